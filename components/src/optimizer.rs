@@ -1,0 +1,178 @@
+//! How parameters move: optimizers and learning-rate schedules, as data.
+
+use bevy_ecs::component::Component;
+use serde::{Deserialize, Serialize};
+
+/// The rule by which parameters follow their gradients, a component of the model entity.
+///
+/// `weight_decay` is the default of every parameter; a layer may set its own. The forms are those of `torch.optim`:
+/// decay is added to the gradient (L2), except in [`Optimizer::AdamW`], where it shrinks the weight itself.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Optimizer {
+    /// Stochastic gradient descent with momentum (Polyak 1964), `nesterov` for the look-ahead form
+    /// (Sutskever et al. 2013).
+    Sgd {
+        /// Step length.
+        learning_rate: f32,
+        /// Share of the last step that is kept.
+        #[serde(default)]
+        momentum: f32,
+        /// Whether the gradient is taken ahead, where the momentum leads.
+        #[serde(default)]
+        nesterov: bool,
+        /// L2 coefficient.
+        #[serde(default)]
+        weight_decay: f32,
+    },
+    /// Adam (Kingma & Ba 2015), with the running maximum of AMSGrad (Reddi et al. 2018) if asked.
+    Adam {
+        /// Step length.
+        learning_rate: f32,
+        /// Decay rates of the first and second moment.
+        #[serde(default = "betas")]
+        betas: (f32, f32),
+        /// Added to the denominator.
+        #[serde(default = "epsilon")]
+        epsilon: f32,
+        /// Whether the largest second moment so far is used.
+        #[serde(default)]
+        amsgrad: bool,
+        /// L2 coefficient.
+        #[serde(default)]
+        weight_decay: f32,
+    },
+    /// Adam with decoupled weight decay (Loshchilov & Hutter 2019).
+    AdamW {
+        /// Step length.
+        learning_rate: f32,
+        /// Decay rates of the first and second moment.
+        #[serde(default = "betas")]
+        betas: (f32, f32),
+        /// Added to the denominator.
+        #[serde(default = "epsilon")]
+        epsilon: f32,
+        /// Share of the weight that each step takes away, times the learning rate.
+        #[serde(default = "decoupled_decay")]
+        weight_decay: f32,
+    },
+    /// RMSprop (Tieleman & Hinton 2012).
+    RmsProp {
+        /// Step length.
+        learning_rate: f32,
+        /// Decay rate of the mean square.
+        #[serde(default = "smoothing")]
+        smoothing: f32,
+        /// Added to the denominator.
+        #[serde(default = "epsilon")]
+        epsilon: f32,
+        /// L2 coefficient.
+        #[serde(default)]
+        weight_decay: f32,
+    },
+}
+
+fn betas() -> (f32, f32) {
+    (0.9, 0.999)
+}
+fn epsilon() -> f32 {
+    1e-8
+}
+fn decoupled_decay() -> f32 {
+    1e-2
+}
+fn smoothing() -> f32 {
+    0.99
+}
+
+impl Optimizer {
+    /// The step length before any schedule.
+    pub fn learning_rate(&self) -> f32 {
+        match *self {
+            Self::Sgd { learning_rate, .. }
+            | Self::Adam { learning_rate, .. }
+            | Self::AdamW { learning_rate, .. }
+            | Self::RmsProp { learning_rate, .. } => learning_rate,
+        }
+    }
+
+    /// The decay of parameters whose layer sets none.
+    pub fn weight_decay(&self) -> f32 {
+        match *self {
+            Self::Sgd { weight_decay, .. }
+            | Self::Adam { weight_decay, .. }
+            | Self::AdamW { weight_decay, .. }
+            | Self::RmsProp { weight_decay, .. } => weight_decay,
+        }
+    }
+
+    /// How many numbers it remembers for each weight.
+    pub fn moments(&self) -> usize {
+        match *self {
+            Self::Sgd { momentum, .. } => usize::from(momentum != 0.0),
+            Self::Adam { amsgrad, .. } => 2 + usize::from(amsgrad),
+            Self::AdamW { .. } => 2,
+            Self::RmsProp { .. } => 1,
+        }
+    }
+}
+
+/// How the learning rate changes over the epochs, a component of the model entity.
+#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum LearningRateSchedule {
+    /// The same for ever.
+    #[default]
+    Constant,
+    /// Multiplied by `factor` after each `every` steps.
+    Step {
+        /// Steps between two changes; 0 means never.
+        every: u64,
+        /// What the rate is multiplied by.
+        factor: f32,
+    },
+    /// Half a cosine from the full rate to `minimum` times it over `steps`, then level (Loshchilov & Hutter 2017).
+    Cosine {
+        /// Length of the fall.
+        steps: u64,
+        /// The share of the rate that is left at the end.
+        #[serde(default)]
+        minimum: f32,
+    },
+}
+
+impl LearningRateSchedule {
+    /// What the learning rate is multiplied by at `step`, counted from 0.
+    pub fn factor(&self, step: u64) -> f32 {
+        match *self {
+            Self::Constant => 1.0,
+            Self::Step { every, factor } => {
+                let falls = step.checked_div(every).unwrap_or(0);
+                factor.powi(i32::try_from(falls).unwrap_or(i32::MAX))
+            }
+            Self::Cosine { steps, minimum } => {
+                if step >= steps {
+                    return minimum;
+                }
+                let turned = core::f64::consts::PI * step as f64 / steps as f64;
+                minimum + (1.0 - minimum) * (0.5 * (1.0 + turned.cos())) as f32
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schedules_fall_as_their_formulas_say() {
+        let step = LearningRateSchedule::Step { every: 10, factor: 0.5 };
+        assert_eq!([0, 9, 10, 25].map(|s| step.factor(s)), [1.0, 1.0, 0.5, 0.25]);
+        let cosine = LearningRateSchedule::Cosine { steps: 100, minimum: 0.1 };
+        assert_eq!(cosine.factor(0), 1.0);
+        assert!((cosine.factor(50) - 0.55).abs() < 1e-6);
+        assert_eq!(cosine.factor(100), 0.1);
+        assert_eq!(LearningRateSchedule::Step { every: 0, factor: 0.5 }.factor(7), 1.0);
+    }
+}
