@@ -1,4 +1,33 @@
-//! stub
-mod node; mod optimizer;
+//! What things *are* in connectome: fields, graphs, topology, models, parameters. Data and no behaviour.
+//!
+//! | entity | components |
+//! | --- | --- |
+//! | graph | [`Graph`], [`Topology`] |
+//! | node | [`Node`] or a component of the user's, [`Label`], [`Split`], and the [`Field`]s of the models on it |
+//! | edge | [`Edge`], [`EdgeWeight`], and fields |
+//! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`TrainingState`], [`Metrics`] |
+//! | parameter | [`Parameter`], and its fields: value, gradient, moments |
+
+mod column;
+mod edge;
+mod error;
+mod field;
+mod graph;
+mod matrix;
+mod model;
+mod node;
+mod optimizer;
+mod parameter;
+mod topology;
+
+pub use column::{Column, ColumnMut, ColumnState, Read, Write, attach_fields};
+pub use edge::{Edge, EdgeWeight};
+pub use error::FieldError;
+pub use field::{DoubleBuffer, Element, Field, Parity};
+pub use graph::Graph;
+pub use matrix::{Matrix, MatrixMut};
+pub use model::{Metrics, Model, Signal, SplitMetrics, TrainingState};
 pub use node::{Label, Node, Split};
 pub use optimizer::{LearningRateSchedule, Optimizer};
+pub use parameter::Parameter;
+pub use topology::{Adjacency, Coefficients, Normalization, Rows, Topology};

@@ -109,10 +109,9 @@ impl Optimizer {
     /// How many numbers it remembers for each weight.
     pub fn moments(&self) -> usize {
         match *self {
-            Self::Sgd { momentum, .. } => usize::from(momentum != 0.0),
+            Self::Sgd { .. } | Self::RmsProp { .. } => 1,
             Self::Adam { amsgrad, .. } => 2 + usize::from(amsgrad),
             Self::AdamW { .. } => 2,
-            Self::RmsProp { .. } => 1,
         }
     }
 }

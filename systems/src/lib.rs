@@ -1,2 +1,18 @@
-//! stub
+//! What *happens* in connectome: kernels, layers, losses, optimizers, schedules.
+
+pub mod kernels;
 pub mod layers;
+mod loss;
+mod model;
+mod optimize;
+mod phases;
+pub mod random;
+mod topology;
+mod workers;
+
+pub use loss::{ClassTargets, measure_classification, softmax_cross_entropy};
+pub use model::{Evaluate, Infer, ModelBuilder, Train, add_systems, run};
+pub use optimize::{OptimizerStep, optimize};
+pub use phases::Phase;
+pub use topology::{Scratch, rebuild_topology};
+pub use workers::{Blocks, PerBlock, RowsMut, SplitRows, Workers, WorkersError};

@@ -1,22 +1,57 @@
-use serde::{Deserialize, Serialize};
-/// An elementwise nonlinearity.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub enum Activation {
-    /// `max(x, 0)`.
-    Relu,
-    /// `x` above 0, `slope * x` below.
-    LeakyRelu(f32),
-    /// `x` above 0, `alpha * (exp(x) - 1)` below (Clevert et al. 2016).
-    Elu(f32),
-    /// Gaussian error linear unit, exact form (Hendrycks & Gimpel 2016).
-    Gelu,
-    /// `1 / (1 + exp(-x))`.
-    Sigmoid,
-    /// `x * sigmoid(x)` (Elfwing et al. 2018).
-    Silu,
-    /// `ln(1 + exp(x))`.
-    Softplus,
-    /// Hyperbolic tangent.
-    Tanh,
+//! Activations as layers.
+
+use bevy_ecs::system::{ParamBuilder, Res, SystemParamBuilder};
+use connectome_components::{Column, ColumnMut, Signal};
+
+use super::{BuildError, Layer, LayerBuilder};
+use crate::{
+    Blocks, Phase, RowsMut, Workers,
+    kernels::{Activation, vectorize},
+};
+
+/// `Y = f(X)`, number by number; `[N, F]` to `[N, F]`.
+impl Layer for Activation {
+    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+        let (input, input_gradient) = layer.dense(input)?;
+        let (value, gradient) = layer.output(input.width())?;
+        let activation = *self;
+        let forward = (input.read(), value.write(), ParamBuilder::resource::<Workers>())
+            .build_state(layer.world())
+            .build_system(move |input: Column, mut output: ColumnMut, workers: Res<Workers>| {
+                let (input, width) = (input.matrix(), input.width());
+                for (start, chunk) in output.matrix().chunks_mut() {
+                    let blocks = Blocks::of_width(0, width).within(start, chunk.len() / width);
+                    workers.for_each_block(blocks, 2 * width, RowsMut::new(chunk, width), |rows, output| {
+                        vectorize(|| {
+                            output.data.copy_from_slice(input.slice(rows));
+                            activation.apply(output.data);
+                        });
+                    });
+                }
+            });
+        layer.forward(Phase::Update, forward.with_name("activate"));
+        if let (Some(gradient), Some(input_gradient)) = (gradient, input_gradient) {
+            let state = (
+                (input.read(), gradient.read(), input_gradient.write()),
+                ParamBuilder::resource::<Workers>(),
+            )
+                .build_state(layer.world());
+            let backward = state.build_system(
+                move |(input, gradient, mut input_gradient): (Column, Column, ColumnMut), workers: Res<Workers>| {
+                    let (input, gradient, width) = (input.matrix(), gradient.matrix(), input.width());
+                    for (start, chunk) in input_gradient.matrix().chunks_mut() {
+                        let blocks = Blocks::of_width(0, width).within(start, chunk.len() / width);
+                        workers.for_each_block(blocks, 3 * width, RowsMut::new(chunk, width), |rows, output| {
+                            vectorize(|| {
+                                output.data.copy_from_slice(gradient.slice(rows.clone()));
+                                activation.chain(input.slice(rows), output.data);
+                            });
+                        });
+                    }
+                },
+            );
+            layer.backward(backward.with_name("activate_backward"));
+        }
+        Ok(Signal::Dense { value, gradient })
+    }
 }

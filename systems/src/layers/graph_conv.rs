@@ -1,5 +1,16 @@
+//! The graph convolution of Kipf and Welling.
+
+use connectome_components::{Normalization, Signal};
 use serde::{Deserialize, Serialize};
-/// stub
+
+use super::{BuildError, Layer, LayerBuilder, convolution::convolve};
+use crate::kernels::Activation;
+
+/// `Y = D^-1/2 (A + I) D^-1/2 X W + b` (Kipf & Welling, "Semi-supervised classification with graph convolutional
+/// networks", ICLR 2017, eq. 2), with the weights of the edges in `A` and degrees by target.
+///
+/// `X` is `[N, F]`, dense or sparse, `W` `[F, width]`, `b` `[width]`. The narrower of the two widths is sent along the
+/// edges: costs `N F width + E min(F, width)` multiplications. A node without edges keeps its own features.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GraphConv {
@@ -8,4 +19,17 @@ pub struct GraphConv {
     /// Decay of this layer's parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
+}
+
+impl GraphConv {
+    /// A layer of so many outputs.
+    pub fn new(width: usize) -> Self {
+        Self { width, weight_decay: None }
+    }
+}
+
+impl Layer for GraphConv {
+    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+        convolve(layer, input, self.width, Normalization::Symmetric, Activation::Identity, self.weight_decay)
+    }
 }

@@ -1,5 +1,16 @@
+//! The plain message passing layer.
+
+use connectome_components::{Normalization, Signal};
 use serde::{Deserialize, Serialize};
-/// stub
+
+use super::{BuildError, Layer, LayerBuilder, convolution::convolve};
+use crate::kernels::Activation;
+
+/// `Y[i] = LeakyReLU(mean(X[i], X[j] for each edge j -> i) W + b)`, slope 0.01 below 0.
+///
+/// `X` is `[N, F]`, dense or sparse, `W` `[F, width]`, `b` `[width]`. Weights of edges are not read; a node without edges keeps its
+/// own features. Costs as [`GraphConv`](super::GraphConv); all
+/// nodes are one parallel batch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MessagePassing {
@@ -8,4 +19,17 @@ pub struct MessagePassing {
     /// Decay of this layer's parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
+}
+
+impl MessagePassing {
+    /// A layer of so many outputs.
+    pub fn new(width: usize) -> Self {
+        Self { width, weight_decay: None }
+    }
+}
+
+impl Layer for MessagePassing {
+    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+        convolve(layer, input, self.width, Normalization::Mean, Activation::LeakyRelu(0.01), self.weight_decay)
+    }
 }

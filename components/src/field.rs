@@ -1,0 +1,190 @@
+//! Fields: components whose width is known only at run time, and whose table column is the matrix.
+
+use bevy_ecs::{
+    component::{Component, ComponentId, StorageType},
+    entity::Entity,
+    world::{EntityWorldMut, World, WorldId},
+};
+use core::{fmt, marker::PhantomData};
+
+use crate::{FieldError, column};
+
+/// A number that a field of run-time width may hold. All-zero bytes are a value of it.
+pub trait Element: bytemuck::Pod + Send + Sync {}
+impl Element for f32 {}
+impl Element for u32 {}
+
+/// A named component of `width` numbers on every entity that carries the component [`Field::on`].
+///
+/// bevy_ecs stores one component of all entities of a table contiguously, so the field of `N` entities *is* an `[N,
+/// width]` row-major matrix. Systems read and write it through [`Column`](crate::Column) and
+/// [`ColumnMut`](crate::ColumnMut), which declare the access to the scheduler; one entity's row is read with
+/// [`Field::get`].
+///
+/// A handle is small and copied freely. It belongs to the world that made it.
+///
+/// ```
+/// use bevy_ecs::prelude::*;
+/// use connectome_components::{Field, Node, attach_fields};
+///
+/// let mut world = World::new();
+/// let nodes = world.register_component::<Node>();
+/// let mass = Field::<f32>::register(&mut world, "mass", nodes, 3)?;
+/// let node = world.spawn(Node).id();
+/// attach_fields(&mut world, nodes);
+/// mass.set(&mut world, node, &[1.0, 2.0, 3.0])?;
+/// assert_eq!(mass.get(&world, node)?, [1.0, 2.0, 3.0]);
+/// # Ok::<(), connectome_components::FieldError>(())
+/// ```
+pub struct Field<T = f32> {
+    pub(crate) id: ComponentId,
+    /// The other half of a [`DoubleBuffer`]; `None` for an ordinary field.
+    pub(crate) buffer: Option<Buffer>,
+    pub(crate) world: WorldId,
+    on: ComponentId,
+    width: usize,
+    element: PhantomData<fn() -> T>,
+}
+
+/// How a half of a double buffer finds its storage: in `twin` instead of its own column while `owner` has odd parity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Buffer {
+    pub(crate) twin: ComponentId,
+    pub(crate) owner: Entity,
+}
+
+impl<T: Element> Field<T> {
+    /// Registers a field of `width` numbers for the entities that carry the component `on`.
+    ///
+    /// # Errors
+    /// If the width is 0, or a row does not fit into the address space.
+    pub fn register(world: &mut World, name: &str, on: ComponentId, width: usize) -> Result<Self, FieldError> {
+        let id = column::register::<T>(world, name, width)?;
+        world.get_resource_or_init::<column::AttachedFields>().zeroed(on, id);
+        Ok(Self { id, buffer: None, world: world.id(), on, width, element: PhantomData })
+    }
+
+    /// Registers a field that `entity` alone has, and gives it to it with all numbers 0.
+    ///
+    /// # Errors
+    /// As [`Field::register`]; and if `entity` is not alive.
+    pub fn register_for(world: &mut World, entity: Entity, name: &str, width: usize) -> Result<Self, FieldError> {
+        if world.get_entity(entity).is_err() {
+            return Err(FieldError::NotOnEntity { entity, name: name.to_owned() });
+        }
+        let id = column::register::<T>(world, name, width)?;
+        column::insert_zeros(world, entity, &[id]);
+        Ok(Self { id, buffer: None, world: world.id(), on: id, width, element: PhantomData })
+    }
+}
+
+impl<T: Component + Default> Field<T> {
+    /// The column of an ordinary component, a field of width 1, for the entities that carry the component `on`.
+    ///
+    /// Entities with `on` but without `T` are given `T::default()` when fields are attached, so that the rows of all
+    /// fields agree. Writing through a [`ColumnMut`](crate::ColumnMut) leaves the change ticks alone.
+    ///
+    /// # Errors
+    /// If `T` is in sparse-set storage.
+    pub fn of_component(world: &mut World, on: ComponentId) -> Result<Self, FieldError> {
+        if T::STORAGE_TYPE != StorageType::Table {
+            return Err(FieldError::NotInTable { name: core::any::type_name::<T>().to_owned() });
+        }
+        let id = world.register_component::<T>();
+        let insert = |mut entity: EntityWorldMut| {
+            entity.insert(T::default());
+        };
+        world.get_resource_or_init::<column::AttachedFields>().defaulted(on, id, insert);
+        Ok(Self { id, buffer: None, world: world.id(), on, width: 1, element: PhantomData })
+    }
+}
+
+impl<T: Send + Sync + 'static> Field<T> {
+    /// Numbers in a row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The component whose carriers have this field.
+    pub fn on(&self) -> ComponentId {
+        self.on
+    }
+
+    /// The component by which the scheduler knows the field.
+    pub fn id(&self) -> ComponentId {
+        self.id
+    }
+
+    /// The name it was registered with.
+    pub fn name(&self, world: &World) -> String {
+        world.components().get_name(self.id).map_or_else(|| format!("{:?}", self.id), |name| name.to_string())
+    }
+}
+
+// Derived implementations would ask `T` for the same.
+impl<T> Clone for Field<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Field<T> {}
+impl<T> PartialEq for Field<T> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.id, self.world) == (other.id, other.world)
+    }
+}
+impl<T> Eq for Field<T> {}
+impl<T> fmt::Debug for Field<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Field").field("id", &self.id).field("width", &self.width).finish_non_exhaustive()
+    }
+}
+
+/// Whether the double buffers of an entity have changed roles an odd number of times.
+#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parity(pub(crate) bool);
+
+impl Parity {
+    /// Front becomes back and back becomes front, without a copy.
+    pub fn flip(&mut self) {
+        self.0 = !self.0;
+    }
+}
+
+/// Two fields of one width that change roles when the [`Parity`] of their owner is flipped.
+///
+/// Systems of a step read `front` and write `back`; the step's commit flips the parity, and what was written is now
+/// the front. To the scheduler the two roles are two fields, so a reader of the front and a writer of the back run side
+/// by side, and every user of either is ordered against the flip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DoubleBuffer {
+    /// What the step reads.
+    pub front: Field,
+    /// What the step writes.
+    pub back: Field,
+}
+
+impl DoubleBuffer {
+    /// Registers both halves and gives `owner` a [`Parity`] if it has none.
+    ///
+    /// # Errors
+    /// As [`Field::register`]; and if `owner` is not alive.
+    pub fn register(
+        world: &mut World,
+        owner: Entity,
+        name: &str,
+        on: ComponentId,
+        width: usize,
+    ) -> Result<Self, FieldError> {
+        let front = Field::register(world, &format!("{name}.front"), on, width)?;
+        let back = Field::register(world, &format!("{name}.back"), on, width)?;
+        let mut entity = world
+            .get_entity_mut(owner)
+            .map_err(|_| FieldError::NotOnEntity { entity: owner, name: "Parity".to_owned() })?;
+        if !entity.contains::<Parity>() {
+            entity.insert(Parity::default());
+        }
+        let half = |own: Field, twin: Field| Field { buffer: Some(Buffer { twin: twin.id, owner }), ..own };
+        Ok(Self { front: half(front, back), back: half(back, front) })
+    }
+}

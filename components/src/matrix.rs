@@ -1,0 +1,145 @@
+//! Views of a column: rows of numbers that lie in one or several tables.
+
+use core::ops::Range;
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+/// A read-only `[N, width]` view of a column.
+///
+/// The rows lie contiguously for each table of the world. Almost always there is one; more when some nodes carry other
+/// components than the rest. Rows are numbered through, table by table.
+#[derive(Clone, Debug)]
+pub struct Matrix<'a, T = f32> {
+    width: usize,
+    /// The rows of the first table.
+    first: &'a [T],
+    /// The other tables with the number of their first row. An empty `Vec` does not allocate.
+    rest: Vec<(usize, &'a [T])>,
+}
+
+impl<'a, T> Matrix<'a, T> {
+    /// A view of chunks whose lengths are multiples of `width`.
+    pub fn new(width: usize, mut chunks: impl Iterator<Item = &'a [T]>) -> Self {
+        let first = chunks.next().unwrap_or(&[]);
+        let mut start = first.len() / width;
+        let rest = chunks.map(|chunk| {
+            let numbered = (start, chunk);
+            start += chunk.len() / width;
+            numbered
+        });
+        Self { width, first, rest: rest.collect() }
+    }
+
+    /// Numbers in a row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Number of rows.
+    pub fn row_count(&self) -> usize {
+        self.rest.last().map_or(self.first.len() / self.width, |(start, chunk)| start + chunk.len() / self.width)
+    }
+
+    /// Row `index`.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[inline(always)]
+    pub fn row(&self, index: usize) -> &'a [T] {
+        match self.first.get(index * self.width..(index + 1) * self.width) {
+            Some(row) => row,
+            None => self.far_row(index),
+        }
+    }
+
+    #[cold]
+    fn far_row(&self, index: usize) -> &'a [T] {
+        let place = self.rest.partition_point(|(start, _)| *start <= index);
+        let (start, chunk) = self.rest[place - 1];
+        &chunk[(index - start) * self.width..(index - start + 1) * self.width]
+    }
+
+    /// The rows, one after the other.
+    pub fn rows(&self) -> impl Iterator<Item = &'a [T]> {
+        let width = self.width;
+        self.chunks().flat_map(move |(_, chunk)| chunk.chunks_exact(width))
+    }
+
+    /// The contiguous pieces, each with the number of its first row.
+    pub fn chunks(&self) -> impl Iterator<Item = (usize, &'a [T])> {
+        core::iter::once((0, self.first)).chain(self.rest.iter().copied())
+    }
+
+    /// Some rows that lie in one piece.
+    ///
+    /// # Panics
+    /// If they do not.
+    #[inline]
+    pub fn slice(&self, rows: Range<usize>) -> &'a [T] {
+        let width = self.width;
+        match self.first.get(rows.start * width..rows.end * width) {
+            Some(slice) => slice,
+            None => {
+                let place = self.rest.partition_point(|(start, _)| *start <= rows.start);
+                let (start, chunk) = self.rest[place - 1];
+                &chunk[(rows.start - start) * width..(rows.end - start) * width]
+            }
+        }
+    }
+
+    /// The contiguous pieces as `ndarray` views.
+    pub fn views(&self) -> impl Iterator<Item = ArrayView2<'a, T>> {
+        let width = self.width;
+        self.chunks().filter_map(move |(_, chunk)| ArrayView2::from_shape((chunk.len() / width, width), chunk).ok())
+    }
+}
+
+/// A writable `[N, width]` view of a column; see [`Matrix`].
+#[derive(Debug)]
+pub struct MatrixMut<'a, T = f32> {
+    width: usize,
+    first: &'a mut [T],
+    rest: Vec<(usize, &'a mut [T])>,
+}
+
+impl<'a, T> MatrixMut<'a, T> {
+    /// A view of chunks whose lengths are multiples of `width`.
+    pub fn new(width: usize, mut chunks: impl Iterator<Item = &'a mut [T]>) -> Self {
+        let first = chunks.next().unwrap_or(&mut []);
+        let mut start = first.len() / width;
+        let rest = chunks.map(|chunk| {
+            let numbered = (start, chunk);
+            start += numbered.1.len() / width;
+            numbered
+        });
+        Self { width, first, rest: rest.collect() }
+    }
+
+    /// Numbers in a row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The same rows, read-only.
+    pub fn as_matrix(&self) -> Matrix<'_, T> {
+        let rest = self.rest.iter().map(|(start, chunk)| (*start, &**chunk)).collect();
+        Matrix { width: self.width, first: self.first, rest }
+    }
+
+    /// The contiguous pieces, each with the number of its first row.
+    pub fn chunks_mut(self) -> impl Iterator<Item = (usize, &'a mut [T])> {
+        core::iter::once((0, self.first)).chain(self.rest)
+    }
+
+    /// The rows, one after the other.
+    pub fn rows_mut(self) -> impl Iterator<Item = &'a mut [T]> {
+        let width = self.width;
+        self.chunks_mut().flat_map(move |(_, chunk)| chunk.chunks_exact_mut(width))
+    }
+
+    /// The contiguous pieces as `ndarray` views.
+    pub fn views_mut(self) -> impl Iterator<Item = ArrayViewMut2<'a, T>> {
+        let width = self.width;
+        let view = move |chunk: &'a mut [T]| ArrayViewMut2::from_shape((chunk.len() / width, width), chunk).ok();
+        self.chunks_mut().filter_map(move |(_, chunk)| view(chunk))
+    }
+}

@@ -1,0 +1,30 @@
+//! The arithmetic: plain functions over slices, blocks of rows at a time. They know no world.
+
+mod activation;
+mod dropout;
+mod gather;
+mod matmul;
+
+pub use activation::Activation;
+pub use dropout::drop_row;
+pub use gather::{Terms, gather};
+pub use matmul::{Operand, matmul};
+
+/// Runs `work` with the widest vector instructions of this processor.
+///
+/// Sums are never reordered for it, so every processor computes the same bits.
+#[inline(always)]
+pub(crate) fn vectorize<R>(work: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(work)
+}
+
+/// `sums[j] += rows[i][j]` over all rows, in their order.
+pub fn add_rows(rows: &[f32], sums: &mut [f32]) {
+    vectorize(|| {
+        for row in rows.chunks_exact(sums.len()) {
+            for (sum, value) in sums.iter_mut().zip(row) {
+                *sum += value;
+            }
+        }
+    });
+}

@@ -1,0 +1,306 @@
+//! Builds a model: its entity, its parameters and its schedules.
+
+use bevy_ecs::{
+    component::ComponentId,
+    entity::Entity,
+    name::Name,
+    schedule::{
+        IntoScheduleConfigs, LogLevel, Schedule, ScheduleBuildSettings, ScheduleLabel, Schedules,
+        SingleThreadedExecutor,
+    },
+    system::{IntoSystem, Query, ScheduleSystem},
+    world::World,
+};
+use connectome_components::{
+    DoubleBuffer, Field, Graph, LearningRateSchedule, Metrics, Model, Optimizer, Parity, Signal, TrainingState,
+};
+use std::collections::BTreeMap;
+
+use crate::{
+    Phase, Workers,
+    layers::{BuildError, Layer, LayerBuilder, Mode, ModelParts},
+    loss::{ClassTargets, measure_classification, softmax_cross_entropy},
+    optimize::optimize,
+    topology::rebuild_topology,
+};
+
+/// Runs the layers of a model forward: observe, compute, act.
+#[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Infer(pub Entity);
+
+/// One training step of a model: forward with dropout, loss, backward, optimizer.
+#[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Train(pub Entity);
+
+/// Runs the layers of a model forward and measures loss and accuracy on every split.
+#[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Evaluate(pub Entity);
+
+/// Describes a model; [`ModelBuilder::build`] puts it into a world.
+///
+/// ```
+/// use bevy_ecs::prelude::*;
+/// use connectome_components::{Edge, Graph, Model, Node};
+/// use connectome_systems::{Infer, ModelBuilder, kernels::Activation, layers::{GraphConv, Linear}, run};
+///
+/// let mut world = World::new();
+/// let graph = Graph::spawn(&mut world);
+/// let model = ModelBuilder::new(graph)
+///     .input_width(3)
+///     .layer(GraphConv::new(8))
+///     .layer(Activation::Relu)
+///     .layer(Linear::new(2))
+///     .build(&mut world)?;
+///
+/// let [a, b] = [world.spawn(Node).id(), world.spawn(Node).id()];
+/// world.spawn(Edge { source: a, target: b });
+/// run(&mut world, Infer(model));
+/// let output = world.get::<Model>(model).map(|model| model.output).unwrap();
+/// assert_eq!(output.get(&world, b)?.len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ModelBuilder {
+    name: String,
+    graph: Entity,
+    input: Input,
+    layers: Vec<Box<dyn Layer>>,
+    seed: u64,
+    learning: Option<Learning>,
+}
+
+enum Input {
+    Width(usize),
+    Signal(Signal),
+    Recurrent(usize),
+}
+
+struct Learning {
+    optimizer: Optimizer,
+    schedule: LearningRateSchedule,
+}
+
+impl ModelBuilder {
+    /// A model over the nodes of `graph`, with an input of width 1, no layers, and nothing to learn.
+    pub fn new(graph: Entity) -> Self {
+        Self { name: "model".to_owned(), graph, input: Input::Width(1), layers: Vec::new(), seed: 0, learning: None }
+    }
+
+    /// The name of its entity.
+    pub fn name(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    /// Reads a field of its own, so many numbers wide.
+    pub fn input_width(mut self, width: usize) -> Self {
+        self.input = Input::Width(width);
+        self
+    }
+
+    /// Reads fields that exist already.
+    pub fn input(mut self, signal: Signal) -> Self {
+        self.input = Input::Signal(signal);
+        self
+    }
+
+    /// Reads its own last output: a state of so many numbers for each node, in two buffers that change roles at
+    /// [`Phase::Commit`]. Such a model does not learn yet.
+    pub fn recurrent(mut self, width: usize) -> Self {
+        self.input = Input::Recurrent(width);
+        self
+    }
+
+    /// Adds a layer after those added before.
+    pub fn layer(mut self, layer: impl Layer + 'static) -> Self {
+        self.layers.push(Box::new(layer));
+        self
+    }
+
+    /// What the random numbers of the weights and of training are keyed by.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Lets the model learn the [`Label`](connectome_components::Label)s of the nodes.
+    pub fn learn(mut self, optimizer: Optimizer, schedule: LearningRateSchedule) -> Self {
+        self.learning = Some(Learning { optimizer, schedule });
+        self
+    }
+
+    /// Spawns the model and its parameters, and adds its schedules to the world: [`Infer`], and if it learns [`Train`] and
+    /// [`Evaluate`]. Adds the resource [`Workers`] if there is none.
+    ///
+    /// # Errors
+    /// If the graph is none, a layer cannot take its input, or two systems would race.
+    pub fn build(self, world: &mut World) -> Result<Entity, BuildError> {
+        if self.layers.is_empty() {
+            return Err(BuildError::Empty);
+        }
+        world.init_resource::<Workers>();
+        world.init_resource::<Schedules>();
+        let nodes = world.get::<Graph>(self.graph).ok_or(BuildError::NoGraph(self.graph))?.nodes;
+        let model = world.spawn(Name::new(self.name.clone())).id();
+        let mut parts = ModelParts {
+            model,
+            graph: self.graph,
+            nodes,
+            seed: self.seed,
+            optimizer: self.learning.as_ref().map(|learning| learning.optimizer),
+            fields: BTreeMap::new(),
+            parameters: Vec::new(),
+        };
+        let (input, destination) = self.input_signal(world, model, nodes)?;
+        if let Some(learning) = &self.learning {
+            let targets = ClassTargets {
+                labels: Field::of_component(world, nodes)?,
+                splits: Field::of_component(world, nodes)?,
+            };
+            world.entity_mut(model).insert((learning.optimizer, learning.schedule, Metrics::default()));
+            world.entity_mut(model).insert(TrainingState { seed: self.seed, step: 0 });
+            let mut train = self.schedule(Train(model));
+            let output = self.add_layers(world, &mut parts, &mut train, Mode::Training, input, None)?;
+            if let Signal::Dense { value, gradient: Some(gradient) } = output {
+                train.add_systems(softmax_cross_entropy(world, model, value, gradient, targets).in_set(Phase::Loss));
+            }
+            for system in parts.parameters.iter().filter_map(|(_, parameter)| optimize(world, model, parameter)) {
+                train.add_systems(system.in_set(Phase::Optimize));
+            }
+            train.add_systems(count_step(model).in_set(Phase::Commit));
+            finish(world, train)?;
+
+            let mut evaluate = self.schedule(Evaluate(model));
+            let output = self.add_layers(world, &mut parts, &mut evaluate, Mode::Inference, input, None)?;
+            let measure = measure_classification(world, model, dense(output)?, targets);
+            evaluate.add_systems(measure.in_set(Phase::Loss));
+            finish(world, evaluate)?;
+        }
+        let mut infer = self.schedule(Infer(model));
+        let output = self.add_layers(world, &mut parts, &mut infer, Mode::Inference, input, destination)?;
+        if destination.is_some() {
+            infer.add_systems(flip(model).in_set(Phase::Commit));
+        }
+        finish(world, infer)?;
+        let parameters = parts.parameters.iter().map(|(entity, _)| *entity).collect();
+        world.entity_mut(model).insert(Model { graph: self.graph, input, output: dense(output)?, parameters });
+        Ok(model)
+    }
+
+    /// What the first layer reads, and where the last one writes if that is settled.
+    fn input_signal(
+        &self,
+        world: &mut World,
+        model: Entity,
+        nodes: ComponentId,
+    ) -> Result<(Signal, Option<Field>), BuildError> {
+        let own = |value| Signal::Dense { value, gradient: None };
+        match self.input {
+            Input::Signal(signal) => Ok((signal, None)),
+            Input::Width(width) => Ok((own(Field::register(world, "input", nodes, width)?), None)),
+            Input::Recurrent(_) if self.learning.is_some() => Err(BuildError::Recurrent),
+            Input::Recurrent(width) => {
+                let state = DoubleBuffer::register(world, model, "state", nodes, width)?;
+                Ok((own(state.front), Some(state.back)))
+            }
+        }
+    }
+
+    /// An empty schedule with the phases in order, in which races are errors.
+    ///
+    /// Its systems run one after another and share their rows among the workers: for a single model that costs less than
+    /// an executor with threads of its own.
+    fn schedule(&self, label: impl ScheduleLabel) -> Schedule {
+        let mut schedule = Schedule::new(label);
+        schedule.set_build_settings(ScheduleBuildSettings {
+            ambiguity_detection: LogLevel::Error,
+            ..ScheduleBuildSettings::default()
+        });
+        schedule.set_executor(SingleThreadedExecutor::new());
+        Phase::chain(&mut schedule, self.layers.len());
+        schedule
+    }
+
+    /// Adds the systems of all layers; returns the last one's output.
+    fn add_layers(
+        &self,
+        world: &mut World,
+        parts: &mut ModelParts,
+        schedule: &mut Schedule,
+        mode: Mode,
+        input: Signal,
+        destination: Option<Field>,
+    ) -> Result<Signal, BuildError> {
+        let rebuild = IntoSystem::into_system(rebuild_topology(self.graph)).with_name("rebuild_topology");
+        schedule.add_systems(rebuild.in_set(Phase::Prepare));
+        let mut buffers = Vec::new();
+        let mut signal = input;
+        for (index, layer) in self.layers.iter().enumerate() {
+            let destination = destination.filter(|_| index + 1 == self.layers.len());
+            let mut builder = LayerBuilder::new(world, parts, schedule, mode, index, &mut buffers, destination);
+            signal = layer.build(signal, &mut builder)?;
+            builder.finish(signal);
+        }
+        Ok(signal)
+    }
+}
+
+fn dense(signal: Signal) -> Result<Field, BuildError> {
+    match signal {
+        Signal::Dense { value, .. } => Ok(value),
+        Signal::Sparse { .. } => Err(BuildError::Sparse { layer: 0 }),
+    }
+}
+
+/// Builds the schedule, so that races come to light now, and adds it to the world.
+fn finish(world: &mut World, mut schedule: Schedule) -> Result<(), BuildError> {
+    if let Err(error) = schedule.initialize(world) {
+        return Err(BuildError::Schedule(error.to_string(schedule.graph(), world)));
+    }
+    world.resource_mut::<Schedules>().insert(schedule);
+    Ok(())
+}
+
+fn count_step(model: Entity) -> impl FnMut(Query<&mut TrainingState>) {
+    move |mut states| {
+        if let Ok(mut state) = states.get_mut(model) {
+            state.step += 1;
+        }
+    }
+}
+
+fn flip(model: Entity) -> impl FnMut(Query<&mut Parity>) {
+    move |mut parities| {
+        if let Ok(mut parity) = parities.get_mut(model) {
+            parity.flip();
+        }
+    }
+}
+
+/// Adds systems of the user's to a schedule of a model, and checks it for races.
+///
+/// Order them by [`Phase`]: `add_systems(world, Infer(model), steer.in_set(Phase::Act))`.
+///
+/// # Errors
+/// If there is no such schedule, or two systems would race: then the schedule is taken out, for it cannot run.
+pub fn add_systems<M>(
+    world: &mut World,
+    label: impl ScheduleLabel,
+    systems: impl IntoScheduleConfigs<ScheduleSystem, M>,
+) -> Result<(), BuildError> {
+    let Some(mut schedule) = world.get_resource_or_init::<Schedules>().remove(label.intern()) else {
+        return Err(BuildError::NoSchedule(format!("{label:?}")));
+    };
+    schedule.add_systems(systems);
+    finish(world, schedule)
+}
+
+/// Runs a schedule of a model with the world's [`Workers`].
+///
+/// With more than one worker the systems run on one of the pool's threads, so they cannot take `NonSend` data.
+pub fn run(world: &mut World, label: impl ScheduleLabel) {
+    let workers = world.get_resource_or_init::<Workers>().clone();
+    workers.enter(|| {
+        // A model that was despawned has lost its schedules to nobody; one that never was has none to run.
+        let _missing = world.try_run_schedule(label);
+    });
+}

@@ -1,0 +1,275 @@
+//! Who computes: a pool of workers, and loops over blocks of rows that any number of them may share.
+//!
+//! Blocks are cut by the data and never by the number of workers, and what a block writes belongs to it alone; so the
+//! same bits come out whoever computes them.
+
+use bevy_ecs::resource::Resource;
+use core::ops::Range;
+use std::sync::Arc;
+
+/// The workers that share the rows of each stage, a resource.
+#[derive(Resource, Clone)]
+pub struct Workers {
+    /// None for a single worker: the calling thread itself.
+    pool: Option<Arc<rayon::ThreadPool>>,
+}
+
+/// The threads of a pool could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start {count} workers: {source}; ask for fewer")]
+pub struct WorkersError {
+    count: usize,
+    source: rayon::ThreadPoolBuildError,
+}
+
+impl Workers {
+    /// A pool of `count` workers; 0 means one for each core.
+    ///
+    /// # Errors
+    /// If the operating system does not give that many threads.
+    pub fn new(count: usize) -> Result<Self, WorkersError> {
+        let count = match count {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            count => count,
+        };
+        if count == 1 {
+            return Ok(Self::one());
+        }
+        let builder = rayon::ThreadPoolBuilder::new().num_threads(count);
+        let pool = builder.thread_name(|index| format!("connectome worker {index}")).build();
+        Ok(Self { pool: Some(Arc::new(pool.map_err(|source| WorkersError { count, source })?)) })
+    }
+
+    /// The calling thread alone.
+    pub fn one() -> Self {
+        Self { pool: None }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.pool.as_ref().map_or(1, |pool| pool.current_num_threads())
+    }
+
+    /// Runs `work` on one of the workers, so that the loops in it need not be handed over one by one: from outside of
+    /// the pool each would cost 10 to 40 µs.
+    pub fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match &self.pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+
+    /// Calls `body` with the rows of each block and the part of `output` that belongs to them.
+    ///
+    /// `cost` is about how many numbers a row touches: little work is not shared.
+    pub fn for_each_block<O: SplitRows>(
+        &self,
+        blocks: Blocks,
+        cost: usize,
+        output: O,
+        body: impl Fn(Range<usize>, O) + Sync,
+    ) {
+        match blocks.count() {
+            0 => {}
+            1 => body(blocks.rows(), output),
+            count => {
+                let shared = self.pool.is_some() && blocks.rows().len().saturating_mul(cost) >= WORTH_SHARING;
+                let task = Task { blocks, shared, body: &body };
+                if shared { self.enter(|| task.run(0..count, output)) } else { task.run(0..count, output) }
+            }
+        }
+    }
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self::one()
+    }
+}
+
+/// Numbers that one worker handles before another could have been woken.
+const WORTH_SHARING: usize = 1 << 15;
+
+struct Task<'a, F> {
+    blocks: Blocks<'a>,
+    shared: bool,
+    body: &'a F,
+}
+
+impl<F> Task<'_, F> {
+    fn run<O: SplitRows>(&self, numbers: Range<usize>, output: O)
+    where
+        F: Fn(Range<usize>, O) + Sync,
+    {
+        let (first, last) = (self.blocks.boundary(numbers.start), self.blocks.boundary(numbers.end));
+        if numbers.len() == 1 {
+            return (self.body)(first..last, output);
+        }
+        let middle = numbers.start + numbers.len() / 2;
+        let (left, right) = output.split_rows(self.blocks.boundary(middle) - first);
+        let (run_left, run_right) =
+            (|| self.run(numbers.start..middle, left), || self.run(middle..numbers.end, right));
+        if self.shared {
+            rayon::join(run_left, run_right);
+        } else {
+            run_left();
+            run_right();
+        }
+    }
+}
+
+/// How rows are cut into blocks.
+#[derive(Clone, Copy, Debug)]
+pub enum Blocks<'a> {
+    /// Blocks of `size` rows, the last one shorter.
+    Even {
+        /// The first row.
+        start: usize,
+        /// How many rows there are.
+        rows: usize,
+        /// Rows in a block; at least 1.
+        size: usize,
+    },
+    /// From each boundary to the next.
+    At(&'a [usize]),
+}
+
+impl<'a> Blocks<'a> {
+    /// Blocks of rows whose `width` numbers fill a first-level cache together.
+    pub fn of_width(rows: usize, width: usize) -> Self {
+        Self::Even { start: 0, rows, size: (8192 / width.max(1)).max(32) }
+    }
+
+    /// The blocks among the rows `start..start + rows`. Boundaries lie at both ends already.
+    pub fn within(self, start: usize, rows: usize) -> Self {
+        match self {
+            Self::Even { size, .. } => Self::Even { start, rows, size },
+            Self::At(boundaries) => {
+                let place = |row| boundaries.partition_point(|boundary| *boundary < row);
+                Self::At(boundaries.get(place(start)..=place(start + rows)).unwrap_or(&[]))
+            }
+        }
+    }
+
+    /// How many blocks.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Even { rows, size, .. } => rows.div_ceil(*size),
+            Self::At(boundaries) => boundaries.len().saturating_sub(1),
+        }
+    }
+
+    /// All rows.
+    pub fn rows(&self) -> Range<usize> {
+        match self {
+            Self::Even { start, rows, .. } => *start..start + rows,
+            Self::At(boundaries) => {
+                boundaries.first().copied().unwrap_or(0)..boundaries.last().copied().unwrap_or(0)
+            }
+        }
+    }
+
+    fn boundary(&self, number: usize) -> usize {
+        match self {
+            Self::Even { start, rows, size } => start + (number * size).min(*rows),
+            Self::At(boundaries) => boundaries[number],
+        }
+    }
+}
+
+/// Something whose first rows can be split off, so that each block gets its own.
+pub trait SplitRows: Send {
+    /// The first `rows` rows, and the rest.
+    fn split_rows(self, rows: usize) -> (Self, Self)
+    where
+        Self: Sized;
+}
+
+/// Rows of numbers that belong to one block.
+#[derive(Debug)]
+pub struct RowsMut<'a, T = f32> {
+    /// The numbers.
+    pub data: &'a mut [T],
+    /// Numbers in a row.
+    pub width: usize,
+}
+
+impl<'a, T> RowsMut<'a, T> {
+    /// Rows of `width` numbers.
+    pub fn new(data: &'a mut [T], width: usize) -> Self {
+        Self { data, width }
+    }
+}
+
+impl<T: Send> SplitRows for RowsMut<'_, T> {
+    fn split_rows(self, rows: usize) -> (Self, Self) {
+        let (first, rest) = self.data.split_at_mut(rows * self.width);
+        (Self::new(first, self.width), Self::new(rest, self.width))
+    }
+}
+
+/// One value for each block of `size` rows, such as a partial sum.
+#[derive(Debug)]
+pub struct PerBlock<'a, T> {
+    /// The values; for a single block its own stands first.
+    pub data: &'a mut [T],
+    size: usize,
+}
+
+impl<'a, T> PerBlock<'a, T> {
+    /// Values for blocks of `size` rows.
+    pub fn new(data: &'a mut [T], size: usize) -> Self {
+        Self { data, size }
+    }
+}
+
+impl<T: Send> SplitRows for PerBlock<'_, T> {
+    fn split_rows(self, rows: usize) -> (Self, Self) {
+        let (first, rest) = self.data.split_at_mut(rows / self.size);
+        (Self::new(first, self.size), Self::new(rest, self.size))
+    }
+}
+
+impl<A: SplitRows, B: SplitRows> SplitRows for (A, B) {
+    fn split_rows(self, rows: usize) -> (Self, Self) {
+        let ((a, rest_of_a), (b, rest_of_b)) = (self.0.split_rows(rows), self.1.split_rows(rows));
+        ((a, b), (rest_of_a, rest_of_b))
+    }
+}
+
+impl<A: SplitRows, B: SplitRows, C: SplitRows> SplitRows for (A, B, C) {
+    fn split_rows(self, rows: usize) -> (Self, Self) {
+        let ((a, b), (rest_of_a, rest_of_b)) = (self.0, self.1).split_rows(rows);
+        let (c, rest_of_c) = self.2.split_rows(rows);
+        ((a, b, c), (rest_of_a, rest_of_b, rest_of_c))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_visited_once_by_any_number_of_workers() {
+        for workers in [1, 2, 3, 8] {
+            let workers = Workers::new(workers).unwrap();
+            let boundaries = [0, 1, 1, 40, 50_000];
+            for blocks in [Blocks::Even { start: 0, rows: 50_000, size: 7 }, Blocks::At(&boundaries)] {
+                let mut visits = vec![0u32; 50_000 * 2];
+                workers.for_each_block(blocks, 2, RowsMut::new(&mut visits, 2), |rows, output| {
+                    assert_eq!(rows.len() * 2, output.data.len());
+                    output.data.iter_mut().for_each(|visit| *visit += rows.start as u32 + 1);
+                });
+                assert!(visits.iter().all(|visit| *visit > 0));
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_within_a_table_keep_their_boundaries() {
+        let boundaries = [0, 10, 25, 30, 60];
+        let inner = Blocks::At(&boundaries).within(25, 35);
+        assert_eq!((inner.count(), inner.rows()), (2, 25..60));
+        assert_eq!(Blocks::Even { start: 0, rows: 0, size: 5 }.count(), 0);
+    }
+}
