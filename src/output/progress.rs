@@ -1,0 +1,188 @@
+//! Progress of a training run: a bar on a terminal, a few quiet lines elsewhere.
+
+use std::io::Write;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::EpochReport;
+
+/// Parts of the run after which a line is written where there is no terminal.
+const LINES: u128 = 10;
+
+/// Shows on standard error how far a training run has come.
+///
+/// On a terminal it is a bar with the training loss and the validation accuracy of the last epoch. Piped into a file
+/// it is one line about every tenth of the epochs, and one for the last epoch. Standard output stays free for results.
+#[derive(Debug)]
+pub struct Progress {
+    bar: ProgressBar,
+    lines: QuietLines,
+}
+
+/// Decides which epochs are worth a line, and words it.
+#[derive(Debug)]
+struct QuietLines {
+    label: String,
+    total: u64,
+    done: u64,
+    /// The last epoch, as long as it has no line.
+    unwritten: Option<EpochReport>,
+}
+
+impl Progress {
+    /// Starts the display of a run of `total` epochs under the name `label`.
+    ///
+    /// A run may stop short of `total`, or go on beyond it; then each further epoch has a line.
+    #[must_use]
+    pub fn new(total: u64, label: &str) -> Self {
+        let bar = ProgressBar::new(total)
+            .with_style(bar_style())
+            .with_prefix(label.to_owned());
+        let lines = QuietLines {
+            label: label.to_owned(),
+            total,
+            done: 0,
+            unwritten: None,
+        };
+        Self { bar, lines }
+    }
+
+    /// Counts one epoch more.
+    pub fn advance(&mut self, report: &EpochReport) {
+        if self.bar.is_hidden() {
+            write_line(self.lines.advance(report));
+        } else {
+            self.bar.inc(1);
+            self.bar.set_message(measures(report));
+        }
+    }
+
+    /// Ends the display and leaves its last state to be read. Without it the line of the last epoch may be missing.
+    pub fn finish(mut self) {
+        if self.bar.is_hidden() {
+            write_line(self.lines.finish());
+        } else {
+            self.bar.abandon();
+        }
+    }
+}
+
+impl QuietLines {
+    /// Counts one epoch more; the line for it, when one is due.
+    fn advance(&mut self, report: &EpochReport) -> Option<String> {
+        let before = self.parts_done();
+        self.done += 1;
+        self.unwritten = Some(*report);
+        let is_due = self.parts_done() > before || self.done >= self.total;
+        if is_due { self.finish() } else { None }
+    }
+
+    /// The line for the last epoch, when it has none yet.
+    fn finish(&mut self) -> Option<String> {
+        let report = self.unwritten.take()?;
+        let (label, total) = (&self.label, self.total);
+        let (epoch, measures) = (report.epoch, measures(&report));
+        Some(format!("{label}: epoch {epoch}/{total}, {measures}"))
+    }
+
+    fn parts_done(&self) -> u128 {
+        u128::from(self.done) * LINES / u128::from(self.total.max(1))
+    }
+}
+
+/// The numbers shown beside an epoch.
+fn measures(report: &EpochReport) -> String {
+    let percent = f64::from(report.validation_accuracy) * 100.0;
+    format!(
+        "train loss {:.4}, validation accuracy {percent:.1} %",
+        report.train_loss
+    )
+}
+
+/// Writes to standard error. Progress that cannot be shown is no reason to stop a training, so errors are passed over.
+fn write_line(line: Option<String>) {
+    if let Some(line) = line {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+}
+
+fn bar_style() -> ProgressStyle {
+    ProgressStyle::with_template("{prefix} {wide_bar:.cyan/dim} {pos}/{len} {msg} {eta}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━━─")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(epoch: u64) -> EpochReport {
+        EpochReport {
+            epoch,
+            train_loss: 0.61234,
+            train_accuracy: 0.98,
+            validation_loss: 0.9,
+            validation_accuracy: 0.79,
+            test_accuracy: 0.815,
+            learning_rate: 0.01,
+            train_milliseconds: 3.0,
+            evaluation_milliseconds: 1.0,
+        }
+    }
+
+    /// The epochs that have a line in a run that was to have `total` epochs and had `ran`.
+    fn written(total: u64, ran: u64) -> Vec<u64> {
+        let mut lines = QuietLines {
+            label: "cora".to_owned(),
+            total,
+            done: 0,
+            unwritten: None,
+        };
+        let epoch_of = |line: String| line["cora: epoch ".len()..].split_once('/')?.0.parse().ok();
+        let mut epochs: Vec<u64> = (1..=ran)
+            .filter_map(|epoch| lines.advance(&report(epoch)))
+            .filter_map(epoch_of)
+            .collect();
+        epochs.extend(lines.finish().and_then(epoch_of));
+        epochs
+    }
+
+    #[test]
+    fn lines_come_with_every_tenth_of_the_run() {
+        assert_eq!(
+            written(200, 200),
+            [20, 40, 60, 80, 100, 120, 140, 160, 180, 200]
+        );
+        assert_eq!(written(15, 15), [2, 3, 5, 6, 8, 9, 11, 12, 14, 15]);
+        assert_eq!(written(3, 3), [1, 2, 3]);
+    }
+
+    #[test]
+    fn the_last_epoch_has_a_line_when_the_run_stops_early_or_late() {
+        assert_eq!(written(100, 25), [10, 20, 25]);
+        assert_eq!(written(2, 4), [1, 2, 3, 4]);
+        assert_eq!(written(0, 1), [1]);
+        assert_eq!(written(10, 0), [0; 0]);
+        assert_eq!(written(u64::MAX, 2), [2]);
+    }
+
+    #[test]
+    fn a_line_is_short_and_whole() {
+        let mut lines = Progress::new(1, "GCN on Cora").lines;
+        assert_eq!(
+            lines.advance(&report(1)).as_deref(),
+            Some("GCN on Cora: epoch 1/1, train loss 0.6123, validation accuracy 79.0 %")
+        );
+    }
+
+    #[test]
+    fn the_style_of_the_bar_is_understood() {
+        let template = bar_style();
+        let bar = ProgressBar::hidden().with_style(template);
+        bar.set_message(measures(&report(1)));
+        bar.finish();
+        let mut progress = Progress::new(2, "quiet {braces}");
+        progress.advance(&report(1));
+        progress.finish();
+    }
+}

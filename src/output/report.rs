@@ -1,0 +1,126 @@
+//! The two records of a training run: one line per epoch, one for the whole.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// What one epoch of training came to.
+///
+/// Accuracies are shares between 0 and 1. A number that was not measured is NaN. As JSON, every non-finite number is
+/// written as `null`, which reads back as NaN: infinities do not survive the trip.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochReport {
+    /// Number of the epoch, counted from 1.
+    pub epoch: u64,
+    /// Mean loss over the training nodes.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub train_loss: f32,
+    /// Share of the training nodes that were classified rightly.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub train_accuracy: f32,
+    /// Mean loss over the validation nodes.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub validation_loss: f32,
+    /// Share of the validation nodes that were classified rightly.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub validation_accuracy: f32,
+    /// Share of the test nodes that were classified rightly.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub test_accuracy: f32,
+    /// Learning rate the epoch was trained with.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub learning_rate: f32,
+    /// Wall-clock milliseconds of the forward pass, the backward pass and the step of the optimizer.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub train_milliseconds: f64,
+    /// Wall-clock milliseconds of the evaluation that followed.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub evaluation_milliseconds: f64,
+}
+
+/// What a whole training run came to.
+///
+/// Its [`Display`](fmt::Display) form is one line of JSON, made to be the last line a program prints. The keys come in
+/// the order of the fields, and non-finite numbers are treated as in [`EpochReport`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Training loss of the epoch that counts (the last one, or the one chosen by validation).
+    #[serde(deserialize_with = "null_as_nan")]
+    pub train_loss: f32,
+    /// Training accuracy of that epoch, between 0 and 1.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub train_accuracy: f32,
+    /// Validation accuracy of that epoch, between 0 and 1.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub validation_accuracy: f32,
+    /// Test accuracy of that epoch, between 0 and 1.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub test_accuracy: f32,
+    /// Epochs trained.
+    pub epochs: u64,
+    /// Wall-clock milliseconds of training per epoch, evaluation apart.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub milliseconds_per_epoch: f64,
+    /// Wall-clock milliseconds of evaluation per epoch.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub evaluation_milliseconds: f64,
+    /// Threads that worked on the run.
+    pub workers: usize,
+    /// Seed of the run.
+    pub seed: u64,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = serde_json::to_string(self).map_err(|_| fmt::Error)?;
+        formatter.write_str(&line)
+    }
+}
+
+/// Undoes what JSON does to a number that is not finite.
+fn null_as_nan<'de, D, Number>(deserializer: D) -> Result<Number, D::Error>
+where
+    D: Deserializer<'de>,
+    Number: Deserialize<'de> + From<f32>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(|| Number::from(f32::NAN)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUMMARY: Summary = Summary {
+        train_loss: 0.6,
+        train_accuracy: 0.98,
+        validation_accuracy: 0.79,
+        test_accuracy: 0.815,
+        epochs: 200,
+        milliseconds_per_epoch: 3.25,
+        evaluation_milliseconds: 1.5,
+        workers: 4,
+        seed: 7,
+    };
+
+    #[test]
+    fn a_summary_is_one_line_with_its_keys_in_the_promised_order() {
+        let expected = concat!(
+            r#"{"train_loss":0.6,"train_accuracy":0.98,"validation_accuracy":0.79,"test_accuracy":0.815,"#,
+            r#""epochs":200,"milliseconds_per_epoch":3.25,"evaluation_milliseconds":1.5,"workers":4,"seed":7}"#
+        );
+        assert_eq!(SUMMARY.to_string(), expected);
+        assert_eq!(serde_json::from_str::<Summary>(expected).unwrap(), SUMMARY);
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_becomes_null_and_reads_back_as_nan() {
+        let diverged = Summary {
+            train_loss: f32::INFINITY,
+            ..SUMMARY
+        };
+        let line = diverged.to_string();
+        assert!(line.starts_with(r#"{"train_loss":null,"#));
+        let back: Summary = serde_json::from_str(&line).unwrap();
+        assert!(back.train_loss.is_nan());
+    }
+}
