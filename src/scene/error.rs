@@ -1,11 +1,9 @@
 //! Errors that show the place in the scene file.
 
-use std::fmt::{self, Display, Formatter};
-
 use super::locate::{Position, Step, locate_nearest};
 
 /// Most characters of a source line that an error shows.
-const EXCERPT: usize = 100;
+const EXCERPT: usize = 120;
 
 /// What is wrong with a scene, where, and what to do.
 ///
@@ -27,7 +25,7 @@ pub struct SceneError {
     pub message: String,
     /// What to do about it.
     pub help: String,
-    excerpt: Excerpt,
+    excerpt: String,
 }
 
 impl SceneError {
@@ -47,13 +45,7 @@ pub(super) struct Source<'a> {
 impl Source<'_> {
     /// An error at a known position.
     pub fn error(&self, position: Position, message: String, help: String) -> SceneError {
-        SceneError {
-            file: self.file.to_owned(),
-            position,
-            message,
-            help,
-            excerpt: Excerpt::new(self.text, position),
-        }
+        SceneError { file: self.file.to_owned(), position, message, help, excerpt: excerpt(self.text, position) }
     }
 
     /// Looks up where the fault lies.
@@ -77,41 +69,23 @@ impl Fault {
     }
 }
 
-/// A source line and a caret under the place in it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Excerpt {
-    line: usize,
-    text: String,
-    caret: usize,
-}
-
-impl Excerpt {
-    fn new(text: &str, position: Position) -> Self {
-        let line = text.split('\n').nth(position.line - 1).unwrap_or_default();
-        let caret = position.column - 1;
-        // Of a line without end, only the surroundings of the caret are shown.
-        let skipped = caret.saturating_sub(EXCERPT / 2);
-        Self {
-            line: position.line,
-            text: line.chars().skip(skipped).take(EXCERPT).map(printable).collect(),
-            caret: caret - skipped,
-        }
+/// The line a position is in and a caret under the place, each on a new line; nothing if the line is blank.
+fn excerpt(text: &str, position: Position) -> String {
+    let line = text.split('\n').nth(position.line - 1).unwrap_or_default();
+    let caret = position.column - 1;
+    // Of a line without end, only the surroundings of the caret are shown.
+    let fits = line.chars().nth(EXCERPT).is_none();
+    let skipped = if fits { 0 } else { caret.saturating_sub(EXCERPT / 2) };
+    let shown: String = line.chars().skip(skipped).take(EXCERPT).map(printable).collect();
+    if shown.trim().is_empty() {
+        return String::new();
     }
+    let number = position.line.to_string();
+    let (margin, before) = (" ".repeat(number.len()), " ".repeat(caret - skipped));
+    format!("\n{margin} |\n{number} | {}\n{margin} | {before}^", shown.trim_end())
 }
 
 /// Tabs and control characters would move the caret, or worse, the terminal.
 fn printable(letter: char) -> char {
     if letter.is_control() { ' ' } else { letter }
-}
-
-impl Display for Excerpt {
-    fn fmt(&self, formatter: &mut Formatter) -> fmt::Result {
-        if self.text.is_empty() {
-            return Ok(());
-        }
-        let number = self.line.to_string();
-        let margin = " ".repeat(number.len());
-        write!(formatter, "\n{margin} |\n{number} | {}", self.text.trim_end())?;
-        write!(formatter, "\n{margin} | {}^", " ".repeat(self.caret))
-    }
 }

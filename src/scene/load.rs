@@ -12,7 +12,7 @@ use super::suggest::quote;
 use super::{inline, npz, syntax, validate};
 
 /// Longest scene file that is read, in bytes. A graph of this size belongs in an `.npz`.
-const LONGEST_SCENE: u64 = 1 << 28;
+const LONGEST_SCENE: u64 = 1 << 26;
 
 impl Scene {
     /// Reads a scene file and the graph it names, and checks both.
@@ -31,11 +31,8 @@ impl Scene {
         let source = Source { file: &file, text };
         let scene = syntax::read(&source)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let data = scene.inspect(Some(folder)).map_err(|fault| source.locate(fault))?;
-        // With a folder, every kind of graph is read.
-        data.map(|data| (scene, data)).ok_or_else(|| {
-            SceneError::unreadable(&file, "the scene has no graph".to_owned(), "report this as a bug")
-        })
+        let data = scene.inspect_with_graph(folder).map_err(|fault| source.locate(fault))?;
+        Ok((scene, data))
     }
 
     /// Reads a scene and checks all that can be checked without opening a graph file; `file_name` is for errors.
@@ -46,7 +43,7 @@ impl Scene {
     pub fn parse(text: &str, file_name: &str) -> Result<Self, SceneError> {
         let source = Source { file: file_name, text };
         let scene = syntax::read(&source)?;
-        scene.inspect(None).map_err(|fault| source.locate(fault))?;
+        scene.inspect().map_err(|fault| source.locate(fault))?;
         Ok(scene)
     }
 
@@ -65,7 +62,7 @@ impl Scene {
     ///
     /// If the scene makes no sense; positions are those in [`Scene::to_ron`].
     pub fn validate(&self) -> Result<(), SceneError> {
-        self.inspect(None).map_err(|fault| self.locate(fault)).map(drop)
+        self.inspect().map_err(|fault| self.locate(fault))
     }
 
     /// Reads the graph of a scene that was built in code, and checks both; `folder` is where paths begin.
@@ -74,9 +71,7 @@ impl Scene {
     ///
     /// If scene or graph make no sense; positions are those in [`Scene::to_ron`].
     pub fn read_graph(&self, folder: impl AsRef<Path>) -> Result<GraphData, SceneError> {
-        let data = self.inspect(Some(folder.as_ref())).map_err(|fault| self.locate(fault))?;
-        // With a folder, every kind of graph is read.
-        data.ok_or_else(|| self.locate(Fault::new([], "the scene has no graph", "report this as a bug")))
+        self.inspect_with_graph(folder.as_ref()).map_err(|fault| self.locate(fault))
     }
 
     /// Bytes that training on this graph takes, roughly: features, values and gradients of each layer, parameters
@@ -97,23 +92,34 @@ impl Scene {
         }
     }
 
-    /// Checks everything, and gives the graph unless it is in a file and there is no folder to look for it.
-    fn inspect(&self, folder: Option<&Path>) -> Result<Option<GraphData>, Fault> {
-        validate::check_parameters(self)?;
-        // Layers beyond any machine are refused before a graph is read.
-        memory::estimate(self, Extent::SMALLEST)?;
-        let mut data = match (&self.graph, folder) {
-            (GraphSource::Inline { nodes, edges, undirected }, _) => inline::graph(nodes, edges, *undirected)?,
-            (GraphSource::Npz(file), Some(folder)) => self.read_file(&folder.join(file))?,
-            (GraphSource::Npz(_), None) => return Ok(None),
+    /// Checks all that can be checked without opening a file.
+    fn inspect(&self) -> Result<(), Fault> {
+        match self.graph {
+            GraphSource::Inline { .. } => self.inspect_with_graph(Path::new("")).map(drop),
+            GraphSource::Npz(_) => self.inspect_model(),
+        }
+    }
+
+    /// Checks everything, and gives the graph.
+    fn inspect_with_graph(&self, folder: &Path) -> Result<GraphData, Fault> {
+        self.inspect_model()?;
+        let mut data = match &self.graph {
+            GraphSource::Inline { nodes, edges, undirected } => inline::graph(nodes, edges, *undirected)?,
+            GraphSource::Npz(file) => self.read_npz(&folder.join(file))?,
         };
         scale(&mut data, self.features)?;
         validate::check_graph(self, &data)?;
         memory::estimate(self, Extent::of(&data))?;
-        Ok(Some(data))
+        Ok(data)
     }
 
-    fn read_file(&self, path: &Path) -> Result<GraphData, Fault> {
+    fn inspect_model(&self) -> Result<(), Fault> {
+        validate::check_parameters(self)?;
+        // Layers beyond any machine are refused before a graph is read.
+        memory::estimate(self, Extent::SMALLEST).map(drop)
+    }
+
+    fn read_npz(&self, path: &Path) -> Result<GraphData, Fault> {
         npz::graph(path, self.features != FeatureScaling::Identity).map_err(|problem| {
             let message = format!("{}: {}", path.display(), problem.message);
             Fault::new([Step::Field("graph")], message, problem.help)

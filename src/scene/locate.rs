@@ -19,10 +19,7 @@ impl Position {
     pub fn of(text: &str, offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let start = before.rfind('\n').map_or(0, |at| at + 1);
-        Self {
-            line: before.matches('\n').count() + 1,
-            column: before[start..].chars().count() + 1,
-        }
+        Self { line: before.matches('\n').count() + 1, column: before[start..].chars().count() + 1 }
     }
 }
 
@@ -52,8 +49,8 @@ pub fn locate(text: &str, path: &[Step]) -> Option<Position> {
     for step in path {
         walk.enter()?;
         match *step {
-            Step::Field(name) => walk.to_field(name)?,
-            Step::Index(index) => walk.to_element(index)?,
+            Step::Field(name) => walk.go_to_field(name)?,
+            Step::Index(index) => walk.go_to_element(index)?,
         }
     }
     walk.token.map(|token| Position::of(text, token.start))
@@ -135,19 +132,19 @@ impl<'a> Walk<'a> {
     }
 
     /// Steps to the next of the values in the brackets.
-    fn to_next(&mut self) -> Option<()> {
+    fn go_to_next(&mut self) -> Option<()> {
         self.skip_value();
         self.stands_at(Kind::Comma).then(|| self.advance())
     }
 
-    fn to_element(&mut self, index: usize) -> Option<()> {
+    fn go_to_element(&mut self, index: usize) -> Option<()> {
         for _ in 0..index {
-            self.to_next()?;
+            self.go_to_next()?;
         }
         (self.token.is_some() && !self.stands_at(Kind::Close)).then_some(())
     }
 
-    fn to_field(&mut self, name: &str) -> Option<()> {
+    fn go_to_field(&mut self, name: &str) -> Option<()> {
         loop {
             let written = self.token?.written;
             let here = written.strip_prefix("r#").unwrap_or(written) == name;
@@ -156,7 +153,7 @@ impl<'a> Walk<'a> {
                 self.advance();
                 return Some(());
             }
-            self.to_next()?;
+            self.go_to_next()?;
         }
     }
 }

@@ -85,7 +85,11 @@ fn too_large(number: usize, layer: &LayerDescription, needed: Option<usize>, ava
         layer.name(),
         megabytes(available),
     );
-    Fault::new([Field("model"), Index(number), Field("width")], message, "make the layer narrower, or the graph smaller")
+    Fault::new(
+        [Field("model"), Index(number), Field("width")],
+        message,
+        "make the layer narrower, or the graph smaller",
+    )
 }
 
 fn megabytes(bytes: usize) -> String {

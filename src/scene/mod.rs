@@ -20,7 +20,7 @@
 //!
 //! let error = Scene::parse(&text.replace(r#"target: "Bob""#, r#"target: "Rob""#), "couple.ron").unwrap_err();
 //! assert_eq!(error.to_string(), r#"
-//! couple.ron:5:40: edge 0 names the target "Rob", but no node has that name
+//! couple.ron:5:41: edge 0 names the target "Rob", but no node has that name
 //!   help: did you mean "Bob"?
 //!   |
 //! 5 |         edges: [(source: "Ann", target: "Rob")],
@@ -31,6 +31,8 @@
 //!
 //! A scene is checked once, when it is loaded; whatever is built from it may trust it. No text and no graph file
 //! makes loading panic, and none makes it take more memory than the machine has available.
+
+#![forbid(unsafe_code)]
 
 mod data;
 mod description;

@@ -35,7 +35,9 @@ fn check_model(model: &[LayerDescription]) -> Result<(), Fault> {
 fn check_layer(number: usize, layer: &LayerDescription) -> Result<(), Fault> {
     let content = [Field("model"), Index(number), Index(0)];
     match *layer {
-        LayerDescription::Dropout(probability) => check(probability, Range::Share, "the dropout probability", &content)?,
+        LayerDescription::Dropout(probability) => {
+            check(probability, Range::Share, "the dropout probability", &content)?
+        }
         LayerDescription::LeakyRelu(slope) => check(slope, Range::Finite, "the slope", &content)?,
         LayerDescription::Elu(alpha) => check(alpha, Range::Finite, "alpha", &content)?,
         _ => {}

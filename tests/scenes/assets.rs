@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use connectome_components::{Optimizer, Split};
 use connectome::scene::{FeatureScaling, Features, GraphData, LayerDescription, Scene, Selection, Training, options};
+use connectome_components::{Optimizer, Split};
 
 fn asset(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "assets", name].iter().collect()
@@ -50,13 +50,8 @@ fn check_recipe(scene: &Scene, classes: usize) {
     );
     assert_eq!(scene.model, layers(&text));
     assert_eq!(scene.features, FeatureScaling::RowNormalized);
-    let adam = Optimizer::Adam {
-        learning_rate: 0.01,
-        betas: (0.9, 0.999),
-        epsilon: 1e-8,
-        amsgrad: false,
-        weight_decay: 5e-4,
-    };
+    let adam =
+        Optimizer::Adam { learning_rate: 0.01, betas: (0.9, 0.999), epsilon: 1e-8, amsgrad: false, weight_decay: 5e-4 };
     assert_eq!(scene.optimizer, adam);
     assert_eq!(scene.training, Training::default());
     assert_eq!((scene.training.epochs, scene.training.selection), (200, Selection::BestValidation));
@@ -96,9 +91,8 @@ fn the_karate_club_is_the_karate_club() {
     assert_eq!(class_sizes(&data), [17, 17]);
     assert_eq!((data.splits[0], data.labels[0], data.splits[33], data.labels[33]), (Split::Train, 0, Split::Train, 1));
     // The degrees in the figure of Zachary's paper.
-    let expected = [
-        16, 9, 10, 6, 3, 4, 4, 4, 5, 2, 3, 1, 2, 5, 2, 2, 2, 2, 2, 3, 2, 2, 2, 5, 3, 3, 2, 4, 3, 4, 4, 6, 12, 17,
-    ];
+    let expected =
+        [16, 9, 10, 6, 3, 4, 4, 4, 5, 2, 3, 1, 2, 5, 2, 2, 2, 2, 2, 3, 2, 2, 2, 5, 3, 3, 2, 4, 3, 4, 4, 6, 12, 17];
     assert_eq!(degrees(&data), expected);
     for &[source, target] in &data.edges {
         assert!(source != target && data.edges.contains(&[target, source]));

@@ -68,6 +68,11 @@ impl Arrays {
         self.with_bytes(name, bytes)
     }
 
+    /// Names and bytes of the arrays.
+    pub fn contents(&mut self) -> &mut [(String, Vec<u8>)] {
+        &mut self.0
+    }
+
     /// The file.
     pub fn bytes(&self) -> Vec<u8> {
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
@@ -103,12 +108,8 @@ fn bad(arrays: &Arrays, message: &str, help: &str) {
 #[test]
 fn sparse_features_stay_sparse() {
     let data = good(&Arrays::small());
-    let features = Features::Sparse {
-        width: 4,
-        offsets: vec![0, 2, 3, 3],
-        indices: vec![0, 3, 1],
-        values: vec![1.0, 3.0, 2.0],
-    };
+    let features =
+        Features::Sparse { width: 4, offsets: vec![0, 2, 3, 3], indices: vec![0, 3, 1], values: vec![1.0, 3.0, 2.0] };
     let expected = GraphData {
         nodes: 3,
         features,
@@ -139,7 +140,9 @@ fn every_type_reads_alike() {
 
 #[test]
 fn dense_features_are_read_by_rows_whatever_their_layout() {
-    let bare = ["x_data", "x_indices", "x_indptr", "x_shape"].iter().fold(Arrays::small(), |arrays, name| arrays.without(name));
+    let bare = ["x_data", "x_indices", "x_indptr", "x_shape"]
+        .iter()
+        .fold(Arrays::small(), |arrays, name| arrays.without(name));
     let rows = array![[1.0_f32, 2.0], [3.0, 4.0], [5.0, 6.0]];
     let values = vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
     assert_eq!(good(&bare.clone().with("x", &rows)).features, Features::Dense { width: 2, values: values.clone() });
@@ -179,7 +182,11 @@ fn missing_arrays_are_named_with_those_present() {
 fn shapes_and_types_must_fit() {
     let small = Arrays::small;
     bad(&small().with("y", &array![[0_i32, 1, 0]]), "array \"y\" has the shape [1, 3]", "[any]");
-    bad(&small().with("y", &array![0.0_f32, 1.0, 0.0]), "array \"y\" has the type '<f4', which is not one of i4, i8, u4", "astype");
+    bad(
+        &small().with("y", &array![0.0_f32, 1.0, 0.0]),
+        "array \"y\" has the type '<f4', which is not one of i4, i8, u4",
+        "astype",
+    );
     bad(&small().with("y", &array![true, false, true]), "array \"y\" has the type '|b1'", "astype");
     bad(&small().with("x_data", &array![1_u8, 3, 2]), "array \"x_data\" has the type", "astype");
     bad(&small().with("edge_index", &array![0_i32, 1]), "array \"edge_index\" has the shape [2]", "[2, edges]");
@@ -203,9 +210,17 @@ fn rows_must_follow_each_other() {
 #[test]
 fn indices_must_be_in_range() {
     let small = Arrays::small;
-    bad(&small().with("edge_index", &array![[0_i32, 3], [1, 0]]), "array \"edge_index\" holds 3 at position 1, outside 0..3", "node");
+    bad(
+        &small().with("edge_index", &array![[0_i32, 3], [1, 0]]),
+        "array \"edge_index\" holds 3 at position 1, outside 0..3",
+        "node",
+    );
     bad(&small().with("edge_index", &array![[0_i32, 1], [-1, 0]]), "holds -1 at position 2", "node");
-    bad(&small().with("x_indices", &array![0_i32, 4, 1]), "array \"x_indices\" holds 4 at position 1, outside 0..4", "column");
+    bad(
+        &small().with("x_indices", &array![0_i32, 4, 1]),
+        "array \"x_indices\" holds 4 at position 1, outside 0..4",
+        "column",
+    );
     bad(&small().with("train", &array![3_i32]), "array \"train\" holds 3 at position 0", "node");
     bad(&small().with("y", &array![0_i32, -1, 0]), "array \"y\" holds -1 at position 1", "classes are counted from 0");
     bad(&small().with("unlabelled", &array![7_i32]), "array \"unlabelled\" holds 7", "node");
@@ -222,9 +237,17 @@ fn numbers_must_be_finite() {
 #[test]
 fn splits_must_not_overlap() {
     let small = Arrays::small;
-    bad(&small().with("test", &array![2_i32, 0]), "array \"test\" lists node 0, which is in the split Train", "one split");
+    bad(
+        &small().with("test", &array![2_i32, 0]),
+        "array \"test\" lists node 0, which is in the split Train",
+        "one split",
+    );
     bad(&small().with("test", &array![2_i32, 2]), "array \"test\" lists node 2, which is in the split Test", "once");
-    bad(&small().with("unlabelled", &array![1_i32]), "array \"unlabelled\" lists node 1, which is in the split Validation", "out of");
+    bad(
+        &small().with("unlabelled", &array![1_i32]),
+        "array \"unlabelled\" lists node 1, which is in the split Validation",
+        "out of",
+    );
     bad_scene(&small().with("train", &Array1::<i32>::zeros(0)), "no node is in the split Train");
 }
 

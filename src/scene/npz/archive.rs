@@ -98,7 +98,8 @@ impl Archive {
 
     /// Names of the arrays, sorted.
     pub fn names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.zip.file_names().map(|name| name.strip_suffix(".npy").unwrap_or(name)).collect();
+        let mut names: Vec<&str> =
+            self.zip.file_names().map(|name| name.strip_suffix(".npy").unwrap_or(name)).collect();
         names.sort_unstable();
         names
     }

@@ -17,8 +17,8 @@ use std::path::Path;
 
 use connectome_components::Split;
 
-use self::archive::{Archive, Array};
 pub(super) use self::archive::open_file;
+use self::archive::{Archive, Array};
 pub(super) use self::problem::Problem;
 use super::data::{Features, GraphData};
 
