@@ -1,2 +1,30 @@
-//! stub
+//! stub readme
+#![forbid(unsafe_code)]
+
 pub mod output;
+pub mod scene;
+mod spawn;
+mod trainer;
+
+pub use bevy_ecs;
+#[doc(inline)]
+pub use connectome_components as components;
+#[doc(inline)]
+pub use connectome_systems as systems;
+pub use spawn::{SceneEntities, spawn};
+pub use trainer::{TrainError, Trainer};
+
+/// What most programs need.
+pub mod prelude {
+    pub use crate::components::{
+        Column, ColumnMut, Edge, EdgeWeight, Field, Graph, Label, LearningRateSchedule, Metrics, Model, Node,
+        Optimizer, Signal, Split, Topology,
+    };
+    pub use crate::scene::Scene;
+    pub use crate::systems::{
+        Evaluate, Infer, ModelBuilder, Phase, Train, Workers, add_systems,
+        kernels::Activation,
+        layers::{Dropout, GraphConv, Layer, LayerBuilder, Linear, MessagePassing},
+        run,
+    };
+}
