@@ -1,6 +1,7 @@
 //! The layers a scene can ask for.
 
-use connectome_systems::layers::{Activation, GraphConv, Linear, MessagePassing};
+use connectome_systems::kernels::Activation;
+use connectome_systems::layers::{GraphConv, Linear, MessagePassing};
 use serde::{Deserialize, Serialize};
 
 /// One layer of a model.

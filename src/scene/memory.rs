@@ -9,6 +9,10 @@ use super::locate::Step::{Field, Index};
 /// Bytes of an `f32`.
 const NUMBER: usize = 4;
 
+/// Bytes of a node and of an edge as entities, with their ticks and their places in the topology.
+const NODE: usize = 128;
+const EDGE: usize = 160;
+
 /// How large a graph is, as far as memory goes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extent {
@@ -43,7 +47,8 @@ impl Extent {
 /// Bytes that training the scene on a graph of this size takes, or the layer that is too large for the machine.
 pub(super) fn estimate(scene: &Scene, extent: Extent) -> Result<usize, Fault> {
     let available = available();
-    let mut total = extent.features;
+    let entities = extent.nodes.saturating_mul(NODE).saturating_add(extent.edges.saturating_mul(EDGE));
+    let mut total = extent.features.saturating_add(entities);
     let mut width = extent.width;
     for (number, layer) in scene.model.iter().enumerate() {
         let sum = layer_bytes(scene, layer, extent, width).and_then(|bytes| total.checked_add(bytes));
@@ -53,29 +58,24 @@ pub(super) fn estimate(scene: &Scene, extent: Extent) -> Result<usize, Fault> {
     Ok(total)
 }
 
-/// Values and gradients for each node, and parameters with their gradients and the optimizer's moments. A message
-/// passing layer also keeps values and gradients of its messages. None if the number overflows.
+/// Values and gradients for each node, the messages of a convolution, and parameters with their gradients and the
+/// optimizer's moments. None if the number overflows.
 fn layer_bytes(scene: &Scene, layer: &LayerDescription, extent: Extent, input: usize) -> Option<usize> {
     let output = layer.width().unwrap_or(input);
-    let rows = match layer {
-        LayerDescription::MessagePassing(_) => extent.nodes.checked_add(extent.edges)?,
-        _ => extent.nodes,
+    let fields = match layer {
+        LayerDescription::GraphConv(_) | LayerDescription::MessagePassing(_) => 3,
+        _ => 2,
     };
-    let values = rows.checked_mul(output)?.checked_mul(2 * NUMBER)?;
+    let values = extent.nodes.checked_mul(output)?.checked_mul(fields * NUMBER)?;
     let copies = scene.optimizer.moments().checked_add(2)?;
     let parameters = parameters(layer, input)?.checked_mul(copies)?.checked_mul(NUMBER)?;
     values.checked_add(parameters)
 }
 
-/// How many numbers the layer learns: a weight matrix, two for message passing (one for the messages, one for the
-/// node itself), and a bias.
+/// How many numbers the layer learns: a weight matrix and a bias.
 fn parameters(layer: &LayerDescription, input: usize) -> Option<usize> {
     let Some(output) = layer.width() else { return Some(0) };
-    let matrices = match layer {
-        LayerDescription::MessagePassing(_) => 2,
-        _ => 1,
-    };
-    input.checked_mul(output)?.checked_mul(matrices)?.checked_add(output)
+    input.checked_mul(output)?.checked_add(output)
 }
 
 fn too_large(number: usize, layer: &LayerDescription, needed: Option<usize>, available: usize) -> Fault {
