@@ -1,0 +1,104 @@
+//! An epoch in a resident world allocates nothing once it is warm, beyond what bevy_ecs does to run as many systems
+//! that do nothing, and the buffers into which the crate `gemm` packs matrices whose width is no multiple of its vectors,
+//! such as Cora's 7 classes. Those are told by their alignment. A failure prints the counts.
+//!
+//! The counter sees every thread of the process, so this file holds a single test.
+#![expect(unsafe_code, reason = "an allocator that counts")]
+
+use bevy_ecs::{
+    schedule::{Schedule, SingleThreadedExecutor},
+    world::World,
+};
+use connectome::{
+    Trainer,
+    components::TrainingState,
+    scene::Scene,
+    systems::{Evaluate, Train, Workers, describe, run},
+};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+static PACKING_BUFFERS: AtomicUsize = AtomicUsize::new(0);
+
+/// gemm aligns its buffers to 128 bytes, and keeps a byte for each of their parts.
+fn is_packing_buffer(layout: Layout) -> bool {
+    layout.align() == 128 || layout.align() == 1
+}
+
+// SAFETY: every call is handed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let counter = if is_packing_buffer(layout) { &PACKING_BUFFERS } else { &ALLOCATIONS };
+        counter.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const EPOCHS: usize = 20;
+
+/// Allocations, and packing buffers, in the mean of some warm epochs.
+fn allocations_in(mut epoch: impl FnMut()) -> [f64; 2] {
+    let counts = || [&ALLOCATIONS, &PACKING_BUFFERS].map(|counter| counter.load(Ordering::Relaxed));
+    (0..3).for_each(|_| epoch());
+    let before = counts();
+    (0..EPOCHS).for_each(|_| epoch());
+    let after = counts();
+    [0, 1].map(|place| (after[place] - before[place]) as f64 / EPOCHS as f64)
+}
+
+/// What an epoch allocates, and how many systems it runs.
+fn of_training(workers: usize) -> ([f64; 2], usize) {
+    let (scene, data) = Scene::load("assets/cora.ron").unwrap();
+    let mut trainer = Trainer::new(&scene, &data, 0, Workers::new(workers).unwrap()).unwrap();
+    let model = trainer.entities().model;
+    let workers = trainer.world().resource::<Workers>().clone();
+    let world = trainer.world();
+    let allocations = workers.enter(|| {
+        allocations_in(|| {
+            run(world, Train(model));
+            run(world, Evaluate(model));
+        })
+    });
+    assert!(world.get::<TrainingState>(model).unwrap().step > EPOCHS as u64);
+    (allocations, describe(world, Train(model)).len() + describe(world, Evaluate(model)).len())
+}
+
+/// What bevy_ecs allocates to run so many systems that do nothing.
+fn of_empty_systems(count: usize) -> f64 {
+    let mut world = World::new();
+    let mut schedule = Schedule::default();
+    schedule.set_executor(SingleThreadedExecutor::new());
+    (0..count).for_each(|_| {
+        schedule.add_systems(|| {});
+    });
+    allocations_in(|| schedule.run(&mut world))[0]
+}
+
+#[test]
+fn a_warm_epoch_allocates_no_more_than_bevy_does() {
+    for workers in [1, 2, 3] {
+        let ([training, packing], systems) = of_training(workers);
+        let empty = of_empty_systems(systems);
+        println!("{workers} workers: {training} allocations an epoch and {packing} packing buffers; {empty} by bevy_ecs");
+        assert!(training <= empty, "{workers} workers: {training} allocations, {empty} by bevy_ecs");
+        assert!(packing <= 40.0, "{workers} workers: {packing} packing buffers");
+    }
+}

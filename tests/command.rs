@@ -1,0 +1,124 @@
+//! What a person meets on the command line: results, files, errors with a place and exit code 2.
+
+use connectome::output::{Summary, read_metrics, read_weights};
+use ndarray::{Array1, Array2};
+use ndarray_npy::NpzReader;
+use std::{
+    fs::{self, File},
+    path::Path,
+    process::{Command, Output},
+};
+
+fn connectome(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_connectome")).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn training_ends_with_a_line_of_json_and_leaves_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let arguments =
+        ["train", "assets/karate.ron", "--epochs", "60", "--seed", "5", "--workers", "2", "--json", "--output", path(&run)];
+    let output = connectome(&arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let json = text(&output.stdout);
+    let keys = ["train_loss", "train_accuracy", "validation_accuracy", "test_accuracy", "epochs", "milliseconds_per_epoch"];
+    let places: Vec<_> = keys.iter().map(|key| json.find(&format!("\"{key}\":")).unwrap()).collect();
+    assert!(places.is_sorted(), "{json}");
+    let summary: Summary = serde_json::from_str(json.lines().next_back().unwrap()).unwrap();
+    assert_eq!((summary.epochs, summary.workers, summary.seed), (60, 2, 5));
+    assert!(summary.test_accuracy > 0.8, "{json}");
+    assert!(text(&output.stderr).lines().count() <= 11, "piped progress is quiet");
+
+    assert_eq!(read_metrics(&run.join("metrics.jsonl")).unwrap().len(), 60);
+    let names: Vec<String> =
+        read_weights(&run.join("weights.safetensors")).unwrap().into_iter().map(|tensor| tensor.name).collect();
+    assert_eq!(names, ["layers.0.bias", "layers.0.weight", "layers.2.bias", "layers.2.weight"]);
+    assert!(fs::read_to_string(run.join("curves.svg")).unwrap().starts_with("<svg"));
+}
+
+#[test]
+fn trained_weights_are_evaluated_and_infer_the_same_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (weights, file) = (folder.path().join("weights.safetensors"), folder.path().join("out.npz"));
+    let trained = connectome(&["train", "assets/karate.ron", "--json", "--output", path(folder.path())]);
+    let summary: Summary = serde_json::from_str(text(&trained.stdout).trim()).unwrap();
+
+    let evaluated = text(&connectome(&["evaluate", "assets/karate.ron", "--weights", path(&weights)]).stdout);
+    let expected = format!("{:.1} % of 28 nodes", 100.0 * summary.test_accuracy);
+    assert!(evaluated.contains(&expected), "{evaluated} against {expected}");
+
+    let inferred =
+        connectome(&["infer", "assets/karate.ron", "--weights", path(&weights), "--output", path(&file)]);
+    assert!(inferred.status.success(), "{}", text(&inferred.stderr));
+    let mut npz = NpzReader::new(File::open(&file).unwrap()).unwrap();
+    let logits: Array2<f32> = npz.by_name("logits").unwrap();
+    let prediction: Array1<u32> = npz.by_name("prediction").unwrap();
+    assert_eq!((logits.dim(), prediction.dim()), ((34, 2), 34));
+    assert_eq!((prediction[0], prediction[33]), (0, 1), "the two leaders");
+}
+
+#[test]
+fn repeating_prints_mean_and_deviation() {
+    let output = connectome(&["train", "assets/karate.ron", "--epochs", "20", "--repeat", "3"]);
+    let lines: Vec<String> = text(&output.stdout).lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert!(lines[3].contains("over 3 seeds") && lines[3].contains("+-"), "{lines:?}");
+}
+
+#[test]
+fn inspecting_shows_counts_parameters_and_the_schedule() {
+    let output = text(&connectome(&["inspect", "assets/karate.ron"]).stdout);
+    for expected in ["34 (2 classes)", "156 directed", "layers.0.weight", "softmax_cross_entropy", "layers.2.gradient"] {
+        assert!(output.contains(expected), "{expected} is not in\n{output}");
+    }
+}
+
+/// The error of a command that must fail in order.
+fn failure(arguments: &[&str]) -> String {
+    let output = connectome(arguments);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    let error = text(&output.stderr);
+    assert!(!error.contains("panicked"), "{error}");
+    error
+}
+
+#[test]
+fn mistakes_are_told_with_their_place_and_exit_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = folder.path().join("scene.ron");
+    let karate = fs::read_to_string("assets/karate.ron").unwrap();
+    let cases = [
+        (karate.replacen("features: Identity", "feature: Identity", 1), "features"),
+        (karate.replacen("GraphConv(width: 2", "GraphConv(width: 3", 1), "classes"),
+        (karate.replacen("GraphConv(width: 16", "GraphConv(width: 1000000000000", 1), "memory"),
+        ("this is no scene".to_owned(), "expected"),
+    ];
+    for (text, expected) in cases {
+        fs::write(&scene, text).unwrap();
+        let error = failure(&["train", path(&scene)]);
+        assert!(error.to_lowercase().contains(expected) && error.contains("scene.ron:"), "{expected}: {error}");
+    }
+    failure(&["train", "no such file.ron"]);
+    failure(&["train", "assets/karate.ron", "--workers", "many"]);
+    failure(&["evaluate", "assets/karate.ron", "--weights", "assets/karate.ron"]);
+    failure(&["train", "assets/karate.ron", "--output", path(&scene)]);
+}
+
+#[test]
+fn a_loss_that_leaves_the_numbers_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = folder.path().join("scene.ron");
+    let karate = fs::read_to_string("assets/karate.ron").unwrap();
+    fs::write(&scene, karate.replacen("learning_rate: 0.01", "learning_rate: 1e38", 1)).unwrap();
+    let error = failure(&["train", path(&scene)]);
+    assert!(error.contains("learning rate"), "{error}");
+}
