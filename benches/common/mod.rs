@@ -1,0 +1,167 @@
+//! Graphs, worlds and models that the benchmarks share.
+
+use bevy_ecs::{
+    prelude::*,
+    schedule::{ScheduleCleanupPolicy, ScheduleLabel, SingleThreadedExecutor},
+};
+use connectome::{prelude::*, systems::random::Random};
+use criterion::{BenchmarkGroup, BenchmarkId, SamplingMode, Throughput, measurement::WallTime};
+use std::time::Duration;
+
+/// How many workers share the rows of each stage.
+pub const WORKERS: [usize; 4] = [1, 2, 4, 8];
+
+/// A directed graph by the numbers of its nodes: for each edge its source and its target.
+pub struct Links {
+    pub nodes: usize,
+    pub edges: Vec<[u32; 2]>,
+}
+
+impl Links {
+    /// Each node hears from the `degree` nodes before it.
+    pub fn ring(nodes: usize, degree: usize) -> Self {
+        let before = |node: usize, step: usize| [((node + nodes - step) % nodes) as u32, node as u32];
+        let edges = (0..nodes).flat_map(|node| (1..=degree).map(move |step| before(node, step))).collect();
+        Self { nodes, edges }
+    }
+
+    /// Pairs of nodes, linked both ways: one end uniform, the other with probability proportional to `rank^-exponent`.
+    /// Ranks are dealt to the nodes at random; exponent 0 makes both ends uniform. Sorted by target, then source.
+    pub fn power_law(nodes: usize, edges: usize, exponent: f64) -> Self {
+        let random = Random::new(20_240_607, 0, 0);
+        let uniform = |row: u32, column: u32| f64::from(random.uniform(row, column));
+        let mut total = 0.0;
+        let cumulative: Vec<f64> = (1..=nodes)
+            .map(|rank| {
+                total += (rank as f64).powf(-exponent);
+                total
+            })
+            .collect();
+        let mut node_of: Vec<u32> = (0..nodes as u32).collect();
+        for place in (1..nodes).rev() {
+            node_of.swap(place, (uniform(place as u32, 0) * (place + 1) as f64) as usize);
+        }
+        let mut pairs = std::collections::BTreeSet::new();
+        for draw in 0.. {
+            if 2 * pairs.len() >= edges {
+                break;
+            }
+            let first = (uniform(draw, 1) * nodes as f64) as u32;
+            // 24 random bits do not tell the last of many ranks apart; 48 do.
+            let place = (uniform(draw, 2) + uniform(draw, 3) / f64::from(1 << 24)) * total;
+            let second = node_of[cumulative.partition_point(|sum| *sum < place).min(nodes - 1)];
+            if first != second {
+                pairs.insert([first.min(second), first.max(second)]);
+            }
+        }
+        let mut edges: Vec<[u32; 2]> = pairs.into_iter().flat_map(|[a, b]| [[a, b], [b, a]]).collect();
+        edges.sort_unstable_by_key(|[source, target]| (*target, *source));
+        Self { nodes, edges }
+    }
+
+    /// Spawns the graph into a world of its own. Every node has a label below `classes` and is there to train on.
+    pub fn world(&self, classes: usize) -> (World, Entity) {
+        let mut world = World::new();
+        let graph = Graph::spawn(&mut world);
+        let label = move |node| Label((node % classes) as u32);
+        let nodes: Vec<Entity> =
+            world.spawn_batch((0..self.nodes).map(move |node| (Node, label(node), Split::Train))).collect();
+        let end = |number: u32| nodes[number as usize];
+        let edges: Vec<Edge> =
+            self.edges.iter().map(|[source, target]| Edge { source: end(*source), target: end(*target) }).collect();
+        world.spawn_batch(edges);
+        (world, graph)
+    }
+}
+
+/// `GraphConv(hidden)`, `Relu`, `GraphConv(classes)`, the network that is measured everywhere.
+pub fn graph_convolutions(graph: Entity, [input, hidden, classes]: [usize; 3]) -> ModelBuilder {
+    ModelBuilder::new(graph)
+        .input_width(input)
+        .layer(GraphConv::new(hidden))
+        .layer(Activation::Relu)
+        .layer(GraphConv::new(classes))
+}
+
+/// Adam, as peer libraries are measured with.
+pub fn adam() -> Optimizer {
+    let (betas, epsilon) = ((0.9, 0.999), 1e-8);
+    Optimizer::Adam { learning_rate: 0.01, betas, epsilon, amsgrad: false, weight_decay: 0.0 }
+}
+
+/// Runs the schedule once, so that nodes have their fields and the topology is derived; then gives every node features
+/// of about the normal distribution.
+pub fn prepare(world: &mut World, model: Entity, label: impl ScheduleLabel) {
+    run(world, label);
+    let Some(&Model { input: Signal::Dense { value: input, .. }, .. }) = world.get(model) else { return };
+    let random = Random::new(1, 1, 0);
+    for (row, numbers) in input.matrix_mut(world).rows_mut().enumerate() {
+        for (column, number) in numbers.iter_mut().enumerate() {
+            // Four uniform numbers have the variance 1/3.
+            let block = random.block(row as u32, column as u32).map(|bits| bits as f32 / u32::MAX as f32);
+            *number = (block.iter().sum::<f32>() - 2.0) * 3f32.sqrt();
+        }
+    }
+}
+
+/// Takes the systems of some phases out of a schedule, so that the others can be measured by themselves.
+///
+/// # Panics
+/// If there is no such schedule, or no such phase in it.
+pub fn leave_out(world: &mut World, label: impl ScheduleLabel, phases: impl IntoIterator<Item = Phase>) {
+    let label = label.intern();
+    let mut schedule = world.resource_mut::<Schedules>().remove(label).expect("the schedule has been built");
+    for phase in phases {
+        schedule
+            .remove_systems_in_set(phase, world, ScheduleCleanupPolicy::RemoveSystemsOnly)
+            .expect("the phase is one of the schedule's");
+    }
+    world.resource_mut::<Schedules>().insert(schedule);
+}
+
+/// A schedule of so many systems that do nothing: what the executor costs alone.
+#[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Empty(pub usize);
+
+impl Empty {
+    /// Adds the schedule to a world.
+    pub fn build(self, world: &mut World) {
+        let mut schedule = Schedule::new(self);
+        schedule.set_executor(SingleThreadedExecutor::new());
+        for _ in 0..self.0 {
+            schedule.add_systems(|| {});
+        }
+        world.get_resource_or_init::<Schedules>().insert(schedule);
+    }
+}
+
+/// Measures a schedule with each number of workers, under `group/case/size/workers`.
+pub fn measure(
+    group: &mut BenchmarkGroup<WallTime>,
+    name: &str,
+    edges: usize,
+    world: &mut World,
+    label: impl ScheduleLabel,
+) {
+    let label = label.intern();
+    group.throughput(Throughput::Elements(edges as u64));
+    for workers in WORKERS {
+        world.insert_resource(Workers::new(workers).expect("the machine has so many threads"));
+        group.bench_function(BenchmarkId::new(name, workers), |bencher| bencher.iter(|| run(world, label)));
+    }
+}
+
+/// Few samples and little time: there are many cases, and the machine is warm after the first.
+pub fn hurry(group: &mut BenchmarkGroup<WallTime>) {
+    group
+        .sample_size(10)
+        .nresamples(2_000)
+        .sampling_mode(SamplingMode::Flat)
+        .warm_up_time(Duration::from_millis(50))
+        .measurement_time(Duration::from_millis(300));
+}
+
+/// 1000 as `1k`.
+pub fn thousands(number: usize) -> String {
+    if number % 1000 == 0 { format!("{}k", number / 1000) } else { number.to_string() }
+}
