@@ -8,7 +8,7 @@
 //!
 //! Run it with `cargo run --example flock`.
 
-use bevy_ecs::{prelude::*, schedule::ScheduleLabel};
+use bevy_ecs::{prelude::*, schedule::ScheduleLabel, system::ParamBuilder};
 use connectome::{prelude::*, systems::random::Random};
 use glam::Vec2;
 use std::{f32::consts::TAU, time::Instant};
@@ -162,7 +162,8 @@ fn steer(
         let best = (0..HEADINGS).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap_or(0);
         agreement.same += usize::from(best == label.0 as usize);
         agreement.all += 1;
-        let wish: Vec2 = row.iter().enumerate().map(|(number, logit)| heading(number) * (logit - row[best]).exp()).sum();
+        let odds = row.iter().map(|logit| (logit - row[best]).exp());
+        let wish: Vec2 = odds.enumerate().map(|(number, odds)| odds * heading(number)).sum();
         let acceleration = 0.3 * SPEED * wish.normalize_or_zero();
         velocity.0 = SPEED * (velocity.0 + acceleration).normalize_or(heading(best));
         position.0 = (position.0 + velocity.0).rem_euclid(Vec2::splat(SIDE));
@@ -308,8 +309,8 @@ fn main() -> Result {
     }
     flock.scatter();
     let before = flock.map();
-    for ticks in ["alone", "alone, 200 ticks", "alone, 300 ticks"] {
-        fly(&mut flock, ticks, infer);
+    for _ in 0..3 {
+        fly(&mut flock, "alone", infer);
     }
     println!("{} agents were born, {} are gone. Scattered, and after 300 ticks alone:\n", flock.born, flock.gone);
     before.iter().zip(flock.map()).for_each(|(before, after)| println!("{before} | {after}"));
