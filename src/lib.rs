@@ -1,25 +1,30 @@
-//! stub
-pub mod output;
+//! stub readme
+#![forbid(unsafe_code)]
 
+pub mod output;
+pub mod scene;
+mod spawn;
+mod trainer;
+
+pub use bevy_ecs;
 #[doc(inline)]
 pub use connectome_components as components;
 #[doc(inline)]
 pub use connectome_systems as systems;
+pub use spawn::{SceneEntities, spawn};
+pub use trainer::{TrainError, Trainer};
 
-pub use bevy_ecs;
-
-/// What a world with a network in it needs, beside `bevy_ecs::prelude`.
+/// What most programs need.
 pub mod prelude {
-    // Systems that read or write a field are built with these.
-    pub use bevy_ecs::system::{ParamBuilder, SystemParamBuilder};
-    pub use connectome_components::{
-        Column, ColumnMut, Edge, EdgeWeight, Field, FieldError, Graph, Label, LearningRateSchedule, Metrics, Model, Node,
-        Optimizer, Parameter, Signal, Split, Topology, TrainingState,
+    pub use crate::components::{
+        Column, ColumnMut, Edge, EdgeWeight, Field, Graph, Label, LearningRateSchedule, Metrics, Model, Node,
+        Optimizer, Signal, Split, Topology,
     };
-    pub use connectome_systems::{
+    pub use crate::scene::Scene;
+    pub use crate::systems::{
         Evaluate, Infer, ModelBuilder, Phase, Train, Workers, add_systems,
         kernels::Activation,
-        layers::{BuildError, Dropout, GraphConv, Linear, MessagePassing},
+        layers::{Dropout, GraphConv, Layer, LayerBuilder, Linear, MessagePassing},
         run,
     };
 }

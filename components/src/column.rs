@@ -56,6 +56,53 @@ pub(crate) fn register<T: Element>(world: &mut World, name: &str, width: usize) 
     Ok(world.register_component_with_descriptor(descriptor))
 }
 
+/// A component without data that is made at run time, to mark the nodes or the edges of one graph.
+///
+/// In Rust code a component type of your own does the same; a scene that is loaded has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marker {
+    id: ComponentId,
+    world: WorldId,
+}
+
+impl Marker {
+    /// Registers a marker.
+    pub fn register(world: &mut World, name: &str) -> Self {
+        // SAFETY: the component has no data.
+        let descriptor = unsafe {
+            ComponentDescriptor::new_with_layout(
+                name.to_owned(),
+                StorageType::Table,
+                Layout::new::<()>(),
+                None,
+                true,
+                false,
+                ComponentCloneBehavior::Default,
+                None,
+            )
+        };
+        Self { id: world.register_component_with_descriptor(descriptor), world: world.id() }
+    }
+
+    /// The component.
+    pub fn id(&self) -> ComponentId {
+        self.id
+    }
+
+    /// Marks an entity.
+    ///
+    /// # Errors
+    /// If it is not alive.
+    pub fn insert(&self, world: &mut World, entity: Entity) -> Result<(), FieldError> {
+        assert_eq!(self.world, world.id(), "a marker was used in a world that did not make it");
+        if world.get_entity(entity).is_err() {
+            return Err(FieldError::NotOnEntity { entity, name: "marker".to_owned() });
+        }
+        insert_zeros(world, entity, &[self.id]);
+        Ok(())
+    }
+}
+
 /// For each marking component, the fields that its carriers are to have.
 #[derive(Resource, Default)]
 pub(crate) struct AttachedFields(Vec<AttachedField>);
@@ -134,8 +181,8 @@ pub(crate) fn insert_zeros(world: &mut World, entity: Entity, fields: &[Componen
     let largest = fields.iter().map(size).max().unwrap_or(0);
     let mut zeros = vec![CacheLine([0; LARGEST_ALIGNMENT]); largest.div_ceil(LARGEST_ALIGNMENT)];
     let Some(start) = NonNull::new(zeros.as_mut_ptr().cast::<u8>()) else { return };
-    // SAFETY: the ids were registered in this world by `register`, whose elements are valid when all bytes are 0 and
-    // have no drop, so one buffer may be moved from for each; it is as large as the largest and aligned for all.
+    // SAFETY: the ids were registered in this world by this module as fields, whose elements are valid when all bytes are 0
+    // and have no drop, or as markers without data, so one buffer may be moved from for each; it is as large as the largest and aligned for all.
     unsafe {
         world.entity_mut(entity).insert_by_ids(fields, fields.iter().map(|_| OwningPtr::new(start)));
     }

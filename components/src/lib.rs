@@ -20,7 +20,7 @@ mod optimizer;
 mod parameter;
 mod topology;
 
-pub use column::{Column, ColumnMut, ColumnState, Read, Write, attach_fields};
+pub use column::{Column, ColumnMut, ColumnState, Marker, Read, Write, attach_fields};
 pub use edge::{Edge, EdgeWeight};
 pub use error::FieldError;
 pub use field::{DoubleBuffer, Element, Field, Parity};

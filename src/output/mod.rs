@@ -1,4 +1,4 @@
-//! What a training run leaves behind: weights, metrics, a picture of its curves, progress on the terminal.
+//! What a training run leaves behind: weights, metrics, and a picture of its curves.
 //!
 //! Plain data goes in and files come out; nothing here knows of a `World`. Whoever runs the training fills one
 //! [`EpochReport`] per epoch and hands it on:
@@ -24,7 +24,6 @@ mod curves;
 mod error;
 mod file;
 mod metrics;
-mod progress;
 mod report;
 mod weights;
 
@@ -32,6 +31,5 @@ pub use curves::training_curves;
 pub use error::OutputError;
 pub use file::write_file;
 pub use metrics::{MetricsWriter, read_metrics};
-pub use progress::Progress;
 pub use report::{EpochReport, Summary};
 pub use weights::{Tensor, expect_tensor, read_metadata, read_weights, write_weights};

@@ -1,5 +1,6 @@
 //! What *happens* in connectome: kernels, layers, losses, optimizers, schedules.
 
+mod describe;
 pub mod kernels;
 pub mod layers;
 mod loss;
@@ -10,6 +11,7 @@ pub mod random;
 mod topology;
 mod workers;
 
+pub use describe::{SystemDescription, describe};
 pub use loss::{ClassTargets, measure_classification, softmax_cross_entropy};
 pub use model::{Evaluate, Infer, ModelBuilder, Train, add_systems, run};
 pub use optimize::{OptimizerStep, optimize};

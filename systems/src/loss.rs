@@ -54,7 +54,7 @@ pub fn softmax_cross_entropy(
                 sums.resize(blocks.count(), SplitMetrics::default());
                 let output = (PerBlock::new(&mut sums[..], BLOCK_ROWS), RowsMut::new(chunk, logits.width()));
                 workers.for_each_block(blocks, 8 * logits.width(), output, |rows, (sums, gradients)| {
-                    vectorize(|| {
+                    vectorize(#[inline(always)] || {
                         for (row, gradient) in rows.zip(gradients.data.chunks_exact_mut(gradients.width)) {
                             gradient.fill(0.0);
                             if splits.row(row)[0] == Split::Train {

@@ -166,7 +166,8 @@ impl ModelBuilder {
             for system in parts.parameters.iter().filter_map(|(_, parameter)| optimize(world, model, parameter)) {
                 train.add_systems(system.in_set(Phase::Optimize));
             }
-            train.add_systems(count_step(model).in_set(Phase::Commit));
+            let count = IntoSystem::into_system(count_step(model)).with_name("count_step");
+            train.add_systems(count.in_set(Phase::Commit));
             finish(world, train)?;
 
             let mut evaluate = self.schedule(Evaluate(model));
@@ -178,7 +179,8 @@ impl ModelBuilder {
         let mut infer = self.schedule(Infer(model));
         let output = self.add_layers(world, &mut parts, &mut infer, Mode::Inference, input, destination)?;
         if destination.is_some() {
-            infer.add_systems(flip(model).in_set(Phase::Commit));
+            let flip = IntoSystem::into_system(flip(model)).with_name("flip");
+            infer.add_systems(flip.in_set(Phase::Commit));
         }
         finish(world, infer)?;
         let parameters = parts.parameters.iter().map(|(entity, _)| *entity).collect();

@@ -69,7 +69,7 @@ impl OptimizerStep {
         let blocks = Blocks::Even { start: 0, rows: count, size: BLOCK };
         let output = ((RowsMut::new(values, 1), first), (second, largest));
         workers.for_each_block(blocks, 4, output, |rows, ((values, first), (second, largest))| {
-            vectorize(|| {
+            vectorize(#[inline(always)] || {
                 self.apply_block(values.data, &gradients[rows], first.data, second.data, largest.data);
             });
         });

@@ -2,8 +2,8 @@
 
 /// Philox 4x32 with 10 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 ///
-/// A stream is keyed by the seed and a purpose; the counter is made of the step, the row and the place in it. So a
-/// number can be drawn again, in any order, by any worker.
+/// A stream is keyed by the seed and a purpose; the counter is made of the step and a number, such as a row's. So what
+/// was drawn can be drawn again, in any order, by any worker.
 #[derive(Clone, Copy, Debug)]
 pub struct Random {
     key: [u32; 2],
@@ -17,29 +17,45 @@ impl Random {
         Self { key: [seed as u32 ^ high.wrapping_mul(0x9E37_79B9), purpose], step: step as u32 }
     }
 
-    /// Four numbers: block `block` of `row`.
+    /// Four numbers for each of the `LANES` counters from `first` on; `[word][lane]`.
     #[inline(always)]
-    pub fn block(&self, row: u32, block: u32) -> [u32; 4] {
-        philox([row, block, self.step, 0], self.key)
+    pub fn blocks(&self, first: u64) -> [[u32; LANES]; 4] {
+        let mut counter = [[0; LANES]; 4];
+        for lane in 0..LANES {
+            let number = first.wrapping_add(lane as u64);
+            counter[0][lane] = number as u32;
+            counter[1][lane] = (number >> 32) as u32;
+            counter[2][lane] = self.step;
+        }
+        philox(counter, self.key)
     }
 
-    /// A number in `[0, 1)` with 24 random bits.
-    pub fn uniform(&self, row: u32, column: u32) -> f32 {
-        (self.block(row, column / 4)[column as usize % 4] >> 8) as f32 * (1.0 / (1 << 24) as f32)
+    /// Fills `numbers` with numbers in `[0, 1)` of 24 random bits.
+    pub fn fill_uniform(&self, numbers: &mut [f32]) {
+        for (batch, numbers) in numbers.chunks_mut(4 * LANES).enumerate() {
+            let words = self.blocks((batch * LANES) as u64);
+            for (number, word) in numbers.iter_mut().zip(words.iter().flatten()) {
+                *number = (word >> 8) as f32 * (1.0 / (1 << 24) as f32);
+            }
+        }
     }
 }
 
+/// Counters that go through the rounds side by side, in one vector register of the widest kind.
+pub const LANES: usize = 16;
+
 #[inline(always)]
-fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+fn philox<const LANES: usize>(mut counter: [[u32; LANES]; 4], mut key: [u32; 2]) -> [[u32; LANES]; 4] {
     for _ in 0..10 {
-        let first = u64::from(counter[0]) * 0xD251_1F53;
-        let second = u64::from(counter[2]) * 0xCD9E_8D57;
-        counter = [
-            (second >> 32) as u32 ^ counter[1] ^ key[0],
-            second as u32,
-            (first >> 32) as u32 ^ counter[3] ^ key[1],
-            first as u32,
-        ];
+        let [a, b, c, d] = counter;
+        for lane in 0..LANES {
+            let first = u64::from(a[lane]) * 0xD251_1F53;
+            let second = u64::from(c[lane]) * 0xCD9E_8D57;
+            counter[0][lane] = (second >> 32) as u32 ^ b[lane] ^ key[0];
+            counter[1][lane] = second as u32;
+            counter[2][lane] = (first >> 32) as u32 ^ d[lane] ^ key[1];
+            counter[3][lane] = first as u32;
+        }
         key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
     }
     counter
@@ -52,24 +68,27 @@ mod tests {
     /// The known answers of the authors' Random123 library.
     #[test]
     fn philox_gives_the_published_numbers() {
-        assert_eq!(philox([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
-        assert_eq!(philox([u32::MAX; 4], [u32::MAX; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
+        let one = |counter: [u32; 4], key| philox(counter.map(|word| [word]), key).map(|[word]| word);
+        assert_eq!(one([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+        assert_eq!(one([u32::MAX; 4], [u32::MAX; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
         assert_eq!(
-            philox([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
+            one([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
             [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
         );
     }
 
     #[test]
     fn uniform_numbers_fill_the_unit_interval() {
-        let random = Random::new(1, 2, 3);
-        let mean = (0..10_000).map(|row| f64::from(random.uniform(row, row % 7))).sum::<f64>() / 10_000.0;
+        let mut numbers = [f32::NAN; 10_001];
+        Random::new(1, 2, 3).fill_uniform(&mut numbers);
+        assert!(numbers.iter().all(|number| (0.0..1.0).contains(number)));
+        let mean = numbers.iter().map(|number| f64::from(*number)).sum::<f64>() / 10_001.0;
         assert!((mean - 0.5).abs() < 0.01, "{mean}");
     }
 
     #[test]
     fn seeds_purposes_and_steps_give_different_streams() {
-        let first = |seed, purpose, step| Random::new(seed, purpose, step).block(0, 0);
+        let first = |seed, purpose, step| Random::new(seed, purpose, step).blocks(0);
         assert_ne!(first(0, 0, 0), first(1, 0, 0));
         assert_ne!(first(0, 0, 0), first(1 << 32, 0, 0));
         assert_ne!(first(0, 0, 0), first(0, 1, 0));

@@ -1,21 +1,63 @@
-//! Dropout of one row.
+//! Dropout.
 
-use crate::random::Random;
+use crate::random::{LANES, Random};
+
+/// Numbers that share one draw of 128 bits: each takes 16 of them.
+const GROUP: usize = 8;
 
 /// `output = input * mask / (1 - rate)`, where each number is kept with probability `1 - rate` (Srivastava et al. 2014).
 ///
-/// The mask is drawn anew from `random` and `row`, so the backward pass calls the same function on the gradient. A
-/// number takes 16 random bits: the rate is rounded to a multiple of 2^-16, and the scale follows what is really kept.
-#[inline(always)]
-pub fn drop_row(rate: f32, random: &Random, row: u32, input: &[f32], output: &mut [f32]) {
+/// The numbers are those of a matrix from place `start` on. The mask is drawn from `random` and the places anew each
+/// time, so the backward pass calls the same function on the gradient, and any division into blocks gives the same. The
+/// rate is rounded to a multiple of 2^-16, and the scale follows what is really kept.
+pub fn drop_out(rate: f32, random: &Random, start: usize, input: &[f32], output: &mut [f32]) {
     let dropped = (f64::from(rate) * 65536.0).round().min(65535.0) as u32;
     let scale = (65536.0 / f64::from(65536 - dropped)) as f32;
-    for (block, (output, input)) in output.chunks_mut(8).zip(input.chunks(8)).enumerate() {
-        let bits = random.block(row, block as u32);
-        for (place, (output, input)) in output.iter_mut().zip(input).enumerate() {
-            let draw = (bits[place / 2] >> (16 * (place % 2))) & 0xFFFF;
-            *output = if draw >= dropped { input * scale } else { 0.0 };
+    let ahead = (start.next_multiple_of(GROUP) - start).min(input.len());
+    let (input_ahead, input) = input.split_at(ahead);
+    let (output_ahead, output) = output.split_at_mut(ahead);
+    super::vectorize(
+        #[inline(always)]
+        || {
+            let first = (start / GROUP) as u64;
+            if ahead > 0 {
+                let mask = masks(random.blocks(first), dropped)[0] >> (start % GROUP);
+                keep(mask, scale, input_ahead, output_ahead);
+            }
+            let (outputs, output_behind) = output.as_chunks_mut::<GROUP>();
+            let (inputs, input_behind) = input.as_chunks::<GROUP>();
+            let mut number = first + u64::from(ahead > 0);
+            for (outputs, inputs) in outputs.chunks_mut(LANES).zip(inputs.chunks(LANES)) {
+                let masks = masks(random.blocks(number), dropped);
+                for (mask, (output, input)) in masks.iter().zip(outputs.iter_mut().zip(inputs)) {
+                    keep(*mask, scale, input, output);
+                }
+                number += inputs.len() as u64;
+            }
+            if !output_behind.is_empty() {
+                keep(masks(random.blocks(number), dropped)[0], scale, input_behind, output_behind);
+            }
+        },
+    );
+}
+
+/// For each lane which numbers of its group are kept, a bit each.
+#[inline(always)]
+fn masks(words: [[u32; LANES]; 4], dropped: u32) -> [u32; LANES] {
+    let mut masks = [0; LANES];
+    for (place, word) in words.iter().enumerate() {
+        for lane in 0..LANES {
+            masks[lane] |= u32::from(word[lane] & 0xFFFF >= dropped) << (2 * place);
+            masks[lane] |= u32::from(word[lane] >> 16 >= dropped) << (2 * place + 1);
         }
+    }
+    masks
+}
+
+#[inline(always)]
+fn keep(mask: u32, scale: f32, input: &[f32], output: &mut [f32]) {
+    for (place, (output, input)) in output.iter_mut().zip(input).enumerate() {
+        *output = if mask >> place & 1 == 1 { input * scale } else { 0.0 };
     }
 }
 
@@ -26,18 +68,25 @@ mod tests {
     #[test]
     fn the_share_and_the_mean_that_are_kept_are_those_asked_for() {
         for rate in [0.0, 0.3, 0.5, 0.9] {
-            let random = Random::new(5, 1, 9);
-            let (mut kept, mut sum) = (0usize, 0.0);
-            let input = [1.0; 13];
-            for row in 0..20_000 {
-                let mut output = [f32::NAN; 13];
-                drop_row(rate, &random, row, &input, &mut output);
-                kept += output.iter().filter(|value| **value != 0.0).count();
-                sum += output.iter().map(|value| f64::from(*value)).sum::<f64>();
-            }
-            let count = 20_000.0 * 13.0;
-            assert!((kept as f64 / count - f64::from(1.0 - rate)).abs() < 0.005, "{rate}: {kept}");
+            let (rows, width) = (20_000, 13);
+            let (input, mut output) = (vec![1.0; rows * width], vec![f32::NAN; rows * width]);
+            drop_out(rate, &Random::new(5, 1, 9), 0, &input, &mut output);
+            let count = (rows * width) as f64;
+            let kept = output.iter().filter(|value| **value != 0.0).count() as f64;
+            let sum = output.iter().map(|value| f64::from(*value)).sum::<f64>();
+            assert!((kept / count - f64::from(1.0 - rate)).abs() < 0.005, "{rate}: {kept}");
             assert!((sum / count - 1.0).abs() < 0.02, "{rate}: {sum}");
         }
+    }
+
+    #[test]
+    fn numbers_are_dropped_alike_in_whatever_blocks() {
+        let (input, mut whole, mut parts) = (vec![1.0; 500], vec![0.0; 500], vec![0.0; 500]);
+        let random = Random::new(5, 1, 9);
+        drop_out(0.5, &random, 0, &input, &mut whole);
+        for range in [0..3, 3..5, 5..16, 16..333, 333..500] {
+            drop_out(0.5, &random, range.start, &input[range.clone()], &mut parts[range]);
+        }
+        assert_eq!(whole, parts);
     }
 }

@@ -6,13 +6,14 @@ mod gather;
 mod matmul;
 
 pub use activation::Activation;
-pub use dropout::drop_row;
+pub use dropout::drop_out;
 pub use gather::{Terms, gather};
 pub use matmul::{Operand, matmul};
 
 /// Runs `work` with the widest vector instructions of this processor.
 ///
-/// Sums are never reordered for it, so every processor computes the same bits.
+/// Sums are never reordered for it, so every processor computes the same bits. `work` must be `#[inline(always)]`, and what
+/// it calls: what is not inlined is compiled for the plainest processor.
 #[inline(always)]
 pub(crate) fn vectorize<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
@@ -20,7 +21,7 @@ pub(crate) fn vectorize<R>(work: impl FnOnce() -> R) -> R {
 
 /// `sums[j] += rows[i][j]` over all rows, in their order.
 pub fn add_rows(rows: &[f32], sums: &mut [f32]) {
-    vectorize(|| {
+    vectorize(#[inline(always)] || {
         for row in rows.chunks_exact(sums.len()) {
             for (sum, value) in sums.iter_mut().zip(row) {
                 *sum += value;

@@ -22,7 +22,7 @@ impl Layer for Activation {
                 for (start, chunk) in output.matrix().chunks_mut() {
                     let blocks = Blocks::of_width(0, width).within(start, chunk.len() / width);
                     workers.for_each_block(blocks, 2 * width, RowsMut::new(chunk, width), |rows, output| {
-                        vectorize(|| {
+                        vectorize(#[inline(always)] || {
                             output.data.copy_from_slice(input.slice(rows));
                             activation.apply(output.data);
                         });
@@ -42,7 +42,7 @@ impl Layer for Activation {
                     for (start, chunk) in input_gradient.matrix().chunks_mut() {
                         let blocks = Blocks::of_width(0, width).within(start, chunk.len() / width);
                         workers.for_each_block(blocks, 3 * width, RowsMut::new(chunk, width), |rows, output| {
-                            vectorize(|| {
+                            vectorize(#[inline(always)] || {
                                 output.data.copy_from_slice(gradient.slice(rows.clone()));
                                 activation.chain(input.slice(rows), output.data);
                             });

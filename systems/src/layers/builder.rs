@@ -230,10 +230,8 @@ impl<'a> LayerBuilder<'a> {
             let bound = (6.0 / (shape[0] + shape[1]) as f64).sqrt() as f32;
             let random = Random::new(self.parts.seed, PARAMETERS + number, 0);
             for row in value.matrix_mut(self.world).rows_mut() {
-                for (place, weight) in row.iter_mut().enumerate() {
-                    let (high, low) = ((place >> 24) as u32, (place & 0xFF_FFFF) as u32);
-                    *weight = bound * (2.0 * random.uniform(high, low) - 1.0);
-                }
+                random.fill_uniform(row);
+                row.iter_mut().for_each(|weight| *weight = bound * (2.0 * *weight - 1.0));
             }
         }
         let parameter = Parameter { name, shape, value, gradient, moments, weight_decay };

@@ -6,7 +6,7 @@ use connectome_components::{Column, ColumnMut, Field, Signal, TrainingState};
 use super::{BuildError, Layer, LayerBuilder, Mode};
 use crate::{
     Blocks, Phase, RowsMut, Workers,
-    kernels::{drop_row, vectorize},
+    kernels::drop_out,
     random::Random,
 };
 
@@ -60,13 +60,9 @@ impl Dropout {
                 let random = Random::new(state.seed, purpose, state.step);
                 let (from, width) = (from.matrix(), from.width());
                 for (start, chunk) in to.matrix().chunks_mut() {
-                    let blocks = Blocks::of_width(0, 4 * width).within(start, chunk.len() / width);
+                    let blocks = Blocks::of_width(0, width).within(start, chunk.len() / width);
                     workers.for_each_block(blocks, 8 * width, RowsMut::new(chunk, width), |rows, to| {
-                        vectorize(|| {
-                            for (row, to) in rows.zip(to.data.chunks_exact_mut(width)) {
-                                drop_row(rate, &random, row as u32, from.row(row), to);
-                            }
-                        });
+                        drop_out(rate, &random, rows.start * width, from.slice(rows), to.data);
                     });
                 }
             },

@@ -68,7 +68,7 @@ pub(crate) fn transform(
                         let cost = input.width() * width;
                         workers.for_each_block(blocks, cost, RowsMut::new(chunk, width), |rows, output| {
                             matmul(Operand::new(input.slice(rows), input.width()), weight, output.data);
-                            vectorize(|| epilogue.apply(bias, output.data, width));
+                            vectorize(#[inline(always)] || epilogue.apply(bias, output.data, width));
                         });
                     }
                 },
@@ -89,7 +89,7 @@ pub(crate) fn transform(
                         let blocks = product_blocks(start, chunk.len() / width, width);
                         let cost = values.width() * width;
                         workers.for_each_block(blocks, cost, RowsMut::new(chunk, width), |rows, output| {
-                            vectorize(|| {
+                            vectorize(#[inline(always)] || {
                                 for (row, output) in rows.zip(output.data.chunks_exact_mut(width)) {
                                     gather(&SparseRow::new(columns.row(row), values.row(row)), &weight, output);
                                 }
@@ -171,7 +171,7 @@ pub(crate) fn aggregate(
             for (start, chunk) in output.matrix().chunks_mut() {
                 let blocks = Blocks::At(&adjacency.blocks).within(start, chunk.len() / width);
                 workers.for_each_block(blocks, cost, RowsMut::new(chunk, width), |rows, output| {
-                    vectorize(|| {
+                    vectorize(#[inline(always)] || {
                         for (row, output) in rows.zip(output.data.chunks_exact_mut(width)) {
                             gather(&Neighbours { adjacency, normalization, row }, &source, output);
                         }
@@ -219,7 +219,7 @@ pub(crate) fn activation_backward(layer: &mut LayerBuilder, activation: Activati
         for (start, chunk) in gradient.matrix().chunks_mut() {
             let blocks = product_blocks(start, chunk.len() / width, width);
             workers.for_each_block(blocks, 2 * width, RowsMut::new(chunk, width), |rows, gradient| {
-                vectorize(|| activation.chain_from_output(output.slice(rows), gradient.data));
+                vectorize(#[inline(always)] || activation.chain_from_output(output.slice(rows), gradient.data));
             });
         }
     });
@@ -287,7 +287,7 @@ pub(crate) fn weight_gradient(
                     let output_gradient = output_gradient.matrix();
                     let Some(gradient) = gradient.matrix().rows_mut().next() else { return };
                     sum_over_rows(&workers, &values, &mut partial, gradient, |rows, sum| {
-                        vectorize(|| {
+                        vectorize(#[inline(always)] || {
                             sum.fill(0.0);
                             for row in rows {
                                 let entries = SparseRow::new(columns.row(row), values.row(row));
@@ -305,14 +305,21 @@ pub(crate) fn weight_gradient(
 /// `sum[column] += value * row` for the numbers of a sparse row.
 #[inline(always)]
 fn scatter(entries: &SparseRow, row: &[f32], sum: &mut [f32]) {
+    /// Numbers of one vector register of the widest kind.
+    const TILE: usize = 16;
     let width = row.len();
     entries.for_each(
         #[inline(always)]
         |column, value| {
-            if value != 0.0 {
-                let target = &mut sum[column * width..(column + 1) * width];
-                target.iter_mut().zip(row).for_each(|(sum, number)| *sum += value * number);
+            let (targets, rest) = sum[column * width..(column + 1) * width].as_chunks_mut::<TILE>();
+            let (numbers, rest_of_numbers) = row.as_chunks::<TILE>();
+            for (target, numbers) in targets.iter_mut().zip(numbers) {
+                // A copy, so that the compiler need not fear that the two overlap.
+                let mut sums = *target;
+                sums.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += value * number);
+                *target = sums;
             }
+            rest.iter_mut().zip(rest_of_numbers).for_each(|(sum, number)| *sum += value * number);
         },
     );
 }
@@ -368,7 +375,7 @@ fn sum_over_rows(
         let sums = &*sums;
         let columns = Blocks::of_width(size, 1);
         workers.for_each_block(columns, count, RowsMut::new(total, 1), |columns, total| {
-            vectorize(|| {
+            vectorize(#[inline(always)] || {
                 if first {
                     total.data.fill(0.0);
                 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::EpochReport;
+use connectome::output::EpochReport;
 
 /// Parts of the run after which a line is written where there is no terminal.
 const LINES: u128 = 10;

@@ -1,0 +1,74 @@
+//! `connectome evaluate` and `connectome infer`: what trained weights do.
+
+use clap::Args;
+use connectome::components::{Split, SplitMetrics};
+use connectome::output::OutputError;
+use ndarray::{Array1, ArrayView2};
+use ndarray_npy::NpzWriter;
+use std::{error::Error, fs::File, path::PathBuf};
+
+use super::{SceneArguments, percent};
+
+/// Measure trained weights.
+#[derive(Args, Debug)]
+pub struct Evaluate {
+    #[command(flatten)]
+    scene: SceneArguments,
+    /// The weights, a safetensors file of `train --output`.
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+}
+
+impl Evaluate {
+    pub fn run(self) -> Result<(), Box<dyn Error>> {
+        let (scene, data) = self.scene.load()?;
+        let mut trainer = self.scene.trainer(&scene, &data, scene.training.seed)?;
+        trainer.load_weights(&self.weights)?;
+        let metrics = trainer.evaluate();
+        for split in [Split::Train, Split::Validation, Split::Test] {
+            let part: SplitMetrics = metrics.of(split);
+            if part.count > 0 {
+                let name = format!("{split:?}").to_lowercase();
+                println!("{name:<10} {} of {} nodes, loss {:.4}", percent(part.accuracy()), part.count, part.loss());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Write the output for every node.
+#[derive(Args, Debug)]
+pub struct Infer {
+    #[command(flatten)]
+    scene: SceneArguments,
+    /// The weights, a safetensors file of `train --output`.
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// The file to write: arrays `logits` [N, classes] and `prediction` [N].
+    #[arg(long, value_name = "FILE.npz")]
+    output: PathBuf,
+}
+
+impl Infer {
+    pub fn run(self) -> Result<(), Box<dyn Error>> {
+        let (scene, data) = self.scene.load()?;
+        let mut trainer = self.scene.trainer(&scene, &data, scene.training.seed)?;
+        trainer.load_weights(&self.weights)?;
+        let (logits, width) = trainer.infer();
+        let prediction: Array1<u32> = logits.chunks_exact(width).map(class).collect();
+        let file = File::create(&self.output)
+            .map_err(|source| OutputError::CannotCreate { path: self.output.clone(), source })?;
+        let mut npz = NpzWriter::new_compressed(file);
+        npz.add_array("logits", &ArrayView2::from_shape((logits.len() / width, width), &logits)?)?;
+        npz.add_array("prediction", &prediction)?;
+        npz.finish()?;
+        println!("wrote {} nodes to {}", prediction.len(), self.output.display());
+        Ok(())
+    }
+}
+
+/// The first of the greatest outputs.
+fn class(logits: &[f32]) -> u32 {
+    let best = (0..logits.len()).reduce(|best, next| if logits[next] > logits[best] { next } else { best });
+    best.unwrap_or(0) as u32
+}

@@ -1,0 +1,74 @@
+//! The commands and their arguments.
+
+mod infer;
+mod inspect;
+mod progress;
+mod train;
+
+use clap::{Args, Parser, Subcommand};
+use connectome::{
+    Trainer,
+    scene::{GraphData, Scene},
+    systems::Workers,
+};
+use std::{error::Error, path::PathBuf};
+
+/// Graph neural networks in an ECS world.
+#[derive(Parser, Debug)]
+#[command(version, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Train the model of a scene; ends with its accuracy.
+    Train(train::Train),
+    /// Measure trained weights on the scene's splits.
+    Evaluate(infer::Evaluate),
+    /// Write the output of trained weights for every node.
+    Infer(infer::Infer),
+    /// Show what a scene holds, its memory and its schedule.
+    Inspect(inspect::Inspect),
+}
+
+impl Arguments {
+    /// Does what was asked.
+    pub fn run(self) -> Result<(), Box<dyn Error>> {
+        match self.command {
+            Command::Train(command) => command.run(),
+            Command::Evaluate(command) => command.run(),
+            Command::Infer(command) => command.run(),
+            Command::Inspect(command) => command.run(),
+        }
+    }
+}
+
+/// The scene and who computes it.
+#[derive(Args, Debug)]
+struct SceneArguments {
+    /// The scene, a RON file.
+    scene: PathBuf,
+    /// Workers to share the rows of each stage; all cores if not given. The results are the same bits for any number.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    workers: usize,
+}
+
+impl SceneArguments {
+    /// Reads the scene and checks that it fits into memory.
+    fn load(&self) -> Result<(Scene, GraphData), Box<dyn Error>> {
+        let (scene, data) = Scene::load(&self.scene)?;
+        scene.memory(&data)?;
+        Ok((scene, data))
+    }
+
+    fn trainer(&self, scene: &Scene, data: &GraphData, seed: u64) -> Result<Trainer, Box<dyn Error>> {
+        Ok(Trainer::new(scene, data, seed, Workers::new(self.workers)?)?)
+    }
+}
+
+/// A share as people read it.
+fn percent(share: f32) -> String {
+    if share.is_nan() { "none".to_owned() } else { format!("{:.1} %", 100.0 * share) }
+}

@@ -1,0 +1,146 @@
+//! What a scene file says, as plain data.
+
+use connectome_components::{LearningRateSchedule, Optimizer, Split};
+use serde::{Deserialize, Serialize};
+
+use super::layer::LayerDescription;
+
+/// A graph, a model and how the model learns: the content of one scene file.
+///
+/// A scene that came from [`Scene::parse`] or [`Scene::load`] is valid; one built in code is checked by
+/// [`Scene::validate`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scene {
+    /// What people call it.
+    pub name: String,
+    /// Where the graph is found.
+    pub graph: GraphSource,
+    /// What is done to the features of the nodes before the model sees them.
+    #[serde(default)]
+    pub features: FeatureScaling,
+    /// The layers, first to last.
+    pub model: Vec<LayerDescription>,
+    /// What the model shall do.
+    #[serde(default)]
+    pub task: Task,
+    /// How parameters follow their gradients.
+    pub optimizer: Optimizer,
+    /// How long and from which seed.
+    #[serde(default)]
+    pub training: Training,
+}
+
+/// Where the graph of a scene is found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum GraphSource {
+    /// In an `.npz` file, its path taken from the folder of the scene file.
+    Npz(String),
+    /// In the scene itself.
+    Inline {
+        /// The nodes; their order is their number.
+        nodes: Vec<SceneNode>,
+        /// The edges.
+        edges: Vec<SceneEdge>,
+        /// Whether each edge also goes back. A self-loop is its own way back and is not doubled.
+        #[serde(default)]
+        undirected: bool,
+    },
+}
+
+/// A node that is written out in a scene.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SceneNode {
+    /// What edges call it: not empty, and no other node's.
+    pub name: String,
+    /// Its features, as many as every other node has.
+    #[serde(default)]
+    pub features: Vec<f32>,
+    /// Its class, counted from 0.
+    #[serde(default)]
+    pub label: u32,
+    /// Which part of the data it belongs to.
+    #[serde(default)]
+    pub split: Split,
+}
+
+/// An edge that is written out in a scene; messages run from `source` to `target`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SceneEdge {
+    /// Name of the node it leaves.
+    pub source: String,
+    /// Name of the node it enters.
+    pub target: String,
+    /// How much its messages count.
+    #[serde(default = "one")]
+    pub weight: f32,
+}
+
+fn one() -> f32 {
+    1.0
+}
+
+/// What is done to the features of the nodes before the model sees them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum FeatureScaling {
+    /// Nothing.
+    #[default]
+    AsGiven,
+    /// Each row is divided by its sum; rows that sum to 0 are left.
+    RowNormalized,
+    /// Features are ignored: each node gets the one-hot code of its own number.
+    Identity,
+}
+
+/// What the model shall do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Task {
+    /// Tell the class of each node; the model's output has one column for each class.
+    #[default]
+    NodeClassification,
+}
+
+/// How long a model learns, and from which seed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Training {
+    /// Passes over the graph; with 0 the model stays as it was drawn.
+    pub epochs: u64,
+    /// From which every random number follows.
+    pub seed: u64,
+    /// How the learning rate changes over the epochs.
+    pub schedule: LearningRateSchedule,
+    /// Which epoch's parameters are kept.
+    pub selection: Selection,
+    /// Epochs without a better validation loss after which training stops early; without it, all epochs run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u64>,
+}
+
+impl Default for Training {
+    fn default() -> Self {
+        Self {
+            epochs: 200,
+            seed: 0,
+            schedule: LearningRateSchedule::Constant,
+            selection: Selection::BestValidation,
+            patience: None,
+        }
+    }
+}
+
+/// Which epoch's parameters are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Selection {
+    /// Those that did best on the validation nodes.
+    #[default]
+    BestValidation,
+    /// Those of the last epoch.
+    Last,
+}

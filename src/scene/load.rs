@@ -1,0 +1,163 @@
+//! From a file to a scene and its graph.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::data::{Features, GraphData};
+use super::description::{FeatureScaling, GraphSource, Scene};
+use super::error::{Fault, SceneError, Source};
+use super::locate::{Position, Step};
+use super::memory::{self, Extent};
+use super::suggest::quote;
+use super::{inline, npz, syntax, validate};
+
+/// Longest scene file that is read, in bytes. A graph of this size belongs in an `.npz`.
+const LONGEST_SCENE: u64 = 1 << 26;
+
+impl Scene {
+    /// Reads a scene file and the graph it names, and checks both.
+    ///
+    /// # Errors
+    ///
+    /// If the file or its graph cannot be read, is malformed or makes no sense; the error shows where.
+    pub fn load(path: impl AsRef<Path>) -> Result<(Self, GraphData), SceneError> {
+        let path = path.as_ref();
+        let file = path.display().to_string();
+        let bytes = read_file(path).map_err(|error| {
+            let help = "check the path of the scene file";
+            SceneError::unreadable(&file, format!("the scene cannot be read: {error}"), help)
+        })?;
+        let text = decode(&file, &bytes)?;
+        let source = Source { file: &file, text };
+        let scene = syntax::read(&source)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let data = scene.inspect_with_graph(folder).map_err(|fault| source.locate(fault))?;
+        Ok((scene, data))
+    }
+
+    /// Reads a scene and checks all that can be checked without opening a graph file; `file_name` is for errors.
+    ///
+    /// # Errors
+    ///
+    /// If the text is malformed or makes no sense; the error shows where.
+    pub fn parse(text: &str, file_name: &str) -> Result<Self, SceneError> {
+        let source = Source { file: file_name, text };
+        let scene = syntax::read(&source)?;
+        scene.inspect().map_err(|fault| source.locate(fault))?;
+        Ok(scene)
+    }
+
+    /// Writes the scene as text that [`Scene::parse`] reads back equal.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written, which no scene is known to cause.
+    pub fn to_ron(&self) -> Result<String, SceneError> {
+        syntax::write(self)
+    }
+
+    /// Checks a scene that was built in code, as [`Scene::parse`] does.
+    ///
+    /// # Errors
+    ///
+    /// If the scene makes no sense; positions are those in [`Scene::to_ron`].
+    pub fn validate(&self) -> Result<(), SceneError> {
+        self.inspect().map_err(|fault| self.locate(fault))
+    }
+
+    /// Reads the graph of a scene that was built in code, and checks both; `folder` is where paths begin.
+    ///
+    /// # Errors
+    ///
+    /// If scene or graph make no sense; positions are those in [`Scene::to_ron`].
+    pub fn read_graph(&self, folder: impl AsRef<Path>) -> Result<GraphData, SceneError> {
+        self.inspect_with_graph(folder.as_ref()).map_err(|fault| self.locate(fault))
+    }
+
+    /// Bytes that training on this graph takes, roughly: features, values and gradients of each layer, parameters
+    /// with their gradients and moments.
+    ///
+    /// # Errors
+    ///
+    /// If it is more than the machine has available, at the width of the first layer that is too large.
+    pub fn memory(&self, data: &GraphData) -> Result<usize, SceneError> {
+        memory::estimate(self, Extent::of(data)).map_err(|fault| self.locate(fault))
+    }
+
+    /// Shows a fault in the text this scene would have.
+    fn locate(&self, fault: Fault) -> SceneError {
+        match self.to_ron() {
+            Ok(text) => Source { file: &format!("scene {}", quote(&self.name)), text: &text }.locate(fault),
+            Err(error) => error,
+        }
+    }
+
+    /// Checks all that can be checked without opening a file.
+    fn inspect(&self) -> Result<(), Fault> {
+        match self.graph {
+            GraphSource::Inline { .. } => self.inspect_with_graph(Path::new("")).map(drop),
+            GraphSource::Npz(_) => self.inspect_model(),
+        }
+    }
+
+    /// Checks everything, and gives the graph.
+    fn inspect_with_graph(&self, folder: &Path) -> Result<GraphData, Fault> {
+        self.inspect_model()?;
+        let mut data = match &self.graph {
+            GraphSource::Inline { nodes, edges, undirected } => inline::graph(nodes, edges, *undirected)?,
+            GraphSource::Npz(file) => self.read_npz(&folder.join(file))?,
+        };
+        scale(&mut data, self.features)?;
+        validate::check_graph(self, &data)?;
+        memory::estimate(self, Extent::of(&data))?;
+        Ok(data)
+    }
+
+    fn inspect_model(&self) -> Result<(), Fault> {
+        validate::check_parameters(self)?;
+        // Layers beyond any machine are refused before a graph is read.
+        memory::estimate(self, Extent::SMALLEST).map(drop)
+    }
+
+    fn read_npz(&self, path: &Path) -> Result<GraphData, Fault> {
+        npz::graph(path, self.features != FeatureScaling::Identity).map_err(|problem| {
+            let message = format!("{}: {}", path.display(), problem.message);
+            Fault::new([Step::Field("graph")], message, problem.help)
+        })
+    }
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    npz::open_file(path)?.take(LONGEST_SCENE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST_SCENE {
+        let message = format!("it is longer than {LONGEST_SCENE} bytes; put the graph into an npz file");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(bytes)
+}
+
+fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, SceneError> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        // What comes before the first wrong byte is valid, so this loses nothing.
+        let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+        let position = Position::of(&before, before.len());
+        let message = format!("byte {:#04x} is not UTF-8", bytes[error.valid_up_to()]);
+        Source { file, text: &before }.error(position, message, "save the file as UTF-8".to_owned())
+    })
+}
+
+/// Applies what the scene asks for to the features.
+fn scale(data: &mut GraphData, scaling: FeatureScaling) -> Result<(), Fault> {
+    match scaling {
+        FeatureScaling::AsGiven => return Ok(()),
+        FeatureScaling::RowNormalized => data.features.normalize_rows(),
+        // Whoever made the graph has checked that nodes can be numbered.
+        FeatureScaling::Identity => data.features = Features::identity(data.nodes as u32),
+    }
+    if data.features.values().iter().all(|value| value.is_finite()) {
+        return Ok(());
+    }
+    let message = "the features of a node sum to almost 0, so that dividing by the sum gives infinite numbers";
+    Err(Fault::new([Step::Field("features")], message, "write `features: AsGiven`, or change the features"))
+}

@@ -1,0 +1,56 @@
+//! Scene files: a graph, a model and how it learns, written in [RON](https://github.com/ron-rs/ron).
+//!
+//! ```
+//! use connectome::scene::Scene;
+//!
+//! let text = r#"(
+//!     name: "couple",
+//!     graph: Inline(
+//!         nodes: [(name: "Ann", split: Train), (name: "Bob", label: 1)],
+//!         edges: [(source: "Ann", target: "Bob")],
+//!         undirected: true,
+//!     ),
+//!     features: Identity,
+//!     model: [GraphConv(width: 8), Relu, Dropout(0.5), GraphConv(width: 2, weight_decay: 0.0)],
+//!     optimizer: Adam(learning_rate: 0.01, weight_decay: 5e-4),
+//!     training: (epochs: 100, seed: 7),
+//! )"#;
+//! let scene = Scene::parse(text, "couple.ron")?;
+//! assert_eq!(scene, Scene::parse(&scene.to_ron()?, "again.ron")?);
+//!
+//! let error = Scene::parse(&text.replace(r#"target: "Bob""#, r#"target: "Rob""#), "couple.ron").unwrap_err();
+//! assert_eq!(error.to_string(), r#"
+//! couple.ron:5:41: edge 0 names the target "Rob", but no node has that name
+//!   help: did you mean "Bob"?
+//!   |
+//! 5 |         edges: [(source: "Ann", target: "Rob")],
+//!   |                                         ^
+//! "#.trim());
+//! # Ok::<(), connectome::scene::SceneError>(())
+//! ```
+//!
+//! A scene is checked once, when it is loaded; whatever is built from it may trust it. No text and no graph file
+//! makes loading panic, and none makes it take more memory than the machine has available.
+
+#![forbid(unsafe_code)]
+
+mod data;
+mod description;
+mod error;
+mod inline;
+mod layer;
+mod load;
+mod locate;
+mod memory;
+mod npz;
+mod suggest;
+mod syntax;
+mod tokens;
+mod validate;
+
+pub use self::data::{Features, GraphData};
+pub use self::description::{FeatureScaling, GraphSource, Scene, SceneEdge, SceneNode, Selection, Task, Training};
+pub use self::error::SceneError;
+pub use self::layer::{LayerDescription, output_width};
+pub use self::locate::{Position, Step, locate};
+pub use self::syntax::options;

@@ -1,0 +1,264 @@
+//! Trains the model of a scene in a world of its own.
+
+use bevy_ecs::world::World;
+use std::{path::Path, time::Instant};
+
+use crate::components::{Field, LearningRateSchedule, Metrics, Model, Optimizer, Parameter, Split, TrainingState};
+use crate::output::{EpochReport, OutputError, Summary, Tensor, expect_tensor, read_weights};
+use crate::scene::{GraphData, Scene, Selection};
+use crate::spawn::{SceneEntities, spawn};
+use crate::systems::{Evaluate, Infer, Train, Workers, layers::BuildError, run};
+
+/// A model could not be trained.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The model does not fit together.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// Weights could not be read.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The loss left the numbers.
+    #[error("the loss became {loss} in epoch {epoch}; lower the learning rate of the scene's optimizer, or scale the features down")]
+    Diverged {
+        /// The epoch, counted from 1.
+        epoch: u64,
+        /// The loss.
+        loss: f32,
+    },
+}
+
+/// A scene in a resident world, and how far it has been trained.
+///
+/// ```
+/// use connectome::{Trainer, scene::Scene, systems::Workers};
+///
+/// let (mut scene, data) = Scene::load("assets/karate.ron")?;
+/// scene.training.epochs = 30;
+/// let mut trainer = Trainer::new(&scene, &data, 0, Workers::one())?;
+/// let summary = trainer.train(|report| assert!(report.train_loss.is_finite()))?;
+/// assert!(summary.test_accuracy > 0.7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Trainer {
+    world: World,
+    entities: SceneEntities,
+    scene: Scene,
+    seed: u64,
+    parameters: Vec<Parameter>,
+    /// The parameters of the best epoch so far.
+    kept: Vec<Vec<f32>>,
+    best: Option<Best>,
+}
+
+/// The epoch to keep.
+#[derive(Clone, Copy)]
+struct Best {
+    accuracy: f32,
+    loss: f32,
+}
+
+impl Trainer {
+    /// Spawns the scene. `seed` takes the place of the scene's own.
+    ///
+    /// # Errors
+    /// If the model cannot be built.
+    pub fn new(scene: &Scene, data: &GraphData, seed: u64, workers: Workers) -> Result<Self, TrainError> {
+        let mut world = World::new();
+        world.insert_resource(workers);
+        let entities = spawn(&mut world, scene, data, seed)?;
+        let model = world.get::<Model>(entities.model);
+        let owners = model.map(|model| model.parameters.clone()).unwrap_or_default();
+        let parameters: Vec<Parameter> =
+            owners.iter().filter_map(|owner| world.get::<Parameter>(*owner).cloned()).collect();
+        let kept = parameters.iter().map(|parameter| numbers(&world, parameter.value).to_vec()).collect();
+        Ok(Self { world, entities, scene: scene.clone(), seed, parameters, kept, best: None })
+    }
+
+    /// The world in which the scene lives.
+    pub fn world(&mut self) -> &mut World {
+        &mut self.world
+    }
+
+    /// What the scene became.
+    pub fn entities(&self) -> &SceneEntities {
+        &self.entities
+    }
+
+    /// One training step over the whole graph, then an evaluation.
+    ///
+    /// # Errors
+    /// If the loss is no finite number any more.
+    pub fn epoch(&mut self) -> Result<EpochReport, TrainError> {
+        let model = self.entities.model;
+        let start = Instant::now();
+        run(&mut self.world, Train(model));
+        let trained = Instant::now();
+        let train = self.metrics().of(Split::Train);
+        run(&mut self.world, Evaluate(model));
+        let evaluated = Instant::now();
+        let (validation, test) = (self.metrics().of(Split::Validation), self.metrics().of(Split::Test));
+        let epoch = self.world.get::<TrainingState>(model).map_or(0, |state| state.step);
+        if !train.loss().is_finite() {
+            return Err(TrainError::Diverged { epoch, loss: train.loss() });
+        }
+        Ok(EpochReport {
+            epoch,
+            train_loss: train.loss(),
+            train_accuracy: train.accuracy(),
+            validation_loss: validation.loss(),
+            validation_accuracy: validation.accuracy(),
+            test_accuracy: test.accuracy(),
+            learning_rate: self.learning_rate(epoch.saturating_sub(1)),
+            train_milliseconds: (trained - start).as_secs_f64() * 1e3,
+            evaluation_milliseconds: (evaluated - trained).as_secs_f64() * 1e3,
+        })
+    }
+
+    /// Trains as the scene says, and leaves the model with the parameters of the epoch that the scene selects.
+    ///
+    /// # Errors
+    /// If the loss is no finite number any more; the parameters are then those of the best epoch before.
+    pub fn train(&mut self, mut on_epoch: impl FnMut(&EpochReport) + Send) -> Result<Summary, TrainError> {
+        let workers = self.world.get_resource_or_init::<Workers>().clone();
+        // The whole run stays with the workers: handing over each step would cost as much as a small step itself.
+        workers.enter(|| self.train_here(&mut on_epoch))
+    }
+
+    fn train_here(&mut self, on_epoch: &mut (impl FnMut(&EpochReport) + Send)) -> Result<Summary, TrainError> {
+        let plan = self.scene.training;
+        let expected = usize::try_from(plan.epochs).unwrap_or(0).min(1 << 20);
+        let mut milliseconds = [Vec::with_capacity(expected), Vec::with_capacity(expected)];
+        let (mut lowest, mut waited, mut epochs) = (f32::INFINITY, 0, 0);
+        let mut outcome = Ok(());
+        while epochs < plan.epochs && plan.patience.is_none_or(|patience| waited < patience) {
+            let report = match self.epoch() {
+                Ok(report) => report,
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            };
+            epochs += 1;
+            milliseconds[0].push(report.train_milliseconds);
+            milliseconds[1].push(report.evaluation_milliseconds);
+            waited = if report.validation_loss < lowest { 0 } else { waited + 1 };
+            lowest = lowest.min(report.validation_loss);
+            if self.is_selected(&report) {
+                self.keep();
+            }
+            on_epoch(&report);
+        }
+        self.restore();
+        outcome?;
+        let metrics = self.evaluate();
+        let train = metrics.of(Split::Train);
+        Ok(Summary {
+            train_loss: train.loss(),
+            train_accuracy: train.accuracy(),
+            validation_accuracy: metrics.of(Split::Validation).accuracy(),
+            test_accuracy: metrics.of(Split::Test).accuracy(),
+            epochs,
+            milliseconds_per_epoch: median(&mut milliseconds[0]),
+            evaluation_milliseconds: median(&mut milliseconds[1]),
+            workers: self.world.get_resource_or_init::<Workers>().count(),
+            seed: self.seed,
+        })
+    }
+
+    /// Loss and accuracy of the model as it is, on every split.
+    pub fn evaluate(&mut self) -> Metrics {
+        run(&mut self.world, Evaluate(self.entities.model));
+        self.metrics()
+    }
+
+    /// The model's output for each node of the scene, `[N, classes]` row-major, and its width.
+    pub fn infer(&mut self) -> (Vec<f32>, usize) {
+        run(&mut self.world, Infer(self.entities.model));
+        let Some(output) = self.world.get::<Model>(self.entities.model).map(|model| model.output) else {
+            return (Vec::new(), 1);
+        };
+        let rows = self.entities.nodes.iter().filter_map(|node| output.get(&self.world, *node).ok());
+        (rows.flatten().copied().collect(), output.width())
+    }
+
+    /// The parameters under the names that weight files give them.
+    pub fn weights(&self) -> Vec<Tensor> {
+        let tensor = |parameter: &Parameter| Tensor {
+            name: parameter.name.clone(),
+            shape: parameter.shape.to_vec(),
+            values: numbers(&self.world, parameter.value).to_vec(),
+        };
+        self.parameters.iter().map(tensor).collect()
+    }
+
+    /// Takes the parameters from a weight file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, lacks a parameter, or has one of another shape; then none is changed.
+    pub fn load_weights(&mut self, path: &Path) -> Result<(), TrainError> {
+        let tensors = read_weights(path)?;
+        let found: Result<Vec<&Tensor>, OutputError> = self
+            .parameters
+            .iter()
+            .map(|parameter| expect_tensor(path, &tensors, &parameter.name, &parameter.shape))
+            .collect();
+        for (parameter, tensor) in self.parameters.iter().zip(found?) {
+            set_numbers(&mut self.world, parameter.value, &tensor.values);
+        }
+        Ok(())
+    }
+
+    fn metrics(&self) -> Metrics {
+        self.world.get::<Metrics>(self.entities.model).copied().unwrap_or_default()
+    }
+
+    fn learning_rate(&self, step: u64) -> f32 {
+        let model = self.world.entity(self.entities.model);
+        let rate = model.get::<Optimizer>().map_or(0.0, Optimizer::learning_rate);
+        rate * model.get::<LearningRateSchedule>().map_or(1.0, |schedule| schedule.factor(step))
+    }
+
+    /// Whether the epoch is the best so far: more validation nodes right, or as many at a lower loss.
+    fn is_selected(&mut self, report: &EpochReport) -> bool {
+        let now = Best { accuracy: report.validation_accuracy, loss: report.validation_loss };
+        let better = self.best.is_none_or(|best| {
+            now.accuracy > best.accuracy || (now.accuracy == best.accuracy && now.loss <= best.loss)
+        });
+        let measured = !report.validation_loss.is_nan();
+        let selected = self.scene.training.selection == Selection::Last || !measured || better;
+        if selected {
+            self.best = Some(now);
+        }
+        selected
+    }
+
+    fn keep(&mut self) {
+        for (parameter, kept) in self.parameters.iter().zip(&mut self.kept) {
+            kept.copy_from_slice(numbers(&self.world, parameter.value));
+        }
+    }
+
+    fn restore(&mut self) {
+        for (parameter, kept) in self.parameters.iter().zip(&self.kept) {
+            set_numbers(&mut self.world, parameter.value, kept);
+        }
+    }
+}
+
+/// The numbers of a parameter's field, which one entity has.
+fn numbers(world: &World, field: Field) -> &[f32] {
+    field.matrix(world).rows().next().unwrap_or(&[])
+}
+
+fn set_numbers(world: &mut World, field: Field, numbers: &[f32]) {
+    for row in field.matrix_mut(world).rows_mut() {
+        row.copy_from_slice(numbers);
+    }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+

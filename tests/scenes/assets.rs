@@ -1,0 +1,132 @@
+//! The scenes that come with the crate, against the numbers of their sources.
+
+use std::path::PathBuf;
+
+use connectome::scene::{FeatureScaling, Features, GraphData, LayerDescription, Scene, Selection, Training, options};
+use connectome_components::{Optimizer, Split};
+
+fn asset(name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "assets", name].iter().collect()
+}
+
+fn load(name: &str) -> (Scene, GraphData) {
+    Scene::load(asset(name)).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn splits(data: &GraphData) -> [usize; 4] {
+    [Split::Train, Split::Validation, Split::Test, Split::Unused].map(|split| data.count(split))
+}
+
+fn class_sizes(data: &GraphData) -> Vec<usize> {
+    let mut sizes = vec![0; data.classes];
+    data.labels.iter().for_each(|&label| sizes[label as usize] += 1);
+    sizes
+}
+
+fn degrees(data: &GraphData) -> Vec<usize> {
+    let mut degrees = vec![0; data.nodes];
+    data.edges.iter().for_each(|&[source, _]| degrees[source as usize] += 1);
+    degrees
+}
+
+/// Asserts that each row sums to 1, but for `empty` rows that sum to 0, and tells how many values there are.
+fn check_rows(data: &GraphData, empty: usize) -> usize {
+    let Features::Sparse { offsets, values, .. } = &data.features else { panic!("the features are sparse") };
+    let sums: Vec<f32> = offsets.windows(2).map(|row| values[row[0]..row[1]].iter().sum()).collect();
+    assert_eq!(sums.len(), data.nodes);
+    assert_eq!(sums.iter().filter(|&&sum| sum == 0.0).count(), empty);
+    assert!(sums.iter().all(|&sum| sum == 0.0 || (sum - 1.0).abs() < 1e-5));
+    values.len()
+}
+
+fn layers(text: &str) -> Vec<LayerDescription> {
+    options().from_str(text).expect("the layers are fine")
+}
+
+/// The recipe of Kipf and Welling.
+fn check_recipe(scene: &Scene, classes: usize) {
+    let text = format!(
+        "[Dropout(0.5), GraphConv(width: 16), Relu, Dropout(0.5), GraphConv(width: {classes}, weight_decay: 0.0)]"
+    );
+    assert_eq!(scene.model, layers(&text));
+    assert_eq!(scene.features, FeatureScaling::RowNormalized);
+    let adam =
+        Optimizer::Adam { learning_rate: 0.01, betas: (0.9, 0.999), epsilon: 1e-8, amsgrad: false, weight_decay: 5e-4 };
+    assert_eq!(scene.optimizer, adam);
+    assert_eq!(scene.training, Training::default());
+    assert_eq!((scene.training.epochs, scene.training.selection), (200, Selection::BestValidation));
+}
+
+#[test]
+fn cora_is_cora() {
+    let (scene, data) = load("cora.ron");
+    check_recipe(&scene, 7);
+    assert_eq!((data.nodes, data.edges.len(), data.classes, data.features.width()), (2708, 10_556, 7, 1433));
+    assert_eq!(splits(&data), [140, 500, 1000, 1068]);
+    assert_eq!(class_sizes(&data), [351, 217, 418, 818, 426, 298, 180]);
+    assert_eq!((degrees(&data).iter().min(), degrees(&data).iter().max()), (Some(&1), Some(&168)));
+    assert_eq!(check_rows(&data, 0), 49_216);
+    assert_eq!((data.weights, data.names), (None, Vec::new()));
+}
+
+#[test]
+fn citeseer_is_citeseer() {
+    let (scene, data) = load("citeseer.ron");
+    check_recipe(&scene, 6);
+    assert_eq!((data.nodes, data.edges.len(), data.classes, data.features.width()), (3327, 9104, 6, 3703));
+    assert_eq!(splits(&data), [120, 500, 1000, 1707]);
+    assert_eq!(class_sizes(&data), [264, 590, 668, 701, 596, 508]);
+    assert_eq!(degrees(&data).iter().max(), Some(&99));
+    assert_eq!(degrees(&data).iter().filter(|&&degree| degree == 0).count(), 48);
+    assert_eq!(check_rows(&data, 15), 105_165);
+}
+
+#[test]
+fn the_karate_club_is_the_karate_club() {
+    let (scene, data) = load("karate.ron");
+    assert_eq!(scene.features, FeatureScaling::Identity);
+    assert_eq!((data.nodes, data.edges.len(), data.classes, data.features.width()), (34, 2 * 78, 2, 34));
+    assert_eq!(data.features, Features::identity(34));
+    assert_eq!(splits(&data), [2, 4, 28, 0]);
+    assert_eq!(class_sizes(&data), [17, 17]);
+    assert_eq!((data.splits[0], data.labels[0], data.splits[33], data.labels[33]), (Split::Train, 0, Split::Train, 1));
+    // The degrees in the figure of Zachary's paper.
+    let expected =
+        [16, 9, 10, 6, 3, 4, 4, 4, 5, 2, 3, 1, 2, 5, 2, 2, 2, 2, 2, 3, 2, 2, 2, 5, 3, 3, 2, 4, 3, 4, 4, 6, 12, 17];
+    assert_eq!(degrees(&data), expected);
+    for &[source, target] in &data.edges {
+        assert!(source != target && data.edges.contains(&[target, source]));
+    }
+    assert_eq!(data.weights, None);
+    assert_eq!(data.names[0], "Mr Hi");
+}
+
+#[test]
+fn the_memory_of_cora_follows_the_formula() {
+    let (scene, data) = load("cora.ron");
+    let features = 49_216 * 8;
+    let values = 2708 * (1433 + 16 + 16 + 16 + 7) * 8;
+    let parameters = (1433 * 16 + 16 + 16 * 7 + 7) * 4 * (2 + 2);
+    assert_eq!(scene.memory(&data), Ok(features + values + parameters));
+}
+
+#[test]
+fn a_graph_too_large_for_a_layer_is_refused_where_the_layer_is() {
+    let (mut scene, mut data) = load("cora.ron");
+    data.nodes = usize::MAX / 64;
+    let error = scene.memory(&data).expect_err("it is too large");
+    assert!(error.message.contains("layer 0 (Dropout)"), "{error}");
+    scene.model.remove(0);
+    let error = scene.memory(&data).expect_err("it is too large");
+    assert!(error.message.contains("layer 0 (GraphConv)") && error.message.contains("counted"), "{error}");
+}
+
+#[test]
+fn assets_read_back_equal() {
+    for name in ["cora.ron", "citeseer.ron", "karate.ron"] {
+        let (scene, data) = load(name);
+        let text = scene.to_ron().expect("the scene is written");
+        assert_eq!(Scene::parse(&text, name), Ok(scene.clone()), "{text}");
+        assert_eq!(scene.read_graph(asset("")), Ok(data));
+    }
+}

@@ -1,0 +1,221 @@
+//! Every kind of error, with its line and column.
+
+use connectome::scene::{Scene, Step, locate};
+
+use crate::{COUPLE, assert_error, unmark};
+
+/// Parses a text with a mark and asserts that the error points at the mark.
+#[track_caller]
+fn check_text(marked: &str, message: &str, help: &str) {
+    let (text, position) = unmark(marked);
+    let error = Scene::parse(&text, "x.ron").expect_err("the scene is wrong");
+    assert_error(&error, position, message, help);
+    assert_eq!(error.file, "x.ron");
+}
+
+/// Like [`check_text`], on the couple with a part replaced.
+#[track_caller]
+fn check(part: &str, replacement: &str, message: &str, help: &str) {
+    assert!(COUPLE.contains(part), "{part:?} is no part of the scene");
+    check_text(&COUPLE.replacen(part, replacement, 1), message, help);
+}
+
+#[test]
+fn the_unchanged_scene_is_fine() {
+    Scene::parse(COUPLE, "x.ron").expect("the scene is fine");
+}
+
+#[test]
+fn an_error_shows_file_place_help_and_source() {
+    let text = COUPLE.replace("source: \"Ann\"", "source: \"Anne\"");
+    let error = Scene::parse(&text, "assets/x.ron").expect_err("there is no Anne");
+    let expected = r#"
+assets/x.ron:9:22: edge 0 names the source "Anne", but no node has that name
+  help: did you mean "Ann"?
+  |
+9 |             (source: "Anne", target: "Bob", weight: 1.0),
+  |                      ^"#;
+    assert_eq!(error.to_string(), expected.trim_start());
+}
+
+#[test]
+fn syntax_is_explained() {
+    check("name: \"couple\",", "name: \"couple\" §graph", "comma", "comma");
+    check("name: \"couple\"", "name §\"couple\"", "colon", "colon");
+    check("name: \"couple\"", "name: §couple", "string", "double quotes");
+    check("epochs: 10", "epochs: §\"ten\"", "integer", "whole number");
+    check("epochs: 10", "epochs: §-10", "out of range", "from 0");
+    check("epochs: 10", "epochs: 10§.5", "whole number", "200");
+    check("Dropout(0.5)", "Dropout(§\"half\")", "float", "0.5");
+    check("nodes: [", "nodes: §(", "[", "square brackets");
+    check_text("(name: \"a\", /* /* */ §", "comment", "*/");
+    check("Dropout(0.5)", "Dropout(0.5, §0.5)", "closing", "nothing more");
+    check("Relu", "Relu§(0.5)", "comma", "leave the brackets out");
+    check("Relu", "§7", "expected a name", "Relu");
+    check("\"couple\"", "\"cou\\q§ple\"", "escape", "two");
+    check("(0.9, 0.999)", "§0.9", "expected opening `(`", "round brackets");
+    check("task:", "§]task:", "expected a name", "close");
+    check_text("(name: \"a\"§", "the text ends too early", "close");
+    check_text("(name: \"a\", §", "the text ends too early", "close");
+    check_text("(name: §\"a", "expected end of string", "double quote");
+    check_text("§", "expected opening `(`", "round brackets");
+    check_text(&format!("§Scenery{COUPLE}"), "expected Scene, but found \"Scenery\"", "leave the name");
+    check_text(&format!("{COUPLE} §x"), "trailing", "one scene");
+}
+
+#[test]
+fn unknown_names_are_corrected() {
+    check("model:", "§modle:", "Scene has no field \"modle\"", "did you mean \"model\"?");
+    check("patience:", "§pateince:", "Training has no field", "did you mean \"patience\"?");
+    check("(width: 4)", "(§widht: 4)", "no field \"widht\"", "did you mean \"width\"?");
+    check("betas:", "§beta:", "no field \"beta\"", "did you mean \"betas\"?");
+    check(
+        "GraphConv(width: 4)",
+        "§GrafConv(width: 4)",
+        "LayerDescription has no variant",
+        "did you mean \"GraphConv\"?",
+    );
+    check("split: Train", "split: §Training", "Split has no variant", "Validation");
+    check("Adam", "§Adm", "Optimizer has no variant", "did you mean \"Adam\"?");
+    check("AsGiven", "§Scaled", "FeatureScaling has no variant", "RowNormalized");
+}
+
+#[test]
+fn missing_and_double_fields_are_named() {
+    check_text(
+        "(name: \"a\", model: [Relu], optimizer: Sgd(learning_rate: 0.1)§)",
+        "lacks the field \"graph\"",
+        "graph: …",
+    );
+    check("label: 0", "label: 0, §label: 0", "\"label\" twice", "keep one");
+}
+
+#[test]
+fn nodes_must_make_sense() {
+    check("\"Ann\", features", "§\"\", features", "node 0 has an empty name", "name");
+    check("name: \"Bob\"", "name: §\"Ann\"", "node 1 is named \"Ann\" like node 0", "of its own");
+    check("[0.5, 0.5]", "§[0.5]", "node 1 has 1 features, but node 0 has 2", "as many");
+    check("[0.5, 0.5]", "[0.5, §NaN]", "feature 1 of node 1 is NaN", "finite");
+    check("[0.5, 0.5]", "[§1e39, 0.5]", "feature 0 of node 1 is inf", "finite");
+}
+
+#[test]
+fn edges_must_make_sense() {
+    check("source: \"Ann\"", "source: §\"Zoe\"", "edge 0 names the source \"Zoe\"", "name another source");
+    check("target: \"Bob\"", "target: §\"bob\"", "edge 0 names the target \"bob\"", "did you mean \"Bob\"?");
+    check("weight: 1.0", "weight: §-inf", "the weight of edge 0 is -inf", "finite");
+}
+
+#[test]
+fn features_must_exist_unless_they_are_replaced() {
+    let bare = COUPLE.replace("features: [1.0, 0.0], ", "").replace("features: [0.5, 0.5], ", "");
+    check_text(&bare.replace("AsGiven", "§AsGiven"), "no features", "Identity");
+    check_text(&bare.replace("AsGiven", "§RowNormalized"), "no features", "Identity");
+    Scene::parse(&bare.replace("AsGiven", "Identity"), "x.ron").expect("every node has its number");
+}
+
+#[test]
+fn rows_that_cannot_be_normalized_are_refused() {
+    let normalized = COUPLE.replace("AsGiven", "§RowNormalized");
+    let cancelling = normalized.replace("[0.5, 0.5]", "[3e38, -3e38, 1e-45]").replace("[1.0, 0.0]", "[0, 0, 0]");
+    check_text(&cancelling, "sum to almost 0", "AsGiven");
+    let (text, _) = unmark(&normalized.replace("[0.5, 0.5]", "[0.5, -0.5]"));
+    Scene::parse(&text, "x.ron").expect("a sum of exactly 0 leaves the row");
+}
+
+#[test]
+fn layers_must_make_sense() {
+    check("Dropout(0.5)", "Dropout(§1.0)", "the dropout probability is 1", "below 1");
+    check("Dropout(0.5)", "Dropout(§-0.1)", "the dropout probability is -0.1", "below 1");
+    check("Dropout(0.5)", "Dropout(§NaN)", "the dropout probability is NaN", "below 1");
+    check("Relu", "LeakyRelu(§inf)", "the slope is inf", "finite");
+    check("Relu", "Elu(§NaN)", "alpha is NaN", "finite");
+    check("width: 4", "width: §0", "GraphConv has width 0", "at least 1");
+    check("width: 4", "width: 4, weight_decay: §-1.0", "the weight decay is -1", "not negative");
+    check("width: 2", "width: §3", "output is 3 wide, but the nodes have 2 classes", "write width: 2");
+    check("width: 2", "width: §1", "output is 1 wide, but the nodes have 2 classes", "write width: 2");
+    let marked = COUPLE.replace("label: 1", "label: 4294967295").replace("width: 2", "width: §2");
+    check_text(&marked, "the nodes have 4294967296 classes", "write width: 4294967296");
+    let bare = "[Dropout(0.5), GraphConv(width: 4), Relu, GraphConv(width: 2, weight_decay: 0.0)]";
+    check(bare, "§[]", "the model has no layers", "GraphConv");
+    let three = COUPLE.replace("0.0]", "0.0, 1.0]").replace("0.5]", "0.5, 1.0]");
+    check_text(&three.replace(bare, "§[Relu]"), "output is 3 wide", "a layer that has width: 2");
+}
+
+#[test]
+fn settings_must_make_sense() {
+    check("rate: 0.01", "rate: §-0.01", "the learning rate is -0.01", "not negative");
+    check("rate: 0.01", "rate: §inf", "the learning rate is inf", "finite");
+    check("decay: 5e-4", "decay: §-5e-4", "the weight decay is -0.0005", "not negative");
+    check("(0.9, 0.999)", "(§1.0, 0.999)", "the first beta is 1", "below 1");
+    check("(0.9, 0.999)", "(0.9, §-0.5)", "the second beta is -0.5", "below 1");
+    check("weight_decay: 5e-4)", "epsilon: §-1.0)", "epsilon is -1", "not negative");
+    let sgd = "Sgd(learning_rate: 0.1, momentum: §-0.5)";
+    check("Adam(learning_rate: 0.01, betas: (0.9, 0.999), weight_decay: 5e-4)", sgd, "the momentum is -0.5", "");
+    let root = "RmsProp(learning_rate: 0.1, smoothing: §1.5)";
+    check("Adam(learning_rate: 0.01, betas: (0.9, 0.999), weight_decay: 5e-4)", root, "the smoothing is 1.5", "");
+    check("Constant", "Step(every: 1, factor: §NaN)", "the factor is NaN", "finite");
+    check("Constant", "Cosine(steps: 1, minimum: §-1)", "the minimum is -1", "not negative");
+}
+
+#[test]
+fn splits_must_suffice() {
+    let idle = COUPLE.replace("split: Train", "split: Test").replace("Inline(", "§Inline(");
+    check_text(&idle, "no node is in the split Train", "at least one");
+    let blind = COUPLE.replace("split: Validation", "split: Test").replace("patience: 3", "patience: §3");
+    check_text(&blind, "no node is in the split Validation", "remove patience");
+}
+
+#[test]
+fn epochs_may_be_0() {
+    Scene::parse(&COUPLE.replace("epochs: 10", "epochs: 0"), "x.ron").expect("a model may stay untrained");
+}
+
+#[test]
+fn models_beyond_the_machine_are_refused() {
+    check("width: 4", "width: §1000000000000", "layer 1 (GraphConv)", "narrower");
+    check("width: 4", "width: §18446744073709551615", "more than can be counted", "narrower");
+    check("GraphConv(width: 4)", "Linear(width: §1000000000000)", "(Linear)", "narrower");
+    check("GraphConv(width: 4)", "MessagePassing(width: §1000000000000)", "(MessagePassing)", "narrower");
+    let file = COUPLE.split_once("Inline(").zip(COUPLE.split_once("    features: AsGiven"));
+    let ((before, _), (_, after)) = file.expect("the scene has both");
+    let npz = format!("{before}Npz(\"nowhere.npz\"),\n    features: AsGiven{after}");
+    // The graph file is not even looked for.
+    check_text(&npz.replace("width: 4", "width: §1000000000000"), "(GraphConv)", "narrower");
+}
+
+#[test]
+fn long_lines_are_shown_in_part() {
+    let text = COUPLE.replace('\n', " ").replace("\"Ann\", target", "\"Zoe\", target");
+    let error = Scene::parse(&text, "x.ron").expect_err("there is no Zoe").to_string();
+    let lines: Vec<&str> = error.lines().collect();
+    assert!(lines.iter().all(|line| line.chars().count() < 130), "{error}");
+    let caret = lines[4].find('^').expect("there is a caret");
+    assert!(lines[3][caret..].starts_with("\"Zoe\""), "{error}");
+}
+
+#[test]
+fn scenes_built_in_code_are_checked_alike() {
+    let mut scene = Scene::parse(COUPLE, "x.ron").expect("the scene is fine");
+    scene.optimizer = connectome::scene::options().from_str("Sgd(learning_rate: -1)").expect("an optimizer");
+    let error = scene.validate().expect_err("the rate is negative");
+    let text = scene.to_ron().expect("the scene is written");
+    let place = locate(&text, &[Step::Field("optimizer"), Step::Field("learning_rate")]);
+    assert_error(&error, place.expect("it is there"), "the learning rate is -1", "not negative");
+    assert_eq!(error.file, "scene \"couple\"");
+}
+
+#[test]
+fn values_are_found_past_anything_that_looks_like_them() {
+    let (text, position) = unmark(
+        r##"#![enable(implicit_some)] /* (b: /* , */ */ Scene( // b: 1,
+            a: ("b: 1, \"", r#"b: 1 "), "#, 'b', '\'', '\u{28}', b'(', b"(", br"(", [(b: 1), {"b": 1}]),
+            r#b : Thing ( 0x1F, -1.5e-3, /* , */ §Last(7) ) )"##,
+    );
+    assert_eq!(locate(&text, &[Step::Field("b"), Step::Index(2)]), Some(position));
+    for path in
+        [[Step::Field("b"), Step::Index(3)], [Step::Field("c"), Step::Index(0)], [Step::Index(9), Step::Index(0)]]
+    {
+        assert_eq!(locate(&text, &path), None);
+    }
+}

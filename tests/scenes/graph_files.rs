@@ -1,0 +1,275 @@
+//! Graphs in `.npz` files: what is read from them, and what is refused.
+
+use std::io::{Cursor, Write};
+
+use connectome::scene::{Features, GraphData, Position, Scene, SceneError};
+use connectome_components::Split;
+use ndarray::{Array1, Array2, ShapeBuilder, array};
+use ndarray_npy::WriteNpyExt;
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+use crate::assert_error;
+
+/// Where [`SCENE`] names its graph.
+const GRAPH: Position = Position { line: 3, column: 12 };
+
+const SCENE: &str = r#"(
+    name: "file",
+    graph: Npz("graph.npz"),
+    model: [GraphConv(width: 2)],
+    optimizer: Sgd(learning_rate: 0.1),
+)"#;
+
+/// The arrays of a graph file, each as the bytes of an `.npy`.
+#[derive(Clone)]
+pub struct Arrays(Vec<(String, Vec<u8>)>);
+
+impl Arrays {
+    /// Three nodes, two edges, two classes.
+    pub fn small() -> Self {
+        Self(Vec::new())
+            .with("x_data", &array![1.0_f32, 3.0, 2.0])
+            .with("x_indices", &array![0_i32, 3, 1])
+            .with("x_indptr", &array![0_i32, 2, 3, 3])
+            .with("x_shape", &array![3_i64, 4])
+            .with("y", &array![0_i32, 1, 0])
+            .with("edge_index", &array![[0_i32, 2], [1, 0]])
+            .with("train", &array![0_i32])
+            .with("val", &array![1_i32])
+            .with("test", &array![2_i32])
+    }
+
+    /// Puts an array in, or in the place of another.
+    pub fn with(self, name: &str, array: &impl WriteNpyExt) -> Self {
+        let mut bytes = Vec::new();
+        array.write_npy(&mut bytes).expect("the array is written");
+        self.with_bytes(name, bytes)
+    }
+
+    fn with_bytes(self, name: &str, bytes: Vec<u8>) -> Self {
+        let mut arrays = self.without(name);
+        arrays.0.push((name.to_owned(), bytes));
+        arrays
+    }
+
+    fn without(mut self, name: &str) -> Self {
+        self.0.retain(|(other, _)| other != name);
+        self
+    }
+
+    /// Puts in an array that claims a shape it need not have.
+    fn with_header(self, name: &str, dictionary: &str) -> Self {
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        let length = u16::try_from(dictionary.len() + 1).expect("the header is short");
+        bytes.extend(length.to_le_bytes());
+        bytes.extend(dictionary.bytes());
+        bytes.extend(b"\n0000");
+        self.with_bytes(name, bytes)
+    }
+
+    /// Names and bytes of the arrays.
+    pub fn contents(&mut self) -> &mut [(String, Vec<u8>)] {
+        &mut self.0
+    }
+
+    /// The file.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes) in &self.0 {
+            zip.start_file(format!("{name}.npy"), SimpleFileOptions::default()).expect("the zip is written");
+            zip.write_all(bytes).expect("the zip is written");
+        }
+        zip.finish().expect("the zip is written").into_inner()
+    }
+}
+
+/// Loads a scene with this graph file beside it.
+pub fn load(bytes: &[u8]) -> Result<(Scene, GraphData), SceneError> {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("graph.npz"), bytes).expect("the graph is written");
+    std::fs::write(folder.path().join("x.ron"), SCENE).expect("the scene is written");
+    Scene::load(folder.path().join("x.ron"))
+}
+
+#[track_caller]
+fn good(arrays: &Arrays) -> GraphData {
+    load(&arrays.bytes()).unwrap_or_else(|error| panic!("{error}")).1
+}
+
+/// Asserts that the file is refused, and the error points at the graph and names file and array.
+#[track_caller]
+fn bad(arrays: &Arrays, message: &str, help: &str) {
+    let error = load(&arrays.bytes()).expect_err("the file is wrong");
+    assert_error(&error, GRAPH, message, help);
+    assert!(error.message.contains("graph.npz"), "{error}");
+}
+
+#[test]
+fn sparse_features_stay_sparse() {
+    let data = good(&Arrays::small());
+    let features =
+        Features::Sparse { width: 4, offsets: vec![0, 2, 3, 3], indices: vec![0, 3, 1], values: vec![1.0, 3.0, 2.0] };
+    let expected = GraphData {
+        nodes: 3,
+        features,
+        labels: vec![0, 1, 0],
+        splits: vec![Split::Train, Split::Validation, Split::Test],
+        classes: 2,
+        edges: vec![[0, 1], [2, 0]],
+        weights: None,
+        names: Vec::new(),
+    };
+    assert_eq!(data, expected);
+}
+
+#[test]
+fn every_type_reads_alike() {
+    let expected = good(&Arrays::small().with("edge_weight", &array![2.0_f32, 1.0]));
+    let long = Arrays::small()
+        .with("x_data", &array![1.0_f64, 3.0, 2.0])
+        .with("x_indices", &array![0_i64, 3, 1])
+        .with("x_indptr", &array![0_u32, 2, 3, 3])
+        .with("x_shape", &array![3_i32, 4])
+        .with("y", &array![0_u32, 1, 0])
+        .with("edge_index", &array![[0_i64, 2], [1, 0]])
+        .with("edge_weight", &array![2_i64, 1])
+        .with("train", &array![0_u32]);
+    assert_eq!(good(&long), expected);
+}
+
+#[test]
+fn dense_features_are_read_by_rows_whatever_their_layout() {
+    let bare = ["x_data", "x_indices", "x_indptr", "x_shape"]
+        .iter()
+        .fold(Arrays::small(), |arrays, name| arrays.without(name));
+    let rows = array![[1.0_f32, 2.0], [3.0, 4.0], [5.0, 6.0]];
+    let values = vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+    assert_eq!(good(&bare.clone().with("x", &rows)).features, Features::Dense { width: 2, values: values.clone() });
+    let columns = Array2::from_shape_vec((3, 2).f(), vec![1.0_f32, 3.0, 5.0, 2.0, 4.0, 6.0]).expect("it fits");
+    assert_eq!(good(&bare.clone().with("x", &columns)).features, Features::Dense { width: 2, values });
+    bad(&bare.clone().with("x", &array![[1.0_f32]]), "array \"x\" has the shape [1, 1]", "[3, any]");
+    bad(&bare.clone().with("x", &array![1.0_f32, 2.0, 3.0]), "array \"x\" has the shape [3]", "[3, any]");
+    bad(&bare, "\"x_data\" and \"x\" are missing", "edge_index, test, train, val, y");
+}
+
+#[test]
+fn files_must_be_there_and_be_zips() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("x.ron");
+    let error = Scene::load(&path).expect_err("there is no scene");
+    assert_error(&error, Position::START, "cannot be read", "path");
+    std::fs::write(&path, SCENE).expect("the scene is written");
+    assert_error(&Scene::load(&path).expect_err("no graph"), GRAPH, "graph.npz: the file cannot be opened", "path");
+    assert_error(&load(b"no zip").expect_err("no zip"), GRAPH, "graph.npz: the file is no npz archive", "savez");
+    assert_error(&load(b"").expect_err("no zip"), GRAPH, "is no npz archive", "savez");
+    std::fs::create_dir(folder.path().join("graph.npz")).expect("a folder");
+    assert_error(&Scene::load(&path).expect_err("a folder"), GRAPH, "not a plain file", "path");
+    std::fs::write(&path, b"(\n  name: \"\xff\"").expect("the scene is written");
+    let place = Position { line: 2, column: 10 };
+    assert_error(&Scene::load(&path).expect_err("no text"), place, "byte 0xff is not UTF-8", "UTF-8");
+}
+
+#[test]
+fn missing_arrays_are_named_with_those_present() {
+    for name in ["x_indices", "x_indptr", "x_shape", "y", "edge_index", "train", "val", "test"] {
+        bad(&Arrays::small().without(name), &format!("array \"{name}\" is missing"), "the file holds");
+    }
+    bad(&Arrays::small().without("val"), "missing", "edge_index, test, train, x_data, x_indices, x_indptr, x_shape, y");
+}
+
+#[test]
+fn shapes_and_types_must_fit() {
+    let small = Arrays::small;
+    bad(&small().with("y", &array![[0_i32, 1, 0]]), "array \"y\" has the shape [1, 3]", "[any]");
+    bad(
+        &small().with("y", &array![0.0_f32, 1.0, 0.0]),
+        "array \"y\" has the type '<f4', which is not one of i4, i8, u4",
+        "astype",
+    );
+    bad(&small().with("y", &array![true, false, true]), "array \"y\" has the type '|b1'", "astype");
+    bad(&small().with("x_data", &array![1_u8, 3, 2]), "array \"x_data\" has the type", "astype");
+    bad(&small().with("edge_index", &array![0_i32, 1]), "array \"edge_index\" has the shape [2]", "[2, edges]");
+    bad(&small().with("edge_index", &array![[0_i32], [1], [2]]), "has the shape [3, 1]", "[2, edges]");
+    bad(&small().with("edge_weight", &array![1.0_f32]), "array \"edge_weight\" has the shape [1]", "[2]");
+    bad(&small().with("x_shape", &array![4_i64, 4]), "array \"x_shape\" is [4, 4]", "number of nodes");
+    bad(&small().with("x_shape", &array![3_i64, -4]), "array \"x_shape\" is [3, -4]", "number of nodes");
+    bad(&small().with("x_shape", &array![3_i64, 1 << 33]), "array \"x_shape\" is", "number of nodes");
+    bad(&small().with("x_indices", &array![0_i32]), "array \"x_indices\" has the shape [1]", "[3]");
+    bad(&small().with("x_indptr", &array![0_i32, 3]), "array \"x_indptr\" has the shape [2]", "[4]");
+}
+
+#[test]
+fn rows_must_follow_each_other() {
+    let small = Arrays::small;
+    bad(&small().with("x_indptr", &array![0_i32, 3, 2, 3]), "array \"x_indptr\" falls from 3 to 2 at row 1", "rise");
+    bad(&small().with("x_indptr", &array![0_i32, 1, 2, 2]), "goes from 0 to 2, but there are 3 values", "rise");
+    bad(&small().with("x_indptr", &array![-1_i32, 1, 2, 3]), "goes from -1 to 3", "rise");
+}
+
+#[test]
+fn indices_must_be_in_range() {
+    let small = Arrays::small;
+    bad(
+        &small().with("edge_index", &array![[0_i32, 3], [1, 0]]),
+        "array \"edge_index\" holds 3 at position 1, outside 0..3",
+        "node",
+    );
+    bad(&small().with("edge_index", &array![[0_i32, 1], [-1, 0]]), "holds -1 at position 2", "node");
+    bad(
+        &small().with("x_indices", &array![0_i32, 4, 1]),
+        "array \"x_indices\" holds 4 at position 1, outside 0..4",
+        "column",
+    );
+    bad(&small().with("train", &array![3_i32]), "array \"train\" holds 3 at position 0", "node");
+    bad(&small().with("y", &array![0_i32, -1, 0]), "array \"y\" holds -1 at position 1", "classes are counted from 0");
+    bad(&small().with("unlabelled", &array![7_i32]), "array \"unlabelled\" holds 7", "node");
+}
+
+#[test]
+fn numbers_must_be_finite() {
+    let small = Arrays::small;
+    bad(&small().with("x_data", &array![1.0_f32, f32::NAN, 2.0]), "array \"x_data\" holds NaN at position 1", "finite");
+    bad(&small().with("x_data", &array![1.0_f64, 1e300, 2.0]), "array \"x_data\" holds inf at position 1", "finite");
+    bad(&small().with("edge_weight", &array![1.0_f32, f32::INFINITY]), "array \"edge_weight\" holds inf", "finite");
+}
+
+#[test]
+fn splits_must_not_overlap() {
+    let small = Arrays::small;
+    bad(
+        &small().with("test", &array![2_i32, 0]),
+        "array \"test\" lists node 0, which is in the split Train",
+        "one split",
+    );
+    bad(&small().with("test", &array![2_i32, 2]), "array \"test\" lists node 2, which is in the split Test", "once");
+    bad(
+        &small().with("unlabelled", &array![1_i32]),
+        "array \"unlabelled\" lists node 1, which is in the split Validation",
+        "out of",
+    );
+    bad_scene(&small().with("train", &Array1::<i32>::zeros(0)), "no node is in the split Train");
+}
+
+/// Asserts that the file is read, but not the graph the scene needs.
+#[track_caller]
+fn bad_scene(arrays: &Arrays, message: &str) {
+    assert_error(&load(&arrays.bytes()).expect_err("the graph is wrong"), GRAPH, message, "");
+}
+
+#[test]
+fn absurd_headers_are_refused_before_memory_is_taken() {
+    let header = |shape: &str| format!("{{'descr': '<i4', 'fortran_order': False, 'shape': {shape}, }}");
+    let small = Arrays::small;
+    for shape in ["(1000000000000,)", "(4611686018427387904,)", "(9999999999, 9999999999, 9999999999)"] {
+        bad(&small().with_header("y", &header(shape)), "array \"y\" says its shape is", "smaller graph");
+    }
+    bad(&small().with_header("y", &header("(0, 9999999999, 9999999999)")), "array \"y\"", "");
+    bad(&small().with_header("y", &header("(99999999999999999999,)")), "array \"y\" cannot be read", "savez");
+    bad(&small().with_header("y", &header("(2,)")), "array \"y\" cannot be read", "savez");
+    bad(&small().with_header("y", &header("(0,)")), "array \"y\" cannot be read", "savez");
+    bad(&small().with_header("y", &"(".repeat(9000)), "does not hold plain numbers", "savez");
+    bad(&small().with_header("y", &" ".repeat(20_000)), "its header is 20001 bytes long", "savez");
+    bad(&small().with_bytes("y", b"\x93NUMPY\x02\x00\xff\xff\xff\xff".to_vec()), "header is 4294967295 bytes", "savez");
+    bad(&small().with_bytes("y", b"short".to_vec()), "array \"y\" cannot be read", "savez");
+}

@@ -1,0 +1,130 @@
+//! Any scene that is written reads back equal.
+
+use connectome::scene::{
+    FeatureScaling, GraphSource, LayerDescription, Scene, SceneEdge, SceneNode, Selection, Task, Training, options,
+};
+use connectome_components::{LearningRateSchedule, Optimizer, Split};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+/// Any finite number.
+fn finite() -> impl Strategy<Value = f32> {
+    any::<f32>().prop_filter("finite", |value| value.is_finite())
+}
+
+fn positive() -> impl Strategy<Value = f32> {
+    finite().prop_map(f32::abs)
+}
+
+fn share() -> impl Strategy<Value = f32> {
+    (0_u32..1 << 24).prop_map(|part| part as f32 / (1 << 24) as f32)
+}
+
+fn split() -> impl Strategy<Value = Split> {
+    select(vec![Split::Unused, Split::Train, Split::Validation, Split::Test])
+}
+
+/// Layers are made from text, so that fields they may gain do not matter here.
+fn with_width(name: &'static str, width: usize, decay: Option<f32>) -> LayerDescription {
+    let decay = decay.map_or_else(String::new, |decay| format!(", weight_decay: {decay}"));
+    options().from_str(&format!("{name}(width: {width}{decay})")).expect("the layer is fine")
+}
+
+fn wide_layer(width: impl Strategy<Value = usize>) -> impl Strategy<Value = LayerDescription> {
+    (select(vec!["Linear", "GraphConv", "MessagePassing"]), width, option::of(positive()))
+        .prop_map(|(name, width, decay)| with_width(name, width, decay))
+}
+
+fn layer() -> impl Strategy<Value = LayerDescription> {
+    use LayerDescription::{Dropout, Elu, Gelu, LeakyRelu, Relu, Sigmoid, Silu, Softplus, Tanh};
+    prop_oneof![
+        share().prop_map(Dropout),
+        finite().prop_map(LeakyRelu),
+        finite().prop_map(Elu),
+        wide_layer(1_usize..100),
+        select(vec![Relu, Gelu, Sigmoid, Silu, Softplus, Tanh]),
+    ]
+}
+
+fn optimizer() -> impl Strategy<Value = Optimizer> {
+    let numbers = (positive(), share(), share(), positive(), positive(), any::<bool>());
+    (0..4, numbers).prop_map(|(kind, (learning_rate, first, second, epsilon, weight_decay, flag))| match kind {
+        0 => Optimizer::Sgd { learning_rate, momentum: first, nesterov: flag, weight_decay },
+        1 => Optimizer::Adam { learning_rate, betas: (first, second), epsilon, amsgrad: flag, weight_decay },
+        2 => Optimizer::AdamW { learning_rate, betas: (first, second), epsilon, weight_decay },
+        _ => Optimizer::RmsProp { learning_rate, smoothing: first, epsilon, weight_decay },
+    })
+}
+
+fn training() -> impl Strategy<Value = Training> {
+    let schedule = prop_oneof![
+        Just(LearningRateSchedule::Constant),
+        (any::<u64>(), positive()).prop_map(|(every, factor)| LearningRateSchedule::Step { every, factor }),
+        (any::<u64>(), positive()).prop_map(|(steps, minimum)| LearningRateSchedule::Cosine { steps, minimum }),
+    ];
+    let selection = select(vec![Selection::BestValidation, Selection::Last]);
+    (any::<u64>(), any::<u64>(), schedule, selection, option::of(any::<u64>())).prop_map(
+        |(epochs, seed, schedule, selection, patience)| Training { epochs, seed, schedule, selection, patience },
+    )
+}
+
+fn nodes() -> impl Strategy<Value = Vec<SceneNode>> {
+    (1_usize..4, 2_usize..8).prop_flat_map(|(width, count)| {
+        vec(("\\PC*|.*", vec(finite(), width), 0_u32..5, split()), count).prop_map(|nodes| {
+            let named = nodes.into_iter().enumerate().map(|(number, (name, features, label, split))| {
+                // One to learn from and one to watch, whatever else there is.
+                let split = [Split::Train, Split::Validation].get(number).copied().unwrap_or(split);
+                SceneNode { name: format!("{name}{number}"), features, label, split }
+            });
+            named.collect()
+        })
+    })
+}
+
+fn graph() -> impl Strategy<Value = GraphSource> {
+    let edges = vec((any::<Index>(), any::<Index>(), finite()), 0..8);
+    (nodes(), edges, any::<bool>()).prop_map(|(nodes, edges, undirected)| {
+        let name = |index: Index| index.get(&nodes).name.clone();
+        let named = |(source, target, weight)| SceneEdge { source: name(source), target: name(target), weight };
+        GraphSource::Inline { edges: edges.into_iter().map(named).collect(), nodes, undirected }
+    })
+}
+
+fn scene() -> impl Strategy<Value = Scene> {
+    let scaling = select(vec![FeatureScaling::AsGiven, FeatureScaling::Identity]);
+    (".*", graph(), scaling, vec(layer(), 0..6), optimizer(), training()).prop_map(
+        |(name, graph, features, mut model, optimizer, training)| {
+            let classes = match &graph {
+                GraphSource::Inline { nodes, .. } => nodes.iter().map(|node| node.label + 1).max().unwrap_or(1),
+                GraphSource::Npz(_) => 1,
+            };
+            model.push(with_width("GraphConv", classes as usize, None));
+            Scene { name, graph, features, model, task: Task::NodeClassification, optimizer, training }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn scenes_read_back_equal(scene in scene()) {
+        let text = scene.to_ron().expect("the scene is written");
+        match Scene::parse(&text, "x.ron") {
+            Ok(read) => prop_assert_eq!(read, scene),
+            Err(error) => prop_assert!(false, "{error}\n{text}"),
+        }
+    }
+
+    #[test]
+    fn undirected_edges_go_both_ways(scene in scene()) {
+        let data = scene.read_graph("").expect("the scene is valid");
+        if let GraphSource::Inline { edges, undirected, .. } = &scene.graph {
+            let loops = edges.iter().filter(|edge| edge.source == edge.target).count();
+            let expected = if *undirected { 2 * edges.len() - loops } else { edges.len() };
+            prop_assert_eq!(data.edges.len(), expected);
+        }
+    }
+}
