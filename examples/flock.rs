@@ -64,6 +64,13 @@ fn nearest_heading(direction: Vec2) -> usize {
     (direction.to_angle() / TAU * HEADINGS as f32).round().rem_euclid(HEADINGS as f32) as usize
 }
 
+/// Three random numbers from 0 to 1, the same ones for the same purpose in the same tick.
+fn draw(purpose: u32, tick: u64) -> [f32; 3] {
+    let mut numbers = [0.0; 3];
+    Random::new(7, purpose, tick).fill_uniform(&mut numbers);
+    numbers
+}
+
 /// The agents in each cell of the world.
 struct Grid(Vec<Vec<(Entity, Vec2)>>);
 
@@ -222,8 +229,7 @@ impl Flock {
     }
 
     fn anywhere(&self, number: usize) -> (Position, Velocity) {
-        let random = Random::new(7, 0, self.ticks);
-        let [x, y, turn] = [0, 1, 2].map(|column| random.uniform(number as u32, column));
+        let [x, y, turn] = draw(number as u32, self.ticks);
         (Position(SIDE * Vec2::new(x, y)), Velocity(SPEED * Vec2::from_angle(TAU * turn)))
     }
 
@@ -259,7 +265,7 @@ impl Flock {
         let mut microseconds = 0.0;
         for _ in 0..ticks {
             self.ticks += 1;
-            let [birth, death, who] = [0, 1, 2].map(|column| Random::new(7, 1, self.ticks).uniform(0, column));
+            let [birth, death, who] = draw(u32::MAX, self.ticks);
             if birth < 0.2 {
                 self.spawn();
             }

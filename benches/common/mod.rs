@@ -6,7 +6,9 @@ use bevy_ecs::{
 };
 use connectome::{prelude::*, systems::random::Random};
 use criterion::{BenchmarkGroup, BenchmarkId, SamplingMode, Throughput, measurement::WallTime};
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
+
+const SEED: u64 = 20_240_607;
 
 /// How many workers share the rows of each stage.
 pub const WORKERS: [usize; 4] = [1, 2, 4, 8];
@@ -28,30 +30,32 @@ impl Links {
     /// Pairs of nodes, linked both ways: one end uniform, the other with probability proportional to `rank^-exponent`.
     /// Ranks are dealt to the nodes at random; exponent 0 makes both ends uniform. Sorted by target, then source.
     pub fn power_law(nodes: usize, edges: usize, exponent: f64) -> Self {
-        let random = Random::new(20_240_607, 0, 0);
-        let uniform = |row: u32, column: u32| f64::from(random.uniform(row, column));
         let mut total = 0.0;
-        let cumulative: Vec<f64> = (1..=nodes)
-            .map(|rank| {
-                total += (rank as f64).powf(-exponent);
-                total
-            })
-            .collect();
-        let mut node_of: Vec<u32> = (0..nodes as u32).collect();
-        for place in (1..nodes).rev() {
-            node_of.swap(place, (uniform(place as u32, 0) * (place + 1) as f64) as usize);
+        let mut cumulative = Vec::with_capacity(nodes);
+        for rank in 1..=nodes {
+            total += (rank as f64).powf(-exponent);
+            cumulative.push(total);
         }
-        let mut pairs = std::collections::BTreeSet::new();
-        for draw in 0.. {
-            if 2 * pairs.len() >= edges {
-                break;
-            }
-            let first = (uniform(draw, 1) * nodes as f64) as u32;
-            // 24 random bits do not tell the last of many ranks apart; 48 do.
-            let place = (uniform(draw, 2) + uniform(draw, 3) / f64::from(1 << 24)) * total;
-            let second = node_of[cumulative.partition_point(|sum| *sum < place).min(nodes - 1)];
-            if first != second {
-                pairs.insert([first.min(second), first.max(second)]);
+        let mut node_of: Vec<u32> = (0..nodes as u32).collect();
+        let mut places = vec![0.0; nodes];
+        Random::new(SEED, 0, 0).fill_uniform(&mut places);
+        for rank in (1..nodes).rev() {
+            node_of.swap(rank, (f64::from(places[rank]) * (rank + 1) as f64) as usize);
+        }
+        let mut pairs = BTreeSet::new();
+        let mut draws = [0.0; 3 * 1024];
+        let mut step = 0;
+        while 2 * pairs.len() < edges {
+            Random::new(SEED, 1, step).fill_uniform(&mut draws);
+            step += 1;
+            for draw in draws.map(f64::from).chunks_exact(3).take(edges / 2 - pairs.len()) {
+                let first = (draw[0] * nodes as f64) as u32;
+                // 24 random bits do not tell the last of many ranks apart; 48 do.
+                let place = (draw[1] + draw[2] / f64::from(1 << 24)) * total;
+                let second = node_of[cumulative.partition_point(|sum| *sum < place).min(nodes - 1)];
+                if first != second {
+                    pairs.insert([first.min(second), first.max(second)]);
+                }
             }
         }
         let mut edges: Vec<[u32; 2]> = pairs.into_iter().flat_map(|[a, b]| [[a, b], [b, a]]).collect();
@@ -94,12 +98,12 @@ pub fn adam() -> Optimizer {
 pub fn prepare(world: &mut World, model: Entity, label: impl ScheduleLabel) {
     run(world, label);
     let Some(&Model { input: Signal::Dense { value: input, .. }, .. }) = world.get(model) else { return };
-    let random = Random::new(1, 1, 0);
+    let mut draws = vec![0.0; 4 * input.width()];
     for (row, numbers) in input.matrix_mut(world).rows_mut().enumerate() {
-        for (column, number) in numbers.iter_mut().enumerate() {
-            // Four uniform numbers have the variance 1/3.
-            let block = random.block(row as u32, column as u32).map(|bits| bits as f32 / u32::MAX as f32);
-            *number = (block.iter().sum::<f32>() - 2.0) * 3f32.sqrt();
+        Random::new(SEED, 2, row as u64).fill_uniform(&mut draws);
+        for (number, draws) in numbers.iter_mut().zip(draws.chunks_exact(4)) {
+            // The sum of four uniform numbers has the variance 1/3.
+            *number = (draws.iter().sum::<f32>() - 2.0) * 3f32.sqrt();
         }
     }
 }
@@ -163,5 +167,5 @@ pub fn hurry(group: &mut BenchmarkGroup<WallTime>) {
 
 /// 1000 as `1k`.
 pub fn thousands(number: usize) -> String {
-    if number % 1000 == 0 { format!("{}k", number / 1000) } else { number.to_string() }
+    if number.is_multiple_of(1000) { format!("{}k", number / 1000) } else { number.to_string() }
 }
