@@ -11,7 +11,7 @@
 
 mod common;
 
-use bevy_ecs::prelude::*;
+use bevy_ecs::{prelude::*, schedule::ScheduleLabel};
 use common::{Empty, Links, adam, graph_convolutions, hurry, leave_out, measure, prepare, thousands};
 use connectome::prelude::*;
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -21,94 +21,111 @@ const LAYERS: usize = 3;
 
 /// A graph and the widths of a network over it: input, hidden, classes.
 struct Case {
+    /// `case/size` of the id.
     name: String,
-    links: Links,
+    nodes: usize,
+    edges: usize,
+    links: fn(usize, usize) -> Links,
     widths: [usize; 3],
 }
 
 impl Case {
-    fn id(&self) -> String {
-        format!("{}/{}", self.name, thousands(self.links.nodes))
-    }
-
-    /// A world with a model that learns, all set for a run of `Train`.
-    fn training_world(&self) -> (World, Entity) {
-        let (mut world, graph) = self.links.world(self.widths[2]);
-        let learner = graph_convolutions(graph, self.widths).learn(adam(), LearningRateSchedule::Constant);
-        let model = learner.build(&mut world).expect("the model fits the graph");
-        prepare(&mut world, model, Train(model));
-        run(&mut world, Train(model));
+    /// The model that is measured, in a world of its own.
+    fn model(&self, learns: bool) -> (World, Entity) {
+        let (mut world, graph) = (self.links)(self.nodes, self.edges).world(self.widths[2]);
+        let mut builder = graph_convolutions(graph, self.widths);
+        if learns {
+            builder = builder.learn(adam(), LearningRateSchedule::Constant);
+        }
+        let model = builder.build(&mut world).expect("the model fits the graph");
+        prepare(&mut world, model, Infer(model));
         (world, model)
     }
 
-    fn forward(&self, criterion: &mut Criterion) {
-        let (mut world, graph) = self.links.world(self.widths[2]);
-        let model = graph_convolutions(graph, self.widths).build(&mut world).expect("the model fits the graph");
-        prepare(&mut world, model, Infer(model));
-        self.measure(criterion, "forward", &mut world, Infer(model));
+    /// Part of a training step: it reads what a whole step has left behind.
+    fn part(&self, wanted: fn(Phase) -> bool) -> (World, Train) {
+        let (mut world, model) = self.model(true);
+        run(&mut world, Train(model));
+        leave_out(&mut world, Train(model), Phase::sequence(LAYERS).filter(|phase| !wanted(*phase)));
+        (world, Train(model))
     }
 
-    /// Backward and optimizer read what a whole step has left behind.
+    fn forward(&self, criterion: &mut Criterion) {
+        self.measure(criterion, "forward", || {
+            let (world, model) = self.model(false);
+            (world, Infer(model))
+        });
+    }
+
     fn backward(&self, criterion: &mut Criterion) {
-        let (mut world, model) = self.training_world();
-        let others = Phase::sequence(LAYERS).filter(|phase| !matches!(phase, Phase::Backward(_)));
-        leave_out(&mut world, Train(model), others);
-        self.measure(criterion, "backward", &mut world, Train(model));
+        self.measure(criterion, "backward", || self.part(|phase| matches!(phase, Phase::Backward(_))));
     }
 
     fn optimizer(&self, criterion: &mut Criterion) {
-        let (mut world, model) = self.training_world();
-        leave_out(&mut world, Train(model), Phase::sequence(LAYERS).filter(|phase| *phase != Phase::Optimize));
-        self.measure(criterion, "optimizer", &mut world, Train(model));
+        self.measure(criterion, "optimizer", || self.part(|phase| phase == Phase::Optimize));
     }
 
     fn train(&self, criterion: &mut Criterion) {
-        let (mut world, model) = self.training_world();
-        self.measure(criterion, "train", &mut world, Train(model));
+        self.measure(criterion, "train", || self.part(|_| true));
     }
 
     fn empty(&self, criterion: &mut Criterion) {
-        let (mut world, model) = self.training_world();
-        let systems = world.resource::<Schedules>().get(Train(model)).map_or(0, Schedule::systems_len);
-        Empty(systems).build(&mut world);
-        self.measure(criterion, "empty", &mut world, Empty(systems));
+        self.measure(criterion, "empty", || {
+            let (mut world, model) = self.model(true);
+            let empty = Empty::beside(&mut world, Train(model));
+            (world, empty)
+        });
     }
 
-    fn measure(
-        &self,
-        criterion: &mut Criterion,
-        group: &str,
-        world: &mut World,
-        label: impl bevy_ecs::schedule::ScheduleLabel,
-    ) {
+    fn measure<L: ScheduleLabel>(&self, criterion: &mut Criterion, group: &str, build: impl Fn() -> (World, L)) {
         let mut group = criterion.benchmark_group(group);
         hurry(&mut group);
-        measure(&mut group, &self.id(), self.links.edges.len(), world, label);
+        measure(&mut group, &self.name, self.edges, build);
         group.finish();
     }
 }
 
-fn generated_cases() -> impl Iterator<Item = Case> {
-    let sizes = [1_000, 10_000, 100_000].into_iter();
-    let shaped = sizes.flat_map(|nodes| [("ring", nodes), ("power_law", nodes)]);
-    shaped.flat_map(|(shape, nodes)| [16, 64, 256].map(|width| (shape, nodes, width))).map(|(shape, nodes, width)| {
-        let links = match shape {
-            "ring" => Links::ring(nodes, 8),
-            _ => Links::power_law(nodes, 8 * nodes, 0.7),
-        };
-        Case { name: format!("{shape}_{width}"), links, widths: [width; 3] }
-    })
+fn ring(nodes: usize, edges: usize) -> Links {
+    Links::ring(nodes, edges / nodes)
+}
+
+fn power_law(nodes: usize, edges: usize) -> Links {
+    Links::power_law(nodes, edges, 0.7)
+}
+
+fn uniform(nodes: usize, edges: usize) -> Links {
+    Links::power_law(nodes, edges, 0.0)
+}
+
+/// Rings and power laws of degree 8, at three sizes and three widths.
+fn generated_cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for nodes in [1_000, 10_000, 100_000] {
+        for (shape, links) in [("ring", ring as fn(usize, usize) -> Links), ("power_law", power_law)] {
+            for width in [16, 64, 256] {
+                cases.push(Case {
+                    name: format!("{shape}_{width}/{}", thousands(nodes)),
+                    nodes,
+                    edges: 8 * nodes,
+                    links,
+                    widths: [width; 3],
+                });
+            }
+        }
+    }
+    cases
 }
 
 /// The shape of Cora, with dense features and uniform edges, as peer libraries are measured.
 fn dense_cora() -> Case {
-    Case { name: "cora_dense".to_owned(), links: Links::power_law(2708, 10_556, 0.0), widths: [1433, 16, 7] }
+    let name = "dense/cora".to_owned();
+    Case { name, nodes: 2_708, edges: 10_556, links: uniform, widths: [1433, 16, 7] }
 }
 
 /// The shape of ogbn-arxiv, with a hidden width of 256.
 fn arxiv() -> Case {
-    let links = Links::power_law(169_343, 2_332_486, 0.7);
-    Case { name: "gcn".to_owned(), links, widths: [128, 256, 40] }
+    let name = "gcn/arxiv".to_owned();
+    Case { name, nodes: 169_343, edges: 2_332_486, links: power_law, widths: [128, 256, 40] }
 }
 
 fn generated(criterion: &mut Criterion) {
@@ -117,7 +134,7 @@ fn generated(criterion: &mut Criterion) {
         case.backward(criterion);
         case.train(criterion);
         // What does not depend on the graph is measured on the smallest.
-        if case.links.nodes == 1_000 && case.name.starts_with("ring") {
+        if case.nodes == 1_000 && case.name.starts_with("ring") {
             case.optimizer(criterion);
             case.empty(criterion);
         }

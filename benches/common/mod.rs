@@ -128,30 +128,38 @@ pub fn leave_out(world: &mut World, label: impl ScheduleLabel, phases: impl Into
 pub struct Empty(pub usize);
 
 impl Empty {
-    /// Adds the schedule to a world.
-    pub fn build(self, world: &mut World) {
-        let mut schedule = Schedule::new(self);
+    /// Adds one to a world, with as many systems as the schedule `label` has.
+    pub fn beside(world: &mut World, label: impl ScheduleLabel) -> Self {
+        let systems = world.resource::<Schedules>().get(label).map_or(0, Schedule::systems_len);
+        let mut schedule = Schedule::new(Self(systems));
         schedule.set_executor(SingleThreadedExecutor::new());
-        for _ in 0..self.0 {
+        for _ in 0..systems {
             schedule.add_systems(|| {});
         }
-        world.get_resource_or_init::<Schedules>().insert(schedule);
+        world.resource_mut::<Schedules>().insert(schedule);
+        Self(systems)
     }
 }
 
 /// Measures a schedule with each number of workers, under `group/case/size/workers`.
-pub fn measure(
+///
+/// The world is built when the first of them is to run, so what a filter leaves out costs nothing.
+pub fn measure<L: ScheduleLabel>(
     group: &mut BenchmarkGroup<WallTime>,
     name: &str,
     edges: usize,
-    world: &mut World,
-    label: impl ScheduleLabel,
+    build: impl Fn() -> (World, L),
 ) {
-    let label = label.intern();
+    let mut built = None;
     group.throughput(Throughput::Elements(edges as u64));
-    for workers in WORKERS {
-        world.insert_resource(Workers::new(workers).expect("the machine has so many threads"));
-        group.bench_function(BenchmarkId::new(name, workers), |bencher| bencher.iter(|| run(world, label)));
+    for count in WORKERS {
+        let workers = Workers::new(count).expect("the machine has so many threads");
+        group.bench_function(BenchmarkId::new(name, count), |bencher| {
+            let (world, label) = built.get_or_insert_with(&build);
+            world.insert_resource(workers.clone());
+            let label = label.intern();
+            bencher.iter(|| run(world, label));
+        });
     }
 }
 
