@@ -1,0 +1,158 @@
+//! What the parts of a training step cost, each by itself and all together, against a schedule that does nothing.
+//!
+//! The ids are `group/case/size/workers`:
+//! - `forward` runs the whole of `Infer`,
+//! - `backward` runs the systems of `Train` from the gradient of the output to the gradients of all parameters,
+//! - `optimizer` those that move the parameters,
+//! - `train` the whole of `Train`: forward, loss, backward, Adam,
+//! - `empty` as many systems as `Train` has, which do nothing.
+//!
+//! `cargo bench --bench schedules -- train/power_law_64` measures a part of them.
+
+mod common;
+
+use bevy_ecs::{prelude::*, schedule::ScheduleLabel};
+use common::{Empty, Links, adam, graph_convolutions, hurry, leave_out, measure, prepare, thousands};
+use connectome::prelude::*;
+use criterion::{Criterion, criterion_group, criterion_main};
+
+/// Layers of the network that is measured.
+const LAYERS: usize = 3;
+
+/// A graph and the widths of a network over it: input, hidden, classes.
+struct Case {
+    /// `case/size` of the id.
+    name: String,
+    nodes: usize,
+    edges: usize,
+    links: fn(usize, usize) -> Links,
+    widths: [usize; 3],
+}
+
+impl Case {
+    /// The model that is measured, in a world of its own.
+    fn model(&self, learns: bool) -> (World, Entity) {
+        let (mut world, graph) = (self.links)(self.nodes, self.edges).world(self.widths[2]);
+        let mut builder = graph_convolutions(graph, self.widths);
+        if learns {
+            builder = builder.learn(adam(), LearningRateSchedule::Constant);
+        }
+        let model = builder.build(&mut world).expect("the model fits the graph");
+        prepare(&mut world, model, Infer(model));
+        (world, model)
+    }
+
+    /// Part of a training step: it reads what a whole step has left behind.
+    fn part(&self, wanted: fn(Phase) -> bool) -> (World, Train) {
+        let (mut world, model) = self.model(true);
+        run(&mut world, Train(model));
+        leave_out(&mut world, Train(model), Phase::sequence(LAYERS).filter(|phase| !wanted(*phase)));
+        (world, Train(model))
+    }
+
+    fn forward(&self, criterion: &mut Criterion) {
+        self.measure(criterion, "forward", || {
+            let (world, model) = self.model(false);
+            (world, Infer(model))
+        });
+    }
+
+    fn backward(&self, criterion: &mut Criterion) {
+        self.measure(criterion, "backward", || self.part(|phase| matches!(phase, Phase::Backward(_))));
+    }
+
+    fn optimizer(&self, criterion: &mut Criterion) {
+        self.measure(criterion, "optimizer", || self.part(|phase| phase == Phase::Optimize));
+    }
+
+    fn train(&self, criterion: &mut Criterion) {
+        self.measure(criterion, "train", || self.part(|_| true));
+    }
+
+    fn empty(&self, criterion: &mut Criterion) {
+        self.measure(criterion, "empty", || {
+            let (mut world, model) = self.model(true);
+            let empty = Empty::beside(&mut world, Train(model));
+            (world, empty)
+        });
+    }
+
+    fn measure<L: ScheduleLabel>(&self, criterion: &mut Criterion, group: &str, build: impl Fn() -> (World, L)) {
+        let mut group = criterion.benchmark_group(group);
+        hurry(&mut group);
+        measure(&mut group, &self.name, self.edges, build);
+        group.finish();
+    }
+}
+
+fn ring(nodes: usize, edges: usize) -> Links {
+    Links::ring(nodes, edges / nodes)
+}
+
+fn power_law(nodes: usize, edges: usize) -> Links {
+    Links::power_law(nodes, edges, 0.7)
+}
+
+fn uniform(nodes: usize, edges: usize) -> Links {
+    Links::power_law(nodes, edges, 0.0)
+}
+
+/// Rings and power laws of degree 8, at three sizes and three widths.
+fn generated_cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for nodes in [1_000, 10_000, 100_000] {
+        for (shape, links) in [("ring", ring as fn(usize, usize) -> Links), ("power_law", power_law)] {
+            for width in [16, 64, 256] {
+                cases.push(Case {
+                    name: format!("{shape}_{width}/{}", thousands(nodes)),
+                    nodes,
+                    edges: 8 * nodes,
+                    links,
+                    widths: [width; 3],
+                });
+            }
+        }
+    }
+    cases
+}
+
+/// The shape of Cora, with dense features and uniform edges, as peer libraries are measured.
+fn dense_cora() -> Case {
+    let name = "dense/cora".to_owned();
+    Case { name, nodes: 2_708, edges: 10_556, links: uniform, widths: [1433, 16, 7] }
+}
+
+/// The shape of ogbn-arxiv, with a hidden width of 256.
+fn arxiv() -> Case {
+    let name = "gcn/arxiv".to_owned();
+    Case { name, nodes: 169_343, edges: 2_332_486, links: power_law, widths: [128, 256, 40] }
+}
+
+fn generated(criterion: &mut Criterion) {
+    for case in generated_cases() {
+        case.forward(criterion);
+        case.backward(criterion);
+        case.train(criterion);
+        // What does not depend on the graph is measured on the smallest.
+        if case.nodes == 1_000 && case.name.starts_with("ring") {
+            case.optimizer(criterion);
+            case.empty(criterion);
+        }
+    }
+}
+
+fn cora(criterion: &mut Criterion) {
+    let case = dense_cora();
+    case.forward(criterion);
+    case.backward(criterion);
+    case.optimizer(criterion);
+    case.train(criterion);
+    case.empty(criterion);
+}
+
+fn large(criterion: &mut Criterion) {
+    arxiv().forward(criterion);
+}
+
+criterion_group!(benches, generated, cora, large);
+criterion_main!(benches);
