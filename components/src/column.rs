@@ -107,6 +107,7 @@ impl Marker {
 #[derive(Resource, Default)]
 pub(crate) struct AttachedFields(Vec<AttachedField>);
 
+#[derive(Clone, Copy)]
 struct AttachedField {
     on: ComponentId,
     id: ComponentId,
@@ -139,36 +140,30 @@ impl AttachedFields {
 ///
 /// One look at each table when there is nothing to do.
 pub fn attach_fields(world: &mut World, on: ComponentId) {
-    world.init_resource::<AttachedFields>();
-    world.resource_scope(|world, fields: bevy_ecs::world::Mut<AttachedFields>| {
-        let incomplete: Vec<TableId> = world
-            .storages()
-            .tables
-            .iter()
-            .enumerate()
-            .filter(|(_, table)| {
-                !table.is_empty() && table.has_column(on) && fields.missing_in(on, table).next().is_some()
-            })
-            .map(|(index, _)| TableId::from_usize(index))
-            .collect();
-        for table in incomplete {
-            let table = &world.storages().tables[table];
-            let mut zeroed = Vec::new();
-            let mut inserts = Vec::new();
-            for field in fields.missing_in(on, table) {
-                match field.initial {
-                    Initial::Zeros => zeroed.push(field.id),
-                    Initial::Default(insert) => inserts.push(insert),
-                }
-            }
-            for entity in table.entities().to_vec() {
-                insert_zeros(world, entity, &zeroed);
-                for insert in &inserts {
+    // Two passes, because taking the resource out of the world each time would leave traces of its removal there.
+    let Some(fields) = world.get_resource::<AttachedFields>() else { return };
+    let incomplete = |table: &&Table| {
+        !table.is_empty() && table.has_column(on) && fields.missing_in(on, table).next().is_some()
+    };
+    let missing: Vec<(Vec<Entity>, Vec<AttachedField>)> = world
+        .storages()
+        .tables
+        .iter()
+        .filter(incomplete)
+        .map(|table| (table.entities().to_vec(), fields.missing_in(on, table).copied().collect()))
+        .collect();
+    for (entities, fields) in missing {
+        let zeroed = |field: &AttachedField| matches!(field.initial, Initial::Zeros).then_some(field.id);
+        let zeroed: Vec<ComponentId> = fields.iter().filter_map(zeroed).collect();
+        for entity in entities {
+            insert_zeros(world, entity, &zeroed);
+            for field in &fields {
+                if let Initial::Default(insert) = field.initial {
                     insert(world.entity_mut(entity));
                 }
             }
         }
-    });
+    }
 }
 
 /// Inserts fields, each of an [`Element`] type, with all numbers 0.
