@@ -142,6 +142,10 @@ pub struct Cotangent(pub Field);
 impl Layer for Cotangent {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
         let (value, gradient) = layer.dense(input)?;
+        if value.width() != self.0.width() {
+            let reason = format!("a cotangent of width {} meets a signal of {}", self.0.width(), value.width());
+            return Err(BuildError::Layer { layer: layer.index(), reason });
+        }
         if let (Mode::Training, Some(gradient)) = (layer.mode(), gradient) {
             let seed = (self.0.read(), gradient.write()).build_state(layer.world()).build_system(
                 |from: Column, mut to: ColumnMut| {
