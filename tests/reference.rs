@@ -278,8 +278,8 @@ impl Subject {
     fn check(&self, case: &Case) -> Result<Deviation> {
         let mut comparison = Comparison::default();
         match self {
-            Self::GraphConv => check_layer(case, |width| GraphConv::new(width), &mut comparison)?,
-            Self::Linear => check_layer(case, |width| Linear::new(width), &mut comparison)?,
+            Self::GraphConv => check_layer(case, GraphConv::new, &mut comparison)?,
+            Self::Linear => check_layer(case, Linear::new, &mut comparison)?,
             Self::Activation(activation) => check_layer(case, |_| *activation, &mut comparison)?,
             Self::CrossEntropy => check_cross_entropy(case, &mut comparison)?,
             Self::Optimizer(optimizer) => check_optimizer(case, *optimizer, &mut comparison)?,

@@ -294,7 +294,9 @@ proptest! {
     }
 }
 
-fn activations(parameter: f32) -> Vec<(Activation, Box<dyn Fn(f64) -> f64>)> {
+type Function = Box<dyn Fn(f64) -> f64>;
+
+fn activations(parameter: f32) -> Vec<(Activation, Function)> {
     let wide = f64::from(parameter);
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
     vec![
