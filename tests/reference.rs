@@ -1,10 +1,10 @@
 //! The engine agrees with PyTorch and PyTorch Geometric.
 //!
 //! Each `*.npz` of `tests/fixtures/reference`, or of the folder that the environment variable `CONNECTOME_REFERENCE`
-//! names, holds one case (see the README there). What a case is, its `meta` says: the class of a layer as Python prints
-//! it, a loss, or an optimizer with its hyperparameters. It is run in a world like any user's: outputs, gradients of the
-//! input and of every parameter, and the trajectories of optimizers are each to lie within 1e-5 of the reference,
-//! relative to the array's largest number.
+//! names, holds one case (see the README there). What a case is, its `meta` says: the class of a layer as Python
+//! prints it, a loss, or an optimizer with its hyperparameters. It is run in a world like any user's: outputs,
+//! gradients of the input and of every parameter, and the trajectories of optimizers are each to lie within 1e-5 of
+//! the reference, relative to the array's largest number.
 //!
 //! A failure lists the cases that are off, each with the array and its error, and those of a known class that cannot be
 //! read. Cases of other classes are listed by `--nocapture`.

@@ -1,8 +1,9 @@
 //! The order of a step is settled and checked before anything runs, and what it promises about memory holds.
 //!
-//! Races are refused by name; users' systems run where they are put; a recurrent model changes the roles of its buffers
-//! and copies nothing; inference reuses its buffers; and in which tables nodes lie changes no number. A failure shows the
-//! message that was expected to name someone, the order that was run, or the two results that differ.
+//! Races are refused by name; users' systems run where they are put; a recurrent model changes the roles of its
+//! buffers and copies nothing; inference reuses its buffers; and in which tables nodes lie changes no number. A
+//! failure shows the message that was expected to name someone, the order that was run, or the two results that
+//! differ.
 
 mod common;
 

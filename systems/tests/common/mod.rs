@@ -35,7 +35,8 @@ pub struct Link {
     pub weight: Option<f32>,
 }
 
-/// A world with one graph in it. Edges without a weight come first in the rows of the edges. Matrices have one row for each node, in the order of `nodes`.
+/// A world with one graph in it. Edges without a weight come first in the rows of the edges. Matrices have one row
+/// for each node, in the order of `nodes`.
 pub struct Scene {
     pub world: World,
     pub graph: Entity,
@@ -216,8 +217,8 @@ pub fn parameter_gradients(scene: &Scene, model: Entity) -> Result<Matrices, Bui
     Ok(gradients)
 }
 
-/// The largest difference over the largest expected magnitude, which counts as `floor` if it is smaller. Infinite if the
-/// shapes differ or a number is none.
+/// The largest difference over the largest expected magnitude, which counts as `floor` if it is smaller. Infinite if
+/// the shapes differ or a number is none.
 pub fn relative_error(found: &Array2<f64>, expected: &Array2<f64>, floor: f64) -> f64 {
     if found.dim() != expected.dim() {
         return f64::INFINITY;
