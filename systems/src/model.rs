@@ -177,14 +177,20 @@ impl ModelBuilder {
             finish(world, evaluate)?;
         }
         let mut infer = self.schedule(Infer(model));
-        let output = self.add_layers(world, &mut parts, &mut infer, Mode::Inference, input, destination)?;
-        if destination.is_some() {
+        let mut output = dense(self.add_layers(world, &mut parts, &mut infer, Mode::Inference, input, destination)?)?;
+        if let Some(back) = destination {
+            if output != back {
+                let reason = "hands its input on, so the next state is never written; end with a layer that computes";
+                return Err(BuildError::Layer { layer: self.layers.len() - 1, reason: reason.to_owned() });
+            }
             let flip = IntoSystem::into_system(flip(model)).with_name("flip");
             infer.add_systems(flip.in_set(Phase::Commit));
+            // Once the buffers have changed roles, what was written is in front.
+            output = dense(input)?;
         }
         finish(world, infer)?;
         let parameters = parts.parameters.iter().map(|(entity, _)| *entity).collect();
-        world.entity_mut(model).insert(Model { graph: self.graph, input, output: dense(output)?, parameters });
+        world.entity_mut(model).insert(Model { graph: self.graph, input, output, parameters });
         Ok(model)
     }
 

@@ -1,0 +1,394 @@
+//! A field is the column of its entities: what is written for an entity is read for it again, by entity and by row,
+//! wherever bevy moves it.
+//!
+//! Small enough for Miri (`cargo miri test -p connectome-components`), since here the unsafe code is at work: views are
+//! written and read in every way, over several tables and both halves of double buffers. A failure names the width or
+//! the entity; one of Miri the access.
+
+use bevy_ecs::{
+    prelude::*,
+    system::{RunSystemOnce, SystemParamBuilder},
+};
+use connectome_components::{
+    Column, ColumnMut, DoubleBuffer, Edge, Field, FieldError, Label, Node, Parity, Split, attach_fields,
+};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Puts an entity into another table.
+#[derive(Component)]
+struct Marked;
+
+/// Puts an entity into yet another.
+#[derive(Component)]
+struct Named(#[expect(dead_code, reason = "it only takes up room")] String);
+
+/// A world with a field on its nodes.
+struct Scene {
+    world: World,
+    field: Field,
+}
+
+impl Scene {
+    fn of_width(width: usize) -> Self {
+        let mut world = World::new();
+        let nodes = world.register_component::<Node>();
+        let field = Field::register(&mut world, "numbers", nodes, width).unwrap();
+        Self { world, field }
+    }
+
+    fn attach(&mut self) {
+        attach_fields(&mut self.world, self.field.on());
+    }
+
+    /// Three nodes in a table each, two in the first, all filled.
+    fn of_three_tables(width: usize) -> (Self, [Entity; 4]) {
+        let mut scene = Self::of_width(width);
+        let world = &mut scene.world;
+        let nodes = [
+            world.spawn(Node).id(),
+            world.spawn((Node, Marked)).id(),
+            world.spawn((Node, Named("far".to_owned()))).id(),
+            world.spawn(Node).id(),
+        ];
+        scene.attach();
+        nodes.iter().for_each(|node| scene.fill(*node));
+        (scene, nodes)
+    }
+
+    fn fill(&mut self, node: Entity) {
+        let row = self.row_of(node);
+        self.field.set(&mut self.world, node, &row).unwrap();
+    }
+
+    /// Numbers that no other entity has.
+    fn row_of(&self, node: Entity) -> Vec<f32> {
+        (0..self.field.width()).map(|column| (1000 * (node.index_u32() + 1)) as f32 + column as f32).collect()
+    }
+
+    /// Every node has its own numbers, and they are the rows of the matrix, each once.
+    fn check(&mut self) {
+        let nodes: Vec<Entity> = self.world.query_filtered::<Entity, With<Node>>().iter(&self.world).collect();
+        for node in &nodes {
+            assert_eq!(self.field.get(&self.world, *node).unwrap(), self.row_of(*node), "{node}");
+        }
+        let matrix = self.field.matrix(&self.world);
+        let mut expected: Vec<Vec<f32>> = nodes.iter().map(|node| self.row_of(*node)).collect();
+        let mut found: Vec<Vec<f32>> = matrix.rows().map(<[f32]>::to_vec).collect();
+        expected.sort_by(|a, b| a[0].total_cmp(&b[0]));
+        found.sort_by(|a, b| a[0].total_cmp(&b[0]));
+        assert_eq!(found, expected);
+        assert_eq!(matrix.row_count(), nodes.len());
+        assert!(matrix.rows().enumerate().all(|(index, row)| row == matrix.row(index)));
+    }
+}
+
+/// Every width up to 130; a few of them under Miri, which is slow.
+fn widths() -> impl Iterator<Item = usize> {
+    (1..=130).step_by(if cfg!(miri) { 43 } else { 1 })
+}
+
+#[test]
+fn rows_of_every_width_are_kept() {
+    for width in widths() {
+        let (mut scene, nodes) = Scene::of_three_tables(width);
+        scene.check();
+        for chunk in scene.field.matrix(&scene.world).chunks() {
+            assert_eq!(chunk.1.len() % width, 0, "width {width}");
+        }
+        scene.field.matrix_mut(&mut scene.world).rows_mut().flatten().for_each(|number| *number += 0.5);
+        let moved: Vec<f32> = scene.row_of(nodes[1]).iter().map(|number| number + 0.5).collect();
+        assert_eq!(scene.field.get(&scene.world, nodes[1]).unwrap(), moved, "width {width}");
+    }
+}
+
+#[test]
+fn rows_start_on_boundaries_of_their_vectors() {
+    for (width, alignment) in [(1, 4), (2, 8), (3, 4), (4, 16), (8, 32), (16, 64), (32, 64), (48, 64), (24, 32)] {
+        let (scene, nodes) = Scene::of_three_tables(width);
+        for node in nodes {
+            let address = scene.field.get(&scene.world, node).unwrap().as_ptr().addr();
+            assert_eq!(address % alignment, 0, "width {width}");
+        }
+    }
+}
+
+#[test]
+fn fields_start_as_zeros_and_attaching_again_leaves_them() {
+    let mut scene = Scene::of_width(3);
+    let node = scene.world.spawn(Node).id();
+    let missing = FieldError::NotOnEntity { entity: node, name: "numbers".to_owned() };
+    assert_eq!(scene.field.get(&scene.world, node), Err(missing));
+    scene.attach();
+    assert_eq!(scene.field.get(&scene.world, node), Ok(&[0.0; 3][..]));
+    scene.fill(node);
+    let late = scene.world.spawn(Node).id();
+    assert_eq!(scene.field.matrix(&scene.world).row_count(), 1, "a node is in the column once it has the field");
+    scene.attach();
+    assert_eq!(scene.field.get(&scene.world, late), Ok(&[0.0; 3][..]));
+    scene.fill(late);
+    scene.check();
+}
+
+#[test]
+fn rows_follow_their_entities() {
+    let (mut scene, nodes) = Scene::of_three_tables(5);
+    scene.world.despawn(nodes[0]);
+    scene.check();
+    scene.world.entity_mut(nodes[3]).insert(Marked);
+    scene.check();
+    scene.world.entity_mut(nodes[1]).remove::<Marked>();
+    scene.check();
+    let late = scene.world.spawn((Node, Marked)).id();
+    scene.attach();
+    scene.fill(late);
+    scene.check();
+    for node in [nodes[1], nodes[2], nodes[3], late] {
+        scene.world.despawn(node);
+    }
+    scene.check();
+    assert_eq!(scene.field.matrix(&scene.world).rows().count(), 0);
+}
+
+#[test]
+fn a_column_of_several_tables_is_one_matrix() {
+    let (mut scene, _) = Scene::of_three_tables(2);
+    let matrix = scene.field.matrix(&scene.world);
+    let starts: Vec<usize> = matrix.chunks().map(|(start, _)| start).collect();
+    assert_eq!((starts, matrix.row_count()), (vec![0, 2, 3], 4));
+    assert_eq!(matrix.slice(0..2), [matrix.row(0), matrix.row(1)].concat());
+    assert_eq!(matrix.slice(2..3), matrix.row(2));
+    assert_eq!(matrix.views().map(|view| view.nrows()).collect::<Vec<_>>(), [2, 1, 1]);
+    let before: Vec<f32> = matrix.rows().flatten().copied().collect();
+    for (index, row) in scene.field.matrix_mut(&mut scene.world).rows_mut().enumerate() {
+        row[1] = index as f32;
+    }
+    let matrix = scene.field.matrix(&scene.world);
+    for row in 0..4 {
+        assert_eq!(matrix.row(row), [before[2 * row], row as f32]);
+    }
+    let mut writable = scene.field.matrix_mut(&mut scene.world);
+    assert_eq!(writable.as_matrix().row(3)[1], 3.0);
+    writable = scene.field.matrix_mut(&mut scene.world);
+    writable.views_mut().for_each(|mut view| view.fill(9.0));
+    assert!(scene.field.matrix(&scene.world).rows().flatten().all(|number| *number == 9.0));
+}
+
+#[test]
+fn an_entity_may_have_a_field_of_its_own() {
+    let mut world = World::new();
+    let [owner, other] = [world.spawn_empty().id(), world.spawn_empty().id()];
+    let field = Field::<u32>::register_for(&mut world, owner, "own", 3).unwrap();
+    field.set(&mut world, owner, &[4, 5, 6]).unwrap();
+    assert_eq!(field.matrix(&world).row(0), [4, 5, 6]);
+    assert_eq!(field.matrix(&world).row_count(), 1);
+    assert!(field.get(&world, other).is_err());
+    world.despawn(owner);
+    assert_eq!(field.matrix(&world).row_count(), 0);
+    let error = Field::<u32>::register_for(&mut world, owner, "own", 3).unwrap_err();
+    assert_eq!(error, FieldError::NotOnEntity { entity: owner, name: "own".to_owned() });
+}
+
+#[test]
+fn what_cannot_be_is_an_error_with_a_name() {
+    let (mut scene, nodes) = Scene::of_three_tables(4);
+    let on = scene.field.on();
+    let name = || "numbers".to_owned();
+    assert_eq!(Field::<f32>::register(&mut scene.world, "numbers", on, 0), Err(FieldError::ZeroWidth { name: name() }));
+    for width in [usize::MAX, usize::MAX / 4, isize::MAX as usize / 4 + 1] {
+        let error = Field::<f32>::register(&mut scene.world, "numbers", on, width);
+        assert_eq!(error, Err(FieldError::TooWide { name: name(), width }));
+    }
+    for row in [&[1.0; 3][..], &[1.0; 5], &[]] {
+        let error = scene.field.set(&mut scene.world, nodes[0], row).unwrap_err();
+        assert_eq!(error, FieldError::WrongLength { name: name(), expected: 4, found: row.len() });
+    }
+    scene.world.despawn(nodes[0]);
+    let dead = FieldError::NotOnEntity { entity: nodes[0], name: name() };
+    assert_eq!(scene.field.get(&scene.world, nodes[0]), Err(dead.clone()));
+    assert_eq!(scene.field.set(&mut scene.world, nodes[0], &[0.0; 4]), Err(dead));
+    scene.check();
+}
+
+#[test]
+fn a_component_in_sparse_set_storage_is_no_field() {
+    #[derive(Component, Default)]
+    #[component(storage = "SparseSet")]
+    struct Fleeting;
+    let mut world = World::new();
+    let nodes = world.register_component::<Node>();
+    let error = Field::<Fleeting>::of_component(&mut world, nodes).unwrap_err();
+    assert!(matches!(&error, FieldError::NotInTable { name } if name.contains("Fleeting")), "{error}");
+}
+
+#[test]
+fn another_world_is_refused() {
+    let (scene, nodes) = Scene::of_three_tables(2);
+    let mut other = Scene::of_three_tables(2).0.world;
+    let field = scene.field;
+    assert_foreign(|| drop(field.matrix(&other)));
+    assert_foreign(|| drop(field.get(&other, nodes[0])));
+    assert_foreign(|| drop(field.matrix_mut(&mut other)));
+    assert_foreign(|| drop(field.set(&mut other, nodes[0], &[0.0; 2])));
+    assert_foreign(|| drop((field.read(),).build_state(&mut other)));
+    assert_foreign(|| drop((field.write(),).build_state(&mut other)));
+}
+
+fn assert_foreign(access: impl FnOnce()) {
+    let panic = catch_unwind(AssertUnwindSafe(access)).expect_err("another world was not refused");
+    let message = panic.downcast_ref::<String>().map(String::as_str).unwrap_or_default();
+    assert!(message.contains("a field was used in a world that did not make it"), "{message}");
+}
+
+#[test]
+fn typed_components_are_columns_and_missing_ones_get_their_default() {
+    let mut world = World::new();
+    let on = world.register_component::<Node>();
+    let labels = Field::<Label>::of_component(&mut world, on).unwrap();
+    let splits = Field::<Split>::of_component(&mut world, on).unwrap();
+    let numbers = Field::<f32>::register(&mut world, "numbers", on, 2).unwrap();
+    let nodes = [
+        world.spawn((Node, Label(3))).id(),
+        world.spawn(Node).id(),
+        world.spawn((Node, Split::Test, Label(5))).id(),
+        world.spawn((Node, Marked, Split::Train)).id(),
+    ];
+    world.spawn(Label(99));
+    attach_fields(&mut world, on);
+    let label = |node| labels.get(&world, node).unwrap()[0].0;
+    let split = |node| splits.get(&world, node).unwrap()[0];
+    assert_eq!(nodes.map(label), [3, 0, 5, 0]);
+    assert_eq!(nodes.map(split), [Split::Unused, Split::Unused, Split::Test, Split::Train]);
+    assert_eq!(labels.matrix(&world).row_count(), 4, "a label without a node is none of the graph's");
+    assert_eq!(numbers.matrix(&world).row_count(), 4);
+    labels.set(&mut world, nodes[3], &[Label(7)]).unwrap();
+    assert_eq!(world.get::<Label>(nodes[3]), Some(&Label(7)));
+    // Rows of different fields are rows of the same entities.
+    for node in nodes {
+        let label = labels.get(&world, node).unwrap()[0].0 as f32;
+        numbers.set(&mut world, node, &[label, 0.0]).unwrap();
+    }
+    let (labels, numbers) = (labels.matrix(&world), numbers.matrix(&world));
+    assert!(labels.rows().zip(numbers.rows()).all(|(label, numbers)| label[0].0 as f32 == numbers[0]));
+}
+
+#[test]
+fn typed_columns_of_structs_and_large_alignment() {
+    #[derive(Component, Clone, Copy, Debug, Default, PartialEq)]
+    struct Position(glam::Vec4);
+    let mut world = World::new();
+    let on = world.register_component::<Node>();
+    let positions = Field::<Position>::of_component(&mut world, on).unwrap();
+    let place = |x: usize| Position(glam::Vec4::splat(x as f32));
+    let nodes: Vec<Entity> = (0..3).map(|x| world.spawn((Node, place(x))).id()).collect();
+    let double = (positions.write(),).build_state(&mut world).build_system(|mut column: ColumnMut<Position>| {
+        column.matrix().rows_mut().for_each(|row| row[0].0 *= 2.0);
+    });
+    world.run_system_once(double).unwrap();
+    for (x, node) in nodes.iter().enumerate() {
+        assert_eq!(world.get::<Position>(*node), Some(&place(2 * x)));
+    }
+}
+
+#[test]
+fn systems_see_tables_made_after_they_were_built() {
+    let mut scene = Scene::of_width(1);
+    let on = scene.field.on();
+    let total = Field::<f32>::register(&mut scene.world, "total", on, 1).unwrap();
+    let add = (scene.field.read(), total.write()).build_state(&mut scene.world).build_system(
+        |from: Column, mut to: ColumnMut| {
+            assert_eq!((from.width(), to.width()), (1, 1));
+            to.matrix().rows_mut().zip(from.matrix().rows()).for_each(|(to, from)| to[0] += from[0]);
+        },
+    );
+    let mut schedule = Schedule::default();
+    schedule.add_systems(add);
+    schedule.run(&mut scene.world);
+    let first = scene.world.spawn(Node).id();
+    scene.attach();
+    scene.fill(first);
+    schedule.run(&mut scene.world);
+    let second = scene.world.spawn((Node, Marked)).id();
+    scene.attach();
+    scene.fill(second);
+    schedule.run(&mut scene.world);
+    let times = |node, times: f32| vec![times * scene.row_of(node)[0]];
+    assert_eq!(total.get(&scene.world, first).unwrap(), times(first, 2.0));
+    assert_eq!(total.get(&scene.world, second).unwrap(), times(second, 1.0));
+}
+
+#[test]
+#[should_panic(expected = "a column does not know its field")]
+fn a_column_without_a_field_says_how_to_build_it() {
+    let mut world = World::new();
+    let _unreachable = world.run_system_once(|_: Column| {});
+}
+
+#[test]
+fn halves_of_a_double_buffer_change_roles_and_nothing_moves() {
+    let mut world = World::new();
+    let on = world.register_component::<Node>();
+    let owner = world.spawn_empty().id();
+    let DoubleBuffer { front, back } = DoubleBuffer::register(&mut world, owner, "state", on, 3).unwrap();
+    assert_eq!(world.get::<Parity>(owner), Some(&Parity::default()));
+    let node = world.spawn(Node).id();
+    attach_fields(&mut world, on);
+    front.set(&mut world, node, &[1.0; 3]).unwrap();
+    let step =
+        (front.read(), back.write()).build_state(&mut world).build_system(|front: Column, mut back: ColumnMut| {
+            back.matrix().rows_mut().zip(front.matrix().rows()).for_each(|(to, from)| to.fill(2.0 * from[0]));
+        });
+    let mut schedule = Schedule::default();
+    schedule.add_systems(step);
+    for tick in 1..=4 {
+        let places = [front, back].map(|half| half.get(&world, node).unwrap().as_ptr());
+        schedule.run(&mut world);
+        world.get_mut::<Parity>(owner).unwrap().flip();
+        let swapped = [back, front].map(|half| half.get(&world, node).unwrap().as_ptr());
+        assert_eq!(places, swapped);
+        assert_eq!(front.get(&world, node), Ok(&[2f32.powi(tick); 3][..]));
+        assert_eq!(back.matrix(&world).row(0), [2f32.powi(tick - 1); 3]);
+    }
+    back.matrix_mut(&mut world).rows_mut().for_each(|row| row.fill(-1.0));
+    assert_eq!(front.get(&world, node), Ok(&[16.0; 3][..]));
+    assert_eq!(back.get(&world, node), Ok(&[-1.0; 3][..]));
+}
+
+#[test]
+fn double_buffers_of_one_owner_share_its_parity_and_others_do_not() {
+    let mut world = World::new();
+    let on = world.register_component::<Node>();
+    let owners = [world.spawn_empty().id(), world.spawn_empty().id()];
+    let first = DoubleBuffer::register(&mut world, owners[0], "a", on, 1).unwrap();
+    let node = world.spawn(Node).id();
+    attach_fields(&mut world, on);
+    first.front.set(&mut world, node, &[1.0]).unwrap();
+    world.get_mut::<Parity>(owners[0]).unwrap().flip();
+    let second = DoubleBuffer::register(&mut world, owners[0], "b", on, 1).unwrap();
+    let third = DoubleBuffer::register(&mut world, owners[1], "c", on, 1).unwrap();
+    attach_fields(&mut world, on);
+    assert_eq!(first.back.get(&world, node), Ok(&[1.0][..]), "a second buffer does not reset the parity");
+    second.front.set(&mut world, node, &[2.0]).unwrap();
+    third.front.set(&mut world, node, &[3.0]).unwrap();
+    world.get_mut::<Parity>(owners[0]).unwrap().flip();
+    let numbers = |half: Field| half.get(&world, node).unwrap()[0];
+    assert_eq!([first.front, second.back, third.front].map(numbers), [1.0, 2.0, 3.0]);
+    world.despawn(owners[1]);
+    let dead = DoubleBuffer::register(&mut world, owners[1], "d", on, 1).unwrap_err();
+    assert!(matches!(dead, FieldError::NotOnEntity { entity, .. } if entity == owners[1]));
+}
+
+#[test]
+fn fields_of_nodes_and_of_edges_keep_apart() {
+    let mut world = World::new();
+    let [on_nodes, on_edges] = [world.register_component::<Node>(), world.register_component::<Edge>()];
+    let of_nodes = Field::<f32>::register(&mut world, "numbers", on_nodes, 2).unwrap();
+    let of_edges = Field::<f32>::register(&mut world, "numbers", on_edges, 2).unwrap();
+    assert_ne!(of_nodes, of_edges, "a name is no identity");
+    let node = world.spawn(Node).id();
+    let edge = world.spawn(Edge { source: node, target: node }).id();
+    attach_fields(&mut world, on_nodes);
+    assert!(of_nodes.get(&world, node).is_ok() && of_edges.get(&world, edge).is_err());
+    attach_fields(&mut world, on_edges);
+    assert!(of_edges.get(&world, edge).is_ok() && of_nodes.get(&world, edge).is_err());
+    assert_eq!(of_nodes.name(&world), "numbers");
+}

@@ -1,0 +1,330 @@
+//! Every layer computes what its formula says, forward and backward, on any graph.
+//!
+//! The formula is written here a second time, in 64-bit floats with a dense adjacency made by its definition, and is
+//! differentiated by central differences. The graphs have empty edge sets, isolated nodes, self-loops, parallel edges,
+//! weights that cancel, and single nodes. A failure names the layer and which of output, input gradient and parameter
+//! gradient is off, and by how much of its largest number.
+
+mod common;
+
+use common::{
+    Link, Matrices, Passes, Scene, build_with_cotangent, few_cases, input_gradient, numbers, parameter_gradients,
+    relative_error, run_layer,
+};
+use connectome_systems::{
+    Infer, ModelBuilder, Train,
+    kernels::Activation,
+    layers::{Dropout, GraphConv, Layer, Linear, MessagePassing},
+    run,
+};
+use ndarray::{Array2, Axis};
+use proptest::prelude::*;
+
+/// Numbers here are around 1; an array in which they cancel is held to this scale.
+const FLOOR: f64 = 0.1;
+
+const FORWARD: f64 = 1e-5;
+const BACKWARD: f64 = 1e-4;
+
+/// A graph, and the widths and numbers of one layer on it.
+#[derive(Clone, Debug)]
+struct Case {
+    node_count: usize,
+    links: Vec<Link>,
+    input_width: usize,
+    output_width: usize,
+    seed: u64,
+}
+
+impl Case {
+    fn scene(&self) -> Scene {
+        Scene::new(self.node_count, &self.links)
+    }
+
+    fn input(&self) -> Array2<f64> {
+        numbers(self.seed, 0, (self.node_count, self.input_width))
+    }
+
+    /// The input with two thirds of its numbers left out, some whole rows among them.
+    fn sparse_input(&self) -> Array2<f64> {
+        let keep = numbers(self.seed, 4, (self.node_count, self.input_width));
+        self.input() * keep.mapv(|number| if number > 0.33 { 1.0 } else { 0.0 })
+    }
+
+    fn cotangent(&self, width: usize) -> Array2<f64> {
+        numbers(self.seed, 1, (self.node_count, width))
+    }
+
+    fn parameters(&self) -> Matrices {
+        let weight = numbers(self.seed, 2, (self.input_width, self.output_width));
+        let bias = numbers(self.seed, 3, (1, self.output_width));
+        Matrices::from([("weight".to_owned(), weight), ("bias".to_owned(), bias)])
+    }
+
+    /// `D^-1/2 (A + I) D^-1/2`, degrees by target; a node's last self-loop stands in for the added 1.
+    fn symmetric(&self) -> Array2<f64> {
+        let mut adjacency = Array2::<f64>::eye(self.node_count);
+        for link in &self.links {
+            let weight = f64::from(link.weight.unwrap_or(1.0));
+            if link.source == link.target {
+                adjacency[[link.target, link.source]] = weight;
+            } else {
+                adjacency[[link.target, link.source]] += weight;
+            }
+        }
+        let degrees = adjacency.sum_axis(Axis(1));
+        let roots = degrees.mapv(|degree| if degree > 0.0 { degree.powf(-0.5) } else { 0.0 });
+        Array2::from_shape_fn(adjacency.dim(), |(i, j)| roots[i] * adjacency[[i, j]] * roots[j])
+    }
+
+    /// The mean over a node itself and the sources of its edges.
+    fn mean(&self) -> Array2<f64> {
+        let mut adjacency = Array2::<f64>::eye(self.node_count);
+        for link in &self.links {
+            adjacency[[link.target, link.source]] += 1.0;
+        }
+        let counts = adjacency.sum_axis(Axis(1)).insert_axis(Axis(1));
+        adjacency / counts
+    }
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    // Quarters add up exactly, so a degree is either safely positive or not positive at all.
+    let weight = prop::option::of((-1..=8i8).prop_map(|quarters| 0.25 * f32::from(quarters)));
+    let sizes = (1..=8usize, 1..=9usize, 1..=9usize, any::<u64>());
+    sizes.prop_flat_map(move |(node_count, input_width, output_width, seed)| {
+        let link = (0..node_count, 0..node_count, weight.clone());
+        let links =
+            prop::collection::vec(link.prop_map(|(source, target, weight)| Link { source, target, weight }), 0..=20);
+        links.prop_map(move |mut links| {
+            // As their rows lie.
+            links.sort_by_key(|link| link.weight.is_some());
+            Case { node_count, links, input_width, output_width, seed }
+        })
+    })
+}
+
+/// What a layer computes, in the dense form: output from input, weight and bias.
+type Formula<'a> = &'a dyn Fn(&Array2<f64>, &Matrices) -> Array2<f64>;
+
+/// `sum(formula(input, parameters) * cotangent)` and its derivatives, by central differences.
+struct Differences<'a> {
+    formula: Formula<'a>,
+    cotangent: &'a Array2<f64>,
+}
+
+impl Differences<'_> {
+    fn loss(&self, input: &Array2<f64>, parameters: &Matrices) -> f64 {
+        ((self.formula)(input, parameters) * self.cotangent).sum()
+    }
+
+    fn by_input(&self, input: &Array2<f64>, parameters: &Matrices) -> Array2<f64> {
+        differences(input, |input| self.loss(input, parameters))
+    }
+
+    fn by_parameter(&self, name: &str, input: &Array2<f64>, parameters: &Matrices) -> Array2<f64> {
+        differences(&parameters[name], |value| {
+            let mut moved = parameters.clone();
+            moved.insert(name.to_owned(), value.clone());
+            self.loss(input, &moved)
+        })
+    }
+}
+
+fn differences(at: &Array2<f64>, function: impl Fn(&Array2<f64>) -> f64) -> Array2<f64> {
+    const STEP: f64 = 1e-6;
+    let mut moved = at.clone();
+    Array2::from_shape_fn(at.dim(), |place| {
+        let mut value = |step| {
+            moved[place] = at[place] + step;
+            function(&moved)
+        };
+        let difference = value(STEP) - value(-STEP);
+        moved[place] = at[place];
+        difference / (2.0 * STEP)
+    })
+}
+
+fn assert_near(what: &str, found: &Array2<f64>, expected: &Array2<f64>, tolerance: f64) -> Result<(), TestCaseError> {
+    let error = relative_error(found, expected, FLOOR);
+    prop_assert!(error <= tolerance, "{what} is off by {error:e}:\n{found}\nand not\n{expected}");
+    Ok(())
+}
+
+/// Compares a layer with its formula, forward and backward.
+fn check(
+    case: &Case,
+    layer: impl Layer + std::fmt::Debug + 'static,
+    input: &Array2<f64>,
+    parameters: &Matrices,
+    formula: Formula,
+) -> Result<(), TestCaseError> {
+    let name = format!("{layer:?}");
+    let expected = formula(input, parameters);
+    let cotangent = case.cotangent(expected.ncols());
+    let mut scene = case.scene();
+    let signal = scene.dense(input).unwrap();
+    let passes = run_layer(&mut scene, signal, layer, parameters, &cotangent).unwrap();
+    assert_near(&format!("{name}: output"), &passes.output, &expected, FORWARD)?;
+    let differences = Differences { formula, cotangent: &cotangent };
+    let expected = differences.by_input(input, parameters);
+    assert_near(&format!("{name}: gradient of the input"), &passes.input.unwrap(), &expected, BACKWARD)?;
+    prop_assert_eq!(passes.parameters.keys().collect::<Vec<_>>(), parameters.keys().collect::<Vec<_>>());
+    for (parameter, gradient) in &passes.parameters {
+        let expected = differences.by_parameter(parameter, input, parameters);
+        assert_near(&format!("{name}: gradient of the {parameter}"), gradient, &expected, BACKWARD)?;
+    }
+    Ok(())
+}
+
+/// Compares a layer on a sparse signal with the same layer on the same numbers, dense.
+fn check_sparse(case: &Case, layer: impl Layer + Clone + std::fmt::Debug + 'static) -> Result<(), TestCaseError> {
+    let (input, parameters) = (case.sparse_input(), case.parameters());
+    let cotangent = case.cotangent(case.output_width);
+    let pass = |sparse: bool| -> Passes {
+        let mut scene = case.scene();
+        let signal = if sparse { scene.sparse(&input) } else { scene.dense(&input) }.unwrap();
+        run_layer(&mut scene, signal, layer.clone(), &parameters, &cotangent).unwrap()
+    };
+    let (sparse, dense) = (pass(true), pass(false));
+    assert_near(&format!("{layer:?}: output from sparse"), &sparse.output, &dense.output, FORWARD)?;
+    prop_assert_eq!(sparse.parameters.len(), 2);
+    for (name, gradient) in &sparse.parameters {
+        let what = format!("{layer:?}: gradient of the {name} from sparse");
+        assert_near(&what, gradient, &dense.parameters[name], FORWARD)?;
+    }
+    Ok(())
+}
+
+fn affine(input: &Array2<f64>, parameters: &Matrices) -> Array2<f64> {
+    input.dot(&parameters["weight"]) + &parameters["bias"]
+}
+
+fn leaky(x: f64, slope: f64) -> f64 {
+    if x > 0.0 { x } else { slope * x }
+}
+
+/// Whether every number is far enough from the kink of a rectifier for differences, and for the rounding of floats.
+fn avoids_kink(numbers: &Array2<f64>) -> bool {
+    numbers.iter().all(|number| number.abs() > 1e-4)
+}
+
+proptest! {
+    #![proptest_config(few_cases())]
+
+    #[test]
+    fn linear_is_its_formula(case in cases()) {
+        check(&case, Linear::new(case.output_width), &case.input(), &case.parameters(), &affine)?;
+    }
+
+    #[test]
+    fn graph_conv_is_its_formula(case in cases()) {
+        let adjacency = case.symmetric();
+        let formula = |input: &Array2<f64>, parameters: &Matrices| affine(&adjacency.dot(input), parameters);
+        check(&case, GraphConv::new(case.output_width), &case.input(), &case.parameters(), &formula)?;
+    }
+
+    #[test]
+    fn message_passing_is_its_formula(case in cases()) {
+        let adjacency = case.mean();
+        let sums = |input: &Array2<f64>, parameters: &Matrices| affine(&adjacency.dot(input), parameters);
+        prop_assume!(avoids_kink(&sums(&case.input(), &case.parameters())));
+        let formula = |input: &Array2<f64>, parameters: &Matrices| sums(input, parameters).mapv(|x| leaky(x, 0.01));
+        check(&case, MessagePassing::new(case.output_width), &case.input(), &case.parameters(), &formula)?;
+    }
+
+    #[test]
+    fn activations_are_their_formulas(case in cases(), parameter in 0.05..2.0f32, reach in 0.5..6.0f64) {
+        let input = reach * case.input();
+        prop_assume!(avoids_kink(&input));
+        for (activation, function) in activations(parameter) {
+            let formula = |input: &Array2<f64>, _: &Matrices| input.mapv(&function);
+            check(&case, activation, &input, &Matrices::new(), &formula)?;
+        }
+    }
+
+    #[test]
+    fn sparse_signals_give_what_dense_ones_give(case in cases()) {
+        check_sparse(&case, Linear::new(case.output_width))?;
+        check_sparse(&case, GraphConv::new(case.output_width))?;
+        check_sparse(&case, MessagePassing::new(case.output_width))?;
+    }
+
+    #[test]
+    fn dropout_drops_the_same_numbers_backward_as_forward(case in cases(), rate in 0.05..0.95f32) {
+        let (input, cotangent) = (case.input(), case.cotangent(case.input_width));
+        let mut scene = case.scene();
+        let signal = scene.dense(&input).unwrap();
+        let model = ModelBuilder::new(scene.graph).input(signal).layer(Dropout(rate)).layer(Activation::Identity);
+        let model = build_with_cotangent(&mut scene, model, &cotangent).unwrap();
+        let mut earlier = Vec::new();
+        for _ in 0..3 {
+            run(&mut scene.world, Train(model));
+            let forward = scene.output(model).unwrap() / &input;
+            let backward = input_gradient(&scene, signal).unwrap().unwrap() / &cotangent;
+            assert_near("the mask backward", &backward, &forward, FORWARD)?;
+            let scale = 1.0 / (1.0 - f64::from(rate));
+            // The share that is dropped is rounded to 16 bits.
+            let known = |factor: &f64| *factor == 0.0 || (factor / scale - 1.0).abs() < 1e-3;
+            prop_assert!(forward.iter().all(known), "{rate}: {forward}");
+            earlier.push(forward);
+        }
+        let enough = input.len() >= 20 && (0.3..0.7).contains(&rate);
+        prop_assert!(!enough || earlier[0] != earlier[1] || earlier[1] != earlier[2], "the mask never changes");
+        run(&mut scene.world, Infer(model));
+        prop_assert_eq!(scene.output(model).unwrap(), input, "inference drops nothing");
+    }
+
+    #[test]
+    fn dropout_of_a_sparse_signal_reaches_the_weight_gradient(case in cases(), rate in 0.05..0.95f32) {
+        let (input, width) = (case.sparse_input(), case.input_width);
+        let cotangent = case.cotangent(width);
+        let mut scene = case.scene();
+        let signal = scene.sparse(&input).unwrap();
+        let model = ModelBuilder::new(scene.graph).input(signal).layer(Dropout(rate)).layer(Linear::new(width));
+        let model = build_with_cotangent(&mut scene, model, &cotangent).unwrap();
+        scene.set_parameters(model, &Matrices::from([("weight".to_owned(), Array2::eye(width))])).unwrap();
+        run(&mut scene.world, Train(model));
+        // The weight is the identity, so the output is what was left of the input.
+        let kept = scene.output(model).unwrap();
+        let gradients = parameter_gradients(&scene, model).unwrap();
+        assert_near("gradient of the weight", &gradients["weight"], &kept.t().dot(&cotangent), FORWARD)?;
+        run(&mut scene.world, Infer(model));
+        prop_assert_eq!(scene.output(model).unwrap(), input, "inference drops nothing");
+    }
+}
+
+type Function = Box<dyn Fn(f64) -> f64>;
+
+fn activations(parameter: f32) -> Vec<(Activation, Function)> {
+    let wide = f64::from(parameter);
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    vec![
+        (Activation::Identity, Box::new(|x| x)),
+        (Activation::Relu, Box::new(|x| x.max(0.0))),
+        (Activation::LeakyRelu(parameter), Box::new(move |x| leaky(x, wide))),
+        (Activation::Elu(parameter), Box::new(move |x| if x > 0.0 { x } else { wide * x.exp_m1() })),
+        (Activation::Gelu, Box::new(|x| 0.5 * x * (1.0 + error_function(x / 2f64.sqrt())))),
+        (Activation::Sigmoid, Box::new(sigmoid)),
+        (Activation::Silu, Box::new(move |x| x * sigmoid(x))),
+        (Activation::Softplus, Box::new(|x| x.exp().ln_1p())),
+        (Activation::Tanh, Box::new(f64::tanh)),
+    ]
+}
+
+/// `erf x = 2/sqrt(pi) exp(-x^2) sum 2^n x^(2n+1) / (1 3 5 ... (2n+1))`, all terms of one sign.
+fn error_function(x: f64) -> f64 {
+    let (mut term, mut sum) = (x, x);
+    for n in 1..200 {
+        term *= 2.0 * x * x / f64::from(2 * n + 1);
+        sum += term;
+    }
+    std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum
+}
+
+#[test]
+fn the_error_function_takes_its_tabulated_values() {
+    for (x, value) in [(0.5, 0.520_499_877_813), (1.0, 0.842_700_792_950), (-2.0, -0.995_322_265_019)] {
+        assert!((error_function(x) - value).abs() < 1e-12, "erf {x} = {}", error_function(x));
+    }
+}

@@ -1,0 +1,543 @@
+//! The derived topology follows the world's entities, whatever happens to them between two steps.
+//!
+//! Random operations are played, and after every few of them the topology is compared with one put together from the
+//! entities by definition. A failure prints the operations, shrunk to few, and what differs: `incoming` and `outgoing`
+//! list for a node the other end and the edge of each entry. Besides: what changes nothing derives nothing.
+
+mod common;
+
+use bevy_ecs::{prelude::*, schedule::Schedule};
+use common::few_cases;
+use connectome_components::{Adjacency, Edge, EdgeWeight, Field, Graph, Node, Normalization, Rows, Topology};
+use connectome_systems::rebuild_topology;
+use proptest::{prelude::*, sample::Index};
+use std::collections::BTreeSet;
+
+/// Something else that an entity may carry, which puts it into another table.
+#[derive(Component, Clone, Copy, Default)]
+struct Marked;
+
+#[derive(Clone, Debug)]
+enum Operation {
+    SpawnNode {
+        marked: bool,
+    },
+    DespawnNode(Index),
+    /// By another of the same number of nodes, likely with the same index.
+    ReplaceNode(Index),
+    MarkNode(Index),
+    UnmarkNode(Index),
+    /// The entity lives on, but is no node any more.
+    Demote(Index),
+    /// Any living entity that was a node becomes one again.
+    Promote(Index),
+    SpawnEdge {
+        source: Index,
+        target: Index,
+        weight: Option<i8>,
+    },
+    DespawnEdge(Index),
+    ReplaceEdge(Index),
+    Rewire {
+        edge: Index,
+        source: Index,
+        target: Index,
+    },
+    MarkEdge(Index),
+    UnmarkEdge(Index),
+    SetWeight(Index, i8),
+    ChangeWeightInPlace(Index, i8),
+    RemoveWeight(Index),
+    /// Out of its table and back in.
+    RenewWeight(Index, i8),
+    SwapEnds(Index, Index),
+    SwapTables(Index, Index),
+}
+
+fn operations() -> impl Strategy<Value = Vec<Vec<Operation>>> {
+    use Operation::*;
+    let index = any::<Index>;
+    let quarters = || -1..=8i8;
+    let nodes = prop_oneof![
+        3 => any::<bool>().prop_map(|marked| SpawnNode { marked }),
+        1 => index().prop_map(DespawnNode),
+        1 => index().prop_map(ReplaceNode),
+        1 => index().prop_map(MarkNode),
+        1 => index().prop_map(UnmarkNode),
+        1 => index().prop_map(Demote),
+        1 => index().prop_map(Promote),
+    ];
+    let edges = prop_oneof![
+        5 => (index(), index(), prop::option::of(quarters()))
+            .prop_map(|(source, target, weight)| SpawnEdge { source, target, weight }),
+        1 => index().prop_map(DespawnEdge),
+        1 => index().prop_map(ReplaceEdge),
+        2 => (index(), index(), index()).prop_map(|(edge, source, target)| Rewire { edge, source, target }),
+        1 => index().prop_map(MarkEdge),
+        1 => index().prop_map(UnmarkEdge),
+        1 => (index(), index()).prop_map(|(first, second)| SwapEnds(first, second)),
+        1 => (index(), index()).prop_map(|(first, second)| SwapTables(first, second)),
+    ];
+    let weights = prop_oneof![
+        (index(), quarters()).prop_map(|(edge, weight)| SetWeight(edge, weight)),
+        (index(), quarters()).prop_map(|(edge, weight)| ChangeWeightInPlace(edge, weight)),
+        index().prop_map(RemoveWeight),
+        (index(), quarters()).prop_map(|(edge, weight)| RenewWeight(edge, weight)),
+    ];
+    let batch = prop::collection::vec(prop_oneof![2 => nodes, 3 => edges, 1 => weights], 1..=4);
+    prop::collection::vec(batch, 1..=24)
+}
+
+/// A world with a graph in it to which things happen.
+struct Life {
+    world: World,
+    schedule: Schedule,
+    graph: Entity,
+    /// A field of the nodes and one of the edges, to find out which row is whose.
+    owners: [Field<u32>; 2],
+    /// Whoever has been a node, dead or alive, and one that never was.
+    ends: Vec<Entity>,
+    /// Edges that live.
+    edges: Vec<Entity>,
+}
+
+impl Life {
+    fn new() -> Self {
+        let mut world = World::new();
+        let graph = Graph::spawn(&mut world);
+        let components = [world.register_component::<Node>(), world.register_component::<Edge>()];
+        let owners = components.map(|on| Field::register(&mut world, "owner", on, 2).unwrap());
+        let mut topology = world.get_mut::<Topology>(graph).unwrap();
+        topology.require(Normalization::Symmetric);
+        topology.require(Normalization::Mean);
+        let mut schedule = Schedule::default();
+        schedule.add_systems(rebuild_topology(graph));
+        let ends = vec![world.spawn_empty().id()];
+        Self { world, schedule, graph, owners, ends, edges: Vec::new() }
+    }
+
+    /// Two nodes `a` and `b` with an edge from `a` to `b` of weight 1.
+    fn of_two() -> (Self, [Entity; 3]) {
+        let mut life = Self::new();
+        let [a, b] = [life.spawn_node(), life.spawn_node()];
+        let edge = life.spawn_edge(a, b);
+        life.world.entity_mut(edge).insert(EdgeWeight(1.0));
+        life.step();
+        (life, [a, b, edge])
+    }
+
+    fn step(&mut self) {
+        self.schedule.run(&mut self.world);
+    }
+
+    fn topology(&self) -> &Topology {
+        self.world.get::<Topology>(self.graph).unwrap()
+    }
+
+    fn spawn_node(&mut self) -> Entity {
+        let node = self.world.spawn(Node).id();
+        self.ends.push(node);
+        node
+    }
+
+    fn spawn_edge(&mut self, source: Entity, target: Entity) -> Entity {
+        let edge = self.world.spawn(Edge { source, target }).id();
+        self.edges.push(edge);
+        edge
+    }
+
+    /// Despawns an entity, and enough others for the world to use its index again.
+    fn despawn(&mut self, entity: Entity) {
+        self.world.despawn(entity);
+        for _ in 0..128 {
+            let other = self.world.spawn_empty().id();
+            self.world.despawn(other);
+        }
+    }
+
+    fn despawn_edge(&mut self, edge: Entity) {
+        self.despawn(edge);
+        self.edges.retain(|other| *other != edge);
+    }
+
+    fn end(&self, index: &Index) -> Entity {
+        *index.get(&self.ends)
+    }
+
+    fn living_end(&self, index: &Index, node: bool) -> Option<Entity> {
+        let fits = |end: &Entity| self.world.get_entity(*end).is_ok_and(|end| end.contains::<Node>() == node);
+        pick(index, &self.ends.iter().copied().filter(fits).collect::<Vec<_>>())
+    }
+
+    fn play(&mut self, operation: &Operation) {
+        match operation {
+            Operation::SpawnEdge { source, target, weight } => {
+                let edge = self.spawn_edge(self.end(source), self.end(target));
+                if let Some(quarters) = weight {
+                    self.world.entity_mut(edge).insert(weight_of(*quarters));
+                }
+            }
+            Operation::SpawnNode { marked } => {
+                let node = self.spawn_node();
+                if *marked {
+                    self.world.entity_mut(node).insert(Marked);
+                }
+            }
+            Operation::Promote(index) => {
+                if let Some(end) = self.living_end(index, false) {
+                    self.world.entity_mut(end).insert(Node);
+                }
+            }
+            Operation::DespawnNode(index)
+            | Operation::ReplaceNode(index)
+            | Operation::MarkNode(index)
+            | Operation::UnmarkNode(index)
+            | Operation::Demote(index) => {
+                if let Some(node) = self.living_end(index, true) {
+                    self.play_on_node(operation, node);
+                }
+            }
+            Operation::DespawnEdge(index)
+            | Operation::ReplaceEdge(index)
+            | Operation::Rewire { edge: index, .. }
+            | Operation::MarkEdge(index)
+            | Operation::UnmarkEdge(index)
+            | Operation::SetWeight(index, _)
+            | Operation::ChangeWeightInPlace(index, _)
+            | Operation::RemoveWeight(index)
+            | Operation::RenewWeight(index, _)
+            | Operation::SwapEnds(index, _)
+            | Operation::SwapTables(index, _) => {
+                if let Some(edge) = pick(index, &self.edges) {
+                    self.play_on_edge(operation, edge);
+                }
+            }
+        }
+    }
+
+    fn play_on_node(&mut self, operation: &Operation, node: Entity) {
+        match operation {
+            Operation::MarkNode(_) => _ = self.world.entity_mut(node).insert(Marked),
+            Operation::UnmarkNode(_) => _ = self.world.entity_mut(node).remove::<Marked>(),
+            Operation::Demote(_) => _ = self.world.entity_mut(node).remove::<Node>(),
+            _ => {
+                self.despawn(node);
+                if let Operation::ReplaceNode(_) = operation {
+                    self.spawn_node();
+                }
+            }
+        }
+    }
+
+    fn play_on_edge(&mut self, operation: &Operation, edge: Entity) {
+        match operation {
+            Operation::DespawnEdge(_) => self.despawn_edge(edge),
+            Operation::ReplaceEdge(_) => {
+                let Edge { source, target } = *self.world.get::<Edge>(edge).unwrap();
+                self.despawn_edge(edge);
+                self.spawn_edge(target, source);
+            }
+            Operation::Rewire { source, target, .. } => {
+                let ends = Edge { source: self.end(source), target: self.end(target) };
+                *self.world.get_mut::<Edge>(edge).unwrap() = ends;
+            }
+            Operation::ChangeWeightInPlace(_, quarters) => {
+                if let Some(mut weight) = self.world.get_mut::<EdgeWeight>(edge) {
+                    *weight = weight_of(*quarters);
+                }
+            }
+            Operation::SwapEnds(_, other) => self.swap_ends(edge, *other.get(&self.edges)),
+            Operation::SwapTables(_, other) => {
+                for edge in [edge, *other.get(&self.edges)] {
+                    self.toggle_mark(edge);
+                }
+            }
+            _ => self.play_on_components(operation, edge),
+        }
+    }
+
+    fn play_on_components(&mut self, operation: &Operation, edge: Entity) {
+        let mut edge = self.world.entity_mut(edge);
+        match operation {
+            Operation::MarkEdge(_) => _ = edge.insert(Marked),
+            Operation::UnmarkEdge(_) => _ = edge.remove::<Marked>(),
+            Operation::SetWeight(_, quarters) => _ = edge.insert(weight_of(*quarters)),
+            Operation::RemoveWeight(_) => _ = edge.remove::<EdgeWeight>(),
+            Operation::RenewWeight(_, quarters) => _ = edge.remove::<EdgeWeight>().insert(weight_of(*quarters)),
+            other => unreachable!("{other:?} is played elsewhere"),
+        }
+    }
+
+    /// By a query, as a system of the user's would.
+    fn swap_ends(&mut self, first: Entity, second: Entity) {
+        let mut edges = self.world.query::<&mut Edge>();
+        if let Ok([mut first, mut second]) = edges.get_many_mut(&mut self.world, [first, second]) {
+            core::mem::swap(&mut *first, &mut *second);
+        }
+    }
+
+    fn toggle_mark(&mut self, entity: Entity) {
+        let mut entity = self.world.entity_mut(entity);
+        if entity.contains::<Marked>() {
+            entity.remove::<Marked>();
+        } else {
+            entity.insert(Marked);
+        }
+    }
+
+    fn check(&mut self) -> Result<(), TestCaseError> {
+        let topology = self.topology().clone();
+        self.check_rows::<Node>(&topology.nodes, self.owners[0])?;
+        self.check_rows::<Edge>(&topology.edges, self.owners[1])?;
+        let naive = Naive::new(&self.world, &topology);
+        prop_assert_eq!(topology.dangling, naive.dangling, "dangling edges");
+        for (row, node) in topology.nodes.entities().iter().enumerate() {
+            let incoming = entries(&topology, &topology.incoming, row);
+            assert_same("incoming", &incoming, &naive.incoming(*node), naive.own(*node))?;
+            let outgoing = entries(&topology, &topology.outgoing, row);
+            assert_same("outgoing", &outgoing, &naive.outgoing(*node), naive.own(*node))?;
+        }
+        for adjacency in [&topology.incoming, &topology.outgoing] {
+            prop_assert_eq!(adjacency.len(), naive.live.len());
+            check_blocks(&topology.nodes, &adjacency.blocks)?;
+        }
+        Ok(())
+    }
+
+    /// Row `r` of every column belongs to the entity that the topology names `r`.
+    fn check_rows<C: Component>(&mut self, rows: &Rows, owner: Field<u32>) -> Result<(), TestCaseError> {
+        let living: BTreeSet<Entity> = self.world.query_filtered::<Entity, With<C>>().iter(&self.world).collect();
+        prop_assert_eq!(rows.entities().iter().copied().collect::<BTreeSet<_>>(), living.clone());
+        prop_assert_eq!(rows.len(), living.len(), "an entity has two rows");
+        for entity in living {
+            owner.set(&mut self.world, entity, &halves(entity)).unwrap();
+        }
+        let column = owner.matrix(&self.world);
+        prop_assert_eq!(column.row_count(), rows.len());
+        for (row, entity) in rows.entities().iter().enumerate() {
+            prop_assert_eq!(column.row(row), &halves(*entity)[..], "row {} is not that of {}", row, entity);
+        }
+        Ok(())
+    }
+}
+
+fn pick(index: &Index, from: &[Entity]) -> Option<Entity> {
+    (!from.is_empty()).then(|| *index.get(from))
+}
+
+/// Quarters add up exactly.
+fn weight_of(quarters: i8) -> EdgeWeight {
+    EdgeWeight(0.25 * f32::from(quarters))
+}
+
+fn halves(entity: Entity) -> [u32; 2] {
+    [entity.to_bits() as u32, (entity.to_bits() >> 32) as u32]
+}
+
+/// The entry of an adjacency: the other end, the edge, and its coefficients, symmetric and mean.
+#[derive(Clone, Debug, PartialEq)]
+struct Entry {
+    other: Entity,
+    edge: Entity,
+    coefficients: [f64; 2],
+}
+
+/// The entries of a node, and the coefficients of its own features.
+type Entries = (Vec<Entry>, [f64; 2]);
+
+fn entries(topology: &Topology, adjacency: &Adjacency, row: usize) -> Entries {
+    let both = |number: &dyn Fn(usize) -> f32| [0, 1].map(|place| f64::from(number(place)));
+    let entry = |entry: usize| Entry {
+        other: topology.nodes.entities()[adjacency.neighbours[entry] as usize],
+        edge: topology.edges.entities()[adjacency.edges[entry] as usize],
+        coefficients: both(&|place| adjacency.coefficients[place].edges[entry]),
+    };
+    (adjacency.entries(row).map(entry).collect(), both(&|place| adjacency.coefficients[place].own[row]))
+}
+
+fn assert_same(what: &str, found: &Entries, expected: &[Entry], own: [f64; 2]) -> Result<(), TestCaseError> {
+    let near = |a: [f64; 2], b: [f64; 2]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs().max(1.0));
+    let same =
+        |(a, b): (&Entry, &Entry)| (a.other, a.edge) == (b.other, b.edge) && near(a.coefficients, b.coefficients);
+    let agree = found.0.len() == expected.len() && found.0.iter().zip(expected).all(same) && near(found.1, own);
+    prop_assert!(agree, "{what}: found {found:?}\nand not {:?}", (expected, own));
+    Ok(())
+}
+
+/// Blocks cover all rows in order and do not cross from table to table.
+fn check_blocks(nodes: &Rows, blocks: &[usize]) -> Result<(), TestCaseError> {
+    prop_assert_eq!((blocks.first(), blocks.last()), (Some(&0), Some(&nodes.len())));
+    prop_assert!(blocks.is_sorted_by(|a, b| a < b), "{blocks:?}");
+    prop_assert!(nodes.tables().iter().all(|(_, rows)| blocks.contains(&rows.end)), "{blocks:?}");
+    Ok(())
+}
+
+/// The adjacency as it is defined, straight from the entities.
+struct Naive {
+    /// Edges between nodes, in the order of their rows, each with its weight.
+    live: Vec<(Entity, Edge, f64)>,
+    dangling: usize,
+}
+
+impl Naive {
+    fn new(world: &World, topology: &Topology) -> Self {
+        let is_node = |end: Entity| world.get_entity(end).is_ok_and(|end| end.contains::<Node>());
+        let weight = |edge: Entity| world.get::<EdgeWeight>(edge).map_or(1.0, |weight| f64::from(weight.0));
+        let edges =
+            topology.edges.entities().iter().map(|edge| (*edge, *world.get::<Edge>(*edge).unwrap(), weight(*edge)));
+        let (live, dangling): (Vec<_>, Vec<_>) =
+            edges.partition(|(_, edge, _)| is_node(edge.source) && is_node(edge.target));
+        Self { live, dangling: dangling.len() }
+    }
+
+    fn incoming(&self, node: Entity) -> Vec<Entry> {
+        let edges = self.live.iter().filter(|(_, edge, _)| edge.target == node);
+        edges.map(|live| self.entry(live, live.1.source)).collect()
+    }
+
+    fn outgoing(&self, node: Entity) -> Vec<Entry> {
+        let edges = self.live.iter().filter(|(_, edge, _)| edge.source == node);
+        edges.map(|live| self.entry(live, live.1.target)).collect()
+    }
+
+    fn entry(&self, (entity, edge, weight): &(Entity, Edge, f64), other: Entity) -> Entry {
+        let Edge { source, target } = *edge;
+        let symmetric = weight * self.inverse_root(source) * self.inverse_root(target);
+        let symmetric = if source == target { 0.0 } else { symmetric };
+        Entry { other, edge: *entity, coefficients: [symmetric, self.own(target)[1]] }
+    }
+
+    fn own(&self, node: Entity) -> [f64; 2] {
+        let incoming = self.live.iter().filter(|(_, edge, _)| edge.target == node).count();
+        [self.loop_weight(node) * self.inverse_root(node).powi(2), 1.0 / (1 + incoming) as f64]
+    }
+
+    /// That of the last self-loop, or the added 1.
+    fn loop_weight(&self, node: Entity) -> f64 {
+        let own = Edge { source: node, target: node };
+        self.live.iter().rfind(|(_, edge, _)| *edge == own).map_or(1.0, |(_, _, weight)| *weight)
+    }
+
+    fn inverse_root(&self, node: Entity) -> f64 {
+        let others = self.live.iter().filter(|(_, edge, _)| edge.target == node && edge.source != node);
+        let degree = self.loop_weight(node) + others.map(|(_, _, weight)| weight).sum::<f64>();
+        if degree > 0.0 { degree.sqrt().recip() } else { 0.0 }
+    }
+}
+
+proptest! {
+    #![proptest_config(few_cases())]
+
+    #[test]
+    fn the_topology_follows_the_entities(batches in operations()) {
+        let mut life = Life::new();
+        for batch in &batches {
+            batch.iter().for_each(|operation| life.play(operation));
+            let version = life.topology().version;
+            life.step();
+            life.check()?;
+            let derived = life.topology().version;
+            prop_assert!(derived <= version + 1);
+            life.step();
+            prop_assert_eq!(life.topology().version, derived, "derived anew without a change, after {:?}", batch);
+        }
+    }
+}
+
+/// A change of the world of [`Life::of_two`].
+type Change = fn(&mut Life, [Entity; 3]);
+
+#[test]
+fn every_kind_of_change_derives_the_topology_once() {
+    let changes: [(&str, Change); 16] = [
+        ("spawn node", |life, _| _ = life.spawn_node()),
+        ("despawn node", |life, [_, b, _]| life.despawn(b)),
+        ("mark node", |life, [a, _, _]| life.toggle_mark(a)),
+        ("demote node", |life, [a, _, _]| _ = life.world.entity_mut(a).remove::<Node>()),
+        ("replace the last node", |life, [_, b, _]| {
+            life.despawn(b);
+            life.spawn_node();
+        }),
+        ("spawn edge", |life, [a, b, _]| _ = life.spawn_edge(b, a)),
+        ("despawn edge", |life, [_, _, edge]| life.despawn_edge(edge)),
+        ("replace edge", |life, [a, b, edge]| {
+            life.despawn_edge(edge);
+            let edge = life.spawn_edge(b, a);
+            life.world.entity_mut(edge).insert(EdgeWeight(1.0));
+        }),
+        ("rewire edge", |life, [a, _, edge]| life.world.get_mut::<Edge>(edge).unwrap().target = a),
+        ("insert other ends", |life, [a, b, edge]| {
+            life.world.entity_mut(edge).insert(Edge { source: b, target: a });
+        }),
+        ("mark edge", |life, [_, _, edge]| life.toggle_mark(edge)),
+        ("change weight", |life, [_, _, edge]| life.world.get_mut::<EdgeWeight>(edge).unwrap().0 = 2.0),
+        ("insert weight", |life, [_, _, edge]| _ = life.world.entity_mut(edge).insert(EdgeWeight(2.0))),
+        ("remove weight", |life, [_, _, edge]| _ = life.world.entity_mut(edge).remove::<EdgeWeight>()),
+        ("renew weight", |life, [_, _, edge]| {
+            life.world.entity_mut(edge).remove::<EdgeWeight>().insert(EdgeWeight(2.0));
+        }),
+        ("change weight by a query", |life, _| {
+            life.world.query::<&mut EdgeWeight>().iter_mut(&mut life.world).for_each(|mut weight| weight.0 = 3.0);
+        }),
+    ];
+    for (name, change) in changes {
+        let (mut life, entities) = Life::of_two();
+        let version = life.topology().version;
+        change(&mut life, entities);
+        for _ in 0..3 {
+            life.step();
+            assert_eq!(life.topology().version, version + 1, "{name}");
+        }
+        life.check().unwrap();
+    }
+}
+
+#[test]
+fn what_changes_no_structure_derives_nothing() {
+    let (mut life, [a, _, edge]) = Life::of_two();
+    let version = life.topology().version;
+    life.owners[0].set(&mut life.world, a, &[7, 7]).unwrap();
+    life.owners[1].set(&mut life.world, edge, &[7, 7]).unwrap();
+    life.world.spawn(Marked);
+    let _read_only = life.world.query::<(&Edge, &EdgeWeight)>().iter(&life.world).count();
+    life.step();
+    assert_eq!(life.topology().version, version);
+}
+
+#[test]
+fn edges_of_a_dead_node_dangle_even_when_its_index_is_used_again() {
+    let (mut life, [a, b, edge]) = Life::of_two();
+    assert_eq!(life.topology().dangling, 0);
+    life.despawn(b);
+    life.step();
+    assert_eq!((life.topology().dangling, life.topology().incoming.len()), (1, 0));
+    let heir = (0..1000).map(|_| life.spawn_node()).find(|node| node.index() == b.index());
+    let heir = heir.expect("the world uses the index again");
+    life.step();
+    assert_eq!(life.topology().dangling, 1, "{heir} was taken for {b}");
+    life.check().unwrap();
+    *life.world.get_mut::<Edge>(edge).unwrap() = Edge { source: a, target: heir };
+    life.step();
+    assert_eq!((life.topology().dangling, life.topology().incoming.len()), (0, 1));
+    life.check().unwrap();
+}
+
+#[test]
+fn a_graph_of_other_components_sees_its_own_nodes_and_edges_only() {
+    #[derive(Component)]
+    struct Citizen;
+    #[derive(Component)]
+    struct Friendship;
+    let mut life = Life::new();
+    life.graph = Graph::of::<Citizen, Friendship>(&mut life.world);
+    life.schedule.add_systems(rebuild_topology(life.graph));
+    let [a, b] = [(); 2].map(|()| life.world.spawn((Node, Citizen)).id());
+    let stranger = life.spawn_node();
+    life.spawn_edge(a, b);
+    life.world.spawn((Edge { source: b, target: a }, Friendship));
+    life.world.spawn((Edge { source: stranger, target: a }, Friendship));
+    life.step();
+    let topology = life.topology();
+    assert_eq!(topology.nodes.entities(), [a, b]);
+    assert_eq!((topology.edges.len(), topology.incoming.len(), topology.dangling), (2, 1, 1));
+}
