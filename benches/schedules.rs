@@ -45,7 +45,7 @@ impl Case {
     /// Part of a training step: it reads what a whole step has left behind.
     fn part(&self, wanted: fn(Phase) -> bool) -> (World, Train) {
         let (mut world, model) = self.model(true);
-        run(&mut world, Train(model));
+        run(&mut world, Train(model)).unwrap();
         leave_out(&mut world, Train(model), Phase::sequence(LAYERS).filter(|phase| !wanted(*phase)));
         (world, Train(model))
     }

@@ -16,6 +16,8 @@ pub use trainer::{TrainError, Trainer};
 
 /// What most programs need.
 pub mod prelude {
+    pub use bevy_ecs::system::{ParamBuilder, SystemParamBuilder};
+
     pub use crate::components::{
         Column, ColumnMut, Edge, EdgeWeight, Field, Graph, Label, LearningRateSchedule, Metrics, Model, Node,
         Optimizer, Signal, Split, Topology,

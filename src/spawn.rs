@@ -36,9 +36,9 @@ pub struct SceneEntities {
 /// let mut world = World::new();
 /// let karate = spawn(&mut world, &scene, &data, 0)?;
 /// for _ in 0..20 {
-///     run(&mut world, Train(karate.model));
+///     run(&mut world, Train(karate.model))?;
 /// }
-/// run(&mut world, Evaluate(karate.model));
+/// run(&mut world, Evaluate(karate.model))?;
 /// let accuracy = world.get::<Metrics>(karate.model).unwrap().of(Split::Test).accuracy();
 /// assert!(accuracy > 0.7);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -49,7 +49,8 @@ pub struct SceneEntities {
 pub fn spawn(world: &mut World, scene: &Scene, data: &GraphData, seed: u64) -> Result<SceneEntities, BuildError> {
     let node_marker = Marker::register(world, &format!("node of {}", scene.name));
     let edge_marker = Marker::register(world, &format!("edge of {}", scene.name));
-    let graph = world.spawn((Name::new(scene.name.clone()), Graph { nodes: node_marker.id(), edges: edge_marker.id() }));
+    let graph =
+        world.spawn((Name::new(scene.name.clone()), Graph { nodes: node_marker.id(), edges: edge_marker.id() }));
     let graph = graph.id();
 
     let nodes = spawn_nodes(world, data, node_marker)?;
@@ -67,7 +68,8 @@ pub fn spawn(world: &mut World, scene: &Scene, data: &GraphData, seed: u64) -> R
 }
 
 fn spawn_nodes(world: &mut World, data: &GraphData, marker: Marker) -> Result<Vec<Entity>, FieldError> {
-    let bundles: Vec<_> = data.labels.iter().zip(&data.splits).map(|(label, split)| (Node, Label(*label), *split)).collect();
+    let bundles: Vec<_> =
+        data.labels.iter().zip(&data.splits).map(|(label, split)| (Node, Label(*label), *split)).collect();
     let nodes: Vec<Entity> = world.spawn_batch(bundles).collect();
     for node in &nodes {
         marker.insert(world, *node)?;
@@ -111,7 +113,8 @@ fn features(
         Features::Sparse { width, offsets, indices, values } => {
             let longest = offsets.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0).max(1);
             let sparse = 2 * longest < *width && reads_sparse(&scene.model);
-            let columns = Field::<u32>::register(world, "feature columns", marker.id(), if sparse { longest } else { 1 })?;
+            let columns =
+                Field::<u32>::register(world, "feature columns", marker.id(), if sparse { longest } else { 1 })?;
             let value = Field::<f32>::register(world, "features", marker.id(), if sparse { longest } else { *width })?;
             attach_fields(world, marker.id());
             let mut row_columns = vec![0; longest];

@@ -19,7 +19,9 @@ pub enum TrainError {
     #[error(transparent)]
     Output(#[from] OutputError),
     /// The loss left the numbers.
-    #[error("the loss became {loss} in epoch {epoch}; lower the learning rate of the scene's optimizer, or scale the features down")]
+    #[error(
+        "the loss became {loss} in epoch {epoch}; lower the learning rate of the scene's optimizer, or scale the features down"
+    )]
     Diverged {
         /// The epoch, counted from 1.
         epoch: u64,
@@ -92,10 +94,10 @@ impl Trainer {
     pub fn epoch(&mut self) -> Result<EpochReport, TrainError> {
         let model = self.entities.model;
         let start = Instant::now();
-        run(&mut self.world, Train(model));
+        run(&mut self.world, Train(model))?;
         let trained = Instant::now();
         let train = self.metrics().of(Split::Train);
-        run(&mut self.world, Evaluate(model));
+        run(&mut self.world, Evaluate(model))?;
         let evaluated = Instant::now();
         let (validation, test) = (self.metrics().of(Split::Validation), self.metrics().of(Split::Test));
         let epoch = self.world.get::<TrainingState>(model).map_or(0, |state| state.step);
@@ -151,7 +153,7 @@ impl Trainer {
         }
         self.restore();
         outcome?;
-        let metrics = self.evaluate();
+        let metrics = self.evaluate()?;
         let train = metrics.of(Split::Train);
         Ok(Summary {
             train_loss: train.loss(),
@@ -167,19 +169,25 @@ impl Trainer {
     }
 
     /// Loss and accuracy of the model as it is, on every split.
-    pub fn evaluate(&mut self) -> Metrics {
-        run(&mut self.world, Evaluate(self.entities.model));
-        self.metrics()
+    ///
+    /// # Errors
+    /// If the schedules were taken out of the world.
+    pub fn evaluate(&mut self) -> Result<Metrics, TrainError> {
+        run(&mut self.world, Evaluate(self.entities.model))?;
+        Ok(self.metrics())
     }
 
     /// The model's output for each node of the scene, `[N, classes]` row-major, and its width.
-    pub fn infer(&mut self) -> (Vec<f32>, usize) {
-        run(&mut self.world, Infer(self.entities.model));
+    ///
+    /// # Errors
+    /// If the schedules were taken out of the world.
+    pub fn infer(&mut self) -> Result<(Vec<f32>, usize), TrainError> {
+        run(&mut self.world, Infer(self.entities.model))?;
         let Some(output) = self.world.get::<Model>(self.entities.model).map(|model| model.output) else {
-            return (Vec::new(), 1);
+            return Ok((Vec::new(), 1));
         };
         let rows = self.entities.nodes.iter().filter_map(|node| output.get(&self.world, *node).ok());
-        (rows.flatten().copied().collect(), output.width())
+        Ok((rows.flatten().copied().collect(), output.width()))
     }
 
     /// The parameters under the names that weight files give them.
@@ -261,4 +269,3 @@ fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
-

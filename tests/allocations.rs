@@ -73,8 +73,8 @@ fn of_training(workers: usize) -> ([f64; 2], usize) {
     let world = trainer.world();
     let allocations = workers.enter(|| {
         allocations_in(|| {
-            run(world, Train(model));
-            run(world, Evaluate(model));
+            run(world, Train(model)).unwrap();
+            run(world, Evaluate(model)).unwrap();
         })
     });
     assert!(world.get::<TrainingState>(model).unwrap().step > EPOCHS as u64);
@@ -97,7 +97,9 @@ fn a_warm_epoch_allocates_no_more_than_bevy_does() {
     for workers in [1, 2, 3] {
         let ([training, packing], systems) = of_training(workers);
         let empty = of_empty_systems(systems);
-        println!("{workers} workers: {training} allocations an epoch and {packing} packing buffers; {empty} by bevy_ecs");
+        println!(
+            "{workers} workers: {training} allocations an epoch and {packing} packing buffers; {empty} by bevy_ecs"
+        );
         assert!(training <= empty, "{workers} workers: {training} allocations, {empty} by bevy_ecs");
         assert!(packing <= 40.0, "{workers} workers: {packing} packing buffers");
     }

@@ -25,12 +25,24 @@ fn path(path: &Path) -> &str {
 fn training_ends_with_a_line_of_json_and_leaves_its_files() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
-    let arguments =
-        ["train", "assets/karate.ron", "--epochs", "60", "--seed", "5", "--workers", "2", "--json", "--output", path(&run)];
+    let arguments = [
+        "train",
+        "assets/karate.ron",
+        "--epochs",
+        "60",
+        "--seed",
+        "5",
+        "--workers",
+        "2",
+        "--json",
+        "--output",
+        path(&run),
+    ];
     let output = connectome(&arguments);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let json = text(&output.stdout);
-    let keys = ["train_loss", "train_accuracy", "validation_accuracy", "test_accuracy", "epochs", "milliseconds_per_epoch"];
+    let keys =
+        ["train_loss", "train_accuracy", "validation_accuracy", "test_accuracy", "epochs", "milliseconds_per_epoch"];
     let places: Vec<_> = keys.iter().map(|key| json.find(&format!("\"{key}\":")).unwrap()).collect();
     assert!(places.is_sorted(), "{json}");
     let summary: Summary = serde_json::from_str(json.lines().next_back().unwrap()).unwrap();
@@ -56,8 +68,7 @@ fn trained_weights_are_evaluated_and_infer_the_same_classes() {
     let expected = format!("{:.1} % of 28 nodes", 100.0 * summary.test_accuracy);
     assert!(evaluated.contains(&expected), "{evaluated} against {expected}");
 
-    let inferred =
-        connectome(&["infer", "assets/karate.ron", "--weights", path(&weights), "--output", path(&file)]);
+    let inferred = connectome(&["infer", "assets/karate.ron", "--weights", path(&weights), "--output", path(&file)]);
     assert!(inferred.status.success(), "{}", text(&inferred.stderr));
     let mut npz = NpzReader::new(File::open(&file).unwrap()).unwrap();
     let logits: Array2<f32> = npz.by_name("logits").unwrap();
@@ -77,7 +88,8 @@ fn repeating_prints_mean_and_deviation() {
 #[test]
 fn inspecting_shows_counts_parameters_and_the_schedule() {
     let output = text(&connectome(&["inspect", "assets/karate.ron"]).stdout);
-    for expected in ["34 (2 classes)", "156 directed", "layers.0.weight", "softmax_cross_entropy", "layers.2.gradient"] {
+    for expected in ["34 (2 classes)", "156 directed", "layers.0.weight", "softmax_cross_entropy", "layers.2.gradient"]
+    {
         assert!(output.contains(expected), "{expected} is not in\n{output}");
     }
 }

@@ -25,14 +25,8 @@ fn bits(values: &[f32]) -> Vec<u32> {
 }
 
 fn epoch_bits(report: &EpochReport) -> [u32; 5] {
-    [
-        report.train_loss,
-        report.train_accuracy,
-        report.validation_loss,
-        report.validation_accuracy,
-        report.test_accuracy,
-    ]
-    .map(f32::to_bits)
+    [report.train_loss, report.train_accuracy, report.validation_loss, report.validation_accuracy, report.test_accuracy]
+        .map(f32::to_bits)
 }
 
 fn trace(scene: &Scene, data: &GraphData, workers: usize) -> Trace {
@@ -40,7 +34,7 @@ fn trace(scene: &Scene, data: &GraphData, workers: usize) -> Trace {
     let epochs = (0..EPOCHS).map(|_| epoch_bits(&trainer.epoch().unwrap())).collect();
     let weights = trainer.weights().iter().map(|tensor| bits(&tensor.values)).collect();
     let model = trainer.entities().model;
-    let logits = bits(&trainer.infer().0);
+    let logits = bits(&trainer.infer().unwrap().0);
     let world = trainer.world();
     let parameters = world.get::<Model>(model).unwrap().parameters.clone();
     let gradients = parameters.iter().map(|owner| {

@@ -13,13 +13,13 @@ use flock::{Flock, Position};
 fn the_flock_learns_to_fly_alone() {
     let mut flock = Flock::new(1).unwrap();
     let (train, infer) = (Train(flock.model), Infer(flock.model));
-    let untaught = flock.live(infer, 50);
+    let untaught = flock.live(infer, 50).unwrap();
     for _ in 0..3 {
         flock.scatter();
-        flock.live(train, 100);
+        flock.live(train, 100).unwrap();
     }
     flock.scatter();
-    let alone = flock.live(infer, 150);
+    let alone = flock.live(infer, 150).unwrap();
     assert!(untaught.agreement < 0.3, "chance would be 1 in 8, not {}", untaught.agreement);
     assert!(alone.agreement > 0.7, "{}", alone.agreement);
     assert!(untaught.order < 0.5 && alone.order > 0.9, "{} {}", untaught.order, alone.order);
@@ -31,7 +31,7 @@ fn edges_follow_the_agents_and_never_dangle() {
     let mut flock = Flock::new(1).unwrap();
     let train = Train(flock.model);
     for tick in 0..60 {
-        flock.live(train, 1);
+        flock.live(train, 1).unwrap();
         let world = &mut flock.world;
         let topology = world.query::<&Topology>().single(world).unwrap();
         let agents = topology.nodes.len();
@@ -50,9 +50,9 @@ fn edges_follow_the_agents_and_never_dangle() {
 fn an_edge_is_written_only_when_its_agent_is_lost_from_sight() {
     let mut flock = Flock::new(1).unwrap();
     let infer = Infer(flock.model);
-    flock.live(infer, 20);
+    flock.live(infer, 20).unwrap();
     flock.world.clear_trackers();
-    flock.live(infer, 1);
+    flock.live(infer, 1).unwrap();
     let mut changed = flock.world.query_filtered::<(), Changed<Edge>>();
     let changed = changed.iter(&flock.world).count();
     let all = flock.world.query::<&Edge>().iter(&flock.world).count();
@@ -64,8 +64,8 @@ fn any_number_of_workers_flies_the_same_way() {
     let positions = |workers| {
         let mut flock = Flock::new(workers).unwrap();
         let (train, infer) = (Train(flock.model), Infer(flock.model));
-        flock.live(train, 60);
-        flock.live(infer, 60);
+        flock.live(train, 60).unwrap();
+        flock.live(infer, 60).unwrap();
         let mut positions = flock.world.query::<(Entity, &Position)>();
         let bits = |(agent, position): (Entity, &Position)| (agent, position.0.to_array().map(f32::to_bits));
         positions.iter(&flock.world).map(bits).collect::<Vec<_>>()

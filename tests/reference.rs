@@ -447,7 +447,7 @@ fn check_cross_entropy(case: &Case, comparison: &mut Comparison) -> Result<()> {
         .layer(Activation::Identity)
         .learn(common::STANDSTILL, LearningRateSchedule::Constant)
         .build(&mut scene.world)?;
-    run(&mut scene.world, Train(model));
+    run(&mut scene.world, Train(model)).unwrap();
     let metrics = scene.world.get::<Metrics>(model).ok_or("the model has no metrics")?;
     let loss = f64::from(metrics.of(Split::Train).loss());
     comparison.compare("out", &Array2::from_elem((1, 1), loss), &Array2::from_elem((1, 1), out));
@@ -470,7 +470,7 @@ fn check_optimizer(case: &Case, optimizer: Optimizer, comparison: &mut Compariso
     scene.set_parameters(model, &Matrices::from([("weight".to_owned(), start.clone())]))?;
     let mut found = Vec::new();
     for _ in 0..trajectory.shape()[0] {
-        run(&mut scene.world, Train(model));
+        run(&mut scene.world, Train(model)).unwrap();
         found.extend(weights(&scene, model)?);
     }
     let shape = (trajectory.shape()[0], start.len());

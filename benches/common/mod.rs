@@ -96,7 +96,7 @@ pub fn adam() -> Optimizer {
 /// Runs the schedule once, so that nodes have their fields and the topology is derived; then gives every node features
 /// of about the normal distribution.
 pub fn prepare(world: &mut World, model: Entity, label: impl ScheduleLabel) {
-    run(world, label);
+    run(world, label).unwrap();
     let Some(&Model { input: Signal::Dense { value: input, .. }, .. }) = world.get(model) else { return };
     let mut draws = vec![0.0; 4 * input.width()];
     for (row, numbers) in input.matrix_mut(world).rows_mut().enumerate() {
@@ -158,7 +158,7 @@ pub fn measure<L: ScheduleLabel>(
             let (world, label) = built.get_or_insert_with(&build);
             world.insert_resource(workers.clone());
             let label = label.intern();
-            bencher.iter(|| run(world, label));
+            bencher.iter(|| run(world, label).unwrap());
         });
     }
 }

@@ -142,9 +142,8 @@ impl AttachedFields {
 pub fn attach_fields(world: &mut World, on: ComponentId) {
     // Two passes, because taking the resource out of the world each time would leave traces of its removal there.
     let Some(fields) = world.get_resource::<AttachedFields>() else { return };
-    let incomplete = |table: &&Table| {
-        !table.is_empty() && table.has_column(on) && fields.missing_in(on, table).next().is_some()
-    };
+    let incomplete =
+        |table: &&Table| !table.is_empty() && table.has_column(on) && fields.missing_in(on, table).next().is_some();
     let missing: Vec<(Vec<Entity>, Vec<AttachedField>)> = world
         .storages()
         .tables
@@ -209,7 +208,9 @@ impl<T: Send + Sync + 'static> Field<T> {
         self.assert_world(world.id());
         let id = self.storage(parity_in(world, self));
         // SAFETY: the world is borrowed for reading.
-        unsafe { matrix(&world.storages().tables, tables_of(&world.storages().tables, self.on(), id), id, self.width()) }
+        unsafe {
+            matrix(&world.storages().tables, tables_of(&world.storages().tables, self.on(), id), id, self.width())
+        }
     }
 
     /// The whole column, written outside of a system.
@@ -411,7 +412,10 @@ impl<T: Send + Sync + 'static> ColumnState<T> {
             let mut parity = FilteredAccess::default();
             parity.add_read(self.parity);
             if access.try_add(parity).is_err() {
-                panic!("system `{}` flips the parity of a double buffer that it uses; flip it in a later one", meta.name());
+                panic!(
+                    "system `{}` flips the parity of a double buffer that it uses; flip it in a later one",
+                    meta.name()
+                );
             }
         }
     }
@@ -492,7 +496,9 @@ unsafe impl<T: Send + Sync + 'static> SystemParam for ColumnMut<'_, '_, T> {
 
 #[track_caller]
 fn unbuilt() -> ! {
-    panic!("a column does not know its field: build the system with `(field.read(), ...).build_state(world).build_system(...)`")
+    panic!(
+        "a column does not know its field: build the system with `(field.read(), ...).build_state(world).build_system(...)`"
+    )
 }
 
 // SAFETY: the state is made from a field of this world, as the parameter expects.

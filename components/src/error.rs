@@ -26,7 +26,9 @@ pub enum FieldError {
         name: String,
     },
     /// The entity does not exist or lacks the field.
-    #[error("entity {entity} has no field `{name}`; is it alive, and was the graph's schedule run since it was spawned?")]
+    #[error(
+        "entity {entity} has no field `{name}`; is it alive, and was the graph's schedule run since it was spawned?"
+    )]
     NotOnEntity {
         /// The entity asked for.
         entity: Entity,

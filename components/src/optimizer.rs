@@ -86,6 +86,17 @@ fn smoothing() -> f32 {
 }
 
 impl Optimizer {
+    /// Stochastic gradient descent without momentum or decay.
+    pub fn sgd(learning_rate: f32) -> Self {
+        Self::Sgd { learning_rate, momentum: 0.0, nesterov: false, weight_decay: 0.0 }
+    }
+
+    /// Adam with the settings of its paper, without decay.
+    pub fn adam(learning_rate: f32) -> Self {
+        let (betas, epsilon) = (betas(), epsilon());
+        Self::Adam { learning_rate, betas, epsilon, amsgrad: false, weight_decay: 0.0 }
+    }
+
     /// The step length before any schedule.
     pub fn learning_rate(&self) -> f32 {
         match *self {

@@ -24,7 +24,7 @@ impl Evaluate {
         let (scene, data) = self.scene.load()?;
         let mut trainer = self.scene.trainer(&scene, &data, scene.training.seed)?;
         trainer.load_weights(&self.weights)?;
-        let metrics = trainer.evaluate();
+        let metrics = trainer.evaluate()?;
         for split in [Split::Train, Split::Validation, Split::Test] {
             let part: SplitMetrics = metrics.of(split);
             if part.count > 0 {
@@ -54,7 +54,7 @@ impl Infer {
         let (scene, data) = self.scene.load()?;
         let mut trainer = self.scene.trainer(&scene, &data, scene.training.seed)?;
         trainer.load_weights(&self.weights)?;
-        let (logits, width) = trainer.infer();
+        let (logits, width) = trainer.infer()?;
         let prediction: Array1<u32> = logits.chunks_exact(width).map(class).collect();
         let file = File::create(&self.output)
             .map_err(|source| OutputError::CannotCreate { path: self.output.clone(), source })?;

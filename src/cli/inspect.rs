@@ -24,7 +24,11 @@ impl Inspect {
 
         println!("{}", scene.name);
         println!("  nodes       {} ({} classes)", data.nodes, data.classes);
-        println!("  edges       {} directed{}", data.edges.len(), if data.weights.is_some() { ", weighted" } else { "" });
+        println!(
+            "  edges       {} directed{}",
+            data.edges.len(),
+            if data.weights.is_some() { ", weighted" } else { "" }
+        );
         let stored = data.features.values().len();
         println!("  features    {} wide, {stored} stored numbers", data.features.width());
         let splits = [Split::Train, Split::Validation, Split::Test].map(|split| data.count(split));

@@ -35,15 +35,8 @@ impl Progress {
     /// A run may stop short of `total`, or go on beyond it; then each further epoch has a line.
     #[must_use]
     pub fn new(total: u64, label: &str) -> Self {
-        let bar = ProgressBar::new(total)
-            .with_style(bar_style())
-            .with_prefix(label.to_owned());
-        let lines = QuietLines {
-            label: label.to_owned(),
-            total,
-            done: 0,
-            unwritten: None,
-        };
+        let bar = ProgressBar::new(total).with_style(bar_style()).with_prefix(label.to_owned());
+        let lines = QuietLines { label: label.to_owned(), total, done: 0, unwritten: None };
         Self { bar, lines }
     }
 
@@ -93,10 +86,7 @@ impl QuietLines {
 /// The numbers shown beside an epoch.
 fn measures(report: &EpochReport) -> String {
     let percent = f64::from(report.validation_accuracy) * 100.0;
-    format!(
-        "train loss {:.4}, validation accuracy {percent:.1} %",
-        report.train_loss
-    )
+    format!("train loss {:.4}, validation accuracy {percent:.1} %", report.train_loss)
 }
 
 /// Writes to standard error. Progress that cannot be shown is no reason to stop a training, so errors are passed over.
@@ -132,27 +122,17 @@ mod tests {
 
     /// The epochs that have a line in a run that was to have `total` epochs and had `ran`.
     fn written(total: u64, ran: u64) -> Vec<u64> {
-        let mut lines = QuietLines {
-            label: "cora".to_owned(),
-            total,
-            done: 0,
-            unwritten: None,
-        };
+        let mut lines = QuietLines { label: "cora".to_owned(), total, done: 0, unwritten: None };
         let epoch_of = |line: String| line["cora: epoch ".len()..].split_once('/')?.0.parse().ok();
-        let mut epochs: Vec<u64> = (1..=ran)
-            .filter_map(|epoch| lines.advance(&report(epoch)))
-            .filter_map(epoch_of)
-            .collect();
+        let mut epochs: Vec<u64> =
+            (1..=ran).filter_map(|epoch| lines.advance(&report(epoch))).filter_map(epoch_of).collect();
         epochs.extend(lines.finish().and_then(epoch_of));
         epochs
     }
 
     #[test]
     fn lines_come_with_every_tenth_of_the_run() {
-        assert_eq!(
-            written(200, 200),
-            [20, 40, 60, 80, 100, 120, 140, 160, 180, 200]
-        );
+        assert_eq!(written(200, 200), [20, 40, 60, 80, 100, 120, 140, 160, 180, 200]);
         assert_eq!(written(15, 15), [2, 3, 5, 6, 8, 9, 11, 12, 14, 15]);
         assert_eq!(written(3, 3), [1, 2, 3]);
     }

@@ -6,7 +6,12 @@ use connectome::{
     output::{EpochReport, MetricsWriter, OutputError, Summary, training_curves, write_file, write_weights},
     scene::Scene,
 };
-use std::{collections::BTreeMap, error::Error, fs, path::{Path, PathBuf}};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::{SceneArguments, percent, progress::Progress};
 
@@ -93,8 +98,7 @@ struct Files {
 
 impl Files {
     fn create(folder: &Path) -> Result<Self, OutputError> {
-        fs::create_dir_all(folder)
-            .map_err(|source| OutputError::CannotCreate { path: folder.to_owned(), source })?;
+        fs::create_dir_all(folder).map_err(|source| OutputError::CannotCreate { path: folder.to_owned(), source })?;
         let metrics = MetricsWriter::create(folder.join("metrics.jsonl"))?;
         Ok(Self { folder: folder.to_owned(), metrics, reports: Vec::new() })
     }

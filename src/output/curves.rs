@@ -38,9 +38,8 @@ pub fn training_curves(title: &str, reports: &[EpochReport]) -> String {
 }
 
 fn loss_panel(reports: &[EpochReport]) -> Panel {
-    let curve = |name, colour, loss: fn(&EpochReport) -> f32| {
-        Series::new(name, colour, reports, |report| loss(report).into())
-    };
+    let curve =
+        |name, colour, loss: fn(&EpochReport) -> f32| Series::new(name, colour, reports, |report| loss(report).into());
     Panel {
         left: 0.0,
         title: "Loss",
@@ -56,9 +55,7 @@ fn loss_panel(reports: &[EpochReport]) -> Panel {
 
 fn accuracy_panel(reports: &[EpochReport]) -> Panel {
     let curve = |name, colour, share: fn(&EpochReport) -> f32| {
-        Series::new(name, colour, reports, |report| {
-            f64::from(share(report)) * 100.0
-        })
+        Series::new(name, colour, reports, |report| f64::from(share(report)) * 100.0)
     };
     Panel {
         left: 480.0,
@@ -68,9 +65,7 @@ fn accuracy_panel(reports: &[EpochReport]) -> Panel {
         write_value: |value| format!("{value:.1}"),
         series: vec![
             curve("train", TRAIN, |report| report.train_accuracy),
-            curve("validation", VALIDATION, |report| {
-                report.validation_accuracy
-            }),
+            curve("validation", VALIDATION, |report| report.validation_accuracy),
             curve("test", TEST, |report| report.test_accuracy),
         ],
     }
@@ -83,10 +78,7 @@ fn head(title: &str) -> String {
         r#"font-family="Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif" font-size="12">"#,
         "\n",
     ));
-    append(
-        &mut head,
-        format_args!("<title>{}</title>\n", escaped(title)),
-    );
+    append(&mut head, format_args!("<title>{}</title>\n", escaped(title)));
     head.push_str("<rect width=\"960\" height=\"400\" fill=\"#ffffff\"/>\n");
     append(
         &mut head,
@@ -175,10 +167,7 @@ mod tests {
     fn checked(title: &str, reports: &[EpochReport]) -> String {
         let picture = training_curves(title, reports);
         assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
-        assert_eq!(
-            picture.matches("<text").count(),
-            picture.matches("</text>").count()
-        );
+        assert_eq!(picture.matches("<text").count(), picture.matches("</text>").count());
         for word in ["NaN", "inf", "--"] {
             assert!(!picture.contains(word), "{word} in {picture}");
         }
@@ -218,19 +207,12 @@ mod tests {
         let mut reports = cora(10);
         reports[3].train_loss = f32::NAN;
         reports[9].validation_loss = f32::INFINITY;
-        reports
-            .iter_mut()
-            .for_each(|it| it.test_accuracy = f32::NAN);
+        reports.iter_mut().for_each(|it| it.test_accuracy = f32::NAN);
         let picture = checked("gaps", &reports);
         assert_eq!(picture.matches("<polyline").count(), 4);
-        reports
-            .iter_mut()
-            .for_each(|it| it.validation_loss = f32::NAN);
+        reports.iter_mut().for_each(|it| it.validation_loss = f32::NAN);
         reports.iter_mut().for_each(|it| it.train_loss = f32::NAN);
-        assert_eq!(
-            checked("none", &reports).matches("no values yet").count(),
-            1
-        );
+        assert_eq!(checked("none", &reports).matches("no values yet").count(), 1);
     }
 
     #[test]

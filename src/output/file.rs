@@ -22,20 +22,13 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
         path: path.to_path_buf(),
         source: io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"),
     })?;
-    let file = File::create(&temporary).map_err(|source| OutputError::CannotCreate {
-        path: path.to_path_buf(),
-        source,
-    })?;
-    fill(file, bytes)
-        .and_then(|()| fs::rename(&temporary, path))
-        .map_err(|source| {
-            // The first error is the one worth telling; that the leftover stays behind as well is not.
-            let _ = fs::remove_file(&temporary);
-            OutputError::CannotWrite {
-                path: path.to_path_buf(),
-                source,
-            }
-        })
+    let file =
+        File::create(&temporary).map_err(|source| OutputError::CannotCreate { path: path.to_path_buf(), source })?;
+    fill(file, bytes).and_then(|()| fs::rename(&temporary, path)).map_err(|source| {
+        // The first error is the one worth telling; that the leftover stays behind as well is not.
+        let _ = fs::remove_file(&temporary);
+        OutputError::CannotWrite { path: path.to_path_buf(), source }
+    })
 }
 
 /// Writes the bytes and waits until they are on the disk; the file is closed on return.
@@ -59,10 +52,7 @@ mod tests {
     use super::*;
 
     fn names_in(folder: &Path) -> Vec<String> {
-        fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect()
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 
     #[test]

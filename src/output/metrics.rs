@@ -25,10 +25,7 @@ impl MetricsWriter {
     pub fn create(path: impl Into<PathBuf>) -> Result<Self, OutputError> {
         let path = path.into();
         match File::create(&path) {
-            Ok(file) => Ok(Self {
-                path,
-                file: BufWriter::new(file),
-            }),
+            Ok(file) => Ok(Self { path, file: BufWriter::new(file) }),
             Err(source) => Err(OutputError::CannotCreate { path, source }),
         }
     }
@@ -51,16 +48,11 @@ impl MetricsWriter {
     ///
     /// [`OutputError::CannotWrite`] when the disk did not take it.
     pub fn finish(mut self) -> Result<(), OutputError> {
-        self.file
-            .flush()
-            .map_err(|source| self.cannot_write(source))
+        self.file.flush().map_err(|source| self.cannot_write(source))
     }
 
     fn cannot_write(&self, source: std::io::Error) -> OutputError {
-        OutputError::CannotWrite {
-            path: self.path.clone(),
-            source,
-        }
+        OutputError::CannotWrite { path: self.path.clone(), source }
     }
 }
 
@@ -73,10 +65,7 @@ impl MetricsWriter {
 /// [`OutputError::CannotRead`] when the file is absent, may not be read or is not UTF-8; [`OutputError::NotMetrics`]
 /// with the number of the first line that is no report, be it that a crash cut it off.
 pub fn read_metrics(path: &Path) -> Result<Vec<EpochReport>, OutputError> {
-    let cannot_read = |source| OutputError::CannotRead {
-        path: path.to_path_buf(),
-        source,
-    };
+    let cannot_read = |source| OutputError::CannotRead { path: path.to_path_buf(), source };
     let file = File::open(path).map_err(cannot_read)?;
     let mut reports = Vec::new();
     for (index, line) in BufReader::new(file).lines().enumerate() {
@@ -132,11 +121,7 @@ mod tests {
     fn non_finite_numbers_become_null_and_read_back_as_nan() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
-        let diverged = EpochReport {
-            train_loss: f32::NEG_INFINITY,
-            evaluation_milliseconds: f64::NAN,
-            ..report(1)
-        };
+        let diverged = EpochReport { train_loss: f32::NEG_INFINITY, evaluation_milliseconds: f64::NAN, ..report(1) };
         write_all(&path, &[diverged]);
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.starts_with(r#"{"epoch":1,"train_loss":null,"#));

@@ -114,10 +114,7 @@ mod tests {
 
     #[test]
     fn a_number_that_is_not_finite_becomes_null_and_reads_back_as_nan() {
-        let diverged = Summary {
-            train_loss: f32::INFINITY,
-            ..SUMMARY
-        };
+        let diverged = Summary { train_loss: f32::INFINITY, ..SUMMARY };
         let line = diverged.to_string();
         assert!(line.starts_with(r#"{"train_loss":null,"#));
         let back: Summary = serde_json::from_str(&line).unwrap();

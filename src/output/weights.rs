@@ -54,11 +54,7 @@ struct Header<'a> {
 /// [`OutputError::WrongValueCount`], [`OutputError::UnusableName`] or [`OutputError::NonFinite`] for a tensor that
 /// could not be read back, before anything is written; [`OutputError::CannotCreate`] or [`OutputError::CannotWrite`]
 /// when the file cannot be written or the header would be longer than the format allows.
-pub fn write_weights(
-    path: &Path,
-    tensors: &[Tensor],
-    metadata: BTreeMap<String, String>,
-) -> Result<(), OutputError> {
+pub fn write_weights(path: &Path, tensors: &[Tensor], metadata: BTreeMap<String, String>) -> Result<(), OutputError> {
     let mut sorted: Vec<&Tensor> = tensors.iter().collect();
     sorted.sort_by(|left, right| left.name.cmp(&right.name));
     check_names(path, &sorted)?;
@@ -66,10 +62,8 @@ pub fn write_weights(
         check_value_count(path, tensor)?;
         check_finite(path, &tensor.name, &tensor.values)?;
     }
-    let bytes = encode(&sorted, &metadata).map_err(|source| OutputError::CannotWrite {
-        path: path.to_path_buf(),
-        source,
-    })?;
+    let bytes =
+        encode(&sorted, &metadata).map_err(|source| OutputError::CannotWrite { path: path.to_path_buf(), source })?;
     write_file(path, &bytes)
 }
 
@@ -86,14 +80,9 @@ pub fn write_weights(
 pub fn read_weights(path: &Path) -> Result<Vec<Tensor>, OutputError> {
     let (file, header) = open(path)?;
     let mut data = Vec::with_capacity(header.data_len());
-    file.take(header.data_len() as u64)
-        .read_to_end(&mut data)
-        .map_err(|source| cannot_read(path, source))?;
+    file.take(header.data_len() as u64).read_to_end(&mut data).map_err(|source| cannot_read(path, source))?;
     let sorted: BTreeMap<String, &TensorInfo> = header.tensors().into_iter().collect();
-    sorted
-        .into_iter()
-        .map(|(name, info)| decode(path, name, info, &data))
-        .collect()
+    sorted.into_iter().map(|(name, info)| decode(path, name, info, &data)).collect()
 }
 
 /// Reads the metadata of a safetensors file and leaves its tensors alone. Empty when the file has none.
@@ -120,10 +109,7 @@ pub fn expect_tensor<'a>(
     shape: &[usize],
 ) -> Result<&'a Tensor, OutputError> {
     let Some(tensor) = tensors.iter().find(|tensor| tensor.name == name) else {
-        return Err(OutputError::MissingTensor {
-            path: path.to_path_buf(),
-            name: name.to_owned(),
-        });
+        return Err(OutputError::MissingTensor { path: path.to_path_buf(), name: name.to_owned() });
     };
     if tensor.shape != shape {
         return Err(OutputError::WrongShape {
@@ -138,28 +124,16 @@ pub fn expect_tensor<'a>(
 
 /// Refuses names that the header cannot hold; `sorted` brings equal names together.
 fn check_names(path: &Path, sorted: &[&Tensor]) -> Result<(), OutputError> {
-    let repeated = sorted
-        .windows(2)
-        .find(|pair| pair[0].name == pair[1].name)
-        .map(|pair| pair[0]);
-    let reserved = sorted
-        .iter()
-        .copied()
-        .find(|tensor| tensor.name == METADATA_KEY);
+    let repeated = sorted.windows(2).find(|pair| pair[0].name == pair[1].name).map(|pair| pair[0]);
+    let reserved = sorted.iter().copied().find(|tensor| tensor.name == METADATA_KEY);
     match repeated.or(reserved) {
         None => Ok(()),
-        Some(tensor) => Err(OutputError::UnusableName {
-            path: path.to_path_buf(),
-            name: tensor.name.clone(),
-        }),
+        Some(tensor) => Err(OutputError::UnusableName { path: path.to_path_buf(), name: tensor.name.clone() }),
     }
 }
 
 fn check_value_count(path: &Path, tensor: &Tensor) -> Result<(), OutputError> {
-    let count = tensor
-        .shape
-        .iter()
-        .try_fold(1_usize, |product, &length| product.checked_mul(length));
+    let count = tensor.shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length));
     if count == Some(tensor.values.len()) {
         return Ok(());
     }
@@ -174,28 +148,20 @@ fn check_value_count(path: &Path, tensor: &Tensor) -> Result<(), OutputError> {
 fn check_finite(path: &Path, name: &str, values: &[f32]) -> Result<(), OutputError> {
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(()),
-        Some(index) => Err(OutputError::NonFinite {
-            path: path.to_path_buf(),
-            name: name.to_owned(),
-            index,
-            value: values[index],
-        }),
+        Some(index) => {
+            Err(OutputError::NonFinite { path: path.to_path_buf(), name: name.to_owned(), index, value: values[index] })
+        }
     }
 }
 
 /// The bytes of the whole file.
 fn encode(sorted: &[&Tensor], metadata: &BTreeMap<String, String>) -> io::Result<Vec<u8>> {
     let tensors = describe(sorted)?;
-    let mut header = serde_json::to_vec(&Header {
-        metadata,
-        tensors: &tensors,
-    })?;
+    let mut header = serde_json::to_vec(&Header { metadata, tensors: &tensors })?;
     header.resize(header.len().next_multiple_of(LENGTH_BYTES), b' ');
     let header_length = header.len() as u64;
     if header_length > LONGEST_HEADER {
-        return Err(io::Error::other(
-            "names and metadata are too long for the format",
-        ));
+        return Err(io::Error::other("names and metadata are too long for the format"));
     }
     let mut bytes = Vec::with_capacity(LENGTH_BYTES + header.len() + tensors.data_len());
     bytes.extend(header_length.to_le_bytes());
@@ -212,11 +178,7 @@ fn describe(sorted: &[&Tensor]) -> io::Result<Metadata> {
     let mut places = Vec::with_capacity(sorted.len());
     for tensor in sorted {
         let end = begin + size_of_val(tensor.values.as_slice());
-        let info = TensorInfo {
-            dtype: Dtype::F32,
-            shape: tensor.shape.clone(),
-            data_offsets: (begin, end),
-        };
+        let info = TensorInfo { dtype: Dtype::F32, shape: tensor.shape.clone(), data_offsets: (begin, end) };
         places.push((tensor.name.clone(), info));
         begin = end;
     }
@@ -226,16 +188,10 @@ fn describe(sorted: &[&Tensor]) -> io::Result<Metadata> {
 /// Opens a safetensors file and reads its header; the file is left at the first value.
 fn open(path: &Path) -> Result<(File, Metadata), OutputError> {
     let mut file = File::open(path).map_err(|source| cannot_read(path, source))?;
-    let length = file
-        .metadata()
-        .map_err(|source| cannot_read(path, source))?
-        .len();
+    let length = file.metadata().map_err(|source| cannot_read(path, source))?.len();
     let header_length = read_header_length(path, &mut file, length)?;
     let mut header = Vec::new();
-    Read::by_ref(&mut file)
-        .take(header_length)
-        .read_to_end(&mut header)
-        .map_err(|source| cannot_read(path, source))?;
+    Read::by_ref(&mut file).take(header_length).read_to_end(&mut header).map_err(|source| cannot_read(path, source))?;
     let header: Metadata = serde_json::from_slice(&header)
         .map_err(|error| not_safetensors(path, format!("its header is damaged, {error}")))?;
     let values = length - LENGTH_BYTES as u64 - header_length;
@@ -253,8 +209,7 @@ fn read_header_length(path: &Path, file: &mut File, length: u64) -> Result<u64, 
         return Err(not_safetensors(path, format!("it is {length} bytes short")));
     };
     let mut bytes = [0; LENGTH_BYTES];
-    file.read_exact(&mut bytes)
-        .map_err(|source| cannot_read(path, source))?;
+    file.read_exact(&mut bytes).map_err(|source| cannot_read(path, source))?;
     let declared = u64::from_le_bytes(bytes);
     if declared > rest.min(LONGEST_HEADER) {
         let reason = format!("it declares a header of {declared} bytes, but {rest} follow");
@@ -264,50 +219,25 @@ fn read_header_length(path: &Path, file: &mut File, length: u64) -> Result<u64, 
 }
 
 /// Takes one tensor out of the values of a file.
-fn decode(
-    path: &Path,
-    name: String,
-    info: &TensorInfo,
-    data: &[u8],
-) -> Result<Tensor, OutputError> {
+fn decode(path: &Path, name: String, info: &TensorInfo, data: &[u8]) -> Result<Tensor, OutputError> {
     if info.dtype != Dtype::F32 {
-        return Err(OutputError::WrongDtype {
-            path: path.to_path_buf(),
-            name,
-            found: info.dtype.to_string(),
-        });
+        return Err(OutputError::WrongDtype { path: path.to_path_buf(), name, found: info.dtype.to_string() });
     }
     let (begin, end) = info.data_offsets;
     // The header agreed with the length of the file; it can only have shrunk since.
-    let bytes = data
-        .get(begin..end)
-        .ok_or_else(|| not_safetensors(path, "it was cut off while being read".to_owned()))?;
-    let values: Vec<f32> = bytes
-        .as_chunks()
-        .0
-        .iter()
-        .map(|&chunk| f32::from_le_bytes(chunk))
-        .collect();
+    let bytes =
+        data.get(begin..end).ok_or_else(|| not_safetensors(path, "it was cut off while being read".to_owned()))?;
+    let values: Vec<f32> = bytes.as_chunks().0.iter().map(|&chunk| f32::from_le_bytes(chunk)).collect();
     check_finite(path, &name, &values)?;
-    Ok(Tensor {
-        name,
-        shape: info.shape.clone(),
-        values,
-    })
+    Ok(Tensor { name, shape: info.shape.clone(), values })
 }
 
 fn cannot_read(path: &Path, source: io::Error) -> OutputError {
-    OutputError::CannotRead {
-        path: path.to_path_buf(),
-        source,
-    }
+    OutputError::CannotRead { path: path.to_path_buf(), source }
 }
 
 fn not_safetensors(path: &Path, reason: String) -> OutputError {
-    OutputError::NotSafetensors {
-        path: path.to_path_buf(),
-        reason,
-    }
+    OutputError::NotSafetensors { path: path.to_path_buf(), reason }
 }
 
 #[cfg(test)]
@@ -318,29 +248,19 @@ mod tests {
     use super::*;
 
     fn tensor(name: &str, shape: &[usize], values: &[f32]) -> Tensor {
-        Tensor {
-            name: name.to_owned(),
-            shape: shape.to_vec(),
-            values: values.to_vec(),
-        }
+        Tensor { name: name.to_owned(), shape: shape.to_vec(), values: values.to_vec() }
     }
 
     fn sample() -> Vec<Tensor> {
         vec![
-            tensor(
-                "layer.1.weight",
-                &[2, 3],
-                &[1.0, -0.0, 3.5, 1e-45, 5.0, f32::MAX],
-            ),
+            tensor("layer.1.weight", &[2, 3], &[1.0, -0.0, 3.5, 1e-45, 5.0, f32::MAX]),
             tensor("layer.0.bias", &[], &[0.1]),
             tensor("empty \"quoted\"", &[0, 7], &[]),
         ]
     }
 
     fn notes() -> BTreeMap<String, String> {
-        ["model", "seed", "dataset", "epochs"]
-            .map(|key| (key.to_owned(), format!("{key} “x”")))
-            .into()
+        ["model", "seed", "dataset", "epochs"].map(|key| (key.to_owned(), format!("{key} “x”"))).into()
     }
 
     /// Puts `bytes` into a file and reads them as weights.
@@ -418,10 +338,7 @@ mod tests {
         let bytes = fs::read(&path).unwrap();
         for length in 0..bytes.len() {
             let error = read_bytes(&bytes[..length]).unwrap_err();
-            assert!(
-                matches!(error, OutputError::NotSafetensors { .. }),
-                "{length}: {error}"
-            );
+            assert!(matches!(error, OutputError::NotSafetensors { .. }), "{length}: {error}");
         }
     }
 
@@ -452,9 +369,7 @@ mod tests {
         for index in 0..9_u64 {
             let (begin, end) = (index.wrapping_mul(huge), (index + 1).wrapping_mul(huge));
             let comma = if index == 0 { "" } else { "," };
-            several += &format!(
-                r#"{comma}"{index}":{{"dtype":"U8","shape":{whole},"data_offsets":[{begin},{end}]}}"#
-            );
+            several += &format!(r#"{comma}"{index}":{{"dtype":"U8","shape":{whole},"data_offsets":[{begin},{end}]}}"#);
         }
         several.push('}');
         let cases = [
@@ -474,10 +389,7 @@ mod tests {
         ];
         for bytes in cases {
             let error = read_bytes(&bytes).unwrap_err();
-            assert!(
-                matches!(error, OutputError::NotSafetensors { .. }),
-                "{error}"
-            );
+            assert!(matches!(error, OutputError::NotSafetensors { .. }), "{error}");
         }
     }
 
@@ -495,13 +407,9 @@ mod tests {
     fn tensors_that_could_not_be_read_back_are_not_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
-        let write =
-            |tensors: &[Tensor]| write_weights(&path, tensors, BTreeMap::new()).unwrap_err();
+        let write = |tensors: &[Tensor]| write_weights(&path, tensors, BTreeMap::new()).unwrap_err();
         let error = write(&[tensor("a", &[2], &[1.0])]);
-        assert!(matches!(
-            error,
-            OutputError::WrongValueCount { values: 1, .. }
-        ));
+        assert!(matches!(error, OutputError::WrongValueCount { values: 1, .. }));
         let error = write(&[tensor("a", &[usize::MAX, 2], &[])]);
         assert!(matches!(error, OutputError::WrongValueCount { .. }));
         let error = write(&[tensor("a", &[2], &[1.0, f32::INFINITY])]);

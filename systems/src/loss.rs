@@ -54,16 +54,19 @@ pub fn softmax_cross_entropy(
                 sums.resize(blocks.count(), SplitMetrics::default());
                 let output = (PerBlock::new(&mut sums[..], BLOCK_ROWS), RowsMut::new(chunk, logits.width()));
                 workers.for_each_block(blocks, 8 * logits.width(), output, |rows, (sums, gradients)| {
-                    vectorize(#[inline(always)] || {
-                        for (row, gradient) in rows.zip(gradients.data.chunks_exact_mut(gradients.width)) {
-                            gradient.fill(0.0);
-                            if splits.row(row)[0] == Split::Train {
-                                let node = Node::new(logits.row(row), labels.row(row)[0]);
-                                node.gradient(1.0 / count as f32, gradient);
-                                add(&mut sums.data[0], node.metrics());
+                    vectorize(
+                        #[inline(always)]
+                        || {
+                            for (row, gradient) in rows.zip(gradients.data.chunks_exact_mut(gradients.width)) {
+                                gradient.fill(0.0);
+                                if splits.row(row)[0] == Split::Train {
+                                    let node = Node::new(logits.row(row), labels.row(row)[0]);
+                                    node.gradient(1.0 / count as f32, gradient);
+                                    add(&mut sums.data[0], node.metrics());
+                                }
                             }
-                        }
-                    });
+                        },
+                    );
                 });
                 sums.iter().for_each(|sum| add(&mut total, *sum));
             }
@@ -74,12 +77,7 @@ pub fn softmax_cross_entropy(
 }
 
 /// The loss and accuracy of every split, without gradients.
-pub fn measure_classification(
-    world: &mut World,
-    model: Entity,
-    logits: Field,
-    targets: ClassTargets,
-) -> BoxedSystem {
+pub fn measure_classification(world: &mut World, model: Entity, logits: Field, targets: ClassTargets) -> BoxedSystem {
     let state = (
         (logits.read(), targets.labels.read(), targets.splits.read()),
         ParamBuilder::query::<&mut Metrics>(),
@@ -163,4 +161,3 @@ impl<'a> Node<'a> {
         }
     }
 }
-

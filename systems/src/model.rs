@@ -54,7 +54,7 @@ pub struct Evaluate(pub Entity);
 ///
 /// let [a, b] = [world.spawn(Node).id(), world.spawn(Node).id()];
 /// world.spawn(Edge { source: a, target: b });
-/// run(&mut world, Infer(model));
+/// run(&mut world, Infer(model))?;
 /// let output = world.get::<Model>(model).map(|model| model.output).unwrap();
 /// assert_eq!(output.get(&world, b)?.len(), 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -152,10 +152,8 @@ impl ModelBuilder {
         };
         let (input, destination) = self.input_signal(world, model, nodes)?;
         if let Some(learning) = &self.learning {
-            let targets = ClassTargets {
-                labels: Field::of_component(world, nodes)?,
-                splits: Field::of_component(world, nodes)?,
-            };
+            let targets =
+                ClassTargets { labels: Field::of_component(world, nodes)?, splits: Field::of_component(world, nodes)? };
             world.entity_mut(model).insert((learning.optimizer, learning.schedule, Metrics::default()));
             world.entity_mut(model).insert(TrainingState { seed: self.seed, step: 0 });
             let mut train = self.schedule(Train(model));
@@ -305,10 +303,11 @@ pub fn add_systems<M>(
 /// Runs a schedule of a model with the world's [`Workers`].
 ///
 /// With more than one worker the systems run on one of the pool's threads, so they cannot take `NonSend` data.
-pub fn run(world: &mut World, label: impl ScheduleLabel) {
+///
+/// # Errors
+/// If there is no such schedule, as [`Train`] of a model that does not learn.
+pub fn run(world: &mut World, label: impl ScheduleLabel) -> Result<(), BuildError> {
+    let label = label.intern();
     let workers = world.get_resource_or_init::<Workers>().clone();
-    workers.enter(|| {
-        // A model that was despawned has lost its schedules to nobody; one that never was has none to run.
-        let _missing = world.try_run_schedule(label);
-    });
+    workers.enter(|| world.try_run_schedule(label)).map_err(|_| BuildError::NoSchedule(format!("{label:?}")))
 }

@@ -5,9 +5,7 @@ use bevy_ecs::{
     system::{BoxedSystem, ParamBuilder, Query, Res, SystemParamBuilder},
     world::World,
 };
-use connectome_components::{
-    Column, ColumnMut, LearningRateSchedule, Optimizer, Parameter, TrainingState,
-};
+use connectome_components::{Column, ColumnMut, LearningRateSchedule, Optimizer, Parameter, TrainingState};
 
 use crate::{Blocks, RowsMut, Workers, kernels::vectorize};
 
@@ -69,9 +67,12 @@ impl OptimizerStep {
         let blocks = Blocks::Even { start: 0, rows: count, size: BLOCK };
         let output = ((RowsMut::new(values, 1), first), (second, largest));
         workers.for_each_block(blocks, 4, output, |rows, ((values, first), (second, largest))| {
-            vectorize(#[inline(always)] || {
-                self.apply_block(values.data, &gradients[rows], first.data, second.data, largest.data);
-            });
+            vectorize(
+                #[inline(always)]
+                || {
+                    self.apply_block(values.data, &gradients[rows], first.data, second.data, largest.data);
+                },
+            );
         });
     }
 
@@ -98,7 +99,8 @@ impl OptimizerStep {
                 let moments = first.iter_mut().zip(second);
                 if amsgrad {
                     let moments = moments.zip(largest);
-                    for ((value, gradient), ((first, second), largest)) in values.iter_mut().zip(gradients).zip(moments) {
+                    for ((value, gradient), ((first, second), largest)) in values.iter_mut().zip(gradients).zip(moments)
+                    {
                         adam.remember(gradient + decay * *value, first, second);
                         *largest = largest.max(*second);
                         *value -= adam.step(*first, *largest);

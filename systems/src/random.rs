@@ -21,11 +21,11 @@ impl Random {
     #[inline(always)]
     pub fn blocks(&self, first: u64) -> [[u32; LANES]; 4] {
         let mut counter = [[0; LANES]; 4];
-        for lane in 0..LANES {
-            let number = first.wrapping_add(lane as u64);
-            counter[0][lane] = number as u32;
-            counter[1][lane] = (number >> 32) as u32;
-            counter[2][lane] = self.step;
+        counter[2] = [self.step; LANES];
+        let [low, high, ..] = &mut counter;
+        for (number, (low, high)) in (first..).zip(low.iter_mut().zip(high)) {
+            *low = number as u32;
+            *high = (number >> 32) as u32;
         }
         philox(counter, self.key)
     }

@@ -1,9 +1,7 @@
 //! Derives the topology of a graph from its edge entities.
 
 use bevy_ecs::{entity::Entity, system::Local, world::World};
-use connectome_components::{
-    Adjacency, Coefficients, Edge, Graph, Normalization, Rows, Topology, attach_fields,
-};
+use connectome_components::{Adjacency, Coefficients, Edge, Graph, Normalization, Rows, Topology, attach_fields};
 
 /// Rows and edges that one block of an aggregation goes through.
 const BLOCK_WORK: usize = 4096;

@@ -107,8 +107,7 @@ impl<F> Task<'_, F> {
         }
         let middle = numbers.start + numbers.len() / 2;
         let (left, right) = output.split_rows(self.blocks.boundary(middle) - first);
-        let (run_left, run_right) =
-            (|| self.run(numbers.start..middle, left), || self.run(middle..numbers.end, right));
+        let (run_left, run_right) = (|| self.run(numbers.start..middle, left), || self.run(middle..numbers.end, right));
         if self.shared {
             rayon::join(run_left, run_right);
         } else {
@@ -163,9 +162,7 @@ impl<'a> Blocks<'a> {
     pub fn rows(&self) -> Range<usize> {
         match self {
             Self::Even { start, rows, .. } => *start..start + rows,
-            Self::At(boundaries) => {
-                boundaries.first().copied().unwrap_or(0)..boundaries.last().copied().unwrap_or(0)
-            }
+            Self::At(boundaries) => boundaries.first().copied().unwrap_or(0)..boundaries.last().copied().unwrap_or(0),
         }
     }
 

@@ -259,7 +259,7 @@ proptest! {
         let model = build_with_cotangent(&mut scene, model, &cotangent).unwrap();
         let mut earlier = Vec::new();
         for _ in 0..3 {
-            run(&mut scene.world, Train(model));
+            run(&mut scene.world, Train(model)).unwrap();
             let forward = scene.output(model).unwrap() / &input;
             let backward = input_gradient(&scene, signal).unwrap().unwrap() / &cotangent;
             assert_near("the mask backward", &backward, &forward, FORWARD)?;
@@ -271,7 +271,7 @@ proptest! {
         }
         let enough = input.len() >= 20 && (0.3..0.7).contains(&rate);
         prop_assert!(!enough || earlier[0] != earlier[1] || earlier[1] != earlier[2], "the mask never changes");
-        run(&mut scene.world, Infer(model));
+        run(&mut scene.world, Infer(model)).unwrap();
         prop_assert_eq!(scene.output(model).unwrap(), input, "inference drops nothing");
     }
 
@@ -284,12 +284,12 @@ proptest! {
         let model = ModelBuilder::new(scene.graph).input(signal).layer(Dropout(rate)).layer(Linear::new(width));
         let model = build_with_cotangent(&mut scene, model, &cotangent).unwrap();
         scene.set_parameters(model, &Matrices::from([("weight".to_owned(), Array2::eye(width))])).unwrap();
-        run(&mut scene.world, Train(model));
+        run(&mut scene.world, Train(model)).unwrap();
         // The weight is the identity, so the output is what was left of the input.
         let kept = scene.output(model).unwrap();
         let gradients = parameter_gradients(&scene, model).unwrap();
         assert_near("gradient of the weight", &gradients["weight"], &kept.t().dot(&cotangent), FORWARD)?;
-        run(&mut scene.world, Infer(model));
+        run(&mut scene.world, Infer(model)).unwrap();
         prop_assert_eq!(scene.output(model).unwrap(), input, "inference drops nothing");
     }
 }

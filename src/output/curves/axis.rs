@@ -34,11 +34,7 @@ impl Axis {
         let first = (low / step.size() + ROUNDING).floor() as i64;
         let last = (high / step.size() - ROUNDING).ceil() as i64;
         let ticks = step.ticks(first, last);
-        Self {
-            low: step.multiple(first),
-            high: step.multiple(last),
-            ticks,
-        }
+        Self { low: step.multiple(first), high: step.multiple(last), ticks }
     }
 
     /// An axis of whole numbers from `low` to `high` exactly, with at most about `count` steps.
@@ -46,11 +42,7 @@ impl Axis {
         let step = Step::at_least(((high - low) / count).max(1.0));
         let first = (low / step.size()).ceil() as i64;
         let last = (high / step.size()).floor() as i64;
-        Self {
-            low,
-            high,
-            ticks: step.ticks(first, last),
-        }
+        Self { low, high, ticks: step.ticks(first, last) }
     }
 
     /// Where `value` stands between the ends, as a share: 0 at `low`, 1 at `high`.
@@ -75,10 +67,7 @@ impl Step {
         let least = size / power_of_ten(exponent) - ROUNDING;
         match [1, 2, 5].into_iter().find(|&it| it as f64 >= least) {
             Some(mantissa) => Self { mantissa, exponent },
-            None => Self {
-                mantissa: 1,
-                exponent: exponent + 1,
-            },
+            None => Self { mantissa: 1, exponent: exponent + 1 },
         }
     }
 
@@ -89,11 +78,7 @@ impl Step {
     fn multiple(self, factor: i64) -> f64 {
         let whole = (factor * self.mantissa) as f64;
         // Dividing by an exact power is exact where multiplying by a tenth would not be.
-        if self.exponent < 0 {
-            whole / power_of_ten(-self.exponent)
-        } else {
-            whole * power_of_ten(self.exponent)
-        }
+        if self.exponent < 0 { whole / power_of_ten(-self.exponent) } else { whole * power_of_ten(self.exponent) }
     }
 
     fn ticks(self, first: i64, last: i64) -> Vec<Tick> {
@@ -104,13 +89,7 @@ impl Step {
             true => format!("{value:.decimals$}"),
             false => scientific(value),
         };
-        (first..=last)
-            .map(|factor| self.multiple(factor))
-            .map(|value| Tick {
-                value,
-                label: label(value),
-            })
-            .collect()
+        (first..=last).map(|factor| self.multiple(factor)).map(|value| Tick { value, label: label(value) }).collect()
     }
 }
 
@@ -123,11 +102,7 @@ const LEAST_PLAIN_EXPONENT: i32 = -4;
 /// Writes a measured value with three decimals, or with an exponent where they would be too many or too few.
 pub(super) fn measured(value: f64) -> String {
     let magnitude = value.abs();
-    if magnitude >= 1e4 || (magnitude < 1e-3 && magnitude > 0.0) {
-        scientific(value)
-    } else {
-        format!("{value:.3}")
-    }
+    if magnitude >= 1e4 || (magnitude < 1e-3 && magnitude > 0.0) { scientific(value) } else { format!("{value:.3}") }
 }
 
 /// Writes a number with an exponent and at most three digits after the point.

@@ -46,10 +46,7 @@ impl Panel {
         let (low, high) = self.value_range();
         let upward = Axis::rounded_out(low, high, STEPS);
         let mut drawing = String::new();
-        append(
-            &mut drawing,
-            format_args!("<g transform=\"translate({} 0)\">\n", self.left),
-        );
+        append(&mut drawing, format_args!("<g transform=\"translate({} 0)\">\n", self.left));
         self.draw_frame(&mut drawing, &across, &upward);
         let place = |point: Point| place(point, &across, &upward);
         for series in &self.series {
@@ -64,18 +61,9 @@ impl Panel {
     fn value_range(&self) -> (f64, f64) {
         let values = || self.series.iter().flat_map(|series| &series.points);
         let low = values().map(|point| point.1).fold(f64::INFINITY, f64::min);
-        let high = values()
-            .map(|point| point.1)
-            .fold(f64::NEG_INFINITY, f64::max);
+        let high = values().map(|point| point.1).fold(f64::NEG_INFINITY, f64::max);
         if low > high {
-            return (
-                0.0,
-                if self.limits.1.is_finite() {
-                    self.limits.1
-                } else {
-                    1.0
-                },
-            );
+            return (0.0, if self.limits.1.is_finite() { self.limits.1 } else { 1.0 });
         }
         widened((low, high), self.least_span, self.limits)
     }
@@ -163,10 +151,7 @@ fn draw_grid(drawing: &mut String, upward: &Axis) {
 
 /// Draws the horizontal axis.
 fn draw_epochs(drawing: &mut String, across: &Axis) {
-    append(
-        drawing,
-        format_args!("<path d=\"M{PLOT_LEFT} {PLOT_BOTTOM}H{PLOT_RIGHT}\" stroke=\"#8c8c8c\"/>\n"),
-    );
+    append(drawing, format_args!("<path d=\"M{PLOT_LEFT} {PLOT_BOTTOM}H{PLOT_RIGHT}\" stroke=\"#8c8c8c\"/>\n"));
     for tick in &across.ticks {
         let x = PLOT_LEFT + (PLOT_RIGHT - PLOT_LEFT) * across.share(tick.value);
         append(
@@ -206,13 +191,7 @@ fn draw_curve(drawing: &mut String, series: &Series, place: impl Fn(Point) -> Po
         append(drawing, format_args!("{x:.2},{y:.2} "));
     }
     let (x, y) = place(last);
-    append(
-        drawing,
-        format_args!(
-            "\"/>\n<circle cx=\"{x:.2}\" cy=\"{y:.2}\" r=\"2.6\" fill=\"{}\"/>\n",
-            series.colour
-        ),
-    );
+    append(drawing, format_args!("\"/>\n<circle cx=\"{x:.2}\" cy=\"{y:.2}\" r=\"2.6\" fill=\"{}\"/>\n", series.colour));
 }
 
 /// Draws the label of one curve.
@@ -249,11 +228,7 @@ mod tests {
 
     #[test]
     fn labels_of_equal_curves_do_not_overlap() {
-        let series = |name| Series {
-            name,
-            colour: "#000000",
-            points: vec![(1.0, 50.0), (2.0, 80.0)],
-        };
+        let series = |name| Series { name, colour: "#000000", points: vec![(1.0, 50.0), (2.0, 80.0)] };
         let panel = Panel {
             left: 0.0,
             title: "Accuracy (%)",

@@ -36,11 +36,7 @@ impl Series {
             .filter(|(_, value)| value.is_finite())
             .collect();
         points.sort_by(|left, right| left.0.total_cmp(&right.0));
-        Self {
-            name,
-            colour,
-            points: thin_out(points),
-        }
+        Self { name, colour, points: thin_out(points) }
     }
 }
 
@@ -84,9 +80,7 @@ mod tests {
 
     #[test]
     fn long_curves_keep_their_ends_and_their_extremes() {
-        let mut points: Vec<Point> = (0..100_003)
-            .map(|epoch| (f64::from(epoch), f64::from(epoch % 97)))
-            .collect();
+        let mut points: Vec<Point> = (0..100_003).map(|epoch| (f64::from(epoch), f64::from(epoch % 97))).collect();
         points[777].1 = -5.0;
         points[54_321].1 = 500.0;
         let thin = thin_out(points.clone());

@@ -21,11 +21,14 @@ pub(crate) fn vectorize<R>(work: impl FnOnce() -> R) -> R {
 
 /// `sums[j] += rows[i][j]` over all rows, in their order.
 pub fn add_rows(rows: &[f32], sums: &mut [f32]) {
-    vectorize(#[inline(always)] || {
-        for row in rows.chunks_exact(sums.len()) {
-            for (sum, value) in sums.iter_mut().zip(row) {
-                *sum += value;
+    vectorize(
+        #[inline(always)]
+        || {
+            for row in rows.chunks_exact(sums.len()) {
+                for (sum, value) in sums.iter_mut().zip(row) {
+                    *sum += value;
+                }
             }
-        }
-    });
+        },
+    );
 }

@@ -22,19 +22,19 @@ impl Layer for Activation {
                 for (start, chunk) in output.matrix().chunks_mut() {
                     let blocks = Blocks::of_width(0, width).within(start, chunk.len() / width);
                     workers.for_each_block(blocks, 2 * width, RowsMut::new(chunk, width), |rows, output| {
-                        vectorize(#[inline(always)] || {
-                            output.data.copy_from_slice(input.slice(rows));
-                            activation.apply(output.data);
-                        });
+                        vectorize(
+                            #[inline(always)]
+                            || {
+                                output.data.copy_from_slice(input.slice(rows));
+                                activation.apply(output.data);
+                            },
+                        );
                     });
                 }
             });
         layer.forward(Phase::Update, forward.with_name("activate"));
         if let (Some(gradient), Some(input_gradient)) = (gradient, input_gradient) {
-            let state = (
-                (input.read(), gradient.read(), input_gradient.write()),
-                ParamBuilder::resource::<Workers>(),
-            )
+            let state = ((input.read(), gradient.read(), input_gradient.write()), ParamBuilder::resource::<Workers>())
                 .build_state(layer.world());
             let backward = state.build_system(
                 move |(input, gradient, mut input_gradient): (Column, Column, ColumnMut), workers: Res<Workers>| {
@@ -42,10 +42,13 @@ impl Layer for Activation {
                     for (start, chunk) in input_gradient.matrix().chunks_mut() {
                         let blocks = Blocks::of_width(0, width).within(start, chunk.len() / width);
                         workers.for_each_block(blocks, 3 * width, RowsMut::new(chunk, width), |rows, output| {
-                            vectorize(#[inline(always)] || {
-                                output.data.copy_from_slice(gradient.slice(rows.clone()));
-                                activation.chain(input.slice(rows), output.data);
-                            });
+                            vectorize(
+                                #[inline(always)]
+                                || {
+                                    output.data.copy_from_slice(gradient.slice(rows.clone()));
+                                    activation.chain(input.slice(rows), output.data);
+                                },
+                            );
                         });
                     }
                 },

@@ -8,9 +8,7 @@ use bevy_ecs::{
     system::{BoxedSystem, IntoSystem},
     world::World,
 };
-use connectome_components::{
-    Field, FieldError, Normalization, Optimizer, Parameter, Signal, Topology,
-};
+use connectome_components::{Field, FieldError, Normalization, Optimizer, Parameter, Signal, Topology};
 use std::collections::BTreeMap;
 
 use crate::{Phase, random::Random};
@@ -177,6 +175,14 @@ impl<'a> LayerBuilder<'a> {
         Ok(field)
     }
 
+    /// Says that the systems added from now on do not read `signal`, the layer's input: where nothing is learned, they may
+    /// write into its buffer.
+    pub fn release(&mut self, signal: Signal) {
+        if let Signal::Dense { value, .. } = signal {
+            self.buffers.iter_mut().filter(|(field, _)| *field == value).for_each(|(_, busy)| *busy = false);
+        }
+    }
+
     /// The fields of the layer's output: its value, and in training its gradient.
     ///
     /// # Errors
@@ -185,8 +191,7 @@ impl<'a> LayerBuilder<'a> {
         let value = match self.destination {
             Some(field) if field.width() == width => field,
             Some(field) => {
-                let reason =
-                    format!("the last layer is {width} wide, but its output is to be {} wide", field.width());
+                let reason = format!("the last layer is {width} wide, but its output is to be {} wide", field.width());
                 return Err(BuildError::Layer { layer: self.index, reason });
             }
             None => self.field("output", width)?,

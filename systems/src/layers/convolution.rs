@@ -4,7 +4,9 @@ use connectome_components::{Normalization, Signal};
 
 use super::{
     BuildError, Initialization, LayerBuilder,
-    stages::{Direction, Epilogue, activation_backward, aggregate, bias_gradient, input_gradient, transform, weight_gradient},
+    stages::{
+        Direction, Epilogue, activation_backward, aggregate, bias_gradient, input_gradient, transform, weight_gradient,
+    },
 };
 use crate::{Phase, kernels::Activation};
 
@@ -22,20 +24,19 @@ pub(crate) fn convolve(
 ) -> Result<Signal, BuildError> {
     let weight = layer.parameter("weight", [input.width(), width], Initialization::Glorot, weight_decay)?;
     let bias = layer.parameter("bias", [1, width], Initialization::Zeros, weight_decay)?;
-    let (value, gradient) = layer.output(width)?;
     let adjacency = layer.require(normalization);
     let epilogue = Epilogue { bias: Some(bias.value), activation };
-    if let Some(gradient) = gradient {
-        activation_backward(layer, activation, value, gradient);
-        bias_gradient(layer, gradient, &bias);
-    }
-    match input {
+    let (value, gradient) = match input {
         Signal::Dense { value: features, gradient: features_gradient } if features.width() < width => {
             let aggregated = layer.field("aggregated", features.width())?;
             aggregate(layer, Direction::Forward, adjacency, features, Epilogue::NONE, aggregated);
+            layer.release(input);
+            let (value, gradient) = layer.output(width)?;
             let input = Signal::Dense { value: aggregated, gradient: None };
             transform(layer, Phase::Update, input, weight.value, epilogue, value);
             if let Some(gradient) = gradient {
+                activation_backward(layer, activation, value, gradient);
+                bias_gradient(layer, gradient, &bias);
                 weight_gradient(layer, input, gradient, &weight);
                 if let Some(features_gradient) = features_gradient {
                     // What was aggregated is not read any more: its place takes its gradient.
@@ -43,12 +44,17 @@ pub(crate) fn convolve(
                     aggregate(layer, Direction::Backward, adjacency, aggregated, Epilogue::NONE, features_gradient);
                 }
             }
+            (value, gradient)
         }
         _ => {
             let messages = layer.field("messages", width)?;
             transform(layer, Phase::Message, input, weight.value, Epilogue::NONE, messages);
+            layer.release(input);
+            let (value, gradient) = layer.output(width)?;
             aggregate(layer, Direction::Forward, adjacency, messages, epilogue, value);
             if let Some(gradient) = gradient {
+                activation_backward(layer, activation, value, gradient);
+                bias_gradient(layer, gradient, &bias);
                 // The messages are not read any more: their place takes their gradient.
                 aggregate(layer, Direction::Backward, adjacency, gradient, Epilogue::NONE, messages);
                 weight_gradient(layer, input, messages, &weight);
@@ -56,7 +62,8 @@ pub(crate) fn convolve(
                     input_gradient(layer, messages, weight.value, features_gradient);
                 }
             }
+            (value, gradient)
         }
-    }
+    };
     Ok(Signal::Dense { value, gradient })
 }

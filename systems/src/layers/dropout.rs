@@ -4,11 +4,7 @@ use bevy_ecs::system::{ParamBuilder, Query, Res, SystemParamBuilder};
 use connectome_components::{Column, ColumnMut, Field, Signal, TrainingState};
 
 use super::{BuildError, Layer, LayerBuilder, Mode};
-use crate::{
-    Blocks, Phase, RowsMut, Workers,
-    kernels::drop_out,
-    random::Random,
-};
+use crate::{Blocks, Phase, RowsMut, Workers, kernels::drop_out, random::Random};
 
 /// Sets each number to 0 with probability `rate` while training, and divides the others by `1 - rate` (Srivastava et al.,
 /// JMLR 2014). Outside of training it is not there at all: the next layer reads its input.
@@ -48,12 +44,9 @@ impl Layer for Dropout {
 impl Dropout {
     fn drop_out(self, layer: &mut LayerBuilder, from: Field, to: Field, backward: bool) {
         let (model, purpose, Self(rate)) = (layer.model(), layer.index() as u32, self);
-        let state = (
-            (from.read(), to.write()),
-            ParamBuilder::query::<&TrainingState>(),
-            ParamBuilder::resource::<Workers>(),
-        )
-            .build_state(layer.world());
+        let state =
+            ((from.read(), to.write()), ParamBuilder::query::<&TrainingState>(), ParamBuilder::resource::<Workers>())
+                .build_state(layer.world());
         let system = state.build_system(
             move |(from, mut to): (Column, ColumnMut), state: Query<&TrainingState>, workers: Res<Workers>| {
                 let Ok(state) = state.get(model) else { return };

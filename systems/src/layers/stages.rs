@@ -68,7 +68,10 @@ pub(crate) fn transform(
                         let cost = input.width() * width;
                         workers.for_each_block(blocks, cost, RowsMut::new(chunk, width), |rows, output| {
                             matmul(Operand::new(input.slice(rows), input.width()), weight, output.data);
-                            vectorize(#[inline(always)] || epilogue.apply(bias, output.data, width));
+                            vectorize(
+                                #[inline(always)]
+                                || epilogue.apply(bias, output.data, width),
+                            );
                         });
                     }
                 },
@@ -76,7 +79,8 @@ pub(crate) fn transform(
             layer.forward(phase, system.with_name("transform"));
         }
         Signal::Sparse { columns, values, .. } => {
-            let state = ((columns.read(), values.read()), parameters, output.write(), workers).build_state(layer.world());
+            let state =
+                ((columns.read(), values.read()), parameters, output.write(), workers).build_state(layer.world());
             let system = state.build_system(
                 move |(columns, values): (Column<u32>, Column),
                       (weight, bias): (Column, Column),
@@ -89,12 +93,15 @@ pub(crate) fn transform(
                         let blocks = product_blocks(start, chunk.len() / width, width);
                         let cost = values.width() * width;
                         workers.for_each_block(blocks, cost, RowsMut::new(chunk, width), |rows, output| {
-                            vectorize(#[inline(always)] || {
-                                for (row, output) in rows.zip(output.data.chunks_exact_mut(width)) {
-                                    gather(&SparseRow::new(columns.row(row), values.row(row)), &weight, output);
-                                }
-                                epilogue.apply(bias, output.data, width);
-                            });
+                            vectorize(
+                                #[inline(always)]
+                                || {
+                                    for (row, output) in rows.zip(output.data.chunks_exact_mut(width)) {
+                                        gather(&SparseRow::new(columns.row(row), values.row(row)), &weight, output);
+                                    }
+                                    epilogue.apply(bias, output.data, width);
+                                },
+                            );
                         });
                     }
                 },
@@ -160,7 +167,11 @@ pub(crate) fn aggregate(
     )
         .build_state(layer.world());
     let system = state.build_system(
-        move |source: Column, bias: Column, mut output: ColumnMut, topology: Query<&Topology>, workers: Res<Workers>| {
+        move |source: Column,
+              bias: Column,
+              mut output: ColumnMut,
+              topology: Query<&Topology>,
+              workers: Res<Workers>| {
             let Ok(topology) = topology.get(graph) else { return };
             let adjacency = match direction {
                 Direction::Forward => &topology.incoming,
@@ -171,12 +182,15 @@ pub(crate) fn aggregate(
             for (start, chunk) in output.matrix().chunks_mut() {
                 let blocks = Blocks::At(&adjacency.blocks).within(start, chunk.len() / width);
                 workers.for_each_block(blocks, cost, RowsMut::new(chunk, width), |rows, output| {
-                    vectorize(#[inline(always)] || {
-                        for (row, output) in rows.zip(output.data.chunks_exact_mut(width)) {
-                            gather(&Neighbours { adjacency, normalization, row }, &source, output);
-                        }
-                        epilogue.apply(bias, output.data, width);
-                    });
+                    vectorize(
+                        #[inline(always)]
+                        || {
+                            for (row, output) in rows.zip(output.data.chunks_exact_mut(width)) {
+                                gather(&Neighbours { adjacency, normalization, row }, &source, output);
+                            }
+                            epilogue.apply(bias, output.data, width);
+                        },
+                    );
                 });
             }
         },
@@ -212,14 +226,16 @@ pub(crate) fn activation_backward(layer: &mut LayerBuilder, activation: Activati
     if activation == Activation::Identity {
         return;
     }
-    let state =
-        (output.read(), gradient.write(), ParamBuilder::resource::<Workers>()).build_state(layer.world());
+    let state = (output.read(), gradient.write(), ParamBuilder::resource::<Workers>()).build_state(layer.world());
     let system = state.build_system(move |output: Column, mut gradient: ColumnMut, workers: Res<Workers>| {
         let (output, width) = (output.matrix(), output.width());
         for (start, chunk) in gradient.matrix().chunks_mut() {
             let blocks = product_blocks(start, chunk.len() / width, width);
             workers.for_each_block(blocks, 2 * width, RowsMut::new(chunk, width), |rows, gradient| {
-                vectorize(#[inline(always)] || activation.chain_from_output(output.slice(rows), gradient.data));
+                vectorize(
+                    #[inline(always)]
+                    || activation.chain_from_output(output.slice(rows), gradient.data),
+                );
             });
         }
     });
@@ -228,13 +244,10 @@ pub(crate) fn activation_backward(layer: &mut LayerBuilder, activation: Activati
 
 /// `input_gradient = output_gradient * weight^T`.
 pub(crate) fn input_gradient(layer: &mut LayerBuilder, output_gradient: Field, weight: Field, input_gradient: Field) {
-    let state = (
-        (output_gradient.read(), weight.read(), input_gradient.write()),
-        ParamBuilder::resource::<Workers>(),
-    )
+    let state = ((output_gradient.read(), weight.read(), input_gradient.write()), ParamBuilder::resource::<Workers>())
         .build_state(layer.world());
-    let system = state.build_system(
-        move |(from, weight, mut to): (Column, Column, ColumnMut), workers: Res<Workers>| {
+    let system =
+        state.build_system(move |(from, weight, mut to): (Column, Column, ColumnMut), workers: Res<Workers>| {
             let (from, width) = (from.matrix(), to.width());
             let weight = Operand::new(weight.matrix().row(0), from.width()).transposed();
             for (start, chunk) in to.matrix().chunks_mut() {
@@ -243,20 +256,14 @@ pub(crate) fn input_gradient(layer: &mut LayerBuilder, output_gradient: Field, w
                     matmul(Operand::new(from.slice(rows), from.width()), weight, to.data);
                 });
             }
-        },
-    );
+        });
     layer.backward(system.with_name("input_gradient"));
 }
 
 /// The gradient of a weight: `input^T * output_gradient`.
 ///
 /// Blocks of rows are multiplied side by side, and their products added in order.
-pub(crate) fn weight_gradient(
-    layer: &mut LayerBuilder,
-    input: Signal,
-    output_gradient: Field,
-    weight: &Parameter,
-) {
+pub(crate) fn weight_gradient(layer: &mut LayerBuilder, input: Signal, output_gradient: Field, weight: &Parameter) {
     let Some(gradient) = weight.gradient else { return };
     let targets = (output_gradient.read(), gradient.write());
     let rest = (ParamBuilder::resource::<Workers>(), ParamBuilder::local::<Vec<f32>>());
@@ -287,13 +294,16 @@ pub(crate) fn weight_gradient(
                     let output_gradient = output_gradient.matrix();
                     let Some(gradient) = gradient.matrix().rows_mut().next() else { return };
                     sum_over_rows(&workers, &values, &mut partial, gradient, |rows, sum| {
-                        vectorize(#[inline(always)] || {
-                            sum.fill(0.0);
-                            for row in rows {
-                                let entries = SparseRow::new(columns.row(row), values.row(row));
-                                scatter(&entries, output_gradient.row(row), sum);
-                            }
-                        });
+                        vectorize(
+                            #[inline(always)]
+                            || {
+                                sum.fill(0.0);
+                                for row in rows {
+                                    let entries = SparseRow::new(columns.row(row), values.row(row));
+                                    scatter(&entries, output_gradient.row(row), sum);
+                                }
+                            },
+                        );
                     });
                 },
             );
@@ -375,14 +385,17 @@ fn sum_over_rows(
         let sums = &*sums;
         let columns = Blocks::of_width(size, 1);
         workers.for_each_block(columns, count, RowsMut::new(total, 1), |columns, total| {
-            vectorize(#[inline(always)] || {
-                if first {
-                    total.data.fill(0.0);
-                }
-                for sum in sums.chunks_exact(size) {
-                    total.data.iter_mut().zip(&sum[columns.clone()]).for_each(|(total, sum)| *total += sum);
-                }
-            });
+            vectorize(
+                #[inline(always)]
+                || {
+                    if first {
+                        total.data.fill(0.0);
+                    }
+                    for sum in sums.chunks_exact(size) {
+                        total.data.iter_mut().zip(&sum[columns.clone()]).for_each(|(total, sum)| *total += sum);
+                    }
+                },
+            );
         });
         first = false;
     }

@@ -191,9 +191,9 @@ pub fn run_layer(
     let model = ModelBuilder::new(scene.graph).input(input).layer(layer);
     let model = build_with_cotangent(scene, model, cotangent)?;
     scene.set_parameters(model, parameters)?;
-    run(&mut scene.world, Infer(model));
+    run(&mut scene.world, Infer(model)).unwrap();
     let output = scene.output(model)?;
-    run(&mut scene.world, Train(model));
+    run(&mut scene.world, Train(model)).unwrap();
     Ok(Passes { output, input: input_gradient(scene, input)?, parameters: parameter_gradients(scene, model)? })
 }
 
@@ -234,5 +234,7 @@ pub fn relative_error(found: &Array2<f64>, expected: &Array2<f64>, floor: f64) -
 /// Numbers between -1 and 1 that a float holds exactly, the same ones for the same seed and purpose.
 pub fn numbers(seed: u64, purpose: u32, shape: (usize, usize)) -> Array2<f64> {
     let random = Random::new(seed, purpose, 0);
-    Array2::from_shape_fn(shape, |(row, column)| f64::from(2.0 * random.uniform(row as u32, column as u32) - 1.0))
+    let mut numbers = vec![0.0; shape.0 * shape.1];
+    random.fill_uniform(&mut numbers);
+    Array2::from_shape_fn(shape, |(row, column)| f64::from(2.0 * numbers[row * shape.1 + column] - 1.0))
 }
