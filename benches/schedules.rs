@@ -13,7 +13,7 @@ mod common;
 
 use bevy_ecs::{prelude::*, schedule::ScheduleLabel};
 use common::{Empty, Links, adam, graph_convolutions, hurry, leave_out, measure, prepare, thousands};
-use connectome::prelude::*;
+use connectome::{prelude::*, spawn};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 /// Layers of the network that is measured.
@@ -122,6 +122,20 @@ fn dense_cora() -> Case {
     Case { name, nodes: 2_708, edges: 10_556, links: uniform, widths: [1433, 16, 7] }
 }
 
+/// Cora itself by the recipe of its scene: sparse features, dropout, 140 training nodes.
+fn cora_scene(criterion: &mut Criterion) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/cora.ron");
+    let (scene, data) = Scene::load(path).expect("the scene is part of the repository");
+    let mut group = criterion.benchmark_group("train");
+    hurry(&mut group);
+    measure(&mut group, "scene/cora", data.edges.len(), || {
+        let mut world = World::new();
+        let entities = spawn(&mut world, &scene, &data, 0).expect("the scene is valid");
+        (world, Train(entities.model))
+    });
+    group.finish();
+}
+
 /// The shape of ogbn-arxiv, with a hidden width of 256.
 fn arxiv() -> Case {
     let name = "gcn/arxiv".to_owned();
@@ -154,5 +168,5 @@ fn large(criterion: &mut Criterion) {
     arxiv().forward(criterion);
 }
 
-criterion_group!(benches, generated, cora, large);
+criterion_group!(benches, generated, cora, cora_scene, large);
 criterion_main!(benches);

@@ -1,4 +1,4 @@
-//! stub readme
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 pub mod output;

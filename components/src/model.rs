@@ -39,6 +39,14 @@ pub enum Signal {
 }
 
 impl Signal {
+    /// The field of its numbers: all of them, or those that are stored.
+    pub fn value(&self) -> Field {
+        match *self {
+            Self::Dense { value, .. } => value,
+            Self::Sparse { values, .. } => values,
+        }
+    }
+
     /// Numbers for each node, stored or not.
     pub fn width(&self) -> usize {
         match self {

@@ -19,7 +19,7 @@ pub enum BuildError {
     /// A field could not be registered.
     #[error(transparent)]
     Field(#[from] FieldError),
-    /// The entity given as a graph carries no [`Graph`].
+    /// The entity given as a graph carries no [`Graph`](connectome_components::Graph).
     #[error("entity {0} is no graph; spawn one with `Graph::spawn` or `Graph::of`")]
     NoGraph(Entity),
     /// The layer reads every number of its input, but the input is sparse.
