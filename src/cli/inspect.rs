@@ -2,6 +2,7 @@
 
 use clap::Args;
 use connectome::components::{Parameter, Split};
+use connectome::scene::options;
 use connectome::systems::Train;
 use std::error::Error;
 
@@ -34,9 +35,12 @@ impl Inspect {
         let splits = [Split::Train, Split::Validation, Split::Test].map(|split| data.count(split));
         println!("  splits      {} train, {} validation, {} test", splits[0], splits[1], splits[2]);
         println!("  memory      about {:.1} MB to train", memory as f64 / 1e6);
-        println!("\nlayers");
+        println!("\nlayers, and how wide their input and output are");
+        let mut width = data.features.width();
         for (number, layer) in scene.model.iter().enumerate() {
-            println!("  {number} {layer:?}");
+            let output = layer.width().unwrap_or(width);
+            println!("  {number} {:<40} {width} -> {output}", options().to_string(layer)?);
+            width = output;
         }
         println!("\nparameters");
         let mut parameters: Vec<Parameter> = world.query::<&Parameter>().iter(world).cloned().collect();
