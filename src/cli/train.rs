@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{SceneArguments, percent, progress::Progress};
+use super::{SceneArguments, percent, print_line, progress::Progress};
 
 /// Train the model of a scene.
 #[derive(Args, Debug)]
@@ -21,10 +21,10 @@ pub struct Train {
     #[command(flatten)]
     scene: SceneArguments,
     /// Seed in place of the scene's.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Epochs in place of the scene's.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     epochs: Option<u64>,
     /// Train this many times, with one seed after the other, and print mean and deviation.
     #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true,
@@ -49,14 +49,14 @@ impl Train {
             let trainer = self.scene.trainer(&scene, &data, seed)?;
             let summary = self.train_once(&scene, trainer, seed)?;
             if self.json {
-                println!("{summary}");
+                print_line(&summary)?;
             } else {
-                println!("{}", sentence(&scene.name, &summary));
+                print_line(sentence(&scene.name, &summary))?;
             }
             summaries.push(summary);
         }
         if self.repeat > 1 && !self.json {
-            println!("{}", spread(&scene.name, &summaries));
+            print_line(spread(&scene.name, &summaries))?;
         }
         Ok(())
     }
