@@ -49,7 +49,7 @@ impl Train {
             let trainer = self.scene.trainer(&scene, &data, seed)?;
             let summary = self.train_once(&scene, trainer, seed)?;
             if self.json {
-                print_line(&summary)?;
+                print_line(summary)?;
             } else {
                 print_line(sentence(&scene.name, &summary))?;
             }
