@@ -4,7 +4,7 @@
 mod cli;
 
 use clap::Parser;
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 /// What a user did wrong, or the machine; the message says what to do.
 const FAILURE: u8 = 2;
@@ -12,8 +12,10 @@ const FAILURE: u8 = 2;
 fn main() -> ExitCode {
     match cli::Arguments::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if cli::is_closed_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            // Where standard error cannot be written to, the exit code alone has to tell.
+            let _ = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::from(FAILURE)
         }
     }

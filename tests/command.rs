@@ -6,7 +6,7 @@ use ndarray_npy::NpzReader;
 use std::{
     fs::{self, File},
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 fn connectome(arguments: &[&str]) -> Output {
@@ -133,4 +133,36 @@ fn a_loss_that_leaves_the_numbers_is_told() {
     fs::write(&scene, karate.replacen("learning_rate: 0.01", "learning_rate: 1e38", 1)).unwrap();
     let error = failure(&["train", path(&scene)]);
     assert!(error.contains("learning rate"), "{error}");
+}
+
+#[test]
+fn output_that_nobody_reads_or_that_cannot_be_written_is_no_panic() {
+    let arguments = ["inspect", "assets/cora.ron"];
+    let run = |output: Stdio| {
+        let command = Command::new(env!("CARGO_BIN_EXE_connectome"))
+            .args(arguments)
+            .stdout(output)
+            .stderr(Stdio::piped())
+            .spawn();
+        command.unwrap()
+    };
+    let mut closed = run(Stdio::piped());
+    drop(closed.stdout.take());
+    let closed = closed.wait_with_output().unwrap();
+    assert_eq!((closed.status.code(), text(&closed.stderr).as_str()), (Some(0), ""));
+    #[cfg(target_os = "linux")]
+    {
+        let full = run(File::create("/dev/full").unwrap().into()).wait_with_output().unwrap();
+        assert_eq!(full.status.code(), Some(2));
+        assert!(text(&full.stderr).starts_with("error: cannot write to standard output"), "{}", text(&full.stderr));
+    }
+}
+
+#[test]
+fn numbers_out_of_range_are_refused_as_what_they_are() {
+    for (option, number) in [("--seed", "-1"), ("--epochs", "-1"), ("--workers", "-1"), ("--workers", "100000")] {
+        let output = connectome(&["train", "assets/karate.ron", option, number]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains(&format!("invalid value '{number}'")), "{}", text(&output.stderr));
+    }
 }

@@ -7,7 +7,8 @@
 //! - outside of systems the world itself is borrowed, shared for reading and mutably for writing;
 //! - the halves of a double buffer are declared by role. Role and storage agree as long as the parity stands, and every
 //!   parameter of a half also declares that it reads the parity, so no flip happens beside it. The storage of a half
-//!   is reached by its role alone: its component is known to no handle without one.
+//!   is reached by its role alone: its component is known to no handle without one. (A query built at run time by the
+//!   id of a half can name the storage, but bevy_ecs gives it a bare pointer, for which its user answers.)
 #![expect(unsafe_code, reason = "a table column is handed out as a slice; the module's rules are above")]
 
 use bevy_ecs::{
@@ -30,6 +31,10 @@ use crate::{Element, Field, FieldError, Matrix, MatrixMut, Parity};
 const LARGEST_ALIGNMENT: usize = 64;
 
 pub(crate) fn register<T: Element>(world: &mut World, name: &str, width: usize) -> Result<ComponentId, FieldError> {
+    const {
+        assert!(size_of::<T>() > 0, "an element without bytes has no column");
+        assert!(align_of::<T>() <= LARGEST_ALIGNMENT, "rows of this element would not start on its boundary");
+    }
     let name = name.to_owned();
     if width == 0 {
         return Err(FieldError::ZeroWidth { name });
@@ -155,10 +160,13 @@ pub fn attach_fields(world: &mut World, on: ComponentId) {
         let zeroed = |field: &AttachedField| matches!(field.initial, Initial::Zeros).then_some(field.id);
         let zeroed: Vec<ComponentId> = fields.iter().filter_map(zeroed).collect();
         for entity in entities {
-            insert_zeros(world, entity, &zeroed);
+            // A hook or an observer of what was inserted before may have despawned any of them.
+            if world.get_entity(entity).is_ok() {
+                insert_zeros(world, entity, &zeroed);
+            }
             for field in &fields {
-                if let Initial::Default(insert) = field.initial {
-                    insert(world.entity_mut(entity));
+                if let (Initial::Default(insert), Ok(entity)) = (field.initial, world.get_entity_mut(entity)) {
+                    insert(entity);
                 }
             }
         }

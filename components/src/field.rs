@@ -1,7 +1,7 @@
 //! Fields: components whose width is known only at run time, and whose table column is the matrix.
 
 use bevy_ecs::{
-    component::{Component, ComponentId, StorageType},
+    component::{Component, ComponentId, Mutable, StorageType},
     entity::Entity,
     world::{EntityWorldMut, World, WorldId},
 };
@@ -9,7 +9,8 @@ use core::{fmt, marker::PhantomData};
 
 use crate::{FieldError, column};
 
-/// A number that a field of run-time width may hold. All-zero bytes are a value of it.
+/// A number that a field of run-time width may hold. All-zero bytes are a value of it; it has at least one byte and is
+/// aligned to 64 at most, or registering a field of it does not compile.
 pub trait Element: bytemuck::Pod + Send + Sync {}
 impl Element for f32 {}
 impl Element for u32 {}
@@ -57,8 +58,9 @@ impl<T: Element> Field<T> {
     /// Registers a field of `width` numbers for the entities that carry the component `on`.
     ///
     /// # Errors
-    /// If the width is 0, or a row does not fit into the address space.
+    /// If the width is 0, a row does not fit into the address space, or `on` is in sparse-set storage.
     pub fn register(world: &mut World, name: &str, on: ComponentId, width: usize) -> Result<Self, FieldError> {
+        check_storage(world, on)?;
         let id = column::register::<T>(world, name, width)?;
         world.get_resource_or_init::<column::AttachedFields>().zeroed(on, id);
         Ok(Self { id, buffer: None, world: world.id(), on, width, element: PhantomData })
@@ -78,15 +80,16 @@ impl<T: Element> Field<T> {
     }
 }
 
-impl<T: Component + Default> Field<T> {
-    /// The column of an ordinary component, a field of width 1, for the entities that carry the component `on`.
+impl<T: Component<Mutability = Mutable> + Default> Field<T> {
+    /// The column of an ordinary, mutable component, a field of width 1, for the entities that carry the component `on`.
     ///
     /// Entities with `on` but without `T` are given `T::default()` when fields are attached, so that the rows of all
     /// fields agree. Writing through a [`ColumnMut`](crate::ColumnMut) leaves the change ticks alone.
     ///
     /// # Errors
-    /// If `T` is in sparse-set storage.
+    /// If `T` or `on` is in sparse-set storage.
     pub fn of_component(world: &mut World, on: ComponentId) -> Result<Self, FieldError> {
+        check_storage(world, on)?;
         if T::STORAGE_TYPE != StorageType::Table {
             return Err(FieldError::NotInTable { name: core::any::type_name::<T>().to_owned() });
         }
@@ -121,6 +124,16 @@ impl<T: Send + Sync + 'static> Field<T> {
     }
 }
 
+/// Rows are those of tables, which do not know who carries a component of sparse-set storage.
+pub(crate) fn check_storage(world: &World, component: ComponentId) -> Result<(), FieldError> {
+    match world.components().get_info(component) {
+        Some(info) if info.storage_type() != StorageType::Table => {
+            Err(FieldError::NotInTable { name: info.name().to_string() })
+        }
+        _ => Ok(()),
+    }
+}
+
 // Derived implementations would ask `T` for the same.
 impl<T> Clone for Field<T> {
     fn clone(&self) -> Self {
@@ -130,7 +143,7 @@ impl<T> Clone for Field<T> {
 impl<T> Copy for Field<T> {}
 impl<T> PartialEq for Field<T> {
     fn eq(&self, other: &Self) -> bool {
-        (self.id, self.world) == (other.id, other.world)
+        (self.id, self.on, self.world) == (other.id, other.on, other.world)
     }
 }
 impl<T> Eq for Field<T> {}

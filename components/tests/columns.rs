@@ -392,3 +392,43 @@ fn fields_of_nodes_and_of_edges_keep_apart() {
     assert!(of_edges.get(&world, edge).is_ok() && of_nodes.get(&world, edge).is_err());
     assert_eq!(of_nodes.name(&world), "numbers");
 }
+
+#[test]
+fn a_column_of_a_component_and_a_query_of_it_are_told_apart_from_a_race() {
+    let attempt = |racing: bool| {
+        let mut world = World::new();
+        let on = world.register_component::<Node>();
+        let labels = Field::<Label>::of_component(&mut world, on).unwrap();
+        let read = (labels.read(),).build_state(&mut world).build_system(|_: Column<Label>| ());
+        let mut schedule = Schedule::default();
+        schedule.set_build_settings(bevy_ecs::schedule::ScheduleBuildSettings {
+            ambiguity_detection: bevy_ecs::schedule::LogLevel::Error,
+            ..Default::default()
+        });
+        if racing {
+            schedule.add_systems((read, |_: Query<&mut Label>| ()));
+        } else {
+            schedule.add_systems((read, |_: Query<&Label>, _: Query<&mut Split>| ()));
+        }
+        schedule.initialize(&mut world).map(drop).map_err(|error| error.to_string(schedule.graph(), &world))
+    };
+    assert!(attempt(true).unwrap_err().contains("Label"));
+    attempt(false).unwrap();
+}
+
+#[test]
+fn an_observer_that_despawns_nodes_while_fields_are_attached_does_no_harm() {
+    #[derive(Component, Clone, Copy, Default)]
+    struct Trap;
+    let mut world = World::new();
+    let on = world.register_component::<Node>();
+    Field::<Trap>::of_component(&mut world, on).unwrap();
+    Field::<Label>::of_component(&mut world, on).unwrap();
+    let numbers = Field::<f32>::register(&mut world, "numbers", on, 2).unwrap();
+    world.add_observer(|_: On<Add<Trap>>, nodes: Query<Entity, With<Node>>, mut commands: Commands| {
+        nodes.iter().for_each(|node| commands.entity(node).despawn());
+    });
+    world.spawn_batch([Node; 3]).for_each(drop);
+    attach_fields(&mut world, on);
+    assert_eq!(numbers.matrix(&world).row_count(), 0);
+}

@@ -2,12 +2,12 @@
 
 use clap::Args;
 use connectome::components::{Split, SplitMetrics};
-use connectome::output::OutputError;
+use connectome::output::write_file;
 use ndarray::{Array1, ArrayView2};
 use ndarray_npy::NpzWriter;
-use std::{error::Error, fs::File, path::PathBuf};
+use std::{error::Error, io::Cursor, path::PathBuf};
 
-use super::{SceneArguments, percent};
+use super::{SceneArguments, percent, print_line};
 
 /// Measure trained weights.
 #[derive(Args, Debug)]
@@ -29,7 +29,12 @@ impl Evaluate {
             let part: SplitMetrics = metrics.of(split);
             if part.count > 0 {
                 let name = format!("{split:?}").to_lowercase();
-                println!("{name:<10} {} of {} nodes, loss {:.4}", percent(part.accuracy()), part.count, part.loss());
+                print_line(format_args!(
+                    "{name:<10} {} of {} nodes, loss {:.4}",
+                    percent(part.accuracy()),
+                    part.count,
+                    part.loss()
+                ))?;
             }
         }
         Ok(())
@@ -56,13 +61,11 @@ impl Infer {
         trainer.load_weights(&self.weights)?;
         let (logits, width) = trainer.infer()?;
         let prediction: Array1<u32> = logits.chunks_exact(width).map(class).collect();
-        let file = File::create(&self.output)
-            .map_err(|source| OutputError::CannotCreate { path: self.output.clone(), source })?;
-        let mut npz = NpzWriter::new_compressed(file);
+        let mut npz = NpzWriter::new_compressed(Cursor::new(Vec::new()));
         npz.add_array("logits", &ArrayView2::from_shape((logits.len() / width, width), &logits)?)?;
         npz.add_array("prediction", &prediction)?;
-        npz.finish()?;
-        println!("wrote {} nodes to {}", prediction.len(), self.output.display());
+        write_file(&self.output, npz.finish()?.get_ref())?;
+        print_line(format_args!("wrote {} nodes to {}", prediction.len(), self.output.display()))?;
         Ok(())
     }
 }

@@ -4,9 +4,9 @@ use clap::Args;
 use connectome::components::{Parameter, Split};
 use connectome::scene::options;
 use connectome::systems::Train;
-use std::error::Error;
+use std::{error::Error, fmt::Write};
 
-use super::SceneArguments;
+use super::{SceneArguments, print_line};
 
 /// Show what a scene holds.
 #[derive(Args, Debug)]
@@ -23,39 +23,37 @@ impl Inspect {
         let model = trainer.entities().model;
         let world = trainer.world();
 
-        println!("{}", scene.name);
-        println!("  nodes       {} ({} classes)", data.nodes, data.classes);
-        println!(
-            "  edges       {} directed{}",
-            data.edges.len(),
-            if data.weights.is_some() { ", weighted" } else { "" }
-        );
+        let mut text = String::new();
+        writeln!(text, "{}", scene.name)?;
+        writeln!(text, "  nodes       {} ({} classes)", data.nodes, data.classes)?;
+        let weighted = if data.weights.is_some() { ", weighted" } else { "" };
+        writeln!(text, "  edges       {} directed{weighted}", data.edges.len())?;
         let stored = data.features.values().len();
-        println!("  features    {} wide, {stored} stored numbers", data.features.width());
+        writeln!(text, "  features    {} wide, {stored} stored numbers", data.features.width())?;
         let splits = [Split::Train, Split::Validation, Split::Test].map(|split| data.count(split));
-        println!("  splits      {} train, {} validation, {} test", splits[0], splits[1], splits[2]);
-        println!("  memory      about {:.1} MB to train", memory as f64 / 1e6);
-        println!("\nlayers, and how wide their input and output are");
+        writeln!(text, "  splits      {} train, {} validation, {} test", splits[0], splits[1], splits[2])?;
+        writeln!(text, "  memory      about {:.1} MB to train", memory as f64 / 1e6)?;
+        writeln!(text, "\nlayers, and how wide their input and output are")?;
         let mut width = data.features.width();
         for (number, layer) in scene.model.iter().enumerate() {
             let output = layer.width().unwrap_or(width);
-            println!("  {number} {:<40} {width} -> {output}", options().to_string(layer)?);
+            writeln!(text, "  {number} {:<40} {width} -> {output}", options().to_string(layer)?)?;
             width = output;
         }
-        println!("\nparameters");
+        writeln!(text, "\nparameters")?;
         let mut parameters: Vec<Parameter> = world.query::<&Parameter>().iter(world).cloned().collect();
         parameters.sort_by(|a, b| a.name.cmp(&b.name));
         for parameter in &parameters {
-            println!("  {:<20} {} x {}", parameter.name, parameter.shape[0], parameter.shape[1]);
+            writeln!(text, "  {:<20} {} x {}", parameter.name, parameter.shape[0], parameter.shape[1])?;
         }
         let count: usize = parameters.iter().map(|parameter| parameter.value.width()).sum();
-        println!("  {:<20} {count}", "together");
-        println!("\ntraining schedule: each system with what it reads (<-) and writes (->)");
+        writeln!(text, "  {:<20} {count}", "together")?;
+        writeln!(text, "\ntraining schedule: each system with what it reads (<-) and writes (->)")?;
         for system in connectome::systems::describe(world, Train(model)) {
-            println!("  {}", system.name);
-            println!("    <- {}", system.reads.join(", "));
-            println!("    -> {}", system.writes.join(", "));
+            let (reads, writes) = (system.reads.join(", "), system.writes.join(", "));
+            writeln!(text, "  {}\n    <- {reads}\n    -> {writes}", system.name)?;
         }
+        print_line(text.trim_end())?;
         Ok(())
     }
 }

@@ -11,7 +11,12 @@ use connectome::{
     scene::{GraphData, Scene},
     systems::Workers,
 };
-use std::{error::Error, path::PathBuf};
+use std::{
+    error::Error,
+    fmt,
+    io::{self, Write},
+    path::PathBuf,
+};
 
 /// Graph neural networks in an ECS world.
 #[derive(Parser, Debug)]
@@ -51,7 +56,7 @@ struct SceneArguments {
     /// The scene, a RON file.
     scene: PathBuf,
     /// Workers to share the rows of each stage; all cores if not given. The results are the same bits for any number.
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, allow_negative_numbers = true)]
     workers: usize,
 }
 
@@ -71,4 +76,19 @@ impl SceneArguments {
 /// A share as people read it.
 fn percent(share: f32) -> String {
     if share.is_nan() { "none".to_owned() } else { format!("{:.1} %", 100.0 * share) }
+}
+
+/// Standard output could not be written to.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output: {0}; check where it is sent")]
+struct PrintError(io::Error);
+
+/// Writes one line to standard output, where `println!` would panic when nobody reads it.
+fn print_line(line: impl fmt::Display) -> Result<(), PrintError> {
+    writeln!(io::stdout(), "{line}").map_err(PrintError)
+}
+
+/// Whether the command ended because the reader of its output went away, as `head` does; that is no failure.
+pub fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<PrintError>().is_some_and(|error| error.0.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -6,6 +6,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use connectome::output::EpochReport;
 
+use super::percent;
+
 /// Parts of the run after which a line is written where there is no terminal.
 const LINES: u128 = 10;
 
@@ -85,8 +87,7 @@ impl QuietLines {
 
 /// The numbers shown beside an epoch.
 fn measures(report: &EpochReport) -> String {
-    let percent = f64::from(report.validation_accuracy) * 100.0;
-    format!("train loss {:.4}, validation accuracy {percent:.1} %", report.train_loss)
+    format!("train loss {:.4}, validation accuracy {}", report.train_loss, percent(report.validation_accuracy))
 }
 
 /// Writes to standard error. Progress that cannot be shown is no reason to stop a training, so errors are passed over.

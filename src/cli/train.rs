@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{SceneArguments, percent, progress::Progress};
+use super::{SceneArguments, percent, print_line, progress::Progress};
 
 /// Train the model of a scene.
 #[derive(Args, Debug)]
@@ -21,10 +21,10 @@ pub struct Train {
     #[command(flatten)]
     scene: SceneArguments,
     /// Seed in place of the scene's.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Epochs in place of the scene's.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     epochs: Option<u64>,
     /// Train this many times, with one seed after the other, and print mean and deviation.
     #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true,
@@ -49,14 +49,14 @@ impl Train {
             let trainer = self.scene.trainer(&scene, &data, seed)?;
             let summary = self.train_once(&scene, trainer, seed)?;
             if self.json {
-                println!("{summary}");
+                print_line(summary)?;
             } else {
-                println!("{}", sentence(&scene.name, &summary));
+                print_line(sentence(&scene.name, &summary))?;
             }
             summaries.push(summary);
         }
         if self.repeat > 1 && !self.json {
-            println!("{}", spread(&scene.name, &summaries));
+            print_line(spread(&scene.name, &summaries))?;
         }
         Ok(())
     }
@@ -75,10 +75,11 @@ impl Train {
             }
         });
         progress.finish();
-        written?;
+        // What was learned is saved before anything else that went wrong is told.
         if let Some(files) = files {
             files.finish(scene, &trainer)?;
         }
+        written?;
         Ok(outcome?)
     }
 
@@ -109,25 +110,25 @@ impl Files {
     }
 
     fn finish(self, scene: &Scene, trainer: &Trainer) -> Result<(), OutputError> {
-        self.metrics.finish()?;
         let about = BTreeMap::from([("scene".to_owned(), scene.name.clone())]);
         write_weights(&self.folder.join("weights.safetensors"), &trainer.weights(), about)?;
-        write_file(&self.folder.join("curves.svg"), training_curves(&scene.name, &self.reports).as_bytes())
+        write_file(&self.folder.join("curves.svg"), training_curves(&scene.name, &self.reports).as_bytes())?;
+        self.metrics.finish()
     }
 }
 
 fn sentence(name: &str, summary: &Summary) -> String {
-    format!(
-        "{name} seed {}: test accuracy {} (validation {}, train {}) after {} epochs of {:.3} ms + {:.3} ms evaluation, {} workers",
-        summary.seed,
-        percent(summary.test_accuracy),
-        percent(summary.validation_accuracy),
-        percent(summary.train_accuracy),
-        summary.epochs,
-        summary.milliseconds_per_epoch,
-        summary.evaluation_milliseconds,
-        summary.workers,
-    )
+    let accuracies = [summary.test_accuracy, summary.validation_accuracy, summary.train_accuracy].map(percent);
+    let [test, validation, train] = accuracies;
+    let times = match summary.epochs {
+        0 => String::new(),
+        _ => format!(
+            " of {:.3} ms and {:.3} ms evaluation with {} workers",
+            summary.milliseconds_per_epoch, summary.evaluation_milliseconds, summary.workers
+        ),
+    };
+    let (seed, epochs) = (summary.seed, summary.epochs);
+    format!("{name} seed {seed}: test accuracy {test} (validation {validation}, train {train}) after {epochs} epochs{times}")
 }
 
 /// Mean and standard deviation of the test accuracy.

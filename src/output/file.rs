@@ -11,13 +11,17 @@ use super::OutputError;
 /// Writes `bytes` to `path`, replacing what was there.
 ///
 /// The bytes go to a temporary file in the same folder, reach the disk, and only then take the name `path`: a crash
-/// leaves the old file or the new one, never half of one. A symbolic link at `path` is replaced, not followed.
+/// leaves the old file or the new one, never half of one. A symbolic link at `path` is replaced, not followed; a device
+/// or a pipe is written to and stays what it is.
 ///
 /// # Errors
 ///
 /// [`OutputError::CannotCreate`] when the folder does not exist or may not be written to, or `path` names no file;
 /// [`OutputError::CannotWrite`] when the disk is full or `path` is a folder. The temporary file is removed then.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
+    if fs::metadata(path).is_ok_and(|target| !target.is_file() && !target.is_dir()) {
+        return fs::write(path, bytes).map_err(|source| OutputError::CannotWrite { path: path.to_path_buf(), source });
+    }
     let temporary = temporary_path(path).ok_or_else(|| OutputError::CannotCreate {
         path: path.to_path_buf(),
         source: io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"),
@@ -63,6 +67,13 @@ mod tests {
         write_file(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(names_in(folder.path()), ["curves.svg"]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_device_is_written_to_and_stays_one() {
+        write_file(Path::new("/dev/null"), b"bytes").unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
     }
 
     #[test]

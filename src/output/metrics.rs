@@ -8,8 +8,8 @@ use super::{EpochReport, OutputError};
 
 /// Appends [`EpochReport`]s to a file, each as one line of JSON.
 ///
-/// Numbers that are not finite are written as `null`, since JSON has no word for them. Lines are buffered: call
-/// [`finish`](Self::finish) when the run ends, or errors of the last writes go unseen.
+/// Numbers that are not finite are written as `null`, since JSON has no word for them. Each line goes to
+/// the file at once and whole, so that a run that is killed leaves all its epochs readable.
 #[derive(Debug)]
 pub struct MetricsWriter {
     path: PathBuf,
@@ -34,11 +34,12 @@ impl MetricsWriter {
     ///
     /// # Errors
     ///
-    /// [`OutputError::CannotWrite`] when the buffer was full and the disk did not take it.
+    /// [`OutputError::CannotWrite`] when the disk did not take it.
     pub fn write(&mut self, report: &EpochReport) -> Result<(), OutputError> {
         serde_json::to_writer(&mut self.file, report)
             .map_err(std::io::Error::from)
             .and_then(|()| self.file.write_all(b"\n"))
+            .and_then(|()| self.file.flush())
             .map_err(|source| self.cannot_write(source))
     }
 
@@ -115,6 +116,17 @@ mod tests {
         assert_eq!(read_metrics(&path).unwrap(), reports);
         write_all(&path, &[]);
         assert_eq!(read_metrics(&path).unwrap(), []);
+    }
+
+    #[test]
+    fn a_run_that_is_killed_leaves_whole_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let mut writer = MetricsWriter::create(&path).unwrap();
+        for epoch in 1..=100 {
+            writer.write(&report(epoch)).unwrap();
+            assert_eq!(read_metrics(&path).unwrap().len() as u64, epoch);
+        }
     }
 
     #[test]

@@ -12,8 +12,10 @@ use bevy_ecs::{
     world::World,
 };
 use connectome_components::{
-    DoubleBuffer, Field, Graph, LearningRateSchedule, Metrics, Model, Optimizer, Parity, Signal, TrainingState,
+    DoubleBuffer, Field, Graph, LearningRateSchedule, Metrics, Model, Optimizer, Parameter, Parity, Signal,
+    TrainingState,
 };
+use core::any::Any;
 use std::collections::BTreeMap;
 
 use crate::{
@@ -139,7 +141,9 @@ impl ModelBuilder {
         }
         world.init_resource::<Workers>();
         world.init_resource::<Schedules>();
-        let nodes = world.get::<Graph>(self.graph).ok_or(BuildError::NoGraph(self.graph))?.nodes;
+        let graph = world.get::<Graph>(self.graph).ok_or(BuildError::NoGraph(self.graph))?;
+        graph.check(world)?;
+        let nodes = graph.nodes;
         let model = world.spawn(Name::new(self.name.clone())).id();
         let mut parts = ModelParts {
             model,
@@ -219,6 +223,8 @@ impl ModelBuilder {
         let mut schedule = Schedule::new(label);
         schedule.set_build_settings(ScheduleBuildSettings {
             ambiguity_detection: LogLevel::Error,
+            // Nodes that come, go or move in the midst of a step would have rows that the topology does not know.
+            auto_insert_apply_deferred: false,
             ..ScheduleBuildSettings::default()
         });
         schedule.set_executor(SingleThreadedExecutor::new());
@@ -284,7 +290,9 @@ fn flip(model: Entity) -> impl FnMut(Query<&mut Parity>) {
 
 /// Adds systems of the user's to a schedule of a model, and checks it for races.
 ///
-/// Order them by [`Phase`]: `add_systems(world, Infer(model), steer.in_set(Phase::Act))`.
+/// Order them by [`Phase`]: `add_systems(world, Infer(model), steer.in_set(Phase::Act))`. Their commands are applied when
+/// the whole step is done, so that no node comes or goes in the midst of it; exclusive systems that spawn, despawn or
+/// insert belong before [`Phase::Prepare`] or into [`Phase::Act`].
 ///
 /// # Errors
 /// If there is no such schedule, or two systems would race: then the schedule is taken out, for it cannot run.
@@ -305,9 +313,35 @@ pub fn add_systems<M>(
 /// With more than one worker the systems run on one of the pool's threads, so they cannot take `NonSend` data.
 ///
 /// # Errors
-/// If there is no such schedule, as [`Train`] of a model that does not learn.
+/// If there is no such schedule, as [`Train`] of a model that does not learn; or if the model, its graph or one of its
+/// parameters has been despawned.
 pub fn run(world: &mut World, label: impl ScheduleLabel) -> Result<(), BuildError> {
+    let model = model_of(&label);
     let label = label.intern();
+    let exists = world.get_resource::<Schedules>().is_some_and(|schedules| schedules.contains(label));
+    if let (true, Some(model)) = (exists, model) {
+        check_parts(world, model)?;
+    }
     let workers = world.get_resource_or_init::<Workers>().clone();
     workers.enter(|| world.try_run_schedule(label)).map_err(|_| BuildError::NoSchedule(format!("{label:?}")))
+}
+
+/// The model that a schedule of this module belongs to.
+fn model_of(label: &dyn Any) -> Option<Entity> {
+    let train = label.downcast_ref().map(|Train(model)| *model);
+    let evaluate = || label.downcast_ref().map(|Evaluate(model)| *model);
+    let infer = || label.downcast_ref().map(|Infer(model)| *model);
+    train.or_else(evaluate).or_else(infer)
+}
+
+/// Whether all that the systems of a model read is still there.
+fn check_parts(world: &World, entity: Entity) -> Result<(), BuildError> {
+    let model = world.get::<Model>(entity).ok_or(BuildError::NoModel(entity))?;
+    if world.get::<Graph>(model.graph).is_none() {
+        return Err(BuildError::NoGraph(model.graph));
+    }
+    match model.parameters.iter().find(|parameter| world.get::<Parameter>(**parameter).is_none()) {
+        Some(parameter) => Err(BuildError::NoParameter { model: entity, parameter: *parameter }),
+        None => Ok(()),
+    }
 }

@@ -16,20 +16,32 @@ pub struct Workers {
 
 /// The threads of a pool could not be started.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot start {count} workers: {source}; ask for fewer")]
-pub struct WorkersError {
-    count: usize,
-    source: rayon::ThreadPoolBuildError,
+pub enum WorkersError {
+    /// More than [`Workers::MOST`].
+    #[error("{0} workers are more than any machine has use for; ask for at most {most}", most = Workers::MOST)]
+    TooMany(usize),
+    /// The operating system does not give so many threads.
+    #[error("cannot start {count} workers: {source}; ask for fewer")]
+    Refused {
+        /// How many were asked for.
+        count: usize,
+        /// What the operating system says.
+        source: rayon::ThreadPoolBuildError,
+    },
 }
 
 impl Workers {
+    /// The most workers of one pool: the threads of 100,000 do not even start within a minute.
+    pub const MOST: usize = 1024;
+
     /// A pool of `count` workers; 0 means one for each core.
     ///
     /// # Errors
-    /// If the operating system does not give that many threads.
+    /// If `count` is more than [`Workers::MOST`], or than the operating system gives threads.
     pub fn new(count: usize) -> Result<Self, WorkersError> {
         let count = match count {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
+            count if count > Self::MOST => return Err(WorkersError::TooMany(count)),
             count => count,
         };
         if count == 1 {
@@ -37,7 +49,7 @@ impl Workers {
         }
         let builder = rayon::ThreadPoolBuilder::new().num_threads(count);
         let pool = builder.thread_name(|index| format!("connectome worker {index}")).build();
-        Ok(Self { pool: Some(Arc::new(pool.map_err(|source| WorkersError { count, source })?)) })
+        Ok(Self { pool: Some(Arc::new(pool.map_err(|source| WorkersError::Refused { count, source })?)) })
     }
 
     /// The calling thread alone.

@@ -8,13 +8,14 @@
 mod common;
 
 use bevy_ecs::{
+    name::Name,
     prelude::*,
     system::{BoxedSystem, SystemParamBuilder},
 };
 use common::{Link, Matrices, Scene, numbers, relative_error};
 use connectome_components::{
-    Column, ColumnMut, DoubleBuffer, Edge, Field, Label, LearningRateSchedule, Model, Node, Parity, Signal, Split,
-    attach_fields,
+    Column, ColumnMut, DoubleBuffer, Edge, Field, Graph, Label, LearningRateSchedule, Model, Node, Parity, Signal,
+    Split, attach_fields,
 };
 use connectome_systems::{
     Evaluate, Infer, ModelBuilder, Phase, Train, add_systems,
@@ -372,5 +373,51 @@ fn nodes_in_several_tables_give_the_outputs_and_gradients_of_one_table() {
         assert!(one.iter().any(|number| *number != 0.0));
         let error = relative_error(several, one, f64::MIN_POSITIVE);
         assert!(error < 1e-5, "{error:e}");
+    }
+}
+
+#[test]
+fn a_model_whose_parts_were_despawned_is_an_error_that_names_them() {
+    let refused = |part: fn(&Scene, Entity) -> Entity, expected: &str| {
+        let (mut scene, model) = scene_with_model();
+        run(&mut scene.world, Infer(model)).unwrap();
+        let part = part(&scene, model);
+        scene.world.despawn(part);
+        let message = run(&mut scene.world, Infer(model)).unwrap_err().to_string();
+        assert!(message.contains(&format!("{part}")) && message.contains(expected), "{message}");
+    };
+    refused(|_, model| model, "is no model any more");
+    refused(|scene, model| scene.world.get::<Model>(model).unwrap().graph, "is no graph");
+    refused(|scene, model| scene.world.get::<Model>(model).unwrap().parameters[0], "is gone");
+}
+
+#[test]
+fn graphs_of_components_without_rows_are_refused() {
+    #[derive(Component)]
+    #[component(storage = "SparseSet")]
+    struct Loose;
+    let mut world = World::new();
+    for graph in [Graph::of::<Loose, Edge>(&mut world), Graph::of::<Node, Loose>(&mut world)] {
+        let error = ModelBuilder::new(graph).layer(Linear::new(2)).build(&mut world).unwrap_err().to_string();
+        assert!(error.contains("Loose") && error.contains("use table storage"), "{error}");
+    }
+}
+
+#[test]
+fn commands_given_in_a_step_are_applied_after_it() {
+    let (mut scene, model) = scene_with_model();
+    let unsettle = |nodes: Query<Entity, With<Node>>, mut commands: Commands| {
+        let mut nodes = nodes.iter();
+        if let Some(node) = nodes.next() {
+            commands.entity(node).despawn();
+        }
+        if let Some(node) = nodes.next() {
+            commands.entity(node).insert(Name::new("moved"));
+        }
+        commands.spawn(Node);
+    };
+    add_systems(&mut scene.world, Infer(model), unsettle.in_set(Phase::Observe)).unwrap();
+    for _ in 0..4 {
+        run(&mut scene.world, Infer(model)).unwrap();
     }
 }

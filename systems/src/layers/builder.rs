@@ -22,6 +22,17 @@ pub enum BuildError {
     /// The entity given as a graph carries no [`Graph`](connectome_components::Graph).
     #[error("entity {0} is no graph; spawn one with `Graph::spawn` or `Graph::of`")]
     NoGraph(Entity),
+    /// The entity given as a model carries no [`Model`](connectome_components::Model).
+    #[error("entity {0} is no model any more, so its schedules cannot run; build the model anew")]
+    NoModel(Entity),
+    /// A parameter of the model was despawned.
+    #[error("parameter {parameter} of model {model} is gone, so its schedules cannot run; build the model anew")]
+    NoParameter {
+        /// The model.
+        model: Entity,
+        /// The entity of the parameter.
+        parameter: Entity,
+    },
     /// The layer reads every number of its input, but the input is sparse.
     #[error("layer {layer} needs a dense signal; put a Linear or GraphConv before it, or give dense features")]
     Sparse {
@@ -43,7 +54,7 @@ pub enum BuildError {
     #[error("a recurrent model cannot learn yet; leave out `learn`, or give it an input")]
     Recurrent,
     /// There is no such schedule in the world.
-    #[error("the world has no schedule {0}; build the model first, and let it learn if it is to train")]
+    #[error("the world has no schedule {0}; build the model first, let it learn if it is to train, and mend what `add_systems` refused")]
     NoSchedule(String),
     /// Systems without an order touch the same field, or their order goes round in a circle.
     #[error("the schedule cannot be built:\n{0}")]
