@@ -123,6 +123,10 @@ fn check_splits(scene: &Scene, data: &GraphData) -> Result<(), Fault> {
         let message = "no node is in the split Train, so nothing can be learned";
         return Err(Fault::new([Field("graph")], message, "put at least one node into Train"));
     }
+    if scene.training.patience == Some(0) {
+        let help = "write how many epochs may pass without a better validation loss, or remove patience";
+        return Err(Fault::new([Field("training"), Field("patience")], "a patience of 0 ends before it begins", help));
+    }
     if scene.training.patience.is_some() && data.count(Split::Validation) == 0 {
         let message = "patience watches the validation loss, but no node is in the split Validation";
         let help = "put nodes into Validation, or remove patience";
