@@ -8,7 +8,7 @@ mod matmul;
 pub use activation::Activation;
 pub use dropout::drop_out;
 pub use gather::{Terms, gather};
-pub use matmul::{Operand, matmul};
+pub use matmul::{Operand, matmul, matmul_transposed};
 
 /// Runs `work` with the widest vector instructions of this processor.
 ///
