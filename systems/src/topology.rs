@@ -14,12 +14,21 @@ const NOT_A_NODE: u32 = u32::MAX;
 pub struct Scratch {
     /// The node row of each entity index.
     row_of: Vec<u32>,
-    /// Source and target row of each edge.
-    ends: Vec<[u32; 2]>,
-    weights: Vec<f32>,
+    /// The edges between two nodes, in the order of their rows.
+    links: Vec<Link>,
     next: Vec<u32>,
+    /// The weights of the edges, sorted as in an adjacency.
+    weights: [Vec<f32>; 2],
     own_weights: Vec<f32>,
     inverse_roots: Vec<f32>,
+}
+
+/// An edge between two nodes.
+struct Link {
+    /// The rows of its source and its target.
+    ends: [u32; 2],
+    edge: u32,
+    weight: f32,
 }
 
 /// Gives new nodes and edges their fields, and derives the graph's [`Topology`] anew if edges or rows have changed.
@@ -49,7 +58,7 @@ pub fn rebuild_topology(graph_entity: Entity) -> impl FnMut(&mut World, Local<Sc
 fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
     resolve_ends(topology, world, scratch);
     topology.version += 1;
-    topology.dangling = scratch.ends.iter().filter(|ends| ends.contains(&NOT_A_NODE)).count();
+    topology.dangling = topology.edges.len() - scratch.links.len();
     let Topology { nodes, incoming, outgoing, normalizations, .. } = topology;
     sort_edges(incoming, nodes, scratch, 1);
     sort_edges(outgoing, nodes, scratch, 0);
@@ -59,8 +68,8 @@ fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
         match normalization {
             Normalization::Symmetric => {
                 weigh_symmetrically(incoming, scratch);
-                symmetric_coefficients(incoming, place, scratch);
-                symmetric_coefficients(outgoing, place, scratch);
+                symmetric_coefficients(incoming, place, scratch, 1);
+                symmetric_coefficients(outgoing, place, scratch, 0);
             }
             Normalization::Mean => mean_coefficients(incoming, outgoing, place),
         }
@@ -81,36 +90,38 @@ fn resolve_ends(topology: &Topology, world: &World, scratch: &mut Scratch) {
         // The index of a dead node may have gone to another.
         if nodes.get(row as usize) == Some(&entity) { row } else { NOT_A_NODE }
     };
-    scratch.ends.clear();
-    scratch.weights.clear();
-    for (edge, weight) in topology.edges.weighted_edges(world) {
-        scratch.ends.push([row_of(edge.source), row_of(edge.target)]);
-        scratch.weights.push(weight);
-    }
+    let links = topology.edges.weighted_edges(world).enumerate().map(|(edge, (Edge { source, target }, weight))| {
+        Link { ends: [row_of(*source), row_of(*target)], edge: edge as u32, weight }
+    });
+    scratch.links.clear();
+    // A loop inside of the iterator goes from table to table only when one ends.
+    links.filter(|link| !link.ends.contains(&NOT_A_NODE)).for_each(|link| scratch.links.push(link));
 }
 
 /// Sorts the edges by one end (0 for source, 1 for target), keeping their order: a counting sort.
 fn sort_edges(adjacency: &mut Adjacency, nodes: &Rows, scratch: &mut Scratch, end: usize) {
-    let live = || scratch.ends.iter().enumerate().filter(|(_, ends)| !ends.contains(&NOT_A_NODE));
-    let offsets = &mut adjacency.offsets;
+    let Scratch { links, next, weights, .. } = scratch;
+    let Adjacency { offsets, neighbours, edges, .. } = adjacency;
+    let weights = &mut weights[end];
     offsets.clear();
     offsets.resize(nodes.len() + 1, 0);
-    for (_, ends) in live() {
-        offsets[ends[end] as usize + 1] += 1;
+    for link in &*links {
+        offsets[link.ends[end] as usize + 1] += 1;
     }
     for row in 0..nodes.len() {
         offsets[row + 1] += offsets[row];
     }
-    let count = offsets[nodes.len()] as usize;
-    scratch.next.clear();
-    scratch.next.extend_from_slice(&offsets[..nodes.len()]);
-    adjacency.neighbours.resize(count, 0);
-    adjacency.edges.resize(count, 0);
-    for (edge, ends) in live() {
-        let place = &mut scratch.next[ends[end] as usize];
-        adjacency.neighbours[*place as usize] = ends[1 - end];
-        adjacency.edges[*place as usize] = edge as u32;
-        *place += 1;
+    next.clear();
+    next.extend_from_slice(&offsets[..nodes.len()]);
+    neighbours.resize(links.len(), 0);
+    edges.resize(links.len(), 0);
+    weights.resize(links.len(), 0.0);
+    for link in &*links {
+        let place = next[link.ends[end] as usize] as usize;
+        next[link.ends[end] as usize] += 1;
+        neighbours[place] = link.ends[1 - end];
+        edges[place] = link.edge;
+        weights[place] = link.weight;
     }
     cut_blocks(adjacency, nodes);
 }
@@ -134,17 +145,17 @@ fn cut_blocks(adjacency: &mut Adjacency, nodes: &Rows) {
 
 /// The weight of each node's self-loop, and one over the root of its degree.
 fn weigh_symmetrically(incoming: &Adjacency, scratch: &mut Scratch) {
-    let Scratch { weights, own_weights, inverse_roots, .. } = scratch;
+    let Scratch { weights: [_, weights], own_weights, inverse_roots, .. } = scratch;
     own_weights.clear();
     inverse_roots.clear();
     for row in 0..incoming.offsets.len() - 1 {
         let (mut own, mut others) = (1.0, 0.0);
-        for entry in incoming.entries(row) {
-            let weight = weights[incoming.edges[entry] as usize];
-            if incoming.neighbours[entry] as usize == row {
-                own = weight;
+        let entries = incoming.entries(row);
+        for (neighbour, weight) in incoming.neighbours[entries.clone()].iter().zip(&weights[entries]) {
+            if *neighbour as usize == row {
+                own = *weight;
             } else {
-                others += f64::from(weight);
+                others += f64::from(*weight);
             }
         }
         let degree = others + f64::from(own);
@@ -153,19 +164,22 @@ fn weigh_symmetrically(incoming: &Adjacency, scratch: &mut Scratch) {
     }
 }
 
-fn symmetric_coefficients(adjacency: &mut Adjacency, place: usize, scratch: &Scratch) {
+/// The coefficients of an adjacency sorted by `end`.
+fn symmetric_coefficients(adjacency: &mut Adjacency, place: usize, scratch: &Scratch, end: usize) {
     let mut coefficients = core::mem::take(&mut adjacency.coefficients[place]);
     let Scratch { weights, own_weights, inverse_roots, .. } = scratch;
     let own = own_weights.iter().zip(inverse_roots).map(|(weight, root)| weight * root * root);
     coefficients.own.clear();
     coefficients.own.extend(own);
     coefficients.edges.clear();
-    for row in 0..inverse_roots.len() {
-        coefficients.edges.extend(adjacency.entries(row).map(|entry| {
-            let neighbour = adjacency.neighbours[entry] as usize;
-            let weight = weights[adjacency.edges[entry] as usize];
-            if neighbour == row { 0.0 } else { inverse_roots[row] * weight * inverse_roots[neighbour] }
-        }));
+    coefficients.edges.extend_from_slice(&weights[end]);
+    for (row, root) in inverse_roots.iter().enumerate() {
+        let entries = adjacency.entries(row);
+        let neighbours = &adjacency.neighbours[entries.clone()];
+        for (coefficient, neighbour) in coefficients.edges[entries].iter_mut().zip(neighbours) {
+            let neighbour = *neighbour as usize;
+            *coefficient = if neighbour == row { 0.0 } else { root * *coefficient * inverse_roots[neighbour] };
+        }
     }
     adjacency.coefficients[place] = coefficients;
 }

@@ -1,4 +1,6 @@
-//! Dense matrix products, by the crate `gemm`.
+//! Dense matrix products, by the crate `gemm` and by a loop of our own where that is slow.
+
+use pulp::{Arch, Simd, WithSimd};
 
 /// A dense matrix as it lies in memory, or its transpose.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +70,87 @@ pub fn matmul(left: Operand, right: Operand, output: &mut [f32]) {
     }
 }
 
+/// `output = left^T * right`, computed by the calling thread: the sum of the outer products of the rows of two matrices
+/// with `inputs` and `outputs` columns.
+///
+/// For few outputs `gemm` would go down the columns of `left`, to another page of memory for every six numbers; so we go
+/// along its rows.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn matmul_transposed(left: &[f32], right: &[f32], [inputs, outputs]: [usize; 2], output: &mut [f32]) {
+    /// A multiple of the lanes of every processor.
+    const LANES: usize = 16;
+    if outputs.is_multiple_of(LANES) && outputs <= 2 * LANES {
+        output.fill(0.0);
+        Arch::new().dispatch(OuterProducts { left, right, inputs, outputs, sums: output });
+    } else {
+        matmul(Operand::new(left, inputs).transposed(), Operand::new(right, outputs), output);
+    }
+}
+
+/// `sums += left^T * right`, in the order of the rows; `outputs` is a multiple of the lanes.
+struct OuterProducts<'a> {
+    left: &'a [f32],
+    right: &'a [f32],
+    inputs: usize,
+    outputs: usize,
+    sums: &'a mut [f32],
+}
+
+impl WithSimd for OuterProducts<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        /// Rows that are multiplied in one pass over the sums.
+        const GROUP: usize = 8;
+        let Self { left, right, inputs, outputs, sums } = self;
+        let (right, _) = S::as_simd_f32s(right);
+        let (sums, _) = S::as_mut_simd_f32s(sums);
+        let vectors = outputs / S::F32_LANES;
+        let whole = left.len() / inputs / GROUP * GROUP;
+        let (left, rest_of_left) = left.split_at(whole * inputs);
+        let (right, rest_of_right) = right.split_at(whole * vectors);
+        for (left, right) in left.chunks_exact(GROUP * inputs).zip(right.chunks_exact(GROUP * vectors)) {
+            add_outer_products::<S, GROUP>(simd, left, right, [inputs, vectors], sums);
+        }
+        for (left, right) in rest_of_left.chunks_exact(inputs).zip(rest_of_right.chunks_exact(vectors)) {
+            add_outer_products::<S, 1>(simd, left, right, [inputs, vectors], sums);
+        }
+    }
+}
+
+/// Adds the outer products of `ROWS` rows with `inputs` numbers and with `vectors` of the processor's vectors.
+#[inline(always)]
+fn add_outer_products<S: Simd, const ROWS: usize>(
+    simd: S,
+    left: &[f32],
+    right: &[S::f32s],
+    [inputs, vectors]: [usize; 2],
+    sums: &mut [S::f32s],
+) {
+    let mut rows = [&left[..inputs]; ROWS];
+    for (row, place) in rows.iter_mut().enumerate() {
+        *place = &left[row * inputs..][..inputs];
+    }
+    for vector in 0..vectors {
+        // These stay in registers.
+        let mut factors = [simd.splat_f32s(0.0); ROWS];
+        for (row, factor) in factors.iter_mut().enumerate() {
+            *factor = right[row * vectors + vector];
+        }
+        for (input, sum) in sums[vector..].iter_mut().step_by(vectors).enumerate() {
+            // A copy, which stays in a register: the compiler fears that the sums and the rows overlap.
+            let mut total = *sum;
+            for (row, factor) in rows.iter().zip(factors) {
+                total = simd.mul_add_f32s(simd.splat_f32s(row[input]), factor, total);
+            }
+            *sum = total;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,7 +174,8 @@ mod tests {
             let mut output = vec![f32::NAN; rows * columns];
             matmul(Operand::new(&left, inner), Operand::new(&right, columns), &mut output);
             assert_eq!(output, expected);
-            matmul(Operand::new(&left_transposed, rows).transposed(), Operand::new(&right, columns), &mut output);
+            output.fill(f32::NAN);
+            matmul_transposed(&left_transposed, &right, [rows, columns], &mut output);
             assert_eq!(output, expected);
         }
     }

@@ -2,13 +2,15 @@
 
 mod activation;
 mod dropout;
+mod exponential;
 mod gather;
 mod matmul;
 
 pub use activation::Activation;
 pub use dropout::drop_out;
+pub use exponential::exp;
 pub use gather::{Terms, gather};
-pub use matmul::{Operand, matmul};
+pub use matmul::{Operand, matmul, matmul_transposed};
 
 /// Runs `work` with the widest vector instructions of this processor.
 ///

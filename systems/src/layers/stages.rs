@@ -9,7 +9,7 @@ use connectome_components::{Adjacency, Column, ColumnMut, Field, Matrix, Paramet
 use super::LayerBuilder;
 use crate::{
     Blocks, Phase, RowsMut, Workers,
-    kernels::{Activation, Operand, Terms, add_rows, gather, matmul, vectorize},
+    kernels::{Activation, Operand, Terms, add_rows, gather, matmul, matmul_transposed, vectorize},
 };
 
 /// What is done to an output row while it is still in the cache.
@@ -277,8 +277,8 @@ pub(crate) fn weight_gradient(layer: &mut LayerBuilder, input: Signal, output_gr
                     let (input, output_gradient) = (input.matrix(), output_gradient.matrix());
                     let Some(gradient) = gradient.matrix().rows_mut().next() else { return };
                     sum_over_rows(&workers, &input, &mut partial, gradient, |rows, sum| {
-                        let left = Operand::new(input.slice(rows.clone()), input.width()).transposed();
-                        matmul(left, Operand::new(output_gradient.slice(rows), output_gradient.width()), sum);
+                        let widths = [input.width(), output_gradient.width()];
+                        matmul_transposed(input.slice(rows.clone()), output_gradient.slice(rows), widths, sum);
                     });
                 },
             );
