@@ -128,7 +128,9 @@ fn sentence(name: &str, summary: &Summary) -> String {
         ),
     };
     let (seed, epochs) = (summary.seed, summary.epochs);
-    format!("{name} seed {seed}: test accuracy {test} (validation {validation}, train {train}) after {epochs} epochs{times}")
+    format!(
+        "{name} seed {seed}: test accuracy {test} (validation {validation}, train {train}) after {epochs} epochs{times}"
+    )
 }
 
 /// Mean and standard deviation of the test accuracy.

@@ -140,6 +140,7 @@ struct Node<'a> {
     label: usize,
     /// `ln sum exp z`, computed beside the largest logit so that nothing overflows.
     log_sum: f32,
+    /// The first of the largest logits; no class if none is a number.
     winner: usize,
 }
 
@@ -147,7 +148,7 @@ impl<'a> Node<'a> {
     #[inline(always)]
     fn new(logits: &'a [f32], label: Label) -> Self {
         let largest = fold_in_lanes(logits, f32::NEG_INFINITY, larger, larger);
-        let winner = logits.iter().position(|logit| *logit == largest).unwrap_or(0);
+        let winner = logits.iter().position(|logit| *logit == largest).unwrap_or(usize::MAX);
         let sum = fold_in_lanes(
             logits,
             0.0,
@@ -211,4 +212,17 @@ fn fold_in_lanes(
         total = merge(total, lane);
     }
     total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logits_that_are_no_numbers_and_labels_that_are_no_classes_make_the_loss_nan() {
+        for (logits, label) in [([f32::NAN; 3], 0), ([0.0, f32::NAN, 1.0], 2), ([0.0, 1.0, 2.0], 3)] {
+            assert!(Node::new(&logits, Label(label)).metrics().loss_sum.is_nan(), "{logits:?} {label}");
+        }
+        assert_eq!(Node::new(&[f32::NAN; 3], Label(0)).metrics().correct, 0);
+    }
 }

@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn products_of_matrices_and_transposes_are_exact_on_small_integers() {
-        for (rows, inner, columns) in [(1, 1, 1), (3, 5, 2), (17, 33, 16), (64, 40, 7), (2, 0, 3)] {
+        for (rows, inner, columns) in [(1, 1, 1), (3, 5, 2), (17, 33, 16), (21, 37, 32), (64, 40, 7), (2, 0, 3)] {
             let number = |i: usize, j: usize| ((i * 31 + j * 17) % 7) as f32 - 3.0;
             let left: Vec<f32> = (0..rows * inner).map(|k| number(k / inner, k % inner)).collect();
             let right: Vec<f32> = (0..inner * columns).map(|k| number(k % columns, k / columns)).collect();

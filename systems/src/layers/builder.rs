@@ -54,7 +54,9 @@ pub enum BuildError {
     #[error("a recurrent model cannot learn yet; leave out `learn`, or give it an input")]
     Recurrent,
     /// There is no such schedule in the world.
-    #[error("the world has no schedule {0}; build the model first, let it learn if it is to train, and mend what `add_systems` refused")]
+    #[error(
+        "the world has no schedule {0}; build the model first, let it learn if it is to train, and mend what `add_systems` refused"
+    )]
     NoSchedule(String),
     /// Systems without an order touch the same field, or their order goes round in a circle.
     #[error("the schedule cannot be built:\n{0}")]

@@ -1,0 +1,160 @@
+//! The one module with unsafe code: it turns a field into slices.
+//!
+//! What makes it sound:
+//! - a field's component is registered here with the layout of `width` elements, or is a Rust component type, and a
+//!   handle is only used in the world that made it, so a column of `rows` entities holds `rows * width` elements;
+//! - a system's parameter declares the access it makes, so the scheduler keeps writers apart from everybody else;
+//! - outside of systems the world itself is borrowed, shared for reading and mutably for writing;
+//! - the halves of a double buffer are declared by role. Role and storage agree as long as the parity stands, and every
+//!   parameter of a half also declares that it reads the parity, so no flip happens beside it. The storage of a half
+//!   is reached by its role alone: its component is known to no handle without one. (A query built at run time by the
+//!   id of a half can name the storage, but bevy_ecs gives it a bare pointer, for which its user answers.)
+#![expect(unsafe_code, reason = "a table column is handed out as a slice; the module's rules are above")]
+
+mod parameter;
+mod register;
+
+use bevy_ecs::{
+    component::{Component, ComponentId},
+    entity::Entity,
+    storage::{Table, TableId, TableRow, Tables},
+    world::{World, WorldId},
+};
+use core::{cell::UnsafeCell, slice};
+use nonmax::NonMaxU32;
+
+use crate::{Field, FieldError, Matrix, MatrixMut, Parity};
+
+pub use parameter::{Column, ColumnMut, ColumnState, Read, Write};
+pub(crate) use register::{AttachedFields, insert_zeros, register};
+pub use register::{Marker, attach_fields};
+
+/// The numbers of `field` in `table`, if it has any.
+fn cells<T>(table: &Table, id: ComponentId, width: usize) -> Option<&[UnsafeCell<T>]> {
+    let column = table.get_column(id).filter(|_| !table.is_empty())?;
+    // SAFETY: there is a first row; nothing is read here.
+    let first = unsafe { column.get_data_unchecked(TableRow::new(NonMaxU32::ZERO)) };
+    // SAFETY: the column holds `entity_count` components of `width` elements `T` each (module rules), without padding:
+    // the layout of a registered field is just its elements, and a Rust component has width 1. Cells allow for writers.
+    Some(unsafe { slice::from_raw_parts(first.as_ptr().cast(), table.entity_count() as usize * width) })
+}
+
+impl<T: Send + Sync + 'static> Field<T> {
+    /// The whole column, read outside of a system.
+    pub fn matrix<'w>(&self, world: &'w World) -> Matrix<'w, T> {
+        self.assert_world(world.id());
+        let id = self.storage(parity_in(world, self));
+        // SAFETY: the world is borrowed for reading.
+        unsafe {
+            matrix(&world.storages().tables, tables_of(&world.storages().tables, self.on(), id), id, self.width())
+        }
+    }
+
+    /// The whole column, written outside of a system.
+    pub fn matrix_mut<'w>(&self, world: &'w mut World) -> MatrixMut<'w, T> {
+        self.assert_world(world.id());
+        let id = self.storage(parity_in(world, self));
+        let tables = &world.as_unsafe_world_cell();
+        // SAFETY: the world is borrowed for writing, and the cell does not outlive the borrow.
+        let tables = unsafe { &tables.storages().tables };
+        // SAFETY: as above.
+        unsafe { matrix_mut(tables, tables_of(tables, self.on(), id), id, self.width()) }
+    }
+
+    /// The row of one entity, `[width]`.
+    ///
+    /// # Errors
+    /// If the entity is dead or does not have the field yet.
+    pub fn get<'w>(&self, world: &'w World, entity: Entity) -> Result<&'w [T], FieldError> {
+        self.assert_world(world.id());
+        let id = self.storage(parity_in(world, self));
+        let row = world.get_entity(entity).ok().and_then(|entity| entity.get_by_id(id).ok());
+        let row = row.ok_or_else(|| FieldError::NotOnEntity { entity, name: self.name(world) })?;
+        // SAFETY: the component holds `width` elements (module rules), and the world is borrowed for reading.
+        Ok(unsafe { slice::from_raw_parts(row.as_ptr().cast::<T>(), self.width()) })
+    }
+
+    /// Sets the row of one entity.
+    ///
+    /// # Errors
+    /// If the entity is dead or does not have the field yet, or `row` has not the field's width.
+    pub fn set(&self, world: &mut World, entity: Entity, row: &[T]) -> Result<(), FieldError>
+    where
+        T: Copy,
+    {
+        self.get(world, entity)?;
+        if row.len() != self.width() {
+            let name = self.name(world);
+            return Err(FieldError::WrongLength { name, expected: self.width(), found: row.len() });
+        }
+        let id = self.storage(parity_in(world, self));
+        if let Ok(mut target) = world.entity_mut(entity).get_mut_by_id(id) {
+            // SAFETY: the component holds `width` elements (module rules), and the world is borrowed for writing.
+            unsafe { slice::from_raw_parts_mut(target.as_mut().as_ptr().cast::<T>(), self.width()) }
+                .copy_from_slice(row);
+        }
+        Ok(())
+    }
+
+    /// The component whose column holds the numbers while the parity is as given.
+    fn storage(&self, odd: bool) -> ComponentId {
+        match self.buffer {
+            Some(buffer) if odd => buffer.twin,
+            _ => self.id,
+        }
+    }
+
+    #[track_caller]
+    fn assert_world(&self, world: WorldId) {
+        assert_eq!(self.world, world, "a field was used in a world that did not make it");
+    }
+}
+
+fn parity_in<T>(world: &World, field: &Field<T>) -> bool {
+    field.buffer.and_then(|buffer| world.get::<Parity>(buffer.owner)).is_some_and(|parity| parity.0)
+}
+
+/// The tables that hold a field's rows, in the order of the rows.
+fn tables_of(tables: &Tables, on: ComponentId, id: ComponentId) -> impl Iterator<Item = TableId> {
+    let holds = move |table: &Table| table.has_column(on) && table.has_column(id);
+    tables.iter().enumerate().filter(move |(_, table)| holds(table)).map(|(index, _)| TableId::from_usize(index))
+}
+
+/// # Safety
+/// The caller may read the component `id`, which holds `width` elements of type `T`, of the world of the tables.
+unsafe fn matrix<T>(
+    tables: &Tables,
+    ids: impl Iterator<Item = TableId>,
+    id: ComponentId,
+    width: usize,
+) -> Matrix<'_, T> {
+    let chunks = ids.filter_map(|table| cells::<T>(&tables[table], id, width));
+    // SAFETY: nobody writes the cells meanwhile (caller), and `UnsafeCell<T>` has the layout of `T`.
+    Matrix::new(width, chunks.map(|cells| unsafe { slice::from_raw_parts(cells.as_ptr().cast::<T>(), cells.len()) }))
+}
+
+/// # Safety
+/// The caller may write the component `id`, which holds `width` elements of type `T`, of the world of the tables, and
+/// nobody else reads or writes it meanwhile. Each table is named once.
+unsafe fn matrix_mut<T>(
+    tables: &Tables,
+    ids: impl Iterator<Item = TableId>,
+    id: ComponentId,
+    width: usize,
+) -> MatrixMut<'_, T> {
+    let chunks = ids.filter_map(|table| cells::<T>(&tables[table], id, width));
+    MatrixMut::new(
+        width,
+        // SAFETY: the caller alone has access, and different tables are different memory.
+        chunks.map(|cells| unsafe { slice::from_raw_parts_mut(UnsafeCell::raw_get(cells.as_ptr()), cells.len()) }),
+    )
+}
+
+/// All components `T` of a table, in the order of its rows; empty if the table has none.
+pub(crate) fn components<T: Component>(world: &World, table: TableId) -> &[T] {
+    let Some(id) = world.component_id::<T>() else { return &[] };
+    let Some(table) = world.storages().tables.get(table) else { return &[] };
+    let Some(cells) = cells::<T>(table, id, 1) else { return &[] };
+    // SAFETY: `id` is the component `T`, the world is borrowed for reading, and `UnsafeCell<T>` has the layout of `T`.
+    unsafe { slice::from_raw_parts(cells.as_ptr().cast::<T>(), cells.len()) }
+}

@@ -1,0 +1,229 @@
+//! The system parameters that read and write fields.
+
+use bevy_ecs::{
+    change_detection::Tick,
+    component::ComponentId,
+    query::FilteredAccess,
+    storage::{TableId, Tables},
+    system::{SystemAccess, SystemMeta, SystemParam, SystemParamBuilder, SystemParamValidationError},
+    world::{World, unsafe_world_cell::UnsafeWorldCell},
+};
+
+use super::{matrix, matrix_mut, tables_of};
+use crate::{Field, Matrix, MatrixMut, Parity};
+
+impl<T: Send + Sync + 'static> Field<T> {
+    /// A parameter that reads this field: `field.read()` builds a [`Column`].
+    pub fn read(self) -> Read<T> {
+        Read(self)
+    }
+
+    /// A parameter that writes this field: `field.write()` builds a [`ColumnMut`].
+    pub fn write(self) -> Write<T> {
+        Write(self)
+    }
+}
+
+/// Builds a [`Column`]; made by [`Field::read`].
+pub struct Read<T>(Field<T>);
+
+/// Builds a [`ColumnMut`]; made by [`Field::write`].
+pub struct Write<T>(Field<T>);
+
+/// A system parameter that reads a field.
+///
+/// Build the system with [`Field::read`]:
+/// ```
+/// use bevy_ecs::{prelude::*, system::SystemParamBuilder};
+/// use connectome_components::{Column, ColumnMut, Field, Node};
+///
+/// let mut world = World::new();
+/// let nodes = world.register_component::<Node>();
+/// let input = Field::<f32>::register(&mut world, "input", nodes, 2)?;
+/// let output = Field::<f32>::register(&mut world, "output", nodes, 2)?;
+/// let double = (input.read(), output.write()).build_state(&mut world).build_system(
+///     |input: Column, mut output: ColumnMut| {
+///         for (to, from) in output.matrix().rows_mut().zip(input.matrix().rows()) {
+///             to.copy_from_slice(&[2.0 * from[0], 2.0 * from[1]]);
+///         }
+///     },
+/// );
+/// let mut schedule = Schedule::default();
+/// schedule.add_systems(double);
+/// schedule.run(&mut world);
+/// # Ok::<(), connectome_components::FieldError>(())
+/// ```
+pub struct Column<'w, 's, T = f32> {
+    tables: &'w Tables,
+    state: &'s ColumnState<T>,
+    storage: ComponentId,
+}
+
+/// A system parameter that writes a field, built with [`Field::write`]; see [`Column`].
+pub struct ColumnMut<'w, 's, T = f32> {
+    tables: &'w Tables,
+    state: &'s ColumnState<T>,
+    storage: ComponentId,
+}
+
+impl<T: Send + Sync + 'static> Column<'_, '_, T> {
+    /// Numbers in a row.
+    pub fn width(&self) -> usize {
+        self.state.field.width()
+    }
+
+    /// The column as a matrix `[N, width]`.
+    pub fn matrix(&self) -> Matrix<'_, T> {
+        // SAFETY: the parameter declared the read, and the state lists the field's tables.
+        unsafe { matrix(self.tables, self.state.tables.iter().copied(), self.storage, self.width()) }
+    }
+}
+
+impl<T: Send + Sync + 'static> ColumnMut<'_, '_, T> {
+    /// Numbers in a row.
+    pub fn width(&self) -> usize {
+        self.state.field.width()
+    }
+
+    /// The column as a matrix `[N, width]`.
+    pub fn matrix(&mut self) -> MatrixMut<'_, T> {
+        // SAFETY: the parameter declared the write and is borrowed mutably; the state lists each table once.
+        unsafe { matrix_mut(self.tables, self.state.tables.iter().copied(), self.storage, self.width()) }
+    }
+}
+
+/// What a column parameter remembers between runs: the field and the tables that hold it.
+pub struct ColumnState<T> {
+    field: Field<T>,
+    tables: Vec<TableId>,
+    /// Tables of the world that have been looked at; tables are never removed.
+    seen: usize,
+    parity: ComponentId,
+}
+
+impl<T: Send + Sync + 'static> ColumnState<T> {
+    #[track_caller]
+    fn new(field: Field<T>, world: &mut World) -> Self {
+        field.assert_world(world.id());
+        Self { field, tables: Vec::new(), seen: 0, parity: world.register_component::<Parity>() }
+    }
+
+    fn declare(&self, write: bool, meta: &mut SystemMeta, access: &mut SystemAccess, world: &World) {
+        let mut own = FilteredAccess::default();
+        if write {
+            own.add_write(self.field.id());
+        } else {
+            own.add_read(self.field.id());
+        }
+        if access.try_add(own).is_err() {
+            let (system, field) = (meta.name(), self.field.name(world));
+            panic!("system `{system}` uses field `{field}` twice, once for writing; read and write different fields");
+        }
+        if self.field.buffer.is_some() {
+            let mut parity = FilteredAccess::default();
+            parity.add_read(self.parity);
+            if access.try_add(parity).is_err() {
+                panic!(
+                    "system `{}` flips the parity of a double buffer that it uses; flip it in a later one",
+                    meta.name()
+                );
+            }
+        }
+    }
+
+    /// Looks for tables made since the last run, and for the storage that the field has now.
+    ///
+    /// # Safety
+    /// The parameter's access was declared, and `world` allows it.
+    unsafe fn refresh<'w>(&mut self, world: UnsafeWorldCell<'w>) -> (&'w Tables, ComponentId) {
+        // SAFETY: only columns of declared fields are reached through the tables.
+        let tables = unsafe { &world.storages().tables };
+        if self.seen < tables.len() {
+            let (on, id) = (self.field.on(), self.field.id());
+            self.tables.clear();
+            self.tables.extend(tables_of(tables, on, id));
+            self.seen = tables.len();
+        }
+        let odd = self.field.buffer.is_some_and(|buffer| {
+            let owner = world.get_entity(buffer.owner).ok();
+            // SAFETY: reading `Parity` was declared.
+            owner.and_then(|owner| unsafe { owner.get::<Parity>() }).is_some_and(|parity| parity.0)
+        });
+        (tables, self.field.storage(odd))
+    }
+}
+
+// SAFETY: `declare` adds the field, and the parity for a half of a double buffer, and nothing else is reached.
+unsafe impl<T: Send + Sync + 'static> SystemParam for Column<'_, '_, T> {
+    type State = ColumnState<T>;
+    type Item<'w, 's> = Column<'w, 's, T>;
+
+    #[track_caller]
+    fn init_state(_: &mut World) -> Self::State {
+        unbuilt()
+    }
+
+    fn init_access(state: &Self::State, meta: &mut SystemMeta, access: &mut SystemAccess, world: &mut World) {
+        state.declare(false, meta, access, world);
+    }
+
+    unsafe fn get_param<'w, 's>(
+        state: &'s mut Self::State,
+        _: &SystemMeta,
+        world: UnsafeWorldCell<'w>,
+        _: Tick,
+    ) -> Result<Self::Item<'w, 's>, SystemParamValidationError> {
+        // SAFETY: the caller grants what `init_access` declared.
+        let (tables, storage) = unsafe { state.refresh(world) };
+        Ok(Column { tables, state, storage })
+    }
+}
+
+// SAFETY: as for `Column`.
+unsafe impl<T: Send + Sync + 'static> SystemParam for ColumnMut<'_, '_, T> {
+    type State = ColumnState<T>;
+    type Item<'w, 's> = ColumnMut<'w, 's, T>;
+
+    #[track_caller]
+    fn init_state(_: &mut World) -> Self::State {
+        unbuilt()
+    }
+
+    fn init_access(state: &Self::State, meta: &mut SystemMeta, access: &mut SystemAccess, world: &mut World) {
+        state.declare(true, meta, access, world);
+    }
+
+    unsafe fn get_param<'w, 's>(
+        state: &'s mut Self::State,
+        _: &SystemMeta,
+        world: UnsafeWorldCell<'w>,
+        _: Tick,
+    ) -> Result<Self::Item<'w, 's>, SystemParamValidationError> {
+        // SAFETY: the caller grants what `init_access` declared.
+        let (tables, storage) = unsafe { state.refresh(world) };
+        Ok(ColumnMut { tables, state, storage })
+    }
+}
+
+#[track_caller]
+fn unbuilt() -> ! {
+    panic!(
+        "a column does not know its field: build the system with `(field.read(), ...).build_state(world).build_system(...)`"
+    )
+}
+
+// SAFETY: the state is made from a field of this world, as the parameter expects.
+unsafe impl<'w, 's, T: Send + Sync + 'static> SystemParamBuilder<Column<'w, 's, T>> for Read<T> {
+    #[track_caller]
+    fn build(self, world: &mut World) -> ColumnState<T> {
+        ColumnState::new(self.0, world)
+    }
+}
+
+// SAFETY: as above.
+unsafe impl<'w, 's, T: Send + Sync + 'static> SystemParamBuilder<ColumnMut<'w, 's, T>> for Write<T> {
+    #[track_caller]
+    fn build(self, world: &mut World) -> ColumnState<T> {
+        ColumnState::new(self.0, world)
+    }
+}

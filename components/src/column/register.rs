@@ -1,0 +1,194 @@
+//! Components that are made at run time, and the entities that are given them.
+
+use bevy_ecs::{
+    component::{ComponentCloneBehavior, ComponentDescriptor, ComponentId, StorageType},
+    entity::Entity,
+    ptr::OwningPtr,
+    resource::Resource,
+    storage::Table,
+    world::{EntityWorldMut, World, WorldId},
+};
+use core::{alloc::Layout, ptr::NonNull};
+
+use crate::{Element, FieldError};
+
+/// Rows of vector width start on a boundary of it, up to a cache line.
+const LARGEST_ALIGNMENT: usize = 64;
+
+pub(crate) fn register<T: Element>(world: &mut World, name: &str, width: usize) -> Result<ComponentId, FieldError> {
+    const {
+        assert!(size_of::<T>() > 0, "an element without bytes has no column");
+        assert!(align_of::<T>() <= LARGEST_ALIGNMENT, "rows of this element would not start on its boundary");
+    }
+    let name = name.to_owned();
+    if width == 0 {
+        return Err(FieldError::ZeroWidth { name });
+    }
+    let Some(layout) = width.checked_mul(size_of::<T>()).and_then(|bytes| {
+        let alignment = (1 << bytes.trailing_zeros()).min(LARGEST_ALIGNMENT);
+        Layout::from_size_align(bytes, alignment).ok()
+    }) else {
+        return Err(FieldError::TooWide { name, width });
+    };
+    // SAFETY: elements are plain data: they need no drop, may go to any thread, and are no relationship.
+    let descriptor = unsafe {
+        ComponentDescriptor::new_with_layout(
+            name,
+            StorageType::Table,
+            layout,
+            None,
+            true,
+            false,
+            ComponentCloneBehavior::Default,
+            None,
+        )
+    };
+    Ok(world.register_component_with_descriptor(descriptor))
+}
+
+/// A component without data that is made at run time, to mark the nodes or the edges of one graph.
+///
+/// In Rust code a component type of your own does the same; a scene that is loaded has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marker {
+    id: ComponentId,
+    world: WorldId,
+}
+
+impl Marker {
+    /// Registers a marker.
+    pub fn register(world: &mut World, name: &str) -> Self {
+        // SAFETY: the component has no data.
+        let descriptor = unsafe {
+            ComponentDescriptor::new_with_layout(
+                name.to_owned(),
+                StorageType::Table,
+                Layout::new::<()>(),
+                None,
+                true,
+                false,
+                ComponentCloneBehavior::Default,
+                None,
+            )
+        };
+        Self { id: world.register_component_with_descriptor(descriptor), world: world.id() }
+    }
+
+    /// The component.
+    pub fn id(&self) -> ComponentId {
+        self.id
+    }
+
+    /// Marks an entity.
+    ///
+    /// # Errors
+    /// If it is not alive.
+    pub fn insert(&self, world: &mut World, entity: Entity) -> Result<(), FieldError> {
+        assert_eq!(self.world, world.id(), "a marker was used in a world that did not make it");
+        if world.get_entity(entity).is_err() {
+            return Err(FieldError::NotOnEntity { entity, name: "marker".to_owned() });
+        }
+        insert_zeros(world, entity, &[self.id]);
+        Ok(())
+    }
+}
+
+/// For each marking component, the fields that its carriers are to have.
+#[derive(Resource, Default)]
+pub(crate) struct AttachedFields(Vec<AttachedField>);
+
+#[derive(Clone, Copy)]
+struct AttachedField {
+    on: ComponentId,
+    id: ComponentId,
+    initial: Initial,
+}
+
+#[derive(Clone, Copy)]
+enum Initial {
+    Zeros,
+    Default(fn(EntityWorldMut)),
+}
+
+impl AttachedFields {
+    pub(crate) fn zeroed(&mut self, on: ComponentId, id: ComponentId) {
+        self.0.push(AttachedField { on, id, initial: Initial::Zeros });
+    }
+
+    pub(crate) fn defaulted(&mut self, on: ComponentId, id: ComponentId, insert: fn(EntityWorldMut)) {
+        if !self.0.iter().any(|field| field.on == on && field.id == id) {
+            self.0.push(AttachedField { on, id, initial: Initial::Default(insert) });
+        }
+    }
+
+    fn missing_in<'a>(&'a self, on: ComponentId, table: &'a Table) -> impl Iterator<Item = &'a AttachedField> {
+        self.0.iter().filter(move |field| field.on == on && !table.has_column(field.id))
+    }
+}
+
+/// Gives every entity that carries `on` the fields registered for it which it lacks: zeros, or a component's default.
+///
+/// One look at each table when there is nothing to do.
+pub fn attach_fields(world: &mut World, on: ComponentId) {
+    // Two passes, because taking the resource out of the world each time would leave traces of its removal there.
+    let Some(fields) = world.get_resource::<AttachedFields>() else { return };
+    let incomplete =
+        |table: &&Table| !table.is_empty() && table.has_column(on) && fields.missing_in(on, table).next().is_some();
+    let missing: Vec<(Vec<Entity>, Vec<AttachedField>)> = world
+        .storages()
+        .tables
+        .iter()
+        .filter(incomplete)
+        .map(|table| (table.entities().to_vec(), fields.missing_in(on, table).copied().collect()))
+        .collect();
+    for (entities, fields) in missing {
+        let zeroed = |field: &AttachedField| matches!(field.initial, Initial::Zeros).then_some(field.id);
+        let zeroed: Vec<ComponentId> = fields.iter().filter_map(zeroed).collect();
+        let mut zeros = Zeros::new(world, &zeroed);
+        for entity in entities {
+            // A hook or an observer of what was inserted before may have despawned any of them.
+            if world.get_entity(entity).is_ok() {
+                zeros.insert(world, entity);
+            }
+            for field in &fields {
+                if let (Initial::Default(insert), Ok(entity)) = (field.initial, world.get_entity_mut(entity)) {
+                    insert(entity);
+                }
+            }
+        }
+    }
+}
+
+/// Inserts fields, each of an [`Element`] type, with all numbers 0.
+pub(crate) fn insert_zeros(world: &mut World, entity: Entity, fields: &[ComponentId]) {
+    Zeros::new(world, fields).insert(world, entity);
+}
+
+/// Memory from which fields are moved into an entity.
+struct Zeros<'a> {
+    fields: &'a [ComponentId],
+    bytes: Vec<CacheLine>,
+}
+
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct CacheLine(#[expect(dead_code, reason = "only its bytes matter")] [u8; LARGEST_ALIGNMENT]);
+
+impl<'a> Zeros<'a> {
+    fn new(world: &World, fields: &'a [ComponentId]) -> Self {
+        let size = |&id: &ComponentId| world.components().get_info(id).map_or(0, |info| info.layout().size());
+        let largest = fields.iter().map(size).max().unwrap_or(0);
+        let bytes = vec![CacheLine([0; LARGEST_ALIGNMENT]); largest.div_ceil(LARGEST_ALIGNMENT)];
+        Self { fields, bytes }
+    }
+
+    fn insert(&mut self, world: &mut World, entity: Entity) {
+        let start = NonNull::from(self.bytes.as_mut_slice()).cast::<u8>();
+        // SAFETY: the ids were registered in this world by this module as fields, whose elements are valid when all bytes
+        // are 0 and have no drop, or as markers without data. So one buffer may be copied from for each; it is as large as
+        // the largest, aligned for all, and stays all zeros.
+        unsafe {
+            world.entity_mut(entity).insert_by_ids(self.fields, self.fields.iter().map(|_| OwningPtr::new(start)));
+        }
+    }
+}
