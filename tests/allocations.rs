@@ -1,6 +1,6 @@
 //! An epoch in a resident world allocates nothing once it is warm, beyond what bevy_ecs does to run as many systems
-//! that do nothing, and the buffers into which the crate `gemm` packs matrices whose width is no multiple of its vectors,
-//! such as Cora's 7 classes. Those are told by their alignment. A failure prints the counts.
+//! that do nothing, and the buffers into which the crate `gemm` packs matrices of some shapes. Those are told by their
+//! alignment. A failure prints the counts.
 //!
 //! The counter sees every thread of the process, so this file holds a single test.
 #![expect(unsafe_code, reason = "an allocator that counts")]
