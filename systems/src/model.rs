@@ -134,7 +134,8 @@ impl ModelBuilder {
     /// [`Evaluate`]. Adds the resource [`Workers`] if there is none.
     ///
     /// # Errors
-    /// If the graph is none, a layer cannot take its input, or two systems would race.
+    /// If the graph is none, a layer cannot take its input, or two systems would race; then nothing of the model is left but
+    /// the fields that its nodes may have been given.
     pub fn build(self, world: &mut World) -> Result<Entity, BuildError> {
         if self.layers.is_empty() {
             return Err(BuildError::Empty);
@@ -154,46 +155,74 @@ impl ModelBuilder {
             fields: BTreeMap::new(),
             parameters: Vec::new(),
         };
-        let (input, destination) = self.input_signal(world, model, nodes)?;
-        if let Some(learning) = &self.learning {
-            let targets =
-                ClassTargets { labels: Field::of_component(world, nodes)?, splits: Field::of_component(world, nodes)? };
-            world.entity_mut(model).insert((learning.optimizer, learning.schedule, Metrics::default()));
-            world.entity_mut(model).insert(TrainingState { seed: self.seed, step: 0 });
-            let mut train = self.schedule(Train(model));
-            let output = self.add_layers(world, &mut parts, &mut train, Mode::Training, input, None)?;
-            if let Signal::Dense { value, gradient: Some(gradient) } = output {
-                train.add_systems(softmax_cross_entropy(world, model, value, gradient, targets).in_set(Phase::Loss));
+        if let Err(error) = self.add_schedules(world, &mut parts) {
+            let mut schedules = world.resource_mut::<Schedules>();
+            schedules.remove(Train(model));
+            schedules.remove(Evaluate(model));
+            for (parameter, _) in parts.parameters {
+                world.despawn(parameter);
             }
-            for system in parts.parameters.iter().filter_map(|(_, parameter)| optimize(world, model, parameter)) {
-                train.add_systems(system.in_set(Phase::Optimize));
-            }
-            let count = IntoSystem::into_system(count_step(model)).with_name("count_step");
-            train.add_systems(count.in_set(Phase::Commit));
-            finish(world, train)?;
-
-            let mut evaluate = self.schedule(Evaluate(model));
-            let output = self.add_layers(world, &mut parts, &mut evaluate, Mode::Inference, input, None)?;
-            let measure = measure_classification(world, model, dense(output)?, targets);
-            evaluate.add_systems(measure.in_set(Phase::Loss));
-            finish(world, evaluate)?;
+            world.despawn(model);
+            return Err(error);
         }
-        let mut infer = self.schedule(Infer(model));
-        let mut output = dense(self.add_layers(world, &mut parts, &mut infer, Mode::Inference, input, destination)?)?;
+        Ok(model)
+    }
+
+    fn add_schedules(&self, world: &mut World, parts: &mut ModelParts) -> Result<(), BuildError> {
+        let (input, destination) = self.input_signal(world, parts.model, parts.nodes)?;
+        if let Some(learning) = &self.learning {
+            self.add_learning(world, parts, input, learning)?;
+        }
+        let mut infer = self.schedule(Infer(parts.model));
+        let mut output = dense(self.add_layers(world, parts, &mut infer, Mode::Inference, input, destination)?)?;
         if let Some(back) = destination {
             if output != back {
                 let reason = "hands its input on, so the next state is never written; end with a layer that computes";
                 return Err(BuildError::Layer { layer: self.layers.len() - 1, reason: reason.to_owned() });
             }
-            let flip = IntoSystem::into_system(flip(model)).with_name("flip");
+            let flip = IntoSystem::into_system(flip(parts.model)).with_name("flip");
             infer.add_systems(flip.in_set(Phase::Commit));
             // Once the buffers have changed roles, what was written is in front.
             output = dense(input)?;
         }
         finish(world, infer)?;
         let parameters = parts.parameters.iter().map(|(entity, _)| *entity).collect();
-        world.entity_mut(model).insert(Model { graph: self.graph, input, output, parameters });
-        Ok(model)
+        world.entity_mut(parts.model).insert(Model { graph: self.graph, input, output, parameters });
+        Ok(())
+    }
+
+    fn add_learning(
+        &self,
+        world: &mut World,
+        parts: &mut ModelParts,
+        input: Signal,
+        learning: &Learning,
+    ) -> Result<(), BuildError> {
+        let model = parts.model;
+        let labels = Field::of_component(world, parts.nodes)?;
+        let targets = ClassTargets { labels, splits: Field::of_component(world, parts.nodes)? };
+        let state = TrainingState { seed: self.seed, step: 0 };
+        world.entity_mut(model).insert((learning.optimizer, learning.schedule, Metrics::default(), state));
+
+        let mut train = self.schedule(Train(model));
+        let output = self.add_layers(world, parts, &mut train, Mode::Training, input, None)?;
+        let Signal::Dense { value, gradient: Some(gradient) } = output else {
+            let reason = "hands the model's input on, so there is nothing to learn; add a layer with parameters";
+            return Err(BuildError::Layer { layer: self.layers.len() - 1, reason: reason.to_owned() });
+        };
+        train.add_systems(softmax_cross_entropy(world, model, value, gradient, targets).in_set(Phase::Loss));
+        for system in parts.parameters.iter().filter_map(|(_, parameter)| optimize(world, model, parameter)) {
+            train.add_systems(system.in_set(Phase::Optimize));
+        }
+        let count = IntoSystem::into_system(count_step(model)).with_name("count_step");
+        train.add_systems(count.in_set(Phase::Commit));
+        finish(world, train)?;
+
+        let mut evaluate = self.schedule(Evaluate(model));
+        let output = self.add_layers(world, parts, &mut evaluate, Mode::Inference, input, None)?;
+        let measure = measure_classification(world, model, dense(output)?, targets);
+        evaluate.add_systems(measure.in_set(Phase::Loss));
+        finish(world, evaluate)
     }
 
     /// What the first layer reads, and where the last one writes if that is settled.

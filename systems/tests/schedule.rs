@@ -421,3 +421,18 @@ fn commands_given_in_a_step_are_applied_after_it() {
         run(&mut scene.world, Infer(model)).unwrap();
     }
 }
+
+#[test]
+fn a_model_that_cannot_be_built_leaves_no_entities() {
+    let mut scene = Scene::new(2, &ring(2));
+    let named = |scene: &mut Scene| scene.world.query::<&Name>().iter(&scene.world).count();
+    let before = named(&mut scene);
+    let narrow = ModelBuilder::new(scene.graph).input_width(2).layer(Linear::new(2)).layer(Linear::new(0));
+    let idle = ModelBuilder::new(scene.graph).input_width(2).layer(Dropout(0.0));
+    for (model, reason) in [(narrow, "width 0"), (idle, "nothing to learn")] {
+        let learning = model.learn(common::STANDSTILL, LearningRateSchedule::Constant);
+        let error = learning.build(&mut scene.world).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+        assert_eq!(named(&mut scene), before, "{reason}");
+    }
+}

@@ -235,14 +235,10 @@ impl<'a> LayerBuilder<'a> {
             return Err(FieldError::TooWide { name, width: shape[1] }.into());
         };
         let entity = self.world.spawn(Name::new(name.clone())).id();
-        let mut field = |part: &str, width| Field::register_for(self.world, entity, &format!("{name}.{part}"), width);
-        let value = field("value", size)?;
-        let (gradient, moments) = match self.parts.optimizer {
-            Some(optimizer) => {
-                (Some(field("gradient", size)?), Some(field("moments", size.saturating_mul(optimizer.moments()))?))
-            }
-            None => (None, None),
-        };
+        let fields = parameter_fields(self.world, entity, &name, size, self.parts.optimizer);
+        let (value, learned) = fields.inspect_err(|_| {
+            self.world.despawn(entity);
+        })?;
         let number = self.parts.parameters.len() as u32;
         if initialization == Initialization::Glorot {
             let bound = (6.0 / (shape[0] + shape[1]) as f64).sqrt() as f32;
@@ -252,6 +248,7 @@ impl<'a> LayerBuilder<'a> {
                 row.iter_mut().for_each(|weight| *weight = bound * (2.0 * *weight - 1.0));
             }
         }
+        let (gradient, moments) = learned.unzip();
         let parameter = Parameter { name, shape, value, gradient, moments, weight_decay };
         self.world.entity_mut(entity).insert(parameter.clone());
         self.parts.parameters.push((entity, parameter.clone()));
@@ -292,6 +289,21 @@ impl<'a> LayerBuilder<'a> {
             *busy = matches!(output, Signal::Dense { value, .. } if value == *field);
         }
     }
+}
+
+/// The value of a parameter; and if it learns, its gradient and the optimizer's moments.
+fn parameter_fields(
+    world: &mut World,
+    entity: Entity,
+    name: &str,
+    size: usize,
+    optimizer: Option<Optimizer>,
+) -> Result<(Field, Option<(Field, Field)>), FieldError> {
+    let mut field = |part: &str, width| Field::register_for(world, entity, &format!("{name}.{part}"), width);
+    let value = field("value", size)?;
+    let Some(optimizer) = optimizer else { return Ok((value, None)) };
+    let moments = size.saturating_mul(optimizer.moments());
+    Ok((value, Some((field("gradient", size)?, field("moments", moments)?))))
 }
 
 /// The place of a system among those of its layer.
