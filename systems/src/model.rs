@@ -206,11 +206,14 @@ impl ModelBuilder {
 
         let mut train = self.schedule(Train(model));
         let output = self.add_layers(world, parts, &mut train, Mode::Training, input, None)?;
-        let Signal::Dense { value, gradient: Some(gradient) } = output else {
+        if output == input && parts.parameters.is_empty() {
             let reason = "hands the model's input on, so there is nothing to learn; add a layer with parameters";
             return Err(BuildError::Layer { layer: self.layers.len() - 1, reason: reason.to_owned() });
-        };
-        train.add_systems(softmax_cross_entropy(world, model, value, gradient, targets).in_set(Phase::Loss));
+        }
+        // A last layer of the user's that keeps its gradient to itself is a loss of its own.
+        if let Signal::Dense { value, gradient: Some(gradient) } = output {
+            train.add_systems(softmax_cross_entropy(world, model, value, gradient, targets).in_set(Phase::Loss));
+        }
         for system in parts.parameters.iter().filter_map(|(_, parameter)| optimize(world, model, parameter)) {
             train.add_systems(system.in_set(Phase::Optimize));
         }
