@@ -1,7 +1,6 @@
 //! What a node may carry beside its fields.
 
 use bevy_ecs::component::Component;
-use bytemuck::Zeroable;
 use serde::{Deserialize, Serialize};
 
 /// Marks an entity as a node. A graph takes all entities with this component, or with one of the user's own
@@ -10,12 +9,12 @@ use serde::{Deserialize, Serialize};
 pub struct Node;
 
 /// The class of a node, counted from 0.
-#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, Zeroable, Serialize, Deserialize)]
+#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(transparent)]
 pub struct Label(pub u32);
 
 /// Which part of the data a node belongs to. It is data and no marker component, so that all nodes stay in one table.
-#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, Zeroable, Serialize, Deserialize)]
+#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Split {
     /// In none: its label is never read.

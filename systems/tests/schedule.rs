@@ -436,3 +436,18 @@ fn a_model_that_cannot_be_built_leaves_no_entities() {
         assert_eq!(named(&mut scene), before, "{reason}");
     }
 }
+
+/// Past `run`, nobody checks that the parts are there: then nothing is computed.
+#[test]
+fn a_schedule_run_without_its_parameters_computes_nothing() {
+    let mut scene = Scene::new(2, &ring(2));
+    let model = ModelBuilder::new(scene.graph).input_width(2).layer(GraphConv::new(2)).layer(Linear::new(2));
+    let model = model.learn(common::STANDSTILL, LearningRateSchedule::Constant).build(&mut scene.world).unwrap();
+    for parameter in scene.world.get::<Model>(model).unwrap().parameters.clone() {
+        scene.world.despawn(parameter);
+    }
+    scene.world.run_schedule(Train(model));
+    scene.world.run_schedule(Infer(model));
+    let output = scene.world.get::<Model>(model).unwrap().output;
+    assert_eq!(output.get(&scene.world, scene.nodes[0]).unwrap(), [0.0; 2]);
+}

@@ -30,7 +30,7 @@ impl Epilogue {
 
     /// The bias, from the column named above.
     fn bias<'a>(&self, column: &'a Column) -> Option<&'a [f32]> {
-        self.bias.map(|_| column.matrix().row(0))
+        self.bias.and_then(|_| column.matrix().rows().next())
     }
 
     /// `rows[i] = activation(rows[i] + bias)`.
@@ -62,7 +62,8 @@ pub(crate) fn transform(
             let system = state.build_system(
                 move |input: Column, (weight, bias): (Column, Column), mut output: ColumnMut, workers: Res<Workers>| {
                     let (input, width, bias) = (input.matrix(), output.width(), epilogue.bias(&bias));
-                    let weight = Operand::new(weight.matrix().row(0), width);
+                    let Some(weight) = weight.matrix().rows().next() else { return };
+                    let weight = Operand::new(weight, width);
                     for (start, chunk) in output.matrix().chunks_mut() {
                         let blocks = product_blocks(start, chunk.len() / width, width);
                         let cost = input.width() * width;
@@ -88,7 +89,8 @@ pub(crate) fn transform(
                       workers: Res<Workers>| {
                     let (columns, values) = (columns.matrix(), values.matrix());
                     let (width, bias) = (output.width(), epilogue.bias(&bias));
-                    let weight = Matrix::new(width, core::iter::once(weight.matrix().row(0)));
+                    let Some(weight) = weight.matrix().rows().next() else { return };
+                    let weight = Matrix::new(width, core::iter::once(weight));
                     for (start, chunk) in output.matrix().chunks_mut() {
                         let blocks = product_blocks(start, chunk.len() / width, width);
                         let cost = values.width() * width;
@@ -249,7 +251,8 @@ pub(crate) fn input_gradient(layer: &mut LayerBuilder, output_gradient: Field, w
     let system =
         state.build_system(move |(from, weight, mut to): (Column, Column, ColumnMut), workers: Res<Workers>| {
             let (from, width) = (from.matrix(), to.width());
-            let weight = Operand::new(weight.matrix().row(0), from.width()).transposed();
+            let Some(weight) = weight.matrix().rows().next() else { return };
+            let weight = Operand::new(weight, from.width()).transposed();
             for (start, chunk) in to.matrix().chunks_mut() {
                 let blocks = product_blocks(start, chunk.len() / width, width);
                 workers.for_each_block(blocks, from.width() * width, RowsMut::new(chunk, width), |rows, to| {
