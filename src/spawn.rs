@@ -108,7 +108,7 @@ fn features(
             for (node, row) in nodes.iter().zip(values.chunks_exact(*width)) {
                 value.set(world, *node, row)?;
             }
-            Ok(Signal::Dense { value, gradient: None })
+            Ok(value.into())
         }
         Features::Sparse { width, offsets, indices, values } => {
             let longest = offsets.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0).max(1);
@@ -134,11 +134,7 @@ fn features(
                 }
                 value.set(world, *node, &row_values)?;
             }
-            Ok(if sparse {
-                Signal::Sparse { columns, values: value, width: *width }
-            } else {
-                Signal::Dense { value, gradient: None }
-            })
+            Ok(if sparse { Signal::Sparse { columns, values: value, width: *width } } else { value.into() })
         }
     }
 }

@@ -29,5 +29,5 @@ pub use matrix::{Matrix, MatrixMut};
 pub use model::{Metrics, Model, Signal, SplitMetrics, TrainingState};
 pub use node::{Label, Node, Split};
 pub use optimizer::{LearningRateSchedule, Optimizer};
-pub use parameter::Parameter;
+pub use parameter::{Parameter, Stored};
 pub use topology::{Adjacency, Coefficients, Normalization, Rows, Topology};

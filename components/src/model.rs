@@ -17,15 +17,15 @@ pub struct Model {
     pub parameters: Vec<Entity>,
 }
 
-/// A signal on the nodes of a graph: what one layer hands to the next.
+/// Rows of numbers on the nodes, edges or subgraphs of a graph: what one layer hands to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// Every number is stored, `[N, width]`.
     Dense {
         /// The numbers.
         value: Field,
-        /// The gradient of the loss by them; none where nobody needs it.
-        gradient: Option<Field>,
+        /// Whether the gradient of the loss by them is asked for, by themselves or by what they were computed from.
+        learns: bool,
     },
     /// Only some columns of each row are stored, as for bags of words. It has no gradient.
     Sparse {
@@ -47,12 +47,32 @@ impl Signal {
         }
     }
 
-    /// Numbers for each node, stored or not.
+    /// Numbers in a row, stored or not.
     pub fn width(&self) -> usize {
         match self {
             Self::Dense { value, .. } => value.width(),
             Self::Sparse { width, .. } => *width,
         }
+    }
+
+    /// Whether a gradient flows back through it.
+    pub fn learns(&self) -> bool {
+        matches!(self, Self::Dense { learns: true, .. })
+    }
+
+    /// The same numbers, through which no gradient flows back.
+    pub fn detached(self) -> Self {
+        match self {
+            Self::Dense { value, .. } => Self::Dense { value, learns: false },
+            sparse => sparse,
+        }
+    }
+}
+
+/// Numbers that are given: no gradient is asked for.
+impl From<Field> for Signal {
+    fn from(value: Field) -> Self {
+        Self::Dense { value, learns: false }
     }
 }
 

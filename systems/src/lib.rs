@@ -8,6 +8,7 @@ mod model;
 mod optimize;
 mod phases;
 pub mod random;
+pub mod stages;
 mod topology;
 mod workers;
 

@@ -16,11 +16,10 @@ use connectome_components::{
     TrainingState,
 };
 use core::any::Any;
-use std::collections::BTreeMap;
 
 use crate::{
     Phase, Workers,
-    layers::{BuildError, Layer, LayerBuilder, Mode, ModelParts},
+    layers::{BuildError, Columns, Layer, LayerBuilder, Mode, ModelParts},
     loss::{ClassTargets, measure_classification, softmax_cross_entropy},
     optimize::optimize,
     topology::rebuild_topology,
@@ -65,6 +64,8 @@ pub struct ModelBuilder {
     name: String,
     graph: Entity,
     input: Input,
+    edges: Option<Signal>,
+    wanted: Vec<(Field, Field)>,
     layers: Vec<Box<dyn Layer>>,
     seed: u64,
     learning: Option<Learning>,
@@ -84,7 +85,16 @@ struct Learning {
 impl ModelBuilder {
     /// A model over the nodes of `graph`, with an input of width 1, no layers, and nothing to learn.
     pub fn new(graph: Entity) -> Self {
-        Self { name: "model".to_owned(), graph, input: Input::Width(1), layers: Vec::new(), seed: 0, learning: None }
+        Self {
+            name: "model".to_owned(),
+            graph,
+            input: Input::Width(1),
+            edges: None,
+            wanted: Vec::new(),
+            layers: Vec::new(),
+            seed: 0,
+            learning: None,
+        }
     }
 
     /// The name of its entity.
@@ -100,8 +110,21 @@ impl ModelBuilder {
     }
 
     /// Reads fields that exist already.
-    pub fn input(mut self, signal: Signal) -> Self {
-        self.input = Input::Signal(signal);
+    pub fn input(mut self, signal: impl Into<Signal>) -> Self {
+        self.input = Input::Signal(signal.into());
+        self
+    }
+
+    /// Features of the edges, for the layers that read them.
+    pub fn edge_input(mut self, signal: impl Into<Signal>) -> Self {
+        self.edges = Some(signal.into());
+        self
+    }
+
+    /// Asks each training step for the gradient of the loss by a field that the model reads, the input or the features of
+    /// the edges, and where it goes: a field of the same width on the same rows.
+    pub fn gradient(mut self, by: Field, into: Field) -> Self {
+        self.wanted.push((by, into));
         self
     }
 
@@ -144,15 +167,18 @@ impl ModelBuilder {
         world.init_resource::<Schedules>();
         let graph = world.get::<Graph>(self.graph).ok_or(BuildError::NoGraph(self.graph))?;
         graph.check(world)?;
-        let nodes = graph.nodes;
+        let rows = *graph;
         let model = world.spawn(Name::new(self.name.clone())).id();
         let mut parts = ModelParts {
             model,
             graph: self.graph,
-            nodes,
+            rows,
+            edges: self.edges.map(|edges| self.learning_input(edges)),
+            wanted: self.wanted.clone(),
             seed: self.seed,
             optimizer: self.learning.as_ref().map(|learning| learning.optimizer),
-            fields: BTreeMap::new(),
+            columns: Columns::default(),
+            shared: Vec::new(),
             parameters: Vec::new(),
         };
         if let Err(error) = self.add_schedules(world, &mut parts) {
@@ -169,17 +195,14 @@ impl ModelBuilder {
     }
 
     fn add_schedules(&self, world: &mut World, parts: &mut ModelParts) -> Result<(), BuildError> {
-        let (input, destination) = self.input_signal(world, parts.model, parts.nodes)?;
+        let (input, destination) = self.input_signal(world, parts.model, parts.rows.nodes)?;
         if let Some(learning) = &self.learning {
             self.add_learning(world, parts, input, learning)?;
         }
         let mut infer = self.schedule(Infer(parts.model));
-        let mut output = dense(self.add_layers(world, parts, &mut infer, Mode::Inference, input, destination)?)?;
-        if let Some(back) = destination {
-            if output != back {
-                let reason = "hands its input on, so the next state is never written; end with a layer that computes";
-                return Err(BuildError::Layer { layer: self.layers.len() - 1, reason: reason.to_owned() });
-            }
+        let mut layers = LayerBuilder::new(world, parts, &mut infer, Mode::Inference);
+        let mut output = dense(layers.build(&self.layers, input, destination)?)?;
+        if destination.is_some() {
             let flip = IntoSystem::into_system(flip(parts.model)).with_name("flip");
             infer.add_systems(flip.in_set(Phase::Commit));
             // Once the buffers have changed roles, what was written is in front.
@@ -199,20 +222,24 @@ impl ModelBuilder {
         learning: &Learning,
     ) -> Result<(), BuildError> {
         let model = parts.model;
-        let labels = Field::of_component(world, parts.nodes)?;
-        let targets = ClassTargets { labels, splits: Field::of_component(world, parts.nodes)? };
+        let labels = Field::of_component(world, parts.rows.nodes)?;
+        let targets = ClassTargets { labels, splits: Field::of_component(world, parts.rows.nodes)? };
         let state = TrainingState { seed: self.seed, step: 0 };
         world.entity_mut(model).insert((learning.optimizer, learning.schedule, Metrics::default(), state));
 
         let mut train = self.schedule(Train(model));
-        let output = self.add_layers(world, parts, &mut train, Mode::Training, input, None)?;
+        let mut layers = LayerBuilder::new(world, parts, &mut train, Mode::Training);
+        let output = layers.build(&self.layers, input, None)?;
+        // A last layer of the user's that hands on nothing to learn from is a loss of its own.
+        let gradient = layers.gradient_of(output)?;
+        layers.unroll()?;
         if output == input && parts.parameters.is_empty() {
             let reason = "hands the model's input on, so there is nothing to learn; add a layer with parameters";
             return Err(BuildError::Layer { layer: self.layers.len() - 1, reason: reason.to_owned() });
         }
-        // A last layer of the user's that keeps its gradient to itself is a loss of its own.
-        if let Signal::Dense { value, gradient: Some(gradient) } = output {
-            train.add_systems(softmax_cross_entropy(world, model, value, gradient, targets).in_set(Phase::Loss));
+        if let Some(gradient) = gradient {
+            let loss = softmax_cross_entropy(world, model, output.value(), gradient, targets);
+            train.add_systems(loss.in_set(Phase::Loss));
         }
         for system in parts.parameters.iter().filter_map(|(_, parameter)| optimize(world, model, parameter)) {
             train.add_systems(system.in_set(Phase::Optimize));
@@ -222,7 +249,8 @@ impl ModelBuilder {
         finish(world, train)?;
 
         let mut evaluate = self.schedule(Evaluate(model));
-        let output = self.add_layers(world, parts, &mut evaluate, Mode::Inference, input, None)?;
+        let mut layers = LayerBuilder::new(world, parts, &mut evaluate, Mode::Inference);
+        let output = layers.build(&self.layers, input, None)?;
         let measure = measure_classification(world, model, dense(output)?, targets);
         evaluate.add_systems(measure.in_set(Phase::Loss));
         finish(world, evaluate)
@@ -235,19 +263,28 @@ impl ModelBuilder {
         model: Entity,
         nodes: ComponentId,
     ) -> Result<(Signal, Option<Field>), BuildError> {
-        let own = |value| Signal::Dense { value, gradient: None };
         match self.input {
-            Input::Signal(signal) => Ok((signal, None)),
-            Input::Width(width) => Ok((own(Field::register(world, "input", nodes, width)?), None)),
+            Input::Signal(signal) => Ok((self.learning_input(signal), None)),
+            Input::Width(width) => Ok((Field::register(world, "input", nodes, width)?.into(), None)),
             Input::Recurrent(_) if self.learning.is_some() => Err(BuildError::Recurrent),
             Input::Recurrent(width) => {
                 let state = DoubleBuffer::register(world, model, "state", nodes, width)?;
-                Ok((own(state.front), Some(state.back)))
+                Ok((state.front.into(), Some(state.back)))
             }
         }
     }
 
-    /// An empty schedule with the phases in order, in which races are errors.
+    /// A given signal; it learns if its gradient was asked for.
+    fn learning_input(&self, signal: Signal) -> Signal {
+        match signal {
+            Signal::Dense { value, .. } => {
+                Signal::Dense { value, learns: self.wanted.iter().any(|(wanted, _)| *wanted == value) }
+            }
+            sparse => sparse,
+        }
+    }
+
+    /// A schedule with the phases in order, in which races are errors, and the topology kept up to date.
     ///
     /// Its systems run one after another and share their rows among the workers: for a single model that costs less than
     /// an executor with threads of its own.
@@ -261,30 +298,9 @@ impl ModelBuilder {
         });
         schedule.set_executor(SingleThreadedExecutor::new());
         Phase::chain(&mut schedule, self.layers.len());
-        schedule
-    }
-
-    /// Adds the systems of all layers; returns the last one's output.
-    fn add_layers(
-        &self,
-        world: &mut World,
-        parts: &mut ModelParts,
-        schedule: &mut Schedule,
-        mode: Mode,
-        input: Signal,
-        destination: Option<Field>,
-    ) -> Result<Signal, BuildError> {
         let rebuild = IntoSystem::into_system(rebuild_topology(self.graph)).with_name("rebuild_topology");
         schedule.add_systems(rebuild.in_set(Phase::Prepare));
-        let mut buffers = Vec::new();
-        let mut signal = input;
-        for (index, layer) in self.layers.iter().enumerate() {
-            let destination = destination.filter(|_| index + 1 == self.layers.len());
-            let mut builder = LayerBuilder::new(world, parts, schedule, mode, index, &mut buffers, destination);
-            signal = layer.build(signal, &mut builder)?;
-            builder.finish(signal);
-        }
-        Ok(signal)
+        schedule
     }
 }
 

@@ -1,0 +1,17 @@
+//! Stages: what layers are made of. Each adds its systems to the forward pass, and on the way back those for its gradients.
+//!
+//! A layer calls one after the other, as it would write its formula; gradients follow by themselves. Rows are those of
+//! nodes, edges or subgraphs: a stage takes them as they come unless it says otherwise.
+
+mod aggregate;
+mod dropout;
+mod elementwise;
+mod linear;
+mod rows;
+
+pub use aggregate::aggregate;
+pub use dropout::drop_out;
+pub use elementwise::{activate, add, scale};
+pub use linear::{Epilogue, Weight, linear};
+
+pub(crate) use elementwise::{add_gradient, add_parameter_gradient};
