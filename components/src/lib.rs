@@ -3,8 +3,9 @@
 //! | entity | components |
 //! | --- | --- |
 //! | graph | [`Graph`], [`Topology`] |
-//! | node | [`Node`] or a component of the user's, [`Label`], [`Split`], and the [`Field`]s of the models on it |
+//! | node | [`Node`] or a component of the user's, [`Label`], [`Split`], [`InGraph`], and the [`Field`]s of the models on it |
 //! | edge | [`Edge`], [`EdgeWeight`], and fields |
+//! | subgraph | [`Subgraph`] or a component of the user's, and fields |
 //! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`TrainingState`], [`Metrics`] |
 //! | parameter | [`Parameter`], and its fields: value, gradient, moments |
 
@@ -18,6 +19,8 @@ mod model;
 mod node;
 mod optimizer;
 mod parameter;
+mod rows;
+mod subgraph;
 mod topology;
 
 pub use column::{Column, ColumnMut, ColumnState, Marker, Read, Write, attach_fields};
@@ -30,4 +33,6 @@ pub use model::{Metrics, Model, Signal, SplitMetrics, TrainingState};
 pub use node::{Label, Node, Split};
 pub use optimizer::{LearningRateSchedule, Optimizer};
 pub use parameter::{Parameter, Stored};
-pub use topology::{Adjacency, Coefficients, Normalization, Rows, Topology};
+pub use rows::Rows;
+pub use subgraph::{InGraph, Subgraph};
+pub use topology::{Adjacency, Coefficients, Normalization, Topology};

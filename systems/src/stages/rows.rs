@@ -33,7 +33,7 @@ impl Cut {
             Self::Even => None,
             Self::Incoming => Some(&topology.incoming),
             Self::Outgoing => Some(&topology.outgoing),
-            Self::Members => Some(&topology.incoming),
+            Self::Members => Some(&topology.members),
         }
     }
 }
