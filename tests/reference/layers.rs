@@ -29,6 +29,15 @@ pub fn check(case: &Case, layer: Box<dyn Layer>, comparison: &mut Comparison) ->
     let edges = case.has("edge_attr").then(|| case.matrix("edge_attr")).transpose()?;
     let given = Given { input: x.clone(), edges: edges.clone(), ..Given::default() };
     let mut scene = Scene::new(x.nrows(), &case.links(x.nrows())?);
+    if case.has("batch") {
+        let graphs =
+            case.integers("batch")?.iter().map(|graph| Ok(usize::try_from(*graph)?)).collect::<Result<Vec<_>>>()?;
+        let count = graphs.iter().max().map_or(0, |last| last + 1);
+        if graphs.len() != x.nrows() {
+            return Err("`batch` is not one for each node".into());
+        }
+        scene.divide(count, |node| graphs[node]);
+    }
     let trial = Trial::build(&mut scene, &given, |model| model.layer(layer), &cotangent)?;
     let parameters = scene.parameters(trial.model);
     for name in case.parameters() {

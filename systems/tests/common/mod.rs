@@ -3,8 +3,8 @@
 
 use bevy_ecs::{component::ComponentId, entity::Entity, system::SystemParamBuilder, world::World};
 use connectome_components::{
-    ColumnMut, Edge, EdgeWeight, Field, Graph, LearningRateSchedule, Model, Node, Optimizer, Parameter, Signal,
-    attach_fields,
+    ColumnMut, Edge, EdgeWeight, Field, Graph, InGraph, LearningRateSchedule, Model, Node, Optimizer, Parameter,
+    Signal, Subgraph, attach_fields,
 };
 use connectome_systems::{
     Infer, ModelBuilder, Train,
@@ -39,12 +39,13 @@ pub struct Link {
 }
 
 /// A world with one graph in it. Edges without a weight come first in the rows of the edges. Matrices have one row
-/// for each node, in the order of `nodes`, or for each edge, in that of `edges`.
+/// for each node, in the order of `nodes`, or for each edge or subgraph.
 pub struct Scene {
     pub world: World,
     pub graph: Entity,
     pub nodes: Vec<Entity>,
     pub edges: Vec<Entity>,
+    pub subgraphs: Vec<Entity>,
 }
 
 impl Scene {
@@ -61,7 +62,15 @@ impl Scene {
             edge.id()
         };
         let edges = links.iter().map(spawn).collect();
-        Self { world, graph, nodes, edges }
+        Self { world, graph, nodes, edges, subgraphs: Vec::new() }
+    }
+
+    /// Divides the nodes into `count` subgraphs; `of` says to which each of them belongs.
+    pub fn divide(&mut self, count: usize, of: impl Fn(usize) -> usize) {
+        self.subgraphs = (0..count).map(|_| self.world.spawn(Subgraph).id()).collect();
+        for (number, node) in self.nodes.iter().enumerate() {
+            self.world.entity_mut(*node).insert(InGraph(self.subgraphs[of(number)]));
+        }
     }
 
     /// The entities whose rows carry a component.
@@ -69,6 +78,7 @@ impl Scene {
         match self.world.get::<Graph>(self.graph) {
             Some(graph) if graph.nodes == on => &self.nodes,
             Some(graph) if graph.edges == on => &self.edges,
+            Some(graph) if graph.subgraphs == on => &self.subgraphs,
             _ => &[],
         }
     }
