@@ -14,17 +14,19 @@ mod common;
 
 use bevy_ecs::{
     entity::Entity,
+    schedule::Schedule,
     system::{ParamBuilder, Query, SystemParamBuilder},
 };
 use common::{Link, Matrices, Scene, last_part, relative_error, run_layer};
 use connectome_components::{
-    Column, ColumnMut, Label, LearningRateSchedule, Metrics, Optimizer, Signal, Split, TrainingState,
+    Column, ColumnMut, Label, LearningRateSchedule, Loss, Metrics, Optimizer, Signal, Split, TrainingState,
+    attach_fields,
 };
 use connectome_systems::{
-    ModelBuilder, Train,
+    ModelBuilder, Targets, Train, Workers,
     kernels::Activation,
     layers::{BuildError, GraphConv, Initialization, Layer, LayerBuilder, Linear, Mode},
-    run,
+    loss_and_gradient, measure, run,
 };
 use ndarray::{Array2, ArrayD, Ix2};
 use ndarray_npy::{ReadNpyExt, ReadableElement};
@@ -253,7 +255,7 @@ enum Subject {
     GraphConv,
     Linear,
     Activation(Activation),
-    CrossEntropy,
+    Loss(Loss),
     Optimizer(Optimizer),
 }
 
@@ -264,13 +266,24 @@ impl Subject {
             return Printed::of_optimizer(&meta.optimizer).optimizer().map(Self::Optimizer);
         }
         if meta.class.is_empty() {
-            return (meta.case == "cross_entropy").then_some(Self::CrossEntropy);
+            return Self::of_loss(&meta.case).map(Self::Loss);
         }
         let class = Printed::of_class(&meta.class);
         match class.name.as_str() {
             "GCNConv" => Some(Self::GraphConv),
             "Linear" => Some(Self::Linear),
             _ => class.activation().map(Self::Activation),
+        }
+    }
+
+    fn of_loss(case: &str) -> Option<Loss> {
+        match case {
+            "cross_entropy" => Some(Loss::CrossEntropy),
+            "bce_logits" => Some(Loss::BinaryCrossEntropy),
+            "mse" => Some(Loss::MeanSquaredError),
+            "l1" => Some(Loss::L1),
+            "huber" => Some(Loss::Huber { delta: 1.0 }),
+            _ => None,
         }
     }
 
@@ -281,7 +294,7 @@ impl Subject {
             Self::GraphConv => check_layer(case, GraphConv::new, &mut comparison)?,
             Self::Linear => check_layer(case, Linear::new, &mut comparison)?,
             Self::Activation(activation) => check_layer(case, |_| *activation, &mut comparison)?,
-            Self::CrossEntropy => check_cross_entropy(case, &mut comparison)?,
+            Self::Loss(loss) => check_loss(case, *loss, &mut comparison)?,
             Self::Optimizer(optimizer) => check_optimizer(case, *optimizer, &mut comparison)?,
         }
         comparison.worst.ok_or_else(|| "there was nothing to compare".into())
@@ -430,29 +443,52 @@ fn our_matrix(case: &Case, kind: &str, name: &str, shape: (usize, usize)) -> Res
     Ok(case.matrix_of(&array, (shape.1, shape.0))?.reversed_axes())
 }
 
-/// The mean over all nodes.
-fn check_cross_entropy(case: &Case, comparison: &mut Comparison) -> Result<()> {
+/// The mean over all nodes, and over all columns where targets are numbers.
+fn check_loss(case: &Case, loss: Loss, comparison: &mut Comparison) -> Result<()> {
     let (x, out) = (case.matrix("x")?, case.floats("out")?.sum());
-    let labels = case.integers("y")?;
-    if labels.shape() != [x.nrows()] {
-        return Err(format!("`y` is {:?} for {} nodes", labels.shape(), x.nrows()).into());
-    }
     let mut scene = Scene::new(x.nrows(), &[]);
-    for (node, label) in scene.nodes.iter().zip(&labels) {
-        scene.world.entity_mut(*node).insert((Label(u32::try_from(*label)?), Split::Train));
+    let (output, gradient) = (scene.field("x", &x)?, scene.field("gradient", &Array2::zeros(x.dim()))?);
+    scene.world.init_resource::<Workers>();
+    let model = scene.world.spawn(Metrics::default()).id();
+    let targets = Targets::register(&mut scene.world, loss, output)?;
+    attach_fields(&mut scene.world, output.on());
+    match targets {
+        Targets::Classes { labels, .. } => {
+            let classes = case.integers("y")?;
+            if classes.shape() != [x.nrows()] {
+                return Err(format!("`y` is {:?} for {} nodes", classes.shape(), x.nrows()).into());
+            }
+            for (node, class) in scene.nodes.iter().zip(&classes) {
+                labels.set(&mut scene.world, *node, &[Label(u32::try_from(*class)?)])?;
+            }
+        }
+        Targets::Numbers { values, .. } => {
+            let given = case.matrix_of("target", x.dim())?;
+            for (node, row) in scene.nodes.iter().zip(given.rows()) {
+                // Where the loss is binary, a number of the reference stands for whether it is positive.
+                let number = |given: &f64| match loss {
+                    Loss::BinaryCrossEntropy => f32::from(*given > 0.0),
+                    _ => *given as f32,
+                };
+                values.set(&mut scene.world, *node, &row.iter().map(number).collect::<Vec<_>>())?;
+            }
+        }
     }
-    let input = scene.dense(&x)?;
-    let model = ModelBuilder::new(scene.graph)
-        .input(input)
-        .layer(Activation::Identity)
-        .learn(common::STANDSTILL, LearningRateSchedule::Constant)
-        .build(&mut scene.world)?;
-    run(&mut scene.world, Train(model)).unwrap();
-    let metrics = scene.world.get::<Metrics>(model).ok_or("the model has no metrics")?;
-    let loss = f64::from(metrics.of(Split::Train).loss());
-    comparison.compare("out", &Array2::from_elem((1, 1), loss), &Array2::from_elem((1, 1), out));
-    let gradient = common::input_gradient(&scene, input)?.ok_or("the input has no gradient")?;
-    comparison.compare("grad.x", &gradient, &case.matrix_of("grad.x", x.dim())?);
+    for node in &scene.nodes {
+        targets.splits().set(&mut scene.world, *node, &[Split::Train])?;
+    }
+    for (array, system) in [
+        ("out", loss_and_gradient(&mut scene.world, model, loss, output, gradient, targets)?),
+        ("out, measured", measure(&mut scene.world, model, loss, output, targets)?),
+    ] {
+        let mut schedule = Schedule::default();
+        schedule.add_systems(system);
+        schedule.run(&mut scene.world);
+        let metrics = scene.world.get::<Metrics>(model).ok_or("the model has no metrics")?;
+        let found = metrics.of(Split::Train).loss_sum / metrics.of(Split::Train).count as f64;
+        comparison.compare(array, &Array2::from_elem((1, 1), found), &Array2::from_elem((1, 1), out));
+    }
+    comparison.compare("grad.x", &scene.read(gradient)?, &case.matrix_of("grad.x", x.dim())?);
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use bevy_ecs::{
     world::World,
 };
 use connectome_components::{
-    DoubleBuffer, Field, Graph, LearningRateSchedule, Metrics, Model, Optimizer, Parameter, Parity, Signal,
+    DoubleBuffer, Field, Graph, LearningRateSchedule, Loss, Metrics, Model, Optimizer, Parameter, Parity, Signal,
     TrainingState,
 };
 use core::any::Any;
@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use crate::{
     Phase, Workers,
     layers::{BuildError, Layer, LayerBuilder, Mode, ModelParts},
-    loss::{ClassTargets, measure_classification, softmax_cross_entropy},
+    loss::{LossError, Targets, loss_and_gradient, measure},
     optimize::optimize,
     topology::rebuild_topology,
 };
@@ -200,7 +200,8 @@ impl ModelBuilder {
     ) -> Result<(), BuildError> {
         let model = parts.model;
         let labels = Field::of_component(world, parts.nodes)?;
-        let targets = ClassTargets { labels, splits: Field::of_component(world, parts.nodes)? };
+        let targets = Targets::Classes { labels, splits: Field::of_component(world, parts.nodes)? };
+        let unfit = |error: LossError| BuildError::Layer { layer: self.layers.len() - 1, reason: error.to_string() };
         let state = TrainingState { seed: self.seed, step: 0 };
         world.entity_mut(model).insert((learning.optimizer, learning.schedule, Metrics::default(), state));
 
@@ -212,7 +213,9 @@ impl ModelBuilder {
         }
         // A last layer of the user's that keeps its gradient to itself is a loss of its own.
         if let Signal::Dense { value, gradient: Some(gradient) } = output {
-            train.add_systems(softmax_cross_entropy(world, model, value, gradient, targets).in_set(Phase::Loss));
+            let system =
+                loss_and_gradient(world, model, Loss::CrossEntropy, value, gradient, targets).map_err(unfit)?;
+            train.add_systems(system.in_set(Phase::Loss));
         }
         for system in parts.parameters.iter().filter_map(|(_, parameter)| optimize(world, model, parameter)) {
             train.add_systems(system.in_set(Phase::Optimize));
@@ -223,8 +226,8 @@ impl ModelBuilder {
 
         let mut evaluate = self.schedule(Evaluate(model));
         let output = self.add_layers(world, parts, &mut evaluate, Mode::Inference, input, None)?;
-        let measure = measure_classification(world, model, dense(output)?, targets);
-        evaluate.add_systems(measure.in_set(Phase::Loss));
+        let system = measure(world, model, Loss::CrossEntropy, dense(output)?, targets).map_err(unfit)?;
+        evaluate.add_systems(system.in_set(Phase::Loss));
         finish(world, evaluate)
     }
 
