@@ -5,13 +5,14 @@
 //! | graph | [`Graph`], [`Topology`] |
 //! | node | [`Node`] or a component of the user's, [`Label`], [`Split`], and the [`Field`]s of the models on it |
 //! | edge | [`Edge`], [`EdgeWeight`], and fields |
-//! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`TrainingState`], [`Metrics`] |
+//! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`GradientAccumulation`], [`GradientClipping`], [`TrainingState`], [`Metrics`] |
 //! | parameter | [`Parameter`], and its fields: value, gradient, moments |
 
 mod column;
 mod edge;
 mod error;
 mod field;
+mod gradient;
 mod graph;
 mod loss;
 mod matrix;
@@ -25,6 +26,7 @@ pub use column::{Column, ColumnMut, ColumnState, Marker, Read, Write, attach_fie
 pub use edge::{Edge, EdgeWeight};
 pub use error::FieldError;
 pub use field::{DoubleBuffer, Element, Field, Parity};
+pub use gradient::{GradientAccumulation, GradientClipping};
 pub use graph::Graph;
 pub use loss::Loss;
 pub use matrix::{Matrix, MatrixMut};

@@ -63,6 +63,15 @@ pub struct TrainingState {
     pub seed: u64,
     /// Steps taken by the optimizer.
     pub step: u64,
+    /// Training passes since the last step; always 0 without a [`GradientAccumulation`](crate::GradientAccumulation).
+    pub micro_batch: u32,
+}
+
+impl TrainingState {
+    /// A number of its own for each training pass, which its random numbers are keyed by: the step, where each pass is one.
+    pub fn pass(&self) -> u64 {
+        self.step ^ u64::from(self.micro_batch) << 32
+    }
 }
 
 /// The loss on each part of the data and how good the output is there, written by the systems of the loss.

@@ -12,8 +12,8 @@ use bevy_ecs::{
     world::World,
 };
 use connectome_components::{
-    DoubleBuffer, Field, Graph, LearningRateSchedule, Loss, Metrics, Model, Optimizer, Parameter, Parity, Signal,
-    TrainingState,
+    DoubleBuffer, Field, GradientAccumulation, GradientClipping, Graph, LearningRateSchedule, Loss, Metrics, Model,
+    Optimizer, Parameter, Parity, Signal, TrainingState,
 };
 use core::any::Any;
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ use crate::{
     Phase, Workers,
     layers::{BuildError, Layer, LayerBuilder, Mode, ModelParts},
     loss::{LossError, Targets, loss_and_gradient, measure},
-    optimize::optimize,
+    optimize::{self, PassWeight},
     topology::rebuild_topology,
 };
 
@@ -68,6 +68,8 @@ pub struct ModelBuilder {
     layers: Vec<Box<dyn Layer>>,
     seed: u64,
     learning: Option<Learning>,
+    accumulation: Option<GradientAccumulation>,
+    clipping: Option<GradientClipping>,
 }
 
 enum Input {
@@ -84,7 +86,16 @@ struct Learning {
 impl ModelBuilder {
     /// A model over the nodes of `graph`, with an input of width 1, no layers, and nothing to learn.
     pub fn new(graph: Entity) -> Self {
-        Self { name: "model".to_owned(), graph, input: Input::Width(1), layers: Vec::new(), seed: 0, learning: None }
+        Self {
+            name: "model".to_owned(),
+            graph,
+            input: Input::Width(1),
+            layers: Vec::new(),
+            seed: 0,
+            learning: None,
+            accumulation: None,
+            clipping: None,
+        }
     }
 
     /// The name of its entity.
@@ -127,6 +138,18 @@ impl ModelBuilder {
     /// Lets the model learn the [`Label`](connectome_components::Label)s of the nodes.
     pub fn learn(mut self, optimizer: Optimizer, schedule: LearningRateSchedule) -> Self {
         self.learning = Some(Learning { optimizer, schedule });
+        self
+    }
+
+    /// Lets so many training passes make one step of the optimizer; see [`GradientAccumulation`].
+    pub fn accumulate(mut self, micro_batches: u32) -> Self {
+        self.accumulation = Some(GradientAccumulation::new(micro_batches));
+        self
+    }
+
+    /// Shortens the gradient of all parameters together to this length; see [`GradientClipping`].
+    pub fn clip(mut self, norm: f32) -> Self {
+        self.clipping = Some(GradientClipping::new(norm));
         self
     }
 
@@ -202,8 +225,11 @@ impl ModelBuilder {
         let labels = Field::of_component(world, parts.nodes)?;
         let targets = Targets::Classes { labels, splits: Field::of_component(world, parts.nodes)? };
         let unfit = |error: LossError| BuildError::Layer { layer: self.layers.len() - 1, reason: error.to_string() };
-        let state = TrainingState { seed: self.seed, step: 0 };
-        world.entity_mut(model).insert((learning.optimizer, learning.schedule, Metrics::default(), state));
+        let state = TrainingState { seed: self.seed, ..TrainingState::default() };
+        let mut entity = world.entity_mut(model);
+        entity.insert((learning.optimizer, learning.schedule, Metrics::default(), state));
+        self.accumulation.map(|accumulation| entity.insert(accumulation));
+        self.clipping.map(|clipping| entity.insert(clipping));
 
         let mut train = self.schedule(Train(model));
         let output = self.add_layers(world, parts, &mut train, Mode::Training, input, None)?;
@@ -211,17 +237,15 @@ impl ModelBuilder {
             let reason = "hands the model's input on, so there is nothing to learn; add a layer with parameters";
             return Err(BuildError::Layer { layer: self.layers.len() - 1, reason: reason.to_owned() });
         }
+        let mut weight = PassWeight::Alike;
         // A last layer of the user's that keeps its gradient to itself is a loss of its own.
         if let Signal::Dense { value, gradient: Some(gradient) } = output {
             let system =
                 loss_and_gradient(world, model, Loss::CrossEntropy, value, gradient, targets).map_err(unfit)?;
             train.add_systems(system.in_set(Phase::Loss));
+            weight = PassWeight::Terms;
         }
-        for system in parts.parameters.iter().filter_map(|(_, parameter)| optimize(world, model, parameter)) {
-            train.add_systems(system.in_set(Phase::Optimize));
-        }
-        let count = IntoSystem::into_system(count_step(model)).with_name("count_step");
-        train.add_systems(count.in_set(Phase::Commit));
+        optimize::add(world, &mut train, model, &parts.parameters, weight)?;
         finish(world, train)?;
 
         let mut evaluate = self.schedule(Evaluate(model));
@@ -305,14 +329,6 @@ fn finish(world: &mut World, mut schedule: Schedule) -> Result<(), BuildError> {
     }
     world.resource_mut::<Schedules>().insert(schedule);
     Ok(())
-}
-
-fn count_step(model: Entity) -> impl FnMut(Query<&mut TrainingState>) {
-    move |mut states| {
-        if let Ok(mut state) = states.get_mut(model) {
-            state.step += 1;
-        }
-    }
 }
 
 fn flip(model: Entity) -> impl FnMut(Query<&mut Parity>) {
