@@ -6,14 +6,16 @@
 //! | node | [`Node`] or a component of the user's, [`Label`], [`Split`], [`InGraph`], and the [`Field`]s of the models on it |
 //! | edge | [`Edge`], [`EdgeWeight`], and fields |
 //! | subgraph | [`Subgraph`] or a component of the user's, and fields |
-//! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`TrainingState`], [`Metrics`] |
+//! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`GradientAccumulation`], [`GradientClipping`], [`TrainingState`], [`Metrics`] |
 //! | parameter | [`Parameter`], and its fields: value, gradient, moments |
 
 mod column;
 mod edge;
 mod error;
 mod field;
+mod gradient;
 mod graph;
+mod loss;
 mod matrix;
 mod model;
 mod node;
@@ -27,7 +29,9 @@ pub use column::{Column, ColumnMut, ColumnState, Marker, Read, Write, attach_fie
 pub use edge::{Edge, EdgeWeight};
 pub use error::FieldError;
 pub use field::{DoubleBuffer, Element, Field, Parity};
+pub use gradient::{GradientAccumulation, GradientClipping};
 pub use graph::Graph;
+pub use loss::Loss;
 pub use matrix::{Matrix, MatrixMut};
 pub use model::{Metrics, Model, Signal, SplitMetrics, TrainingState};
 pub use node::{Label, Node, Split};

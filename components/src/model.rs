@@ -7,12 +7,14 @@ use crate::{Field, Split};
 /// Marks the entity of a model and says where its numbers are.
 #[derive(Component, Clone, Debug)]
 pub struct Model {
-    /// The graph whose nodes it reads and writes.
+    /// The graph whose nodes, edges and subgraphs it reads and writes.
     pub graph: Entity,
     /// What it reads for each node.
     pub input: Signal,
-    /// What it computes for each node.
+    /// What it computes, on nodes, edges or subgraphs.
     pub output: Field,
+    /// The numbers that the output is to become, if its loss takes numbers.
+    pub targets: Option<Field>,
     /// The entities of its parameters, in the order of its layers.
     pub parameters: Vec<Entity>,
 }
@@ -83,9 +85,18 @@ pub struct TrainingState {
     pub seed: u64,
     /// Steps taken by the optimizer.
     pub step: u64,
+    /// Training passes since the last step; always 0 without a [`GradientAccumulation`](crate::GradientAccumulation).
+    pub micro_batch: u32,
 }
 
-/// The loss and the accuracy on each part of the data, written by the loss system.
+impl TrainingState {
+    /// A number of its own for each training pass, which its random numbers are keyed by: the step, where each pass is one.
+    pub fn pass(&self) -> u64 {
+        self.step ^ u64::from(self.micro_batch) << 32
+    }
+}
+
+/// The loss on each part of the data and how good the output is there, written by the systems of the loss.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq)]
 pub struct Metrics {
     /// By [`Split`], in its order.
@@ -99,25 +110,37 @@ impl Metrics {
     }
 }
 
-/// Sums over the nodes of one part of the data.
+/// Sums over the terms of one part of the data. A row with a class is one term, a row with numbers one for each column.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SplitMetrics {
-    /// Sum of the nodes' losses.
+    /// Terms.
+    pub count: u64,
+    /// Sum of their losses.
     pub loss_sum: f64,
-    /// Nodes whose greatest output is that of their class.
-    pub correct: u32,
-    /// Nodes.
-    pub count: u32,
+    /// Terms that are right or wrong: all of them where classes are told apart, none where numbers are approached.
+    pub judged: u64,
+    /// Those that are right: the greatest output is that of the class, or is positive if and only if the target is 1.
+    pub correct: u64,
+    /// Sum of the distances between outputs and targets over the other terms.
+    pub distance_sum: f64,
+    /// The area under the ROC curve: the share of pairs of a positive and a negative row in which the positive one has the
+    /// greater output; equal ones count half. Measured for single logits, outside of training; none if there is no pair.
+    pub area_under_curve: Option<f64>,
 }
 
 impl SplitMetrics {
-    /// The mean loss; NaN over no nodes.
+    /// The mean loss; NaN over nothing.
     pub fn loss(&self) -> f32 {
-        (self.loss_sum / f64::from(self.count)) as f32
+        (self.loss_sum / self.count as f64) as f32
     }
 
-    /// The share of correct nodes; NaN over no nodes.
+    /// The share that is correct; NaN where nothing is right or wrong.
     pub fn accuracy(&self) -> f32 {
-        self.correct as f32 / self.count as f32
+        self.correct as f32 / self.judged as f32
+    }
+
+    /// The mean distance between output and target; NaN where targets are classes.
+    pub fn mean_absolute_error(&self) -> f32 {
+        (self.distance_sum / (self.count - self.judged) as f64) as f32
     }
 }

@@ -13,9 +13,9 @@ mod topology;
 mod workers;
 
 pub use describe::{SystemDescription, describe};
-pub use loss::{ClassTargets, measure_classification, softmax_cross_entropy};
+pub use loss::{LossError, Targets, loss_and_gradient, measure};
 pub use model::{Evaluate, Infer, ModelBuilder, Train, add_systems, run};
-pub use optimize::{OptimizerStep, optimize};
+pub use optimize::OptimizerStep;
 pub use phases::Phase;
 pub use topology::{Scratch, rebuild_topology};
 pub use workers::{Blocks, PerBlock, RowsMut, SplitRows, Workers, WorkersError};

@@ -12,16 +12,16 @@ use bevy_ecs::{
     world::World,
 };
 use connectome_components::{
-    DoubleBuffer, Field, Graph, LearningRateSchedule, Metrics, Model, Optimizer, Parameter, Parity, Signal,
-    TrainingState,
+    DoubleBuffer, Field, GradientAccumulation, GradientClipping, Graph, LearningRateSchedule, Loss, Metrics, Model,
+    Optimizer, Parameter, Parity, Signal, TrainingState,
 };
 use core::any::Any;
 
 use crate::{
     Phase, Workers,
     layers::{BuildError, Columns, Layer, LayerBuilder, Mode, ModelParts},
-    loss::{ClassTargets, measure_classification, softmax_cross_entropy},
-    optimize::optimize,
+    loss::{LossError, Targets, loss_and_gradient, measure},
+    optimize::{self, PassWeight},
     topology::rebuild_topology,
 };
 
@@ -69,6 +69,10 @@ pub struct ModelBuilder {
     layers: Vec<Box<dyn Layer>>,
     seed: u64,
     learning: Option<Learning>,
+    loss: Loss,
+    targets: Option<Field>,
+    accumulation: Option<GradientAccumulation>,
+    clipping: Option<GradientClipping>,
 }
 
 enum Input {
@@ -94,6 +98,10 @@ impl ModelBuilder {
             layers: Vec::new(),
             seed: 0,
             learning: None,
+            loss: Loss::CrossEntropy,
+            targets: None,
+            accumulation: None,
+            clipping: None,
         }
     }
 
@@ -147,9 +155,36 @@ impl ModelBuilder {
         self
     }
 
-    /// Lets the model learn the [`Label`](connectome_components::Label)s of the nodes.
+    /// Lets the model learn the targets of the rows that its output has: nodes, edges or subgraphs. Of these rows each
+    /// has a [`Split`](connectome_components::Split), and a [`Label`](connectome_components::Label) if the loss takes
+    /// classes.
     pub fn learn(mut self, optimizer: Optimizer, schedule: LearningRateSchedule) -> Self {
         self.learning = Some(Learning { optimizer, schedule });
+        self
+    }
+
+    /// What is to become small; [`Loss::CrossEntropy`] if nothing is said.
+    pub fn loss(mut self, loss: Loss) -> Self {
+        self.loss = loss;
+        self
+    }
+
+    /// The numbers that the output is to become, for a loss that takes numbers; without, the model has a field of its own
+    /// for them, [`Model::targets`].
+    pub fn targets_in(mut self, targets: Field) -> Self {
+        self.targets = Some(targets);
+        self
+    }
+
+    /// Lets so many training passes make one step of the optimizer; see [`GradientAccumulation`].
+    pub fn accumulate(mut self, micro_batches: u32) -> Self {
+        self.accumulation = Some(GradientAccumulation::new(micro_batches));
+        self
+    }
+
+    /// Shortens the gradient of all parameters together to this length; see [`GradientClipping`].
+    pub fn clip(mut self, norm: f32) -> Self {
+        self.clipping = Some(GradientClipping::new(norm));
         self
     }
 
@@ -196,9 +231,8 @@ impl ModelBuilder {
 
     fn add_schedules(&self, world: &mut World, parts: &mut ModelParts) -> Result<(), BuildError> {
         let (input, destination) = self.input_signal(world, parts.model, parts.rows.nodes)?;
-        if let Some(learning) = &self.learning {
-            self.add_learning(world, parts, input, learning)?;
-        }
+        let learning = self.learning.as_ref();
+        let targets = learning.map(|learning| self.add_learning(world, parts, input, learning)).transpose()?;
         let mut infer = self.schedule(Infer(parts.model));
         let mut layers = LayerBuilder::new(world, parts, &mut infer, Mode::Inference);
         let mut output = dense(layers.build(&self.layers, input, destination)?)?;
@@ -210,7 +244,11 @@ impl ModelBuilder {
         }
         finish(world, infer)?;
         let parameters = parts.parameters.iter().map(|(entity, _)| *entity).collect();
-        world.entity_mut(parts.model).insert(Model { graph: self.graph, input, output, parameters });
+        let targets = targets.and_then(|targets| match targets {
+            Targets::Numbers { values, .. } => Some(values),
+            Targets::Classes { .. } => None,
+        });
+        world.entity_mut(parts.model).insert(Model { graph: self.graph, input, output, targets, parameters });
         Ok(())
     }
 
@@ -220,12 +258,14 @@ impl ModelBuilder {
         parts: &mut ModelParts,
         input: Signal,
         learning: &Learning,
-    ) -> Result<(), BuildError> {
+    ) -> Result<Targets, BuildError> {
         let model = parts.model;
-        let labels = Field::of_component(world, parts.rows.nodes)?;
-        let targets = ClassTargets { labels, splits: Field::of_component(world, parts.rows.nodes)? };
-        let state = TrainingState { seed: self.seed, step: 0 };
-        world.entity_mut(model).insert((learning.optimizer, learning.schedule, Metrics::default(), state));
+        let unfit = |error: LossError| BuildError::Layer { layer: self.layers.len() - 1, reason: error.to_string() };
+        let state = TrainingState { seed: self.seed, ..TrainingState::default() };
+        let mut entity = world.entity_mut(model);
+        entity.insert((learning.optimizer, learning.schedule, Metrics::default(), state));
+        self.accumulation.map(|accumulation| entity.insert(accumulation));
+        self.clipping.map(|clipping| entity.insert(clipping));
 
         let mut train = self.schedule(Train(model));
         let mut layers = LayerBuilder::new(world, parts, &mut train, Mode::Training);
@@ -237,23 +277,34 @@ impl ModelBuilder {
             let reason = "hands the model's input on, so there is nothing to learn; add a layer with parameters";
             return Err(BuildError::Layer { layer: self.layers.len() - 1, reason: reason.to_owned() });
         }
+        let targets = self.targets(world, dense(output)?)?;
+        let mut weight = PassWeight::Alike;
         if let Some(gradient) = gradient {
-            let loss = softmax_cross_entropy(world, model, output.value(), gradient, targets);
-            train.add_systems(loss.in_set(Phase::Loss));
+            let system =
+                loss_and_gradient(world, model, self.loss, output.value(), gradient, targets).map_err(unfit)?;
+            train.add_systems(system.in_set(Phase::Loss));
+            weight = PassWeight::Terms;
         }
-        for system in parts.parameters.iter().filter_map(|(_, parameter)| optimize(world, model, parameter)) {
-            train.add_systems(system.in_set(Phase::Optimize));
-        }
-        let count = IntoSystem::into_system(count_step(model)).with_name("count_step");
-        train.add_systems(count.in_set(Phase::Commit));
+        optimize::add(world, &mut train, model, &parts.parameters, weight)?;
         finish(world, train)?;
 
         let mut evaluate = self.schedule(Evaluate(model));
         let mut layers = LayerBuilder::new(world, parts, &mut evaluate, Mode::Inference);
         let output = layers.build(&self.layers, input, None)?;
-        let measure = measure_classification(world, model, dense(output)?, targets);
-        evaluate.add_systems(measure.in_set(Phase::Loss));
-        finish(world, evaluate)
+        let system = measure(world, model, self.loss, dense(output)?, targets).map_err(unfit)?;
+        evaluate.add_systems(system.in_set(Phase::Loss));
+        finish(world, evaluate)?;
+        Ok(targets)
+    }
+
+    /// What the rows of `output` are to become.
+    fn targets(&self, world: &mut World, output: Field) -> Result<Targets, BuildError> {
+        Ok(match self.targets {
+            Some(values) if !self.loss.takes_classes() => {
+                Targets::Numbers { values, splits: Field::of_component(world, output.on())? }
+            }
+            _ => Targets::register(world, self.loss, output)?,
+        })
     }
 
     /// What the first layer reads, and where the last one writes if that is settled.
@@ -318,14 +369,6 @@ fn finish(world: &mut World, mut schedule: Schedule) -> Result<(), BuildError> {
     }
     world.resource_mut::<Schedules>().insert(schedule);
     Ok(())
-}
-
-fn count_step(model: Entity) -> impl FnMut(Query<&mut TrainingState>) {
-    move |mut states| {
-        if let Ok(mut state) = states.get_mut(model) {
-            state.step += 1;
-        }
-    }
 }
 
 fn flip(model: Entity) -> impl FnMut(Query<&mut Parity>) {

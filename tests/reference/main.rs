@@ -19,7 +19,7 @@ mod training;
 
 use case::Case;
 use common::relative_error;
-use connectome_components::Optimizer;
+use connectome_components::{Loss, Optimizer};
 use connectome_systems::layers::Layer;
 use ndarray::Array2;
 use printed::Printed;
@@ -103,7 +103,7 @@ fn check_folder(folder: &Path) -> Result<Report> {
 /// What of the engine a case is about.
 enum Subject {
     Layer(Box<dyn Layer>),
-    CrossEntropy,
+    Loss(Loss),
     Optimizer(Optimizer),
 }
 
@@ -115,9 +115,20 @@ impl Subject {
             return Ok(Printed::of_optimizer(&meta.optimizer).optimizer().map(Self::Optimizer));
         }
         if meta.class.is_empty() {
-            return Ok((meta.case == "cross_entropy").then_some(Self::CrossEntropy));
+            return Ok(Self::of_loss(&meta.case).map(Self::Loss));
         }
         Ok(layers::layer(&Printed::of_class(&meta.class), case)?.map(Self::Layer))
+    }
+
+    fn of_loss(case: &str) -> Option<Loss> {
+        match case {
+            "cross_entropy" => Some(Loss::CrossEntropy),
+            "bce_logits" => Some(Loss::BinaryCrossEntropy),
+            "mse" => Some(Loss::MeanSquaredError),
+            "l1" => Some(Loss::L1),
+            "huber" => Some(Loss::Huber { delta: 1.0 }),
+            _ => None,
+        }
     }
 
     /// Runs a case and finds its worst array.
@@ -125,7 +136,7 @@ impl Subject {
         let mut comparison = Comparison::default();
         match self {
             Self::Layer(layer) => layers::check(case, layer, &mut comparison)?,
-            Self::CrossEntropy => training::check_cross_entropy(case, &mut comparison)?,
+            Self::Loss(loss) => training::check_loss(case, loss, &mut comparison)?,
             Self::Optimizer(optimizer) => training::check_optimizer(case, optimizer, &mut comparison)?,
         }
         comparison.worst.ok_or_else(|| "there was nothing to compare".into())

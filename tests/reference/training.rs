@@ -3,46 +3,69 @@
 use crate::{
     Comparison, Result,
     case::Case,
-    common::{self, Matrices, Scene},
+    common::{Matrices, Scene},
 };
 use bevy_ecs::{
     entity::Entity,
+    schedule::Schedule,
     system::{ParamBuilder, Query, SystemParamBuilder},
 };
 use connectome_components::{
-    Column, ColumnMut, Label, LearningRateSchedule, Metrics, Optimizer, Signal, Split, Stored, TrainingState,
+    Column, ColumnMut, Label, LearningRateSchedule, Loss, Metrics, Optimizer, Signal, Split, Stored, TrainingState,
+    attach_fields,
 };
 use connectome_systems::{
-    ModelBuilder, Train,
-    kernels::Activation,
+    ModelBuilder, Targets, Train, Workers,
     layers::{BuildError, Initialization, Layer, LayerBuilder},
-    run,
+    loss_and_gradient, measure, run,
 };
 use ndarray::Array2;
 
-/// The mean over all nodes.
-pub fn check_cross_entropy(case: &Case, comparison: &mut Comparison) -> Result<()> {
+/// The mean over all nodes, and over all columns where targets are numbers.
+pub fn check_loss(case: &Case, loss: Loss, comparison: &mut Comparison) -> Result<()> {
     let (x, out) = (case.matrix("x")?, case.floats("out")?.sum());
-    let labels = case.integers("y")?;
-    if labels.shape() != [x.nrows()] {
-        return Err(format!("`y` is {:?} for {} nodes", labels.shape(), x.nrows()).into());
-    }
     let mut scene = Scene::new(x.nrows(), &[]);
-    for (node, label) in scene.nodes.iter().zip(&labels) {
-        scene.world.entity_mut(*node).insert((Label(u32::try_from(*label)?), Split::Train));
+    let (output, gradient) = (scene.field("x", &x)?, scene.field("gradient", &Array2::zeros(x.dim()))?);
+    scene.world.init_resource::<Workers>();
+    let model = scene.world.spawn(Metrics::default()).id();
+    let targets = Targets::register(&mut scene.world, loss, output)?;
+    attach_fields(&mut scene.world, output.on());
+    match targets {
+        Targets::Classes { labels, .. } => {
+            let classes = case.integers("y")?;
+            if classes.shape() != [x.nrows()] {
+                return Err(format!("`y` is {:?} for {} nodes", classes.shape(), x.nrows()).into());
+            }
+            for (node, class) in scene.nodes.iter().zip(&classes) {
+                labels.set(&mut scene.world, *node, &[Label(u32::try_from(*class)?)])?;
+            }
+        }
+        Targets::Numbers { values, .. } => {
+            let given = case.matrix_of("target", x.dim())?;
+            for (node, row) in scene.nodes.iter().zip(given.rows()) {
+                // Where the loss is binary, a number of the reference stands for whether it is positive.
+                let number = |given: &f64| match loss {
+                    Loss::BinaryCrossEntropy => f32::from(*given > 0.0),
+                    _ => *given as f32,
+                };
+                values.set(&mut scene.world, *node, &row.iter().map(number).collect::<Vec<_>>())?;
+            }
+        }
     }
-    let input = scene.field("input", &x)?;
-    let gradient = scene.field("input gradient", &Array2::zeros(x.dim()))?;
-    let model = ModelBuilder::new(scene.graph)
-        .input(input)
-        .gradient(input, gradient)
-        .layer(Activation::Identity)
-        .learn(common::STANDSTILL, LearningRateSchedule::Constant)
-        .build(&mut scene.world)?;
-    run(&mut scene.world, Train(model)).unwrap();
-    let metrics = scene.world.get::<Metrics>(model).ok_or("the model has no metrics")?;
-    let loss = f64::from(metrics.of(Split::Train).loss());
-    comparison.compare("out", &Array2::from_elem((1, 1), loss), &Array2::from_elem((1, 1), out));
+    for node in &scene.nodes {
+        targets.splits().set(&mut scene.world, *node, &[Split::Train])?;
+    }
+    for (array, system) in [
+        ("out", loss_and_gradient(&mut scene.world, model, loss, output, gradient, targets)?),
+        ("out, measured", measure(&mut scene.world, model, loss, output, targets)?),
+    ] {
+        let mut schedule = Schedule::default();
+        schedule.add_systems(system);
+        schedule.run(&mut scene.world);
+        let metrics = scene.world.get::<Metrics>(model).ok_or("the model has no metrics")?;
+        let found = metrics.of(Split::Train).loss_sum / metrics.of(Split::Train).count as f64;
+        comparison.compare(array, &Array2::from_elem((1, 1), found), &Array2::from_elem((1, 1), out));
+    }
     comparison.compare("grad.x", &scene.read(gradient)?, &case.matrix_of("grad.x", x.dim())?);
     Ok(())
 }

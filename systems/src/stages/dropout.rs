@@ -58,7 +58,7 @@ fn masked(
     let system = state.build_system(
         move |(from, mut to): (Column, ColumnMut), state: Query<&TrainingState>, workers: Res<Workers>| {
             let Ok(state) = state.get(model) else { return };
-            let random = Random::new(state.seed, purpose, state.step);
+            let random = Random::new(state.seed, purpose, state.pass());
             let (from, width) = (from.matrix(), from.width());
             for (start, chunk) in to.matrix().chunks_mut() {
                 let blocks = Blocks::of_width(0, width).within(start, chunk.len() / width);

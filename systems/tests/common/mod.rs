@@ -3,8 +3,8 @@
 
 use bevy_ecs::{component::ComponentId, entity::Entity, system::SystemParamBuilder, world::World};
 use connectome_components::{
-    ColumnMut, Edge, EdgeWeight, Field, Graph, InGraph, LearningRateSchedule, Model, Node, Optimizer, Parameter,
-    Signal, Subgraph, attach_fields,
+    Column, ColumnMut, Edge, EdgeWeight, Field, Graph, InGraph, LearningRateSchedule, Model, Node, Optimizer,
+    Parameter, Signal, Subgraph, attach_fields,
 };
 use connectome_systems::{
     Infer, ModelBuilder, Train,
@@ -167,28 +167,38 @@ pub fn name_in_layer(name: &str) -> &str {
     name.splitn(3, '.').last().unwrap_or(name)
 }
 
-/// The end of a model instead of a loss: the gradient of what comes in is `numbers`, so what flows back is the gradient
-/// of `sum(signal * numbers)`.
-pub struct Cotangent {
-    numbers: Array2<f64>,
+/// The end of a model instead of a loss: the gradient of what comes in is given, so what flows back is the gradient of
+/// `sum(signal * cotangent)`.
+pub enum Cotangent {
+    Numbers(Array2<f64>),
+    Field(Field),
 }
 
 impl Layer for Cotangent {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
         let value = layer.dense(input)?;
-        if value.width() != self.numbers.ncols() {
-            let reason = format!("a cotangent of width {} meets a signal of {}", self.numbers.ncols(), value.width());
+        let (given, numbers) = match self {
+            Self::Numbers(numbers) => (value, numbers.iter().map(|number| *number as f32).collect()),
+            Self::Field(field) => (*field, Vec::new()),
+        };
+        let width = match self {
+            Self::Numbers(numbers) => numbers.ncols(),
+            Self::Field(field) => field.width(),
+        };
+        if value.width() != width {
+            let reason = format!("a cotangent of width {width} meets a signal of {}", value.width());
             return Err(BuildError::Layer { layer: layer.index(), reason });
         }
-        let numbers: Vec<f32> = self.numbers.iter().map(|number| *number as f32).collect();
         layer.on_backward_of(&[], &[], move |layer, _| {
             let Some(gradient) = layer.gradient_of(input)? else { return Ok(()) };
-            let seed = (gradient.write(),).build_state(layer.world()).build_system(move |mut to: ColumnMut| {
-                let width = to.width();
-                for (to, from) in to.matrix().rows_mut().zip(numbers.chunks_exact(width)) {
-                    to.copy_from_slice(from);
-                }
-            });
+            let seed = (given.read(), gradient.write()).build_state(layer.world()).build_system(
+                move |given: Column, mut to: ColumnMut| {
+                    let (given, width) = (given.matrix(), to.width());
+                    for (row, to) in to.matrix().rows_mut().enumerate() {
+                        to.copy_from_slice(numbers.chunks_exact(width).nth(row).unwrap_or_else(|| given.row(row)));
+                    }
+                },
+            );
             layer.backward(seed.with_name("seed the cotangent"));
             Ok(())
         });
@@ -274,7 +284,7 @@ impl Trial {
             let (wants, into) = wanted(scene, builder.edge_input(field), field, features.dim())?;
             (builder, edges) = (wants, Some(into));
         }
-        let cotangent = Cotangent { numbers: cotangent.clone() };
+        let cotangent = Cotangent::Numbers(cotangent.clone());
         let builder = layers(builder).layer(cotangent).learn(STANDSTILL, LearningRateSchedule::Constant);
         let model = builder.build(&mut scene.world)?;
         scene.set_parameters(model, &given.parameters)?;

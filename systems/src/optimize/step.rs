@@ -1,44 +1,9 @@
-//! Optimizers: parameters follow their gradients.
+//! The rules by which weights follow their gradients.
 
-use bevy_ecs::{
-    entity::Entity,
-    system::{BoxedSystem, ParamBuilder, Query, Res, SystemParamBuilder},
-    world::World,
-};
-use connectome_components::{Column, ColumnMut, LearningRateSchedule, Optimizer, Parameter, TrainingState};
+use connectome_components::Optimizer;
 
+use super::BLOCK;
 use crate::{Blocks, RowsMut, Workers, kernels::vectorize};
-
-/// The system that moves one parameter: gradient, moments and weights are gone through once, together.
-///
-/// None if the parameter does not learn.
-pub fn optimize(world: &mut World, model: Entity, parameter: &Parameter) -> Option<BoxedSystem> {
-    let state = (
-        (parameter.value.write(), parameter.moments?.write(), parameter.gradient?.read()),
-        ParamBuilder::query::<(&Optimizer, &LearningRateSchedule, &TrainingState)>(),
-        ParamBuilder::resource::<Workers>(),
-    )
-        .build_state(world);
-    let own_decay = parameter.weight_decay;
-    let system = state.build_system(
-        move |(mut value, mut moments, gradient): (ColumnMut, ColumnMut, Column),
-              model_state: Query<(&Optimizer, &LearningRateSchedule, &TrainingState)>,
-              workers: Res<Workers>| {
-            let Ok((optimizer, schedule, state)) = model_state.get(model) else { return };
-            let step = OptimizerStep {
-                optimizer: *optimizer,
-                learning_rate: optimizer.learning_rate() * schedule.factor(state.step),
-                weight_decay: own_decay.unwrap_or(optimizer.weight_decay()),
-                number: state.step + 1,
-            };
-            let gradient = gradient.matrix();
-            let (mut value, mut moments) = (value.matrix().rows_mut(), moments.matrix().rows_mut());
-            let (Some(value), Some(moments)) = (value.next(), moments.next()) else { return };
-            step.apply(&workers, value, gradient.row(0), moments);
-        },
-    );
-    Some(Box::new(system.with_name(format!("optimize {}", parameter.name))))
-}
 
 /// One step of an optimizer over one parameter.
 #[derive(Clone, Copy, Debug)]
@@ -49,12 +14,11 @@ pub struct OptimizerStep {
     pub learning_rate: f32,
     /// This parameter's.
     pub weight_decay: f32,
+    /// What gradients are multiplied by beforehand.
+    pub gradient_scale: f32,
     /// Counted from 1.
     pub number: u64,
 }
-
-/// Weights in a block; a multiple of every vector width.
-const BLOCK: usize = 4096;
 
 impl OptimizerStep {
     /// Moves `values` against `gradients`. `moments` holds [`Optimizer::moments`] numbers for each weight, those of the
@@ -85,11 +49,11 @@ impl OptimizerStep {
         second: &mut [f32],
         largest: &mut [f32],
     ) {
-        let (rate, decay) = (self.learning_rate, self.weight_decay);
+        let (rate, decay, scale) = (self.learning_rate, self.weight_decay, self.gradient_scale);
         match self.optimizer {
             Optimizer::Sgd { momentum, nesterov, .. } => {
                 for ((value, gradient), velocity) in values.iter_mut().zip(gradients).zip(first) {
-                    let gradient = gradient + decay * *value;
+                    let gradient = scale * gradient + decay * *value;
                     *velocity = momentum * *velocity + gradient;
                     *value -= rate * if nesterov { gradient + momentum * *velocity } else { *velocity };
                 }
@@ -101,13 +65,13 @@ impl OptimizerStep {
                     let moments = moments.zip(largest);
                     for ((value, gradient), ((first, second), largest)) in values.iter_mut().zip(gradients).zip(moments)
                     {
-                        adam.remember(gradient + decay * *value, first, second);
+                        adam.remember(scale * gradient + decay * *value, first, second);
                         *largest = largest.max(*second);
                         *value -= adam.step(*first, *largest);
                     }
                 } else {
                     for ((value, gradient), (first, second)) in values.iter_mut().zip(gradients).zip(moments) {
-                        adam.remember(gradient + decay * *value, first, second);
+                        adam.remember(scale * gradient + decay * *value, first, second);
                         *value -= adam.step(*first, *second);
                     }
                 }
@@ -116,13 +80,13 @@ impl OptimizerStep {
                 let adam = Adam::new(rate, betas, epsilon, self.number);
                 let moments = first.iter_mut().zip(second);
                 for ((value, gradient), (first, second)) in values.iter_mut().zip(gradients).zip(moments) {
-                    adam.remember(*gradient, first, second);
+                    adam.remember(scale * gradient, first, second);
                     *value -= rate * decay * *value + adam.step(*first, *second);
                 }
             }
             Optimizer::RmsProp { smoothing, epsilon, .. } => {
                 for ((value, gradient), square) in values.iter_mut().zip(gradients).zip(first) {
-                    let gradient = gradient + decay * *value;
+                    let gradient = scale * gradient + decay * *value;
                     *square = smoothing * *square + (1.0 - smoothing) * gradient * gradient;
                     *value -= rate * gradient / (square.sqrt() + epsilon);
                 }

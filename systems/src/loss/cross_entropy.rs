@@ -1,0 +1,113 @@
+//! Softmax cross-entropy: one class for each row.
+
+use connectome_components::{Label, SplitMetrics};
+
+use super::row::{RowLoss, fold_in_lanes};
+use crate::kernels::exp;
+
+/// `-ln softmax(z)[y] = ln sum exp z - z[y]`, with gradient `softmax(z) - onehot(y)`.
+#[derive(Clone, Copy)]
+pub(super) struct CrossEntropy;
+
+impl RowLoss for CrossEntropy {
+    type Target = Label;
+
+    const NAME: &'static str = "softmax_cross_entropy";
+
+    fn terms(_: usize) -> usize {
+        1
+    }
+
+    #[inline(always)]
+    fn measure(self, logits: &[f32], label: &[Label]) -> SplitMetrics {
+        let largest = largest(logits);
+        let sum = fold_in_lanes(
+            logits,
+            0.0,
+            #[inline(always)]
+            |sum, logit| sum + exp(logit - largest),
+            add,
+        );
+        metrics(logits, label, largest, sum)
+    }
+
+    #[inline(always)]
+    fn differentiate(self, logits: &[f32], label: &[Label], scale: f32, gradient: &mut [f32]) -> SplitMetrics {
+        let largest = largest(logits);
+        for (gradient, logit) in gradient.iter_mut().zip(logits) {
+            *gradient = exp(logit - largest);
+        }
+        let sum = fold_in_lanes(gradient, 0.0, add, add);
+        let share = scale / sum;
+        for gradient in gradient.iter_mut() {
+            *gradient *= share;
+        }
+        if let Some(gradient) = label.first().and_then(|label| gradient.get_mut(label.0 as usize)) {
+            *gradient -= scale;
+        }
+        metrics(logits, label, largest, sum)
+    }
+
+    #[inline(always)]
+    fn rank(self, _: &[f32], _: &[Label]) -> Option<(f32, bool)> {
+        None
+    }
+}
+
+/// `sum` is that of `exp(z - largest)`, so that nothing overflows.
+#[inline(always)]
+fn metrics(logits: &[f32], label: &[Label], largest: f32, sum: f32) -> SplitMetrics {
+    let label = label.first().map_or(usize::MAX, |label| label.0 as usize);
+    let logit = logits.get(label).copied().unwrap_or(f32::NAN);
+    // The first of the largest logits; no class if none is a number.
+    let winner = logits.iter().position(|logit| *logit == largest);
+    SplitMetrics {
+        count: 1,
+        loss_sum: f64::from(largest + sum.ln() - logit),
+        judged: 1,
+        correct: u64::from(winner == Some(label)),
+        ..SplitMetrics::default()
+    }
+}
+
+#[inline(always)]
+fn largest(logits: &[f32]) -> f32 {
+    fold_in_lanes(logits, f32::NEG_INFINITY, larger, larger)
+}
+
+/// The larger of two numbers, and never NaN if the first is not.
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if b > a { b } else { a }
+}
+
+#[inline(always)]
+fn add(a: f32, b: f32) -> f32 {
+    a + b
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logits_that_are_no_numbers_and_labels_that_are_no_classes_make_the_loss_nan() {
+        for (logits, label) in [([f32::NAN; 3], 0), ([0.0, f32::NAN, 1.0], 2), ([0.0, 1.0, 2.0], 3)] {
+            let mut gradient = [0.0; 3];
+            let trained = CrossEntropy.differentiate(&logits, &[Label(label)], 1.0, &mut gradient);
+            let measured = CrossEntropy.measure(&logits, &[Label(label)]);
+            assert!(trained.loss_sum.is_nan() && measured.loss_sum.is_nan(), "{logits:?} {label}");
+        }
+        assert_eq!(CrossEntropy.measure(&[f32::NAN; 3], &[Label(0)]).correct, 0);
+    }
+
+    #[test]
+    fn large_logits_neither_overflow_nor_vanish() {
+        let mut gradient = [0.0; 3];
+        let metrics = CrossEntropy.differentiate(&[1e30, -1e30, 0.0], &[Label(0)], 1.0, &mut gradient);
+        assert_eq!((metrics.loss_sum, gradient), (0.0, [0.0; 3]));
+        let metrics = CrossEntropy.differentiate(&[-500.0, -500.0, -900.0], &[Label(2)], 1.0, &mut gradient);
+        assert!((metrics.loss_sum - 400.0 - 2f64.ln()).abs() < 1e-4, "{}", metrics.loss_sum);
+        assert_eq!(gradient, [0.5, 0.5, -1.0]);
+    }
+}

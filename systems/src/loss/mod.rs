@@ -1,0 +1,75 @@
+//! Losses: the output against its target.
+//!
+//! [`row`] says what a loss is, `cross_entropy` and `numbers` say it for each, and [`systems`] goes through the rows for all
+//! of them. `ranking` measures how well single logits tell two kinds of rows apart.
+
+mod cross_entropy;
+mod numbers;
+mod ranking;
+mod row;
+mod systems;
+mod targets;
+
+use bevy_ecs::{entity::Entity, system::BoxedSystem, world::World};
+use connectome_components::{Field, Loss};
+
+use cross_entropy::CrossEntropy;
+use numbers::{BinaryCrossEntropy, EachNumber, Huber, L1, MeanSquaredError};
+use systems::{Parts, system};
+
+pub use targets::{LossError, Targets};
+
+/// The system that writes the gradient of the loss by the output, and the [`Metrics`] of the training rows.
+///
+/// The loss is the mean over the training rows, and over their columns where targets are numbers; all other rows have
+/// gradient 0. Without training rows the loss is NaN and every gradient 0. A label that is no column makes the loss NaN.
+///
+/// `output`, `gradient` and `targets` are fields of the same rows. The metrics are those of the entity `model`.
+///
+/// [`Metrics`]: connectome_components::Metrics
+///
+/// # Errors
+/// If the fields do not fit to each other or to the loss.
+pub fn loss_and_gradient(
+    world: &mut World,
+    model: Entity,
+    loss: Loss,
+    output: Field,
+    gradient: Field,
+    targets: Targets,
+) -> Result<BoxedSystem, LossError> {
+    build(world, loss, Parts { model, output, gradient: Some(gradient), splits: targets.splits() }, targets)
+}
+
+/// The system that measures the [`Metrics`](connectome_components::Metrics) of every split, without gradients.
+///
+/// # Errors
+/// If the fields do not fit to each other or to the loss.
+pub fn measure(
+    world: &mut World,
+    model: Entity,
+    loss: Loss,
+    output: Field,
+    targets: Targets,
+) -> Result<BoxedSystem, LossError> {
+    build(world, loss, Parts { model, output, gradient: None, splits: targets.splits() }, targets)
+}
+
+fn build(world: &mut World, loss: Loss, parts: Parts, targets: Targets) -> Result<BoxedSystem, LossError> {
+    targets.check(world, loss, parts.output)?;
+    parts.check(world)?;
+    Ok(match (loss, targets) {
+        (Loss::CrossEntropy, Targets::Classes { labels, .. }) => system(world, CrossEntropy, parts, labels),
+        (Loss::BinaryCrossEntropy, Targets::Numbers { values, .. }) => {
+            system(world, EachNumber(BinaryCrossEntropy), parts, values)
+        }
+        (Loss::MeanSquaredError, Targets::Numbers { values, .. }) => {
+            system(world, EachNumber(MeanSquaredError), parts, values)
+        }
+        (Loss::L1, Targets::Numbers { values, .. }) => system(world, EachNumber(L1), parts, values),
+        (Loss::Huber { delta }, Targets::Numbers { values, .. }) => {
+            system(world, EachNumber(Huber { delta }), parts, values)
+        }
+        (loss, _) => return Err(LossError::WrongKind { loss }),
+    })
+}

@@ -1,0 +1,188 @@
+//! Losses of numbers: each number of a row has a target of its own.
+
+use connectome_components::SplitMetrics;
+
+use super::row::{RowLoss, sum_in_lanes};
+use crate::kernels::exp;
+
+/// The cost of one number.
+pub(super) trait NumberLoss: Copy + Send + Sync + 'static {
+    /// The name of the system.
+    const NAME: &'static str;
+
+    /// Whether an output says yes or no to its target, 1 or 0.
+    const BINARY: bool = false;
+
+    fn cost(self, output: f32, target: f32) -> f32;
+
+    /// The derivative of the cost by the output.
+    fn slope(self, output: f32, target: f32) -> f32;
+}
+
+/// `ln(1 + exp(z)) - y z`, written so that nothing overflows.
+#[derive(Clone, Copy)]
+pub(super) struct BinaryCrossEntropy;
+
+impl NumberLoss for BinaryCrossEntropy {
+    const NAME: &'static str = "binary_cross_entropy";
+    const BINARY: bool = true;
+
+    #[inline(always)]
+    fn cost(self, output: f32, target: f32) -> f32 {
+        output.max(0.0) - output * target + exp(-output.abs()).ln_1p()
+    }
+
+    /// `sigmoid(z) - y`.
+    #[inline(always)]
+    fn slope(self, output: f32, target: f32) -> f32 {
+        let small = exp(-output.abs());
+        let sigmoid = if output >= 0.0 { 1.0 } else { small } / (1.0 + small);
+        sigmoid - target
+    }
+}
+
+/// `(z - y)^2`.
+#[derive(Clone, Copy)]
+pub(super) struct MeanSquaredError;
+
+impl NumberLoss for MeanSquaredError {
+    const NAME: &'static str = "mean_squared_error";
+
+    #[inline(always)]
+    fn cost(self, output: f32, target: f32) -> f32 {
+        (output - target) * (output - target)
+    }
+
+    #[inline(always)]
+    fn slope(self, output: f32, target: f32) -> f32 {
+        2.0 * (output - target)
+    }
+}
+
+/// `|z - y|`.
+#[derive(Clone, Copy)]
+pub(super) struct L1;
+
+impl NumberLoss for L1 {
+    const NAME: &'static str = "l1";
+
+    #[inline(always)]
+    fn cost(self, output: f32, target: f32) -> f32 {
+        (output - target).abs()
+    }
+
+    /// The sign of the difference; NaN if that is no number.
+    #[inline(always)]
+    fn slope(self, output: f32, target: f32) -> f32 {
+        let difference = output - target;
+        if difference == 0.0 { 0.0 } else { difference.signum() }
+    }
+}
+
+/// A parabola up to `delta` on either side, and straight from there on.
+#[derive(Clone, Copy)]
+pub(super) struct Huber {
+    pub(super) delta: f32,
+}
+
+impl NumberLoss for Huber {
+    const NAME: &'static str = "huber";
+
+    #[inline(always)]
+    fn cost(self, output: f32, target: f32) -> f32 {
+        let distance = (output - target).abs();
+        if distance > self.delta { self.delta * (distance - 0.5 * self.delta) } else { 0.5 * distance * distance }
+    }
+
+    #[inline(always)]
+    fn slope(self, output: f32, target: f32) -> f32 {
+        (output - target).clamp(-self.delta, self.delta)
+    }
+}
+
+/// The sum of the costs of a row's numbers.
+#[derive(Clone, Copy)]
+pub(super) struct EachNumber<L>(pub(super) L);
+
+impl<L: NumberLoss> RowLoss for EachNumber<L> {
+    type Target = f32;
+
+    const NAME: &'static str = L::NAME;
+
+    fn terms(width: usize) -> usize {
+        width
+    }
+
+    #[inline(always)]
+    fn measure(self, output: &[f32], target: &[f32]) -> SplitMetrics {
+        let Self(loss) = self;
+        let count = output.len() as u64;
+        let cost = sum_in_lanes(
+            output,
+            target,
+            #[inline(always)]
+            |output, target| loss.cost(output, target),
+        );
+        let sums = SplitMetrics { count, loss_sum: cost, ..SplitMetrics::default() };
+        if L::BINARY {
+            let right =
+                |(output, target): &(&f32, &f32)| if is_one(**target) { **output > 0.0 } else { **output <= 0.0 };
+            let correct = output.iter().zip(target).filter(right).count() as u64;
+            SplitMetrics { judged: count, correct, ..sums }
+        } else {
+            let distance = sum_in_lanes(
+                output,
+                target,
+                #[inline(always)]
+                |output, target| (output - target).abs(),
+            );
+            SplitMetrics { distance_sum: distance, ..sums }
+        }
+    }
+
+    #[inline(always)]
+    fn differentiate(self, output: &[f32], target: &[f32], scale: f32, gradient: &mut [f32]) -> SplitMetrics {
+        for (gradient, (output, target)) in gradient.iter_mut().zip(output.iter().zip(target)) {
+            *gradient = scale * self.0.slope(*output, *target);
+        }
+        self.measure(output, target)
+    }
+
+    #[inline(always)]
+    fn rank(self, output: &[f32], target: &[f32]) -> Option<(f32, bool)> {
+        match (output, target) {
+            ([output], [target]) if L::BINARY => Some((*output, is_one(*target))),
+            _ => None,
+        }
+    }
+}
+
+#[inline(always)]
+fn is_one(target: f32) -> bool {
+    target > 0.5
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_of_the_range_stay_finite_and_what_is_no_number_stays_none() {
+        for (output, target, cost, slope) in [(1e30, 1.0, 0.0, 0.0), (-1e30, 1.0, 1e30, -1.0), (200.0, 0.0, 200.0, 1.0)]
+        {
+            let loss = BinaryCrossEntropy;
+            assert_eq!((loss.cost(output, target), loss.slope(output, target)), (cost, slope), "{output}");
+        }
+        assert_eq!((L1.slope(2.0, 2.0), L1.slope(1.0, 2.0)), (0.0, -1.0));
+        let huber = Huber { delta: 0.5 };
+        assert_eq!((huber.cost(3.0, 1.0), huber.slope(3.0, 1.0)), (0.875, 0.5));
+        assert!(L1.slope(f32::NAN, 0.0).is_nan() && huber.slope(f32::NAN, 0.0).is_nan());
+        assert!(huber.cost(f32::NAN, 0.0).is_nan() && BinaryCrossEntropy.cost(f32::NAN, 0.0).is_nan());
+    }
+
+    #[test]
+    fn a_logit_that_is_no_number_is_right_about_nothing() {
+        let metrics = EachNumber(BinaryCrossEntropy).measure(&[f32::NAN, 1.0, -1.0, 0.0], &[0.0, 1.0, 1.0, 0.0]);
+        assert_eq!((metrics.correct, metrics.judged, metrics.count), (2, 4, 4));
+    }
+}

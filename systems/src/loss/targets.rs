@@ -1,0 +1,111 @@
+//! What the rows of an output are to become.
+
+use bevy_ecs::{component::ComponentId, world::World};
+use connectome_components::{Field, FieldError, Label, Loss, Split};
+
+/// What each row is to become, and which part of the data it belongs to.
+#[derive(Clone, Copy, Debug)]
+pub enum Targets {
+    /// One class for each row.
+    Classes {
+        /// The class, a column of the output.
+        labels: Field<Label>,
+        /// The part of the data.
+        splits: Field<Split>,
+    },
+    /// As many numbers for each row as the output has.
+    Numbers {
+        /// The numbers.
+        values: Field,
+        /// The part of the data.
+        splits: Field<Split>,
+    },
+}
+
+/// A loss cannot be taken of these fields.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum LossError {
+    /// Classes were given where numbers are needed, or the other way round.
+    #[error("{loss:?} takes {} as targets; give those or another loss", if loss.takes_classes() { "classes" } else { "numbers" })]
+    WrongKind {
+        /// The loss.
+        loss: Loss,
+    },
+    /// Two fields have rows of different entities.
+    #[error("`{field}` lies on other entities than the output `{output}`; register it on the component of the output")]
+    OtherRows {
+        /// The field that does not fit.
+        field: String,
+        /// The output.
+        output: String,
+    },
+    /// Two fields have rows of different length.
+    #[error(
+        "`{field}` is {width} wide and the output `{output}` is {expected} wide; they are compared number by number"
+    )]
+    OtherWidth {
+        /// The field that does not fit.
+        field: String,
+        /// Its width.
+        width: usize,
+        /// The output.
+        output: String,
+        /// The output's width.
+        expected: usize,
+    },
+    /// Where the Huber loss becomes straight is no difference.
+    #[error("a delta of {0} is no difference between numbers; give one above 0")]
+    Delta(f32),
+}
+
+impl Targets {
+    /// The targets that `loss` needs for the rows of `output`, on the same entities: [`Label`]s or a new field `target`, and
+    /// [`Split`]s.
+    ///
+    /// # Errors
+    /// If the output lies on a component without table columns.
+    pub fn register(world: &mut World, loss: Loss, output: Field) -> Result<Self, FieldError> {
+        let splits = Field::of_component(world, output.on())?;
+        if loss.takes_classes() {
+            return Ok(Self::Classes { labels: Field::of_component(world, output.on())?, splits });
+        }
+        Ok(Self::Numbers { values: Field::register(world, "target", output.on(), output.width())?, splits })
+    }
+
+    /// The part of the data that each row belongs to.
+    pub fn splits(&self) -> Field<Split> {
+        let (Self::Classes { splits, .. } | Self::Numbers { splits, .. }) = self;
+        *splits
+    }
+
+    /// Whether rows of `output` can be compared with these by `loss`.
+    pub(super) fn check(&self, world: &World, loss: Loss, output: Field) -> Result<(), LossError> {
+        match loss {
+            Loss::Huber { delta } if !(delta > 0.0 && delta.is_finite()) => return Err(LossError::Delta(delta)),
+            _ => {}
+        }
+        same_rows(world, self.splits(), output)?;
+        match *self {
+            Self::Classes { labels, .. } => same_rows(world, labels, output),
+            Self::Numbers { values, .. } => same_shape(world, values, output),
+        }
+    }
+}
+
+/// Whether two fields have rows of the same entities and as many numbers in each.
+pub(super) fn same_shape(world: &World, field: Field, output: Field) -> Result<(), LossError> {
+    same_rows(world, field, output)?;
+    if field.width() == output.width() {
+        return Ok(());
+    }
+    let (name, width, expected) = (field.name(world), field.width(), output.width());
+    Err(LossError::OtherWidth { field: name, width, output: output.name(world), expected })
+}
+
+fn same_rows<T: Send + Sync + 'static>(world: &World, field: Field<T>, output: Field) -> Result<(), LossError> {
+    let on = |id: ComponentId| id == output.on();
+    if on(field.on()) {
+        return Ok(());
+    }
+    Err(LossError::OtherRows { field: field.name(world), output: output.name(world) })
+}

@@ -1,0 +1,131 @@
+//! Several passes make one step.
+
+use bevy_ecs::{
+    entity::Entity,
+    system::{BoxedSystem, ParamBuilder, Query, Res, SystemParamBuilder},
+    world::World,
+};
+use connectome_components::{
+    ColumnMut, Field, FieldError, GradientAccumulation, Metrics, Parameter, Split, TrainingState,
+};
+
+use super::BLOCK;
+use crate::{Blocks, RowsMut, Workers, kernels::vectorize};
+
+/// How much a pass counts among those that make a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PassWeight {
+    /// As much as its loss has terms, by the [`Metrics`] of the training rows: the loss is the mean over them.
+    Terms,
+    /// As much as any other: the loss is a layer of the user's, whose terms nobody counts.
+    Alike,
+}
+
+impl PassWeight {
+    fn of(self, metrics: &Metrics) -> u64 {
+        match self {
+            Self::Terms => metrics.of(Split::Train).count,
+            Self::Alike => 1,
+        }
+    }
+}
+
+/// Whether the present pass ends in a step.
+pub(super) fn is_last(state: &TrainingState, accumulation: Option<&GradientAccumulation>) -> bool {
+    accumulation.is_none_or(|accumulation| state.micro_batch.saturating_add(1) >= accumulation.micro_batches)
+}
+
+/// The system that adds the gradient of each pass to a sum, and in the last one puts the mean in its place; none if the
+/// parameter does not learn.
+pub(super) fn accumulate(
+    world: &mut World,
+    model: Entity,
+    entity: Entity,
+    parameter: &Parameter,
+    weight: PassWeight,
+) -> Result<Option<BoxedSystem>, FieldError> {
+    let Some(gradient) = parameter.gradient else { return Ok(None) };
+    let sum = Field::<f32>::register_for(world, entity, &format!("{}.gradient_sum", parameter.name), gradient.width())?;
+    let state = (
+        (gradient.write(), sum.write()),
+        ParamBuilder::query::<(&TrainingState, &GradientAccumulation, &Metrics)>(),
+        ParamBuilder::resource::<Workers>(),
+    )
+        .build_state(world);
+    let system = state.build_system(
+        move |(mut gradient, mut sum): (ColumnMut, ColumnMut),
+              model_state: Query<(&TrainingState, &GradientAccumulation, &Metrics)>,
+              workers: Res<Workers>| {
+            let Ok((state, accumulation, metrics)) = model_state.get(model) else { return };
+            let terms = weight.of(metrics);
+            let pass = Pass {
+                weight: terms as f32,
+                is_first: state.micro_batch == 0,
+                total: is_last(state, Some(accumulation)).then_some(accumulation.terms + terms),
+            };
+            let (mut gradient, mut sum) = (gradient.matrix().rows_mut(), sum.matrix().rows_mut());
+            let (Some(gradient), Some(sum)) = (gradient.next(), sum.next()) else { return };
+            pass.apply(&workers, gradient, sum);
+        },
+    );
+    Ok(Some(Box::new(system.with_name(format!("accumulate {}", parameter.name)))))
+}
+
+/// What becomes of the gradient of one pass.
+#[derive(Clone, Copy)]
+struct Pass {
+    weight: f32,
+    is_first: bool,
+    /// The weight of all passes, if this is the last one.
+    total: Option<u64>,
+}
+
+impl Pass {
+    fn apply(self, workers: &Workers, gradients: &mut [f32], sums: &mut [f32]) {
+        if self.is_first && self.total.is_some() {
+            return;
+        }
+        let blocks = Blocks::Even { start: 0, rows: gradients.len(), size: BLOCK };
+        let output = (RowsMut::new(gradients, 1), RowsMut::new(sums, 1));
+        workers.for_each_block(blocks, 2, output, |_, (gradients, sums)| {
+            vectorize(
+                #[inline(always)]
+                || self.apply_block(gradients.data, sums.data),
+            );
+        });
+    }
+
+    #[inline(always)]
+    fn apply_block(self, gradients: &mut [f32], sums: &mut [f32]) {
+        let numbers = gradients.iter_mut().zip(sums);
+        match (self.is_first, self.total) {
+            (true, _) => numbers.for_each(|(gradient, sum)| *sum = self.weight * *gradient),
+            (false, None) => numbers.for_each(|(gradient, sum)| *sum += self.weight * *gradient),
+            (false, Some(total)) => {
+                // Without a single term every gradient is 0, and so is the mean.
+                let share = 1.0 / total.max(1) as f32;
+                numbers.for_each(|(gradient, sum)| *gradient = share * (*sum + self.weight * *gradient));
+            }
+        }
+    }
+}
+
+/// The system that counts passes, and steps when they are complete.
+pub(super) fn count_pass(
+    model: Entity,
+    weight: PassWeight,
+) -> impl FnMut(Query<(&mut TrainingState, Option<&mut GradientAccumulation>, &Metrics)>) {
+    move |mut models| {
+        let Ok((mut state, accumulation, metrics)) = models.get_mut(model) else { return };
+        let is_last = is_last(&state, accumulation.as_deref());
+        if let Some(mut accumulation) = accumulation {
+            accumulation.terms = if is_last { 0 } else { accumulation.terms + weight.of(metrics) };
+        }
+        if is_last {
+            state.step += 1;
+            state.micro_batch = 0;
+        } else {
+            state.micro_batch += 1;
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The length of the gradient of all parameters together.
+
+use bevy_ecs::{
+    entity::Entity,
+    system::{BoxedSystem, Local, ParamBuilder, Query, Res, SystemParamBuilder},
+    world::World,
+};
+use connectome_components::{Column, Field, GradientAccumulation, GradientClipping, TrainingState};
+
+use super::{BLOCK, is_last};
+use crate::{Blocks, PerBlock, Workers, kernels::vectorize};
+
+/// The system that measures the length before a step.
+pub(super) fn measure_norm(world: &mut World, model: Entity, gradients: Vec<Field>) -> BoxedSystem {
+    let state = (
+        gradients.into_iter().map(Field::read).collect::<Vec<_>>(),
+        ParamBuilder::query::<(&TrainingState, Option<&GradientAccumulation>, &mut GradientClipping)>(),
+        ParamBuilder::resource::<Workers>(),
+        ParamBuilder::local::<Vec<f64>>(),
+    )
+        .build_state(world);
+    let system = state.build_system(
+        move |gradients: Vec<Column>,
+              mut models: Query<(&TrainingState, Option<&GradientAccumulation>, &mut GradientClipping)>,
+              workers: Res<Workers>,
+              mut sums: Local<Vec<f64>>| {
+            let Ok((state, accumulation, mut clipping)) = models.get_mut(model) else { return };
+            if !is_last(state, accumulation) {
+                return;
+            }
+            let squares = gradients.iter().map(|gradient| {
+                let gradient = gradient.matrix();
+                gradient.rows().map(|row| sum_of_squares(&workers, row, &mut sums)).sum::<f64>()
+            });
+            clipping.measured = squares.sum::<f64>().sqrt();
+        },
+    );
+    Box::new(system.with_name("measure_gradients"))
+}
+
+/// Each block has a sum of its own; these are added in order.
+fn sum_of_squares(workers: &Workers, numbers: &[f32], sums: &mut Vec<f64>) -> f64 {
+    let blocks = Blocks::Even { start: 0, rows: numbers.len(), size: BLOCK };
+    sums.clear();
+    sums.resize(blocks.count(), 0.0);
+    workers.for_each_block(blocks, 1, PerBlock::new(&mut sums[..], BLOCK), |places, sum| {
+        vectorize(
+            #[inline(always)]
+            || sum.data[0] = sum_of_squares_in_lanes(&numbers[places]),
+        );
+    });
+    sums.iter().sum()
+}
+
+#[inline(always)]
+fn sum_of_squares_in_lanes(numbers: &[f32]) -> f64 {
+    const LANES: usize = 16;
+    let mut lanes = [0.0; LANES];
+    let (chunks, rest) = numbers.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, number) in lanes.iter_mut().zip(chunk) {
+            *lane += f64::from(*number) * f64::from(*number);
+        }
+    }
+    for (lane, number) in lanes.iter_mut().zip(rest) {
+        *lane += f64::from(*number) * f64::from(*number);
+    }
+    lanes.iter().sum()
+}
