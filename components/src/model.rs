@@ -17,6 +17,8 @@ pub struct Model {
     pub targets: Option<Field>,
     /// The entities of its parameters, in the order of its layers.
     pub parameters: Vec<Entity>,
+    /// What its layers compute is held here, one signal after the other.
+    pub columns: Vec<Field>,
 }
 
 /// Rows of numbers on the nodes, edges or subgraphs of a graph: what one layer hands to the next.

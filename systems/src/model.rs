@@ -19,7 +19,7 @@ use core::any::Any;
 
 use crate::{
     Phase, Workers,
-    layers::{BuildError, Columns, Layer, LayerBuilder, Mode, ModelParts},
+    layers::{BuildError, Columns, Layer, LayerBuilder, Mode, ModelParts, Room},
     loss::{LossError, Targets, loss_and_gradient, measure},
     optimize::{self, PassWeight},
     topology::rebuild_topology,
@@ -68,6 +68,7 @@ pub struct ModelBuilder {
     wanted: Vec<(Field, Field)>,
     layers: Vec<Box<dyn Layer>>,
     seed: u64,
+    room: Option<Room>,
     learning: Option<Learning>,
     loss: Loss,
     targets: Option<Field>,
@@ -97,6 +98,7 @@ impl ModelBuilder {
             wanted: Vec::new(),
             layers: Vec::new(),
             seed: 0,
+            room: None,
             learning: None,
             loss: Loss::CrossEntropy,
             targets: None,
@@ -163,6 +165,12 @@ impl ModelBuilder {
         self
     }
 
+    /// Refuses to be built if it takes more memory than there is.
+    pub fn within(mut self, room: Room) -> Self {
+        self.room = Some(room);
+        self
+    }
+
     /// What is to become small; [`Loss::CrossEntropy`] if nothing is said.
     pub fn loss(mut self, loss: Loss) -> Self {
         self.loss = loss;
@@ -212,6 +220,8 @@ impl ModelBuilder {
             wanted: self.wanted.clone(),
             seed: self.seed,
             optimizer: self.learning.as_ref().map(|learning| learning.optimizer),
+            room: self.room,
+            taken: Some(0),
             columns: Columns::default(),
             shared: Vec::new(),
             parameters: Vec::new(),
@@ -244,11 +254,12 @@ impl ModelBuilder {
         }
         finish(world, infer)?;
         let parameters = parts.parameters.iter().map(|(entity, _)| *entity).collect();
+        let columns = parts.columns.fields().collect();
         let targets = targets.and_then(|targets| match targets {
             Targets::Numbers { values, .. } => Some(values),
             Targets::Classes { .. } => None,
         });
-        world.entity_mut(parts.model).insert(Model { graph: self.graph, input, output, targets, parameters });
+        world.entity_mut(parts.model).insert(Model { graph: self.graph, input, output, targets, parameters, columns });
         Ok(())
     }
 
@@ -260,7 +271,11 @@ impl ModelBuilder {
         learning: &Learning,
     ) -> Result<Targets, BuildError> {
         let model = parts.model;
-        let unfit = |error: LossError| BuildError::Layer { layer: self.layers.len() - 1, reason: error.to_string() };
+        let unfit = |error: LossError| BuildError::Layer {
+            layer: self.layers.len() - 1,
+            setting: None,
+            reason: error.to_string(),
+        };
         let state = TrainingState { seed: self.seed, ..TrainingState::default() };
         let mut entity = world.entity_mut(model);
         entity.insert((learning.optimizer, learning.schedule, Metrics::default(), state));
@@ -275,7 +290,7 @@ impl ModelBuilder {
         layers.unroll()?;
         if output == input && parts.parameters.is_empty() {
             let reason = "hands the model's input on, so there is nothing to learn; add a layer with parameters";
-            return Err(BuildError::Layer { layer: self.layers.len() - 1, reason: reason.to_owned() });
+            return Err(BuildError::Layer { layer: self.layers.len() - 1, setting: None, reason: reason.to_owned() });
         }
         let targets = self.targets(world, dense(output)?)?;
         let mut weight = PassWeight::Alike;

@@ -43,13 +43,25 @@ pub enum BuildError {
         /// The layer, counted from 0.
         layer: usize,
     },
-    /// A number of the layer's description cannot be.
-    #[error("layer {layer}: {reason}")]
+    /// The layer cannot be as it is described, or not on this input.
+    #[error("layer {layer} {reason}")]
     Layer {
         /// The layer, counted from 0.
         layer: usize,
-        /// What is wrong and what to do.
+        /// The setting that is to be changed, if it is one.
+        setting: Option<&'static str>,
+        /// What the layer does wrong; and, after a semicolon, what to do.
         reason: String,
+    },
+    /// The model would take more than the [`Room`] it is given.
+    #[error(
+        "with layer {layer} the model takes more memory than it may; make the layer narrower, or the graph smaller"
+    )]
+    TooLarge {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// Bytes that the model takes up to there; none if they are more than can be counted.
+        needed: Option<usize>,
     },
     /// The model has no layers.
     #[error("the model has no layers; add at least one")]
@@ -92,6 +104,20 @@ impl Initialization {
     pub const ZEROS: Self = Self::Constant(0.0);
 }
 
+/// How much memory a model may take, and on how many rows it will work: so that one which is too large for the machine
+/// is refused before any of it is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Nodes of the graph.
+    pub nodes: usize,
+    /// Edges of the graph.
+    pub edges: usize,
+    /// Subgraphs of the graph.
+    pub subgraphs: usize,
+    /// Bytes for columns and parameters.
+    pub bytes: usize,
+}
+
 /// What the schedules of a model share.
 pub(crate) struct ModelParts {
     pub(crate) model: Entity,
@@ -104,6 +130,9 @@ pub(crate) struct ModelParts {
     pub(crate) wanted: Vec<(Field, Field)>,
     pub(crate) seed: u64,
     pub(crate) optimizer: Option<Optimizer>,
+    pub(crate) room: Option<Room>,
+    /// Bytes taken so far; none if they are more than can be counted.
+    pub(crate) taken: Option<usize>,
     pub(crate) columns: Columns,
     /// For the gradient of a parameter that several stages have, a field for the second and further ones.
     pub(crate) shared: Vec<(Field, Field)>,
@@ -232,9 +261,26 @@ impl<'a> LayerBuilder<'a> {
         }
     }
 
-    /// The error that this layer cannot be built.
+    /// The error that this layer cannot be built: what it does wrong and, after a semicolon, what to do.
     pub fn refuse(&self, reason: impl Into<String>) -> BuildError {
-        BuildError::Layer { layer: self.index, reason: reason.into() }
+        BuildError::Layer { layer: self.index, setting: None, reason: reason.into() }
+    }
+
+    /// The same, because of one of its settings.
+    pub fn refuse_setting(&self, setting: &'static str, reason: impl Into<String>) -> BuildError {
+        BuildError::Layer { layer: self.index, setting: Some(setting), reason: reason.into() }
+    }
+
+    /// Takes room for so many numbers.
+    fn charge(&mut self, rows: usize, width: usize) -> Result<(), BuildError> {
+        let bytes = rows.checked_mul(width).and_then(|numbers| numbers.checked_mul(size_of::<f32>()));
+        let parts = &mut self.parts;
+        parts.taken = parts.taken.zip(bytes).and_then(|(taken, bytes)| taken.checked_add(bytes));
+        match (parts.room, parts.taken) {
+            (None, _) => Ok(()),
+            (Some(room), Some(taken)) if taken <= room.bytes => Ok(()),
+            (Some(_), needed) => Err(BuildError::TooLarge { layer: self.index, needed }),
+        }
     }
 
     /// The field of a dense signal.
@@ -275,8 +321,21 @@ impl<'a> LayerBuilder<'a> {
     }
 
     fn take(&mut self, on: ComponentId, width: usize) -> Result<Field, BuildError> {
+        if width == 0 {
+            return Err(self.refuse_setting("width", "has width 0; a layer is at least 1 wide"));
+        }
+        if let Some(field) = self.parts.columns.take_free(on, width) {
+            return Ok(field);
+        }
+        let (graph, room) = (self.parts.rows, self.parts.room);
+        let rows = room.map_or(0, |room| match on {
+            on if on == graph.nodes => room.nodes,
+            on if on == graph.edges => room.edges,
+            _ => room.subgraphs,
+        });
+        self.charge(rows, width)?;
         let name = format!("columns.{}", self.parts.columns.len());
-        Ok(self.parts.columns.take(self.world, &name, on, width)?)
+        Ok(self.parts.columns.take_new(self.world, &name, on, width)?)
     }
 
     /// Keeps a signal for a stage that comes after others which would release it, as the far end of a residual
@@ -447,9 +506,16 @@ impl<'a> LayerBuilder<'a> {
         if let Some((_, parameter)) = self.parts.parameters.iter().find(|(_, parameter)| parameter.name == name) {
             return Ok(parameter.clone());
         }
-        let Some(size) = shape[0].checked_mul(shape[1]) else {
-            return Err(FieldError::TooWide { name, width: shape[1] }.into());
-        };
+        if shape.contains(&0) {
+            return Err(self.refuse_setting("width", "has width 0; a layer is at least 1 wide"));
+        }
+        if weight_decay.is_some_and(|decay| !(decay.is_finite() && decay >= 0.0)) {
+            let reason = format!("has the weight decay {}; it is not negative", weight_decay.unwrap_or_default());
+            return Err(self.refuse_setting("weight_decay", reason));
+        }
+        let copies = optimizer.map_or(1, |optimizer| 2 + optimizer.moments());
+        let size = shape[0].checked_mul(shape[1]).unwrap_or(usize::MAX);
+        self.charge(copies, size)?;
         let entity = self.world.spawn(Name::new(name.clone())).id();
         let fields = parameter_fields(self.world, entity, &name, size, optimizer);
         let (value, learned) = fields.inspect_err(|_| {

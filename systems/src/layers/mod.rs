@@ -12,7 +12,7 @@ mod message_passing;
 mod tape;
 
 pub(crate) use builder::ModelParts;
-pub use builder::{BuildError, Initialization, LayerBuilder, Mode};
+pub use builder::{BuildError, Initialization, LayerBuilder, Mode, Room};
 pub use dropout::Dropout;
 pub use graph_conv::GraphConv;
 pub use linear::Linear;

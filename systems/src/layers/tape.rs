@@ -16,22 +16,30 @@ struct Slot {
 }
 
 impl Columns {
-    /// A column that is free, or a new one of this name; it has one user.
-    pub(crate) fn take(
+    /// A column that is free; it has one user from now on.
+    pub(crate) fn take_free(&mut self, on: ComponentId, width: usize) -> Option<Field> {
+        let fits = |slot: &&mut Slot| slot.users == 0 && slot.field.on() == on && slot.field.width() == width;
+        let slot = self.0.iter_mut().find(fits)?;
+        slot.users = 1;
+        Some(slot.field)
+    }
+
+    /// A new column, which has one user.
+    pub(crate) fn take_new(
         &mut self,
         world: &mut World,
         name: &str,
         on: ComponentId,
         width: usize,
     ) -> Result<Field, FieldError> {
-        let fits = |slot: &&mut Slot| slot.users == 0 && slot.field.on() == on && slot.field.width() == width;
-        if let Some(slot) = self.0.iter_mut().find(fits) {
-            slot.users = 1;
-            return Ok(slot.field);
-        }
         let field = Field::register(world, name, on, width)?;
         self.0.push(Slot { field, users: 1 });
         Ok(field)
+    }
+
+    /// All of them.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = Field> {
+        self.0.iter().map(|slot| slot.field)
     }
 
     /// How many there are.

@@ -187,7 +187,7 @@ impl Layer for Cotangent {
         };
         if value.width() != width {
             let reason = format!("a cotangent of width {width} meets a signal of {}", value.width());
-            return Err(BuildError::Layer { layer: layer.index(), reason });
+            return Err(layer.refuse(reason));
         }
         layer.on_backward_of(&[], &[], move |layer, _| {
             let Some(gradient) = layer.gradient_of(input)? else { return Ok(()) };
