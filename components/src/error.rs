@@ -38,6 +38,14 @@ pub enum FieldError {
         /// Its alignment in bytes.
         alignment: usize,
     },
+    /// New entities were to be given a component that nobody knows how to make.
+    #[error(
+        "new entities need a component `{name}`, and nobody said how to make one; call `register_default` for its type"
+    )]
+    NoDefault {
+        /// The component's name.
+        name: String,
+    },
     /// The entity does not exist or lacks the field.
     #[error(
         "entity {entity} has no field `{name}`; is it alive, and was the graph's schedule run since it was spawned?"

@@ -164,6 +164,11 @@ impl<T: Send + Sync + 'static> Field<T> {
         self.id
     }
 
+    /// Whether `world` is the one that made it.
+    pub fn is_of(&self, world: &World) -> bool {
+        self.world == world.id()
+    }
+
     /// The name it was registered with.
     pub fn name(&self, world: &World) -> String {
         world.components().get_name(self.id).map_or_else(|| format!("{:?}", self.id), |name| name.to_string())

@@ -25,7 +25,9 @@ mod rows;
 mod subgraph;
 mod topology;
 
-pub use column::{Column, ColumnMut, ColumnState, Marker, Read, Write, attach_fields};
+pub use column::{
+    Column, ColumnMut, ColumnState, Marker, Read, Write, attach_fields, insert_default, register_default,
+};
 pub use edge::{Edge, EdgeWeight};
 pub use error::FieldError;
 pub use field::{DoubleBuffer, Element, Field, Parity};

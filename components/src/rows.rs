@@ -39,6 +39,24 @@ impl Rows {
         &self.tables
     }
 
+    /// The row of `entity`; none if it has none, or the world has changed since the rows were taken.
+    pub fn row_of(&self, world: &World, entity: Entity) -> Option<usize> {
+        let location = world.get_entity(entity).ok()?.location();
+        let (_, rows) = self.tables.iter().find(|(table, _)| *table == location.table_id)?;
+        let row = rows.start + location.table_row.index();
+        (self.entities.get(row) == Some(&entity)).then_some(row)
+    }
+
+    /// Whether the world's tables that carry all of `components` are still the same and as long: a look at each table,
+    /// which does not find out when one entity has taken the place of another.
+    pub fn fit(&self, world: &World, components: &[ComponentId]) -> bool {
+        let tables = world.storages().tables.iter().enumerate();
+        let holding =
+            tables.filter(|(_, table)| !table.is_empty() && components.iter().all(|id| table.has_column(*id)));
+        let lengths = holding.map(|(index, table)| (TableId::from_usize(index), table.entity_count() as usize));
+        lengths.eq(self.tables.iter().map(|(table, rows)| (*table, rows.len())))
+    }
+
     /// Takes the rows of the world's tables that carry all of `components`; says whether any row changed.
     pub fn update(&mut self, world: &World, components: &[ComponentId]) -> bool {
         let mut start = 0;
@@ -95,7 +113,7 @@ impl Rows {
     /// The weights of edges in the order of their rows.
     pub fn weights<'w>(&'w self, world: &'w World) -> impl Iterator<Item = f32> {
         self.components::<EdgeWeight>(world).flat_map(|(rows, weights)| {
-            let missing = rows.len() - weights.len();
+            let missing = rows.len().saturating_sub(weights.len());
             weights.iter().map(|weight| weight.0).chain(repeat_n(1.0, missing))
         })
     }

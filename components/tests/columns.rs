@@ -11,7 +11,8 @@ use bevy_ecs::{
 };
 use bytemuck::{Pod, Zeroable};
 use connectome_components::{
-    Column, ColumnMut, DoubleBuffer, Edge, Field, FieldError, Label, Node, Parity, Split, attach_fields,
+    Column, ColumnMut, DoubleBuffer, Edge, Field, FieldError, Label, Marker, Node, Parity, Split, attach_fields,
+    insert_default, register_default,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -219,6 +220,36 @@ fn a_component_in_sparse_set_storage_is_no_field() {
     let nodes = world.register_component::<Node>();
     let error = Field::<Fleeting>::of_component(&mut world, nodes).unwrap_err();
     assert!(matches!(&error, FieldError::NotInTable { name } if name.contains("Fleeting")), "{error}");
+}
+
+#[test]
+fn components_are_given_by_their_id() {
+    #[derive(Component, Clone, Copy, Debug, PartialEq)]
+    struct Mood(f32);
+    impl Default for Mood {
+        fn default() -> Self {
+            Self(0.5)
+        }
+    }
+    let mut world = World::new();
+    let marker = Marker::register(&mut world, "marker").id();
+    let [node, mood] = [world.register_component::<Node>(), world.register_component::<Mood>()];
+    let [first, dead, last] = [(); 3].map(|()| world.spawn_empty().id());
+    world.despawn(dead);
+    let all = [first, dead, last];
+    for id in [marker, node] {
+        insert_default(&mut world, &all, id).unwrap();
+    }
+    for entities in [&all[..], &[]] {
+        let error = insert_default(&mut world, entities, mood).unwrap_err();
+        assert!(matches!(&error, FieldError::NoDefault { name } if name.contains("Mood")), "{error}");
+    }
+    assert_eq!(register_default::<Mood>(&mut world), mood);
+    insert_default(&mut world, &all, mood).unwrap();
+    for entity in [first, last] {
+        assert_eq!(world.get::<Mood>(entity), Some(&Mood(0.5)));
+        assert!(world.entity(entity).contains_id(marker) && world.entity(entity).contains_id(node));
+    }
 }
 
 #[test]

@@ -388,6 +388,7 @@ impl Life {
         prop_assert_eq!(column.row_count(), rows.len());
         for (row, entity) in rows.entities().iter().enumerate() {
             prop_assert_eq!(column.row(row), &halves(*entity)[..], "row {} is not that of {}", row, entity);
+            prop_assert_eq!(rows.row_of(&self.world, *entity), Some(row));
         }
         Ok(())
     }

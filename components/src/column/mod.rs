@@ -13,6 +13,7 @@
 //!   id of a half can name the storage, but bevy_ecs gives it a bare pointer, for which its user answers.)
 #![expect(unsafe_code, reason = "a table column is handed out as a slice; the module's rules are above")]
 
+mod make;
 mod parameter;
 mod register;
 
@@ -27,6 +28,7 @@ use nonmax::NonMaxU32;
 
 use crate::{Field, FieldError, Matrix, MatrixMut, Parity};
 
+pub use make::{insert_default, register_default};
 pub use parameter::{Column, ColumnMut, ColumnState, Read, Write};
 pub(crate) use register::{AttachedFields, insert_zeros, numbers_in, register};
 pub use register::{Marker, attach_fields};

@@ -10,6 +10,7 @@ use bevy_ecs::{
 };
 use core::{alloc::Layout, ptr::NonNull};
 
+use super::make::Defaults;
 use crate::{Element, FieldError};
 
 /// Rows of vector width start on a boundary of it, up to a cache line.
@@ -81,7 +82,10 @@ impl Marker {
                 None,
             )
         };
-        Self { id: world.register_component_with_descriptor(descriptor), world: world.id() }
+        let id = world.register_component_with_descriptor(descriptor);
+        // No bytes at all are a valid marker.
+        world.get_resource_or_init::<Defaults>().add(id, Initial::Zeros);
+        Self { id, world: world.id() }
     }
 
     /// The component.
@@ -114,9 +118,12 @@ struct AttachedField {
     initial: Initial,
 }
 
+/// What a component is when it is given to an entity.
 #[derive(Clone, Copy)]
-enum Initial {
+pub(super) enum Initial {
+    /// All bytes are 0; only for components that this module made.
     Zeros,
+    /// What the function inserts.
     Default(fn(EntityWorldMut)),
 }
 

@@ -18,40 +18,43 @@ pub struct Scratch {
     degrees: Degrees,
 }
 
+/// A system that brings the [`Topology`] of a graph up to date; see [`update_topology`].
+pub fn rebuild_topology(graph: Entity) -> impl FnMut(&mut World, Local<Scratch>) {
+    move |world, mut scratch| update_topology(world, graph, &mut scratch)
+}
+
 /// Gives new nodes, edges and subgraphs their fields, and derives the graph's [`Topology`] anew if edges, memberships or
 /// rows have changed.
-pub fn rebuild_topology(graph_entity: Entity) -> impl FnMut(&mut World, Local<Scratch>) {
-    move |world, mut scratch| {
-        let Some(graph) = world.get::<Graph>(graph_entity).copied() else { return };
-        for marker in [graph.nodes, graph.edges, graph.subgraphs] {
-            attach_fields(world, marker);
-        }
-        let edge = world.register_component::<Edge>();
-        let Some(mut topology) = world.get_mut::<Topology>(graph_entity) else { return };
-        let mut topology = core::mem::take(&mut *topology);
-        let nodes_changed = topology.nodes.update(world, &[graph.nodes]);
-        let edges_changed = topology.edges.update(world, &[edge, graph.edges]);
-        let subgraphs_changed = topology.subgraphs.update(world, &[graph.subgraphs]);
-        let Topology { nodes, edges, derived_at, .. } = &topology;
-        let rewired = derived_at.is_none_or(|tick| edges.edges_changed_since(world, tick));
-        let moved = derived_at.is_none_or(|tick| nodes.memberships_changed_since(world, tick));
-        let derive_edges = nodes_changed || edges_changed || rewired;
-        let derive_members = nodes_changed || subgraphs_changed || moved;
-        if derive_edges {
-            derive(&mut topology, world, &mut scratch);
-        }
-        if derive_members {
-            members::derive(&mut topology, world, &mut scratch);
-        }
-        if derive_edges || derive_members {
-            topology.version += 1;
-            topology.derived_at = Some(world.read_change_tick());
-            // Whatever is written from now on carries a later tick.
-            world.increment_change_tick();
-        }
-        if let Some(mut place) = world.get_mut::<Topology>(graph_entity) {
-            *place = topology;
-        }
+pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Scratch) {
+    let Some(graph) = world.get::<Graph>(graph_entity).copied() else { return };
+    for marker in [graph.nodes, graph.edges, graph.subgraphs] {
+        attach_fields(world, marker);
+    }
+    let edge = world.register_component::<Edge>();
+    let Some(mut topology) = world.get_mut::<Topology>(graph_entity) else { return };
+    let mut topology = core::mem::take(&mut *topology);
+    let nodes_changed = topology.nodes.update(world, &[graph.nodes]);
+    let edges_changed = topology.edges.update(world, &[edge, graph.edges]);
+    let subgraphs_changed = topology.subgraphs.update(world, &[graph.subgraphs]);
+    let Topology { nodes, edges, derived_at, .. } = &topology;
+    let rewired = derived_at.is_none_or(|tick| edges.edges_changed_since(world, tick));
+    let moved = derived_at.is_none_or(|tick| nodes.memberships_changed_since(world, tick));
+    let derive_edges = nodes_changed || edges_changed || rewired;
+    let derive_members = nodes_changed || subgraphs_changed || moved;
+    if derive_edges {
+        derive(&mut topology, world, scratch);
+    }
+    if derive_members {
+        members::derive(&mut topology, world, scratch);
+    }
+    if derive_edges || derive_members {
+        topology.version += 1;
+        topology.derived_at = Some(world.read_change_tick());
+        // Whatever is written from now on carries a later tick.
+        world.increment_change_tick();
+    }
+    if let Some(mut place) = world.get_mut::<Topology>(graph_entity) {
+        *place = topology;
     }
 }
 
