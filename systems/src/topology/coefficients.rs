@@ -1,12 +1,12 @@
 //! Derives what messages are multiplied by.
 
 use bevy_ecs::world::World;
-use connectome_components::{Adjacency, Coefficients, Normalization, Topology};
+use connectome_components::{Adjacency, Coefficients, EdgeWeight, Normalization, Rows, Topology};
 
 /// What the symmetric normalisation is made of.
 #[derive(Default)]
 pub(super) struct Degrees {
-    /// The weight of each edge, by its row.
+    /// The weight of each edge, by its row; empty if no edge has one.
     weights: Vec<f32>,
     /// The weight of each node's self-loop.
     own_weights: Vec<f32>,
@@ -22,11 +22,12 @@ pub(super) fn derive(topology: &mut Topology, world: &World, degrees: &mut Degre
     for (place, normalization) in normalizations.iter().enumerate() {
         match normalization {
             Normalization::Symmetric => {
-                degrees.weights.clear();
-                degrees.weights.extend(edges.weights(world));
-                weigh(incoming, degrees);
-                symmetric(incoming, place, degrees);
-                symmetric(outgoing, place, degrees);
+                degrees.take_weights(edges, world);
+                if degrees.weights.is_empty() {
+                    symmetric(incoming, outgoing, place, degrees, |_, _| 1.0);
+                } else {
+                    symmetric(incoming, outgoing, place, degrees, |weights, edge| weights[edge as usize]);
+                }
             }
             Normalization::Mean => {
                 let share = |count| 1.0 / (1 + count) as f32;
@@ -38,8 +39,30 @@ pub(super) fn derive(topology: &mut Topology, world: &World, degrees: &mut Degre
     }
 }
 
+impl Degrees {
+    fn take_weights(&mut self, edges: &Rows, world: &World) {
+        self.weights.clear();
+        if edges.components::<EdgeWeight>(world).any(|(_, weights)| !weights.is_empty()) {
+            self.weights.extend(edges.weights(world));
+        }
+    }
+}
+
+/// The coefficients of both directions. `weight` finds the weight of an edge among those that were taken.
+fn symmetric(
+    incoming: &mut Adjacency,
+    outgoing: &mut Adjacency,
+    place: usize,
+    degrees: &mut Degrees,
+    weight: impl Fn(&[f32], u32) -> f32 + Copy,
+) {
+    weigh(incoming, degrees, weight);
+    multiply(incoming, place, degrees, weight);
+    multiply(outgoing, place, degrees, weight);
+}
+
 /// The weight of each node's self-loop, and one over the root of its degree.
-fn weigh(incoming: &Adjacency, degrees: &mut Degrees) {
+fn weigh(incoming: &Adjacency, degrees: &mut Degrees, weight: impl Fn(&[f32], u32) -> f32) {
     let Degrees { weights, own_weights, inverse_roots } = degrees;
     own_weights.clear();
     inverse_roots.clear();
@@ -47,7 +70,7 @@ fn weigh(incoming: &Adjacency, degrees: &mut Degrees) {
         let (mut own, mut others) = (1.0, 0.0);
         let entries = incoming.entries(row);
         for (neighbour, edge) in incoming.neighbours[entries.clone()].iter().zip(&incoming.edges[entries]) {
-            let weight = weights[*edge as usize];
+            let weight = weight(weights, *edge);
             if *neighbour as usize == row {
                 own = weight;
             } else {
@@ -60,8 +83,8 @@ fn weigh(incoming: &Adjacency, degrees: &mut Degrees) {
     }
 }
 
-/// The coefficients of either adjacency.
-fn symmetric(adjacency: &mut Adjacency, place: usize, degrees: &Degrees) {
+/// The coefficients of one direction.
+fn multiply(adjacency: &mut Adjacency, place: usize, degrees: &Degrees, weight: impl Fn(&[f32], u32) -> f32) {
     let mut coefficients = core::mem::take(&mut adjacency.coefficients[place]);
     let Degrees { weights, own_weights, inverse_roots } = degrees;
     let own = own_weights.iter().zip(inverse_roots).map(|(weight, root)| weight * root * root);
@@ -73,8 +96,8 @@ fn symmetric(adjacency: &mut Adjacency, place: usize, degrees: &Degrees) {
         let ends = adjacency.neighbours[entries.clone()].iter().zip(&adjacency.edges[entries.clone()]);
         for (coefficient, (neighbour, edge)) in coefficients.edges[entries].iter_mut().zip(ends) {
             let neighbour = *neighbour as usize;
-            let weight = weights[*edge as usize];
-            *coefficient = if neighbour == row { 0.0 } else { root * weight * inverse_roots[neighbour] };
+            let product = root * weight(weights, *edge) * inverse_roots[neighbour];
+            *coefficient = if neighbour == row { 0.0 } else { product };
         }
     }
     adjacency.coefficients[place] = coefficients;

@@ -23,7 +23,7 @@ pub(super) fn derive(topology: &mut Topology, world: &World, scratch: &mut Scrat
     let claims = nodes.components::<InGraph>(world).filter(|_| !subgraphs.is_empty());
     for (rows, claims) in claims {
         for (node, InGraph(subgraph)) in rows.zip(claims) {
-            let subgraph = row_of.find(subgraphs, *subgraph);
+            let subgraph = row_of.find(*subgraph);
             if subgraph != Topology::NO_ROW {
                 members.offsets[subgraph as usize + 1] += 1;
                 membership.offsets[node + 1] = 1;

@@ -67,7 +67,7 @@ fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
     ends.reserve(edges.len());
     for (_, edges) in edges.components::<Edge>(world) {
         ends.extend(edges.iter().map(|Edge { source, target }| {
-            let ends = [row_of.find(nodes, *source), row_of.find(nodes, *target)];
+            let ends = [row_of.find(*source), row_of.find(*target)];
             if ends.contains(&Topology::NO_ROW) { [Topology::NO_ROW; 2] } else { ends }
         }));
     }
@@ -79,25 +79,26 @@ fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
 /// The row of each entity.
 #[derive(Default)]
 struct RowOf {
-    /// By the entity's index.
-    rows: Vec<u32>,
+    /// By the entity's index: its generation, since the index of a dead one may have gone to another, and its row.
+    rows: Vec<(u32, u32)>,
 }
 
 impl RowOf {
     fn fill(&mut self, rows: &Rows) {
         let indices = rows.entities().iter().map(|entity| entity.index_u32() as usize + 1).max().unwrap_or(0);
         self.rows.clear();
-        self.rows.resize(indices, Topology::NO_ROW);
+        self.rows.resize(indices, (0, Topology::NO_ROW));
         for (row, entity) in rows.entities().iter().enumerate() {
-            self.rows[entity.index_u32() as usize] = row as u32;
+            self.rows[entity.index_u32() as usize] = (entity.generation().to_bits(), row as u32);
         }
     }
 
     /// The row of `entity` among those that were filled in, or [`Topology::NO_ROW`].
     #[inline]
-    fn find(&self, rows: &Rows, entity: Entity) -> u32 {
-        let row = self.rows.get(entity.index_u32() as usize).copied().unwrap_or(Topology::NO_ROW);
-        // The index of a dead entity may have gone to another.
-        if rows.entities().get(row as usize) == Some(&entity) { row } else { Topology::NO_ROW }
+    fn find(&self, entity: Entity) -> u32 {
+        match self.rows.get(entity.index_u32() as usize) {
+            Some((generation, row)) if *generation == entity.generation().to_bits() => *row,
+            _ => Topology::NO_ROW,
+        }
     }
 }
