@@ -1,0 +1,97 @@
+//! A batch that is extracted into warm buffers allocates nothing, and loading one no more than a few lists, however many
+//! rows it has. A failure prints the counts.
+//!
+//! The counter sees every thread of the process, so this file holds a single test.
+#![expect(unsafe_code, reason = "an allocator that counts")]
+
+use bevy_ecs::prelude::*;
+use connectome_components::{Edge, Field, Graph, InGraph, Node, Subgraph};
+use connectome_systems::batch::{Batch, Extract};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is handed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of the third time that something is done.
+fn when_warm(mut work: impl FnMut()) -> usize {
+    (0..2).for_each(|_| work());
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    work();
+    ALLOCATIONS.load(Ordering::Relaxed) - before
+}
+
+/// A ring of nodes for each subgraph.
+fn corpus(sizes: impl Iterator<Item = usize>) -> (World, Entity, Vec<Entity>) {
+    let mut world = World::new();
+    let graph = Graph::spawn(&mut world);
+    let subgraphs = sizes.map(|size| {
+        let subgraph = world.spawn(Subgraph).id();
+        let nodes: Vec<Entity> = (0..size).map(|_| world.spawn((Node, InGraph(subgraph))).id()).collect();
+        for (number, source) in nodes.iter().enumerate() {
+            world.spawn(Edge { source: *source, target: nodes[(number + 1) % size] });
+        }
+        subgraph
+    });
+    let subgraphs = subgraphs.collect();
+    (world, graph, subgraphs)
+}
+
+#[test]
+fn warm_batches_allocate_nothing_for_their_rows() {
+    let (mut corpus, graph, subgraphs) = corpus(1..200);
+    let nodes = corpus.register_component::<Node>();
+    let from = Field::<f32>::register(&mut corpus, "features", nodes, 4).unwrap();
+    let mut world = World::new();
+    let target = Graph::spawn(&mut world);
+    let nodes = world.register_component::<Node>();
+    let to = Field::<f32>::register(&mut world, "features", nodes, 4).unwrap();
+    let mut extract = Extract::new(&corpus, graph).unwrap();
+    extract.copy(&corpus, from, to).unwrap();
+    extract.update(&mut corpus);
+    let seeds: Vec<Entity> = corpus.query_filtered::<Entity, With<Node>>().iter(&corpus).step_by(30).collect();
+    let [mut large, mut small] = [Batch::default(), Batch::default()];
+    let unions = when_warm(|| {
+        extract.subgraphs(&corpus, &subgraphs, &mut large).unwrap();
+        extract.subgraphs(&corpus, &subgraphs[..9], &mut large).unwrap();
+        extract.subgraphs(&corpus, &subgraphs[20..], &mut large).unwrap();
+    });
+    let mut step = 0;
+    let samples = when_warm(|| {
+        step += 1;
+        extract.neighbourhood(&corpus, &seeds, &[1, 1, 1], 0, step, &mut large).unwrap();
+    });
+    assert_eq!([unions, samples], [0, 0], "allocations of unions and of samples");
+
+    let mut load = |count: usize, batch: &mut Batch| {
+        extract.subgraphs(&corpus, &subgraphs[..count], batch).unwrap();
+        when_warm(|| batch.load(&mut world, target).unwrap())
+    };
+    let loads = [load(190, &mut large), load(5, &mut small)];
+    println!("{loads:?} allocations to load a batch of 18,145 nodes and one of 15");
+    assert!(loads.iter().all(|count| *count <= 64), "{loads:?} allocations of a large and a small batch");
+}
