@@ -3,7 +3,7 @@
 use connectome_components::SplitMetrics;
 
 use super::row::{RowLoss, sum_in_lanes};
-use crate::kernels::exp;
+use crate::kernels::{exp, ln_1p};
 
 /// The cost of one number.
 pub(super) trait NumberLoss: Copy + Send + Sync + 'static {
@@ -29,7 +29,7 @@ impl NumberLoss for BinaryCrossEntropy {
 
     #[inline(always)]
     fn cost(self, output: f32, target: f32) -> f32 {
-        output.max(0.0) - output * target + exp(-output.abs()).ln_1p()
+        output.max(0.0) - output * target + ln_1p(exp(-output.abs()))
     }
 
     /// `sigmoid(z) - y`.
