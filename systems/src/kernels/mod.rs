@@ -12,7 +12,7 @@ pub use activation::Activation;
 pub use dropout::drop_out;
 pub use exponential::{exp, exp_m1};
 pub use gather::{Terms, gather};
-pub use logarithm::ln_1p;
+pub use logarithm::{ln, ln_1p};
 pub use matmul::{Operand, matmul, matmul_transposed};
 
 /// Runs `work` with the widest vector instructions of this processor.
