@@ -19,8 +19,8 @@ pub mod prelude {
     pub use bevy_ecs::system::{ParamBuilder, SystemParamBuilder};
 
     pub use crate::components::{
-        Column, ColumnMut, Edge, EdgeWeight, Field, Graph, Label, LearningRateSchedule, Metrics, Model, Node,
-        Optimizer, Signal, Split, Topology,
+        Column, ColumnMut, Edge, EdgeWeight, Field, Graph, InGraph, Label, LearningRateSchedule, Metrics, Model, Node,
+        Optimizer, Signal, Split, Subgraph, Topology,
     };
     pub use crate::scene::Scene;
     pub use crate::systems::{

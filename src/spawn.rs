@@ -22,6 +22,8 @@ pub struct SceneEntities {
     pub node_marker: Marker,
     /// Marks the edges of this graph.
     pub edge_marker: Marker,
+    /// Marks the subgraphs of this graph; a scene has none.
+    pub subgraph_marker: Marker,
 }
 
 /// Spawns a scene's nodes, edges and model, which is to learn from `seed`.
@@ -49,9 +51,9 @@ pub struct SceneEntities {
 pub fn spawn(world: &mut World, scene: &Scene, data: &GraphData, seed: u64) -> Result<SceneEntities, BuildError> {
     let node_marker = Marker::register(world, &format!("node of {}", scene.name));
     let edge_marker = Marker::register(world, &format!("edge of {}", scene.name));
-    let graph =
-        world.spawn((Name::new(scene.name.clone()), Graph { nodes: node_marker.id(), edges: edge_marker.id() }));
-    let graph = graph.id();
+    let subgraph_marker = Marker::register(world, &format!("subgraph of {}", scene.name));
+    let [nodes, edges, subgraphs] = [node_marker, edge_marker, subgraph_marker].map(|marker| marker.id());
+    let graph = world.spawn((Name::new(scene.name.clone()), Graph { nodes, edges, subgraphs })).id();
 
     let nodes = spawn_nodes(world, data, node_marker)?;
     spawn_edges(world, data, edge_marker, &nodes)?;
@@ -64,7 +66,7 @@ pub fn spawn(world: &mut World, scene: &Scene, data: &GraphData, seed: u64) -> R
     }
     let model = builder.build(world)?;
     attach_fields(world, node_marker.id());
-    Ok(SceneEntities { graph, model, nodes, node_marker, edge_marker })
+    Ok(SceneEntities { graph, model, nodes, node_marker, edge_marker, subgraph_marker })
 }
 
 fn spawn_nodes(world: &mut World, data: &GraphData, marker: Marker) -> Result<Vec<Entity>, FieldError> {
@@ -108,7 +110,7 @@ fn features(
             for (node, row) in nodes.iter().zip(values.chunks_exact(*width)) {
                 value.set(world, *node, row)?;
             }
-            Ok(Signal::Dense { value, gradient: None })
+            Ok(value.into())
         }
         Features::Sparse { width, offsets, indices, values } => {
             let longest = offsets.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0).max(1);
@@ -134,11 +136,7 @@ fn features(
                 }
                 value.set(world, *node, &row_values)?;
             }
-            Ok(if sparse {
-                Signal::Sparse { columns, values: value, width: *width }
-            } else {
-                Signal::Dense { value, gradient: None }
-            })
+            Ok(if sparse { Signal::Sparse { columns, values: value, width: *width } } else { value.into() })
         }
     }
 }

@@ -194,8 +194,8 @@ impl Trainer {
     pub fn weights(&self) -> Vec<Tensor> {
         let tensor = |parameter: &Parameter| Tensor {
             name: parameter.name.clone(),
-            shape: parameter.shape.to_vec(),
-            values: numbers(&self.world, parameter.value).to_vec(),
+            shape: parameter.stored.shape.clone(),
+            values: parameter.to_stored(numbers(&self.world, parameter.value)),
         };
         self.parameters.iter().map(tensor).collect()
     }
@@ -209,10 +209,10 @@ impl Trainer {
         let found: Result<Vec<&Tensor>, OutputError> = self
             .parameters
             .iter()
-            .map(|parameter| expect_tensor(path, &tensors, &parameter.name, &parameter.shape))
+            .map(|parameter| expect_tensor(path, &tensors, &parameter.name, &parameter.stored.shape))
             .collect();
         for (parameter, tensor) in self.parameters.iter().zip(found?) {
-            set_numbers(&mut self.world, parameter.value, &tensor.values);
+            set_numbers(&mut self.world, parameter.value, &parameter.from_stored(&tensor.values));
         }
         Ok(())
     }

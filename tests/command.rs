@@ -53,7 +53,7 @@ fn training_ends_with_a_line_of_json_and_leaves_its_files() {
     assert_eq!(read_metrics(&run.join("metrics.jsonl")).unwrap().len(), 60);
     let names: Vec<String> =
         read_weights(&run.join("weights.safetensors")).unwrap().into_iter().map(|tensor| tensor.name).collect();
-    assert_eq!(names, ["layers.0.bias", "layers.0.weight", "layers.2.bias", "layers.2.weight"]);
+    assert_eq!(names, ["layers.0.bias", "layers.0.lin.weight", "layers.2.bias", "layers.2.lin.weight"]);
     assert!(fs::read_to_string(run.join("curves.svg")).unwrap().starts_with("<svg"));
 }
 
@@ -88,8 +88,7 @@ fn repeating_prints_mean_and_deviation() {
 #[test]
 fn inspecting_shows_counts_parameters_and_the_schedule() {
     let output = text(&connectome(&["inspect", "assets/karate.ron"]).stdout);
-    for expected in ["34 (2 classes)", "156 directed", "layers.0.weight", "softmax_cross_entropy", "layers.2.gradient"]
-    {
+    for expected in ["34 (2 classes)", "156 directed", "layers.0.lin.weight", "softmax_cross_entropy", "columns.2"] {
         assert!(output.contains(expected), "{expected} is not in\n{output}");
     }
 }

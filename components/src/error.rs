@@ -25,6 +25,27 @@ pub enum FieldError {
         /// The component's name.
         name: String,
     },
+    /// A component whose bytes are not just `f32`s has no column of numbers.
+    #[error(
+        "component `{name}` of {size} bytes aligned to {alignment} is not one or several `f32`s, aligned as they are or \
+         up to 64; build it of `f32`s, or take it whole by `Field::of_component`"
+    )]
+    NotNumbers {
+        /// The component's name.
+        name: String,
+        /// Its size in bytes.
+        size: usize,
+        /// Its alignment in bytes.
+        alignment: usize,
+    },
+    /// New entities were to be given a component that nobody knows how to make.
+    #[error(
+        "new entities need a component `{name}`, and nobody said how to make one; call `register_default` for its type"
+    )]
+    NoDefault {
+        /// The component's name.
+        name: String,
+    },
     /// The entity does not exist or lacks the field.
     #[error(
         "entity {entity} has no field `{name}`; is it alive, and was the graph's schedule run since it was spawned?"

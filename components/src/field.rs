@@ -89,17 +89,63 @@ impl<T: Component<Mutability = Mutable> + Default> Field<T> {
     /// # Errors
     /// If `T` or `on` is in sparse-set storage.
     pub fn of_component(world: &mut World, on: ComponentId) -> Result<Self, FieldError> {
-        check_storage(world, on)?;
-        if T::STORAGE_TYPE != StorageType::Table {
-            return Err(FieldError::NotInTable { name: core::any::type_name::<T>().to_owned() });
-        }
-        let id = world.register_component::<T>();
-        let insert = |mut entity: EntityWorldMut| {
-            entity.insert(T::default());
-        };
-        world.get_resource_or_init::<column::AttachedFields>().defaulted(on, id, insert);
+        let id = attach_component::<T>(world, on)?;
         Ok(Self { id, buffer: None, world: world.id(), on, width: 1, element: PhantomData })
     }
+}
+
+impl Field<f32> {
+    /// The column of an ordinary, mutable component that is nothing but `f32`s, as numbers: as wide as it has of them,
+    /// for the entities that carry the component `on`. What is read and written is the component itself, not a copy.
+    ///
+    /// Otherwise as [`Field::of_component`]; a system that has both is refused as one that uses a field twice. A component
+    /// with other members of 4 bytes, such as `u32`, is not found out; their bits are read as `f32`s.
+    ///
+    /// ```
+    /// use bevy_ecs::prelude::*;
+    /// use bytemuck::{Pod, Zeroable};
+    /// use connectome_components::{Field, Node, attach_fields};
+    /// use glam::{Vec3, vec3};
+    ///
+    /// #[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
+    /// #[repr(transparent)]
+    /// struct Position(Vec3);
+    ///
+    /// let mut world = World::new();
+    /// let nodes = world.register_component::<Node>();
+    /// let positions = Field::of_numbers::<Position>(&mut world, nodes)?;
+    /// let node = world.spawn((Node, Position(vec3(1.0, 2.0, 3.0)))).id();
+    /// assert_eq!(positions.matrix(&world).row(0), [1.0, 2.0, 3.0]);
+    /// positions.set(&mut world, node, &[4.0, 5.0, 6.0])?;
+    /// assert_eq!(world.get::<Position>(node).unwrap().0, vec3(4.0, 5.0, 6.0));
+    /// # Ok::<(), connectome_components::FieldError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If `T` or `on` is in sparse-set storage; if the size of `T` is 0 or no multiple of 4, or `T` is aligned to less
+    /// than 4 or more than 64 bytes.
+    pub fn of_numbers<T>(world: &mut World, on: ComponentId) -> Result<Self, FieldError>
+    where
+        T: Component<Mutability = Mutable> + Default + bytemuck::Pod,
+    {
+        let width = column::numbers_in::<T>()?;
+        let id = attach_component::<T>(world, on)?;
+        Ok(Self { id, buffer: None, world: world.id(), on, width, element: PhantomData })
+    }
+}
+
+/// Sees to it that all carriers of `on` have a component `T` in their table.
+fn attach_component<T: Component + Default>(world: &mut World, on: ComponentId) -> Result<ComponentId, FieldError> {
+    check_storage(world, on)?;
+    if T::STORAGE_TYPE != StorageType::Table {
+        return Err(FieldError::NotInTable { name: core::any::type_name::<T>().to_owned() });
+    }
+    let id = world.register_component::<T>();
+    let insert = |mut entity: EntityWorldMut| {
+        entity.insert(T::default());
+    };
+    world.get_resource_or_init::<column::AttachedFields>().defaulted(on, id, insert);
+    Ok(id)
 }
 
 impl<T: Send + Sync + 'static> Field<T> {
@@ -116,6 +162,11 @@ impl<T: Send + Sync + 'static> Field<T> {
     /// The component by which the scheduler knows the field.
     pub fn id(&self) -> ComponentId {
         self.id
+    }
+
+    /// Whether `world` is the one that made it.
+    pub fn is_of(&self, world: &World) -> bool {
+        self.world == world.id()
     }
 
     /// The name it was registered with.

@@ -1,4 +1,4 @@
-//! A graph as an entity: which nodes and edges of the world belong to it.
+//! A graph as an entity: which nodes, edges and subgraphs of the world belong to it.
 
 use bevy_ecs::{
     component::{Component, ComponentId},
@@ -6,14 +6,15 @@ use bevy_ecs::{
     world::World,
 };
 
-use crate::{Edge, FieldError, Node, Topology, field::check_storage};
+use crate::{Edge, FieldError, Node, Subgraph, Topology, field::check_storage};
 
-/// The nodes of a graph are the entities with one component, its edges the entities with [`Edge`] and another.
+/// The nodes of a graph are the entities with one component, its edges the entities with [`Edge`] and another, its
+/// subgraphs the entities with a third.
 ///
-/// Usually these are [`Node`] and [`Edge`] themselves. A game with several kinds of agents and of relations makes one
-/// graph of each by naming its own components: `Graph::of::<Citizen, Friendship>(&mut world)`. Edges between entities
-/// that are not the graph's nodes are dangling for it. Both components must be in table storage: a model on a graph of
-/// others is refused.
+/// Usually these are [`Node`], [`Edge`] and [`Subgraph`] themselves. A game with several kinds of agents and of relations
+/// makes one graph of each by naming its own components: `Graph::of::<Citizen, Friendship>(&mut world)`. Edges between
+/// entities that are not the graph's nodes are dangling for it. All components must be in table storage: a model on a
+/// graph of others is refused.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
 #[require(Topology)]
 pub struct Graph {
@@ -21,18 +22,22 @@ pub struct Graph {
     pub nodes: ComponentId,
     /// The component that makes an [`Edge`] one of this graph.
     pub edges: ComponentId,
+    /// The component that makes an entity a subgraph of this graph, for nodes to be [`InGraph`](crate::InGraph).
+    pub subgraphs: ComponentId,
 }
 
 impl Graph {
-    /// Spawns the graph of all [`Node`]s and [`Edge`]s of the world.
+    /// Spawns the graph of all [`Node`]s, [`Edge`]s and [`Subgraph`]s of the world.
     pub fn spawn(world: &mut World) -> Entity {
         Self::of::<Node, Edge>(world)
     }
 
-    /// Spawns the graph of the entities with component `N` and the edges with component `E`.
+    /// Spawns the graph of the entities with component `N` and the edges with component `E`; its subgraphs are the
+    /// entities with [`Subgraph`].
     pub fn of<N: Component, E: Component>(world: &mut World) -> Entity {
         let (nodes, edges) = (world.register_component::<N>(), world.register_component::<E>());
-        world.spawn(Self { nodes, edges }).id()
+        let subgraphs = world.register_component::<Subgraph>();
+        world.spawn(Self { nodes, edges, subgraphs }).id()
     }
 
     /// Whether rows can be found by the graph's components.
@@ -40,7 +45,6 @@ impl Graph {
     /// # Errors
     /// If one of them is in sparse-set storage.
     pub fn check(&self, world: &World) -> Result<(), FieldError> {
-        check_storage(world, self.nodes)?;
-        check_storage(world, self.edges)
+        [self.nodes, self.edges, self.subgraphs].into_iter().try_for_each(|component| check_storage(world, component))
     }
 }

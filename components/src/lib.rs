@@ -3,8 +3,9 @@
 //! | entity | components |
 //! | --- | --- |
 //! | graph | [`Graph`], [`Topology`] |
-//! | node | [`Node`] or a component of the user's, [`Label`], [`Split`], and the [`Field`]s of the models on it |
+//! | node | [`Node`] or a component of the user's, [`Label`], [`Split`], [`InGraph`], and the [`Field`]s of the models on it |
 //! | edge | [`Edge`], [`EdgeWeight`], and fields |
+//! | subgraph | [`Subgraph`] or a component of the user's, and fields |
 //! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`GradientAccumulation`], [`GradientClipping`], [`TrainingState`], [`Metrics`] |
 //! | parameter | [`Parameter`], and its fields: value, gradient, moments |
 
@@ -20,9 +21,13 @@ mod model;
 mod node;
 mod optimizer;
 mod parameter;
+mod rows;
+mod subgraph;
 mod topology;
 
-pub use column::{Column, ColumnMut, ColumnState, Marker, Read, Write, attach_fields};
+pub use column::{
+    Column, ColumnMut, ColumnState, Marker, Read, Write, attach_fields, insert_default, register_default,
+};
 pub use edge::{Edge, EdgeWeight};
 pub use error::FieldError;
 pub use field::{DoubleBuffer, Element, Field, Parity};
@@ -33,5 +38,7 @@ pub use matrix::{Matrix, MatrixMut};
 pub use model::{Metrics, Model, Signal, SplitMetrics, TrainingState};
 pub use node::{Label, Node, Split};
 pub use optimizer::{LearningRateSchedule, Optimizer};
-pub use parameter::Parameter;
-pub use topology::{Adjacency, Coefficients, Normalization, Rows, Topology};
+pub use parameter::{Parameter, Stored};
+pub use rows::Rows;
+pub use subgraph::{InGraph, Subgraph};
+pub use topology::{Adjacency, Coefficients, Normalization, Topology};

@@ -7,25 +7,29 @@ use crate::{Field, Split};
 /// Marks the entity of a model and says where its numbers are.
 #[derive(Component, Clone, Debug)]
 pub struct Model {
-    /// The graph whose nodes it reads and writes.
+    /// The graph whose nodes, edges and subgraphs it reads and writes.
     pub graph: Entity,
     /// What it reads for each node.
     pub input: Signal,
-    /// What it computes for each node.
+    /// What it computes, on nodes, edges or subgraphs.
     pub output: Field,
+    /// The numbers that the output is to become, if its loss takes numbers.
+    pub targets: Option<Field>,
     /// The entities of its parameters, in the order of its layers.
     pub parameters: Vec<Entity>,
+    /// What its layers compute is held here, one signal after the other.
+    pub columns: Vec<Field>,
 }
 
-/// A signal on the nodes of a graph: what one layer hands to the next.
+/// Rows of numbers on the nodes, edges or subgraphs of a graph: what one layer hands to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// Every number is stored, `[N, width]`.
     Dense {
         /// The numbers.
         value: Field,
-        /// The gradient of the loss by them; none where nobody needs it.
-        gradient: Option<Field>,
+        /// Whether the gradient of the loss by them is asked for, by themselves or by what they were computed from.
+        learns: bool,
     },
     /// Only some columns of each row are stored, as for bags of words. It has no gradient.
     Sparse {
@@ -47,12 +51,32 @@ impl Signal {
         }
     }
 
-    /// Numbers for each node, stored or not.
+    /// Numbers in a row, stored or not.
     pub fn width(&self) -> usize {
         match self {
             Self::Dense { value, .. } => value.width(),
             Self::Sparse { width, .. } => *width,
         }
+    }
+
+    /// Whether a gradient flows back through it.
+    pub fn learns(&self) -> bool {
+        matches!(self, Self::Dense { learns: true, .. })
+    }
+
+    /// The same numbers, through which no gradient flows back.
+    pub fn detached(self) -> Self {
+        match self {
+            Self::Dense { value, .. } => Self::Dense { value, learns: false },
+            sparse => sparse,
+        }
+    }
+}
+
+/// Numbers that are given: no gradient is asked for.
+impl From<Field> for Signal {
+    fn from(value: Field) -> Self {
+        Self::Dense { value, learns: false }
     }
 }
 

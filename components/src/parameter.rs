@@ -14,14 +14,44 @@ pub struct Parameter {
     pub name: String,
     /// Rows and columns; a bias has one row.
     pub shape: [usize; 2],
+    /// How weight files hold it.
+    pub stored: Stored,
     /// The weights.
     pub value: Field,
-    /// The gradient of the loss by the weights. Each backward pass writes it anew, so none is ever cleared. None in a model that does not
-    /// learn.
+    /// The gradient of the loss by the weights. Each backward pass writes it anew, so none is ever cleared. None if it
+    /// does not learn, as running statistics do not.
     pub gradient: Option<Field>,
-    /// What the optimizer remembers from step to step: `[Optimizer::moments, rows * columns]`. None in a model that
-    /// does not learn.
+    /// What the optimizer remembers from step to step: `[Optimizer::moments, rows * columns]`. None if it does not
+    /// learn.
     pub moments: Option<Field>,
     /// This parameter's weight decay; the optimizer's if none.
     pub weight_decay: Option<f32>,
+}
+
+impl Parameter {
+    /// `numbers`, which are `[rows, columns]`, as weight files hold them.
+    pub fn to_stored(&self, numbers: &[f32]) -> Vec<f32> {
+        let [rows, columns] = self.shape;
+        if self.stored.transposed { transpose(numbers, rows, columns) } else { numbers.to_vec() }
+    }
+
+    /// `numbers` of a weight file as `[rows, columns]`.
+    pub fn from_stored(&self, numbers: &[f32]) -> Vec<f32> {
+        let [rows, columns] = self.shape;
+        if self.stored.transposed { transpose(numbers, columns, rows) } else { numbers.to_vec() }
+    }
+}
+
+/// The transpose of `[rows, columns]`, row by row.
+fn transpose(numbers: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..columns).flat_map(|column| (0..rows).map(move |row| numbers[row * columns + column])).collect()
+}
+
+/// The shape of a parameter in weight files, which are those of PyTorch: a linear map is `[outputs, inputs]` there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Length of each dimension; their product is that of [`Parameter::shape`].
+    pub shape: Vec<usize>,
+    /// Whether rows and columns change places in the file.
+    pub transposed: bool,
 }

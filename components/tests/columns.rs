@@ -9,8 +9,10 @@ use bevy_ecs::{
     prelude::*,
     system::{RunSystemOnce, SystemParamBuilder},
 };
+use bytemuck::{Pod, Zeroable};
 use connectome_components::{
-    Column, ColumnMut, DoubleBuffer, Edge, Field, FieldError, Label, Node, Parity, Split, attach_fields,
+    Column, ColumnMut, DoubleBuffer, Edge, Field, FieldError, Label, Marker, Node, Parity, Split, attach_fields,
+    insert_default, register_default,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -221,6 +223,36 @@ fn a_component_in_sparse_set_storage_is_no_field() {
 }
 
 #[test]
+fn components_are_given_by_their_id() {
+    #[derive(Component, Clone, Copy, Debug, PartialEq)]
+    struct Mood(f32);
+    impl Default for Mood {
+        fn default() -> Self {
+            Self(0.5)
+        }
+    }
+    let mut world = World::new();
+    let marker = Marker::register(&mut world, "marker").id();
+    let [node, mood] = [world.register_component::<Node>(), world.register_component::<Mood>()];
+    let [first, dead, last] = [(); 3].map(|()| world.spawn_empty().id());
+    world.despawn(dead);
+    let all = [first, dead, last];
+    for id in [marker, node] {
+        insert_default(&mut world, &all, id).unwrap();
+    }
+    for entities in [&all[..], &[]] {
+        let error = insert_default(&mut world, entities, mood).unwrap_err();
+        assert!(matches!(&error, FieldError::NoDefault { name } if name.contains("Mood")), "{error}");
+    }
+    assert_eq!(register_default::<Mood>(&mut world), mood);
+    insert_default(&mut world, &all, mood).unwrap();
+    for entity in [first, last] {
+        assert_eq!(world.get::<Mood>(entity), Some(&Mood(0.5)));
+        assert!(world.entity(entity).contains_id(marker) && world.entity(entity).contains_id(node));
+    }
+}
+
+#[test]
 fn another_world_is_refused() {
     let (scene, nodes) = Scene::of_three_tables(2);
     let mut other = Scene::of_three_tables(2).0.world;
@@ -287,6 +319,103 @@ fn typed_columns_of_structs_and_large_alignment() {
     for (x, node) in nodes.iter().enumerate() {
         assert_eq!(world.get::<Position>(*node), Some(&place(2 * x)));
     }
+}
+
+#[test]
+fn a_component_of_numbers_is_a_column_of_them() {
+    #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+    #[repr(transparent)]
+    struct Position(glam::Vec3);
+    #[derive(Component, Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    #[repr(C, align(16))]
+    struct Weather {
+        wind: [f32; 3],
+        heat: f32,
+    }
+    impl Default for Weather {
+        fn default() -> Self {
+            Self { wind: [0.0; 3], heat: 20.0 }
+        }
+    }
+    let mut world = World::new();
+    let on = world.register_component::<Node>();
+    let positions = Field::of_numbers::<Position>(&mut world, on).unwrap();
+    let weathers = Field::of_numbers::<Weather>(&mut world, on).unwrap();
+    assert_eq!((positions.width(), weathers.width()), (3, 4));
+    let place = |x: usize| Position(glam::vec3(x as f32, 1.0, -1.0));
+    let nodes: Vec<Entity> = (0..3).map(|x| world.spawn((Node, place(x))).id()).collect();
+    let far = world.spawn((Node, Marked)).id();
+    attach_fields(&mut world, on);
+    assert_eq!(positions.matrix(&world).row(2), [2.0, 1.0, -1.0]);
+    assert_eq!(positions.get(&world, far), Ok(&[0.0; 3][..]));
+    assert_eq!(weathers.get(&world, far), Ok(&[0.0, 0.0, 0.0, 20.0][..]));
+    let blow = (positions.write(), weathers.write()).build_state(&mut world).build_system(
+        |mut positions: ColumnMut, mut weathers: ColumnMut| {
+            positions.matrix().rows_mut().for_each(|row| row[0] += 1.0);
+            weathers.matrix().rows_mut().for_each(|row| row.copy_from_slice(&[1.0, 2.0, 3.0, 4.0]));
+        },
+    );
+    world.run_system_once(blow).unwrap();
+    for (x, node) in nodes.iter().enumerate() {
+        assert_eq!(world.get::<Position>(*node), Some(&place(x + 1)));
+    }
+    assert_eq!(world.get::<Weather>(far), Some(&Weather { wind: [1.0, 2.0, 3.0], heat: 4.0 }));
+    positions.set(&mut world, far, &[5.0, 6.0, 7.0]).unwrap();
+    assert_eq!(world.get::<Position>(far), Some(&Position(glam::vec3(5.0, 6.0, 7.0))));
+}
+
+#[test]
+fn a_component_that_is_not_numbers_is_refused() {
+    #[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
+    #[repr(transparent)]
+    struct Bytes([u8; 4]);
+    #[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
+    #[repr(transparent)]
+    struct Halves([u16; 3]);
+    #[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
+    #[repr(C)]
+    struct Nothing;
+    #[derive(Component, Clone, Copy, Pod, Zeroable)]
+    #[repr(C, align(128))]
+    struct Page([f32; 32]);
+    impl Default for Page {
+        fn default() -> Self {
+            Self([0.0; 32])
+        }
+    }
+    #[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
+    #[component(storage = "SparseSet")]
+    #[repr(transparent)]
+    struct Fleeting(f32);
+    let mut world = World::new();
+    let on = world.register_component::<Node>();
+    let refused = |error: Result<Field, FieldError>, expected: [usize; 2]| match error {
+        Err(FieldError::NotNumbers { size, alignment, .. }) => assert_eq!([size, alignment], expected),
+        other => panic!("{other:?} instead of {expected:?}"),
+    };
+    refused(Field::of_numbers::<Bytes>(&mut world, on), [4, 1]);
+    refused(Field::of_numbers::<Halves>(&mut world, on), [6, 2]);
+    refused(Field::of_numbers::<Nothing>(&mut world, on), [0, 1]);
+    refused(Field::of_numbers::<Page>(&mut world, on), [128, 128]);
+    let error = Field::of_numbers::<Fleeting>(&mut world, on).unwrap_err();
+    assert!(matches!(&error, FieldError::NotInTable { name } if name.contains("Fleeting")), "{error}");
+}
+
+#[test]
+fn a_component_as_a_whole_and_as_numbers_is_one_column_to_the_scheduler() {
+    #[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
+    #[repr(transparent)]
+    struct Speed(f32);
+    let mut world = World::new();
+    let on = world.register_component::<Node>();
+    let whole = Field::<Speed>::of_component(&mut world, on).unwrap();
+    let numbers = Field::of_numbers::<Speed>(&mut world, on).unwrap();
+    let refusal = catch_unwind(AssertUnwindSafe(|| {
+        let both = (whole.read(), numbers.write()).build_state(&mut world);
+        drop(both.build_system(|_: Column<Speed>, _: ColumnMut| ()));
+    }));
+    let message = refusal.expect_err("the same column was written and read at once");
+    assert!(message.downcast_ref::<String>().is_some_and(|message| message.contains("Speed")));
 }
 
 #[test]

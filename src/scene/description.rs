@@ -94,15 +94,39 @@ pub enum FeatureScaling {
     RowNormalized,
     /// Features are ignored: each node gets the one-hot code of its own number.
     Identity,
+    /// Features are ignored: each node gets the one-hot code of how many edges enter it, among the counts that occur.
+    Degree,
+    /// Features are ignored: each node gets the number 1.
+    Ones,
 }
 
 /// What the model shall do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Task {
     /// Tell the class of each node; the model's output has one column for each class.
     #[default]
     NodeClassification,
+    /// Tell the class of each graph of a set; the model's output has one column for each class.
+    GraphClassification,
+    /// Tell which pairs of nodes an edge joins, some of the edges being hidden; see
+    /// [`hide_edges`](super::hide_edges). The model's output may have any width.
+    LinkPrediction {
+        /// The share of the edges that is hidden to choose the epoch by.
+        #[serde(default = "validation_share")]
+        validation: f32,
+        /// The share of the edges that is hidden to measure by.
+        #[serde(default = "test_share")]
+        test: f32,
+    },
+}
+
+fn validation_share() -> f32 {
+    0.05
+}
+
+fn test_share() -> f32 {
+    0.1
 }
 
 /// How long a model learns, and from which seed.
@@ -120,6 +144,14 @@ pub struct Training {
     /// Epochs without a better validation loss after which training stops early; without it, all epochs run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
+    /// Graphs of a set that are computed at once; without it, all that are to be learned from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<usize>,
+    /// Batches whose gradients are summed up before the parameters follow them.
+    pub accumulate: usize,
+    /// Gradients longer than this are shortened to it: the length of all of them as one vector. Without it, none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f32>,
 }
 
 impl Default for Training {
@@ -130,6 +162,9 @@ impl Default for Training {
             schedule: LearningRateSchedule::Constant,
             selection: Selection::BestValidation,
             patience: None,
+            batch: None,
+            accumulate: 1,
+            clip_norm: None,
         }
     }
 }

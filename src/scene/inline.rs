@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::data::{Features, GraphData};
+use super::data::GraphData;
 use super::description::{SceneEdge, SceneNode};
 use super::error::Fault;
+use super::features::Features;
 use super::locate::Step::{self, Field, Index};
 use super::suggest::{nearest, quote};
 
@@ -24,6 +25,7 @@ pub(super) fn graph(nodes: &[SceneNode], edges: &[SceneEdge], undirected: bool) 
         edges: ends,
         weights: weights.iter().any(|&weight| weight != 1.0).then_some(weights),
         names: nodes.iter().map(|node| node.name.clone()).collect(),
+        ..GraphData::default()
     })
 }
 

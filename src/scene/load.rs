@@ -3,13 +3,13 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::data::{Features, GraphData};
-use super::description::{FeatureScaling, GraphSource, Scene};
+use super::data::GraphData;
+use super::description::{GraphSource, Scene, Task};
 use super::error::{Fault, SceneError, Source};
 use super::locate::{Position, Step};
 use super::memory::{self, Extent};
 use super::suggest::quote;
-use super::{inline, npz, syntax, validate};
+use super::{fit, inline, npz, scaling, syntax, validate};
 
 /// Longest scene file that is read, in bytes. A graph of this size belongs in an `.npz`.
 const LONGEST_SCENE: u64 = 1 << 26;
@@ -107,8 +107,11 @@ impl Scene {
             GraphSource::Inline { nodes, edges, undirected } => inline::graph(nodes, edges, *undirected)?,
             GraphSource::Npz(file) => self.read_npz(&folder.join(file))?,
         };
-        scale(&mut data, self.features)?;
-        validate::check_graph(self, &data)?;
+        if let (Task::GraphClassification, Some(graphs)) = (self.task, &mut data.graphs) {
+            graphs.complete(self.training.seed);
+        }
+        scaling::scale(&mut data, self.features)?;
+        fit::check_graph(self, &data)?;
         memory::estimate(self, Extent::of(&data))?;
         Ok(data)
     }
@@ -120,7 +123,7 @@ impl Scene {
     }
 
     fn read_npz(&self, path: &Path) -> Result<GraphData, Fault> {
-        npz::graph(path, self.features != FeatureScaling::Identity).map_err(|problem| {
+        npz::graph(path, self.features.reads_features()).map_err(|problem| {
             let message = format!("{}: {}", path.display(), problem.message);
             Fault::new([Step::Field("graph")], message, problem.help)
         })
@@ -145,19 +148,4 @@ fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, SceneError> {
         let message = format!("byte {:#04x} is not UTF-8", bytes[error.valid_up_to()]);
         Source { file, text: &before }.error(position, message, "save the file as UTF-8".to_owned())
     })
-}
-
-/// Applies what the scene asks for to the features.
-fn scale(data: &mut GraphData, scaling: FeatureScaling) -> Result<(), Fault> {
-    match scaling {
-        FeatureScaling::AsGiven => return Ok(()),
-        FeatureScaling::RowNormalized => data.features.normalize_rows(),
-        // Whoever made the graph has checked that nodes can be numbered.
-        FeatureScaling::Identity => data.features = Features::identity(data.nodes as u32),
-    }
-    if data.features.values().iter().all(|value| value.is_finite()) {
-        return Ok(());
-    }
-    let message = "the features of a node sum to almost 0, so that dividing by the sum gives infinite numbers";
-    Err(Fault::new([Step::Field("features")], message, "write `features: AsGiven`, or change the features"))
 }

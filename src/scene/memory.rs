@@ -1,8 +1,9 @@
 //! How much memory a scene will need, known before any of it is taken.
 
-use super::data::{Features, GraphData};
+use super::data::GraphData;
 use super::description::Scene;
 use super::error::Fault;
+use super::features::Features;
 use super::layer::LayerDescription;
 use super::locate::Step::{Field, Index};
 
@@ -20,7 +21,7 @@ pub(super) struct Extent {
     edges: usize,
     /// Columns of the features.
     width: usize,
-    /// Bytes of the features.
+    /// Bytes of the features of nodes and edges.
     features: usize,
 }
 
@@ -35,11 +36,12 @@ impl Extent {
             Features::Dense { .. } => NUMBER,
             Features::Sparse { .. } => 2 * NUMBER,
         };
+        let of_edges = data.edge_features.as_ref().map_or(0, |rows| rows.values.len());
         Self {
             nodes: data.nodes,
             edges: data.edges.len(),
             width: data.features.width(),
-            features: stored.saturating_mul(bytes_each),
+            features: stored.saturating_mul(bytes_each).saturating_add(of_edges.saturating_mul(NUMBER)),
         }
     }
 }

@@ -36,21 +36,32 @@
 
 mod data;
 mod description;
+mod draws;
 mod error;
+mod features;
+mod fit;
+mod folds;
+mod graph_set;
 mod inline;
 mod layer;
+mod links;
 mod load;
 mod locate;
 mod memory;
 mod npz;
+mod scaling;
 mod suggest;
 mod syntax;
 mod tokens;
 mod validate;
 
-pub use self::data::{Features, GraphData};
+pub use self::data::GraphData;
 pub use self::description::{FeatureScaling, GraphSource, Scene, SceneEdge, SceneNode, Selection, Task, Training};
 pub use self::error::SceneError;
+pub use self::features::{DenseRows, Features};
+pub use self::folds::stratified_folds;
+pub use self::graph_set::GraphSet;
 pub use self::layer::{LayerDescription, output_width};
+pub use self::links::{CandidatePair, LinkSplit, hide_edges};
 pub use self::locate::{Position, Step, locate};
 pub use self::syntax::options;

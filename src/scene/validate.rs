@@ -1,27 +1,19 @@
-//! Whether what a scene says makes sense.
+//! Whether what a scene says makes sense by itself.
 
-use connectome_components::{LearningRateSchedule, Optimizer, Split};
+use connectome_components::{LearningRateSchedule, Optimizer};
 
-use super::data::GraphData;
-use super::description::{Scene, Task};
+use super::description::{Scene, Task, Training};
 use super::error::Fault;
-use super::layer::{LayerDescription, output_width};
+use super::layer::LayerDescription;
 use super::locate::Step::{self, Field, Index};
 
 /// Checks all that needs no graph.
 pub(super) fn check_parameters(scene: &Scene) -> Result<(), Fault> {
     check_model(&scene.model)?;
     check_optimizer(&scene.optimizer)?;
+    check_task(scene.task)?;
+    check_training(&scene.training)?;
     check_schedule(&scene.training.schedule)
-}
-
-/// Checks the scene against its graph.
-pub(super) fn check_graph(scene: &Scene, data: &GraphData) -> Result<(), Fault> {
-    check_splits(scene, data)?;
-    check_features(data)?;
-    match scene.task {
-        Task::NodeClassification => check_output(&scene.model, data),
-    }
 }
 
 fn check_model(model: &[LayerDescription]) -> Result<(), Fault> {
@@ -50,7 +42,8 @@ fn check_layer(number: usize, layer: &LayerDescription) -> Result<(), Fault> {
     check(decay, Range::NotNegative, "the weight decay", &layer_field(number, "weight_decay"))
 }
 
-fn layer_field(number: usize, name: &'static str) -> [Step<'static>; 3] {
+/// Where a setting of a layer stands.
+pub(super) fn layer_field(number: usize, name: &'static str) -> [Step<'static>; 3] {
     [Field("model"), Index(number), Field(name)]
 }
 
@@ -70,6 +63,43 @@ fn check_optimizer(optimizer: &Optimizer) -> Result<(), Fault> {
             check(smoothing, Range::Share, "the smoothing", &of("smoothing"))?;
             check(epsilon, Range::NotNegative, "epsilon", &of("epsilon"))
         }
+    }
+}
+
+fn check_task(task: Task) -> Result<(), Fault> {
+    let Task::LinkPrediction { validation, test } = task else { return Ok(()) };
+    check(validation, Range::Share, "the share for validation", &[Field("task"), Field("validation")])?;
+    check(test, Range::Share, "the share for test", &[Field("task"), Field("test")])?;
+    if validation + test < 1.0 {
+        return Ok(());
+    }
+    let message = format!("validation and test take {} of the edges, so that none is left", validation + test);
+    Err(Fault::new([Field("task"), Field("test")], message, "write shares that are together below 1"))
+}
+
+fn check_training(training: &Training) -> Result<(), Fault> {
+    let of = |name| [Field("training"), Field(name)];
+    if training.patience == Some(0) {
+        let help = "write how many epochs may pass without a better validation loss, or remove patience";
+        return Err(Fault::new(of("patience"), "a patience of 0 ends before it begins", help));
+    }
+    if training.batch == Some(0) {
+        return Err(Fault::new(
+            of("batch"),
+            "a batch of 0 graphs teaches nothing",
+            "write at least 1, or remove batch",
+        ));
+    }
+    if training.accumulate == 0 {
+        let help = "write after how many batches a step is made, or remove accumulate";
+        return Err(Fault::new(of("accumulate"), "after 0 batches there is nothing to follow", help));
+    }
+    match training.clip_norm {
+        Some(norm) if !(norm.is_finite() && norm > 0.0) => {
+            let help = "write a finite number above 0, or remove clip_norm";
+            Err(Fault::new(of("clip_norm"), format!("the norm to clip to is {norm}"), help))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -116,48 +146,4 @@ fn check(value: f32, range: Range, what: &str, path: &[Step<'static>]) -> Result
         return Ok(());
     }
     Err(Fault::new(path, format!("{what} is {value}"), range.help()))
-}
-
-fn check_splits(scene: &Scene, data: &GraphData) -> Result<(), Fault> {
-    if data.count(Split::Train) == 0 {
-        let message = "no node is in the split Train, so nothing can be learned";
-        return Err(Fault::new([Field("graph")], message, "put at least one node into Train"));
-    }
-    if scene.training.patience == Some(0) {
-        let help = "write how many epochs may pass without a better validation loss, or remove patience";
-        return Err(Fault::new([Field("training"), Field("patience")], "a patience of 0 ends before it begins", help));
-    }
-    if scene.training.patience.is_some() && data.count(Split::Validation) == 0 {
-        let message = "patience watches the validation loss, but no node is in the split Validation";
-        let help = "put nodes into Validation, or remove patience";
-        return Err(Fault::new([Field("training"), Field("patience")], message, help));
-    }
-    Ok(())
-}
-
-fn check_features(data: &GraphData) -> Result<(), Fault> {
-    if data.features.width() == 0 {
-        let message = "the nodes have no features";
-        let help = "give each node features, or write `features: Identity`";
-        return Err(Fault::new([Field("features")], message, help));
-    }
-    Ok(())
-}
-
-fn check_output(model: &[LayerDescription], data: &GraphData) -> Result<(), Fault> {
-    let (width, classes) = (output_width(model, data.features.width()), data.classes);
-    if width == classes {
-        return Ok(());
-    }
-    let message = format!("the model's output is {width} wide, but the nodes have {classes} classes");
-    match model.iter().rposition(|layer| layer.width().is_some()) {
-        Some(number) => {
-            let help = format!("NodeClassification needs one output for each class: write width: {classes}");
-            Err(Fault::new(layer_field(number, "width"), message, help))
-        }
-        None => {
-            let help = format!("end the model with a layer that has width: {classes}");
-            Err(Fault::new([Field("model")], message, help))
-        }
-    }
 }

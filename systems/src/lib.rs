@@ -1,5 +1,6 @@
 //! What *happens* in connectome: kernels, layers, losses, optimizers, schedules.
 
+pub mod batch;
 mod describe;
 pub mod kernels;
 pub mod layers;
@@ -8,6 +9,7 @@ mod model;
 mod optimize;
 mod phases;
 pub mod random;
+pub mod stages;
 mod topology;
 mod workers;
 
@@ -16,5 +18,5 @@ pub use loss::{LossError, Targets, loss_and_gradient, measure};
 pub use model::{Evaluate, Infer, ModelBuilder, Train, add_systems, run};
 pub use optimize::OptimizerStep;
 pub use phases::Phase;
-pub use topology::{Scratch, rebuild_topology};
+pub use topology::{Scratch, rebuild_topology, update_topology};
 pub use workers::{Blocks, PerBlock, RowsMut, SplitRows, Workers, WorkersError};

@@ -16,11 +16,10 @@ use connectome_components::{
     Optimizer, Parameter, Parity, Signal, TrainingState,
 };
 use core::any::Any;
-use std::collections::BTreeMap;
 
 use crate::{
     Phase, Workers,
-    layers::{BuildError, Layer, LayerBuilder, Mode, ModelParts},
+    layers::{BuildError, Columns, Layer, LayerBuilder, Mode, ModelParts, Room},
     loss::{LossError, Targets, loss_and_gradient, measure},
     optimize::{self, PassWeight},
     topology::rebuild_topology,
@@ -65,9 +64,14 @@ pub struct ModelBuilder {
     name: String,
     graph: Entity,
     input: Input,
+    edges: Option<Signal>,
+    wanted: Vec<(Field, Field)>,
     layers: Vec<Box<dyn Layer>>,
     seed: u64,
+    room: Option<Room>,
     learning: Option<Learning>,
+    loss: Loss,
+    targets: Option<Field>,
     accumulation: Option<GradientAccumulation>,
     clipping: Option<GradientClipping>,
 }
@@ -90,9 +94,14 @@ impl ModelBuilder {
             name: "model".to_owned(),
             graph,
             input: Input::Width(1),
+            edges: None,
+            wanted: Vec::new(),
             layers: Vec::new(),
             seed: 0,
+            room: None,
             learning: None,
+            loss: Loss::CrossEntropy,
+            targets: None,
             accumulation: None,
             clipping: None,
         }
@@ -111,8 +120,21 @@ impl ModelBuilder {
     }
 
     /// Reads fields that exist already.
-    pub fn input(mut self, signal: Signal) -> Self {
-        self.input = Input::Signal(signal);
+    pub fn input(mut self, signal: impl Into<Signal>) -> Self {
+        self.input = Input::Signal(signal.into());
+        self
+    }
+
+    /// Features of the edges, for the layers that read them.
+    pub fn edge_input(mut self, signal: impl Into<Signal>) -> Self {
+        self.edges = Some(signal.into());
+        self
+    }
+
+    /// Asks each training step for the gradient of the loss by a field that the model reads, the input or the features of
+    /// the edges, and where it goes: a field of the same width on the same rows.
+    pub fn gradient(mut self, by: Field, into: Field) -> Self {
+        self.wanted.push((by, into));
         self
     }
 
@@ -135,9 +157,30 @@ impl ModelBuilder {
         self
     }
 
-    /// Lets the model learn the [`Label`](connectome_components::Label)s of the nodes.
+    /// Lets the model learn the targets of the rows that its output has: nodes, edges or subgraphs. Of these rows each
+    /// has a [`Split`](connectome_components::Split), and a [`Label`](connectome_components::Label) if the loss takes
+    /// classes.
     pub fn learn(mut self, optimizer: Optimizer, schedule: LearningRateSchedule) -> Self {
         self.learning = Some(Learning { optimizer, schedule });
+        self
+    }
+
+    /// Refuses to be built if it takes more memory than there is.
+    pub fn within(mut self, room: Room) -> Self {
+        self.room = Some(room);
+        self
+    }
+
+    /// What is to become small; [`Loss::CrossEntropy`] if nothing is said.
+    pub fn loss(mut self, loss: Loss) -> Self {
+        self.loss = loss;
+        self
+    }
+
+    /// The numbers that the output is to become, for a loss that takes numbers; without, the model has a field of its own
+    /// for them, [`Model::targets`].
+    pub fn targets_in(mut self, targets: Field) -> Self {
+        self.targets = Some(targets);
         self
     }
 
@@ -167,15 +210,20 @@ impl ModelBuilder {
         world.init_resource::<Schedules>();
         let graph = world.get::<Graph>(self.graph).ok_or(BuildError::NoGraph(self.graph))?;
         graph.check(world)?;
-        let nodes = graph.nodes;
+        let rows = *graph;
         let model = world.spawn(Name::new(self.name.clone())).id();
         let mut parts = ModelParts {
             model,
             graph: self.graph,
-            nodes,
+            rows,
+            edges: self.edges.map(|edges| self.learning_input(edges)),
+            wanted: self.wanted.clone(),
             seed: self.seed,
             optimizer: self.learning.as_ref().map(|learning| learning.optimizer),
-            fields: BTreeMap::new(),
+            room: self.room,
+            taken: Some(0),
+            columns: Columns::default(),
+            shared: Vec::new(),
             parameters: Vec::new(),
         };
         if let Err(error) = self.add_schedules(world, &mut parts) {
@@ -192,17 +240,13 @@ impl ModelBuilder {
     }
 
     fn add_schedules(&self, world: &mut World, parts: &mut ModelParts) -> Result<(), BuildError> {
-        let (input, destination) = self.input_signal(world, parts.model, parts.nodes)?;
-        if let Some(learning) = &self.learning {
-            self.add_learning(world, parts, input, learning)?;
-        }
+        let (input, destination) = self.input_signal(world, parts.model, parts.rows.nodes)?;
+        let learning = self.learning.as_ref();
+        let targets = learning.map(|learning| self.add_learning(world, parts, input, learning)).transpose()?;
         let mut infer = self.schedule(Infer(parts.model));
-        let mut output = dense(self.add_layers(world, parts, &mut infer, Mode::Inference, input, destination)?)?;
-        if let Some(back) = destination {
-            if output != back {
-                let reason = "hands its input on, so the next state is never written; end with a layer that computes";
-                return Err(BuildError::Layer { layer: self.layers.len() - 1, reason: reason.to_owned() });
-            }
+        let mut layers = LayerBuilder::new(world, parts, &mut infer, Mode::Inference);
+        let mut output = dense(layers.build(&self.layers, input, destination)?)?;
+        if destination.is_some() {
             let flip = IntoSystem::into_system(flip(parts.model)).with_name("flip");
             infer.add_systems(flip.in_set(Phase::Commit));
             // Once the buffers have changed roles, what was written is in front.
@@ -210,7 +254,12 @@ impl ModelBuilder {
         }
         finish(world, infer)?;
         let parameters = parts.parameters.iter().map(|(entity, _)| *entity).collect();
-        world.entity_mut(parts.model).insert(Model { graph: self.graph, input, output, parameters });
+        let columns = parts.columns.fields().collect();
+        let targets = targets.and_then(|targets| match targets {
+            Targets::Numbers { values, .. } => Some(values),
+            Targets::Classes { .. } => None,
+        });
+        world.entity_mut(parts.model).insert(Model { graph: self.graph, input, output, targets, parameters, columns });
         Ok(())
     }
 
@@ -220,11 +269,13 @@ impl ModelBuilder {
         parts: &mut ModelParts,
         input: Signal,
         learning: &Learning,
-    ) -> Result<(), BuildError> {
+    ) -> Result<Targets, BuildError> {
         let model = parts.model;
-        let labels = Field::of_component(world, parts.nodes)?;
-        let targets = Targets::Classes { labels, splits: Field::of_component(world, parts.nodes)? };
-        let unfit = |error: LossError| BuildError::Layer { layer: self.layers.len() - 1, reason: error.to_string() };
+        let unfit = |error: LossError| BuildError::Layer {
+            layer: self.layers.len() - 1,
+            setting: None,
+            reason: error.to_string(),
+        };
         let state = TrainingState { seed: self.seed, ..TrainingState::default() };
         let mut entity = world.entity_mut(model);
         entity.insert((learning.optimizer, learning.schedule, Metrics::default(), state));
@@ -232,16 +283,20 @@ impl ModelBuilder {
         self.clipping.map(|clipping| entity.insert(clipping));
 
         let mut train = self.schedule(Train(model));
-        let output = self.add_layers(world, parts, &mut train, Mode::Training, input, None)?;
+        let mut layers = LayerBuilder::new(world, parts, &mut train, Mode::Training);
+        let output = layers.build(&self.layers, input, None)?;
+        // A last layer of the user's that hands on nothing to learn from is a loss of its own.
+        let gradient = layers.gradient_of(output)?;
+        layers.unroll()?;
         if output == input && parts.parameters.is_empty() {
             let reason = "hands the model's input on, so there is nothing to learn; add a layer with parameters";
-            return Err(BuildError::Layer { layer: self.layers.len() - 1, reason: reason.to_owned() });
+            return Err(BuildError::Layer { layer: self.layers.len() - 1, setting: None, reason: reason.to_owned() });
         }
+        let targets = self.targets(world, dense(output)?)?;
         let mut weight = PassWeight::Alike;
-        // A last layer of the user's that keeps its gradient to itself is a loss of its own.
-        if let Signal::Dense { value, gradient: Some(gradient) } = output {
+        if let Some(gradient) = gradient {
             let system =
-                loss_and_gradient(world, model, Loss::CrossEntropy, value, gradient, targets).map_err(unfit)?;
+                loss_and_gradient(world, model, self.loss, output.value(), gradient, targets).map_err(unfit)?;
             train.add_systems(system.in_set(Phase::Loss));
             weight = PassWeight::Terms;
         }
@@ -249,10 +304,22 @@ impl ModelBuilder {
         finish(world, train)?;
 
         let mut evaluate = self.schedule(Evaluate(model));
-        let output = self.add_layers(world, parts, &mut evaluate, Mode::Inference, input, None)?;
-        let system = measure(world, model, Loss::CrossEntropy, dense(output)?, targets).map_err(unfit)?;
+        let mut layers = LayerBuilder::new(world, parts, &mut evaluate, Mode::Inference);
+        let output = layers.build(&self.layers, input, None)?;
+        let system = measure(world, model, self.loss, dense(output)?, targets).map_err(unfit)?;
         evaluate.add_systems(system.in_set(Phase::Loss));
-        finish(world, evaluate)
+        finish(world, evaluate)?;
+        Ok(targets)
+    }
+
+    /// What the rows of `output` are to become.
+    fn targets(&self, world: &mut World, output: Field) -> Result<Targets, BuildError> {
+        Ok(match self.targets {
+            Some(values) if !self.loss.takes_classes() => {
+                Targets::Numbers { values, splits: Field::of_component(world, output.on())? }
+            }
+            _ => Targets::register(world, self.loss, output)?,
+        })
     }
 
     /// What the first layer reads, and where the last one writes if that is settled.
@@ -262,19 +329,28 @@ impl ModelBuilder {
         model: Entity,
         nodes: ComponentId,
     ) -> Result<(Signal, Option<Field>), BuildError> {
-        let own = |value| Signal::Dense { value, gradient: None };
         match self.input {
-            Input::Signal(signal) => Ok((signal, None)),
-            Input::Width(width) => Ok((own(Field::register(world, "input", nodes, width)?), None)),
+            Input::Signal(signal) => Ok((self.learning_input(signal), None)),
+            Input::Width(width) => Ok((Field::register(world, "input", nodes, width)?.into(), None)),
             Input::Recurrent(_) if self.learning.is_some() => Err(BuildError::Recurrent),
             Input::Recurrent(width) => {
                 let state = DoubleBuffer::register(world, model, "state", nodes, width)?;
-                Ok((own(state.front), Some(state.back)))
+                Ok((state.front.into(), Some(state.back)))
             }
         }
     }
 
-    /// An empty schedule with the phases in order, in which races are errors.
+    /// A given signal; it learns if its gradient was asked for.
+    fn learning_input(&self, signal: Signal) -> Signal {
+        match signal {
+            Signal::Dense { value, .. } => {
+                Signal::Dense { value, learns: self.wanted.iter().any(|(wanted, _)| *wanted == value) }
+            }
+            sparse => sparse,
+        }
+    }
+
+    /// A schedule with the phases in order, in which races are errors, and the topology kept up to date.
     ///
     /// Its systems run one after another and share their rows among the workers: for a single model that costs less than
     /// an executor with threads of its own.
@@ -288,30 +364,9 @@ impl ModelBuilder {
         });
         schedule.set_executor(SingleThreadedExecutor::new());
         Phase::chain(&mut schedule, self.layers.len());
-        schedule
-    }
-
-    /// Adds the systems of all layers; returns the last one's output.
-    fn add_layers(
-        &self,
-        world: &mut World,
-        parts: &mut ModelParts,
-        schedule: &mut Schedule,
-        mode: Mode,
-        input: Signal,
-        destination: Option<Field>,
-    ) -> Result<Signal, BuildError> {
         let rebuild = IntoSystem::into_system(rebuild_topology(self.graph)).with_name("rebuild_topology");
         schedule.add_systems(rebuild.in_set(Phase::Prepare));
-        let mut buffers = Vec::new();
-        let mut signal = input;
-        for (index, layer) in self.layers.iter().enumerate() {
-            let destination = destination.filter(|_| index + 1 == self.layers.len());
-            let mut builder = LayerBuilder::new(world, parts, schedule, mode, index, &mut buffers, destination);
-            signal = layer.build(signal, &mut builder)?;
-            builder.finish(signal);
-        }
-        Ok(signal)
+        schedule
     }
 }
 

@@ -7,15 +7,11 @@
 
 mod common;
 
-use common::{
-    Link, Matrices, Passes, Scene, build_with_cotangent, few_cases, input_gradient, numbers, parameter_gradients,
-    relative_error, run_layer,
-};
+use common::{Given, Link, Matrices, Passes, Scene, Trial, Watch, few_cases, numbers, relative_error, run_layer};
 use connectome_systems::{
-    Infer, ModelBuilder, Train,
+    ModelBuilder,
     kernels::Activation,
     layers::{Dropout, GraphConv, Layer, Linear, MessagePassing},
-    run,
 };
 use ndarray::{Array2, Axis};
 use proptest::prelude::*;
@@ -55,10 +51,11 @@ impl Case {
         numbers(self.seed, 1, (self.node_count, width))
     }
 
-    fn parameters(&self) -> Matrices {
-        let weight = numbers(self.seed, 2, (self.input_width, self.output_width));
+    /// Weights of this name, and a bias.
+    fn parameters(&self, weight: &str) -> Matrices {
+        let weights = numbers(self.seed, 2, (self.input_width, self.output_width));
         let bias = numbers(self.seed, 3, (1, self.output_width));
-        Matrices::from([("weight".to_owned(), weight), ("bias".to_owned(), bias)])
+        Matrices::from([(weight.to_owned(), weights), ("bias".to_owned(), bias)])
     }
 
     /// `D^-1/2 (A + I) D^-1/2`, degrees by target; a node's last self-loop stands in for the added 1.
@@ -162,9 +159,8 @@ fn check(
     let name = format!("{layer:?}");
     let expected = formula(input, parameters);
     let cotangent = case.cotangent(expected.ncols());
-    let mut scene = case.scene();
-    let signal = scene.dense(input).unwrap();
-    let passes = run_layer(&mut scene, signal, layer, parameters, &cotangent).unwrap();
+    let given = Given { input: input.clone(), parameters: parameters.clone(), ..Given::default() };
+    let passes = run_layer(&mut case.scene(), &given, layer, &cotangent).unwrap();
     assert_near(&format!("{name}: output"), &passes.output, &expected, FORWARD)?;
     let differences = Differences { formula, cotangent: &cotangent };
     let expected = differences.by_input(input, parameters);
@@ -178,13 +174,15 @@ fn check(
 }
 
 /// Compares a layer on a sparse signal with the same layer on the same numbers, dense.
-fn check_sparse(case: &Case, layer: impl Layer + Clone + std::fmt::Debug + 'static) -> Result<(), TestCaseError> {
-    let (input, parameters) = (case.sparse_input(), case.parameters());
+fn check_sparse(
+    case: &Case,
+    layer: impl Layer + Clone + std::fmt::Debug + 'static,
+    parameters: Matrices,
+) -> Result<(), TestCaseError> {
     let cotangent = case.cotangent(case.output_width);
     let pass = |sparse: bool| -> Passes {
-        let mut scene = case.scene();
-        let signal = if sparse { scene.sparse(&input) } else { scene.dense(&input) }.unwrap();
-        run_layer(&mut scene, signal, layer.clone(), &parameters, &cotangent).unwrap()
+        let given = Given { input: case.sparse_input(), sparse, parameters: parameters.clone(), edges: None };
+        run_layer(&mut case.scene(), &given, layer.clone(), &cotangent).unwrap()
     };
     let (sparse, dense) = (pass(true), pass(false));
     assert_near(&format!("{layer:?}: output from sparse"), &sparse.output, &dense.output, FORWARD)?;
@@ -197,7 +195,8 @@ fn check_sparse(case: &Case, layer: impl Layer + Clone + std::fmt::Debug + 'stat
 }
 
 fn affine(input: &Array2<f64>, parameters: &Matrices) -> Array2<f64> {
-    input.dot(&parameters["weight"]) + &parameters["bias"]
+    let weight = parameters.get("weight").unwrap_or_else(|| &parameters["lin.weight"]);
+    input.dot(weight) + &parameters["bias"]
 }
 
 fn leaky(x: f64, slope: f64) -> f64 {
@@ -214,23 +213,24 @@ proptest! {
 
     #[test]
     fn linear_is_its_formula(case in cases()) {
-        check(&case, Linear::new(case.output_width), &case.input(), &case.parameters(), &affine)?;
+        check(&case, Linear::new(case.output_width), &case.input(), &case.parameters("weight"), &affine)?;
     }
 
     #[test]
     fn graph_conv_is_its_formula(case in cases()) {
         let adjacency = case.symmetric();
         let formula = |input: &Array2<f64>, parameters: &Matrices| affine(&adjacency.dot(input), parameters);
-        check(&case, GraphConv::new(case.output_width), &case.input(), &case.parameters(), &formula)?;
+        check(&case, GraphConv::new(case.output_width), &case.input(), &case.parameters("lin.weight"), &formula)?;
     }
 
     #[test]
     fn message_passing_is_its_formula(case in cases()) {
         let adjacency = case.mean();
         let sums = |input: &Array2<f64>, parameters: &Matrices| affine(&adjacency.dot(input), parameters);
-        prop_assume!(avoids_kink(&sums(&case.input(), &case.parameters())));
+        let parameters = case.parameters("lin.weight");
+        prop_assume!(avoids_kink(&sums(&case.input(), &parameters)));
         let formula = |input: &Array2<f64>, parameters: &Matrices| sums(input, parameters).mapv(|x| leaky(x, 0.01));
-        check(&case, MessagePassing::new(case.output_width), &case.input(), &case.parameters(), &formula)?;
+        check(&case, MessagePassing::new(case.output_width), &case.input(), &parameters, &formula)?;
     }
 
     #[test]
@@ -245,23 +245,25 @@ proptest! {
 
     #[test]
     fn sparse_signals_give_what_dense_ones_give(case in cases()) {
-        check_sparse(&case, Linear::new(case.output_width))?;
-        check_sparse(&case, GraphConv::new(case.output_width))?;
-        check_sparse(&case, MessagePassing::new(case.output_width))?;
+        check_sparse(&case, Linear::new(case.output_width), case.parameters("weight"))?;
+        check_sparse(&case, GraphConv::new(case.output_width), case.parameters("lin.weight"))?;
+        check_sparse(&case, MessagePassing::new(case.output_width), case.parameters("lin.weight"))?;
     }
 
     #[test]
     fn dropout_drops_the_same_numbers_backward_as_forward(case in cases(), rate in 0.05..0.95f32) {
         let (input, cotangent) = (case.input(), case.cotangent(case.input_width));
         let mut scene = case.scene();
-        let signal = scene.dense(&input).unwrap();
-        let model = ModelBuilder::new(scene.graph).input(signal).layer(Dropout(rate)).layer(Activation::Identity);
-        let model = build_with_cotangent(&mut scene, model, &cotangent).unwrap();
+        let given = Given { input: input.clone(), ..Given::default() };
+        let watch = Watch::default();
+        let layers = |model: ModelBuilder| model.layer(Dropout(rate)).layer(watch.clone()).layer(Activation::Identity);
+        let trial = Trial::build(&mut scene, &given, layers, &cotangent).unwrap();
         let mut earlier = Vec::new();
         for _ in 0..3 {
-            run(&mut scene.world, Train(model)).unwrap();
-            let forward = scene.output(model).unwrap() / &input;
-            let backward = input_gradient(&scene, signal).unwrap().unwrap() / &cotangent;
+            let passes = trial.run(&mut scene).unwrap();
+            prop_assert_eq!(&passes.output, &input, "inference drops nothing");
+            let forward = watch.read(&scene).unwrap() / &input;
+            let backward = passes.input.unwrap() / &cotangent;
             assert_near("the mask backward", &backward, &forward, FORWARD)?;
             let scale = 1.0 / (1.0 - f64::from(rate));
             // The share that is dropped is rounded to 16 bits.
@@ -271,8 +273,6 @@ proptest! {
         }
         let enough = input.len() >= 20 && (0.3..0.7).contains(&rate);
         prop_assert!(!enough || earlier[0] != earlier[1] || earlier[1] != earlier[2], "the mask never changes");
-        run(&mut scene.world, Infer(model)).unwrap();
-        prop_assert_eq!(scene.output(model).unwrap(), input, "inference drops nothing");
     }
 
     #[test]
@@ -280,17 +280,16 @@ proptest! {
         let (input, width) = (case.sparse_input(), case.input_width);
         let cotangent = case.cotangent(width);
         let mut scene = case.scene();
-        let signal = scene.sparse(&input).unwrap();
-        let model = ModelBuilder::new(scene.graph).input(signal).layer(Dropout(rate)).layer(Linear::new(width));
-        let model = build_with_cotangent(&mut scene, model, &cotangent).unwrap();
-        scene.set_parameters(model, &Matrices::from([("weight".to_owned(), Array2::eye(width))])).unwrap();
-        run(&mut scene.world, Train(model)).unwrap();
         // The weight is the identity, so the output is what was left of the input.
-        let kept = scene.output(model).unwrap();
-        let gradients = parameter_gradients(&scene, model).unwrap();
-        assert_near("gradient of the weight", &gradients["weight"], &kept.t().dot(&cotangent), FORWARD)?;
-        run(&mut scene.world, Infer(model)).unwrap();
-        prop_assert_eq!(scene.output(model).unwrap(), input, "inference drops nothing");
+        let parameters = Matrices::from([("weight".to_owned(), Array2::eye(width))]);
+        let given = Given { input: input.clone(), sparse: true, parameters, edges: None };
+        let watch = Watch::default();
+        let layers = |model: ModelBuilder| model.layer(Dropout(rate)).layer(Linear::new(width)).layer(watch.clone());
+        let trial = Trial::build(&mut scene, &given, layers, &cotangent).unwrap();
+        let passes = trial.run(&mut scene).unwrap();
+        prop_assert_eq!(&passes.output, &input, "inference drops nothing");
+        let kept = watch.read(&scene).unwrap();
+        assert_near("gradient of the weight", &passes.parameters["weight"], &kept.t().dot(&cotangent), FORWARD)?;
     }
 }
 

@@ -21,7 +21,7 @@ const NODES: usize = 60;
 /// A network of two layers over some labelled nodes, all of them for training.
 fn scene(optimizer: Optimizer, hidden: usize, change: impl Fn(ModelBuilder) -> ModelBuilder) -> (Scene, Entity) {
     let mut scene = Scene::new(NODES, &[]);
-    let input = scene.dense(&numbers(5, 0, (NODES, 300))).unwrap();
+    let input = scene.field("input", &numbers(5, 0, (NODES, 300))).unwrap();
     for (number, node) in scene.nodes.iter().enumerate() {
         scene.world.entity_mut(*node).insert((Label(number as u32 % 7), Split::Train));
     }
@@ -135,9 +135,9 @@ fn every_pass_has_random_numbers_of_its_own() {
 #[test]
 fn passes_weigh_alike_where_the_loss_is_a_layer() {
     let mut scene = Scene::new(3, &[]);
-    let input = scene.dense(&numbers(1, 0, (3, 2))).unwrap();
+    let input = scene.field("input", &numbers(1, 0, (3, 2))).unwrap();
     let cotangent = scene.field("cotangent", &Array2::zeros((3, 2))).unwrap();
-    let model = ModelBuilder::new(scene.graph).input(input).layer(Linear::new(2)).layer(Cotangent(cotangent));
+    let model = ModelBuilder::new(scene.graph).input(input).layer(Linear::new(2)).layer(Cotangent::Field(cotangent));
     let model = model.learn(STANDSTILL, LearningRateSchedule::Constant).accumulate(2).build(&mut scene.world).unwrap();
     let mut pass = |slope: f32| -> Matrices {
         for node in &scene.nodes {

@@ -2,13 +2,16 @@
 //!
 //! Random operations are played, and after every few of them the topology is compared with one put together from the
 //! entities by definition. A failure prints the operations, shrunk to few, and what differs: `incoming` and `outgoing`
-//! list for a node the other end and the edge of each entry. Besides: what changes nothing derives nothing.
+//! list for a node the other end and the edge of each entry, `members` and `membership` say who belongs to which
+//! subgraph. Besides: what changes nothing derives nothing.
 
 mod common;
 
 use bevy_ecs::{prelude::*, schedule::Schedule};
 use common::few_cases;
-use connectome_components::{Adjacency, Edge, EdgeWeight, Field, Graph, Node, Normalization, Rows, Topology};
+use connectome_components::{
+    Adjacency, Edge, EdgeWeight, Field, Graph, InGraph, Node, Normalization, Rows, Subgraph, Topology,
+};
 use connectome_systems::rebuild_topology;
 use proptest::{prelude::*, sample::Index};
 use std::collections::BTreeSet;
@@ -52,7 +55,19 @@ enum Operation {
     RenewWeight(Index, i8),
     SwapEnds(Index, Index),
     SwapTables(Index, Index),
+    SpawnSubgraph,
+    DespawnSubgraph(Index),
+    ReplaceSubgraph(Index),
+    MarkSubgraph(Index),
+    /// A node to any subgraph that ever was.
+    Join(Index, Index),
+    /// The same, but by changing the component that it has.
+    Move(Index, Index),
+    Leave(Index),
 }
+
+const NORMALIZATIONS: [Normalization; 4] =
+    [Normalization::Symmetric, Normalization::Mean, Normalization::Sum, Normalization::NeighbourMean];
 
 fn operations() -> impl Strategy<Value = Vec<Vec<Operation>>> {
     use Operation::*;
@@ -84,7 +99,16 @@ fn operations() -> impl Strategy<Value = Vec<Vec<Operation>>> {
         index().prop_map(RemoveWeight),
         (index(), quarters()).prop_map(|(edge, weight)| RenewWeight(edge, weight)),
     ];
-    let batch = prop::collection::vec(prop_oneof![2 => nodes, 3 => edges, 1 => weights], 1..=4);
+    let subgraphs = prop_oneof![
+        2 => Just(SpawnSubgraph),
+        1 => index().prop_map(DespawnSubgraph),
+        1 => index().prop_map(ReplaceSubgraph),
+        1 => index().prop_map(MarkSubgraph),
+        6 => (index(), index()).prop_map(|(node, subgraph)| Join(node, subgraph)),
+        3 => (index(), index()).prop_map(|(node, subgraph)| Move(node, subgraph)),
+        1 => index().prop_map(Leave),
+    ];
+    let batch = prop::collection::vec(prop_oneof![2 => nodes, 3 => edges, 1 => weights, 2 => subgraphs], 1..=4);
     prop::collection::vec(batch, 1..=24)
 }
 
@@ -93,33 +117,42 @@ struct Life {
     world: World,
     schedule: Schedule,
     graph: Entity,
-    /// A field of the nodes and one of the edges, to find out which row is whose.
-    owners: [Field<u32>; 2],
+    /// A field of the nodes, one of the edges and one of the subgraphs, to find out which row is whose.
+    owners: [Field<u32>; 3],
     /// Whoever has been a node, dead or alive, and one that never was.
     ends: Vec<Entity>,
     /// Edges that live.
     edges: Vec<Entity>,
+    /// Whoever has been a subgraph, dead or alive.
+    subgraphs: Vec<Entity>,
 }
 
 impl Life {
     fn new() -> Self {
         let mut world = World::new();
         let graph = Graph::spawn(&mut world);
-        let components = [world.register_component::<Node>(), world.register_component::<Edge>()];
+        let components = [
+            world.register_component::<Node>(),
+            world.register_component::<Edge>(),
+            world.register_component::<Subgraph>(),
+        ];
         let owners = components.map(|on| Field::register(&mut world, "owner", on, 2).unwrap());
         let mut topology = world.get_mut::<Topology>(graph).unwrap();
-        topology.require(Normalization::Symmetric);
-        topology.require(Normalization::Mean);
+        for normalization in NORMALIZATIONS {
+            topology.require(normalization);
+        }
         let mut schedule = Schedule::default();
         schedule.add_systems(rebuild_topology(graph));
         let ends = vec![world.spawn_empty().id()];
-        Self { world, schedule, graph, owners, ends, edges: Vec::new() }
+        Self { world, schedule, graph, owners, ends, edges: Vec::new(), subgraphs: Vec::new() }
     }
 
-    /// Two nodes `a` and `b` with an edge from `a` to `b` of weight 1.
+    /// Two nodes `a` and `b` with an edge from `a` to `b` of weight 1; `a` belongs to the first of two subgraphs.
     fn of_two() -> (Self, [Entity; 3]) {
         let mut life = Self::new();
         let [a, b] = [life.spawn_node(), life.spawn_node()];
+        let [first, _] = [life.spawn_subgraph(), life.spawn_subgraph()];
+        life.world.entity_mut(a).insert(InGraph(first));
         let edge = life.spawn_edge(a, b);
         life.world.entity_mut(edge).insert(EdgeWeight(1.0));
         life.step();
@@ -144,6 +177,12 @@ impl Life {
         let edge = self.world.spawn(Edge { source, target }).id();
         self.edges.push(edge);
         edge
+    }
+
+    fn spawn_subgraph(&mut self) -> Entity {
+        let subgraph = self.world.spawn(Subgraph).id();
+        self.subgraphs.push(subgraph);
+        subgraph
     }
 
     /// Despawns an entity, and enough others for the world to use its index again.
@@ -192,7 +231,10 @@ impl Life {
             | Operation::ReplaceNode(index)
             | Operation::MarkNode(index)
             | Operation::UnmarkNode(index)
-            | Operation::Demote(index) => {
+            | Operation::Demote(index)
+            | Operation::Join(index, _)
+            | Operation::Move(index, _)
+            | Operation::Leave(index) => {
                 if let Some(node) = self.living_end(index, true) {
                     self.play_on_node(operation, node);
                 }
@@ -212,6 +254,12 @@ impl Life {
                     self.play_on_edge(operation, edge);
                 }
             }
+            Operation::SpawnSubgraph => _ = self.spawn_subgraph(),
+            Operation::DespawnSubgraph(index) | Operation::ReplaceSubgraph(index) | Operation::MarkSubgraph(index) => {
+                if let Some(subgraph) = pick(index, &self.subgraphs).filter(|it| self.world.get_entity(*it).is_ok()) {
+                    self.play_on_subgraph(operation, subgraph);
+                }
+            }
         }
     }
 
@@ -220,12 +268,33 @@ impl Life {
             Operation::MarkNode(_) => _ = self.world.entity_mut(node).insert(Marked),
             Operation::UnmarkNode(_) => _ = self.world.entity_mut(node).remove::<Marked>(),
             Operation::Demote(_) => _ = self.world.entity_mut(node).remove::<Node>(),
+            Operation::Join(_, subgraph) => {
+                if let Some(subgraph) = pick(subgraph, &self.subgraphs) {
+                    self.world.entity_mut(node).insert(InGraph(subgraph));
+                }
+            }
+            Operation::Move(_, subgraph) => {
+                if let Some(mut place) = self.world.get_mut::<InGraph>(node) {
+                    place.0 = *subgraph.get(&self.subgraphs);
+                }
+            }
+            Operation::Leave(_) => _ = self.world.entity_mut(node).remove::<InGraph>(),
             _ => {
                 self.despawn(node);
                 if let Operation::ReplaceNode(_) = operation {
                     self.spawn_node();
                 }
             }
+        }
+    }
+
+    fn play_on_subgraph(&mut self, operation: &Operation, subgraph: Entity) {
+        if let Operation::MarkSubgraph(_) = operation {
+            return self.toggle_mark(subgraph);
+        }
+        self.despawn(subgraph);
+        if let Operation::ReplaceSubgraph(_) = operation {
+            self.spawn_subgraph();
         }
     }
 
@@ -289,6 +358,9 @@ impl Life {
         let topology = self.topology().clone();
         self.check_rows::<Node>(&topology.nodes, self.owners[0])?;
         self.check_rows::<Edge>(&topology.edges, self.owners[1])?;
+        self.check_rows::<Subgraph>(&topology.subgraphs, self.owners[2])?;
+        check_ends(&self.world, &topology)?;
+        check_members(&self.world, &topology)?;
         let naive = Naive::new(&self.world, &topology);
         prop_assert_eq!(topology.dangling, naive.dangling, "dangling edges");
         for (row, node) in topology.nodes.entities().iter().enumerate() {
@@ -316,6 +388,7 @@ impl Life {
         prop_assert_eq!(column.row_count(), rows.len());
         for (row, entity) in rows.entities().iter().enumerate() {
             prop_assert_eq!(column.row(row), &halves(*entity)[..], "row {} is not that of {}", row, entity);
+            prop_assert_eq!(rows.row_of(&self.world, *entity), Some(row));
         }
         Ok(())
     }
@@ -334,29 +407,34 @@ fn halves(entity: Entity) -> [u32; 2] {
     [entity.to_bits() as u32, (entity.to_bits() >> 32) as u32]
 }
 
-/// The entry of an adjacency: the other end, the edge, and its coefficients, symmetric and mean.
+/// The entry of an adjacency: the other end, the edge, and its coefficients, one for each of [`NORMALIZATIONS`].
 #[derive(Clone, Debug, PartialEq)]
 struct Entry {
     other: Entity,
     edge: Entity,
-    coefficients: [f64; 2],
+    coefficients: [f64; NORMALIZATIONS.len()],
 }
 
 /// The entries of a node, and the coefficients of its own features.
-type Entries = (Vec<Entry>, [f64; 2]);
+type Entries = (Vec<Entry>, [f64; NORMALIZATIONS.len()]);
 
 fn entries(topology: &Topology, adjacency: &Adjacency, row: usize) -> Entries {
-    let both = |number: &dyn Fn(usize) -> f32| [0, 1].map(|place| f64::from(number(place)));
+    let all = |number: &dyn Fn(usize) -> f32| core::array::from_fn(|place| f64::from(number(place)));
     let entry = |entry: usize| Entry {
         other: topology.nodes.entities()[adjacency.neighbours[entry] as usize],
         edge: topology.edges.entities()[adjacency.edges[entry] as usize],
-        coefficients: both(&|place| adjacency.coefficients[place].edges[entry]),
+        coefficients: all(&|place| adjacency.coefficients[place].edges[entry]),
     };
-    (adjacency.entries(row).map(entry).collect(), both(&|place| adjacency.coefficients[place].own[row]))
+    (adjacency.entries(row).map(entry).collect(), all(&|place| adjacency.coefficients[place].own[row]))
 }
 
-fn assert_same(what: &str, found: &Entries, expected: &[Entry], own: [f64; 2]) -> Result<(), TestCaseError> {
-    let near = |a: [f64; 2], b: [f64; 2]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs().max(1.0));
+fn assert_same(
+    what: &str,
+    found: &Entries,
+    expected: &[Entry],
+    own: [f64; NORMALIZATIONS.len()],
+) -> Result<(), TestCaseError> {
+    let near = |a: [f64; 4], b: [f64; 4]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs().max(1.0));
     let same =
         |(a, b): (&Entry, &Entry)| (a.other, a.edge) == (b.other, b.edge) && near(a.coefficients, b.coefficients);
     let agree = found.0.len() == expected.len() && found.0.iter().zip(expected).all(same) && near(found.1, own);
@@ -365,11 +443,44 @@ fn assert_same(what: &str, found: &Entries, expected: &[Entry], own: [f64; 2]) -
 }
 
 /// Blocks cover all rows in order and do not cross from table to table.
-fn check_blocks(nodes: &Rows, blocks: &[usize]) -> Result<(), TestCaseError> {
-    prop_assert_eq!((blocks.first(), blocks.last()), (Some(&0), Some(&nodes.len())));
+fn check_blocks(rows: &Rows, blocks: &[usize]) -> Result<(), TestCaseError> {
+    prop_assert_eq!((blocks.first(), blocks.last()), (Some(&0), Some(&rows.len())));
     prop_assert!(blocks.is_sorted_by(|a, b| a < b), "{blocks:?}");
-    prop_assert!(nodes.tables().iter().all(|(_, rows)| blocks.contains(&rows.end)), "{blocks:?}");
+    prop_assert!(rows.tables().iter().all(|(_, rows)| blocks.contains(&rows.end)), "{blocks:?}");
     Ok(())
+}
+
+/// The ends of each edge are those of its entity.
+fn check_ends(world: &World, topology: &Topology) -> Result<(), TestCaseError> {
+    let row = |end: Entity| topology.nodes.entities().iter().position(|node| *node == end);
+    let ends = topology.edges.entities().iter().map(|edge| {
+        let Edge { source, target } = *world.get::<Edge>(*edge).unwrap();
+        row(source).zip(row(target)).map_or([Topology::NO_ROW; 2], |(source, target)| [source as u32, target as u32])
+    });
+    prop_assert_eq!(&topology.ends, &ends.collect::<Vec<_>>());
+    Ok(())
+}
+
+/// Who belongs to which subgraph, as the nodes themselves say.
+fn check_members(world: &World, topology: &Topology) -> Result<(), TestCaseError> {
+    let Topology { nodes, subgraphs, members, membership, .. } = topology;
+    let subgraph_of = |node: &Entity| world.get::<InGraph>(*node).map(|place| place.0);
+    for (row, subgraph) in subgraphs.entities().iter().enumerate() {
+        let expected = nodes.entities().iter().enumerate().filter(|(_, node)| subgraph_of(node) == Some(*subgraph));
+        let expected: Vec<u32> = expected.map(|(node, _)| node as u32).collect();
+        prop_assert_eq!(&members.neighbours[members.entries(row)], &expected, "members of {}", subgraph);
+    }
+    for (row, node) in nodes.entities().iter().enumerate() {
+        let expected = subgraphs.entities().iter().position(|subgraph| subgraph_of(node) == Some(*subgraph));
+        let expected: Vec<u32> = expected.into_iter().map(|row| row as u32).collect();
+        prop_assert_eq!(&membership.neighbours[membership.entries(row)], &expected, "membership of {}", node);
+        prop_assert!(membership.edges[membership.entries(row)].iter().all(|edge| *edge == row as u32));
+    }
+    prop_assert_eq!(&members.neighbours, &members.edges);
+    prop_assert_eq!((members.offsets.len(), membership.offsets.len()), (subgraphs.len() + 1, nodes.len() + 1));
+    prop_assert_eq!(members.len(), membership.len());
+    check_blocks(subgraphs, &members.blocks)?;
+    check_blocks(nodes, &membership.blocks)
 }
 
 /// The adjacency as it is defined, straight from the entities.
@@ -404,12 +515,19 @@ impl Naive {
         let Edge { source, target } = *edge;
         let symmetric = weight * self.inverse_root(source) * self.inverse_root(target);
         let symmetric = if source == target { 0.0 } else { symmetric };
-        Entry { other, edge: *entity, coefficients: [symmetric, self.own(target)[1]] }
+        let count = self.count(target);
+        let coefficients = [symmetric, 1.0 / (1.0 + count), 1.0, 1.0 / count];
+        Entry { other, edge: *entity, coefficients }
     }
 
-    fn own(&self, node: Entity) -> [f64; 2] {
-        let incoming = self.live.iter().filter(|(_, edge, _)| edge.target == node).count();
-        [self.loop_weight(node) * self.inverse_root(node).powi(2), 1.0 / (1 + incoming) as f64]
+    fn own(&self, node: Entity) -> [f64; NORMALIZATIONS.len()] {
+        let symmetric = self.loop_weight(node) * self.inverse_root(node).powi(2);
+        [symmetric, 1.0 / (1.0 + self.count(node)), 0.0, 0.0]
+    }
+
+    /// Edges that come in at a node.
+    fn count(&self, node: Entity) -> f64 {
+        self.live.iter().filter(|(_, edge, _)| edge.target == node).count() as f64
     }
 
     /// That of the last self-loop, or the added 1.
@@ -449,7 +567,7 @@ type Change = fn(&mut Life, [Entity; 3]);
 
 #[test]
 fn every_kind_of_change_derives_the_topology_once() {
-    let changes: [(&str, Change); 16] = [
+    let changes: [(&str, Change); 23] = [
         ("spawn node", |life, _| _ = life.spawn_node()),
         ("despawn node", |life, [_, b, _]| life.despawn(b)),
         ("mark node", |life, [a, _, _]| life.toggle_mark(a)),
@@ -479,6 +597,15 @@ fn every_kind_of_change_derives_the_topology_once() {
         ("change weight by a query", |life, _| {
             life.world.query::<&mut EdgeWeight>().iter_mut(&mut life.world).for_each(|mut weight| weight.0 = 3.0);
         }),
+        ("spawn subgraph", |life, _| _ = life.spawn_subgraph()),
+        ("despawn subgraph", |life, _| life.despawn(life.subgraphs[0])),
+        ("mark subgraph", |life, _| life.toggle_mark(life.subgraphs[1])),
+        ("join", |life, [_, b, _]| _ = life.world.entity_mut(b).insert(InGraph(life.subgraphs[1]))),
+        ("insert another subgraph", |life, [a, ..]| {
+            life.world.entity_mut(a).insert(InGraph(life.subgraphs[1]));
+        }),
+        ("move", |life, [a, ..]| life.world.get_mut::<InGraph>(a).unwrap().0 = life.subgraphs[1]),
+        ("leave", |life, [a, ..]| _ = life.world.entity_mut(a).remove::<InGraph>()),
     ];
     for (name, change) in changes {
         let (mut life, entities) = Life::of_two();
@@ -498,8 +625,10 @@ fn what_changes_no_structure_derives_nothing() {
     let version = life.topology().version;
     life.owners[0].set(&mut life.world, a, &[7, 7]).unwrap();
     life.owners[1].set(&mut life.world, edge, &[7, 7]).unwrap();
+    life.owners[2].set(&mut life.world, life.subgraphs[0], &[7, 7]).unwrap();
     life.world.spawn(Marked);
     let _read_only = life.world.query::<(&Edge, &EdgeWeight)>().iter(&life.world).count();
+    let _read_only = life.world.query::<&InGraph>().iter(&life.world).count();
     life.step();
     assert_eq!(life.topology().version, version);
 }
@@ -540,4 +669,35 @@ fn a_graph_of_other_components_sees_its_own_nodes_and_edges_only() {
     let topology = life.topology();
     assert_eq!(topology.nodes.entities(), [a, b]);
     assert_eq!((topology.edges.len(), topology.incoming.len(), topology.dangling), (2, 1, 1));
+}
+
+#[test]
+fn a_graph_of_a_subgraph_marker_of_its_own_sees_no_others() {
+    #[derive(Component)]
+    struct Squad;
+    let (mut life, [a, b, _]) = Life::of_two();
+    let subgraphs = life.world.register_component::<Squad>();
+    let graph = *life.world.get::<Graph>(life.graph).unwrap();
+    life.graph = life.world.spawn(Graph { subgraphs, ..graph }).id();
+    life.schedule.add_systems(rebuild_topology(life.graph));
+    let squad = life.world.spawn(Squad).id();
+    life.world.entity_mut(b).insert(InGraph(squad));
+    life.step();
+    let topology = life.topology();
+    let row = |node| topology.nodes.entities().iter().position(|other| *other == node).unwrap();
+    assert_eq!(topology.subgraphs.entities(), [squad]);
+    assert!(topology.membership.entries(row(a)).is_empty());
+    assert_eq!(topology.members.neighbours, [row(b) as u32]);
+}
+
+#[test]
+fn a_node_of_a_dead_subgraph_belongs_to_none_even_when_its_index_is_used_again() {
+    let (mut life, _) = Life::of_two();
+    let dead = life.subgraphs[0];
+    life.despawn(dead);
+    let heir = (0..1000).map(|_| life.spawn_subgraph()).find(|subgraph| subgraph.index() == dead.index());
+    let heir = heir.expect("the world uses the index again");
+    life.step();
+    assert!(life.topology().members.is_empty(), "{heir} was taken for {dead}");
+    life.check().unwrap();
 }

@@ -66,7 +66,7 @@ fn cora_is_cora() {
     assert_eq!(class_sizes(&data), [351, 217, 418, 818, 426, 298, 180]);
     assert_eq!((degrees(&data).iter().min(), degrees(&data).iter().max()), (Some(&1), Some(&168)));
     assert_eq!(check_rows(&data, 0), 49_216);
-    assert_eq!((data.weights, data.names), (None, Vec::new()));
+    assert_eq!((data.weights, data.names, data.graphs), (None, Vec::new(), None));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Every kind of error, with its line and column.
 
-use connectome::scene::{Scene, Step, locate};
+use connectome::scene::{Scene, Step, Task, locate};
 
 use crate::{COUPLE, assert_error, unmark};
 
@@ -164,6 +164,37 @@ fn splits_must_suffice() {
     check_text(&idle, "no node is in the split Train", "at least one");
     let blind = COUPLE.replace("split: Validation", "split: Test").replace("patience: 3", "patience: §3");
     check_text(&blind, "no node is in the split Validation", "remove patience");
+}
+
+#[test]
+fn batches_and_clipping_must_make_sense() {
+    check("patience: 3", "patience: §0", "a patience of 0", "remove patience");
+    check("patience: 3", "batch: §0", "a batch of 0 graphs", "at least 1");
+    check("patience: 3", "batch: §8", "the scene has one graph", "remove batch");
+    check("patience: 3", "accumulate: §0", "after 0 batches", "remove accumulate");
+    check("patience: 3", "accumulate: §2", "where all is one batch", "`batch`");
+    check("patience: 3", "clip_norm: §0", "the norm to clip to is 0", "above 0");
+    check("patience: 3", "clip_norm: §-1", "the norm to clip to is -1", "remove clip_norm");
+    check("patience: 3", "clip_norm: §inf", "the norm to clip to is inf", "finite");
+}
+
+#[test]
+fn tasks_must_suit_the_graph() {
+    check("NodeClassification", "§GraphClassification", "needs a set of graphs", "node_ptr");
+    check("NodeClassification", "LinkPrediction(validation: §1.0)", "the share for validation is 1", "below 1");
+    check("NodeClassification", "LinkPrediction(test: §-0.1)", "the share for test is -0.1", "below 1");
+    check("NodeClassification", "LinkPrediction(validation: 0.5, test: §0.5)", "so that none is left", "below 1");
+    check("NodeClassification", "§LinkPrediction()", "0 pairs of nodes have no edge, but 1 are needed", "sparser");
+    let bare = COUPLE.replace("(source: \"Ann\", target: \"Bob\", weight: 1.0),", "");
+    let links = bare.replace("NodeClassification", "LinkPrediction()");
+    check_text(&links.replace("Inline(", "§Inline("), "no edge between two nodes is left", "add edges");
+    let third = "(name: \"Bob\", features: [0, 0]), (name: \"Cid\", features: [0, 0]),";
+    let three = COUPLE.replace("(name: \"Bob\", features: [0.5, 0.5], label: 1, split: Validation),", third);
+    let three = three.replace("NodeClassification", "LinkPrediction(test: 0.0)");
+    check_text(&three.replace("patience: 3", "patience: §3"), "no edge is hidden for validation", "raise the share");
+    let scene = Scene::parse(&three.replace("patience: 3", ""), "x.ron").expect("the output may have any width");
+    assert_eq!(scene.task, Task::LinkPrediction { validation: 0.05, test: 0.0 });
+    assert_eq!(Scene::parse(&scene.to_ron().expect("the scene is written"), "x.ron"), Ok(scene));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Write};
 
-use connectome::scene::{Features, GraphData, Position, Scene, SceneError};
+use connectome::scene::{DenseRows, Features, GraphData, Position, Scene, SceneError};
 use connectome_components::Split;
 use ndarray::{Array1, Array2, ShapeBuilder, array};
 use ndarray_npy::WriteNpyExt;
@@ -22,7 +22,7 @@ const SCENE: &str = r#"(
 )"#;
 
 /// The arrays of a graph file, each as the bytes of an `.npy`.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Arrays(Vec<(String, Vec<u8>)>);
 
 impl Arrays {
@@ -53,7 +53,7 @@ impl Arrays {
         arrays
     }
 
-    fn without(mut self, name: &str) -> Self {
+    pub fn without(mut self, name: &str) -> Self {
         self.0.retain(|(other, _)| other != name);
         self
     }
@@ -86,9 +86,14 @@ impl Arrays {
 
 /// Loads a scene with this graph file beside it.
 pub fn load(bytes: &[u8]) -> Result<(Scene, GraphData), SceneError> {
+    load_with(SCENE, bytes)
+}
+
+/// Loads a scene that names `graph.npz`, with these bytes in that file.
+pub fn load_with(scene: &str, bytes: &[u8]) -> Result<(Scene, GraphData), SceneError> {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("graph.npz"), bytes).expect("the graph is written");
-    std::fs::write(folder.path().join("x.ron"), SCENE).expect("the scene is written");
+    std::fs::write(folder.path().join("x.ron"), scene).expect("the scene is written");
     Scene::load(folder.path().join("x.ron"))
 }
 
@@ -117,8 +122,7 @@ fn sparse_features_stay_sparse() {
         splits: vec![Split::Train, Split::Validation, Split::Test],
         classes: 2,
         edges: vec![[0, 1], [2, 0]],
-        weights: None,
-        names: Vec::new(),
+        ..GraphData::default()
     };
     assert_eq!(data, expected);
 }
@@ -151,6 +155,35 @@ fn dense_features_are_read_by_rows_whatever_their_layout() {
     bad(&bare.clone().with("x", &array![[1.0_f32]]), "array \"x\" has the shape [1, 1]", "[3, any]");
     bad(&bare.clone().with("x", &array![1.0_f32, 2.0, 3.0]), "array \"x\" has the shape [3]", "[3, any]");
     bad(&bare, "\"x_data\" and \"x\" are missing", "edge_index, test, train, val, y");
+}
+
+#[test]
+fn features_of_edges_targets_and_names_are_read() {
+    let data = good(
+        &Arrays::small()
+            .with("edge_attr", &array![[1.0_f32, 2.0], [3.0, 4.0]])
+            .with("node_target", &array![0.5_f64, 1.5, 2.5])
+            .with("node_name", &ndarray::arr1("Änn".as_bytes()))
+            .with("node_name_ptr", &array![0_i32, 3, 3, 4]),
+    );
+    assert_eq!(data.edge_features, Some(DenseRows { width: 2, values: vec![1.0, 2.0, 3.0, 4.0] }));
+    assert_eq!(data.targets, Some(DenseRows { width: 1, values: vec![0.5, 1.5, 2.5] }));
+    assert_eq!(data.names, ["Än", "", "n"]);
+    let small = Arrays::small;
+    bad(&small().with("edge_attr", &array![1.0_f32]), "array \"edge_attr\" has the shape [1]", "[2, any]");
+    bad(&small().with("node_target", &array![1.0_f32, f32::NAN, 0.0]), "array \"node_target\" holds NaN", "finite");
+    let named = small().with("node_name", &ndarray::arr1("Änn".as_bytes()));
+    bad(&named, "array \"node_name_ptr\" is missing", "node_name");
+    bad(&named.clone().with("node_name_ptr", &array![0_i32, 1, 2, 4]), "UTF-8 for node 0", "UTF-8");
+    bad(&named.with("node_name_ptr", &array![0_i32, 1, 2, 3]), "from 0 to 3, but there are 4 bytes", "rise");
+}
+
+#[test]
+fn a_file_may_tell_of_no_split() {
+    let bare = ["train", "val", "test"].iter().fold(Arrays::small(), |arrays, name| arrays.without(name));
+    bad_scene(&bare, "no node is in the split Train");
+    let error = load_with(&SCENE.replace("optimizer", "task: LinkPrediction(), optimizer"), &bare.bytes());
+    assert_eq!(error.map(|(_, data)| data.splits), Ok(vec![Split::Unused; 3]));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod assets;
 mod errors;
 mod graph_files;
+mod graph_sets;
 mod mutations;
 mod round_trip;
 

@@ -7,6 +7,7 @@ use proptest::sample::Index;
 
 use crate::COUPLE;
 use crate::graph_files::{Arrays, load};
+use crate::graph_sets;
 
 /// Pieces that parsers stumble over.
 const PIECES: [&str; 16] =
@@ -89,13 +90,15 @@ proptest! {
     #[test]
     fn arrays_with_flipped_bytes_are_read_or_refused(
         flips in vec((any::<Index>(), any::<Index>(), any::<u8>()), 1..4),
+        set in any::<bool>(),
     ) {
-        let mut arrays = Arrays::small();
+        let mut arrays = if set { graph_sets::small() } else { Arrays::small() };
         for (array, at, byte) in flips {
             let (_, bytes) = array.get_mut(arrays.contents());
             *at.get_mut(bytes) = byte;
         }
-        let _ = load(&arrays.bytes()).map_err(|error| error.to_string());
+        let result = if set { graph_sets::load(&arrays) } else { load(&arrays.bytes()) };
+        let _ = result.map_err(|error| error.to_string());
     }
 }
 

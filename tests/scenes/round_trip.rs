@@ -65,8 +65,17 @@ fn training() -> impl Strategy<Value = Training> {
         (any::<u64>(), positive()).prop_map(|(steps, minimum)| LearningRateSchedule::Cosine { steps, minimum }),
     ];
     let selection = select(vec![Selection::BestValidation, Selection::Last]);
-    (any::<u64>(), any::<u64>(), schedule, selection, option::of(any::<u64>())).prop_map(
-        |(epochs, seed, schedule, selection, patience)| Training { epochs, seed, schedule, selection, patience },
+    let norm = option::of(positive().prop_filter("above 0", |norm| *norm > 0.0));
+    (any::<u64>(), any::<u64>(), schedule, selection, option::of(1_u64..), norm).prop_map(
+        |(epochs, seed, schedule, selection, patience, clip_norm)| Training {
+            epochs,
+            seed,
+            schedule,
+            selection,
+            patience,
+            clip_norm,
+            ..Training::default()
+        },
     )
 }
 
@@ -93,7 +102,8 @@ fn graph() -> impl Strategy<Value = GraphSource> {
 }
 
 fn scene() -> impl Strategy<Value = Scene> {
-    let scaling = select(vec![FeatureScaling::AsGiven, FeatureScaling::Identity]);
+    use FeatureScaling::{AsGiven, Degree, Identity, Ones};
+    let scaling = select(vec![AsGiven, Identity, Degree, Ones]);
     (".*", graph(), scaling, vec(layer(), 0..6), optimizer(), training()).prop_map(
         |(name, graph, features, mut model, optimizer, training)| {
             let classes = match &graph {

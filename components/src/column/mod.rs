@@ -1,8 +1,10 @@
 //! The one module with unsafe code: it turns a field into slices.
 //!
 //! What makes it sound:
-//! - a field's component is registered here with the layout of `width` elements, or is a Rust component type, and a
-//!   handle is only used in the world that made it, so a column of `rows` entities holds `rows * width` elements;
+//! - a field's component is registered here with the layout of `width` elements, or is a Rust component type: either
+//!   the element itself, or plain data that [`numbers_in`] found to be as large as `width` `f32`s and aligned for them
+//!   (`Pod` has no padding, and any bits that are written are a value of it). A handle is only used in the world that
+//!   made it, so a column of `rows` entities holds `rows * width` elements;
 //! - a system's parameter declares the access it makes, so the scheduler keeps writers apart from everybody else;
 //! - outside of systems the world itself is borrowed, shared for reading and mutably for writing;
 //! - the halves of a double buffer are declared by role. Role and storage agree as long as the parity stands, and every
@@ -11,6 +13,7 @@
 //!   id of a half can name the storage, but bevy_ecs gives it a bare pointer, for which its user answers.)
 #![expect(unsafe_code, reason = "a table column is handed out as a slice; the module's rules are above")]
 
+mod make;
 mod parameter;
 mod register;
 
@@ -25,8 +28,9 @@ use nonmax::NonMaxU32;
 
 use crate::{Field, FieldError, Matrix, MatrixMut, Parity};
 
+pub use make::{insert_default, register_default};
 pub use parameter::{Column, ColumnMut, ColumnState, Read, Write};
-pub(crate) use register::{AttachedFields, insert_zeros, register};
+pub(crate) use register::{AttachedFields, insert_zeros, numbers_in, register};
 pub use register::{Marker, attach_fields};
 
 /// The numbers of `field` in `table`, if it has any.
@@ -35,7 +39,8 @@ fn cells<T>(table: &Table, id: ComponentId, width: usize) -> Option<&[UnsafeCell
     // SAFETY: there is a first row; nothing is read here.
     let first = unsafe { column.get_data_unchecked(TableRow::new(NonMaxU32::ZERO)) };
     // SAFETY: the column holds `entity_count` components of `width` elements `T` each (module rules), without padding:
-    // the layout of a registered field is just its elements, and a Rust component has width 1. Cells allow for writers.
+    // the layout of a registered field and of a component of plain numbers is just its elements, and any other Rust
+    // component has width 1. Cells allow for writers.
     Some(unsafe { slice::from_raw_parts(first.as_ptr().cast(), table.entity_count() as usize * width) })
 }
 

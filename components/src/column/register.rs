@@ -10,6 +10,7 @@ use bevy_ecs::{
 };
 use core::{alloc::Layout, ptr::NonNull};
 
+use super::make::Defaults;
 use crate::{Element, FieldError};
 
 /// Rows of vector width start on a boundary of it, up to a cache line.
@@ -46,7 +47,17 @@ pub(crate) fn register<T: Element>(world: &mut World, name: &str, width: usize) 
     Ok(world.register_component_with_descriptor(descriptor))
 }
 
-/// A component without data that is made at run time, to mark the nodes or the edges of one graph.
+/// How many `f32`s a component of plain data is as large as, if it may be read and written as them.
+pub(crate) fn numbers_in<T: bytemuck::Pod>() -> Result<usize, FieldError> {
+    let (size, alignment) = (size_of::<T>(), align_of::<T>());
+    let aligned = (align_of::<f32>()..=LARGEST_ALIGNMENT).contains(&alignment);
+    if size == 0 || !size.is_multiple_of(size_of::<f32>()) || !aligned {
+        return Err(FieldError::NotNumbers { name: core::any::type_name::<T>().to_owned(), size, alignment });
+    }
+    Ok(size / size_of::<f32>())
+}
+
+/// A component without data that is made at run time, to mark the nodes, the edges or the subgraphs of one graph.
 ///
 /// In Rust code a component type of your own does the same; a scene that is loaded has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +82,10 @@ impl Marker {
                 None,
             )
         };
-        Self { id: world.register_component_with_descriptor(descriptor), world: world.id() }
+        let id = world.register_component_with_descriptor(descriptor);
+        // No bytes at all are a valid marker.
+        world.get_resource_or_init::<Defaults>().add(id, Initial::Zeros);
+        Self { id, world: world.id() }
     }
 
     /// The component.
@@ -104,9 +118,12 @@ struct AttachedField {
     initial: Initial,
 }
 
+/// What a component is when it is given to an entity.
 #[derive(Clone, Copy)]
-enum Initial {
+pub(super) enum Initial {
+    /// All bytes are 0; only for components that this module made.
     Zeros,
+    /// What the function inserts.
     Default(fn(EntityWorldMut)),
 }
 

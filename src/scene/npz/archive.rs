@@ -41,14 +41,26 @@ pub(super) trait Number: Copy {
 }
 
 impl Number for i64 {
-    const KINDS: &'static [&'static str] = &["i4", "i8", "u4"];
+    const KINDS: &'static [&'static str] = &["i4", "i8", "u4", "i1", "u1", "i2", "u2"];
 
     fn decode(kind: &str, source: impl Read, header: &Header, length: usize) -> Result<Vec<Self>, ReadDataError> {
         match kind {
+            "i1" => convert(source, header, length, |value: i8| value.into()),
+            "u1" => convert(source, header, length, |value: u8| value.into()),
+            "i2" => convert(source, header, length, |value: i16| value.into()),
+            "u2" => convert(source, header, length, |value: u16| value.into()),
             "i4" => convert(source, header, length, |value: i32| value.into()),
             "u4" => convert(source, header, length, |value: u32| value.into()),
             _ => convert(source, header, length, |value: i64| value),
         }
+    }
+}
+
+impl Number for u8 {
+    const KINDS: &'static [&'static str] = &["u1"];
+
+    fn decode(_: &str, source: impl Read, header: &Header, length: usize) -> Result<Vec<Self>, ReadDataError> {
+        convert(source, header, length, |value: u8| value)
     }
 }
 
@@ -167,7 +179,7 @@ fn read_header(source: &mut impl Read) -> Result<Header, String> {
 /// How the numbers are stored, if that is a way they may be.
 fn kind<T: Number>(array: &str, header: &Header) -> Result<String, Problem> {
     let descriptor = header.type_descriptor.to_string();
-    let kind = descriptor.trim_matches('\'').trim_start_matches(['<', '>']);
+    let kind = descriptor.trim_matches('\'').trim_start_matches(['<', '>', '|']);
     if T::KINDS.contains(&kind) {
         return Ok(kind.to_owned());
     }
@@ -177,7 +189,7 @@ fn kind<T: Number>(array: &str, header: &Header) -> Result<String, Problem> {
 
 /// How many numbers the array says it has, and bytes.
 fn size(array: &str, header: &Header, kind: &str) -> Result<(usize, usize), Problem> {
-    let each = if kind.ends_with('8') { 8 } else { 4 };
+    let each = kind.trim_start_matches(char::is_alphabetic).parse().unwrap_or(8);
     let limit = memory::available() / PART_OF_MEMORY;
     let length = header.shape.iter().try_fold(1_usize, |product, &side| product.checked_mul(side));
     let bytes = length.and_then(|length| length.checked_mul(each)).filter(|&bytes| bytes <= limit);

@@ -30,6 +30,7 @@ impl GraphConv {
 
 impl Layer for GraphConv {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        convolve(layer, input, self.width, Normalization::Symmetric, Activation::Identity, self.weight_decay)
+        let normalization = Normalization::Symmetric;
+        convolve(layer, input, self.width, "lin.weight", normalization, Activation::Identity, self.weight_decay)
     }
 }

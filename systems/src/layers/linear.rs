@@ -3,8 +3,8 @@
 use connectome_components::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer, LayerBuilder, stages};
-use crate::{Phase, kernels::Activation};
+use super::{BuildError, Initialization, Layer, LayerBuilder};
+use crate::stages::{self, Epilogue};
 
 /// `Y = X W + b`, each node by itself.
 ///
@@ -28,19 +28,9 @@ impl Linear {
 
 impl Layer for Linear {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let shape = [input.width(), self.width];
-        let weight = layer.parameter("weight", shape, Initialization::Glorot, self.weight_decay)?;
-        let bias = layer.parameter("bias", [1, self.width], Initialization::Zeros, self.weight_decay)?;
-        let (value, gradient) = layer.output(self.width)?;
-        let epilogue = stages::Epilogue { bias: Some(bias.value), activation: Activation::Identity };
-        stages::transform(layer, Phase::Update, input, weight.value, epilogue, value);
-        if let Some(gradient) = gradient {
-            stages::bias_gradient(layer, gradient, &bias);
-            stages::weight_gradient(layer, input, gradient, &weight);
-            if let Signal::Dense { gradient: Some(input_gradient), .. } = input {
-                stages::input_gradient(layer, gradient, weight.value, input_gradient);
-            }
-        }
-        Ok(Signal::Dense { value, gradient })
+        let weight = layer.weight("weight", [input.width(), self.width], self.weight_decay)?;
+        let bias = layer.vector("bias", self.width, Initialization::ZEROS, self.weight_decay)?;
+        layer.last_stage();
+        stages::linear(layer, input, &weight, Epilogue::bias(&bias))
     }
 }

@@ -30,6 +30,7 @@ impl MessagePassing {
 
 impl Layer for MessagePassing {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        convolve(layer, input, self.width, Normalization::Mean, Activation::LeakyRelu(0.01), self.weight_decay)
+        let activation = Activation::LeakyRelu(0.01);
+        convolve(layer, input, self.width, "lin.weight", Normalization::Mean, activation, self.weight_decay)
     }
 }

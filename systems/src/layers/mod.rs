@@ -1,4 +1,4 @@
-//! Layers: each adds systems to a model's schedules, forward ones and backward ones.
+//! Layers: each adds systems to a model's schedules, forward ones and backward ones, by [stages](crate::stages).
 //!
 //! A layer of your own implements [`Layer`] with the same means as those here; see its example.
 
@@ -9,18 +9,19 @@ mod dropout;
 mod graph_conv;
 mod linear;
 mod message_passing;
-mod stages;
+mod tape;
 
 pub(crate) use builder::ModelParts;
-pub use builder::{BuildError, Initialization, LayerBuilder, Mode};
+pub use builder::{BuildError, Initialization, LayerBuilder, Mode, Room};
 pub use dropout::Dropout;
 pub use graph_conv::GraphConv;
 pub use linear::Linear;
 pub use message_passing::MessagePassing;
+pub(crate) use tape::Columns;
 
 use connectome_components::Signal;
 
-/// Something that turns one signal on the nodes into another, forward and backward.
+/// Something that turns one signal into another, forward and backward.
 ///
 /// [`Layer::build`] is called once for each schedule of a model: for training, for evaluation, for inference. It asks the
 /// [`LayerBuilder`] for fields and parameters, which are the same ones each time, and adds systems.
@@ -44,21 +45,23 @@ use connectome_components::Signal;
 ///
 /// impl Layer for Scale {
 ///     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-///         let (value, gradient) = layer.dense(input)?;
-///         let (output, output_gradient) = layer.output(value.width())?;
+///         let value = layer.dense(input)?;
+///         let output = layer.signal(value.on(), value.width(), input.learns())?;
 ///         let factor = self.0;
-///         let forward = (value.read(), output.write())
+///         let forward = (value.read(), output.value().write())
 ///             .build_state(layer.world())
 ///             .build_system(move |from: Column, to: ColumnMut| scale(from, to, factor));
 ///         layer.forward(Phase::Update, forward.with_name("scale"));
-///         // No gradient is asked for in evaluation, nor by the model's input.
-///         if let (Some(gradient), Some(output_gradient)) = (gradient, output_gradient) {
-///             let backward = (output_gradient.read(), gradient.write())
+///         // Done in training only, and only if something before it learns.
+///         layer.on_backward(output, &[], move |layer, gradient| {
+///             let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
+///             let backward = (gradient.read(), target.write())
 ///                 .build_state(layer.world())
 ///                 .build_system(move |from: Column, to: ColumnMut| scale(from, to, factor));
 ///             layer.backward(backward.with_name("scale backward"));
-///         }
-///         Ok(Signal::Dense { value: output, gradient: output_gradient })
+///             Ok(())
+///         });
+///         Ok(output)
 ///     }
 /// }
 /// ```
@@ -68,4 +71,10 @@ pub trait Layer: Send + Sync {
     /// # Errors
     /// If a field cannot be registered, or the layer cannot take such an input.
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError>;
+}
+
+impl Layer for Box<dyn Layer> {
+    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+        (**self).build(input, layer)
+    }
 }

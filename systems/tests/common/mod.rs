@@ -1,10 +1,10 @@
 //! What tests of layers share: a small world with a graph in it, a model whose gradients lie open, and comparison.
 #![allow(dead_code, reason = "each test uses its part")]
 
-use bevy_ecs::{entity::Entity, system::SystemParamBuilder, world::World};
+use bevy_ecs::{component::ComponentId, entity::Entity, system::SystemParamBuilder, world::World};
 use connectome_components::{
-    Column, ColumnMut, Edge, EdgeWeight, Field, Graph, LearningRateSchedule, Model, Node, Optimizer, Parameter, Signal,
-    attach_fields,
+    Column, ColumnMut, Edge, EdgeWeight, Field, Graph, InGraph, LearningRateSchedule, Model, Node, Optimizer,
+    Parameter, Signal, Subgraph, attach_fields,
 };
 use connectome_systems::{
     Infer, ModelBuilder, Train,
@@ -14,7 +14,10 @@ use connectome_systems::{
 };
 use ndarray::Array2;
 use proptest::test_runner::Config;
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 /// An optimizer that leaves every weight where it is, so that gradients can be read after a step.
 pub const STANDSTILL: Optimizer =
@@ -36,11 +39,13 @@ pub struct Link {
 }
 
 /// A world with one graph in it. Edges without a weight come first in the rows of the edges. Matrices have one row
-/// for each node, in the order of `nodes`.
+/// for each node, in the order of `nodes`, or for each edge or subgraph.
 pub struct Scene {
     pub world: World,
     pub graph: Entity,
     pub nodes: Vec<Entity>,
+    pub edges: Vec<Entity>,
+    pub subgraphs: Vec<Entity>,
 }
 
 impl Scene {
@@ -48,31 +53,56 @@ impl Scene {
         let mut world = World::new();
         let graph = Graph::spawn(&mut world);
         let nodes: Vec<Entity> = (0..node_count).map(|_| world.spawn(Node).id()).collect();
-        for link in links {
+        let spawn = |link: &Link| {
             // The table of edges without a weight is made first in any case.
             let mut edge = world.spawn(Edge { source: nodes[link.source], target: nodes[link.target] });
             if let Some(weight) = link.weight {
                 edge.insert(EdgeWeight(weight));
             }
+            edge.id()
+        };
+        let edges = links.iter().map(spawn).collect();
+        Self { world, graph, nodes, edges, subgraphs: Vec::new() }
+    }
+
+    /// Divides the nodes into `count` subgraphs; `of` says to which each of them belongs.
+    pub fn divide(&mut self, count: usize, of: impl Fn(usize) -> usize) {
+        self.subgraphs = (0..count).map(|_| self.world.spawn(Subgraph).id()).collect();
+        for (number, node) in self.nodes.iter().enumerate() {
+            self.world.entity_mut(*node).insert(InGraph(self.subgraphs[of(number)]));
         }
-        Self { world, graph, nodes }
+    }
+
+    /// The entities whose rows carry a component.
+    fn rows(&self, on: ComponentId) -> &[Entity] {
+        match self.world.get::<Graph>(self.graph) {
+            Some(graph) if graph.nodes == on => &self.nodes,
+            Some(graph) if graph.edges == on => &self.edges,
+            Some(graph) if graph.subgraphs == on => &self.subgraphs,
+            _ => &[],
+        }
     }
 
     /// A field of the nodes that holds `numbers`.
     pub fn field(&mut self, name: &str, numbers: &Array2<f64>) -> Result<Field, BuildError> {
         let nodes = self.world.register_component::<Node>();
-        let field = Field::register(&mut self.world, name, nodes, numbers.ncols())?;
-        attach_fields(&mut self.world, nodes);
-        for (node, row) in self.nodes.iter().zip(numbers.rows()) {
-            field.set(&mut self.world, *node, &row.mapv(|number| number as f32).to_vec())?;
-        }
-        Ok(field)
+        self.field_on(nodes, name, numbers)
     }
 
-    /// A dense signal with a gradient of its own, which the first layer of a model fills.
-    pub fn dense(&mut self, numbers: &Array2<f64>) -> Result<Signal, BuildError> {
-        let gradient = self.field("input gradient", &Array2::zeros(numbers.dim()))?;
-        Ok(Signal::Dense { value: self.field("input", numbers)?, gradient: Some(gradient) })
+    /// A field of the edges that holds `numbers`.
+    pub fn edge_field(&mut self, name: &str, numbers: &Array2<f64>) -> Result<Field, BuildError> {
+        let edges = self.world.register_component::<Edge>();
+        self.field_on(edges, name, numbers)
+    }
+
+    /// A field of the rows that carry the component `on`.
+    pub fn field_on(&mut self, on: ComponentId, name: &str, numbers: &Array2<f64>) -> Result<Field, BuildError> {
+        let field = Field::register(&mut self.world, name, on, numbers.ncols())?;
+        attach_fields(&mut self.world, on);
+        for (entity, row) in self.rows(on).to_vec().into_iter().zip(numbers.rows()) {
+            field.set(&mut self.world, entity, &row.mapv(|number| number as f32).to_vec())?;
+        }
+        Ok(field)
     }
 
     /// A sparse signal of the numbers that are not 0; rows that have fewer than others are filled up.
@@ -97,9 +127,10 @@ impl Scene {
 
     /// The numbers of a field.
     pub fn read(&self, field: Field) -> Result<Array2<f64>, BuildError> {
-        let mut numbers = Array2::zeros((self.nodes.len(), field.width()));
-        for (node, mut row) in self.nodes.iter().zip(numbers.rows_mut()) {
-            row.iter_mut().zip(field.get(&self.world, *node)?).for_each(|(to, from)| *to = f64::from(*from));
+        let rows = self.rows(field.on());
+        let mut numbers = Array2::zeros((rows.len(), field.width()));
+        for (entity, mut row) in rows.iter().zip(numbers.rows_mut()) {
+            row.iter_mut().zip(field.get(&self.world, *entity)?).for_each(|(to, from)| *to = f64::from(*from));
         }
         Ok(numbers)
     }
@@ -110,10 +141,10 @@ impl Scene {
         entities.iter().filter_map(|entity| Some((*entity, self.world.get::<Parameter>(*entity)?.clone()))).collect()
     }
 
-    /// Sets the parameters of a model that `values` has, by the last part of their names.
+    /// Sets the parameters of a model that `values` has, in the shape `[rows, columns]` of the parameter.
     pub fn set_parameters(&mut self, model: Entity, values: &Matrices) -> Result<(), BuildError> {
         for (entity, parameter) in self.parameters(model) {
-            if let Some(value) = values.get(last_part(&parameter.name)) {
+            if let Some(value) = values.get(name_in_layer(&parameter.name)) {
                 let numbers: Vec<f32> = value.iter().map(|number| *number as f32).collect();
                 parameter.value.set(&mut self.world, entity, &numbers)?;
             }
@@ -128,80 +159,157 @@ impl Scene {
     }
 }
 
-/// Matrices by name, such as `weight` and `bias`.
+/// Matrices by name, such as `weight` and `nn.0.bias`.
 pub type Matrices = BTreeMap<String, Array2<f64>>;
 
-/// `weight` of `layers.0.weight`.
-pub fn last_part(name: &str) -> &str {
-    name.rsplit('.').next().unwrap_or(name)
+/// `nn.0.weight` of `layers.3.nn.0.weight`.
+pub fn name_in_layer(name: &str) -> &str {
+    name.splitn(3, '.').last().unwrap_or(name)
 }
 
-/// The end of a model instead of a loss: the gradient of what comes in is the field, so what flows back is the gradient
-/// of `sum(signal * field)`.
-pub struct Cotangent(pub Field);
+/// The end of a model instead of a loss: the gradient of what comes in is given, so what flows back is the gradient of
+/// `sum(signal * cotangent)`.
+pub enum Cotangent {
+    Numbers(Array2<f64>),
+    Field(Field),
+}
 
 impl Layer for Cotangent {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let (value, gradient) = layer.dense(input)?;
-        if value.width() != self.0.width() {
-            let reason = format!("a cotangent of width {} meets a signal of {}", self.0.width(), value.width());
-            return Err(BuildError::Layer { layer: layer.index(), reason });
+        let value = layer.dense(input)?;
+        let (given, numbers) = match self {
+            Self::Numbers(numbers) => (value, numbers.iter().map(|number| *number as f32).collect()),
+            Self::Field(field) => (*field, Vec::new()),
+        };
+        let width = match self {
+            Self::Numbers(numbers) => numbers.ncols(),
+            Self::Field(field) => field.width(),
+        };
+        if value.width() != width {
+            let reason = format!("a cotangent of width {width} meets a signal of {}", value.width());
+            return Err(layer.refuse(reason));
         }
-        if let (Mode::Training, Some(gradient)) = (layer.mode(), gradient) {
-            let seed = (self.0.read(), gradient.write()).build_state(layer.world()).build_system(
-                |from: Column, mut to: ColumnMut| {
-                    to.matrix().rows_mut().zip(from.matrix().rows()).for_each(|(to, from)| to.copy_from_slice(from));
+        layer.on_backward_of(&[], &[], move |layer, _| {
+            let Some(gradient) = layer.gradient_of(input)? else { return Ok(()) };
+            let seed = (given.read(), gradient.write()).build_state(layer.world()).build_system(
+                move |given: Column, mut to: ColumnMut| {
+                    let (given, width) = (given.matrix(), to.width());
+                    for (row, to) in to.matrix().rows_mut().enumerate() {
+                        to.copy_from_slice(numbers.chunks_exact(width).nth(row).unwrap_or_else(|| given.row(row)));
+                    }
                 },
             );
             layer.backward(seed.with_name("seed the cotangent"));
-        }
-        // Without a gradient the model adds no loss after it.
-        Ok(Signal::Dense { value, gradient: None })
+            Ok(())
+        });
+        // Through what is detached nothing flows back, so the model adds no loss after it.
+        Ok(input.detached())
     }
 }
 
-/// Ends a model with a cotangent, and lets it learn at a standstill.
-pub fn build_with_cotangent(
-    scene: &mut Scene,
-    model: ModelBuilder,
-    cotangent: &Array2<f64>,
-) -> Result<Entity, BuildError> {
-    let cotangent = scene.field("cotangent", cotangent)?;
-    let model = model.layer(Cotangent(cotangent)).learn(STANDSTILL, LearningRateSchedule::Constant);
-    model.build(&mut scene.world)
+/// Hands its input on and tells where it lies in training, from where it does not move until the step is over.
+#[derive(Clone, Default)]
+pub struct Watch(Arc<OnceLock<Field>>);
+
+impl Watch {
+    /// What was handed on in the last training step.
+    pub fn read(&self, scene: &Scene) -> Result<Array2<f64>, BuildError> {
+        self.0.get().map_or(Ok(Array2::default((0, 0))), |field| scene.read(*field))
+    }
+}
+
+impl Layer for Watch {
+    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+        if layer.mode() == Mode::Training {
+            // Never released, so that nothing else is written there.
+            layer.hold(input);
+            _ = self.0.set(input.value());
+        }
+        Ok(input)
+    }
+}
+
+/// What a layer reads, beside the graph.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    pub input: Array2<f64>,
+    /// Whether the input is a sparse signal, which has no gradient.
+    pub sparse: bool,
+    /// Features of the edges.
+    pub edges: Option<Array2<f64>>,
+    pub parameters: Matrices,
 }
 
 /// What a layer gives forward and backward.
+#[derive(Clone, Debug)]
 pub struct Passes {
     pub output: Array2<f64>,
     /// None for a sparse input, which has no gradient.
     pub input: Option<Array2<f64>>,
+    pub edges: Option<Array2<f64>>,
     /// The gradients of the parameters.
     pub parameters: Matrices,
 }
 
-/// Runs one layer forward and then, by a training step at a standstill, backward.
-pub fn run_layer(
-    scene: &mut Scene,
-    input: Signal,
-    layer: impl Layer + 'static,
-    parameters: &Matrices,
-    cotangent: &Array2<f64>,
-) -> Result<Passes, BuildError> {
-    let model = ModelBuilder::new(scene.graph).input(input).layer(layer);
-    let model = build_with_cotangent(scene, model, cotangent)?;
-    scene.set_parameters(model, parameters)?;
-    run(&mut scene.world, Infer(model)).unwrap();
-    let output = scene.output(model)?;
-    run(&mut scene.world, Train(model)).unwrap();
-    Ok(Passes { output, input: input_gradient(scene, input)?, parameters: parameter_gradients(scene, model)? })
+/// A model whose gradients lie open, and where.
+pub struct Trial {
+    pub model: Entity,
+    input: Option<Field>,
+    edges: Option<Field>,
 }
 
-pub fn input_gradient(scene: &Scene, input: Signal) -> Result<Option<Array2<f64>>, BuildError> {
-    match input {
-        Signal::Dense { gradient: Some(gradient), .. } => scene.read(gradient).map(Some),
-        _ => Ok(None),
+impl Trial {
+    /// Ends `layers` with a cotangent, and lets them learn at a standstill.
+    pub fn build(
+        scene: &mut Scene,
+        given: &Given,
+        layers: impl FnOnce(ModelBuilder) -> ModelBuilder,
+        cotangent: &Array2<f64>,
+    ) -> Result<Self, BuildError> {
+        let mut builder = ModelBuilder::new(scene.graph);
+        let wanted = |scene: &mut Scene, builder: ModelBuilder, by: Field, dim| -> Result<_, BuildError> {
+            let into = scene.field_on(by.on(), "wanted gradient", &Array2::zeros(dim))?;
+            Ok((builder.gradient(by, into), into))
+        };
+        let (mut input, mut edges) = (None, None);
+        if given.sparse {
+            builder = builder.input(scene.sparse(&given.input)?);
+        } else {
+            let field = scene.field("input", &given.input)?;
+            let (wants, into) = wanted(scene, builder.input(field), field, given.input.dim())?;
+            (builder, input) = (wants, Some(into));
+        }
+        if let Some(features) = &given.edges {
+            let field = scene.edge_field("edge input", features)?;
+            let (wants, into) = wanted(scene, builder.edge_input(field), field, features.dim())?;
+            (builder, edges) = (wants, Some(into));
+        }
+        let cotangent = Cotangent::Numbers(cotangent.clone());
+        let builder = layers(builder).layer(cotangent).learn(STANDSTILL, LearningRateSchedule::Constant);
+        let model = builder.build(&mut scene.world)?;
+        scene.set_parameters(model, &given.parameters)?;
+        Ok(Self { model, input, edges })
     }
+
+    /// Runs forward and then, by a training step at a standstill, backward.
+    pub fn run(&self, scene: &mut Scene) -> Result<Passes, BuildError> {
+        run(&mut scene.world, Infer(self.model))?;
+        let output = scene.output(self.model)?;
+        run(&mut scene.world, Train(self.model))?;
+        let read = |field: Option<Field>| field.map(|field| scene.read(field)).transpose();
+        let parameters = parameter_gradients(scene, self.model)?;
+        Ok(Passes { output, input: read(self.input)?, edges: read(self.edges)?, parameters })
+    }
+}
+
+/// Runs one layer forward and backward.
+pub fn run_layer(
+    scene: &mut Scene,
+    given: &Given,
+    layer: impl Layer + 'static,
+    cotangent: &Array2<f64>,
+) -> Result<Passes, BuildError> {
+    Trial::build(scene, given, |model| model.layer(layer), cotangent)?.run(scene)
 }
 
 pub fn parameter_gradients(scene: &Scene, model: Entity) -> Result<Matrices, BuildError> {
@@ -212,7 +320,7 @@ pub fn parameter_gradients(scene: &Scene, model: Entity) -> Result<Matrices, Bui
         let matrix = Array2::from_shape_fn((parameter.shape[0], parameter.shape[1]), |(row, column)| {
             f64::from(numbers[row * parameter.shape[1] + column])
         });
-        gradients.insert(last_part(&parameter.name).to_owned(), matrix);
+        gradients.insert(name_in_layer(&parameter.name).to_owned(), matrix);
     }
     Ok(gradients)
 }

@@ -1,0 +1,120 @@
+//! Which entity lies in which row of a column.
+
+use bevy_ecs::{
+    change_detection::Tick,
+    component::{Component, ComponentId},
+    entity::Entity,
+    storage::TableId,
+    world::World,
+};
+use core::{iter::repeat_n, ops::Range};
+
+use crate::{Edge, EdgeWeight, InGraph, column};
+
+/// Which entity lies in which row of the columns: tables one after the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    tables: Vec<(TableId, Range<usize>)>,
+    entities: Vec<Entity>,
+}
+
+impl Rows {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.entities.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.entities.is_empty()
+    }
+
+    /// The entities in the order of their rows.
+    pub fn entities(&self) -> &[Entity] {
+        &self.entities
+    }
+
+    /// The tables with the rows that each of them holds.
+    pub fn tables(&self) -> &[(TableId, Range<usize>)] {
+        &self.tables
+    }
+
+    /// The row of `entity`; none if it has none, or the world has changed since the rows were taken.
+    pub fn row_of(&self, world: &World, entity: Entity) -> Option<usize> {
+        let location = world.get_entity(entity).ok()?.location();
+        let (_, rows) = self.tables.iter().find(|(table, _)| *table == location.table_id)?;
+        let row = rows.start + location.table_row.index();
+        (self.entities.get(row) == Some(&entity)).then_some(row)
+    }
+
+    /// Whether the world's tables that carry all of `components` are still the same and as long: a look at each table,
+    /// which does not find out when one entity has taken the place of another.
+    pub fn fit(&self, world: &World, components: &[ComponentId]) -> bool {
+        let tables = world.storages().tables.iter().enumerate();
+        let holding =
+            tables.filter(|(_, table)| !table.is_empty() && components.iter().all(|id| table.has_column(*id)));
+        let lengths = holding.map(|(index, table)| (TableId::from_usize(index), table.entity_count() as usize));
+        lengths.eq(self.tables.iter().map(|(table, rows)| (*table, rows.len())))
+    }
+
+    /// Takes the rows of the world's tables that carry all of `components`; says whether any row changed.
+    pub fn update(&mut self, world: &World, components: &[ComponentId]) -> bool {
+        let mut start = 0;
+        let mut place = 0;
+        let mut changed = false;
+        for (index, table) in world.storages().tables.iter().enumerate() {
+            if table.is_empty() || !components.iter().all(|id| table.has_column(*id)) {
+                continue;
+            }
+            let entities = table.entities();
+            let rows = start..start + entities.len();
+            let known = self.tables.get(place) == Some(&(TableId::from_usize(index), rows.clone()));
+            if !known || self.entities.get(rows.clone()) != Some(entities) {
+                changed = true;
+                self.tables.truncate(place);
+                self.entities.truncate(start);
+                self.tables.push((TableId::from_usize(index), rows.clone()));
+                self.entities.extend_from_slice(entities);
+            }
+            start = rows.end;
+            place += 1;
+        }
+        changed |= place < self.tables.len();
+        self.tables.truncate(place);
+        self.entities.truncate(start);
+        changed
+    }
+
+    /// Whether an [`Edge`] or [`EdgeWeight`] in these rows was written after `tick`.
+    pub fn edges_changed_since(&self, world: &World, tick: Tick) -> bool {
+        let written = |component| self.written_since(world, component, tick);
+        written(world.component_id::<Edge>()) || written(world.component_id::<EdgeWeight>())
+    }
+
+    /// Whether an [`InGraph`] in these rows was written after `tick`.
+    pub fn memberships_changed_since(&self, world: &World, tick: Tick) -> bool {
+        self.written_since(world, world.component_id::<InGraph>(), tick)
+    }
+
+    fn written_since(&self, world: &World, component: Option<ComponentId>, tick: Tick) -> bool {
+        let Some(component) = component else { return false };
+        let now = world.read_change_tick();
+        self.tables.iter().any(|(table, _)| {
+            let written = world.storages().tables.get(*table).and_then(|table| table.get_summary_tick(component));
+            written.is_some_and(|written| written.get().is_newer_than(tick, now))
+        })
+    }
+
+    /// The components `T` of these rows, table by table; an empty slice for a table without them.
+    pub fn components<'w, T: Component>(&'w self, world: &'w World) -> impl Iterator<Item = (Range<usize>, &'w [T])> {
+        self.tables.iter().map(|(table, rows)| (rows.clone(), column::components::<T>(world, *table)))
+    }
+
+    /// The weights of edges in the order of their rows.
+    pub fn weights<'w>(&'w self, world: &'w World) -> impl Iterator<Item = f32> {
+        self.components::<EdgeWeight>(world).flat_map(|(rows, weights)| {
+            let missing = rows.len().saturating_sub(weights.len());
+            weights.iter().map(|weight| weight.0).chain(repeat_n(1.0, missing))
+        })
+    }
+}

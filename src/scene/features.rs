@@ -1,0 +1,90 @@
+//! Numbers that nodes, edges and graphs carry.
+
+/// A matrix of numbers, row after row.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DenseRows {
+    /// Values in a row.
+    pub width: usize,
+    /// As many rows as there are nodes, edges or graphs.
+    pub values: Vec<f32>,
+}
+
+/// A matrix of features, one row for each node.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Features {
+    /// Every value is stored.
+    Dense {
+        /// Values in a row.
+        width: usize,
+        /// Row after row.
+        values: Vec<f32>,
+    },
+    /// Compressed sparse rows: row `i` has `values[k]` in column `indices[k]` for `k` in `offsets[i]..offsets[i + 1]`.
+    Sparse {
+        /// Columns.
+        width: usize,
+        /// Where each row begins and, at last, where the final one ends: one more than there are rows.
+        offsets: Vec<usize>,
+        /// The column of each value.
+        indices: Vec<u32>,
+        /// The values that are stored.
+        values: Vec<f32>,
+    },
+}
+
+impl Default for Features {
+    /// No columns.
+    fn default() -> Self {
+        Self::Dense { width: 0, values: Vec::new() }
+    }
+}
+
+impl Features {
+    /// The one-hot code of each node's own number, sparse.
+    pub fn identity(nodes: u32) -> Self {
+        Self::one_hot((0..nodes).collect(), nodes as usize)
+    }
+
+    /// For each node a 1 in the column that `columns` tells, sparse; each must be less than `width`.
+    pub fn one_hot(columns: Vec<u32>, width: usize) -> Self {
+        let nodes = columns.len();
+        Self::Sparse { width, offsets: (0..=nodes).collect(), indices: columns, values: vec![1.0; nodes] }
+    }
+
+    /// How many columns there are.
+    pub fn width(&self) -> usize {
+        match self {
+            Self::Dense { width, .. } | Self::Sparse { width, .. } => *width,
+        }
+    }
+
+    /// The values that are stored, row after row.
+    pub fn values(&self) -> &[f32] {
+        match self {
+            Self::Dense { values, .. } | Self::Sparse { values, .. } => values,
+        }
+    }
+
+    /// Divides each row by its sum; rows that sum to 0 are left.
+    ///
+    /// Sums are taken in double precision, in the order of the row. A row with tiny sum may become infinite.
+    pub fn normalize_rows(&mut self) {
+        match self {
+            // Without columns there is nothing to scale, and no way to tell rows apart.
+            Self::Dense { width: 0, .. } => {}
+            Self::Dense { width, values } => values.chunks_exact_mut(*width).for_each(normalize),
+            Self::Sparse { offsets, values, .. } => {
+                for row in offsets.windows(2) {
+                    normalize(&mut values[row[0]..row[1]]);
+                }
+            }
+        }
+    }
+}
+
+fn normalize(row: &mut [f32]) {
+    let sum: f64 = row.iter().map(|&value| f64::from(value)).sum();
+    if sum != 0.0 {
+        row.iter_mut().for_each(|value| *value = (f64::from(*value) / sum) as f32);
+    }
+}

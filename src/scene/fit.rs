@@ -1,0 +1,128 @@
+//! Whether a scene and its graph go together.
+
+use connectome_components::Split;
+
+use super::data::GraphData;
+use super::description::{Scene, Task};
+use super::error::Fault;
+use super::graph_set::GraphSet;
+use super::layer::{LayerDescription, output_width};
+use super::links::{Hidden, non_edge_count, undirected_edges};
+use super::locate::Step::Field;
+use super::validate::layer_field;
+
+/// Checks the scene against its graph.
+pub(super) fn check_graph(scene: &Scene, data: &GraphData) -> Result<(), Fault> {
+    let validated = match (scene.task, &data.graphs) {
+        (Task::GraphClassification, Some(graphs)) => count_graphs(graphs)?,
+        (Task::NodeClassification, None) => count_nodes(data)?,
+        (Task::LinkPrediction { validation, test }, None) => count_pairs(data, validation, test)?,
+        (Task::GraphClassification, None) => {
+            let message = "GraphClassification needs a set of graphs, but the scene has one graph";
+            let help = "name an npz file with node_ptr, or write `task: NodeClassification`";
+            return Err(Fault::new([Field("task")], message, help));
+        }
+        (_, Some(graphs)) => {
+            let message = format!("the task is about one graph, but the scene has a set of {}", graphs.len());
+            return Err(Fault::new([Field("task")], message, "write `task: GraphClassification`"));
+        }
+    };
+    if scene.training.patience.is_some() && validated == 0 {
+        return Err(blind_patience(scene.task));
+    }
+    check_batches(scene, data)?;
+    check_features(data)?;
+    match (scene.task, &data.graphs) {
+        (Task::GraphClassification, Some(graphs)) => check_classes(&scene.model, data, graphs.classes, "graphs"),
+        (Task::NodeClassification, _) => check_classes(&scene.model, data, data.classes, "nodes"),
+        // Two nodes are compared by outputs of any width.
+        _ => Ok(()),
+    }
+}
+
+/// How many nodes are for validation; one at least must be to learn from.
+fn count_nodes(data: &GraphData) -> Result<usize, Fault> {
+    if data.count(Split::Train) == 0 {
+        let message = "no node is in the split Train, so nothing can be learned";
+        return Err(Fault::new([Field("graph")], message, "put at least one node into Train"));
+    }
+    Ok(data.count(Split::Validation))
+}
+
+/// The same for graphs.
+fn count_graphs(graphs: &GraphSet) -> Result<usize, Fault> {
+    if graphs.count(Split::Train) == 0 {
+        let message = "no graph is in the split Train, so nothing can be learned";
+        return Err(Fault::new([Field("graph")], message, "put at least one graph into Train"));
+    }
+    Ok(graphs.count(Split::Validation))
+}
+
+/// The same for edges; and for each hidden edge there must be a pair without one.
+fn count_pairs(data: &GraphData, validation: f32, test: f32) -> Result<usize, Fault> {
+    let edges = undirected_edges(data).len();
+    let hidden = Hidden::of(edges, validation, test);
+    if hidden.both() == edges {
+        let message = "no edge between two nodes is left to learn from";
+        return Err(Fault::new([Field("graph")], message, "add edges to the graph, or hide a smaller share of them"));
+    }
+    let free = non_edge_count(data.nodes, edges);
+    // While learning, pairs without an edge are drawn as well.
+    let needed = hidden.both().max(1);
+    if free < needed as u64 {
+        let message = format!("{free} pairs of nodes have no edge, but {needed} are needed to tell edges from them");
+        return Err(Fault::new([Field("task")], message, "hide a smaller share of the edges, or use a sparser graph"));
+    }
+    Ok(hidden.validation)
+}
+
+fn blind_patience(task: Task) -> Fault {
+    let (message, help) = match task {
+        Task::NodeClassification => ("no node is in the split Validation", "put nodes into Validation"),
+        Task::GraphClassification => ("no graph is in the split Validation", "put graphs into Validation"),
+        Task::LinkPrediction { .. } => ("no edge is hidden for validation", "raise the share for validation"),
+    };
+    let message = format!("patience watches the validation loss, but {message}");
+    Fault::new([Field("training"), Field("patience")], message, format!("{help}, or remove patience"))
+}
+
+fn check_batches(scene: &Scene, data: &GraphData) -> Result<(), Fault> {
+    if scene.training.batch.is_some() && data.graphs.is_none() {
+        let message = "a batch is a number of graphs, but the scene has one graph";
+        return Err(Fault::new([Field("training"), Field("batch")], message, "remove batch"));
+    }
+    if scene.training.accumulate > 1 && scene.training.batch.is_none() {
+        let message = "the gradients of several batches cannot be summed up where all is one batch";
+        let help = "write `batch` as well, or remove accumulate";
+        return Err(Fault::new([Field("training"), Field("accumulate")], message, help));
+    }
+    Ok(())
+}
+
+fn check_features(data: &GraphData) -> Result<(), Fault> {
+    if data.features.width() == 0 {
+        let message = "the nodes have no features";
+        let help = "give each node features, or write `features: Identity`, `features: Degree` or `features: Ones`";
+        return Err(Fault::new([Field("features")], message, help));
+    }
+    Ok(())
+}
+
+/// Checks that the model has an output for each class of `what`.
+fn check_classes(model: &[LayerDescription], data: &GraphData, classes: usize, what: &str) -> Result<(), Fault> {
+    let width = output_width(model, data.features.width());
+    if width == classes {
+        return Ok(());
+    }
+    let message = format!("the model's output is {width} wide, but the {what} have {classes} classes");
+    match model.iter().rposition(|layer| layer.width().is_some()) {
+        Some(number) => {
+            let help = format!("there must be one output for each class: write width: {classes}");
+            Err(Fault::new(layer_field(number, "width"), message, help))
+        }
+        None => {
+            let help = format!("end the model with a layer that has width: {classes}");
+            Err(Fault::new([Field("model")], message, help))
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Data of many graphs.
+
+use std::ops::Range;
+
+use connectome_components::Split;
+
+use super::features::DenseRows;
+use super::folds::stratified_folds;
+
+/// Folds that are made where the data have none, as in the papers on graph classification.
+const FOLDS: usize = 10;
+
+/// How the nodes and edges of a [`GraphData`](super::GraphData) part into graphs, and what is known of each graph.
+///
+/// Nodes and edges stand graph after graph. Edges name their nodes by their numbers among all nodes, and none joins two
+/// graphs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GraphSet {
+    /// Where the nodes of each graph begin and, at last, where those of the final one end: `[graphs + 1]`.
+    pub node_offsets: Vec<usize>,
+    /// The same for the edges.
+    pub edge_offsets: Vec<usize>,
+    /// The class of each graph, less than `classes`. That of a graph in no split may mean nothing.
+    pub labels: Vec<u32>,
+    /// The largest label of a graph plus 1.
+    pub classes: usize,
+    /// The part of the data each graph belongs to.
+    pub splits: Vec<Split>,
+    /// The fold of each graph, counted from 0: for cross-validation, where each fold is held out once.
+    pub folds: Option<Vec<u8>>,
+    /// Numbers to predict, one row for each graph.
+    pub targets: Option<DenseRows>,
+}
+
+impl GraphSet {
+    /// How many graphs there are.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no graph.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The nodes of a graph.
+    pub fn nodes(&self, graph: usize) -> Range<usize> {
+        self.node_offsets[graph]..self.node_offsets[graph + 1]
+    }
+
+    /// The edges of a graph.
+    pub fn edges(&self, graph: usize) -> Range<usize> {
+        self.edge_offsets[graph]..self.edge_offsets[graph + 1]
+    }
+
+    /// How many graphs belong to `split`.
+    pub fn count(&self, split: Split) -> usize {
+        self.splits.iter().filter(|&&other| other == split).count()
+    }
+
+    /// The largest fold plus 1; 0 without folds.
+    pub fn fold_count(&self) -> usize {
+        self.folds.iter().flatten().map(|&fold| usize::from(fold) + 1).max().unwrap_or(0)
+    }
+
+    /// The splits of one round of cross-validation: the graphs of `fold` are for validation, all others to learn from.
+    ///
+    /// So it is done in K. Xu et al., *How Powerful are Graph Neural Networks?*, ICLR 2019, where no part is left to
+    /// test on.
+    pub fn hold_out(&self, fold: u8) -> Vec<Split> {
+        let split = |other: u8| if other == fold { Split::Validation } else { Split::Train };
+        match &self.folds {
+            Some(folds) => folds.iter().map(|&other| split(other)).collect(),
+            None => self.splits.clone(),
+        }
+    }
+
+    /// Makes folds where there are none; where no graph is to be learned from, takes the splits from the folds: fold 0
+    /// is to test on, fold 1 to validate on, as far as a further one is left to learn from.
+    pub(super) fn complete(&mut self, seed: u64) {
+        if self.folds.is_none() {
+            self.folds = Some(stratified_folds(&self.labels, self.len().min(FOLDS) as u8, seed));
+        }
+        if self.count(Split::Train) > 0 {
+            return;
+        }
+        let last = self.fold_count().saturating_sub(1);
+        let split = |fold: u8| match usize::from(fold) {
+            fold if fold == last => Split::Train,
+            0 => Split::Test,
+            1 => Split::Validation,
+            _ => Split::Train,
+        };
+        self.splits = self.folds.iter().flatten().map(|&fold| split(fold)).collect();
+    }
+}

@@ -1,0 +1,28 @@
+//! Edges and what they carry.
+
+use super::archive::Archive;
+use super::check::{finite, indices, list, optional_rows, wrong_shape};
+use super::problem::Problem;
+use crate::scene::data::GraphData;
+
+/// Reads the edges of the nodes in `data`, their weights and their features.
+pub fn read(archive: &mut Archive, data: &mut GraphData) -> Result<(), Problem> {
+    let array = archive.read("edge_index")?;
+    if array.shape.len() != 2 || array.shape[0] != 2 {
+        return Err(wrong_shape("edge_index", &array.shape, "[2, edges]"));
+    }
+    let ends = indices("edge_index", &array.values, data.nodes as u64, "each must be the number of a node")?;
+    let (sources, targets) = ends.split_at(ends.len() / 2);
+    data.edges = sources.iter().zip(targets).map(|(&source, &target)| [source, target]).collect();
+    data.weights = read_weights(archive, data.edges.len())?;
+    data.edge_features = optional_rows(archive, "edge_attr", data.edges.len())?;
+    Ok(())
+}
+
+fn read_weights(archive: &mut Archive, edges: usize) -> Result<Option<Vec<f32>>, Problem> {
+    if !archive.has("edge_weight") {
+        return Ok(None);
+    }
+    let weights = list(archive.read("edge_weight")?, "edge_weight", Some(edges))?;
+    finite("edge_weight", weights).map(Some)
+}

@@ -1,0 +1,100 @@
+//! Classes, splits and names.
+
+use connectome_components::Split;
+
+use super::archive::Archive;
+use super::check::{END_OF_NUMBERS, indices, list, offsets};
+use super::problem::Problem;
+use crate::scene::data::GraphData;
+
+/// The arrays that list the members of each split.
+const SPLITS: [(&str, Split); 3] = [("train", Split::Train), ("val", Split::Validation), ("test", Split::Test)];
+
+/// Reads how many nodes there are in a single graph, their classes and splits.
+pub fn read_nodes(archive: &mut Archive) -> Result<GraphData, Problem> {
+    let labels = read_classes(archive, "node")?;
+    let splits = read_splits(archive, labels.len(), "node")?;
+    Ok(GraphData { nodes: labels.len(), classes: class_count(&labels), labels, splits, ..GraphData::default() })
+}
+
+/// Reads the class of each `what`.
+pub fn read_classes(archive: &mut Archive, what: &str) -> Result<Vec<u32>, Problem> {
+    let labels = list(archive.read("y")?, "y", None)?;
+    check_count("y", labels.len(), what)?;
+    indices("y", &labels, END_OF_NUMBERS, "classes are counted from 0")
+}
+
+/// Reads the labels that nodes have beside the class to tell.
+pub fn read_node_labels(archive: &mut Archive, nodes: Option<usize>) -> Result<Vec<u32>, Problem> {
+    let labels = list(archive.read("node_label")?, "node_label", nodes)?;
+    check_count("node_label", labels.len(), "node")?;
+    indices("node_label", &labels, END_OF_NUMBERS, "labels are counted from 0")
+}
+
+fn check_count(array: &str, count: usize, what: &str) -> Result<(), Problem> {
+    match u32::try_from(count) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Problem::of(array, format!("has more {what}s than can be numbered"), "use a smaller graph")),
+    }
+}
+
+/// The largest label plus 1.
+pub fn class_count(labels: &[u32]) -> usize {
+    labels.iter().map(|&label| label as usize + 1).max().unwrap_or(0)
+}
+
+/// Reads which split each of `count` nodes or graphs is in; in none, if the file tells of no split.
+pub fn read_splits(archive: &mut Archive, count: usize, what: &str) -> Result<Vec<Split>, Problem> {
+    let mut splits = vec![Split::Unused; count];
+    if SPLITS.iter().all(|(array, _)| !archive.has(array)) {
+        return Ok(splits);
+    }
+    for (array, split) in SPLITS {
+        for member in read_members(archive, array, count, what)? {
+            let place = &mut splits[member as usize];
+            if *place != Split::Unused {
+                let message = format!("lists {what} {member}, which is in the split {place:?} already");
+                return Err(Problem::of(array, message, format!("a {what} is in one split at most, and once")));
+            }
+            *place = split;
+        }
+    }
+    if archive.has("unlabelled") {
+        check_unlabelled(&read_members(archive, "unlabelled", count, what)?, &splits, what)?;
+    }
+    Ok(splits)
+}
+
+fn read_members(archive: &mut Archive, array: &str, count: usize, what: &str) -> Result<Vec<u32>, Problem> {
+    let members = list(archive.read(array)?, array, None)?;
+    indices(array, &members, count as u64, &format!("each must be the number of a {what}"))
+}
+
+fn check_unlabelled(members: &[u32], splits: &[Split], what: &str) -> Result<(), Problem> {
+    match members.iter().find(|&&member| splits[member as usize] != Split::Unused) {
+        None => Ok(()),
+        Some(&member) => {
+            let message = format!("lists {what} {member}, which is in the split {:?}", splits[member as usize]);
+            let help = format!("take {what}s without a label out of the splits");
+            Err(Problem::of("unlabelled", message, help))
+        }
+    }
+}
+
+/// Reads the names of the nodes; none if there are no such arrays.
+pub fn read_names(archive: &mut Archive, nodes: usize) -> Result<Vec<String>, Problem> {
+    if !archive.has("node_name") {
+        return Ok(Vec::new());
+    }
+    let bytes = list(archive.read::<u8>("node_name")?, "node_name", None)?;
+    let starts = list(archive.read("node_name_ptr")?, "node_name_ptr", Some(nodes + 1))?;
+    let help = "it must rise from 0 to the length of node_name";
+    let starts = offsets("node_name_ptr", &starts, bytes.len(), "bytes", help)?;
+    let name = |(node, range): (usize, &[usize])| {
+        std::str::from_utf8(&bytes[range[0]..range[1]]).map(str::to_owned).map_err(|_| {
+            let message = format!("does not hold UTF-8 for node {node}");
+            Problem::of("node_name", message, "write names as UTF-8, each from its place in node_name_ptr")
+        })
+    };
+    starts.windows(2).enumerate().map(name).collect()
+}

@@ -1,0 +1,92 @@
+//! What a batch holds between two worlds.
+
+use bevy_ecs::entity::{Entity, EntityHashMap};
+use connectome_components::Field;
+
+use super::column::{AnyBuffer, Content};
+
+/// Some graphs of a corpus, or a part of one, as plain buffers; filled by [`Extract`](super::Extract) and loaded into a
+/// world by [`Batch::load`].
+///
+/// Nodes, edges and subgraphs are numbered by row, from 0. The same batch is filled again and again: once its buffers
+/// are as large as the largest batch, nothing is allocated.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    pub(super) nodes: Origins,
+    pub(super) edges: Origins,
+    pub(super) subgraphs: Origins,
+    /// The numbers of source and target of each edge.
+    pub(super) ends: Vec<[u32; 2]>,
+    /// Of each edge; empty if the corpus has none.
+    pub(super) weights: Vec<f32>,
+    /// The number of each node's subgraph, or [`Batch::NO_SUBGRAPH`].
+    pub(super) subgraph_of: Vec<u32>,
+    pub(super) buffers: Vec<AnyBuffer>,
+    /// The numbers of nodes that a sample has reached.
+    pub(super) numbers: EntityHashMap<u32>,
+    /// Which of a node's edges are sampled.
+    pub(super) chosen: Vec<u32>,
+}
+
+/// Where rows came from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Origins {
+    /// The rows in the corpus.
+    pub(super) rows: Vec<u32>,
+    /// The entities in the corpus.
+    pub(super) entities: Vec<Entity>,
+}
+
+impl Batch {
+    /// Stands in [`Batch::subgraph_of`] for a node that belongs to none.
+    pub const NO_SUBGRAPH: u32 = u32::MAX;
+
+    /// The nodes of the corpus that it consists of, in the order of its rows.
+    pub fn nodes(&self) -> &[Entity] {
+        &self.nodes.entities
+    }
+
+    /// The edges of the corpus that it consists of, in the order of its rows.
+    pub fn edges(&self) -> &[Entity] {
+        &self.edges.entities
+    }
+
+    /// The subgraphs of the corpus that it consists of, in the order of its rows.
+    pub fn subgraphs(&self) -> &[Entity] {
+        &self.subgraphs.entities
+    }
+
+    /// The rows of source and target of each edge, `[E]`.
+    pub fn ends(&self) -> &[[u32; 2]] {
+        &self.ends
+    }
+
+    /// The weight of each edge, `[E]`; none if the corpus has no weights.
+    pub fn weights(&self) -> Option<&[f32]> {
+        (self.weights.len() == self.ends.len()).then_some(&self.weights)
+    }
+
+    /// The row of each node's subgraph, `[N]`; [`Batch::NO_SUBGRAPH`] for none.
+    pub fn subgraph_of(&self) -> &[u32] {
+        &self.subgraph_of
+    }
+
+    /// What is loaded into the field `to`, `[rows, width]` row by row; none if nothing is.
+    pub fn contents<T: Content>(&self, to: Field<T>) -> Option<&[T]> {
+        let buffers = self.buffers.iter().filter_map(T::unwrap);
+        buffers.filter(|buffer| buffer.to == to).map(|buffer| &buffer.data[..]).next()
+    }
+
+    /// Leaves no row; the buffers stay as large as they are.
+    pub fn clear(&mut self) {
+        for origins in [&mut self.nodes, &mut self.edges, &mut self.subgraphs] {
+            origins.rows.clear();
+            origins.entities.clear();
+        }
+        self.ends.clear();
+        self.weights.clear();
+        self.subgraph_of.clear();
+        self.buffers.iter_mut().for_each(AnyBuffer::clear);
+        self.numbers.clear();
+    }
+}

@@ -1,0 +1,182 @@
+//! The numbers of a batch: one buffer for each pair of fields.
+
+use bevy_ecs::{component::ComponentId, world::World};
+use connectome_components::{Field, Graph, Label, Split};
+
+use super::BatchError;
+
+/// Whose rows a field has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The nodes'.
+    Nodes,
+    /// The edges'.
+    Edges,
+    /// The subgraphs'.
+    Subgraphs,
+}
+
+impl Place {
+    /// Where the fields of a component's carriers are.
+    pub(super) fn of(graph: &Graph, on: ComponentId) -> Option<Self> {
+        [Self::Nodes, Self::Edges, Self::Subgraphs].into_iter().find(|place| place.marker(graph) == on)
+    }
+
+    fn marker(self, graph: &Graph) -> ComponentId {
+        match self {
+            Self::Nodes => graph.nodes,
+            Self::Edges => graph.edges,
+            Self::Subgraphs => graph.subgraphs,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Nodes => "nodes",
+            Self::Edges => "edges",
+            Self::Subgraphs => "subgraphs",
+        }
+    }
+}
+
+/// What is copied from `from` to `to`, `[rows, width]`.
+#[derive(Clone, Debug)]
+pub struct Buffer<T> {
+    pub(super) place: Place,
+    pub(super) from: Field<T>,
+    pub(super) to: Field<T>,
+    pub(super) data: Vec<T>,
+}
+
+impl<T: Copy + Send + Sync + 'static> Buffer<T> {
+    /// Takes rows of the corpus, which has `count` of them; says whether it has.
+    fn fill(&mut self, corpus: &World, rows: &[u32], count: usize) -> bool {
+        self.data.clear();
+        let column = self.from.matrix(corpus);
+        if column.row_count() != count {
+            return false;
+        }
+        self.data.reserve(rows.len() * self.from.width());
+        for row in rows {
+            self.data.extend_from_slice(column.row(*row as usize));
+        }
+        true
+    }
+
+    /// Writes all rows; says whether there were as many.
+    fn write(&self, world: &mut World) -> bool {
+        let mut written = 0;
+        for (_, chunk) in self.to.matrix_mut(world).chunks_mut() {
+            let Some(numbers) = self.data.get(written..written + chunk.len()) else { return false };
+            chunk.copy_from_slice(numbers);
+            written += chunk.len();
+        }
+        written == self.data.len()
+    }
+
+    fn check(&self, world: &World, graph: &Graph) -> Result<(), BatchError> {
+        if !self.to.is_of(world) {
+            return Err(BatchError::OtherWorld);
+        }
+        if self.to.on() != self.place.marker(graph) {
+            return Err(BatchError::OtherRows { name: self.to.name(world), place: self.place.name() });
+        }
+        Ok(())
+    }
+
+    fn copies_as(&self, other: &Self) -> bool {
+        (self.place, self.from, self.to) == (other.place, other.from, other.to)
+    }
+}
+
+/// A buffer of any type that a field of a batch may hold.
+#[derive(Clone, Debug)]
+pub enum AnyBuffer {
+    Numbers(Buffer<f32>),
+    Indices(Buffer<u32>),
+    Labels(Buffer<Label>),
+    Splits(Buffer<Split>),
+}
+
+/// The same for a buffer of any type.
+macro_rules! with {
+    ($any:expr, $buffer:ident => $body:expr) => {
+        match $any {
+            AnyBuffer::Numbers($buffer) => $body,
+            AnyBuffer::Indices($buffer) => $body,
+            AnyBuffer::Labels($buffer) => $body,
+            AnyBuffer::Splits($buffer) => $body,
+        }
+    };
+}
+
+impl AnyBuffer {
+    pub(super) fn place(&self) -> Place {
+        with!(self, buffer => buffer.place)
+    }
+
+    pub(super) fn is_from(&self, corpus: &World) -> bool {
+        with!(self, buffer => buffer.from.is_of(corpus))
+    }
+
+    pub(super) fn clear(&mut self) {
+        with!(self, buffer => buffer.data.clear());
+    }
+
+    pub(super) fn fill(&mut self, corpus: &World, rows: &[u32], count: usize) -> bool {
+        with!(self, buffer => buffer.fill(corpus, rows, count))
+    }
+
+    pub(super) fn write(&self, world: &mut World) -> bool {
+        with!(self, buffer => buffer.write(world))
+    }
+
+    /// Whether the buffer may be written into fields of `graph`.
+    pub(super) fn check(&self, world: &World, graph: &Graph) -> Result<(), BatchError> {
+        with!(self, buffer => buffer.check(world, graph))
+    }
+
+    /// Whether both are for the same pair of fields.
+    pub(super) fn copies_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Numbers(one), Self::Numbers(two)) => one.copies_as(two),
+            (Self::Indices(one), Self::Indices(two)) => one.copies_as(two),
+            (Self::Labels(one), Self::Labels(two)) => one.copies_as(two),
+            (Self::Splits(one), Self::Splits(two)) => one.copies_as(two),
+            _ => false,
+        }
+    }
+}
+
+/// What a field that goes into a batch may hold: `f32`, `u32`, [`Label`] or [`Split`].
+pub trait Content: Copy + Send + Sync + sealed::Wrap + 'static {}
+
+pub(super) mod sealed {
+    use super::{AnyBuffer, Buffer, Label, Split};
+
+    /// Ways into and out of [`AnyBuffer`].
+    pub trait Wrap: Sized {
+        /// As one of any type.
+        fn wrap(buffer: Buffer<Self>) -> AnyBuffer;
+        /// As one of this type, if it is.
+        fn unwrap(buffer: &AnyBuffer) -> Option<&Buffer<Self>>;
+    }
+
+    macro_rules! content {
+        ($type:ty, $variant:ident) => {
+            impl super::Content for $type {}
+            impl Wrap for $type {
+                fn wrap(buffer: Buffer<Self>) -> AnyBuffer {
+                    AnyBuffer::$variant(buffer)
+                }
+                fn unwrap(buffer: &AnyBuffer) -> Option<&Buffer<Self>> {
+                    if let AnyBuffer::$variant(buffer) = buffer { Some(buffer) } else { None }
+                }
+            }
+        };
+    }
+    content!(f32, Numbers);
+    content!(u32, Indices);
+    content!(Label, Labels);
+    content!(Split, Splits);
+}

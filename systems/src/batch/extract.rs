@@ -1,0 +1,187 @@
+//! Copies a part of a corpus into a batch.
+
+use bevy_ecs::{entity::Entity, world::World};
+use connectome_components::{Edge, EdgeWeight, Field, Graph, Rows, Split, Topology};
+
+use super::{
+    Batch, BatchError, Content, Place,
+    buffers::Origins,
+    column::{AnyBuffer, Buffer},
+    sample, union,
+};
+use crate::{Scratch, update_topology};
+
+/// Which graph of a corpus batches are extracted from, and which of its fields go into which of a training world.
+///
+/// Structure and weights of the edges always go along, all other components only if [`Extract::copy`] names them.
+#[derive(Clone, Debug)]
+pub struct Extract {
+    graph: Entity,
+    /// One for each pair of fields, empty.
+    buffers: Vec<AnyBuffer>,
+}
+
+impl Extract {
+    /// Extracts from a graph of `corpus`; its structure alone, at first.
+    ///
+    /// # Errors
+    /// If the entity is no graph.
+    pub fn new(corpus: &World, graph: Entity) -> Result<Self, BatchError> {
+        corpus.get::<Graph>(graph).ok_or(BatchError::NoGraph(graph))?;
+        Ok(Self { graph, buffers: Vec::new() })
+    }
+
+    /// Lets batches carry the field `from` of the corpus, to be loaded into the field `to` of a training world. Both are
+    /// on nodes, on edges, or on subgraphs. Components are fields too: `Field::<Label>::of_component`.
+    ///
+    /// # Errors
+    /// If `from` is not a field of the corpus' graph, `to` is of the same world, or they differ in width.
+    pub fn copy<T: Content>(&mut self, corpus: &World, from: Field<T>, to: Field<T>) -> Result<(), BatchError> {
+        let graph = corpus.get::<Graph>(self.graph).ok_or(BatchError::NoGraph(self.graph))?;
+        if !from.is_of(corpus) || to.is_of(corpus) {
+            return Err(BatchError::OtherWorld);
+        }
+        let name = from.name(corpus);
+        let Some(place) = Place::of(graph, from.on()) else {
+            return Err(BatchError::OtherRows { name, place: "nodes, edges or subgraphs" });
+        };
+        if from.width() != to.width() {
+            return Err(BatchError::Widths { from: name, from_width: from.width(), to_width: to.width() });
+        }
+        self.buffers.push(T::wrap(Buffer { place, from, to, data: Vec::new() }));
+        Ok(())
+    }
+
+    /// Brings the topology of the corpus up to date; to be called before the first batch, and again whenever nodes,
+    /// edges or subgraphs have changed. A corpus whose models run at every tick does so itself.
+    pub fn update(&self, corpus: &mut World) {
+        update_topology(corpus, self.graph, &mut Scratch::default());
+    }
+
+    /// The disjoint union of subgraphs, in the order given; the same one may come twice. Within each the nodes and edges
+    /// are in the order of their rows. Edges between two subgraphs, and nodes and edges of none, are left out.
+    ///
+    /// # Errors
+    /// If one of them is no subgraph, or the corpus has changed since [`Extract::update`]. The batch is empty then.
+    pub fn subgraphs(&self, corpus: &World, subgraphs: &[Entity], batch: &mut Batch) -> Result<(), BatchError> {
+        self.fill(corpus, batch, |topology, batch| union::collect(corpus, topology, subgraphs, batch))
+    }
+
+    /// What some nodes see in a few steps, sampled as GraphSAGE does (Hamilton et al. 2017).
+    ///
+    /// `fan_outs` has one entry for each layer that passes messages, the one nearest to the seeds first. Layer by layer,
+    /// each node that the layer before has reached first gets up to so many of its incoming edges, drawn without
+    /// replacement, and `usize::MAX` for all of them; so each node is expanded once, and each edge is in the batch at most
+    /// once. Draws are keyed by `seed`, `step` and the node's row: the same ones give the same batch.
+    ///
+    /// The seeds are the first rows, in their order; the others follow as they are reached. Only seeds keep their
+    /// [`Split`], all others are [`Split::Unused`]. Nodes belong to no subgraph. Coefficients of a normalisation are
+    /// those of the sample, not of the corpus.
+    ///
+    /// # Errors
+    /// If a seed is no node or comes twice, or the corpus has changed since [`Extract::update`]. The batch is empty
+    /// then.
+    pub fn neighbourhood(
+        &self,
+        corpus: &World,
+        seeds: &[Entity],
+        fan_outs: &[usize],
+        seed: u64,
+        step: u64,
+        batch: &mut Batch,
+    ) -> Result<(), BatchError> {
+        self.fill(corpus, batch, |topology, batch| {
+            sample::collect(corpus, topology, seeds, fan_outs, sample::random(seed, step), batch)
+        })?;
+        for buffer in &mut batch.buffers {
+            if let AnyBuffer::Splits(Buffer { place: Place::Nodes, data, .. }) = buffer {
+                data.iter_mut().skip(seeds.len()).for_each(|split| *split = Split::Unused);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets `collect` choose rows, ends and subgraphs, and copies everything else.
+    fn fill(
+        &self,
+        corpus: &World,
+        batch: &mut Batch,
+        collect: impl FnOnce(&Topology, &mut Batch) -> Result<(), BatchError>,
+    ) -> Result<(), BatchError> {
+        batch.clear();
+        let same = |(one, two): (&AnyBuffer, &AnyBuffer)| one.copies_as(two);
+        if batch.buffers.len() != self.buffers.len() || !batch.buffers.iter().zip(&self.buffers).all(same) {
+            batch.buffers.clone_from(&self.buffers);
+        }
+        let filled = self.fresh_topology(corpus).and_then(|topology| {
+            collect(topology, batch)?;
+            self.gather(corpus, topology, batch)
+        });
+        if filled.is_err() {
+            batch.clear();
+        }
+        filled
+    }
+
+    /// The topology, unless the corpus is seen to have changed since it was derived. A node or a subgraph that took the
+    /// row of one that was despawned is not seen: that would take a look at each.
+    fn fresh_topology<'w>(&self, corpus: &'w World) -> Result<&'w Topology, BatchError> {
+        let no_graph = || BatchError::NoGraph(self.graph);
+        let graph = corpus.get::<Graph>(self.graph).ok_or_else(no_graph)?;
+        let topology = corpus.get::<Topology>(self.graph).ok_or_else(no_graph)?;
+        let Topology { nodes, edges, subgraphs, derived_at, .. } = topology;
+        let edge = corpus.component_id::<Edge>();
+        let fresh = nodes.fit(corpus, &[graph.nodes])
+            && subgraphs.fit(corpus, &[graph.subgraphs])
+            && edge.is_some_and(|edge| edges.fit(corpus, &[edge, graph.edges]))
+            && derived_at.is_some_and(|tick| {
+                !edges.edges_changed_since(corpus, tick) && !nodes.memberships_changed_since(corpus, tick)
+            });
+        if fresh { Ok(topology) } else { Err(BatchError::Stale(self.graph)) }
+    }
+
+    /// Copies what belongs to the rows that were chosen.
+    fn gather(&self, corpus: &World, topology: &Topology, batch: &mut Batch) -> Result<(), BatchError> {
+        let Batch { nodes, edges, subgraphs, weights, buffers, .. } = batch;
+        if edges.rows.len().max(nodes.rows.len()) >= u32::MAX as usize {
+            return Err(BatchError::TooLarge);
+        }
+        for (origins, rows) in
+            [(&mut *nodes, &topology.nodes), (edges, &topology.edges), (subgraphs, &topology.subgraphs)]
+        {
+            origins.entities.extend(origins.rows.iter().map(|row| rows.entities()[*row as usize]));
+        }
+        gather_weights(corpus, &topology.edges, edges, weights);
+        for buffer in buffers {
+            let (origins, rows) = match buffer.place() {
+                Place::Nodes => (&*nodes, &topology.nodes),
+                Place::Edges => (&*edges, &topology.edges),
+                Place::Subgraphs => (&*subgraphs, &topology.subgraphs),
+            };
+            if !buffer.is_from(corpus) {
+                return Err(BatchError::OtherWorld);
+            }
+            if !buffer.fill(corpus, &origins.rows, rows.len()) {
+                return Err(BatchError::Stale(self.graph));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The weights of edges, if any edge of the corpus has one.
+fn gather_weights(corpus: &World, rows: &Rows, edges: &Origins, weights: &mut Vec<f32>) {
+    let mut pieces = rows.components::<EdgeWeight>(corpus);
+    let Some(mut piece) = pieces.next() else { return };
+    if piece.1.is_empty() && pieces.all(|(_, weights)| weights.is_empty()) {
+        return;
+    }
+    weights.extend(edges.rows.iter().map(|row| {
+        let row = *row as usize;
+        if !piece.0.contains(&row) {
+            // Rows of one table come in a run, mostly.
+            piece = rows.components(corpus).find(|(rows, _)| rows.contains(&row)).unwrap_or_default();
+        }
+        piece.1.get(row - piece.0.start).map_or(1.0, |weight: &EdgeWeight| weight.0)
+    }));
+}

@@ -1,0 +1,64 @@
+//! Training on many graphs, or on parts of a large one: two worlds, and batches that go from one to the other.
+//!
+//! The examples rest in a *corpus* world. [`Extract`] copies some of them into a [`Batch`] of plain buffers: the disjoint
+//! union of some graphs, or a sampled neighbourhood. [`Batch::load`] brings the graph of a training world to hold exactly
+//! that. Extraction only reads the corpus, so the next batch is extracted on another thread while the present one
+//! computes, as a renderer extracts a frame; memory grows with the batch and not with the corpus. A game that wants its
+//! learning off the frame does the same with its live world as the corpus.
+//!
+//! ```
+//! use bevy_ecs::prelude::*;
+//! use connectome_components::{Edge, Field, Graph, InGraph, Node, Subgraph};
+//! use connectome_systems::batch::{Batch, Extract};
+//!
+//! // A corpus of three graphs: one node, two and three, in a ring.
+//! let mut corpus = World::new();
+//! let examples = Graph::spawn(&mut corpus);
+//! let nodes = corpus.register_component::<Node>();
+//! let mass = Field::<f32>::register(&mut corpus, "mass", nodes, 1)?;
+//! let mut graphs = Vec::new();
+//! for size in 1..=3 {
+//!     let graph = corpus.spawn(Subgraph).id();
+//!     let ring: Vec<Entity> = (0..size).map(|_| corpus.spawn((Node, InGraph(graph))).id()).collect();
+//!     for (place, source) in ring.iter().enumerate() {
+//!         corpus.spawn(Edge { source: *source, target: ring[(place + 1) % size] });
+//!     }
+//!     graphs.push(graph);
+//! }
+//!
+//! // The world that learns, with a field for each of the corpus' that it needs.
+//! let mut world = World::new();
+//! let graph = Graph::spawn(&mut world);
+//! let nodes = world.register_component::<Node>();
+//! let input = Field::<f32>::register(&mut world, "input", nodes, 1)?;
+//!
+//! let mut extract = Extract::new(&corpus, examples)?;
+//! extract.copy(&corpus, mass, input)?;
+//! extract.update(&mut corpus);
+//! let [mut present, mut next] = [Batch::default(), Batch::default()];
+//! extract.subgraphs(&corpus, &graphs[..2], &mut present)?;
+//! present.load(&mut world, graph)?;
+//! std::thread::scope(|scope| {
+//!     let extracted = scope.spawn(|| extract.subgraphs(&corpus, &graphs[2..], &mut next));
+//!     // Here the training world computes: `run(&mut world, Train(model))`.
+//!     assert_eq!(input.matrix(&world).row_count(), 3);
+//!     extracted.join()
+//! }).map_err(|_| "the thread panicked")??;
+//! next.load(&mut world, graph)?;
+//! assert_eq!(input.matrix(&world).row_count(), 3);
+//! assert_eq!(next.ends(), [[0, 1], [1, 2], [2, 0]]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod buffers;
+mod column;
+mod error;
+mod extract;
+mod load;
+mod sample;
+mod union;
+
+pub use buffers::Batch;
+pub use column::{Content, Place};
+pub use error::BatchError;
+pub use extract::Extract;

@@ -1,0 +1,132 @@
+//! Samples the neighbourhood of some nodes.
+
+use bevy_ecs::{entity::Entity, world::World};
+use connectome_components::Topology;
+
+use super::{Batch, BatchError};
+use crate::random::{LANES, Random};
+
+/// Tells draws of neighbours apart from the random numbers of layers and parameters.
+const NEIGHBOURS: u32 = u32::MAX;
+
+/// The numbers by which the neighbours of one batch are drawn.
+pub(super) fn random(seed: u64, step: u64) -> Random {
+    Random::new(seed, NEIGHBOURS, step)
+}
+
+/// Chooses the rows of the seeds, and of the edges and nodes that are sampled around them.
+pub(super) fn collect(
+    corpus: &World,
+    topology: &Topology,
+    seeds: &[Entity],
+    fan_outs: &[usize],
+    random: Random,
+    batch: &mut Batch,
+) -> Result<(), BatchError> {
+    let Batch { nodes, edges, ends, subgraph_of, numbers, chosen, .. } = batch;
+    let Topology { incoming, nodes: known, .. } = topology;
+    for (number, seed) in seeds.iter().enumerate() {
+        let row = known.row_of(corpus, *seed).ok_or(BatchError::NoNode(*seed))?;
+        if numbers.insert(*seed, number as u32).is_some() {
+            return Err(BatchError::SeedTwice(*seed));
+        }
+        nodes.rows.push(row as u32);
+    }
+    let mut frontier = 0..nodes.rows.len();
+    for fan_out in fan_outs {
+        let reached = nodes.rows.len();
+        for target in frontier {
+            let row = nodes.rows[target];
+            let entries = incoming.entries(row as usize);
+            choose(entries.len(), *fan_out, &mut Draws::of(random, row), chosen);
+            for entry in chosen.iter().map(|place| entries.start + *place as usize) {
+                let source = incoming.neighbours[entry];
+                let number = *numbers.entry(known.entities()[source as usize]).or_insert_with(|| {
+                    nodes.rows.push(source);
+                    nodes.rows.len() as u32 - 1
+                });
+                edges.rows.push(incoming.edges[entry]);
+                ends.push([number, target as u32]);
+            }
+        }
+        frontier = reached..nodes.rows.len();
+    }
+    subgraph_of.resize(nodes.rows.len(), Batch::NO_SUBGRAPH);
+    Ok(())
+}
+
+/// Up to `most` of the numbers below `count`, in ascending order; each set of them is as likely as any other (Floyd,
+/// in Bentley, "Programming pearls: a sample of brilliance", CACM 1987).
+fn choose(count: usize, most: usize, draws: &mut Draws, chosen: &mut Vec<u32>) {
+    chosen.clear();
+    if count <= most {
+        chosen.extend(0..count as u32);
+        return;
+    }
+    for last in (count - most) as u32..count as u32 {
+        let drawn = draws.below(last + 1);
+        match chosen.binary_search(&drawn) {
+            Err(place) => chosen.insert(place, drawn),
+            // It is in already, and the new last one is not.
+            Ok(_) => chosen.push(last),
+        }
+    }
+}
+
+/// Random numbers that belong to one row.
+struct Draws {
+    random: Random,
+    next: u64,
+    words: [[u32; LANES]; 4],
+    /// How many of the `2 * LANES` pairs of words have been used.
+    used: usize,
+}
+
+impl Draws {
+    fn of(random: Random, row: u32) -> Self {
+        Self { random, next: u64::from(row) << 32, words: [[0; LANES]; 4], used: 2 * LANES }
+    }
+
+    /// A number below `bound`; 64 bits leave no bias that could be noticed.
+    fn below(&mut self, bound: u32) -> u32 {
+        if self.used == 2 * LANES {
+            self.words = self.random.blocks(self.next);
+            self.next += LANES as u64;
+            self.used = 0;
+        }
+        let (pair, lane) = (2 * (self.used / LANES), self.used % LANES);
+        self.used += 1;
+        let bits = u64::from(self.words[pair][lane]) << 32 | u64::from(self.words[pair + 1][lane]);
+        ((u128::from(bits) * u128::from(bound)) >> 64) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_set_is_drawn_about_as_often_as_any_other() {
+        // 10 sets of 2 numbers below 5.
+        let mut counts = [[0; 5]; 5];
+        let mut chosen = Vec::new();
+        for row in 0..10_000 {
+            choose(5, 2, &mut Draws::of(random(7, 0), row), &mut chosen);
+            assert!(chosen[0] < chosen[1] && chosen.len() == 2, "{chosen:?}");
+            counts[chosen[0] as usize][chosen[1] as usize] += 1;
+        }
+        let drawn: Vec<i32> = counts.into_iter().flatten().filter(|count| *count > 0).collect();
+        assert!(drawn.len() == 10 && drawn.iter().all(|count| (900..1100).contains(count)), "{drawn:?}");
+    }
+
+    #[test]
+    fn more_draws_than_one_block_holds_are_all_different() {
+        let mut chosen = Vec::new();
+        choose(1000, 990, &mut Draws::of(random(7, 0), 3), &mut chosen);
+        assert!(chosen.len() == 990 && chosen.is_sorted_by(|a, b| a < b) && chosen[989] < 1000);
+        choose(3, usize::MAX, &mut Draws::of(random(7, 0), 3), &mut chosen);
+        assert_eq!(chosen, [0, 1, 2]);
+        choose(3, 0, &mut Draws::of(random(7, 0), 3), &mut chosen);
+        assert!(chosen.is_empty());
+    }
+}

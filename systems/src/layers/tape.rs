@@ -1,0 +1,103 @@
+//! What a model's schedules are laid out with: columns that are used again, and the way back.
+
+use bevy_ecs::{component::ComponentId, world::World};
+use connectome_components::{Field, FieldError};
+
+use super::{BuildError, LayerBuilder};
+
+/// The columns of a model. One that nobody needs any more is used again, by later layers and by gradients.
+#[derive(Default)]
+pub(crate) struct Columns(Vec<Slot>);
+
+struct Slot {
+    field: Field,
+    /// How many still need what it holds.
+    users: usize,
+}
+
+impl Columns {
+    /// A column that is free; it has one user from now on.
+    pub(crate) fn take_free(&mut self, on: ComponentId, width: usize) -> Option<Field> {
+        let fits = |slot: &&mut Slot| slot.users == 0 && slot.field.on() == on && slot.field.width() == width;
+        let slot = self.0.iter_mut().find(fits)?;
+        slot.users = 1;
+        Some(slot.field)
+    }
+
+    /// A new column, which has one user.
+    pub(crate) fn take_new(
+        &mut self,
+        world: &mut World,
+        name: &str,
+        on: ComponentId,
+        width: usize,
+    ) -> Result<Field, FieldError> {
+        let field = Field::register(world, name, on, width)?;
+        self.0.push(Slot { field, users: 1 });
+        Ok(field)
+    }
+
+    /// All of them.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = Field> {
+        self.0.iter().map(|slot| slot.field)
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// One user more; fields that are no columns of the model are nobody's concern.
+    pub(crate) fn hold(&mut self, field: Field) {
+        self.0.iter_mut().filter(|slot| slot.field == field).for_each(|slot| slot.users += 1);
+    }
+
+    /// One user less.
+    pub(crate) fn release(&mut self, field: Field) {
+        let slots = self.0.iter_mut().filter(|slot| slot.field == field);
+        slots.for_each(|slot| slot.users = slot.users.saturating_sub(1));
+    }
+
+    /// All are free: another schedule begins.
+    pub(crate) fn release_all(&mut self) {
+        self.0.iter_mut().for_each(|slot| slot.users = 0);
+    }
+}
+
+/// What one stage does on the way back: given the gradients by its outputs, it adds the systems that compute those by its
+/// inputs and parameters.
+type Backward = Box<dyn FnOnce(&mut LayerBuilder, &[Option<Field>]) -> Result<(), BuildError>>;
+
+/// The stages of a training schedule in the order of the forward pass, to be gone through backward.
+#[derive(Default)]
+pub(crate) struct Tape(pub(crate) Vec<Step>);
+
+/// A stage on the tape.
+pub(crate) struct Step {
+    pub(crate) layer: usize,
+    /// What it computed. A stage whose outputs have no gradient is left out, unless it has no outputs.
+    pub(crate) outputs: Vec<Field>,
+    /// What its way back reads of the forward pass.
+    pub(crate) keeps: Vec<Field>,
+    pub(crate) backward: Backward,
+}
+
+/// The gradients that wait for the stage which computed what they belong to. A column that holds several signals one
+/// after the other in the forward pass meets their gradients in the opposite order, one at a time.
+#[derive(Default)]
+pub(crate) struct Gradients(Vec<(Field, Field)>);
+
+impl Gradients {
+    pub(crate) fn of(&self, value: Field) -> Option<Field> {
+        self.0.iter().find(|(known, _)| *known == value).map(|(_, gradient)| *gradient)
+    }
+
+    pub(crate) fn insert(&mut self, value: Field, gradient: Field) {
+        self.0.push((value, gradient));
+    }
+
+    pub(crate) fn remove(&mut self, value: Field) -> Option<Field> {
+        let place = self.0.iter().position(|(known, _)| *known == value)?;
+        Some(self.0.swap_remove(place).1)
+    }
+}

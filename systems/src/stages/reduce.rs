@@ -1,0 +1,176 @@
+//! Reductions of the rows that meet: sums, means and extremes.
+
+use connectome_components::{Matrix, Signal, Topology};
+
+use super::{
+    relation::{Relation, Uniform},
+    rows::write_rows,
+};
+use crate::{
+    Phase,
+    kernels::gather,
+    layers::{BuildError, LayerBuilder},
+};
+
+/// How rows that meet become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduction {
+    /// Their sum.
+    Sum,
+    /// Their mean.
+    Mean,
+    /// The largest of each column.
+    Max,
+    /// The smallest of each column.
+    Min,
+}
+
+/// One row from those that meet in it; zeros where none do.
+///
+/// The gradient by an extreme goes in equal parts to all that reach it, as in PyTorch.
+///
+/// # Errors
+/// If the signal is sparse, or not on the rows that meet.
+pub fn reduce(
+    layer: &mut LayerBuilder,
+    input: Signal,
+    relation: Relation,
+    reduction: Reduction,
+) -> Result<Signal, BuildError> {
+    let values = layer.dense(input)?;
+    let [from, to] = relation.domains(layer.rows());
+    if values.on() != from {
+        return Err(layer.refuse(format!("reduces {relation:?}, but its input is on other rows")));
+    }
+    let output = layer.signal(to, values.width(), input.learns())?;
+    let results = output.value();
+    let forward = write_rows(
+        layer,
+        "reduce",
+        relation.cut(),
+        [values],
+        results,
+        #[inline(always)]
+        move |topology, [values], rows, output| {
+            for (row, output) in rows.zip(output.chunks_exact_mut(values.width())) {
+                let rows = relation.meeting(topology, row);
+                match reduction {
+                    Reduction::Sum => gather(&Uniform { rows, coefficient: 1.0 }, values, output),
+                    Reduction::Mean => gather(&Uniform { rows, coefficient: share(rows) }, values, output),
+                    Reduction::Max => extreme(rows, values, output, |a, b| a > b),
+                    Reduction::Min => extreme(rows, values, output, |a, b| a < b),
+                }
+            }
+        },
+    );
+    layer.forward(Phase::Aggregate, forward);
+    let is_extreme = matches!(reduction, Reduction::Max | Reduction::Min);
+    let keeps: &[Signal] = if is_extreme { &[input, output] } else { &[] };
+    layer.on_backward(output, keeps, move |layer, gradient| {
+        let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
+        if is_extreme {
+            let divide = write_rows(
+                layer,
+                "divide_among_ties",
+                relation.cut(),
+                [values, results],
+                gradient,
+                #[inline(always)]
+                move |topology, [values, results], rows, gradient| {
+                    for (row, gradient) in rows.zip(gradient.chunks_exact_mut(values.width())) {
+                        divide_among_ties(relation.meeting(topology, row), values, results.row(row), gradient);
+                    }
+                },
+            );
+            layer.backward(divide);
+            let backward = write_rows(
+                layer,
+                "reduce_backward",
+                relation.cut_back(),
+                [values, results, gradient],
+                target,
+                #[inline(always)]
+                move |topology, [values, results, gradient], rows, target| {
+                    for (row, target) in rows.zip(target.chunks_exact_mut(values.width())) {
+                        target.fill(0.0);
+                        for point in relation.meeting_points(topology, row) {
+                            let (result, gradient) = (results.row(*point as usize), gradient.row(*point as usize));
+                            let terms = values.row(row).iter().zip(result).zip(gradient);
+                            for (target, ((value, result), gradient)) in target.iter_mut().zip(terms) {
+                                *target += if value == result { *gradient } else { 0.0 };
+                            }
+                        }
+                    }
+                },
+            );
+            layer.backward(backward);
+            return Ok(());
+        }
+        let backward = write_rows(
+            layer,
+            "reduce_backward",
+            relation.cut_back(),
+            [gradient],
+            target,
+            #[inline(always)]
+            move |topology, [gradient], rows, target| {
+                for (row, target) in rows.zip(target.chunks_exact_mut(gradient.width())) {
+                    spread(relation, reduction, topology, row, gradient, target);
+                }
+            },
+        );
+        layer.backward(backward);
+        Ok(())
+    });
+    Ok(output)
+}
+
+/// What one of so many rows adds to their mean.
+#[inline(always)]
+fn share(rows: &[u32]) -> f32 {
+    1.0 / rows.len().max(1) as f32
+}
+
+#[inline(always)]
+fn extreme(rows: &[u32], values: &Matrix, output: &mut [f32], beyond: impl Fn(f32, f32) -> bool) {
+    let Some((first, rest)) = rows.split_first() else {
+        output.fill(0.0);
+        return;
+    };
+    output.copy_from_slice(values.row(*first as usize));
+    for row in rest {
+        for (best, value) in output.iter_mut().zip(values.row(*row as usize)) {
+            // A number that is none stays, wherever it stands.
+            *best = if beyond(*value, *best) || value.is_nan() { *value } else { *best };
+        }
+    }
+}
+
+#[inline(always)]
+fn divide_among_ties(rows: &[u32], values: &Matrix, results: &[f32], gradient: &mut [f32]) {
+    for (column, (gradient, result)) in gradient.iter_mut().zip(results).enumerate() {
+        let ties = rows.iter().filter(|row| values.row(**row as usize)[column] == *result).count();
+        *gradient /= ties.max(1) as f32;
+    }
+}
+
+/// The gradient of one of the rows that meet, for sums and means.
+#[inline(always)]
+fn spread(
+    relation: Relation,
+    reduction: Reduction,
+    topology: &Topology,
+    row: usize,
+    gradient: &Matrix,
+    target: &mut [f32],
+) {
+    let rows = relation.meeting_points(topology, row);
+    if reduction == Reduction::Sum {
+        return gather(&Uniform { rows, coefficient: 1.0 }, gradient, target);
+    }
+    target.fill(0.0);
+    for point in rows {
+        let share = share(relation.meeting(topology, *point as usize));
+        target.iter_mut().zip(gradient.row(*point as usize)).for_each(|(target, number)| *target += share * number);
+    }
+}

@@ -1,0 +1,84 @@
+//! Who meets where: the rows that are reduced to one.
+
+use bevy_ecs::component::ComponentId;
+use connectome_components::{Graph, Topology};
+
+use super::rows::Cut;
+use crate::kernels::Terms;
+
+/// Which rows meet in one row of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// In a node the nodes from which edges come to it, each once for each edge.
+    Neighbours,
+    /// In a node the edges that come to it.
+    Edges,
+    /// In a subgraph its nodes.
+    Members,
+}
+
+impl Relation {
+    /// What the rows that meet carry, and what the rows in which they meet do.
+    pub(crate) fn domains(self, rows: Graph) -> [ComponentId; 2] {
+        match self {
+            Self::Neighbours => [rows.nodes, rows.nodes],
+            Self::Edges => [rows.edges, rows.nodes],
+            Self::Members => [rows.nodes, rows.subgraphs],
+        }
+    }
+
+    /// How the work on the rows in which others meet is divided.
+    pub(crate) fn cut(self) -> Cut {
+        match self {
+            Self::Neighbours | Self::Edges => Cut::Incoming,
+            Self::Members => Cut::Members,
+        }
+    }
+
+    /// How the work on the rows that meet is divided.
+    pub(crate) fn cut_back(self) -> Cut {
+        match self {
+            Self::Neighbours => Cut::Outgoing,
+            Self::Edges | Self::Members => Cut::Even,
+        }
+    }
+
+    /// The rows that meet in `row`, in their order.
+    #[inline(always)]
+    pub(crate) fn meeting(self, topology: &Topology, row: usize) -> &[u32] {
+        let (adjacency, rows) = match self {
+            Self::Neighbours => (&topology.incoming, &topology.incoming.neighbours),
+            Self::Edges => (&topology.incoming, &topology.incoming.edges),
+            Self::Members => (&topology.members, &topology.members.neighbours),
+        };
+        &rows[adjacency.entries(row)]
+    }
+
+    /// The rows in which `row` meets others, in their order.
+    #[inline(always)]
+    pub(crate) fn meeting_points(self, topology: &Topology, row: usize) -> &[u32] {
+        match self {
+            Self::Neighbours => &topology.outgoing.neighbours[topology.outgoing.entries(row)],
+            Self::Edges => match &topology.ends[row] {
+                [_, Topology::NO_ROW] => &[],
+                [_, target] => core::slice::from_ref(target),
+            },
+            Self::Members => &topology.membership.neighbours[topology.membership.entries(row)],
+        }
+    }
+}
+
+/// Rows that all have one coefficient.
+pub(crate) struct Uniform<'a> {
+    pub(crate) rows: &'a [u32],
+    pub(crate) coefficient: f32,
+}
+
+impl Terms for Uniform<'_> {
+    #[inline(always)]
+    fn for_each(&self, mut add: impl FnMut(usize, f32)) {
+        for row in self.rows {
+            add(*row as usize, self.coefficient);
+        }
+    }
+}

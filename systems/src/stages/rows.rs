@@ -1,0 +1,183 @@
+//! The two shapes that almost every system of a stage has: rows computed from rows, and sums over rows.
+
+use bevy_ecs::{
+    entity::Entity,
+    system::{BoxedSystem, Local, ParamBuilder, Query, Res, SystemParamBuilder},
+};
+use connectome_components::{Adjacency, Column, ColumnMut, Field, Matrix, Topology};
+use core::{array, ops::Range};
+
+use crate::{Blocks, RowsMut, Workers, kernels::vectorize, layers::LayerBuilder};
+
+/// The most fields that one system reads.
+const MOST_INPUTS: usize = 6;
+
+/// How the rows that a system writes are cut into blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// By the numbers in a row.
+    Even,
+    /// Nodes, by the edges that end there.
+    Incoming,
+    /// Nodes, by the edges that start there.
+    Outgoing,
+    /// Subgraphs, by their nodes.
+    Members,
+}
+
+impl Cut {
+    /// The adjacency by which the work is divided.
+    #[inline(always)]
+    pub(crate) fn adjacency(self, topology: &Topology) -> Option<&Adjacency> {
+        match self {
+            Self::Even => None,
+            Self::Incoming => Some(&topology.incoming),
+            Self::Outgoing => Some(&topology.outgoing),
+            Self::Members => Some(&topology.members),
+        }
+    }
+}
+
+/// A system that writes `output` row by row: `body(topology, inputs, rows, numbers)` writes the numbers of some rows.
+///
+/// `body` and what it calls are to be `#[inline(always)]`, for they are compiled for each processor.
+pub(crate) fn write_rows<const K: usize>(
+    layer: &mut LayerBuilder,
+    name: &'static str,
+    cut: Cut,
+    inputs: [Field; K],
+    output: Field,
+    body: impl Fn(&Topology, [&Matrix; K], Range<usize>, &mut [f32]) + Send + Sync + 'static,
+) -> BoxedSystem {
+    const { assert!(K > 0 && K <= MOST_INPUTS) }
+    let graph: Entity = layer.graph();
+    let read = |place: usize| inputs[place.min(K - 1)].read();
+    let state = (
+        (read(0), read(1), read(2), read(3), read(4), read(5)),
+        output.write(),
+        ParamBuilder::query::<&Topology>(),
+        ParamBuilder::resource::<Workers>(),
+    )
+        .build_state(layer.world());
+    let system = state.build_system(
+        move |columns: (Column, Column, Column, Column, Column, Column),
+              mut output: ColumnMut,
+              topology: Query<&Topology>,
+              workers: Res<Workers>| {
+            let Ok(topology) = topology.get(graph) else { return };
+            let matrices = matrices::<K>(&columns);
+            let width = output.width();
+            let widths: usize = matrices.iter().map(Matrix::width).sum();
+            for (start, chunk) in output.matrix().chunks_mut() {
+                let rows = chunk.len() / width;
+                let (blocks, cost) = match cut.adjacency(topology) {
+                    None => (Blocks::of_width(rows, width), width + widths),
+                    Some(adjacency) => {
+                        let entries = adjacency.len() / (adjacency.offsets.len().max(2) - 1);
+                        (Blocks::At(&adjacency.blocks), width + widths * (1 + entries))
+                    }
+                };
+                let blocks = blocks.within(start, rows);
+                workers.for_each_block(blocks, cost, RowsMut::new(chunk, width), |rows, output| {
+                    vectorize(
+                        #[inline(always)]
+                        || body(topology, array::from_fn(|place| &matrices[place]), rows, output.data),
+                    );
+                });
+            }
+        },
+    );
+    Box::new(system.with_name(name))
+}
+
+/// A system that sums over rows: `body(inputs, rows, sum)` overwrites `sum` with that of some rows, which lie in one
+/// piece of the first input. The total of all rows goes to some `numbers` of the only row of `total`.
+///
+/// `body` is run on every block of rows, and the sums are added in order.
+pub(crate) fn sum_rows<const K: usize>(
+    layer: &mut LayerBuilder,
+    name: &'static str,
+    inputs: [Field; K],
+    total: Field,
+    numbers: Range<usize>,
+    body: impl Fn([&Matrix; K], Range<usize>, &mut [f32]) + Send + Sync + 'static,
+) -> BoxedSystem {
+    const { assert!(K > 0 && K <= MOST_INPUTS) }
+    let read = |place: usize| inputs[place.min(K - 1)].read();
+    let state = (
+        (read(0), read(1), read(2), read(3), read(4), read(5)),
+        total.write(),
+        ParamBuilder::resource::<Workers>(),
+        ParamBuilder::local::<Vec<f32>>(),
+    )
+        .build_state(layer.world());
+    let system = state.build_system(
+        move |columns: (Column, Column, Column, Column, Column, Column),
+              mut total: ColumnMut,
+              workers: Res<Workers>,
+              mut partial: Local<Vec<f32>>| {
+            let matrices = matrices::<K>(&columns);
+            let Some(total) = total.matrix().rows_mut().next() else { return };
+            let Some(total) = total.get_mut(numbers.clone()) else { return };
+            sum_over_rows(&workers, &matrices[0], &mut partial, total, |rows, sum| {
+                vectorize(
+                    #[inline(always)]
+                    || body(array::from_fn(|place| &matrices[place]), rows, sum),
+                );
+            });
+        },
+    );
+    Box::new(system.with_name(name))
+}
+
+type Columns<'w, 's> = (Column<'w, 's>, Column<'w, 's>, Column<'w, 's>, Column<'w, 's>, Column<'w, 's>, Column<'w, 's>);
+
+fn matrices<'a, const K: usize>(columns: &'a Columns) -> [Matrix<'a>; K] {
+    let (a, b, c, d, e, f) = columns;
+    array::from_fn(|place| [a, b, c, d, e, f][place].matrix())
+}
+
+/// `total = sum over blocks of rows`, where `block_sum(rows, sum)` overwrites the sum of one block.
+///
+/// How many blocks there are depends on the number of rows alone, and they are added in order.
+pub(crate) fn sum_over_rows<T>(
+    workers: &Workers,
+    matrix: &Matrix<T>,
+    partial: &mut Vec<f32>,
+    total: &mut [f32],
+    block_sum: impl Fn(Range<usize>, &mut [f32]) + Sync,
+) {
+    const SMALLEST_BLOCK: usize = 512;
+    const MOST_BLOCKS: usize = 64;
+
+    let size = total.len();
+    let mut first = true;
+    for (start, chunk) in matrix.chunks() {
+        let rows = chunk.len() / matrix.width();
+        let block = rows.div_ceil(MOST_BLOCKS).max(SMALLEST_BLOCK);
+        let count = rows.div_ceil(block);
+        partial.resize((count * size).max(partial.len()), 0.0);
+        let sums = &mut partial[..count * size];
+        let tasks = Blocks::Even { start: 0, rows: count, size: 1 };
+        workers.for_each_block(tasks, block * size, RowsMut::new(sums, size), |task, sum| {
+            let first_row = start + task.start * block;
+            block_sum(first_row..(first_row + block).min(start + rows), sum.data);
+        });
+        let sums = &*sums;
+        let columns = Blocks::of_width(size, 1);
+        workers.for_each_block(columns, count, RowsMut::new(total, 1), |columns, total| {
+            vectorize(
+                #[inline(always)]
+                || {
+                    if first {
+                        total.data.fill(0.0);
+                    }
+                    for sum in sums.chunks_exact(size) {
+                        total.data.iter_mut().zip(&sum[columns.clone()]).for_each(|(total, sum)| *total += sum);
+                    }
+                },
+            );
+        });
+        first = false;
+    }
+}

@@ -1,0 +1,103 @@
+//! Derives the topology of a graph from its edge and subgraph entities.
+
+mod coefficients;
+mod members;
+mod sort;
+
+use bevy_ecs::{entity::Entity, system::Local, world::World};
+use connectome_components::{Edge, Graph, Rows, Topology, attach_fields};
+
+use coefficients::Degrees;
+
+/// What one derivation leaves to the next, so that a live graph does not allocate each tick.
+#[derive(Default)]
+pub struct Scratch {
+    row_of: RowOf,
+    /// Where the next entry of each row goes while entries are sorted.
+    next: [Vec<u32>; 2],
+    degrees: Degrees,
+}
+
+/// A system that brings the [`Topology`] of a graph up to date; see [`update_topology`].
+pub fn rebuild_topology(graph: Entity) -> impl FnMut(&mut World, Local<Scratch>) {
+    move |world, mut scratch| update_topology(world, graph, &mut scratch)
+}
+
+/// Gives new nodes, edges and subgraphs their fields, and derives the graph's [`Topology`] anew if edges, memberships or
+/// rows have changed.
+pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Scratch) {
+    let Some(graph) = world.get::<Graph>(graph_entity).copied() else { return };
+    for marker in [graph.nodes, graph.edges, graph.subgraphs] {
+        attach_fields(world, marker);
+    }
+    let edge = world.register_component::<Edge>();
+    let Some(mut topology) = world.get_mut::<Topology>(graph_entity) else { return };
+    let mut topology = core::mem::take(&mut *topology);
+    let nodes_changed = topology.nodes.update(world, &[graph.nodes]);
+    let edges_changed = topology.edges.update(world, &[edge, graph.edges]);
+    let subgraphs_changed = topology.subgraphs.update(world, &[graph.subgraphs]);
+    let Topology { nodes, edges, derived_at, .. } = &topology;
+    let rewired = derived_at.is_none_or(|tick| edges.edges_changed_since(world, tick));
+    let moved = derived_at.is_none_or(|tick| nodes.memberships_changed_since(world, tick));
+    let derive_edges = nodes_changed || edges_changed || rewired;
+    let derive_members = nodes_changed || subgraphs_changed || moved;
+    if derive_edges {
+        derive(&mut topology, world, scratch);
+    }
+    if derive_members {
+        members::derive(&mut topology, world, scratch);
+    }
+    if derive_edges || derive_members {
+        topology.version += 1;
+        topology.derived_at = Some(world.read_change_tick());
+        // Whatever is written from now on carries a later tick.
+        world.increment_change_tick();
+    }
+    if let Some(mut place) = world.get_mut::<Topology>(graph_entity) {
+        *place = topology;
+    }
+}
+
+/// Finds and sorts the edges, and weighs them.
+fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
+    let Scratch { row_of, next, degrees } = scratch;
+    row_of.fill(&topology.nodes);
+    let Topology { nodes, edges, ends, incoming, outgoing, .. } = topology;
+    ends.clear();
+    ends.reserve(edges.len());
+    for (_, edges) in edges.components::<Edge>(world) {
+        ends.extend(edges.iter().map(|Edge { source, target }| {
+            let ends = [row_of.find(nodes, *source), row_of.find(nodes, *target)];
+            if ends.contains(&Topology::NO_ROW) { [Topology::NO_ROW; 2] } else { ends }
+        }));
+    }
+    sort::by_ends(ends, nodes, incoming, outgoing, next);
+    topology.dangling = ends.len() - incoming.len();
+    coefficients::derive(topology, world, degrees);
+}
+
+/// The row of each entity.
+#[derive(Default)]
+struct RowOf {
+    /// By the entity's index.
+    rows: Vec<u32>,
+}
+
+impl RowOf {
+    fn fill(&mut self, rows: &Rows) {
+        let indices = rows.entities().iter().map(|entity| entity.index_u32() as usize + 1).max().unwrap_or(0);
+        self.rows.clear();
+        self.rows.resize(indices, Topology::NO_ROW);
+        for (row, entity) in rows.entities().iter().enumerate() {
+            self.rows[entity.index_u32() as usize] = row as u32;
+        }
+    }
+
+    /// The row of `entity` among those that were filled in, or [`Topology::NO_ROW`].
+    #[inline]
+    fn find(&self, rows: &Rows, entity: Entity) -> u32 {
+        let row = self.rows.get(entity.index_u32() as usize).copied().unwrap_or(Topology::NO_ROW);
+        // The index of a dead entity may have gone to another.
+        if rows.entities().get(row as usize) == Some(&entity) { row } else { Topology::NO_ROW }
+    }
+}
