@@ -106,6 +106,18 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    /// Adds those of other terms, such as of another batch. Areas under curves cannot be added and are left out.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, other) in self.splits.iter_mut().zip(&other.splits) {
+            sum.count += other.count;
+            sum.loss_sum += other.loss_sum;
+            sum.judged += other.judged;
+            sum.correct += other.correct;
+            sum.distance_sum += other.distance_sum;
+            sum.area_under_curve = None;
+        }
+    }
+
     /// Those of one part.
     pub fn of(&self, split: Split) -> SplitMetrics {
         self.splits[split as usize]

@@ -33,12 +33,9 @@ impl Inspect {
         let splits = [Split::Train, Split::Validation, Split::Test].map(|split| data.count(split));
         writeln!(text, "  splits      {} train, {} validation, {} test", splits[0], splits[1], splits[2])?;
         writeln!(text, "  memory      about {:.1} MB to train", memory as f64 / 1e6)?;
-        writeln!(text, "\nlayers, and how wide their input and output are")?;
-        let mut width = data.features.width();
+        writeln!(text, "\nlayers")?;
         for (number, layer) in scene.model.iter().enumerate() {
-            let output = layer.width().unwrap_or(width);
-            writeln!(text, "  {number} {:<40} {width} -> {output}", options().to_string(layer)?)?;
-            width = output;
+            writeln!(text, "  {number} {}", options().to_string(layer)?)?;
         }
         writeln!(text, "\nparameters")?;
         let mut parameters: Vec<Parameter> = world.query::<&Parameter>().iter(world).cloned().collect();

@@ -115,6 +115,8 @@ mod tests {
             validation_loss: 0.9,
             validation_accuracy: 0.79,
             test_accuracy: 0.815,
+            validation_area_under_curve: None,
+            test_area_under_curve: None,
             learning_rate: 0.01,
             train_milliseconds: 3.0,
             evaluation_milliseconds: 1.0,

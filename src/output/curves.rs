@@ -156,6 +156,8 @@ mod tests {
             validation_loss: 1.95 - 1.02 * rise(epoch, 65.0) + 0.008 * wobble(epoch, 5),
             validation_accuracy: 0.16 + 0.635 * rise(epoch, 16.0) + 0.008 * wobble(epoch, 7),
             test_accuracy: 0.15 + 0.67 * rise(epoch, 16.0) + 0.006 * wobble(epoch, 9),
+            validation_area_under_curve: None,
+            test_area_under_curve: None,
             learning_rate: 0.01,
             train_milliseconds: 3.0,
             evaluation_milliseconds: 1.0,

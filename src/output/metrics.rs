@@ -93,6 +93,8 @@ mod tests {
             validation_loss: f32::MIN_POSITIVE,
             validation_accuracy: 0.79,
             test_accuracy: 0.815,
+            validation_area_under_curve: None,
+            test_area_under_curve: None,
             learning_rate: 0.01,
             train_milliseconds: 3.25,
             evaluation_milliseconds: 0.5,

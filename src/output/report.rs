@@ -12,21 +12,27 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub struct EpochReport {
     /// Number of the epoch, counted from 1.
     pub epoch: u64,
-    /// Mean loss over the training nodes.
+    /// Mean loss over the training rows.
     #[serde(deserialize_with = "null_as_nan")]
     pub train_loss: f32,
-    /// Share of the training nodes that were classified rightly.
+    /// Share of the training rows that were classified rightly.
     #[serde(deserialize_with = "null_as_nan")]
     pub train_accuracy: f32,
-    /// Mean loss over the validation nodes.
+    /// Mean loss over the validation rows.
     #[serde(deserialize_with = "null_as_nan")]
     pub validation_loss: f32,
-    /// Share of the validation nodes that were classified rightly.
+    /// Share of the validation rows that were classified rightly.
     #[serde(deserialize_with = "null_as_nan")]
     pub validation_accuracy: f32,
-    /// Share of the test nodes that were classified rightly.
+    /// Share of the test rows that were classified rightly.
     #[serde(deserialize_with = "null_as_nan")]
     pub test_accuracy: f32,
+    /// Area under the ROC curve over the validation rows, where pairs of nodes are told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_area_under_curve: Option<f64>,
+    /// The same over the test rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_area_under_curve: Option<f64>,
     /// Learning rate the epoch was trained with.
     #[serde(deserialize_with = "null_as_nan")]
     pub learning_rate: f32,
@@ -56,6 +62,12 @@ pub struct Summary {
     /// Test accuracy of that epoch, between 0 and 1.
     #[serde(deserialize_with = "null_as_nan")]
     pub test_accuracy: f32,
+    /// Area under the ROC curve over the validation rows in that epoch, where pairs of nodes are told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_area_under_curve: Option<f64>,
+    /// The same over the test rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_area_under_curve: Option<f64>,
     /// Epochs trained.
     pub epochs: u64,
     /// Wall-clock milliseconds of training per epoch, evaluation apart.
@@ -95,6 +107,8 @@ mod tests {
         train_accuracy: 0.98,
         validation_accuracy: 0.79,
         test_accuracy: 0.815,
+        validation_area_under_curve: None,
+        test_area_under_curve: None,
         epochs: 200,
         milliseconds_per_epoch: 3.25,
         evaluation_milliseconds: 1.5,

@@ -147,6 +147,9 @@ pub struct Training {
     /// Graphs of a set that are computed at once; without it, all that are to be learned from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<usize>,
+    /// Batches in an epoch, drawn from one shuffling of the graphs after the other; without it, as many as one pass takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
     /// Batches whose gradients are summed up before the parameters follow them.
     pub accumulate: usize,
     /// Gradients longer than this are shortened to it: the length of all of them as one vector. Without it, none is.
@@ -163,6 +166,7 @@ impl Default for Training {
             selection: Selection::BestValidation,
             patience: None,
             batch: None,
+            steps: None,
             accumulate: 1,
             clip_norm: None,
         }

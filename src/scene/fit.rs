@@ -6,13 +6,14 @@ use super::data::GraphData;
 use super::description::{Scene, Task};
 use super::error::Fault;
 use super::graph_set::GraphSet;
-use super::layer::{LayerDescription, output_width};
+use super::layer::LayerDescription;
 use super::links::{Hidden, non_edge_count, undirected_edges};
 use super::locate::Step::Field;
+use super::model::{Plan, Rows};
 use super::validate::layer_field;
 
-/// Checks the scene against its graph.
-pub(super) fn check_graph(scene: &Scene, data: &GraphData) -> Result<(), Fault> {
+/// Checks the scene against its graph, but for the model.
+pub(super) fn check_data(scene: &Scene, data: &GraphData) -> Result<(), Fault> {
     let validated = match (scene.task, &data.graphs) {
         (Task::GraphClassification, Some(graphs)) => count_graphs(graphs)?,
         (Task::NodeClassification, None) => count_nodes(data)?,
@@ -31,10 +32,22 @@ pub(super) fn check_graph(scene: &Scene, data: &GraphData) -> Result<(), Fault> 
         return Err(blind_patience(scene.task));
     }
     check_batches(scene, data)?;
-    check_features(data)?;
+    check_features(data)
+}
+
+/// Checks what the model gives against what it is to tell.
+pub(super) fn check_output(scene: &Scene, data: &GraphData, plan: Plan) -> Result<(), Fault> {
     match (scene.task, &data.graphs) {
-        (Task::GraphClassification, Some(graphs)) => check_classes(&scene.model, data, graphs.classes, "graphs"),
-        (Task::NodeClassification, _) => check_classes(&scene.model, data, data.classes, "nodes"),
+        (Task::GraphClassification, Some(_)) if plan.output != Rows::Graphs => {
+            let message = "the model gives a row for each node, but the task is about graphs";
+            Err(Fault::new([Field("model")], message, "add a readout after the last convolution, such as Readout(Sum)"))
+        }
+        (Task::NodeClassification | Task::LinkPrediction { .. }, _) if plan.output != Rows::Nodes => {
+            let message = "the model does not give a row for each node, but the task is about nodes";
+            Err(Fault::new([Field("model")], message, "remove the readout"))
+        }
+        (Task::GraphClassification, Some(graphs)) => check_classes(&scene.model, plan.width, graphs.classes, "graphs"),
+        (Task::NodeClassification, _) => check_classes(&scene.model, plan.width, data.classes, "nodes"),
         // Two nodes are compared by outputs of any width.
         _ => Ok(()),
     }
@@ -109,13 +122,12 @@ fn check_features(data: &GraphData) -> Result<(), Fault> {
 }
 
 /// Checks that the model has an output for each class of `what`.
-fn check_classes(model: &[LayerDescription], data: &GraphData, classes: usize, what: &str) -> Result<(), Fault> {
-    let width = output_width(model, data.features.width());
+fn check_classes(model: &[LayerDescription], width: usize, classes: usize, what: &str) -> Result<(), Fault> {
     if width == classes {
         return Ok(());
     }
     let message = format!("the model's output is {width} wide, but the {what} have {classes} classes");
-    match model.iter().rposition(|layer| layer.width().is_some()) {
+    match model.iter().rposition(|layer| !layer.is_elementwise()) {
         Some(number) => {
             let help = format!("there must be one output for each class: write width: {classes}");
             Err(Fault::new(layer_field(number, "width"), message, help))

@@ -1,97 +1,82 @@
 //! The layers a scene can ask for.
 
-use connectome_systems::kernels::Activation;
-use connectome_systems::layers::{GraphConv, Linear, MessagePassing};
+use connectome_components::Signal;
+use connectome_systems::{
+    kernels::Activation,
+    layers::{BuildError, Dropout, GraphConv, Layer, LayerBuilder, Linear, MessagePassing},
+};
 use serde::{Deserialize, Serialize};
 
-/// One layer of a model.
-///
-/// In a scene file a model reads `[Dropout(0.5), GraphConv(width: 16), Relu, GraphConv(width: 7)]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub enum LayerDescription {
-    /// While training, sets each value to 0 with this probability and scales up the rest.
-    Dropout(f32),
-    /// Each node by itself.
+/// Declares [`LayerDescription`]: a variant for each layer, which holds it, and one for each activation.
+macro_rules! descriptions {
+    ($($name:ident($layer:ty),)* ; $($activation:ident,)*) => {
+        /// One layer of a model.
+        ///
+        /// In a scene file a model reads `[Dropout(0.5), GraphConv(width: 16), Relu, GraphConv(width: 7)]`. The settings of
+        /// a layer are the fields of its type.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub enum LayerDescription {
+            $(
+                #[doc = concat!("See [`", stringify!($layer), "`].")]
+                $name($layer),
+            )*
+            /// [`Activation::LeakyRelu`] with this slope.
+            LeakyRelu(f32),
+            /// [`Activation::Elu`] with this alpha.
+            Elu(f32),
+            $(
+                #[doc = concat!("See [`Activation::", stringify!($activation), "`].")]
+                $activation,
+            )*
+        }
+
+        impl LayerDescription {
+            /// What scene files call it.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$name(_) => stringify!($name),)*
+                    Self::LeakyRelu(_) => "LeakyRelu",
+                    Self::Elu(_) => "Elu",
+                    $(Self::$activation => stringify!($activation),)*
+                }
+            }
+
+            fn is_activation(&self) -> bool {
+                matches!(self, Self::LeakyRelu(_) | Self::Elu(_) $(| Self::$activation)*)
+            }
+        }
+
+        impl Layer for LayerDescription {
+            fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+                match self {
+                    $(Self::$name(described) => described.build(input, layer),)*
+                    Self::LeakyRelu(slope) => Activation::LeakyRelu(*slope).build(input, layer),
+                    Self::Elu(alpha) => Activation::Elu(*alpha).build(input, layer),
+                    $(Self::$activation => Activation::$activation.build(input, layer),)*
+                }
+            }
+        }
+    };
+}
+
+descriptions! {
+    Dropout(Dropout),
     Linear(Linear),
-    /// Neighbours averaged by degree.
     GraphConv(GraphConv),
-    /// Messages along edges.
     MessagePassing(MessagePassing),
-    /// [`Activation::Relu`].
+    ;
     Relu,
-    /// [`Activation::LeakyRelu`] with this slope.
-    LeakyRelu(f32),
-    /// [`Activation::Elu`] with this alpha.
-    Elu(f32),
-    /// [`Activation::Gelu`].
     Gelu,
-    /// [`Activation::Sigmoid`].
     Sigmoid,
-    /// [`Activation::Silu`].
     Silu,
-    /// [`Activation::Softplus`].
     Softplus,
-    /// [`Activation::Tanh`].
     Tanh,
 }
 
 impl LayerDescription {
-    /// How wide its output is; none if it keeps the width of its input.
-    pub fn width(&self) -> Option<usize> {
-        match self {
-            Self::Linear(layer) => Some(layer.width),
-            Self::GraphConv(layer) => Some(layer.width),
-            Self::MessagePassing(layer) => Some(layer.width),
-            _ => None,
-        }
+    /// Whether it takes its input number by number, and so keeps its width.
+    pub fn is_elementwise(&self) -> bool {
+        self.is_activation() || matches!(self, Self::Dropout(_))
     }
-
-    /// The decay it sets for its own parameters.
-    pub fn weight_decay(&self) -> Option<f32> {
-        match self {
-            Self::Linear(layer) => layer.weight_decay,
-            Self::GraphConv(layer) => layer.weight_decay,
-            Self::MessagePassing(layer) => layer.weight_decay,
-            _ => None,
-        }
-    }
-
-    /// The activation it stands for, if it is one.
-    pub fn activation(&self) -> Option<Activation> {
-        match *self {
-            Self::Relu => Some(Activation::Relu),
-            Self::LeakyRelu(slope) => Some(Activation::LeakyRelu(slope)),
-            Self::Elu(alpha) => Some(Activation::Elu(alpha)),
-            Self::Gelu => Some(Activation::Gelu),
-            Self::Sigmoid => Some(Activation::Sigmoid),
-            Self::Silu => Some(Activation::Silu),
-            Self::Softplus => Some(Activation::Softplus),
-            Self::Tanh => Some(Activation::Tanh),
-            Self::Dropout(_) | Self::Linear(_) | Self::GraphConv(_) | Self::MessagePassing(_) => None,
-        }
-    }
-
-    /// What scene files call it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Dropout(_) => "Dropout",
-            Self::Linear(_) => "Linear",
-            Self::GraphConv(_) => "GraphConv",
-            Self::MessagePassing(_) => "MessagePassing",
-            Self::Relu => "Relu",
-            Self::LeakyRelu(_) => "LeakyRelu",
-            Self::Elu(_) => "Elu",
-            Self::Gelu => "Gelu",
-            Self::Sigmoid => "Sigmoid",
-            Self::Silu => "Silu",
-            Self::Softplus => "Softplus",
-            Self::Tanh => "Tanh",
-        }
-    }
-}
-
-/// How wide the output of `model` is on an input of `width` columns.
-pub fn output_width(model: &[LayerDescription], width: usize) -> usize {
-    model.iter().filter_map(LayerDescription::width).next_back().unwrap_or(width)
 }

@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use connectome_components::Split;
 
 use super::data::GraphData;
-use super::draws::{Draws, HIDDEN_EDGES};
+use connectome_systems::random::{Draws, Random};
+
+/// What the random numbers here are for; the stages of a model count their purposes from 0.
+const HIDDEN_EDGES: u32 = 0xED6E_0000;
 
 /// A graph with some of its edges hidden, and the pairs of nodes to tell apart.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,7 +40,7 @@ pub struct CandidatePair {
 pub fn hide_edges(data: &GraphData, validation: f32, test: f32, seed: u64) -> LinkSplit {
     let edges = undirected_edges(data);
     let counts = Hidden::of(edges.len(), validation, test);
-    let mut draws = Draws::new(seed, HIDDEN_EDGES);
+    let mut draws = Draws::new(Random::new(seed, HIDDEN_EDGES, 0));
     let mut shuffled = edges.clone();
     draws.shuffle(&mut shuffled);
     let non_edges = draw_non_edges(data.nodes, &edges, counts.both(), &mut draws);

@@ -81,7 +81,7 @@ impl Scene {
     ///
     /// If it is more than the machine has available, at the width of the first layer that is too large.
     pub fn memory(&self, data: &GraphData) -> Result<usize, SceneError> {
-        memory::estimate(self, Extent::of(data)).map_err(|fault| self.locate(fault))
+        memory::estimate(self, Extent::of(data, self)).map(|(_, bytes)| bytes).map_err(|fault| self.locate(fault))
     }
 
     /// Shows a fault in the text this scene would have.
@@ -111,15 +111,16 @@ impl Scene {
             graphs.complete(self.training.seed);
         }
         scaling::scale(&mut data, self.features)?;
-        fit::check_graph(self, &data)?;
-        memory::estimate(self, Extent::of(&data))?;
+        fit::check_data(self, &data)?;
+        let (plan, _) = memory::estimate(self, Extent::of(&data, self))?;
+        fit::check_output(self, &data, plan)?;
         Ok(data)
     }
 
     fn inspect_model(&self) -> Result<(), Fault> {
         validate::check_parameters(self)?;
         // Layers beyond any machine are refused before a graph is read.
-        memory::estimate(self, Extent::SMALLEST).map(drop)
+        memory::check_size(self)
     }
 
     fn read_npz(&self, path: &Path) -> Result<GraphData, Fault> {

@@ -1,11 +1,14 @@
 //! How much memory a scene will need, known before any of it is taken.
 
+use connectome_systems::layers::{BuildError, Room};
+
 use super::data::GraphData;
 use super::description::Scene;
 use super::error::Fault;
-use super::features::Features;
+use super::graph_set::GraphSet;
 use super::layer::LayerDescription;
 use super::locate::Step::{Field, Index};
+use super::model::{Input, Plan};
 
 /// Bytes of an `f32`.
 const NUMBER: usize = 4;
@@ -19,79 +22,85 @@ const EDGE: usize = 160;
 pub(super) struct Extent {
     nodes: usize,
     edges: usize,
-    /// Columns of the features.
-    width: usize,
+    graphs: usize,
+    input: Input,
     /// Bytes of the features of nodes and edges.
     features: usize,
 }
 
 impl Extent {
     /// The least a graph that is not yet read can be: its model alone may already be too large.
-    pub const SMALLEST: Self = Self { nodes: 1, edges: 0, width: 1, features: 0 };
+    pub const SMALLEST: Self =
+        Self { nodes: 1, edges: 0, graphs: 0, input: Input { width: 1, stored: None, edges: None }, features: 0 };
 
-    /// The size of a graph.
-    pub fn of(data: &GraphData) -> Self {
-        let stored = data.features.values().len();
-        let bytes_each = match data.features {
-            Features::Dense { .. } => NUMBER,
-            Features::Sparse { .. } => 2 * NUMBER,
-        };
-        let of_edges = data.edge_features.as_ref().map_or(0, |rows| rows.values.len());
+    /// The size of a graph, of which `scene` reads the features.
+    pub fn of(data: &GraphData, scene: &Scene) -> Self {
+        let stored = scene.stored_features(&data.features);
+        let width = data.features.width();
+        let of_edges = data.edge_features.as_ref();
+        let numbers = data.nodes.saturating_mul(stored.map_or(width, |stored| 2 * stored));
+        let of_edge = of_edges.map_or(0, |rows| rows.values.len());
         Self {
             nodes: data.nodes,
             edges: data.edges.len(),
-            width: data.features.width(),
-            features: stored.saturating_mul(bytes_each).saturating_add(of_edges.saturating_mul(NUMBER)),
+            graphs: data.graphs.as_ref().map_or(1, GraphSet::len),
+            input: Input { width, stored, edges: of_edges.map(|rows| rows.width) },
+            features: numbers.saturating_add(of_edge).saturating_mul(NUMBER),
         }
     }
 }
 
-/// Bytes that training the scene on a graph of this size takes, or the layer that is too large for the machine.
-pub(super) fn estimate(scene: &Scene, extent: Extent) -> Result<usize, Fault> {
+/// What the model of a scene is on a graph of this size, and the bytes that training takes; or the layer that cannot be.
+pub(super) fn estimate(scene: &Scene, extent: Extent) -> Result<(Plan, usize), Fault> {
     let available = available();
     let entities = extent.nodes.saturating_mul(NODE).saturating_add(extent.edges.saturating_mul(EDGE));
-    let mut total = extent.features.saturating_add(entities);
-    let mut width = extent.width;
-    for (number, layer) in scene.model.iter().enumerate() {
-        let sum = layer_bytes(scene, layer, extent, width).and_then(|bytes| total.checked_add(bytes));
-        total = sum.filter(|&sum| sum <= available).ok_or_else(|| too_large(number, layer, sum, available))?;
-        width = layer.width().unwrap_or(width);
-    }
-    Ok(total)
-}
-
-/// Values and gradients for each node, the messages of a convolution, and parameters with their gradients and the
-/// optimizer's moments. None if the number overflows.
-fn layer_bytes(scene: &Scene, layer: &LayerDescription, extent: Extent, input: usize) -> Option<usize> {
-    let output = layer.width().unwrap_or(input);
-    let fields = match layer {
-        LayerDescription::GraphConv(_) | LayerDescription::MessagePassing(_) => 3,
-        _ => 2,
+    let before = extent.features.saturating_add(entities);
+    let room = Room {
+        nodes: extent.nodes,
+        edges: extent.edges,
+        subgraphs: extent.graphs,
+        bytes: available.saturating_sub(before),
     };
-    let values = extent.nodes.checked_mul(output)?.checked_mul(fields * NUMBER)?;
-    let copies = scene.optimizer.moments().checked_add(2)?;
-    let parameters = parameters(layer, input)?.checked_mul(copies)?.checked_mul(NUMBER)?;
-    values.checked_add(parameters)
+    let plan = scene.plan(&extent.input, room).map_err(|error| fault(scene, error, before, available))?;
+    Ok((plan, before.saturating_add(plan.bytes)))
 }
 
-/// How many numbers the layer learns: a weight matrix and a bias.
-fn parameters(layer: &LayerDescription, input: usize) -> Option<usize> {
-    let Some(output) = layer.width() else { return Some(0) };
-    input.checked_mul(output)?.checked_add(output)
+/// Whether the model of a scene is too large for any graph. What else may be wrong with it, its graph will show.
+pub(super) fn check_size(scene: &Scene) -> Result<(), Fault> {
+    let room = Room { nodes: 1, edges: 0, subgraphs: 0, bytes: available() };
+    match scene.plan(&Extent::SMALLEST.input, room) {
+        Err(error @ BuildError::TooLarge { .. }) => Err(fault(scene, error, 0, room.bytes)),
+        _ => Ok(()),
+    }
 }
 
-fn too_large(number: usize, layer: &LayerDescription, needed: Option<usize>, available: usize) -> Fault {
-    let needed = needed.map_or_else(|| "more than can be counted".to_owned(), megabytes);
-    let message = format!(
-        "with layer {number} ({}) the model needs {needed} of memory, but {} are available",
-        layer.name(),
-        megabytes(available),
-    );
-    Fault::new(
-        [Field("model"), Index(number), Field("width")],
-        message,
-        "make the layer narrower, or the graph smaller",
-    )
+/// Where in the scene it lies that its model cannot be built.
+fn fault(scene: &Scene, error: BuildError, before: usize, available: usize) -> Fault {
+    let name = |layer: usize| scene.model.get(layer).map_or("the model", LayerDescription::name);
+    match error {
+        BuildError::Layer { layer, setting, reason } => {
+            let (reason, help) =
+                reason.split_once("; ").unwrap_or((&reason, "change the layer, or what comes before it"));
+            let path = [&[Field("model"), Index(layer)][..], setting.map(Field).as_slice()].concat();
+            Fault::new(path, format!("{} {reason}", name(layer)), help)
+        }
+        BuildError::Sparse { layer } => {
+            let message = format!("{} reads every number of its input, but the features are sparse", name(layer));
+            Fault::new([Field("model"), Index(layer)], message, "put a Linear or GraphConv before it")
+        }
+        BuildError::TooLarge { layer, needed } => {
+            let needed = needed.and_then(|needed| needed.checked_add(before));
+            let needed = needed.map_or_else(|| "more than can be counted".to_owned(), megabytes);
+            let message = format!(
+                "with layer {layer} ({}) the model needs {needed} of memory, but {} are available",
+                name(layer),
+                megabytes(available),
+            );
+            let help = "make the layer narrower, or the graph smaller";
+            Fault::new([Field("model"), Index(layer), Field("width")], message, help)
+        }
+        error => Fault::new([Field("model")], error.to_string(), "change the model"),
+    }
 }
 
 fn megabytes(bytes: usize) -> String {

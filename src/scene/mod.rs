@@ -36,7 +36,6 @@
 
 mod data;
 mod description;
-mod draws;
 mod error;
 mod features;
 mod fit;
@@ -48,6 +47,7 @@ mod links;
 mod load;
 mod locate;
 mod memory;
+mod model;
 mod npz;
 mod scaling;
 mod suggest;
@@ -61,7 +61,7 @@ pub use self::error::SceneError;
 pub use self::features::{DenseRows, Features};
 pub use self::folds::stratified_folds;
 pub use self::graph_set::GraphSet;
-pub use self::layer::{LayerDescription, output_width};
+pub use self::layer::LayerDescription;
 pub use self::links::{CandidatePair, LinkSplit, hide_edges};
 pub use self::locate::{Position, Step, locate};
 pub use self::syntax::options;

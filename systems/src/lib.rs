@@ -2,10 +2,12 @@
 
 pub mod batch;
 mod describe;
+mod draws;
 pub mod kernels;
 pub mod layers;
 mod loss;
 mod model;
+mod negatives;
 mod optimize;
 mod phases;
 pub mod random;
@@ -16,6 +18,7 @@ mod workers;
 pub use describe::{SystemDescription, describe};
 pub use loss::{LossError, Targets, loss_and_gradient, measure};
 pub use model::{Evaluate, Infer, ModelBuilder, Train, add_systems, run};
+pub use negatives::sample_negatives;
 pub use optimize::OptimizerStep;
 pub use phases::Phase;
 pub use topology::{Scratch, rebuild_topology, update_topology};

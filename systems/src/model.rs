@@ -19,7 +19,7 @@ use core::any::Any;
 
 use crate::{
     Phase, Workers,
-    layers::{BuildError, Columns, Layer, LayerBuilder, Mode, ModelParts, Room},
+    layers::{BuildError, Columns, Layer, LayerBuilder, Mode, ModelParts, Rebuild, Room},
     loss::{LossError, Targets, loss_and_gradient, measure},
     optimize::{self, PassWeight},
     topology::rebuild_topology,
@@ -365,7 +365,7 @@ impl ModelBuilder {
         schedule.set_executor(SingleThreadedExecutor::new());
         Phase::chain(&mut schedule, self.layers.len());
         let rebuild = IntoSystem::into_system(rebuild_topology(self.graph)).with_name("rebuild_topology");
-        schedule.add_systems(rebuild.in_set(Phase::Prepare));
+        schedule.add_systems(rebuild.in_set(Phase::Prepare).in_set(Rebuild(0)));
         schedule
     }
 }

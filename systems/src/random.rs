@@ -1,5 +1,7 @@
 //! Random numbers that depend on what they are for and on nothing else.
 
+pub use crate::draws::Draws;
+
 /// Philox 4x32 with 10 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 ///
 /// A stream is keyed by the seed and a purpose; the counter is made of the step and a number, such as a row's. So what

@@ -71,6 +71,14 @@ impl Workers {
         }
     }
 
+    /// Does two things side by side, or one after the other where there is a single worker.
+    pub fn join<A: Send, B: Send>(&self, one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B + Send) -> (A, B) {
+        match &self.pool {
+            Some(pool) => pool.install(|| rayon::join(one, other)),
+            None => (one(), other()),
+        }
+    }
+
     /// Calls `body` with the rows of each block and the part of `output` that belongs to them.
     ///
     /// `cost` is about how many numbers a row touches: little work is not shared.

@@ -4,6 +4,7 @@ use connectome::scene::{
     FeatureScaling, GraphSource, LayerDescription, Scene, SceneEdge, SceneNode, Selection, Task, Training, options,
 };
 use connectome_components::{LearningRateSchedule, Optimizer, Split};
+use connectome_systems::layers;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -40,7 +41,7 @@ fn wide_layer(width: impl Strategy<Value = usize>) -> impl Strategy<Value = Laye
 fn layer() -> impl Strategy<Value = LayerDescription> {
     use LayerDescription::{Dropout, Elu, Gelu, LeakyRelu, Relu, Sigmoid, Silu, Softplus, Tanh};
     prop_oneof![
-        share().prop_map(Dropout),
+        share().prop_map(|share| Dropout(layers::Dropout(share))),
         finite().prop_map(LeakyRelu),
         finite().prop_map(Elu),
         wide_layer(1_usize..100),

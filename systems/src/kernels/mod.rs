@@ -4,12 +4,15 @@ mod activation;
 mod dropout;
 mod exponential;
 mod gather;
+mod logarithm;
 mod matmul;
+mod normal;
 
 pub use activation::Activation;
 pub use dropout::drop_out;
-pub use exponential::exp;
+pub use exponential::{exp, exp_m1};
 pub use gather::{Terms, gather};
+pub use logarithm::{ln, ln_1p};
 pub use matmul::{Operand, matmul, matmul_transposed};
 
 /// Runs `work` with the widest vector instructions of this processor.

@@ -5,7 +5,7 @@ use bevy_ecs::{
     entity::Entity,
     name::Name,
     schedule::{IntoScheduleConfigs, Schedule, SystemSet},
-    system::ScheduleSystem,
+    system::{IntoSystem, ScheduleSystem},
     world::World,
 };
 use connectome_components::{Field, FieldError, Graph, Normalization, Optimizer, Parameter, Signal, Stored, Topology};
@@ -15,7 +15,7 @@ use super::{
     Layer,
     tape::{Columns, Gradients, Step, Tape},
 };
-use crate::{Phase, random::Random, stages};
+use crate::{Phase, random::Random, stages, topology::rebuild_topology};
 
 /// A model could not be built.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -166,6 +166,8 @@ pub struct LayerBuilder<'a> {
     /// The present layer and those that it is a part of.
     frames: Vec<Frame>,
     edges: Option<Signal>,
+    /// Further graphs whose topology the schedule keeps up to date.
+    graphs: Vec<Entity>,
     /// Where a recurrent model's state goes, and whether the next stage writes there.
     place: Option<Field>,
     destination: Option<Field>,
@@ -202,6 +204,7 @@ impl<'a> LayerBuilder<'a> {
             sends: false,
             frames: Vec::new(),
             edges,
+            graphs: Vec::new(),
             place: None,
             destination: None,
             purposes: 0,
@@ -259,6 +262,36 @@ impl<'a> LayerBuilder<'a> {
         if let Some(before) = self.edges.replace(edges) {
             self.parts.columns.release(before.value());
         }
+    }
+
+    /// Adds stages on another graph over the same nodes, whose topology is kept up to date as well.
+    ///
+    /// # Errors
+    /// If the entity is no graph, or its nodes are others; and those of the stages.
+    pub fn over<R>(
+        &mut self,
+        graph: Entity,
+        stages: impl FnOnce(&mut Self) -> Result<R, BuildError>,
+    ) -> Result<R, BuildError> {
+        let rows = *self.world.get::<Graph>(graph).ok_or(BuildError::NoGraph(graph))?;
+        rows.check(self.world)?;
+        if rows.nodes != self.parts.rows.nodes {
+            return Err(
+                self.refuse(format!("reads graph {graph}, which has other nodes; make one over the same nodes"))
+            );
+        }
+        if graph != self.parts.graph && !self.graphs.contains(&graph) {
+            // One after the other, for each may change the whole world.
+            let rebuild = IntoSystem::into_system(rebuild_topology(graph)).with_name("rebuild_topology");
+            self.schedule.add_systems(rebuild.in_set(Phase::Prepare).in_set(Rebuild(self.graphs.len() + 1)));
+            self.schedule.configure_sets(Rebuild(self.graphs.len() + 1).after(Rebuild(self.graphs.len())));
+            self.graphs.push(graph);
+        }
+        let own = (self.parts.graph, self.parts.rows);
+        (self.parts.graph, self.parts.rows) = (graph, rows);
+        let result = stages(self);
+        (self.parts.graph, self.parts.rows) = own;
+        result
     }
 
     /// The error that this layer cannot be built: what it does wrong and, after a semicolon, what to do.
@@ -613,7 +646,8 @@ impl<'a> LayerBuilder<'a> {
         keeps.iter().for_each(|signal| self.parts.columns.hold(signal.value()));
         let keeps = keeps.iter().map(Signal::value).collect();
         let outputs = outputs.iter().map(Signal::value).collect();
-        self.tape.0.push(Step { layer: self.index, outputs, keeps, backward: Box::new(backward) });
+        let graph = (self.parts.graph, self.parts.rows);
+        self.tape.0.push(Step { layer: self.index, graph, outputs, keeps, backward: Box::new(backward) });
     }
 
     /// The field for the gradient of the loss by `signal`, which the caller's system is to write in full. None if
@@ -673,9 +707,11 @@ impl<'a> LayerBuilder<'a> {
     /// Goes through the tape backward, once the gradient by the model's output has been asked for.
     pub(crate) fn unroll(&mut self) -> Result<(), BuildError> {
         let mut systems = 0;
-        while let Some(Step { layer, outputs, keeps, backward }) = self.tape.0.pop() {
+        let own = (self.parts.graph, self.parts.rows);
+        while let Some(Step { layer, graph, outputs, keeps, backward }) = self.tape.0.pop() {
             self.systems = if layer == self.index { systems } else { 0 };
             self.index = layer;
+            (self.parts.graph, self.parts.rows) = graph;
             let gradients: Vec<Option<Field>> = outputs.iter().map(|output| self.gradients.remove(*output)).collect();
             if outputs.is_empty() || gradients.iter().any(Option::is_some) {
                 backward(self, &gradients)?;
@@ -690,6 +726,7 @@ impl<'a> LayerBuilder<'a> {
             keeps.iter().chain(gradients.iter().flatten()).for_each(|field| self.parts.columns.release(*field));
             systems = self.systems;
         }
+        (self.parts.graph, self.parts.rows) = own;
         Ok(())
     }
 }
@@ -725,6 +762,10 @@ struct Place {
     backward: bool,
     number: usize,
 }
+
+/// The place of a graph among those whose topology a schedule keeps up to date; the model's own is the first.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Rebuild(pub(crate) usize);
 
 /// Random numbers with this purpose and above initialise parameters; those below belong to layers.
 const PARAMETERS: u32 = 1 << 16;

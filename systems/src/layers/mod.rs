@@ -7,14 +7,16 @@ mod builder;
 mod convolution;
 mod dropout;
 mod graph_conv;
+mod inner_product;
 mod linear;
 mod message_passing;
 mod tape;
 
-pub(crate) use builder::ModelParts;
 pub use builder::{BuildError, Initialization, LayerBuilder, Mode, Room};
+pub(crate) use builder::{ModelParts, Rebuild};
 pub use dropout::Dropout;
 pub use graph_conv::GraphConv;
+pub use inner_product::InnerProduct;
 pub use linear::Linear;
 pub use message_passing::MessagePassing;
 pub(crate) use tape::Columns;

@@ -1,7 +1,7 @@
 //! What a model's schedules are laid out with: columns that are used again, and the way back.
 
-use bevy_ecs::{component::ComponentId, world::World};
-use connectome_components::{Field, FieldError};
+use bevy_ecs::{component::ComponentId, entity::Entity, world::World};
+use connectome_components::{Field, FieldError, Graph};
 
 use super::{BuildError, LayerBuilder};
 
@@ -75,6 +75,8 @@ pub(crate) struct Tape(pub(crate) Vec<Step>);
 /// A stage on the tape.
 pub(crate) struct Step {
     pub(crate) layer: usize,
+    /// The graph it is on, and its rows.
+    pub(crate) graph: (Entity, Graph),
     /// What it computed. A stage whose outputs have no gradient is left out, unless it has no outputs.
     pub(crate) outputs: Vec<Field>,
     /// What its way back reads of the forward pass.

@@ -2,8 +2,8 @@
 
 use connectome_components::{Label, SplitMetrics};
 
-use super::row::{RowLoss, fold_in_lanes};
-use crate::kernels::exp;
+use super::row::{LANES, RowLoss};
+use crate::kernels::{exp, ln};
 
 /// `-ln softmax(z)[y] = ln sum exp z - z[y]`, with gradient `softmax(z) - onehot(y)`.
 #[derive(Clone, Copy)]
@@ -21,7 +21,7 @@ impl RowLoss for CrossEntropy {
     #[inline(always)]
     fn measure(self, logits: &[f32], label: &[Label]) -> SplitMetrics {
         let largest = largest(logits);
-        let sum = fold_in_lanes(
+        let sum = fold(
             logits,
             0.0,
             #[inline(always)]
@@ -37,7 +37,7 @@ impl RowLoss for CrossEntropy {
         for (gradient, logit) in gradient.iter_mut().zip(logits) {
             *gradient = exp(logit - largest);
         }
-        let sum = fold_in_lanes(gradient, 0.0, add, add);
+        let sum = fold(gradient, 0.0, add, add);
         let share = scale / sum;
         for gradient in gradient.iter_mut() {
             *gradient *= share;
@@ -63,7 +63,7 @@ fn metrics(logits: &[f32], label: &[Label], largest: f32, sum: f32) -> SplitMetr
     let winner = logits.iter().position(|logit| *logit == largest);
     SplitMetrics {
         count: 1,
-        loss_sum: f64::from(largest + sum.ln() - logit),
+        loss_sum: f64::from(largest + ln(sum) - logit),
         judged: 1,
         correct: u64::from(winner == Some(label)),
         ..SplitMetrics::default()
@@ -72,7 +72,7 @@ fn metrics(logits: &[f32], label: &[Label], largest: f32, sum: f32) -> SplitMetr
 
 #[inline(always)]
 fn largest(logits: &[f32]) -> f32 {
-    fold_in_lanes(logits, f32::NEG_INFINITY, larger, larger)
+    fold(logits, f32::NEG_INFINITY, larger, larger)
 }
 
 /// The larger of two numbers, and never NaN if the first is not.
@@ -84,6 +84,34 @@ fn larger(a: f32, b: f32) -> f32 {
 #[inline(always)]
 fn add(a: f32, b: f32) -> f32 {
     a + b
+}
+
+/// Folds every 16th number into a lane of its own, then the lanes in their order: that many can be folded at once, and
+/// always alike. Fewer numbers are folded one after the other, to the same bits.
+#[inline(always)]
+fn fold(numbers: &[f32], initial: f32, fold: impl Fn(f32, f32) -> f32, merge: impl Fn(f32, f32) -> f32) -> f32 {
+    let (chunks, rest) = numbers.as_chunks::<LANES>();
+    if chunks.is_empty() {
+        return rest.iter().fold(
+            initial,
+            #[inline(always)]
+            |total, number| fold(total, *number),
+        );
+    }
+    let mut lanes = [initial; LANES];
+    for chunk in chunks {
+        for (lane, number) in lanes.iter_mut().zip(chunk) {
+            *lane = fold(*lane, *number);
+        }
+    }
+    for (lane, number) in lanes.iter_mut().zip(rest) {
+        *lane = fold(*lane, *number);
+    }
+    let mut total = initial;
+    for lane in lanes {
+        total = merge(total, lane);
+    }
+    total
 }
 
 #[cfg(test)]

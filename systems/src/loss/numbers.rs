@@ -2,8 +2,8 @@
 
 use connectome_components::SplitMetrics;
 
-use super::row::{RowLoss, sum_in_lanes};
-use crate::kernels::exp;
+use super::row::{LANES, RowLoss, lanes, put_lanes};
+use crate::kernels::{exp, ln_1p};
 
 /// The cost of one number.
 pub(super) trait NumberLoss: Copy + Send + Sync + 'static {
@@ -29,7 +29,7 @@ impl NumberLoss for BinaryCrossEntropy {
 
     #[inline(always)]
     fn cost(self, output: f32, target: f32) -> f32 {
-        output.max(0.0) - output * target + exp(-output.abs()).ln_1p()
+        output.max(0.0) - output * target + ln_1p(exp(-output.abs()))
     }
 
     /// `sigmoid(z) - y`.
@@ -115,37 +115,29 @@ impl<L: NumberLoss> RowLoss for EachNumber<L> {
 
     #[inline(always)]
     fn measure(self, output: &[f32], target: &[f32]) -> SplitMetrics {
-        let Self(loss) = self;
-        let count = output.len() as u64;
-        let cost = sum_in_lanes(
-            output,
-            target,
-            #[inline(always)]
-            |output, target| loss.cost(output, target),
-        );
-        let sums = SplitMetrics { count, loss_sum: cost, ..SplitMetrics::default() };
-        if L::BINARY {
-            let right =
-                |(output, target): &(&f32, &f32)| if is_one(**target) { **output > 0.0 } else { **output <= 0.0 };
-            let correct = output.iter().zip(target).filter(right).count() as u64;
-            SplitMetrics { judged: count, correct, ..sums }
-        } else {
-            let distance = sum_in_lanes(
-                output,
-                target,
-                #[inline(always)]
-                |output, target| (output - target).abs(),
-            );
-            SplitMetrics { distance_sum: distance, ..sums }
+        match output.len() {
+            // Few numbers are computed sooner than they are filled up.
+            ..4 => self.in_lanes::<1>(output, target, |_, _| {}),
+            _ => self.in_lanes::<LANES>(output, target, |_, _| {}),
         }
     }
 
     #[inline(always)]
     fn differentiate(self, output: &[f32], target: &[f32], scale: f32, gradient: &mut [f32]) -> SplitMetrics {
-        for (gradient, (output, target)) in gradient.iter_mut().zip(output.iter().zip(target)) {
-            *gradient = scale * self.0.slope(*output, *target);
+        match output.len() {
+            ..4 => self.in_lanes::<1>(
+                output,
+                target,
+                #[inline(always)]
+                |start, slopes| put_lanes(gradient, start, slopes.map(|slope| scale * slope)),
+            ),
+            _ => self.in_lanes::<LANES>(
+                output,
+                target,
+                #[inline(always)]
+                |start, slopes| put_lanes(gradient, start, slopes.map(|slope| scale * slope)),
+            ),
         }
-        self.measure(output, target)
     }
 
     #[inline(always)]
@@ -155,6 +147,59 @@ impl<L: NumberLoss> RowLoss for EachNumber<L> {
             _ => None,
         }
     }
+}
+
+impl<L: NumberLoss> EachNumber<L> {
+    /// Goes through a row so many numbers at a time; the slopes are handed on.
+    #[inline(always)]
+    fn in_lanes<const LANES: usize>(
+        self,
+        output: &[f32],
+        target: &[f32],
+        mut hand_on: impl FnMut(usize, [f32; LANES]),
+    ) -> SplitMetrics {
+        let (Self(loss), length) = (self, output.len());
+        let (mut costs, mut scores) = ([0.0; LANES], [0.0; LANES]);
+        for start in (0..length).step_by(LANES) {
+            let (outputs, targets) = (lanes::<LANES>(output, start, 0.0), lanes::<LANES>(target, start, 0.0));
+            let mut slopes = [0.0; LANES];
+            for lane in 0..LANES {
+                let (output, target) = (outputs[lane], targets[lane]);
+                // What was filled up counts nothing.
+                let share = if start + lane < length { 1.0 } else { 0.0 };
+                costs[lane] += share * loss.cost(output, target);
+                scores[lane] += share * self.score(output, target);
+                slopes[lane] = loss.slope(output, target);
+            }
+            hand_on(start, slopes);
+        }
+        let (count, loss_sum) = (length as u64, sum(costs));
+        let sums = SplitMetrics { count, loss_sum, ..SplitMetrics::default() };
+        if L::BINARY {
+            SplitMetrics { judged: count, correct: sum(scores) as u64, ..sums }
+        } else {
+            SplitMetrics { distance_sum: sum(scores), ..sums }
+        }
+    }
+
+    /// 1 where the output is right and 0 where it is wrong; its distance where there is no right and wrong.
+    #[inline(always)]
+    fn score(self, output: f32, target: f32) -> f32 {
+        if !L::BINARY {
+            return (output - target).abs();
+        }
+        let is_right = if is_one(target) { output > 0.0 } else { output <= 0.0 };
+        if is_right { 1.0 } else { 0.0 }
+    }
+}
+
+#[inline(always)]
+fn sum<const LANES: usize>(lanes: [f32; LANES]) -> f64 {
+    let mut sum = 0.0;
+    for lane in lanes {
+        sum += f64::from(lane);
+    }
+    sum
 }
 
 #[inline(always)]

@@ -24,49 +24,29 @@ pub(super) trait RowLoss: Copy + Send + Sync + 'static {
     fn rank(self, output: &[f32], target: &[Self::Target]) -> Option<(f32, bool)>;
 }
 
-/// Folds every 16th number into a lane of its own, then the lanes in their order: that many can be folded at once, and
-/// always alike.
+/// Numbers that are computed side by side, in one vector register of the widest kind.
+pub(super) const LANES: usize = 16;
+
+/// So many numbers of a row from `start` on, filled up where there are fewer: so few numbers, too, become a vector.
 #[inline(always)]
-pub(super) fn fold_in_lanes(
-    numbers: &[f32],
-    initial: f32,
-    fold: impl Fn(f32, f32) -> f32,
-    merge: impl Fn(f32, f32) -> f32,
-) -> f32 {
-    const LANES: usize = 16;
-    let mut lanes = [initial; LANES];
-    let (chunks, rest) = numbers.as_chunks::<LANES>();
-    for chunk in chunks {
-        for (lane, number) in lanes.iter_mut().zip(chunk) {
-            *lane = fold(*lane, *number);
+pub(super) fn lanes<const LANES: usize>(row: &[f32], start: usize, filler: f32) -> [f32; LANES] {
+    let rest = row.get(start..).unwrap_or(&[]);
+    match rest.first_chunk() {
+        Some(whole) => *whole,
+        None => {
+            let mut filled = [filler; LANES];
+            filled.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            filled
         }
     }
-    for (lane, number) in lanes.iter_mut().zip(rest) {
-        *lane = fold(*lane, *number);
-    }
-    let mut total = initial;
-    for lane in lanes {
-        total = merge(total, lane);
-    }
-    total
 }
 
-/// `sum of term(output, target)` over the numbers of a row: in 16 lanes if there are so many, else one after the other.
+/// Puts numbers where [`lanes`] took them from.
 #[inline(always)]
-pub(super) fn sum_in_lanes(outputs: &[f32], targets: &[f32], term: impl Fn(f32, f32) -> f32) -> f64 {
-    const LANES: usize = 16;
-    let mut lanes = [0.0; LANES];
-    let (chunks, rest) = outputs.as_chunks::<LANES>();
-    let (target_chunks, target_rest) = targets.as_chunks::<LANES>();
-    for (outputs, targets) in chunks.iter().zip(target_chunks) {
-        for (lane, (output, target)) in lanes.iter_mut().zip(outputs.iter().zip(targets)) {
-            *lane += term(*output, *target);
-        }
+pub(super) fn put_lanes<const LANES: usize>(row: &mut [f32], start: usize, numbers: [f32; LANES]) {
+    let rest = row.get_mut(start..).unwrap_or(&mut []);
+    match rest.first_chunk_mut() {
+        Some(whole) => *whole = numbers,
+        None => rest.iter_mut().zip(numbers).for_each(|(to, from)| *to = from),
     }
-    let mut total = 0.0;
-    if !chunks.is_empty() {
-        lanes.iter().for_each(|lane| total += f64::from(*lane));
-    }
-    rest.iter().zip(target_rest).for_each(|(output, target)| total += f64::from(term(*output, *target)));
-    total
 }

@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod concatenate;
+mod dot_ends;
 mod dropout;
 mod elementwise;
 mod ends;
@@ -16,6 +17,7 @@ mod rows;
 
 pub use aggregate::aggregate;
 pub use concatenate::{columns, concatenate};
+pub use dot_ends::dot_ends;
 pub use dropout::drop_out;
 pub use elementwise::{activate, add, scale};
 pub use ends::{EdgeTerms, gather_ends};

@@ -1,13 +1,9 @@
-//! Numbers drawn one after another, for what is shuffled once while a scene is loaded.
+//! Numbers drawn one after another, for what is drawn by one thread, such as an order.
 
-use connectome_systems::random::{LANES, Random};
+use crate::random::{LANES, Random};
 
-/// What the streams here are for; the layers of a model count their purposes from 0.
-pub(super) const FOLDS: u32 = 0xF01D_0000;
-pub(super) const HIDDEN_EDGES: u32 = 0xED6E_0000;
-
-/// Whole numbers from a stream that depends on the seed and the purpose alone.
-pub(super) struct Draws {
+/// Whole numbers from a stream, one after the other.
+pub struct Draws {
     random: Random,
     /// The counter of the next block.
     next: u64,
@@ -18,8 +14,7 @@ pub(super) struct Draws {
 
 impl Draws {
     /// The start of the stream.
-    pub fn new(seed: u64, purpose: u32) -> Self {
-        let random = Random::new(seed, purpose, 0);
+    pub fn new(random: Random) -> Self {
         Self { random, next: LANES as u64, words: random.blocks(0), used: 0 }
     }
 
@@ -53,7 +48,7 @@ mod tests {
 
     #[test]
     fn every_number_below_the_end_comes_about_as_often() {
-        let mut draws = Draws::new(3, FOLDS);
+        let mut draws = Draws::new(Random::new(3, 0, 0));
         let mut counts = [0; 7];
         (0..70_000).for_each(|_| counts[draws.below(7) as usize] += 1);
         assert!(counts.iter().all(|count| (9_600..10_400).contains(count)), "{counts:?}");
@@ -62,7 +57,7 @@ mod tests {
     #[test]
     fn shuffling_keeps_what_there_is() {
         let mut items: Vec<u32> = (0..1000).collect();
-        Draws::new(1, FOLDS).shuffle(&mut items);
+        Draws::new(Random::new(1, 0, 0)).shuffle(&mut items);
         let moved = items.iter().zip(0..).filter(|&(&item, place)| item != place).count();
         assert!(moved > 950, "{moved}");
         items.sort_unstable();

@@ -1,13 +1,17 @@
 //! Trains the model of a scene in a world of its own.
 
+mod corpus;
+
 use bevy_ecs::world::World;
 use std::{path::Path, time::Instant};
+
+use corpus::{Corpus, metrics_of, output_of};
 
 use crate::components::{Field, LearningRateSchedule, Metrics, Model, Optimizer, Parameter, Split, TrainingState};
 use crate::output::{EpochReport, OutputError, Summary, Tensor, expect_tensor, read_weights};
 use crate::scene::{GraphData, Scene, Selection};
 use crate::spawn::{SceneEntities, spawn};
-use crate::systems::{Evaluate, Infer, Train, Workers, layers::BuildError, run};
+use crate::systems::{Evaluate, Infer, Train, Workers, batch::BatchError, layers::BuildError, run};
 
 /// A model could not be trained.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +19,9 @@ pub enum TrainError {
     /// The model does not fit together.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// A batch could not be brought into the training world.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
     /// Weights could not be read.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -30,7 +37,10 @@ pub enum TrainError {
     },
 }
 
-/// A scene in a resident world, and how far it has been trained.
+/// A scene in a world, and how far it has been trained.
+///
+/// One graph stays in the world. The graphs of a set rest in another one, the corpus, and come batch by batch, so the
+/// memory of training follows the batch.
 ///
 /// ```
 /// use connectome::{Trainer, scene::Scene, systems::Workers};
@@ -45,8 +55,10 @@ pub enum TrainError {
 pub struct Trainer {
     world: World,
     entities: SceneEntities,
+    corpus: Option<Corpus>,
     scene: Scene,
     seed: u64,
+    epochs: u64,
     parameters: Vec<Parameter>,
     /// The parameters of the best epoch so far.
     kept: Vec<Vec<f32>>,
@@ -56,7 +68,8 @@ pub struct Trainer {
 /// The epoch to keep.
 #[derive(Clone, Copy)]
 struct Best {
-    accuracy: f32,
+    /// The area under the ROC curve if there is one, else the accuracy.
+    score: f64,
     loss: f32,
 }
 
@@ -68,13 +81,20 @@ impl Trainer {
     pub fn new(scene: &Scene, data: &GraphData, seed: u64, workers: Workers) -> Result<Self, TrainError> {
         let mut world = World::new();
         world.insert_resource(workers);
-        let entities = spawn(&mut world, scene, data, seed)?;
+        let (corpus, entities) = match data.graphs {
+            Some(_) => {
+                let (corpus, entities) = Corpus::spawn(&mut world, scene, data, seed)?;
+                (Some(corpus), entities)
+            }
+            None => (None, spawn(&mut world, scene, data, seed)?),
+        };
         let model = world.get::<Model>(entities.model);
         let owners = model.map(|model| model.parameters.clone()).unwrap_or_default();
         let parameters: Vec<Parameter> =
             owners.iter().filter_map(|owner| world.get::<Parameter>(*owner).cloned()).collect();
         let kept = parameters.iter().map(|parameter| numbers(&world, parameter.value).to_vec()).collect();
-        Ok(Self { world, entities, scene: scene.clone(), seed, parameters, kept, best: None })
+        let scene = scene.clone();
+        Ok(Self { world, entities, corpus, scene, seed, epochs: 0, parameters, kept, best: None })
     }
 
     /// The world in which the scene lives.
@@ -87,23 +107,24 @@ impl Trainer {
         &self.entities
     }
 
-    /// One training step over the whole graph, then an evaluation.
+    /// One pass over what is to be learned from, then an evaluation. A graph is one training step, a set of graphs one for
+    /// each batch.
     ///
     /// # Errors
     /// If the loss is no finite number any more.
     pub fn epoch(&mut self) -> Result<EpochReport, TrainError> {
-        let model = self.entities.model;
         let start = Instant::now();
-        run(&mut self.world, Train(model))?;
+        let train = self.train_pass()?.of(Split::Train);
+        self.epochs += 1;
         let trained = Instant::now();
-        let train = self.metrics().of(Split::Train);
-        run(&mut self.world, Evaluate(model))?;
+        let measured = self.measure(&[Split::Validation, Split::Test])?;
         let evaluated = Instant::now();
-        let (validation, test) = (self.metrics().of(Split::Validation), self.metrics().of(Split::Test));
-        let epoch = self.world.get::<TrainingState>(model).map_or(0, |state| state.step);
+        let (validation, test) = (measured.of(Split::Validation), measured.of(Split::Test));
+        let epoch = self.epochs;
         if !train.loss().is_finite() {
             return Err(TrainError::Diverged { epoch, loss: train.loss() });
         }
+        let steps = self.world.get::<TrainingState>(self.entities.model).map_or(0, |state| state.step);
         Ok(EpochReport {
             epoch,
             train_loss: train.loss(),
@@ -111,10 +132,38 @@ impl Trainer {
             validation_loss: validation.loss(),
             validation_accuracy: validation.accuracy(),
             test_accuracy: test.accuracy(),
-            learning_rate: self.learning_rate(epoch.saturating_sub(1)),
+            validation_area_under_curve: validation.area_under_curve,
+            test_area_under_curve: test.area_under_curve,
+            learning_rate: self.learning_rate(steps.saturating_sub(1)),
             train_milliseconds: (trained - start).as_secs_f64() * 1e3,
             evaluation_milliseconds: (evaluated - trained).as_secs_f64() * 1e3,
         })
+    }
+
+    /// Trains once on everything there is to learn from.
+    fn train_pass(&mut self) -> Result<Metrics, TrainError> {
+        let (graph, model) = (self.entities.graph, self.entities.model);
+        let Some(corpus) = &mut self.corpus else {
+            run(&mut self.world, Train(model))?;
+            return Ok(metrics_of(&self.world, model));
+        };
+        let order = corpus.training_order(self.epochs);
+        let mut sum = Metrics::default();
+        corpus.pass(&mut self.world, graph, Train(model), &order, |world| sum.add(&metrics_of(world, model)))?;
+        Ok(sum)
+    }
+
+    /// Loss and accuracy on these splits; on others as well where all lies in one graph.
+    fn measure(&mut self, splits: &[Split]) -> Result<Metrics, TrainError> {
+        let (graph, model) = (self.entities.graph, self.entities.model);
+        let Some(corpus) = &mut self.corpus else {
+            run(&mut self.world, Evaluate(model))?;
+            return Ok(metrics_of(&self.world, model));
+        };
+        let order = corpus.of(splits);
+        let mut sum = Metrics::default();
+        corpus.pass(&mut self.world, graph, Evaluate(model), &order, |world| sum.add(&metrics_of(world, model)))?;
+        Ok(sum)
     }
 
     /// Trains as the scene says, and leaves the model with the parameters of the epoch that the scene selects.
@@ -160,6 +209,8 @@ impl Trainer {
             train_accuracy: train.accuracy(),
             validation_accuracy: metrics.of(Split::Validation).accuracy(),
             test_accuracy: metrics.of(Split::Test).accuracy(),
+            validation_area_under_curve: metrics.of(Split::Validation).area_under_curve,
+            test_area_under_curve: metrics.of(Split::Test).area_under_curve,
             epochs,
             milliseconds_per_epoch: median(&mut milliseconds[0]),
             evaluation_milliseconds: median(&mut milliseconds[1]),
@@ -173,21 +224,33 @@ impl Trainer {
     /// # Errors
     /// If the schedules were taken out of the world.
     pub fn evaluate(&mut self) -> Result<Metrics, TrainError> {
-        run(&mut self.world, Evaluate(self.entities.model))?;
-        Ok(self.metrics())
+        self.measure(&[Split::Train, Split::Validation, Split::Test])
     }
 
-    /// The model's output for each node of the scene, `[N, classes]` row-major, and its width.
+    /// The model's output for each node of the scene, or for each graph or pair of nodes if it tells those, row by row, and
+    /// its width.
     ///
     /// # Errors
     /// If the schedules were taken out of the world.
     pub fn infer(&mut self) -> Result<(Vec<f32>, usize), TrainError> {
-        run(&mut self.world, Infer(self.entities.model))?;
-        let Some(output) = self.world.get::<Model>(self.entities.model).map(|model| model.output) else {
-            return Ok((Vec::new(), 1));
-        };
-        let rows = self.entities.nodes.iter().filter_map(|node| output.get(&self.world, *node).ok());
-        Ok((rows.flatten().copied().collect(), output.width()))
+        let SceneEntities { graph, model, ref subgraphs, ref nodes, node_marker, .. } = self.entities;
+        if let Some(corpus) = &mut self.corpus {
+            let (mut rows, mut width) = (Vec::new(), 1);
+            corpus.pass(&mut self.world, graph, Infer(model), subgraphs, |world| {
+                let (output, output_width) = output_of(world, model);
+                rows.extend(output);
+                width = output_width;
+            })?;
+            return Ok((rows, width));
+        }
+        run(&mut self.world, Infer(model))?;
+        match self.world.get::<Model>(model).map(|model| model.output) {
+            Some(output) if output.on() == node_marker.id() => {
+                let rows = nodes.iter().filter_map(|node| output.get(&self.world, *node).ok());
+                Ok((rows.flatten().copied().collect(), output.width()))
+            }
+            _ => Ok(output_of(&self.world, model)),
+        }
     }
 
     /// The parameters under the names that weight files give them.
@@ -217,22 +280,19 @@ impl Trainer {
         Ok(())
     }
 
-    fn metrics(&self) -> Metrics {
-        self.world.get::<Metrics>(self.entities.model).copied().unwrap_or_default()
-    }
-
     fn learning_rate(&self, step: u64) -> f32 {
         let model = self.world.entity(self.entities.model);
         let rate = model.get::<Optimizer>().map_or(0.0, Optimizer::learning_rate);
         rate * model.get::<LearningRateSchedule>().map_or(1.0, |schedule| schedule.factor(step))
     }
 
-    /// Whether the epoch is the best so far: more validation nodes right, or as many at a lower loss.
+    /// Whether the epoch is the best so far: more validation rows right, or as many at a lower loss.
     fn is_selected(&mut self, report: &EpochReport) -> bool {
-        let now = Best { accuracy: report.validation_accuracy, loss: report.validation_loss };
-        let better = self.best.is_none_or(|best| {
-            now.accuracy > best.accuracy || (now.accuracy == best.accuracy && now.loss <= best.loss)
-        });
+        let accuracy = f64::from(report.validation_accuracy);
+        let score = report.validation_area_under_curve.unwrap_or(accuracy);
+        let now = Best { score, loss: report.validation_loss };
+        let better =
+            self.best.is_none_or(|best| now.score > best.score || (now.score == best.score && now.loss <= best.loss));
         let measured = !report.validation_loss.is_nan();
         let selected = self.scene.training.selection == Selection::Last || !measured || better;
         if selected {

@@ -1,0 +1,89 @@
+//! Puts a scene into a world.
+
+mod features;
+mod graph;
+mod links;
+
+use bevy_ecs::{entity::Entity, world::World};
+
+use crate::components::{Field, Marker, Signal};
+use crate::scene::{GraphData, Scene, Task};
+use crate::systems::layers::BuildError;
+
+pub(crate) use graph::{Shape, spawn_graph, without_rows};
+
+/// What a scene became in a world.
+#[derive(Clone, Debug)]
+pub struct SceneEntities {
+    /// The graph.
+    pub graph: Entity,
+    /// The model; run it with the schedules `Train`, `Evaluate` and `Infer`.
+    pub model: Entity,
+    /// The nodes, in the order of the scene.
+    pub nodes: Vec<Entity>,
+    /// The graphs of a set, in the order of the scene.
+    pub subgraphs: Vec<Entity>,
+    /// Marks the nodes of this graph; give it to further nodes to make them part of it.
+    pub node_marker: Marker,
+    /// Marks the edges of this graph.
+    pub edge_marker: Marker,
+    /// Marks the subgraphs of this graph, to which nodes belong by `InGraph`.
+    pub subgraph_marker: Marker,
+}
+
+/// The graph of a scene in a world.
+#[derive(Clone, Debug)]
+pub(crate) struct GraphEntities {
+    pub graph: Entity,
+    pub nodes: Vec<Entity>,
+    pub subgraphs: Vec<Entity>,
+    pub node_marker: Marker,
+    pub edge_marker: Marker,
+    pub subgraph_marker: Marker,
+    /// The features of the nodes, and of the edges if they have any.
+    pub input: Signal,
+    pub edge_input: Option<Field>,
+}
+
+/// Spawns a scene's nodes, edges and model, which is to learn from `seed`.
+///
+/// Nodes carry [`Node`](crate::components::Node), [`Label`](crate::components::Label), `Split` and, in small scenes, their
+/// `Name`. The graphs of a set are [`Subgraph`](crate::components::Subgraph)s of one graph. Several scenes may live in one
+/// world.
+///
+/// ```
+/// use connectome::{prelude::*, spawn};
+/// use bevy_ecs::prelude::*;
+///
+/// let (scene, data) = Scene::load("assets/karate.ron")?;
+/// let mut world = World::new();
+/// let karate = spawn(&mut world, &scene, &data, 0)?;
+/// for _ in 0..20 {
+///     run(&mut world, Train(karate.model))?;
+/// }
+/// run(&mut world, Evaluate(karate.model))?;
+/// let accuracy = world.get::<Metrics>(karate.model).unwrap().of(Split::Test).accuracy();
+/// assert!(accuracy > 0.7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// If the model cannot be built.
+pub fn spawn(world: &mut World, scene: &Scene, data: &GraphData, seed: u64) -> Result<SceneEntities, BuildError> {
+    let shape = Shape::of(scene, data);
+    if let Task::LinkPrediction { validation, test } = scene.task {
+        return links::spawn(world, scene, data, shape, [validation, test], seed);
+    }
+    let graph = spawn_graph(world, &scene.name, data, shape)?;
+    let model = model(scene, &graph, seed).build(world)?;
+    Ok(graph.with_model(world, model))
+}
+
+/// The model of a scene on its graph.
+pub(crate) fn model(scene: &Scene, graph: &GraphEntities, seed: u64) -> crate::systems::ModelBuilder {
+    let builder = scene.model(graph.graph, graph.input, seed);
+    match graph.edge_input {
+        Some(edges) => builder.edge_input(edges),
+        None => builder,
+    }
+}

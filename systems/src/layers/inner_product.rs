@@ -1,0 +1,24 @@
+//! The decoder of graph auto-encoders.
+
+use bevy_ecs::entity::Entity;
+use connectome_components::Signal;
+
+use super::{BuildError, Layer, LayerBuilder};
+use crate::stages;
+
+/// `y[e] = <z[source of e], z[target of e]>`, the logit of an edge between two nodes (Kipf & Welling, "Variational graph
+/// auto-encoders", 2016, eq. 2).
+///
+/// `z` is `[N, F]` on nodes, `y` `[E, 1]` on the edges of another graph over the same nodes: those that may be there, while
+/// the model's own graph has those that are known. An edge one of whose ends is no node gets 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InnerProduct {
+    /// The graph of the pairs that are compared.
+    pub pairs: Entity,
+}
+
+impl Layer for InnerProduct {
+    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+        layer.over(self.pairs, |layer| stages::dot_ends(layer, input))
+    }
+}
