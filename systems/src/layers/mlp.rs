@@ -3,7 +3,7 @@
 use connectome_components::{Parameter, Signal, Stored};
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer, LayerBuilder};
+use super::{BatchNorm, BuildError, Initialization, Layer, LayerBuilder};
 use crate::{
     kernels::Activation,
     stages::{self, Epilogue},
@@ -67,7 +67,8 @@ impl Mlp {
         name: &str,
         inputs: usize,
     ) -> Result<(Parameter, Parameter), BuildError> {
-        self.map(layer, &format!("{name}.0"), inputs, self.width_of(layer, 0)?)
+        let shape = [inputs, self.width_of(layer, 0)?];
+        torch_linear(layer, &format!("{name}.0"), shape, self.weight_decay)
     }
 
     /// What follows the first map, to be nested under the same name as the whole.
@@ -85,26 +86,11 @@ impl Mlp {
         map * if self.batch_norm { 3 } else { 2 }
     }
 
-    /// Weights and biases begin as those of PyTorch's `Linear`.
-    fn map(
-        &self,
-        layer: &mut LayerBuilder,
-        name: &str,
-        inputs: usize,
-        outputs: usize,
-    ) -> Result<(Parameter, Parameter), BuildError> {
-        let initialization = Initialization::Uniform(1.0 / (inputs.max(1) as f32).sqrt());
-        let stored = Stored { shape: vec![outputs, inputs], transposed: true };
-        let weight =
-            layer.parameter(&format!("{name}.weight"), [inputs, outputs], stored, initialization, self.weight_decay)?;
-        let bias = layer.vector(&format!("{name}.bias"), outputs, initialization, self.weight_decay)?;
-        Ok((weight, bias))
-    }
-
     /// Map number `map` and, unless it is the last, what comes before the next one.
     fn step(&self, layer: &mut LayerBuilder, input: Signal, map: usize) -> Result<Signal, BuildError> {
         let width = self.width_of(layer, map)?;
-        let (weight, bias) = self.map(layer, &self.place(map).to_string(), input.width(), width)?;
+        let shape = [input.width(), width];
+        let (weight, bias) = torch_linear(layer, &self.place(map).to_string(), shape, self.weight_decay)?;
         let is_last = map + 1 == self.widths.len();
         // Where the derivative is told from the output, the map applies the activation in passing.
         let fuses = !is_last && !self.batch_norm && self.activation.is_told_from_output();
@@ -119,12 +105,13 @@ impl Mlp {
 
     /// What stands between map number `map` and the next one.
     fn between(&self, layer: &mut LayerBuilder, input: Signal, map: usize) -> Result<Signal, BuildError> {
+        let mut signal = input;
         if self.batch_norm {
-            let place = self.place(map) + 1;
-            return Err(layer.refuse(format!("has no batch normalisation {place} yet; leave out `batch_norm`")));
+            let norm = BatchNorm { weight_decay: self.weight_decay, ..BatchNorm::new() };
+            signal = layer.nested(&(self.place(map) + 1).to_string(), &norm, signal)?;
         }
-        let output = stages::activate(layer, input, self.activation)?;
-        layer.release(input);
+        let output = stages::activate(layer, signal, self.activation)?;
+        layer.release(signal);
         Ok(output)
     }
 }
@@ -154,4 +141,32 @@ impl Layer for AfterFirst<'_> {
         }
         Ok(signal)
     }
+}
+
+/// Weights `[inputs, outputs]` and bias of a linear map, called `name.weight` and `name.bias`, which begin as those of
+/// PyTorch's `Linear`: uniform within `1 / sqrt(inputs)` on either side of 0.
+pub(crate) fn torch_linear(
+    layer: &mut LayerBuilder,
+    name: &str,
+    shape: [usize; 2],
+    weight_decay: Option<f32>,
+) -> Result<(Parameter, Parameter), BuildError> {
+    let weight = torch_weight(layer, name, shape, weight_decay)?;
+    let bias = layer.vector(&format!("{name}.bias"), shape[1], torch_uniform(shape), weight_decay)?;
+    Ok((weight, bias))
+}
+
+/// As [`torch_linear`], without a bias.
+pub(crate) fn torch_weight(
+    layer: &mut LayerBuilder,
+    name: &str,
+    shape: [usize; 2],
+    weight_decay: Option<f32>,
+) -> Result<Parameter, BuildError> {
+    let stored = Stored { shape: vec![shape[1], shape[0]], transposed: true };
+    layer.parameter(&format!("{name}.weight"), shape, stored, torch_uniform(shape), weight_decay)
+}
+
+fn torch_uniform(shape: [usize; 2]) -> Initialization {
+    Initialization::Uniform(1.0 / (shape[0].max(1) as f32).sqrt())
 }
