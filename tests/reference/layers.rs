@@ -7,7 +7,11 @@ use crate::{
     printed::Printed,
 };
 use connectome_components::Parameter;
-use connectome_systems::layers::{GraphConv, Layer, Linear};
+use connectome_systems::{
+    kernels::Activation,
+    layers::{BatchNorm, GinConv, GineConv, GraphConv, Layer, Linear, Mlp, Readout, SageConv},
+    stages::Reduction,
+};
 use ndarray::Array2;
 
 /// The layer that a class of PyTorch or PyTorch Geometric is here, told from its text and the shapes of the case; none
@@ -15,10 +19,59 @@ use ndarray::Array2;
 pub fn layer(class: &Printed, case: &Case) -> Result<Option<Box<dyn Layer>>> {
     let width = case.matrix("out")?.ncols();
     Ok(match class.name.as_str() {
+        "BatchNorm1d" => Some(Box::new(BatchNorm { epsilon: class.required("eps")?, ..BatchNorm::new().frozen() })),
         "GCNConv" => Some(Box::new(GraphConv::new(width))),
+        "GINConv" => {
+            let layer = GinConv::new(mlp(case, "nn")?);
+            Some(Box::new(if case.has("param.eps") { layer.train_eps() } else { layer }))
+        }
+        "GINEConv" => {
+            let layer = GineConv { map_edges: case.has("param.lin.weight"), ..GineConv::new(mlp(case, "nn")?) };
+            Some(Box::new(if case.has("param.eps") { layer.train_eps() } else { layer }))
+        }
         "Linear" => Some(Box::new(Linear::new(width))),
+        "Pool" => match case.meta.case.as_str() {
+            "pool_add" => Some(Box::new(Readout::Sum)),
+            "pool_mean" => Some(Box::new(Readout::Mean)),
+            "pool_max" => Some(Box::new(Readout::Max)),
+            _ => None,
+        },
+        "SAGEConv" => {
+            let aggregation = reduction(class.text("aggr")).ok_or("an aggregation that the engine does not have")?;
+            let layer = SageConv {
+                project: case.has("param.lin.weight"),
+                root_weight: case.has("param.lin_r.weight"),
+                normalize: case.meta.case.ends_with("_l2"),
+                ..SageConv::new(width).with_aggregation(aggregation)
+            };
+            Some(Box::new(layer))
+        }
         _ => class.activation().map(|activation| Box::new(activation) as Box<dyn Layer>),
     })
+}
+
+fn reduction(name: &str) -> Option<Reduction> {
+    match name {
+        "add" | "sum" => Some(Reduction::Sum),
+        "mean" => Some(Reduction::Mean),
+        "max" => Some(Reduction::Max),
+        "min" => Some(Reduction::Min),
+        _ => None,
+    }
+}
+
+/// The perceptron that the parameters `name.0.weight`, `name.2.weight`, and so on belong to, with the activation that the
+/// text of the class has in second place.
+fn mlp(case: &Case, name: &str) -> Result<Mlp> {
+    let widths = (0..)
+        .map(|map| format!("param.{name}.{}.weight", 2 * map))
+        .take_while(|weight| case.has(weight))
+        .map(|weight| Ok(case.matrix(&weight)?.nrows()))
+        .collect::<Result<Vec<_>>>()?;
+    let (_, rest) = case.meta.class.split_once("(1): ").unwrap_or_default();
+    let line = rest.lines().next().unwrap_or_default();
+    let activation = Printed::of_class(line).activation().unwrap_or(Activation::Identity);
+    Ok(Mlp::new(widths).with_activation(activation))
 }
 
 /// Compares a layer forward, and backward from the cotangent. Parameters have the names and shapes of the file: so does

@@ -4,26 +4,32 @@
 //! nodes, edges or subgraphs: a stage takes them as they come unless it says otherwise.
 
 mod aggregate;
+mod batch_norm;
 mod concatenate;
 mod dot_ends;
 mod dropout;
 mod elementwise;
 mod ends;
 mod linear;
+mod normalize_rows;
 mod product;
 mod reduce;
 mod relation;
 mod rows;
+mod scale_by;
 
 pub use aggregate::aggregate;
+pub use batch_norm::{BatchNormalizer, batch_norm};
 pub use concatenate::{columns, concatenate};
 pub use dot_ends::dot_ends;
 pub use dropout::drop_out;
 pub use elementwise::{activate, add, scale};
 pub use ends::{EdgeTerms, gather_ends};
 pub use linear::{Epilogue, Weight, linear};
+pub use normalize_rows::normalize_rows;
 pub use product::multiply;
 pub use reduce::{Reduction, reduce};
 pub use relation::Relation;
+pub use scale_by::scale_by;
 
 pub(crate) use elementwise::{add_gradient, add_parameter_gradient};
