@@ -9,6 +9,7 @@ mod dropout;
 mod graph_conv;
 mod linear;
 mod message_passing;
+mod mlp;
 mod tape;
 
 pub(crate) use builder::ModelParts;
@@ -17,6 +18,7 @@ pub use dropout::Dropout;
 pub use graph_conv::GraphConv;
 pub use linear::Linear;
 pub use message_passing::MessagePassing;
+pub use mlp::{AfterFirst, Mlp};
 pub(crate) use tape::Columns;
 
 use connectome_components::Signal;
