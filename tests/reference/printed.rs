@@ -37,6 +37,10 @@ impl Printed {
         self.text(keyword).parse().ok()
     }
 
+    pub fn count(&self, keyword: &str) -> Option<usize> {
+        self.text(keyword).parse().ok()
+    }
+
     pub fn is_true(&self, keyword: &str) -> bool {
         self.text(keyword) == "True"
     }

@@ -3,22 +3,35 @@
 //! A layer of your own implements [`Layer`] with the same means as those here; see its example.
 
 mod activation;
+mod appnp;
 mod builder;
 mod convolution;
 mod dropout;
+mod gcn2_conv;
+mod gcnii;
 mod graph_conv;
+mod jumping_knowledge;
 mod linear;
 mod message_passing;
 mod mlp;
+mod residual;
+mod sequence;
+mod sg_conv;
 mod tape;
 
+pub use appnp::Appnp;
 pub(crate) use builder::ModelParts;
 pub use builder::{BuildError, Initialization, LayerBuilder, Mode};
 pub use dropout::Dropout;
+pub use gcn2_conv::Gcn2Conv;
+pub use gcnii::Gcnii;
 pub use graph_conv::GraphConv;
+pub use jumping_knowledge::{JumpingKnowledge, JumpingMode};
 pub use linear::Linear;
 pub use message_passing::MessagePassing;
 pub use mlp::{AfterFirst, Mlp};
+pub use residual::Residual;
+pub use sg_conv::SgConv;
 pub(crate) use tape::Columns;
 
 use connectome_components::Signal;
