@@ -6,10 +6,15 @@ use crate::{
     common::{Given, Scene, Trial, name_in_layer},
     printed::Printed,
 };
-use connectome_components::Parameter;
+use bevy_ecs::system::{BoxedSystem, SystemParamBuilder};
+use connectome_components::{Column, ColumnMut, Field, Parameter, Signal};
 use connectome_systems::{
+    Phase,
     kernels::Activation,
-    layers::{BatchNorm, GinConv, GineConv, GraphConv, Layer, Linear, Mlp, Readout, SageConv},
+    layers::{
+        Appnp, BatchNorm, BuildError, Gcn2Conv, GinConv, GineConv, GraphConv, Layer, LayerBuilder, Linear, Mlp,
+        Readout, SageConv, SgConv,
+    },
     stages::Reduction,
 };
 use ndarray::Array2;
@@ -20,6 +25,8 @@ pub fn layer(class: &Printed, case: &Case) -> Result<Option<Box<dyn Layer>>> {
     let width = case.matrix("out")?.ncols();
     Ok(match class.name.as_str() {
         "BatchNorm1d" => Some(Box::new(BatchNorm { epsilon: class.required("eps")?, ..BatchNorm::new().frozen() })),
+        "APPNP" => appnp(class).map(|layer| Box::new(layer) as Box<dyn Layer>),
+        "GCN2Conv" => gcn2_conv(class, case).map(|layer| Box::new(layer) as Box<dyn Layer>),
         "GCNConv" => Some(Box::new(GraphConv::new(width))),
         "GINConv" => {
             let layer = GinConv::new(mlp(case, "nn")?);
@@ -46,6 +53,7 @@ pub fn layer(class: &Printed, case: &Case) -> Result<Option<Box<dyn Layer>>> {
             };
             Some(Box::new(layer))
         }
+        "SGConv" => class.count("K").map(|hops| Box::new(SgConv::new(width, hops)) as Box<dyn Layer>),
         _ => class.activation().map(|activation| Box::new(activation) as Box<dyn Layer>),
     })
 }
@@ -72,6 +80,44 @@ fn mlp(case: &Case, name: &str) -> Result<Mlp> {
     let line = rest.lines().next().unwrap_or_default();
     let activation = Printed::of_class(line).activation().unwrap_or(Activation::Identity);
     Ok(Mlp::new(widths).with_activation(activation))
+}
+
+fn appnp(class: &Printed) -> Option<Appnp> {
+    Some(Appnp::new(class.count("K")?, class.number("alpha")?))
+}
+
+fn gcn2_conv(class: &Printed, case: &Case) -> Option<FromInitial> {
+    let convolution = Gcn2Conv::new(class.number("alpha")?, class.number("beta")?);
+    (case.meta.note == "x_0 = 0.7 x + 0.1").then_some(FromInitial(convolution))
+}
+
+/// A convolution with the initial signal `0.7 x + 0.1`.
+struct FromInitial(Gcn2Conv);
+
+impl Layer for FromInitial {
+    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> std::result::Result<Signal, BuildError> {
+        let value = layer.dense(input)?;
+        let initial = layer.signal(value.on(), value.width(), input.learns())?;
+        let system = affine(layer, value, initial.value(), 0.1);
+        layer.forward(Phase::Message, system);
+        layer.on_backward(initial, &[], move |layer, gradient| {
+            let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
+            let system = affine(layer, gradient, target, 0.0);
+            layer.backward(system);
+            Ok(())
+        });
+        self.0.convolve(layer, input, initial, Activation::Identity)
+    }
+}
+
+fn affine(layer: &mut LayerBuilder, from: Field, to: Field, offset: f32) -> BoxedSystem {
+    let state = (from.read(), to.write()).build_state(layer.world());
+    let system = state.build_system(move |from: Column, mut to: ColumnMut| {
+        for (to, from) in to.matrix().rows_mut().zip(from.matrix().rows()) {
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = 0.7 * from + offset);
+        }
+    });
+    Box::new(system)
 }
 
 /// Compares a layer forward, and backward from the cotangent. Parameters have the names and shapes of the file: so does

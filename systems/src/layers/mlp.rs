@@ -98,7 +98,8 @@ impl Mlp {
         if is_last {
             layer.last_stage();
         }
-        let output = stages::linear(layer, input, &weight, Epilogue { bias: Some(bias), activation })?;
+        let output =
+            stages::linear(layer, input, &weight, Epilogue { bias: Some(bias), activation, ..Epilogue::default() })?;
         layer.release(input);
         if is_last || fuses { Ok(output) } else { self.between(layer, output, map) }
     }

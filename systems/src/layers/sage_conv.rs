@@ -85,7 +85,7 @@ impl SageConv {
         if self.project {
             layer.messages();
             let (weight, bias) = torch_linear(layer, "lin", [input.width(); 2], self.weight_decay)?;
-            let epilogue = Epilogue { bias: Some(bias), activation: Activation::Relu };
+            let epilogue = Epilogue { bias: Some(bias), activation: Activation::Relu, ..Epilogue::default() };
             features = linear(layer, input, &weight, epilogue)?;
         }
         let (weight, bias) = torch_linear(layer, "lin_l", [features.width(), self.width], self.weight_decay)?;

@@ -1,6 +1,9 @@
 //! Dropout, whose mask is drawn again on the way back.
 
-use bevy_ecs::system::{BoxedSystem, ParamBuilder, Query, Res, SystemParamBuilder};
+use bevy_ecs::{
+    component::ComponentId,
+    system::{BoxedSystem, ParamBuilder, Query, Res, SystemParamBuilder},
+};
 use connectome_components::{Column, ColumnMut, Field, Signal, TrainingState};
 
 use crate::{
@@ -18,22 +21,17 @@ use crate::{
 /// # Errors
 /// If the rate is no share below 1.
 pub fn drop_out(layer: &mut LayerBuilder, input: Signal, rate: f32) -> Result<Signal, BuildError> {
-    if !(0.0..1.0).contains(&rate) {
-        return Err(
-            layer.refuse(format!("dropout of {rate} is no share below 1; give a rate from 0 up to, but not, 1"))
-        );
-    }
-    if layer.mode() == Mode::Inference || rate == 0.0 {
+    if !drops(layer, rate)? {
         return Ok(input);
     }
     let purpose = layer.purpose();
     let values = input.value();
     let output = layer.signal(values.on(), values.width(), input.learns())?;
-    let forward = masked(layer, "drop_out", values, rate, purpose, output.value());
+    let forward = masked(layer, "drop_out", Some(values), rate, purpose, output.value());
     layer.forward(Phase::Update, forward);
     layer.on_backward(output, &[], move |layer, gradient| {
         let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
-        let backward = masked(layer, "drop_out_backward", gradient, rate, purpose, target);
+        let backward = masked(layer, "drop_out_backward", Some(gradient), rate, purpose, target);
         layer.backward(backward);
         Ok(())
     });
@@ -43,27 +41,67 @@ pub fn drop_out(layer: &mut LayerBuilder, input: Signal, rate: f32) -> Result<Si
     })
 }
 
+/// A column `[N, 1]` of zeros, with probability `rate`, and of `1 / (1 - rate)`: what dropout multiplies by. None outside
+/// of training.
+///
+/// # Errors
+/// If the rate is no share below 1.
+pub(super) fn draw_mask(layer: &mut LayerBuilder, on: ComponentId, rate: f32) -> Result<Option<Signal>, BuildError> {
+    if !drops(layer, rate)? {
+        return Ok(None);
+    }
+    let purpose = layer.purpose();
+    let output = layer.signal(on, 1, false)?;
+    let forward = masked(layer, "draw_mask", None, rate, purpose, output.value());
+    layer.forward(Phase::Message, forward);
+    Ok(Some(output))
+}
+
+/// Whether anything is dropped at all.
+fn drops(layer: &LayerBuilder, rate: f32) -> Result<bool, BuildError> {
+    if !(0.0..1.0).contains(&rate) {
+        return Err(
+            layer.refuse(format!("dropout of {rate} is no share below 1; give a rate from 0 up to, but not, 1"))
+        );
+    }
+    Ok(layer.mode() == Mode::Training && rate > 0.0)
+}
+
+/// Without `from` the numbers that are kept or dropped are all 1.
 fn masked(
     layer: &mut LayerBuilder,
     name: &'static str,
-    from: Field,
+    from: Option<Field>,
     rate: f32,
     purpose: u32,
     to: Field,
 ) -> BoxedSystem {
+    const ONES: [f32; 1024] = [1.0; 1024];
     let model = layer.model();
-    let state =
-        ((from.read(), to.write()), ParamBuilder::query::<&TrainingState>(), ParamBuilder::resource::<Workers>())
-            .build_state(layer.world());
+    let state = (
+        (Vec::from_iter(from.map(Field::read)), to.write()),
+        ParamBuilder::query::<&TrainingState>(),
+        ParamBuilder::resource::<Workers>(),
+    )
+        .build_state(layer.world());
     let system = state.build_system(
-        move |(from, mut to): (Column, ColumnMut), state: Query<&TrainingState>, workers: Res<Workers>| {
+        move |(from, mut to): (Vec<Column>, ColumnMut), state: Query<&TrainingState>, workers: Res<Workers>| {
             let Ok(state) = state.get(model) else { return };
             let random = Random::new(state.seed, purpose, state.pass());
-            let (from, width) = (from.matrix(), from.width());
+            let (from, width) = (from.first().map(Column::matrix), to.width());
             for (start, chunk) in to.matrix().chunks_mut() {
                 let blocks = Blocks::of_width(0, width).within(start, chunk.len() / width);
                 workers.for_each_block(blocks, 8 * width, RowsMut::new(chunk, width), |rows, to| {
-                    kernels::drop_out(rate, &random, rows.start * width, from.slice(rows), to.data);
+                    let place = rows.start * width;
+                    match &from {
+                        Some(from) => kernels::drop_out(rate, &random, place, from.slice(rows), to.data),
+                        None => {
+                            for (number, to) in to.data.chunks_mut(ONES.len()).enumerate() {
+                                let place = place + number * ONES.len();
+                                kernels::drop_out(rate, &random, place, &ONES[..to.len()], to);
+                            }
+                        }
+                    }
                 });
             }
         },
