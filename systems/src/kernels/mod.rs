@@ -1,15 +1,17 @@
 //! The arithmetic: plain functions over slices, blocks of rows at a time. They know no world.
 
 mod activation;
+mod dot;
 mod dropout;
 mod exponential;
 mod gather;
 mod matmul;
 
 pub use activation::Activation;
+pub use dot::dot;
 pub use dropout::drop_out;
 pub use exponential::exp;
-pub use gather::{Terms, gather};
+pub use gather::{Terms, gather, gather_columns};
 pub use matmul::{Operand, matmul, matmul_transposed};
 
 /// Runs `work` with the widest vector instructions of this processor.
