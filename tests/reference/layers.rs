@@ -12,8 +12,8 @@ use connectome_systems::{
     Phase,
     kernels::Activation,
     layers::{
-        Appnp, BatchNorm, BuildError, Gcn2Conv, GinConv, GineConv, GraphConv, Layer, LayerBuilder, Linear, Mlp,
-        Readout, SageConv, SgConv,
+        Appnp, BatchNorm, BuildError, GatConv, Gcn2Conv, GinConv, GineConv, GraphConv, Layer, LayerBuilder, Linear,
+        Mlp, Readout, SageConv, SgConv,
     },
     stages::Reduction,
 };
@@ -36,6 +36,7 @@ pub fn layer(class: &Printed, case: &Case) -> Result<Option<Box<dyn Layer>>> {
             let layer = GineConv { map_edges: case.has("param.lin.weight"), ..GineConv::new(mlp(case, "nn")?) };
             Some(Box::new(if case.has("param.eps") { layer.train_eps() } else { layer }))
         }
+        "GATConv" => Some(Box::new(gat_conv(case, width)?)),
         "Linear" => Some(Box::new(Linear::new(width))),
         "Pool" => match case.meta.case.as_str() {
             "pool_add" => Some(Box::new(Readout::Sum)),
@@ -118,6 +119,30 @@ fn affine(layer: &mut LayerBuilder, from: Field, to: Field, offset: f32) -> Boxe
         }
     });
     Box::new(system)
+}
+
+/// Heads and the columns of each, from the shape of a parameter `[1, H, C]`.
+fn heads(case: &Case, vectors: &str) -> Result<[usize; 2]> {
+    match case.floats(vectors)?.shape() {
+        [1, heads, columns] => Ok([*heads, *columns]),
+        shape => Err(format!("`{vectors}` is {shape:?} and not a vector for each head").into()),
+    }
+}
+
+fn gat_conv(case: &Case, out: usize) -> Result<GatConv> {
+    let [heads, width] = heads(case, "param.att_src")?;
+    let edges = case.has("param.lin_edge.weight");
+    Ok(GatConv { heads, edges, mean: out != heads * width, self_loops: adds_self_loops(case)?, ..GatConv::new(width) })
+}
+
+/// Whether nodes attend to themselves, which neither the text of a layer nor its shapes say: if not, the row of a node
+/// to which no edge comes is the bias alone.
+fn adds_self_loops(case: &Case) -> Result<bool> {
+    let (out, bias) = (case.matrix("out")?, case.matrix("param.bias")?);
+    let links = case.links(out.nrows())?;
+    let apart = (0..out.nrows()).find(|node| links.iter().all(|link| link.target != *node));
+    let apart = apart.ok_or("whether self-loops are added cannot be told, for edges come to every node")?;
+    Ok(out.row(apart) != bias.row(0))
 }
 
 /// Compares a layer forward, and backward from the cotangent. Parameters have the names and shapes of the file: so does

@@ -5,6 +5,7 @@ use bevy_ecs::{
     system::{BoxedSystem, ParamBuilder, Query, Res, SystemParamBuilder},
 };
 use connectome_components::{Column, ColumnMut, Field, Signal, TrainingState};
+use core::ops::Range;
 
 use crate::{
     Blocks, Phase, RowsMut, Workers, kernels,
@@ -27,11 +28,11 @@ pub fn drop_out(layer: &mut LayerBuilder, input: Signal, rate: f32) -> Result<Si
     let purpose = layer.purpose();
     let values = input.value();
     let output = layer.signal(values.on(), values.width(), input.learns())?;
-    let forward = masked(layer, "drop_out", Some(values), rate, purpose, output.value());
+    let forward = masked(layer, "drop_out", values, rate, purpose, output.value());
     layer.forward(Phase::Update, forward);
     layer.on_backward(output, &[], move |layer, gradient| {
         let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
-        let backward = masked(layer, "drop_out_backward", Some(gradient), rate, purpose, target);
+        let backward = masked(layer, "drop_out_backward", gradient, rate, purpose, target);
         layer.backward(backward);
         Ok(())
     });
@@ -52,7 +53,7 @@ pub(super) fn draw_mask(layer: &mut LayerBuilder, on: ComponentId, rate: f32) ->
     }
     let purpose = layer.purpose();
     let output = layer.signal(on, 1, false)?;
-    let forward = masked(layer, "draw_mask", None, rate, purpose, output.value());
+    let forward = mask(layer, rate, purpose, output.value());
     layer.forward(Phase::Message, forward);
     Ok(Some(output))
 }
@@ -67,44 +68,57 @@ fn drops(layer: &LayerBuilder, rate: f32) -> Result<bool, BuildError> {
     Ok(layer.mode() == Mode::Training && rate > 0.0)
 }
 
-/// Without `from` the numbers that are kept or dropped are all 1.
+/// `to = from * mask / (1 - rate)`.
 fn masked(
     layer: &mut LayerBuilder,
     name: &'static str,
-    from: Option<Field>,
+    from: Field,
     rate: f32,
     purpose: u32,
     to: Field,
 ) -> BoxedSystem {
-    const ONES: [f32; 1024] = [1.0; 1024];
     let model = layer.model();
-    let state = (
-        (Vec::from_iter(from.map(Field::read)), to.write()),
-        ParamBuilder::query::<&TrainingState>(),
-        ParamBuilder::resource::<Workers>(),
-    )
-        .build_state(layer.world());
+    let state =
+        ((from.read(), to.write()), ParamBuilder::query::<&TrainingState>(), ParamBuilder::resource::<Workers>())
+            .build_state(layer.world());
     let system = state.build_system(
-        move |(from, mut to): (Vec<Column>, ColumnMut), state: Query<&TrainingState>, workers: Res<Workers>| {
-            let Ok(state) = state.get(model) else { return };
+        move |(from, to): (Column, ColumnMut), state: Query<&TrainingState>, workers: Res<Workers>| {
+            let (Ok(state), from) = (state.get(model), from.matrix()) else { return };
             let random = Random::new(state.seed, purpose, state.pass());
-            let (from, width) = (from.first().map(Column::matrix), to.width());
-            for (start, chunk) in to.matrix().chunks_mut() {
-                let blocks = Blocks::of_width(0, width).within(start, chunk.len() / width);
-                workers.for_each_block(blocks, 8 * width, RowsMut::new(chunk, width), |rows, to| {
-                    let place = rows.start * width;
-                    match &from {
-                        Some(from) => kernels::drop_out(rate, &random, place, from.slice(rows), to.data),
-                        None => {
-                            for (number, to) in to.data.chunks_mut(ONES.len()).enumerate() {
-                                let place = place + number * ONES.len();
-                                kernels::drop_out(rate, &random, place, &ONES[..to.len()], to);
-                            }
-                        }
-                    }
-                });
-            }
+            for_each_block(&workers, to, |rows, place, to| {
+                kernels::drop_out(rate, &random, place, from.slice(rows), to);
+            });
         },
     );
     Box::new(system.with_name(name))
+}
+
+/// `to = mask / (1 - rate)`.
+fn mask(layer: &mut LayerBuilder, rate: f32, purpose: u32, to: Field) -> BoxedSystem {
+    const ONES: [f32; 1024] = [1.0; 1024];
+    let model = layer.model();
+    let state = (to.write(), ParamBuilder::query::<&TrainingState>(), ParamBuilder::resource::<Workers>())
+        .build_state(layer.world());
+    let system = state.build_system(move |to: ColumnMut, state: Query<&TrainingState>, workers: Res<Workers>| {
+        let Ok(state) = state.get(model) else { return };
+        let random = Random::new(state.seed, purpose, state.pass());
+        for_each_block(&workers, to, |_, place, to| {
+            for (number, to) in to.chunks_mut(ONES.len()).enumerate() {
+                kernels::drop_out(rate, &random, place + number * ONES.len(), &ONES[..to.len()], to);
+            }
+        });
+    });
+    Box::new(system.with_name("draw_mask"))
+}
+
+/// Calls `body` with the rows of each block, the place of its first number, and its numbers.
+fn for_each_block(workers: &Workers, mut to: ColumnMut, body: impl Fn(Range<usize>, usize, &mut [f32]) + Sync) {
+    let width = to.width();
+    for (start, chunk) in to.matrix().chunks_mut() {
+        let blocks = Blocks::of_width(0, width).within(start, chunk.len() / width);
+        workers.for_each_block(blocks, 8 * width, RowsMut::new(chunk, width), |rows, to| {
+            let place = rows.start * width;
+            body(rows, place, to.data);
+        });
+    }
 }
