@@ -65,11 +65,7 @@ pub(super) fn read(path: &Path, nodes: Option<&Path>, undirected: bool) -> Resul
     draft.weights = columns.weight.map(|_| Vec::new());
     let width = columns.features.len();
     draft.edge_features = (width > 0).then(|| DenseRows { width, values: Vec::new() });
-    let mut is_header = columns.has_header;
-    table.each(|row| {
-        if std::mem::take(&mut is_header) {
-            return Ok(());
-        }
+    table.each(columns.has_header, |row| {
         row.check_width(columns.count)?;
         let mut end = |column| read_end(&row, column, has_nodes, &mut numbers);
         let ends = [end(columns.source)?, end(columns.target)?];

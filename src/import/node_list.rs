@@ -78,11 +78,7 @@ pub(super) fn read(path: &Path) -> Result<(Draft, Numbers), ImportError> {
     let columns = Columns::of(&table, &header)?;
     let (mut draft, mut numbers) = (Draft::default(), Numbers::default());
     draft.features.width = columns.features.len();
-    let mut is_header = true;
-    table.each(|row| {
-        if std::mem::take(&mut is_header) {
-            return Ok(());
-        }
+    table.each(true, |row| {
         row.check_width(columns.count)?;
         read_name(&row, &columns, &mut numbers)?;
         read_label_and_split(&row, &columns, &mut draft)?;

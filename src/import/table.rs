@@ -1,7 +1,8 @@
 //! Tables of text: comma-separated values and their like.
 
-use csv::{ReaderBuilder, StringRecord, Trim};
 use std::path::Path;
+
+use csv::{Reader, ReaderBuilder, StringRecord, Trim};
 
 use super::error::ImportError;
 use super::text::{TextFile, parse_number};
@@ -31,40 +32,49 @@ impl Table {
         Ok(Self { delimiter: delimiter.copied().unwrap_or(b','), file })
     }
 
-    /// Shows each row to `visit`, until one is refused.
-    pub fn each(&self, mut visit: impl FnMut(Row) -> Result<(), ImportError>) -> Result<(), ImportError> {
-        let mut reader = ReaderBuilder::new()
+    fn reader(&self) -> Reader<&[u8]> {
+        ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .delimiter(self.delimiter)
             .comment(Some(COMMENT))
             .trim(Trim::All)
-            .from_reader(self.file.text.as_bytes());
-        let mut record = StringRecord::new();
-        loop {
-            match reader.read_record(&mut record) {
-                Ok(true) => visit(Row { table: self, record: &record })?,
-                Ok(false) => return Ok(()),
-                Err(error) => {
-                    let offset = error.position().map_or(0, |position| position.byte() as usize);
-                    return Err(self.file.error(offset, format!("the line cannot be read: {error}"), "mend the line"));
-                }
-            }
-        }
+            .from_reader(self.file.text.as_bytes())
     }
 
-    /// The first rows, at most `count`.
+    /// Shows each row to `visit`, until one is refused; the first is left out if it is a header.
+    pub fn each(
+        &self,
+        has_header: bool,
+        mut visit: impl FnMut(Row) -> Result<(), ImportError>,
+    ) -> Result<(), ImportError> {
+        let mut reader = self.reader();
+        let mut record = StringRecord::new();
+        let mut is_header = has_header;
+        while reader.read_record(&mut record).map_err(|error| self.unreadable(&error))? {
+            if !std::mem::take(&mut is_header) {
+                visit(Row { table: self, record: &record })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first rows, one at least and at most `count`.
     pub fn first_rows(&self, count: usize) -> Result<Vec<Vec<String>>, ImportError> {
         let mut rows = Vec::new();
-        // The error is no error, but a way out of the loop.
-        let _ = self.each(|row| {
-            rows.push(row.record.iter().map(str::to_owned).collect());
-            if rows.len() < count { Ok(()) } else { Err(self.error("that is enough", "")) }
-        });
+        for record in self.reader().into_records().take(count) {
+            let record = record.map_err(|error| self.unreadable(&error))?;
+            rows.push(record.iter().map(str::to_owned).collect());
+        }
         if rows.is_empty() {
             return Err(self.error("the table is empty", "write one line for each row"));
         }
         Ok(rows)
+    }
+
+    fn unreadable(&self, error: &csv::Error) -> ImportError {
+        let offset = error.position().map_or(0, |position| position.byte() as usize);
+        self.file.error(offset, format!("the line cannot be read: {error}"), "mend the line")
     }
 
     /// An error of the whole table.
