@@ -6,8 +6,11 @@ use std::path::Path;
 use super::error::ImportError;
 use crate::scene::{Position, memory, npz::open_file, suggest::quote};
 
-/// A text takes at most this part of the memory: what is read from it takes several times as much.
-const PART_OF_MEMORY: usize = 8;
+/// A text takes at most this part of the memory: a node with a name of six letters takes up to two hundred bytes.
+const PART_FOR_TEXT: usize = 32;
+
+/// A matrix takes at most this part: it is kept, written and compressed.
+const PART_FOR_MATRIX: usize = 8;
 
 /// A file that was read, and what it is called.
 #[derive(Clone, Debug)]
@@ -19,7 +22,7 @@ pub(super) struct TextFile {
 impl TextFile {
     /// Reads a plain file of UTF-8. A byte order mark, which spreadsheets write, is left out.
     pub fn read(path: &Path) -> Result<Self, ImportError> {
-        let limit = memory::available() / PART_OF_MEMORY;
+        let limit = memory::available() / PART_FOR_TEXT;
         let mut bytes = Vec::new();
         let read = open_file(path).and_then(|file| file.take(limit as u64 + 1).read_to_end(&mut bytes));
         read.map_err(|error| ImportError::new(path, format!("the file cannot be read: {error}"), "check the path"))?;
@@ -70,7 +73,7 @@ pub(super) fn parse_number(text: &str) -> Result<f32, String> {
 
 /// Checks that a matrix of so many numbers, which may be far more than a file has bytes, fits into memory.
 pub(super) fn fits(rows: usize, width: usize) -> Result<(), String> {
-    let limit = memory::available() / PART_OF_MEMORY;
+    let limit = memory::available() / PART_FOR_MATRIX;
     match rows.checked_mul(width).and_then(|count| count.checked_mul(size_of::<f32>())) {
         Some(bytes) if bytes <= limit => Ok(()),
         _ => Err(format!("{rows} rows of {width} numbers are too large for this machine")),
