@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "import")]
+pub mod import;
 pub mod output;
 pub mod scene;
 mod spawn;

@@ -1,6 +1,7 @@
 //! The commands and their arguments.
 
 mod files;
+mod import;
 mod infer;
 mod inspect;
 mod progress;
@@ -38,6 +39,8 @@ enum Command {
     Infer(infer::Infer),
     /// Show what a scene holds, its memory and its schedule.
     Inspect(inspect::Inspect),
+    /// Turn graphs of other programs into graph files that scenes read.
+    Import(import::Import),
 }
 
 impl Arguments {
@@ -48,6 +51,7 @@ impl Arguments {
             Command::Evaluate(command) => command.run(),
             Command::Infer(command) => command.run(),
             Command::Inspect(command) => command.run(),
+            Command::Import(command) => command.run(),
         }
     }
 }

@@ -61,6 +61,9 @@ pub struct SceneNode {
     /// Its class, counted from 0.
     #[serde(default)]
     pub label: u32,
+    /// Numbers to predict, as many as every other node has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<f32>,
     /// Which part of the data it belongs to.
     #[serde(default)]
     pub split: Split,
@@ -77,6 +80,9 @@ pub struct SceneEdge {
     /// How much its messages count.
     #[serde(default = "one")]
     pub weight: f32,
+    /// Its features, as many as every other edge has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<f32>,
 }
 
 fn one() -> f32 {

@@ -75,13 +75,13 @@ impl GraphSet {
         }
     }
 
-    /// Makes folds where there are none; where no graph is to be learned from, takes the splits from the folds: fold 0
-    /// is to test on, fold 1 to validate on, as far as a further one is left to learn from.
+    /// Makes folds where there are none; where no graph is in a split, takes the splits from the folds: fold 0 is to
+    /// test on, fold 1 to validate on, as far as a further one is left to learn from.
     pub(super) fn complete(&mut self, seed: u64) {
         if self.folds.is_none() {
             self.folds = Some(stratified_folds(&self.labels, self.len().min(FOLDS) as u8, seed));
         }
-        if self.count(Split::Train) > 0 {
+        if self.count(Split::Unused) < self.len() {
             return;
         }
         let last = self.fold_count().saturating_sub(1);

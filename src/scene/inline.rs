@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::data::GraphData;
 use super::description::{SceneEdge, SceneNode};
 use super::error::Fault;
-use super::features::Features;
+use super::features::{DenseRows, Features};
 use super::locate::Step::{self, Field, Index};
 use super::suggest::{nearest, quote};
 
@@ -15,15 +15,19 @@ type Numbers<'a> = HashMap<&'a str, u32>;
 /// The graph that `nodes` and `edges` describe.
 pub(super) fn graph(nodes: &[SceneNode], edges: &[SceneEdge], undirected: bool) -> Result<GraphData, Fault> {
     let numbers = number(nodes)?;
-    let (ends, weights) = connect(nodes, &numbers, edges, undirected)?;
+    let Edges { ends, weights, features: edge_features } = connect(nodes, &numbers, edges, undirected)?;
+    let DenseRows { width, values } = rows(nodes.iter().map(|node| &node.features), "node", "features", node_field)?;
+    let targets = rows(nodes.iter().map(|node| &node.targets), "node", "targets", node_field)?;
     Ok(GraphData {
         nodes: nodes.len(),
-        features: features(nodes)?,
+        features: Features::Dense { width, values },
         labels: nodes.iter().map(|node| node.label).collect(),
         splits: nodes.iter().map(|node| node.split).collect(),
         classes: nodes.iter().map(|node| node.label as usize + 1).max().unwrap_or(0),
         edges: ends,
         weights: weights.iter().any(|&weight| weight != 1.0).then_some(weights),
+        edge_features: Some(edge_features).filter(|rows| rows.width > 0),
+        targets: Some(targets).filter(|rows| rows.width > 0),
         names: nodes.iter().map(|node| node.name.clone()).collect(),
         ..GraphData::default()
     })
@@ -55,31 +59,43 @@ fn number(nodes: &[SceneNode]) -> Result<Numbers<'_>, Fault> {
     Ok(numbers)
 }
 
-fn features(nodes: &[SceneNode]) -> Result<Features, Fault> {
-    let width = nodes.first().map_or(0, |node| node.features.len());
-    for (position, node) in nodes.iter().enumerate() {
-        let given = node.features.len();
+/// The numbers that each node or edge has under the name `field`: as many as the first, and finite.
+fn rows<'a>(
+    all: impl ExactSizeIterator<Item = &'a Vec<f32>>,
+    what: &str,
+    field: &'static str,
+    path: impl Fn(usize, &'static str) -> [Step<'static>; 4],
+) -> Result<DenseRows, Fault> {
+    let (mut width, mut values) = (None, Vec::new());
+    for (position, row) in all.enumerate() {
+        let (given, width) = (row.len(), *width.get_or_insert(row.len()));
         if given != width {
-            let message = format!("node {position} has {given} features, but node 0 has {width}");
-            return Err(Fault::new(node_field(position, "features"), message, "give every node as many features"));
+            let message = format!("{what} {position} has {given} {field}, but {what} 0 has {width}");
+            return Err(Fault::new(path(position, field), message, format!("give every {what} as many {field}")));
         }
-        if let Some(column) = node.features.iter().position(|value| !value.is_finite()) {
-            let message = format!("feature {column} of node {position} is {}", node.features[column]);
-            let path = [&node_field(position, "features")[..], &[Index(column)]].concat();
+        if let Some(column) = row.iter().position(|value| !value.is_finite()) {
+            let singular = field.trim_end_matches('s');
+            let message = format!("{singular} {column} of {what} {position} is {}", row[column]);
+            let path = [&path(position, field)[..], &[Index(column)]].concat();
             return Err(Fault::new(path, message, "write a finite number"));
         }
+        values.extend(row);
     }
-    let values = nodes.iter().flat_map(|node| &node.features).copied().collect();
-    Ok(Features::Dense { width, values })
+    Ok(DenseRows { width: width.unwrap_or(0), values })
 }
 
-fn connect(
-    nodes: &[SceneNode],
-    numbers: &Numbers,
-    edges: &[SceneEdge],
-    undirected: bool,
-) -> Result<(Vec<[u32; 2]>, Vec<f32>), Fault> {
+/// What edges carry beside their ends.
+struct Edges {
+    ends: Vec<[u32; 2]>,
+    weights: Vec<f32>,
+    features: DenseRows,
+}
+
+fn connect(nodes: &[SceneNode], numbers: &Numbers, edges: &[SceneEdge], undirected: bool) -> Result<Edges, Fault> {
     let (mut ends, mut weights) = (Vec::new(), Vec::new());
+    let mut features = rows(edges.iter().map(|edge| &edge.features), "edge", "features", edge_field)?;
+    let width = features.width;
+    let given = std::mem::take(&mut features.values);
     for (position, edge) in edges.iter().enumerate() {
         let source = end(nodes, numbers, position, "source", &edge.source)?;
         let target = end(nodes, numbers, position, "target", &edge.target)?;
@@ -87,14 +103,14 @@ fn connect(
             let message = format!("the weight of edge {position} is {}", edge.weight);
             return Err(Fault::new(edge_field(position, "weight"), message, "write a finite number"));
         }
-        ends.push([source, target]);
-        weights.push(edge.weight);
-        if undirected && source != target {
-            ends.push([target, source]);
+        let ways = if undirected && source != target { 2 } else { 1 };
+        for ends_of_way in [[source, target], [target, source]].into_iter().take(ways) {
+            ends.push(ends_of_way);
             weights.push(edge.weight);
+            features.values.extend(&given[position * width..(position + 1) * width]);
         }
     }
-    Ok((ends, weights))
+    Ok(Edges { ends, weights, features })
 }
 
 /// The number of the node at one end of an edge.

@@ -108,7 +108,7 @@ fn megabytes(bytes: usize) -> String {
 }
 
 /// Bytes that this machine can still hand out, as far as it tells.
-pub(super) fn available() -> usize {
+pub(crate) fn available() -> usize {
     std::fs::read_to_string("/proc/meminfo")
         .ok()
         .and_then(|table| kilobytes(&table)?.checked_mul(1024))

@@ -7,7 +7,7 @@ const LONGEST: usize = 60;
 const MOST_NAMES: usize = 10_000;
 
 /// `text` in quotes, control characters escaped and cut if it is long.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     match text.char_indices().nth(LONGEST) {
         None => format!("{text:?}"),
         Some((end, _)) => format!("{:?}…", &text[..end]),
@@ -15,7 +15,7 @@ pub(super) fn quote(text: &str) -> String {
 }
 
 /// The name nearest to `meant`, if one is near enough to have been meant.
-pub(super) fn nearest<'a>(meant: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(meant: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let furthest = (meant.chars().count() / 3).max(1);
     names
         .into_iter()

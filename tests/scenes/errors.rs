@@ -97,6 +97,7 @@ fn nodes_must_make_sense() {
     check("[0.5, 0.5]", "§[0.5]", "node 1 has 1 features, but node 0 has 2", "as many");
     check("[0.5, 0.5]", "[0.5, §NaN]", "feature 1 of node 1 is NaN", "finite");
     check("[0.5, 0.5]", "[§1e39, 0.5]", "feature 0 of node 1 is inf", "finite");
+    check("[0.5, 0.5]", "[0.5, 0.5], targets: §[1]", "node 1 has 1 targets, but node 0 has 0", "as many");
 }
 
 #[test]
@@ -104,6 +105,9 @@ fn edges_must_make_sense() {
     check("source: \"Ann\"", "source: §\"Zoe\"", "edge 0 names the source \"Zoe\"", "name another source");
     check("target: \"Bob\"", "target: §\"bob\"", "edge 0 names the target \"bob\"", "did you mean \"Bob\"?");
     check("weight: 1.0", "weight: §-inf", "the weight of edge 0 is -inf", "finite");
+    check("weight: 1.0", "features: [1, §NaN]", "feature 1 of edge 0 is NaN", "finite");
+    let two = "features: [1]), (source: \"Bob\", target: \"Ann\", features: §[]";
+    check("weight: 1.0", two, "edge 1 has 0 features, but edge 0 has 1", "as many");
 }
 
 #[test]

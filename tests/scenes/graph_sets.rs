@@ -122,6 +122,8 @@ fn sets_must_make_sense() {
     bad(&small().with("graph_target", &array![1.0_f32]), "array \"graph_target\" has the shape [1]", "[3, any]");
     let split = small().with("train", &array![3_i32]).with("val", &array![0_i32]).with("test", &array![1_i32]);
     bad(&split, "array \"train\" holds 3 at position 0", "number of a graph");
+    let untaught = split.clone().with("train", &Array1::<i32>::zeros(0));
+    bad(&untaught, "no graph is in the split Train", "at least one");
     bad(&split.with("train", &array![0_i32]), "array \"val\" lists graph 0, which is in the split Train", "one split");
     let empty = Array1::<i32>::zeros(0);
     let none = Arrays::default()

@@ -81,12 +81,12 @@ fn training() -> impl Strategy<Value = Training> {
 }
 
 fn nodes() -> impl Strategy<Value = Vec<SceneNode>> {
-    (1_usize..4, 2_usize..8).prop_flat_map(|(width, count)| {
-        vec(("\\PC*|.*", vec(finite(), width), 0_u32..5, split()), count).prop_map(|nodes| {
-            let named = nodes.into_iter().enumerate().map(|(number, (name, features, label, split))| {
+    (1_usize..4, 0_usize..3, 2_usize..8).prop_flat_map(|(width, targets, count)| {
+        vec(("\\PC*|.*", vec(finite(), width), 0_u32..5, split(), vec(finite(), targets)), count).prop_map(|nodes| {
+            let named = nodes.into_iter().enumerate().map(|(number, (name, features, label, split, targets))| {
                 // One to learn from and one to watch, whatever else there is.
                 let split = [Split::Train, Split::Validation].get(number).copied().unwrap_or(split);
-                SceneNode { name: format!("{name}{number}"), features, label, split }
+                SceneNode { name: format!("{name}{number}"), features, label, split, targets }
             });
             named.collect()
         })
@@ -94,10 +94,16 @@ fn nodes() -> impl Strategy<Value = Vec<SceneNode>> {
 }
 
 fn graph() -> impl Strategy<Value = GraphSource> {
-    let edges = vec((any::<Index>(), any::<Index>(), finite()), 0..8);
+    let edges =
+        (0_usize..3).prop_flat_map(|width| vec((any::<Index>(), any::<Index>(), finite(), vec(finite(), width)), 0..8));
     (nodes(), edges, any::<bool>()).prop_map(|(nodes, edges, undirected)| {
         let name = |index: Index| index.get(&nodes).name.clone();
-        let named = |(source, target, weight)| SceneEdge { source: name(source), target: name(target), weight };
+        let named = |(source, target, weight, features)| SceneEdge {
+            source: name(source),
+            target: name(target),
+            weight,
+            features,
+        };
         GraphSource::Inline { edges: edges.into_iter().map(named).collect(), nodes, undirected }
     })
 }
@@ -136,6 +142,8 @@ proptest! {
             let loops = edges.iter().filter(|edge| edge.source == edge.target).count();
             let expected = if *undirected { 2 * edges.len() - loops } else { edges.len() };
             prop_assert_eq!(data.edges.len(), expected);
+            let rows = data.edge_features.map_or(expected, |rows| rows.values.len() / rows.width);
+            prop_assert_eq!(rows, expected);
         }
     }
 }

@@ -26,13 +26,13 @@ const WRITE_AGAIN: &str = "write the file again with numpy.savez_compressed";
 
 /// An array of numbers, row after row.
 #[derive(Clone, Debug)]
-pub(super) struct Array<T> {
+pub(crate) struct Array<T> {
     pub shape: Vec<usize>,
     pub values: Vec<T>,
 }
 
 /// Numbers that arrays are read as.
-pub(super) trait Number: Copy {
+pub(crate) trait Number: Copy {
     /// The types they may be stored as, in NumPy's code: a letter and the number of bytes.
     const KINDS: &'static [&'static str];
 
@@ -90,7 +90,7 @@ fn convert<Stored: ReadableElement, T>(
 }
 
 /// An open `.npz` file.
-pub(super) struct Archive {
+pub(crate) struct Archive {
     zip: ZipArchive<BufReader<File>>,
 }
 
@@ -98,7 +98,7 @@ impl Archive {
     /// Opens the file, which must be a zip.
     pub fn open(path: &Path) -> Result<Self, Problem> {
         let file = open_file(path).map_err(|error| {
-            let help = "check the path; it is taken from the folder of the scene file";
+            let help = "check the path; one in a scene is taken from the folder of the scene file";
             Problem::new(format!("the file cannot be opened: {error}"), help)
         })?;
         let zip = ZipArchive::new(BufReader::new(file)).map_err(|error| {
@@ -145,7 +145,7 @@ impl Archive {
 }
 
 /// Opens a plain file; opening a pipe would wait for somebody to write into it.
-pub(in crate::scene) fn open_file(path: &Path) -> io::Result<File> {
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a plain file"));
     }

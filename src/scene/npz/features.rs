@@ -6,6 +6,11 @@ use super::labels::{class_count, read_node_labels};
 use super::problem::Problem;
 use crate::scene::features::Features;
 
+/// Whether there is an array that has features.
+pub fn are_in(archive: &Archive) -> bool {
+    ["x_data", "x", "node_label"].iter().any(|array| archive.has(array))
+}
+
 /// Reads the features from the first array that has some.
 pub fn read(archive: &mut Archive, nodes: usize) -> Result<Features, Problem> {
     if archive.has("x_data") {

@@ -25,32 +25,53 @@
 //! | `graph_target` | \[G, T\] | optional: numbers to predict |
 
 mod archive;
-mod check;
+pub(crate) mod check;
 mod edges;
 mod features;
 mod labels;
 mod problem;
 mod set;
+mod write;
 
 use std::path::Path;
 
-use self::archive::Archive;
-pub(super) use self::archive::open_file;
-pub(super) use self::problem::Problem;
+pub(crate) use self::archive::{Archive, open_file};
+pub use self::problem::GraphFileError;
+pub(crate) use self::problem::Problem;
 use super::data::GraphData;
+
+impl GraphData {
+    /// Reads a graph file as it is, without what a scene may ask for; one that has no features may be read as well.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or is malformed.
+    pub fn read_npz(path: impl AsRef<Path>) -> Result<Self, GraphFileError> {
+        let read_as_is = |path: &Path| {
+            let mut archive = Archive::open(path)?;
+            let with_features = features::are_in(&archive);
+            read(&mut archive, with_features)
+        };
+        let path = path.as_ref();
+        read_as_is(path).map_err(|problem| problem.of_file(path.display()))
+    }
+}
 
 /// Reads the graph in the file at `path`, and its features if they are wanted.
 pub(super) fn graph(path: &Path, with_features: bool) -> Result<GraphData, Problem> {
-    let mut archive = Archive::open(path)?;
-    let mut data = if archive.has("node_ptr") { set::read(&mut archive)? } else { labels::read_nodes(&mut archive)? };
-    edges::read(&mut archive, &mut data)?;
+    read(&mut Archive::open(path)?, with_features)
+}
+
+fn read(archive: &mut Archive, with_features: bool) -> Result<GraphData, Problem> {
+    let mut data = if archive.has("node_ptr") { set::read(archive)? } else { labels::read_nodes(archive)? };
+    edges::read(archive, &mut data)?;
     if let Some(graphs) = &mut data.graphs {
-        graphs.edge_offsets = set::edge_offsets(&mut archive, &graphs.node_offsets, &data.edges)?;
+        graphs.edge_offsets = set::edge_offsets(archive, &graphs.node_offsets, &data.edges)?;
     }
     if with_features {
-        data.features = features::read(&mut archive, data.nodes)?;
+        data.features = features::read(archive, data.nodes)?;
     }
-    data.targets = check::optional_rows(&mut archive, "node_target", data.nodes)?;
-    data.names = labels::read_names(&mut archive, data.nodes)?;
+    data.targets = check::optional_rows(archive, "node_target", data.nodes)?;
+    data.names = labels::read_names(archive, data.nodes)?;
     Ok(data)
 }

@@ -1,0 +1,83 @@
+//! `connectome import`.
+
+use clap::Args;
+use connectome::import::{Format, ImportOptions, Imported, import, starting_scene};
+use connectome::output::write_file;
+use connectome::scene::Scene;
+use std::{
+    error::Error,
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::print_line;
+
+/// Turn graphs of other programs into graph files that scenes read.
+#[derive(Args, Debug)]
+pub struct Import {
+    /// A TUDataset folder, an edge list (CSV), a GraphML file or NumPy arrays (.npz).
+    source: PathBuf,
+    /// The graph file to write.
+    #[arg(long, value_name = "FILE.npz")]
+    output: PathBuf,
+    /// A scene to write that learns from it, as a place to begin.
+    #[arg(long, value_name = "FILE.ron")]
+    scene: Option<PathBuf>,
+    /// How the source is written; guessed from its name if not given.
+    #[arg(long)]
+    format: Option<Format>,
+    /// The nodes of an edge list: a CSV with a column `name`, maybe `label` and `split`, and columns of features.
+    #[arg(long, value_name = "FILE.csv")]
+    nodes: Option<PathBuf>,
+    /// Each line of an edge list is an edge in both directions.
+    #[arg(long)]
+    undirected: bool,
+}
+
+impl Import {
+    pub fn run(self) -> Result<(), Box<dyn Error>> {
+        let options = ImportOptions { format: self.format, nodes: self.nodes, undirected: self.undirected };
+        let imported = import(&self.source, &options)?;
+        write_file(&self.output, &imported.data.to_npz()?)?;
+        print_line(format_args!("wrote {} to {}", counts(&imported), self.output.display()))?;
+        for note in &imported.notes {
+            print_line(format_args!("note: {note}"))?;
+        }
+        let Some(path) = self.scene else { return Ok(()) };
+        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or("imported");
+        let text = starting_scene(name, &graph_path(&path, &self.output)?, &imported);
+        write_file(&path, text.as_bytes())?;
+        // A graph may be too small, or too dense, for what it could be used for; its owner should learn that now.
+        Scene::load(&path)?;
+        print_line(format_args!("wrote a scene to begin with to {}", path.display()))?;
+        Ok(())
+    }
+}
+
+fn counts(imported: &Imported) -> String {
+    let data = &imported.data;
+    let parts = format!("{} nodes, {} directed edges", data.nodes, data.edges.len());
+    let classes = if imported.class_names.len() > 1 {
+        format!(", {} classes", imported.class_names.len())
+    } else {
+        String::new()
+    };
+    match &data.graphs {
+        Some(graphs) => format!("{} graphs with {parts}{classes}", graphs.len()),
+        None => format!("{parts}{classes}"),
+    }
+}
+
+/// How the scene names the graph file: from its own folder if the graph lies there, else from the root.
+fn graph_path(scene: &Path, graph: &Path) -> io::Result<String> {
+    let folder = match scene.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let graph = graph.canonicalize()?;
+    let path = graph.strip_prefix(folder.canonicalize()?).unwrap_or(&graph);
+    path.to_str().map(str::to_owned).ok_or_else(|| {
+        let message = format!("the path {} is not UTF-8 and cannot stand in a scene; rename it", path.display());
+        io::Error::new(io::ErrorKind::InvalidInput, message)
+    })
+}

@@ -1,0 +1,138 @@
+//! A scene to begin with.
+
+use connectome_components::Split;
+
+use super::Imported;
+use crate::scene::{FeatureScaling, Features, GraphData};
+
+/// Most nodes that get a column of their own each where they have no features.
+const MOST_COLUMNS: usize = 20_000;
+
+/// Most class names that a comment lists.
+const MOST_NAMES: usize = 100;
+
+/// Width of the output by which nodes are compared.
+const EMBEDDING: usize = 16;
+
+/// The text of a scene that learns from the data, which are in the file `graph`; people change it as they like.
+///
+/// Sets of graphs are classified, as are nodes that have classes; else hidden edges are predicted.
+pub fn starting_scene(name: &str, graph: &str, imported: &Imported) -> String {
+    let data = &imported.data;
+    let (features, task) = (features(data), task(data));
+    let (comments, model) = (comments(imported, task.comment), task.model);
+    let (task, optimizer, training) = (task.text, task.optimizer, task.training);
+    // RON escapes text as Rust does.
+    format!(
+        "{comments}(
+    name: {name:?},
+    graph: Npz({graph:?}),
+    features: {features:?},
+    model: [{model}
+    ],
+    task: {task},
+    optimizer: {optimizer},
+    training: {training},
+)
+"
+    )
+}
+
+/// What can be learned, and what the model must be like for it.
+struct StartingTask {
+    text: &'static str,
+    model: String,
+    optimizer: &'static str,
+    training: &'static str,
+    comment: &'static str,
+}
+
+fn task(data: &GraphData) -> StartingTask {
+    if let Some(graphs) = &data.graphs {
+        return StartingTask {
+            text: "GraphClassification",
+            model: isomorphism_network(graphs.classes.max(1)),
+            optimizer: "Adam(learning_rate: 0.01)",
+            training: "(epochs: 100, batch: 32, seed: 0)",
+            comment: "The model is that of Xu et al., How Powerful are Graph Neural Networks?, ICLR 2019, made small.",
+        };
+    }
+    if data.classes > 1 && data.count(Split::Train) > 0 {
+        return StartingTask {
+            text: "NodeClassification",
+            model: convolutions(16, data.classes),
+            optimizer: "Adam(learning_rate: 0.01, weight_decay: 5e-4)",
+            training: "(epochs: 200, seed: 0)",
+            comment: "The recipe of Kipf and Welling for citation graphs; change it as you like.",
+        };
+    }
+    StartingTask {
+        text: "LinkPrediction(validation: 0.05, test: 0.1)",
+        model: convolutions(32, EMBEDDING),
+        optimizer: "Adam(learning_rate: 0.01)",
+        training: "(epochs: 200, seed: 0)",
+        comment: "There are no classes to learn; hidden edges are predicted.",
+    }
+}
+
+/// The model of T. N. Kipf and M. Welling, Semi-Supervised Classification with Graph Convolutional Networks, ICLR 2017.
+fn convolutions(hidden: usize, output: usize) -> String {
+    format!(
+        "
+        Dropout(0.5),
+        GraphConv(width: {hidden}),
+        Relu,
+        Dropout(0.5),
+        GraphConv(width: {output}, weight_decay: 0.0),"
+    )
+}
+
+/// GIN-0 with three rounds, of which each is summed up.
+fn isomorphism_network(classes: usize) -> String {
+    let round = "
+            [GinConv(nn: (widths: [32, 32], batch_norm: true)), BatchNorm(), Relu],";
+    format!(
+        "
+        JumpingKnowledge(blocks: [{round}{round}{round}
+        ]),
+        Readout(Sum),
+        Dropout(0.5),
+        Linear(width: {classes}),"
+    )
+}
+
+/// What the model can learn from: counts are normalized, and nodes without features are told apart by what there is.
+fn features(data: &GraphData) -> FeatureScaling {
+    let is_set = data.graphs.is_some();
+    match &data.features {
+        features if features.width() == 0 && !is_set && data.nodes <= MOST_COLUMNS => FeatureScaling::Identity,
+        features if features.width() == 0 => FeatureScaling::Degree,
+        Features::Sparse { values, .. } if !is_set && values.iter().all(|&value| value >= 0.0) => {
+            FeatureScaling::RowNormalized
+        }
+        _ => FeatureScaling::AsGiven,
+    }
+}
+
+fn comments(imported: &Imported, task: &str) -> String {
+    let data = &imported.data;
+    let (nodes, edges, width) = (data.nodes, data.edges.len(), data.features.width());
+    let counts = format!("{nodes} nodes, {edges} directed edges, {width} features");
+    let counts = match &data.graphs {
+        Some(graphs) => format!("{} graphs, {counts}", graphs.len()),
+        None => counts,
+    };
+    let mut text = format!("// {counts}. {task}\n");
+    if !imported.class_names.is_empty() {
+        let names = imported.class_names.iter().take(MOST_NAMES).enumerate();
+        let names: Vec<String> = names.map(|(number, name)| format!("{number} = {}", one_line(name))).collect();
+        let more = if imported.class_names.len() > MOST_NAMES { ", …" } else { "" };
+        text += &format!("// Classes: {}{more}.\n", names.join(", "));
+    }
+    text
+}
+
+/// A name that neither ends a comment nor moves a terminal.
+fn one_line(name: &str) -> String {
+    name.chars().take(60).map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}

@@ -1,0 +1,81 @@
+//! Text files to import.
+
+use std::io::Read;
+use std::path::Path;
+
+use super::error::ImportError;
+use crate::scene::{Position, memory, npz::open_file, suggest::quote};
+
+/// A text takes at most this part of the memory: a node with a name of six letters takes up to two hundred bytes.
+const PART_FOR_TEXT: usize = 32;
+
+/// A matrix takes at most this part: it is kept, written and compressed.
+const PART_FOR_MATRIX: usize = 8;
+
+/// A file that was read, and what it is called.
+#[derive(Clone, Debug)]
+pub(super) struct TextFile {
+    file: String,
+    pub text: String,
+}
+
+impl TextFile {
+    /// Reads a plain file of UTF-8. A byte order mark, which spreadsheets write, is left out.
+    pub fn read(path: &Path) -> Result<Self, ImportError> {
+        let limit = memory::available() / PART_FOR_TEXT;
+        let mut bytes = Vec::new();
+        let read = open_file(path).and_then(|file| file.take(limit as u64 + 1).read_to_end(&mut bytes));
+        read.map_err(|error| ImportError::new(path, format!("the file cannot be read: {error}"), "check the path"))?;
+        if bytes.len() > limit {
+            let message = format!("the file is longer than {limit} bytes, too large for this machine");
+            return Err(ImportError::new(path, message, "import a part of it, or use a larger machine"));
+        }
+        let file = path.display().to_string();
+        match String::from_utf8(bytes) {
+            Ok(text) => {
+                let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+                Ok(Self { file, text })
+            }
+            Err(error) => {
+                let (valid, bytes) = (error.utf8_error().valid_up_to(), error.into_bytes());
+                // What comes before the first wrong byte is valid, so this loses nothing.
+                let text = String::from_utf8_lossy(&bytes[..valid]).into_owned();
+                let message = format!("byte {:#04x} is not UTF-8", bytes[valid]);
+                Err(Self { file, text }.error(valid, message, "save the file as UTF-8"))
+            }
+        }
+    }
+
+    /// An error about the text that begins at byte `offset`.
+    pub fn error(&self, offset: usize, message: impl Into<String>, help: impl Into<String>) -> ImportError {
+        ImportError {
+            file: self.file.clone(),
+            position: Some(Position::of(&self.text, offset)),
+            message: message.into(),
+            help: help.into(),
+        }
+    }
+
+    /// An error about the whole file.
+    pub fn error_of_file(&self, message: impl Into<String>, help: impl Into<String>) -> ImportError {
+        ImportError::new(Path::new(&self.file), message, help)
+    }
+}
+
+/// A finite number, or what is wrong with its text.
+pub(super) fn parse_number(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(number) if number.is_finite() => Ok(number),
+        Ok(number) => Err(format!("{} is {number} as an f32, which is not finite", quote(text))),
+        Err(_) => Err(format!("{} is no number", quote(text))),
+    }
+}
+
+/// Checks that a matrix of so many numbers, which may be far more than a file has bytes, fits into memory.
+pub(super) fn fits(rows: usize, width: usize) -> Result<(), String> {
+    let limit = memory::available() / PART_FOR_MATRIX;
+    match rows.checked_mul(width).and_then(|count| count.checked_mul(size_of::<f32>())) {
+        Some(bytes) if bytes <= limit => Ok(()),
+        _ => Err(format!("{rows} rows of {width} numbers are too large for this machine")),
+    }
+}

@@ -1,0 +1,156 @@
+//! Graphs into `.npz` files.
+
+use std::io::Cursor;
+
+use connectome_components::Split;
+use ndarray::{ArrayView1, ArrayView2};
+use ndarray_npy::{NpzWriter, WritableElement};
+
+use super::problem::{GraphFileError, Problem};
+use crate::scene::data::GraphData;
+use crate::scene::features::{DenseRows, Features};
+use crate::scene::graph_set::GraphSet;
+
+impl GraphData {
+    /// The bytes of an `.npz` file that [`GraphData::read_npz`] reads back equal; the same data give the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// If the parts of the data have different lengths.
+    pub fn to_npz(&self) -> Result<Vec<u8>, GraphFileError> {
+        write(self).map_err(|problem| problem.of_file("graph"))
+    }
+}
+
+fn write(data: &GraphData) -> Result<Vec<u8>, Problem> {
+    let mut file = File(NpzWriter::new_compressed(Cursor::new(Vec::new())));
+    file.features(&data.features, data.nodes)?;
+    file.edges(data)?;
+    file.optional_rows("node_target", data.targets.as_ref(), data.nodes)?;
+    file.names(&data.names, data.nodes)?;
+    match &data.graphs {
+        None => {
+            file.numbers("y", &data.labels, data.nodes)?;
+            file.splits(&data.splits, data.nodes)?;
+        }
+        Some(graphs) => {
+            file.numbers("node_label", &data.labels, data.nodes)?;
+            file.set(graphs)?;
+        }
+    }
+    file.finish()
+}
+
+/// A file that is being written.
+struct File(NpzWriter<Cursor<Vec<u8>>>);
+
+impl File {
+    fn finish(self) -> Result<Vec<u8>, Problem> {
+        Ok(self.0.finish().map_err(|error| unwritten("the file", &error.to_string()))?.into_inner())
+    }
+
+    fn list<T: WritableElement>(&mut self, name: &str, values: &[T], length: usize) -> Result<(), Problem> {
+        if values.len() != length {
+            return Err(wrong_length(name, values.len(), length));
+        }
+        self.0.add_array(name, &ArrayView1::from(values)).map_err(|error| unwritten(name, &error.to_string()))
+    }
+
+    fn matrix<T: WritableElement>(&mut self, name: &str, values: &[T], shape: (usize, usize)) -> Result<(), Problem> {
+        let expected = shape.0.saturating_mul(shape.1);
+        let array = match ArrayView2::from_shape(shape, values) {
+            Ok(array) if values.len() == expected => array,
+            _ => return Err(wrong_length(name, values.len(), expected)),
+        };
+        self.0.add_array(name, &array).map_err(|error| unwritten(name, &error.to_string()))
+    }
+
+    /// Whole numbers in the type that most programs read: `int32`, as long as they fit.
+    fn numbers<T: Copy + TryInto<i32> + TryInto<i64>>(
+        &mut self,
+        name: &str,
+        values: &[T],
+        length: usize,
+    ) -> Result<(), Problem> {
+        let narrow: Option<Vec<i32>> = values.iter().map(|&value| value.try_into().ok()).collect();
+        if let Some(narrow) = narrow {
+            return self.list(name, &narrow, length);
+        }
+        let wide: Option<Vec<i64>> = values.iter().map(|&value| value.try_into().ok()).collect();
+        let wide = wide.ok_or_else(|| unwritten(name, "a number is beyond 64 bits"))?;
+        self.list(name, &wide, length)
+    }
+
+    fn features(&mut self, features: &Features, nodes: usize) -> Result<(), Problem> {
+        match features {
+            Features::Dense { width, values } => self.matrix("x", values, (nodes, *width)),
+            Features::Sparse { width, offsets, indices, values } => {
+                self.numbers("x_shape", &[nodes, *width], 2)?;
+                self.numbers("x_indptr", offsets, nodes + 1)?;
+                self.numbers("x_indices", indices, values.len())?;
+                self.list("x_data", values, values.len())
+            }
+        }
+    }
+
+    fn optional_rows(&mut self, name: &str, rows: Option<&DenseRows>, count: usize) -> Result<(), Problem> {
+        rows.map_or(Ok(()), |rows| self.matrix(name, &rows.values, (count, rows.width)))
+    }
+
+    fn edges(&mut self, data: &GraphData) -> Result<(), Problem> {
+        let ends = (0..2).flat_map(|end| data.edges.iter().map(move |ends| ends[end]));
+        let narrow: Option<Vec<i32>> = ends.clone().map(|end| end.try_into().ok()).collect();
+        let shape = (2, data.edges.len());
+        match narrow {
+            Some(narrow) => self.matrix("edge_index", &narrow, shape)?,
+            None => self.matrix("edge_index", &ends.map(i64::from).collect::<Vec<_>>(), shape)?,
+        }
+        if let Some(weights) = &data.weights {
+            self.list("edge_weight", weights, data.edges.len())?;
+        }
+        self.optional_rows("edge_attr", data.edge_features.as_ref(), data.edges.len())
+    }
+
+    fn names(&mut self, names: &[String], nodes: usize) -> Result<(), Problem> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        let mut starts = vec![0];
+        for name in names {
+            bytes.extend(name.bytes());
+            starts.push(bytes.len());
+        }
+        self.list("node_name", &bytes, bytes.len())?;
+        self.numbers("node_name_ptr", &starts, nodes + 1)
+    }
+
+    fn splits(&mut self, splits: &[Split], count: usize) -> Result<(), Problem> {
+        if splits.len() != count {
+            return Err(wrong_length("train", splits.len(), count));
+        }
+        for (name, split) in [("train", Split::Train), ("val", Split::Validation), ("test", Split::Test)] {
+            let members: Vec<usize> = (0..count).filter(|&member| splits[member] == split).collect();
+            self.numbers(name, &members, members.len())?;
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, graphs: &GraphSet) -> Result<(), Problem> {
+        let count = graphs.len();
+        self.numbers("y", &graphs.labels, count)?;
+        self.numbers("node_ptr", &graphs.node_offsets, count + 1)?;
+        self.numbers("edge_ptr", &graphs.edge_offsets, count + 1)?;
+        self.splits(&graphs.splits, count)?;
+        self.optional_rows("graph_target", graphs.targets.as_ref(), count)?;
+        graphs.folds.as_ref().map_or(Ok(()), |folds| self.list("fold", folds, count))
+    }
+}
+
+fn wrong_length(array: &str, given: usize, expected: usize) -> Problem {
+    Problem::of(array, format!("has {given} values"), format!("the rest of the data asks for {expected}"))
+}
+
+fn unwritten(what: &str, error: &str) -> Problem {
+    Problem::new(format!("{what} cannot be written: {error}"), "use a smaller graph, or report this as a bug")
+}
