@@ -7,6 +7,7 @@ pub mod output;
 pub mod scene;
 mod spawn;
 mod trainer;
+mod weights;
 
 pub use bevy_ecs;
 #[doc(inline)]
@@ -15,6 +16,7 @@ pub use connectome_components as components;
 pub use connectome_systems as systems;
 pub use spawn::{SceneEntities, spawn};
 pub use trainer::{TrainError, Trainer};
+pub use weights::{Rename, RenameError, load_weights, weights};
 
 /// What most programs need.
 pub mod prelude {

@@ -2,35 +2,45 @@
 
 use clap::Args;
 use connectome::components::{Split, SplitMetrics};
-use connectome::output::write_file;
+use connectome::{Rename, output::write_file};
 use ndarray::{Array1, ArrayView2};
 use ndarray_npy::NpzWriter;
 use std::{error::Error, io::Cursor, path::PathBuf};
 
 use super::{SceneArguments, percent, print_line};
 
+/// The weights to compute with.
+#[derive(Args, Debug)]
+struct Weights {
+    /// The weights, a safetensors file of `train --output`, or of PyTorch Geometric.
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// What names in the file begin with, and what they begin with here, such as conv1=layers.0,conv2=layers.3.
+    #[arg(long, value_name = "FROM=TO", value_delimiter = ',')]
+    rename: Vec<Rename>,
+}
+
 /// Measure trained weights.
 #[derive(Args, Debug)]
 pub struct Evaluate {
     #[command(flatten)]
     scene: SceneArguments,
-    /// The weights, a safetensors file of `train --output`.
-    #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
+    #[command(flatten)]
+    weights: Weights,
 }
 
 impl Evaluate {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
         let (scene, data) = self.scene.load()?;
         let mut trainer = self.scene.trainer(&scene, &data, scene.training.seed)?;
-        trainer.load_weights(&self.weights)?;
+        trainer.load_weights(&self.weights.weights, &self.weights.rename)?;
         let metrics = trainer.evaluate()?;
         for split in [Split::Train, Split::Validation, Split::Test] {
             let part: SplitMetrics = metrics.of(split);
             if part.count > 0 {
                 let name = format!("{split:?}").to_lowercase();
                 print_line(format_args!(
-                    "{name:<10} {} of {} nodes, loss {:.4}",
+                    "{name:<10} {} of {}, loss {:.4}",
                     percent(part.accuracy()),
                     part.count,
                     part.loss()
@@ -41,14 +51,13 @@ impl Evaluate {
     }
 }
 
-/// Write the output for every node.
+/// Write the output for every node, graph or pair.
 #[derive(Args, Debug)]
 pub struct Infer {
     #[command(flatten)]
     scene: SceneArguments,
-    /// The weights, a safetensors file of `train --output`.
-    #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
+    #[command(flatten)]
+    weights: Weights,
     /// The file to write: arrays `logits` [N, classes] and `prediction` [N].
     #[arg(long, value_name = "FILE.npz")]
     output: PathBuf,
@@ -58,14 +67,14 @@ impl Infer {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
         let (scene, data) = self.scene.load()?;
         let mut trainer = self.scene.trainer(&scene, &data, scene.training.seed)?;
-        trainer.load_weights(&self.weights)?;
+        trainer.load_weights(&self.weights.weights, &self.weights.rename)?;
         let (logits, width) = trainer.infer()?;
         let prediction: Array1<u32> = logits.chunks_exact(width).map(class).collect();
         let mut npz = NpzWriter::new_compressed(Cursor::new(Vec::new()));
         npz.add_array("logits", &ArrayView2::from_shape((logits.len() / width, width), &logits)?)?;
         npz.add_array("prediction", &prediction)?;
         write_file(&self.output, npz.finish()?.get_ref())?;
-        print_line(format_args!("wrote {} nodes to {}", prediction.len(), self.output.display()))?;
+        print_line(format_args!("wrote {} rows to {}", prediction.len(), self.output.display()))?;
         Ok(())
     }
 }

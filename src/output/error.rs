@@ -50,7 +50,7 @@ pub enum OutputError {
         source: serde_json::Error,
     },
     /// A tensor that the model needs is not there.
-    #[error("{} has no tensor `{name}`; take the weights of a model of the same layers", path.display())]
+    #[error("{} has no tensor `{name}`; take the weights of a model of the same layers, or rename its tensors", path.display())]
     MissingTensor {
         /// The file.
         path: PathBuf,

@@ -67,7 +67,8 @@ pub fn write_weights(path: &Path, tensors: &[Tensor], metadata: BTreeMap<String,
     write_file(path, &bytes)
 }
 
-/// Reads the tensors of a safetensors file, sorted by name.
+/// Reads the tensors of a safetensors file, sorted by name. Those called `num_batches_tracked`, whole numbers that
+/// PyTorch keeps beside running statistics, are left out.
 ///
 /// Memory is claimed only after the header has been found to agree with the length of the file, so a damaged file
 /// costs no more than its own size.
@@ -82,7 +83,8 @@ pub fn read_weights(path: &Path) -> Result<Vec<Tensor>, OutputError> {
     let mut data = Vec::with_capacity(header.data_len());
     file.take(header.data_len() as u64).read_to_end(&mut data).map_err(|source| cannot_read(path, source))?;
     let sorted: BTreeMap<String, &TensorInfo> = header.tensors().into_iter().collect();
-    sorted.into_iter().map(|(name, info)| decode(path, name, info, &data)).collect()
+    let numbers = sorted.into_iter().filter(|(name, _)| !is_counter(name));
+    numbers.map(|(name, info)| decode(path, name, info, &data)).collect()
 }
 
 /// Reads the metadata of a safetensors file and leaves its tensors alone. Empty when the file has none.
@@ -216,6 +218,11 @@ fn read_header_length(path: &Path, file: &mut File, length: u64) -> Result<u64, 
         return Err(not_safetensors(path, reason));
     }
     Ok(declared)
+}
+
+/// Whether a tensor only counts the batches that a normalisation of PyTorch has seen.
+fn is_counter(name: &str) -> bool {
+    name.rsplit('.').next() == Some("num_batches_tracked")
 }
 
 /// Takes one tensor out of the values of a file.

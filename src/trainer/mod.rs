@@ -7,11 +7,12 @@ use std::{path::Path, time::Instant};
 
 use corpus::{Corpus, metrics_of, output_of};
 
-use crate::components::{Field, LearningRateSchedule, Metrics, Model, Optimizer, Parameter, Split, TrainingState};
-use crate::output::{EpochReport, OutputError, Summary, Tensor, expect_tensor, read_weights};
+use crate::components::{LearningRateSchedule, Metrics, Model, Optimizer, Parameter, Split, TrainingState};
+use crate::output::{EpochReport, OutputError, Summary, Tensor};
 use crate::scene::{GraphData, Scene, Selection};
 use crate::spawn::{SceneEntities, spawn};
 use crate::systems::{Evaluate, Infer, Train, Workers, batch::BatchError, layers::BuildError, run};
+use crate::weights::{Rename, load_weights, numbers, parameters, set_numbers, weights};
 
 /// A model could not be trained.
 #[derive(Debug, thiserror::Error)]
@@ -87,10 +88,7 @@ impl Trainer {
         } else {
             (None, spawn(&mut world, scene, data, seed)?)
         };
-        let model = world.get::<Model>(entities.model);
-        let owners = model.map(|model| model.parameters.clone()).unwrap_or_default();
-        let parameters: Vec<Parameter> =
-            owners.iter().filter_map(|owner| world.get::<Parameter>(*owner).cloned()).collect();
+        let parameters = parameters(&world, entities.model);
         let kept = parameters.iter().map(|parameter| numbers(&world, parameter.value).to_vec()).collect();
         let scene = scene.clone();
         Ok(Self { world, entities, corpus, scene, seed, epochs: 0, parameters, kept, best: None })
@@ -259,29 +257,15 @@ impl Trainer {
 
     /// The parameters under the names that weight files give them.
     pub fn weights(&self) -> Vec<Tensor> {
-        let tensor = |parameter: &Parameter| Tensor {
-            name: parameter.name.clone(),
-            shape: parameter.stored.shape.clone(),
-            values: parameter.to_stored(numbers(&self.world, parameter.value)),
-        };
-        self.parameters.iter().map(tensor).collect()
+        weights(&self.world, self.entities.model)
     }
 
-    /// Takes the parameters from a weight file.
+    /// Takes the parameters from a weight file, see [`load_weights`](crate::load_weights).
     ///
     /// # Errors
     /// If the file cannot be read, lacks a parameter, or has one of another shape; then none is changed.
-    pub fn load_weights(&mut self, path: &Path) -> Result<(), TrainError> {
-        let tensors = read_weights(path)?;
-        let found: Result<Vec<&Tensor>, OutputError> = self
-            .parameters
-            .iter()
-            .map(|parameter| expect_tensor(path, &tensors, &parameter.name, &parameter.stored.shape))
-            .collect();
-        for (parameter, tensor) in self.parameters.iter().zip(found?) {
-            set_numbers(&mut self.world, parameter.value, &parameter.from_stored(&tensor.values));
-        }
-        Ok(())
+    pub fn load_weights(&mut self, path: &Path, renames: &[Rename]) -> Result<(), TrainError> {
+        Ok(load_weights(&mut self.world, self.entities.model, path, renames)?)
     }
 
     fn learning_rate(&self, step: u64) -> f32 {
@@ -315,17 +299,6 @@ impl Trainer {
         for (parameter, kept) in self.parameters.iter().zip(&self.kept) {
             set_numbers(&mut self.world, parameter.value, kept);
         }
-    }
-}
-
-/// The numbers of a parameter's field, which one entity has.
-fn numbers(world: &World, field: Field) -> &[f32] {
-    field.matrix(world).rows().next().unwrap_or(&[])
-}
-
-fn set_numbers(world: &mut World, field: Field, numbers: &[f32]) {
-    for row in field.matrix_mut(world).rows_mut() {
-        row.copy_from_slice(numbers);
     }
 }
 
