@@ -6,28 +6,34 @@
 mod aggregate;
 mod batch_norm;
 mod concatenate;
+mod degrees;
 mod dropout;
 mod elementwise;
 mod ends;
 mod linear;
+mod moments;
 mod normalize_rows;
 mod product;
 mod reduce;
 mod relation;
 mod rows;
 mod scale_by;
+mod transform;
 
 pub use aggregate::aggregate;
 pub use batch_norm::{BatchNormalizer, batch_norm};
 pub use concatenate::{columns, concatenate};
+pub use degrees::{DegreeScaler, degree_factors, measure_degrees};
 pub use dropout::drop_out;
 pub use elementwise::{activate, add, scale};
 pub use ends::{EdgeTerms, gather_ends};
 pub use linear::{Epilogue, Weight, linear};
+pub use moments::moments;
 pub use normalize_rows::normalize_rows;
 pub use product::multiply;
 pub use reduce::{Reduction, reduce};
 pub use relation::Relation;
 pub use scale_by::scale_by;
+pub use transform::transform_along_edges;
 
 pub(crate) use elementwise::{add_gradient, add_parameter_gradient};
