@@ -11,6 +11,7 @@ use crate::{
 use connectome_systems::{
     kernels::Activation,
     layers::{BatchNorm, EdgeConv, Embedding, GinConv, GineConv, Layer, Mlp, NnConv, PnaConv, SageConv},
+    stages::Reduction,
 };
 use ndarray::{Array2, Axis, concatenate, s};
 use proptest::prelude::*;
@@ -79,6 +80,29 @@ proptest! {
             let formula = |given: &Given| to_targets(&case, &messages(given), choose);
             check(&case, &mut scene_of(&case), layer, &given, &formula)?;
         }
+    }
+
+    #[test]
+    fn batch_norm_between_maps_of_edges_leaves_dangling_ones_out(case in cases(), hidden in 1..3usize) {
+        let (width, to) = (case.input_width, case.output_width);
+        let mut given = Given { input: case.input(), ..Given::default() };
+        given.parameters = map_parameters(&case, &[("nn.0", 2 * width, hidden), ("nn.3", hidden, to)]);
+        given.parameters.extend(parameters(&case, &[("nn.1.weight", (1, hidden)), ("nn.1.bias", (1, hidden))]));
+        let first = |given: &Given| {
+            let own = at_ends(&case, &given.input, |link| link.target);
+            let sent = at_ends(&case, &given.input, |link| link.source);
+            map(given, "nn.0", &concatenate![Axis(1), own, &sent - &own])
+        };
+        prop_assume!(varies(&first(&given)));
+        let formula = |given: &Given| {
+            let hidden = normalized(&first(given)) * &given.parameters["nn.1.weight"] + &given.parameters["nn.1.bias"];
+            to_targets(&case, &map(given, "nn.3", &hidden.mapv(f64::tanh)), total)
+        };
+        let nn = Mlp { batch_norm: true, ..Mlp::new([hidden, to]).with_activation(Activation::Tanh) };
+        let layer = EdgeConv::new(nn).with_aggregation(Reduction::Sum);
+        let cotangent = case.cotangent(to);
+        let passes = run_layer(&mut scene_of(&case), &given, layer, &cotangent).unwrap();
+        check_gradients("edge conv with batch norm", &passes, &given, &cotangent, &formula)?;
     }
 
     #[test]
