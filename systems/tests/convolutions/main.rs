@@ -9,3 +9,4 @@ mod common;
 mod dense;
 mod layers;
 mod parts;
+mod stacks;
