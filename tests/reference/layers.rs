@@ -14,6 +14,7 @@ use connectome_systems::{
     layers::{
         Appnp, BatchNorm, BuildError, GatConv, Gcn2Conv, GinConv, GineConv, GraphConv, Layer, LayerBuilder, Linear,
         Mlp, Readout, SageConv, SgConv,
+        BatchNorm, EdgeConv, GinConv, GineConv, GraphConv, Layer, Linear, Mlp, NnConv, PnaConv, Readout, SageConv,
     },
     stages::Reduction,
 };
@@ -27,6 +28,7 @@ pub fn layer(class: &Printed, case: &Case) -> Result<Option<Box<dyn Layer>>> {
         "BatchNorm1d" => Some(Box::new(BatchNorm { epsilon: class.required("eps")?, ..BatchNorm::new().frozen() })),
         "APPNP" => appnp(class).map(|layer| Box::new(layer) as Box<dyn Layer>),
         "GCN2Conv" => gcn2_conv(class, case).map(|layer| Box::new(layer) as Box<dyn Layer>),
+        "EdgeConv" => Some(Box::new(EdgeConv::new(mlp(case, "nn")?).with_aggregation(reduction_of_case(case)?))),
         "GCNConv" => Some(Box::new(GraphConv::new(width))),
         "GINConv" => {
             let layer = GinConv::new(mlp(case, "nn")?);
@@ -38,6 +40,14 @@ pub fn layer(class: &Printed, case: &Case) -> Result<Option<Box<dyn Layer>>> {
         }
         "GATConv" => Some(Box::new(gat_conv(case, width)?)),
         "Linear" => Some(Box::new(Linear::new(width))),
+        "NNConv" => {
+            let aggregation = reduction(class.text("aggr")).ok_or(UNKNOWN_AGGREGATION)?;
+            Some(Box::new(NnConv::new(width, mlp(case, "nn")?).with_aggregation(aggregation)))
+        }
+        "PNAConv" if class.text("towers") == "1" => {
+            let edge_features = case.has("param.edge_encoder.weight");
+            Some(Box::new(PnaConv { edge_features, ..PnaConv::new(width) }))
+        }
         "Pool" => match case.meta.case.as_str() {
             "pool_add" => Some(Box::new(Readout::Sum)),
             "pool_mean" => Some(Box::new(Readout::Mean)),
@@ -45,7 +55,7 @@ pub fn layer(class: &Printed, case: &Case) -> Result<Option<Box<dyn Layer>>> {
             _ => None,
         },
         "SAGEConv" => {
-            let aggregation = reduction(class.text("aggr")).ok_or("an aggregation that the engine does not have")?;
+            let aggregation = reduction(class.text("aggr")).ok_or(UNKNOWN_AGGREGATION)?;
             let layer = SageConv {
                 project: case.has("param.lin.weight"),
                 root_weight: case.has("param.lin_r.weight"),
@@ -57,6 +67,14 @@ pub fn layer(class: &Printed, case: &Case) -> Result<Option<Box<dyn Layer>>> {
         "SGConv" => class.count("K").map(|hops| Box::new(SgConv::new(width, hops)) as Box<dyn Layer>),
         _ => class.activation().map(|activation| Box::new(activation) as Box<dyn Layer>),
     })
+}
+
+const UNKNOWN_AGGREGATION: &str = "an aggregation that the engine does not have";
+
+/// From the last word of a case such as `edge_conv_max`.
+fn reduction_of_case(case: &Case) -> Result<Reduction> {
+    let word = case.meta.case.rsplit('_').next().unwrap_or_default();
+    Ok(reduction(word).ok_or(UNKNOWN_AGGREGATION)?)
 }
 
 fn reduction(name: &str) -> Option<Reduction> {

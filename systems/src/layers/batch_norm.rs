@@ -13,7 +13,7 @@ use crate::stages::{self, BatchNormalizer};
 /// `N` rows, and gradients go through them; running ones follow by `momentum`, the variance over `N - 1`, and take their
 /// place outside of training. Reads `X` three times forward and twice backward, `O(N F)`.
 ///
-/// Border: edges matter to none. A single row becomes `b` in training, and leaves the running variance as it is, since its
+/// Border: of edges' rows, those of dangling edges count for nothing and have no gradient. A single row becomes `b` in training, and leaves the running variance as it is, since its
 /// variance over `N - 1` is unknown. Parameters are called `weight`, `bias`, `running_mean` and `running_var`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -1,11 +1,11 @@
 //! Each column brought to mean 0 and variance 1 over all rows.
 
-use bevy_ecs::system::{BoxedSystem, SystemParamBuilder};
-use connectome_components::{Column, ColumnMut, Field, Matrix, Parameter, Signal};
+use bevy_ecs::system::{BoxedSystem, ParamBuilder, Query, SystemParamBuilder};
+use connectome_components::{Column, ColumnMut, Field, Matrix, Parameter, Signal, Topology};
 
 use super::{
     concatenate::take_columns,
-    rows::{Cut, sum_rows, write_rows},
+    rows::{Cut, sum_rows_in_graph, write_rows},
 };
 use crate::{
     Phase,
@@ -34,7 +34,7 @@ pub struct BatchNormalizer {
 
 /// `Y = w (X - mean) / sqrt(variance + epsilon) + b`, column by column (Ioffe & Szegedy, ICML 2015, algorithm 1).
 ///
-/// In training mean and variance are those of all rows, gradients go through them, and the running ones move towards them,
+/// In training mean and variance are those of all rows, dangling edges left out, gradients go through them, and the running ones move towards them,
 /// the variance over `N - 1`. Elsewhere they are the running ones. The variance is taken of the differences from the mean,
 /// corrected by what rounding has left of their sum (Chan, Golub & LeVeque 1983, eq. 1.7).
 ///
@@ -112,34 +112,42 @@ fn measure(
 ) -> Result<BoxedSystem, BuildError> {
     let width = values.width();
     let sums = numbers(layer, "batch_norm.sums", width)?;
-    let add = sum_rows(
+    let population = Population::of(layer, values);
+    let graph = layer.graph();
+    let add = sum_rows_in_graph(
         layer,
         "batch_norm_sums",
         [values],
         sums,
         0..width,
         #[inline(always)]
-        |[values], rows, sum| {
+        move |topology, [values], rows, sum| {
             sum.fill(0.0);
-            add_rows(values.slice(rows), sum);
+            match population {
+                Population::All => add_rows(values.slice(rows), sum),
+                Population::Edges => {
+                    let present = rows.filter(|row| population.has(topology, *row));
+                    present.for_each(|row| add_rows(values.row(row), sum));
+                }
+            }
         },
     );
     layer.forward(Phase::Update, add);
     let deviations = numbers(layer, "batch_norm.deviations", 2 * width)?;
-    let add = sum_rows(
+    let add = sum_rows_in_graph(
         layer,
         "batch_norm_deviations",
         [values, sums],
         deviations,
         0..2 * width,
         #[inline(always)]
-        move |[values, sums], rows, sum| {
+        move |topology, [values, sums], rows, sum| {
             sum.fill(0.0);
-            let (sums, share) = (only_row(sums), share(values));
+            let (sums, share) = (only_row(sums), population.share(topology, values));
             let (first, second) = sum.split_at_mut(width);
-            for row in values.slice(rows).chunks_exact(width) {
+            for row in rows.filter(|row| population.has(topology, *row)) {
                 let totals = first.iter_mut().zip(second.iter_mut());
-                for ((first, second), (value, sum)) in totals.zip(row.iter().zip(sums)) {
+                for ((first, second), (value, sum)) in totals.zip(values.row(row).iter().zip(sums)) {
                     let deviation = value - share * sum;
                     *first += deviation;
                     *second += deviation * deviation;
@@ -152,16 +160,20 @@ fn measure(
     let state = (
         (values.read(), sums.read(), deviations.read()),
         (statistics.write(), normalizer.mean.value.write(), normalizer.variance.value.write()),
+        ParamBuilder::query::<&Topology>(),
     )
         .build_state(layer.world());
     let system = state.build_system(
         move |(values, sums, deviations): (Column, Column, Column),
-              (mut statistics, mut mean, mut variance): (ColumnMut, ColumnMut, ColumnMut)| {
+              (mut statistics, mut mean, mut variance): (ColumnMut, ColumnMut, ColumnMut),
+              topology: Query<&Topology>| {
+            let Ok(topology) = topology.get(graph) else { return };
             let (values, sums, deviations) = (values.matrix(), sums.matrix(), deviations.matrix());
-            let count = values.row_count() as f32;
+            let count = population.count(topology, &values) as f32;
             if count == 0.0 {
                 return;
             }
+            let share = population.share(topology, &values);
             let (first, second) = halves(&deviations);
             let columns = only_row(&sums).iter().zip(first.iter().zip(second));
             let [Some(statistics), Some(running_mean), Some(running_variance)] =
@@ -175,7 +187,7 @@ fn measure(
                 statistics.zip(running).zip(columns)
             {
                 let squares = (second - first * first / count).max(0.0);
-                *mean = share(&values) * sum + first / count;
+                *mean = share * sum + first / count;
                 *scale = 1.0 / (squares / count + epsilon).sqrt();
                 *running_mean += momentum * (*mean - *running_mean);
                 // The variance over N - 1 of a single row is unknown.
@@ -211,20 +223,21 @@ fn recall(layer: &mut LayerBuilder, normalizer: &BatchNormalizer, statistics: Fi
 /// The sums of gradients, and of gradients times normalised values.
 fn totals_of(layer: &mut LayerBuilder, inputs: [Field; 3], totals: Field) -> BoxedSystem {
     let width = inputs[0].width();
-    sum_rows(
+    let population = Population::of(layer, inputs[0]);
+    sum_rows_in_graph(
         layer,
         "batch_norm_totals",
         inputs,
         totals,
         0..2 * width,
         #[inline(always)]
-        move |[gradient, values, statistics], rows, sum| {
+        move |topology, [gradient, values, statistics], rows, sum| {
             sum.fill(0.0);
             let (mean, scale) = halves(statistics);
             let columns = mean.iter().zip(scale);
             let (first, second) = sum.split_at_mut(width);
-            let gradients = gradient.slice(rows.clone()).chunks_exact(width);
-            for (gradient, values) in gradients.zip(values.slice(rows).chunks_exact(width)) {
+            for row in rows.filter(|row| population.has(topology, *row)) {
+                let (gradient, values) = (gradient.row(row), values.row(row));
                 let totals = first.iter_mut().zip(second.iter_mut());
                 for (((first, second), (gradient, value)), (mean, scale)) in
                     totals.zip(gradient.iter().zip(values)).zip(columns.clone())
@@ -241,6 +254,7 @@ fn totals_of(layer: &mut LayerBuilder, inputs: [Field; 3], totals: Field) -> Box
 /// means are left out where the statistics are given.
 fn input_gradient(layer: &mut LayerBuilder, inputs: [Field; 5], by_batch: bool, target: Field) -> BoxedSystem {
     let width = target.width();
+    let population = Population::of(layer, target);
     write_rows(
         layer,
         "batch_norm_backward",
@@ -248,13 +262,16 @@ fn input_gradient(layer: &mut LayerBuilder, inputs: [Field; 5], by_batch: bool, 
         inputs,
         target,
         #[inline(always)]
-        move |_, [gradient, values, statistics, weight, totals], rows, target| {
-            let share = if by_batch { share(values) } else { 0.0 };
+        move |topology, [gradient, values, statistics, weight, totals], rows, target| {
+            let share = if by_batch { population.share(topology, values) } else { 0.0 };
             let ((mean, scale), (first, second)) = (halves(statistics), halves(totals));
             let columns = mean.iter().zip(scale).zip(only_row(weight)).zip(first.iter().zip(second));
-            let gradients = gradient.slice(rows.clone()).chunks_exact(width);
-            let terms = gradients.zip(values.slice(rows).chunks_exact(width));
-            for (target, (gradient, values)) in target.chunks_exact_mut(width).zip(terms) {
+            for (row, target) in rows.zip(target.chunks_exact_mut(width)) {
+                if !population.has(topology, row) {
+                    target.fill(0.0);
+                    continue;
+                }
+                let (gradient, values) = (gradient.row(row), values.row(row));
                 let terms = target.iter_mut().zip(gradient.iter().zip(values));
                 for ((target, (gradient, value)), (((mean, scale), weight), (first, second))) in
                     terms.zip(columns.clone())
@@ -267,9 +284,38 @@ fn input_gradient(layer: &mut LayerBuilder, inputs: [Field; 5], by_batch: bool, 
     )
 }
 
-#[inline(always)]
-fn share(values: &Matrix) -> f32 {
-    1.0 / values.row_count().max(1) as f32
+/// Whose mean and variance are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Population {
+    /// All rows.
+    All,
+    /// Those of the edges that are not dangling, for these carry nothing.
+    Edges,
+}
+
+impl Population {
+    fn of(layer: &LayerBuilder, rows: Field) -> Self {
+        if rows.on() == layer.rows().edges { Self::Edges } else { Self::All }
+    }
+
+    #[inline(always)]
+    fn has(self, topology: &Topology, row: usize) -> bool {
+        self == Self::All || topology.ends[row][0] != Topology::NO_ROW
+    }
+
+    #[inline(always)]
+    fn count(self, topology: &Topology, values: &Matrix) -> usize {
+        match self {
+            Self::All => values.row_count(),
+            Self::Edges => topology.incoming.len(),
+        }
+    }
+
+    /// What each row adds to a mean.
+    #[inline(always)]
+    fn share(self, topology: &Topology, values: &Matrix) -> f32 {
+        1.0 / self.count(topology, values).max(1) as f32
+    }
 }
 
 #[inline(always)]

@@ -102,11 +102,33 @@ pub(crate) fn sum_rows<const K: usize>(
     numbers: Range<usize>,
     body: impl Fn([&Matrix; K], Range<usize>, &mut [f32]) + Send + Sync + 'static,
 ) -> BoxedSystem {
+    sum_rows_in_graph(
+        layer,
+        name,
+        inputs,
+        total,
+        numbers,
+        #[inline(always)]
+        move |_, matrices, rows, sum| body(matrices, rows, sum),
+    )
+}
+
+/// As [`sum_rows`], with `body(topology, inputs, rows, sum)`.
+pub(crate) fn sum_rows_in_graph<const K: usize>(
+    layer: &mut LayerBuilder,
+    name: &'static str,
+    inputs: [Field; K],
+    total: Field,
+    numbers: Range<usize>,
+    body: impl Fn(&Topology, [&Matrix; K], Range<usize>, &mut [f32]) + Send + Sync + 'static,
+) -> BoxedSystem {
     const { assert!(K > 0 && K <= MOST_INPUTS) }
+    let graph: Entity = layer.graph();
     let read = |place: usize| inputs[place.min(K - 1)].read();
     let state = (
         (read(0), read(1), read(2), read(3), read(4), read(5)),
         total.write(),
+        ParamBuilder::query::<&Topology>(),
         ParamBuilder::resource::<Workers>(),
         ParamBuilder::local::<Vec<f32>>(),
     )
@@ -114,15 +136,17 @@ pub(crate) fn sum_rows<const K: usize>(
     let system = state.build_system(
         move |columns: (Column, Column, Column, Column, Column, Column),
               mut total: ColumnMut,
+              topology: Query<&Topology>,
               workers: Res<Workers>,
               mut partial: Local<Vec<f32>>| {
+            let Ok(topology) = topology.get(graph) else { return };
             let matrices = matrices::<K>(&columns);
             let Some(total) = total.matrix().rows_mut().next() else { return };
             let Some(total) = total.get_mut(numbers.clone()) else { return };
             sum_over_rows(&workers, &matrices[0], &mut partial, total, |rows, sum| {
                 vectorize(
                     #[inline(always)]
-                    || body(array::from_fn(|place| &matrices[place]), rows, sum),
+                    || body(topology, array::from_fn(|place| &matrices[place]), rows, sum),
                 );
             });
         },

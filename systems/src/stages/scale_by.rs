@@ -38,7 +38,8 @@ pub fn scale_by(
                 #[inline(always)]
                 |[gradient, values], rows, sum| {
                     let terms = gradient.slice(rows.clone()).iter().zip(values.slice(rows));
-                    sum.fill(terms.map(|(gradient, value)| gradient * value).sum());
+                    // So many numbers go into one that a narrow sum would lose the last of them.
+                    sum.fill(terms.map(|(gradient, value)| f64::from(gradient * value)).sum::<f64>() as f32);
                 },
             );
             layer.backward(sum);

@@ -1,0 +1,75 @@
+//! Messages through matrices that edges make of their features.
+
+use connectome_components::Signal;
+use serde::{Deserialize, Serialize};
+
+use super::{BuildError, Initialization, Layer, LayerBuilder, Mlp, mlp::torch_weight};
+use crate::stages::{Epilogue, Reduction, Relation, add, linear, reduce, transform_along_edges};
+
+/// `Y[i] = W^T X[i] + b + sum of nn(E[e])^T X[j] over the edges e: j -> i`, or another reduction than the sum, where
+/// `nn(E[e])` is read as a matrix `[F, width]` (Gilmer et al., "Neural message passing for quantum chemistry", ICML 2017,
+/// section 5, "edge network").
+///
+/// `X` is `[N, F]`, dense, the edges' features `E` are `[E, D]`, `W` is `[F, width]`, `b` `[width]`. Costs those of `nn` on `E`
+/// rows, `E F width` and `N F width` multiplications, and `E F width` numbers of memory for the matrices. Border: a node
+/// without incoming edges has `W^T X[i] + b`.
+///
+/// Parameters are called `nn.*`, `lin.weight` and `bias`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NnConv {
+    /// Output width.
+    pub width: usize,
+    /// What makes matrices of the edges' features; its last width is `F * width`.
+    pub nn: Mlp,
+    /// What a node makes of its messages.
+    #[serde(default = "sum")]
+    pub aggregation: Reduction,
+    /// Decay of the parameters other than those of `nn`; the optimizer's if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f32>,
+}
+
+fn sum() -> Reduction {
+    Reduction::Sum
+}
+
+impl NnConv {
+    /// The sum of messages to so many outputs, through matrices that this perceptron makes.
+    pub fn new(width: usize, nn: Mlp) -> Self {
+        Self { width, nn, aggregation: sum(), weight_decay: None }
+    }
+
+    /// The same with another reduction.
+    pub fn with_aggregation(self, aggregation: Reduction) -> Self {
+        Self { aggregation, ..self }
+    }
+}
+
+impl Layer for NnConv {
+    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+        let edges = layer.edges()?;
+        let (found, expected) = (self.nn.width(), input.width().saturating_mul(self.width));
+        if found != expected {
+            let shape = format!("{} by {}", input.width(), self.width);
+            let reason = format!(
+                "makes {found} numbers for each edge, where a matrix of {shape} is needed; end `nn` with {expected}"
+            );
+            return Err(layer.refuse(reason));
+        }
+        layer.messages();
+        // Other layers may read the edges' features too.
+        layer.hold(edges);
+        let matrices = layer.nested("nn", &self.nn, edges)?;
+        let messages = transform_along_edges(layer, input, matrices, self.width)?;
+        layer.release(matrices);
+        let sums = reduce(layer, messages, Relation::Edges, self.aggregation)?;
+        layer.release(messages);
+        let weight = torch_weight(layer, "lin", [input.width(), self.width], self.weight_decay)?;
+        let bias = layer.vector("bias", self.width, Initialization::ZEROS, self.weight_decay)?;
+        let own = linear(layer, input, &weight, Epilogue::bias(&bias))?;
+        layer.release(input);
+        layer.last_stage();
+        add(layer, [(sums, 1.0), (own, 1.0)])
+    }
+}
