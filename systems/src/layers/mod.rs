@@ -3,24 +3,33 @@
 //! A layer of your own implements [`Layer`] with the same means as those here; see its example.
 
 mod activation;
+mod affine;
+mod attention_pooling;
 mod builder;
 mod convolution;
 mod dropout;
 mod gat_conv;
+mod gatv2_conv;
 mod graph_conv;
 mod heads;
 mod linear;
 mod message_passing;
+mod res_gated_conv;
 mod tape;
+mod transformer_conv;
 
+pub use attention_pooling::AttentionPooling;
 pub(crate) use builder::ModelParts;
 pub use builder::{BuildError, Initialization, LayerBuilder, Mode};
 pub use dropout::Dropout;
 pub use gat_conv::GatConv;
+pub use gatv2_conv::Gatv2Conv;
 pub use graph_conv::GraphConv;
 pub use linear::Linear;
 pub use message_passing::MessagePassing;
+pub use res_gated_conv::ResGatedConv;
 pub(crate) use tape::Columns;
+pub use transformer_conv::TransformerConv;
 
 use connectome_components::Signal;
 
