@@ -4,10 +4,13 @@ use crate::{
     Comparison, Result,
     case::Case,
     common::{Given, Scene, Trial, name_in_layer},
+    floor_of_zeros,
     printed::Printed,
 };
 use connectome_components::Parameter;
-use connectome_systems::layers::{GatConv, GraphConv, Layer, Linear};
+use connectome_systems::layers::{
+    AttentionPooling, GatConv, Gatv2Conv, GraphConv, Layer, Linear, ResGatedConv, TransformerConv,
+};
 use ndarray::Array2;
 
 /// The layer that a class of PyTorch or PyTorch Geometric is here, told from its text and the shapes of the case; none
@@ -15,9 +18,15 @@ use ndarray::Array2;
 pub fn layer(class: &Printed, case: &Case) -> Result<Option<Box<dyn Layer>>> {
     let width = case.matrix("out")?.ncols();
     Ok(match class.name.as_str() {
+        "GATv2Conv" => Some(Box::new(gatv2_conv(case, width)?)),
         "GCNConv" => Some(Box::new(GraphConv::new(width))),
+        "AttentionalAggregation" if case.has("param.gate_nn.weight") && case.has("param.nn.weight") => {
+            Some(Box::new(AttentionPooling::new(width)))
+        }
         "GATConv" => Some(Box::new(gat_conv(case, width)?)),
         "Linear" => Some(Box::new(Linear::new(width))),
+        "ResGatedGraphConv" => Some(Box::new(ResGatedConv::new(width))),
+        "TransformerConv" => Some(Box::new(transformer_conv(class, case, width)?)),
         _ => class.activation().map(|activation| Box::new(activation) as Box<dyn Layer>),
     })
 }
@@ -34,6 +43,26 @@ fn gat_conv(case: &Case, out: usize) -> Result<GatConv> {
     let [heads, width] = heads(case, "param.att_src")?;
     let edges = case.has("param.lin_edge.weight");
     Ok(GatConv { heads, edges, mean: out != heads * width, self_loops: adds_self_loops(case)?, ..GatConv::new(width) })
+}
+
+fn gatv2_conv(case: &Case, out: usize) -> Result<Gatv2Conv> {
+    let [heads, width] = heads(case, "param.att")?;
+    let edges = case.has("param.lin_edge.weight");
+    let self_loops = adds_self_loops(case)?;
+    Ok(Gatv2Conv { heads, edges, mean: out != heads * width, self_loops, ..Gatv2Conv::new(width) })
+}
+
+fn transformer_conv(class: &Printed, case: &Case, out: usize) -> Result<TransformerConv> {
+    let columns = case.matrix("param.lin_key.weight")?.nrows();
+    let heads = class.number("heads").map_or(1, |heads| heads as usize).max(1);
+    Ok(TransformerConv {
+        heads,
+        mean: out != columns,
+        beta: case.has("param.lin_beta.weight"),
+        root: case.has("param.lin_skip.weight"),
+        edges: case.has("param.lin_edge.weight"),
+        ..TransformerConv::new(columns / heads)
+    })
 }
 
 /// Whether nodes attend to themselves, which neither the text of a layer nor its shapes say: if not, the row of a node
@@ -85,12 +114,14 @@ pub fn check(case: &Case, layer: Box<dyn Layer>, comparison: &mut Comparison) ->
     if let (Some(gradient), Some(edges)) = (passes.edges, edges) {
         comparison.compare("grad.edge_attr", &gradient, &case.matrix_of("grad.edge_attr", edges.dim())?);
     }
+    let scale = cotangent.iter().fold(0.0, |largest: f64, number| largest.max(number.abs()));
     for (_, parameter) in parameters.iter().filter(|(_, parameter)| parameter.gradient.is_some()) {
         let name = name_in_layer(&parameter.name);
         let numbers = stored_numbers(case, "grad.param", parameter)?.into_iter().map(f64::from).collect();
         let expected = Array2::from_shape_vec((parameter.shape[0], parameter.shape[1]), numbers)?;
         let gradient = passes.parameters.get(name).ok_or_else(|| format!("`{name}` has no gradient"))?;
-        comparison.compare(&format!("grad.param.{name}"), gradient, &expected);
+        let floor = floor_of_zeros(&expected, scale);
+        comparison.compare_above(floor, &format!("grad.param.{name}"), gradient, &expected);
     }
     Ok(())
 }
