@@ -5,13 +5,15 @@ mod dot;
 mod dropout;
 mod exponential;
 mod gather;
+mod heads;
 mod matmul;
 
 pub use activation::Activation;
 pub use dot::dot;
 pub use dropout::drop_out;
 pub use exponential::exp;
-pub use gather::{Terms, gather, gather_columns};
+pub use gather::{Terms, gather};
+pub use heads::{HeadTerms, gather_heads};
 pub use matmul::{Operand, matmul, matmul_transposed};
 
 /// Runs `work` with the widest vector instructions of this processor.
