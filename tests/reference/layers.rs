@@ -4,6 +4,7 @@ use crate::{
     Comparison, Result,
     case::Case,
     common::{Given, Scene, Trial, name_in_layer},
+    floor_of_zeros,
     printed::Printed,
 };
 use bevy_ecs::system::{BoxedSystem, SystemParamBuilder};
@@ -12,9 +13,9 @@ use connectome_systems::{
     Phase,
     kernels::Activation,
     layers::{
-        Appnp, BatchNorm, BuildError, GatConv, Gcn2Conv, GinConv, GineConv, GraphConv, Layer, LayerBuilder, Linear,
-        Mlp, Readout, SageConv, SgConv,
-        BatchNorm, EdgeConv, GinConv, GineConv, GraphConv, Layer, Linear, Mlp, NnConv, PnaConv, Readout, SageConv,
+        Appnp, AttentionPooling, BatchNorm, BuildError, EdgeConv, GatConv, Gatv2Conv, Gcn2Conv, GinConv, GineConv,
+        GraphConv, Layer, LayerBuilder, Linear, Mlp, NnConv, PnaConv, Readout, ResGatedConv, SageConv, SgConv,
+        TransformerConv,
     },
     stages::Reduction,
 };
@@ -65,6 +66,12 @@ pub fn layer(class: &Printed, case: &Case) -> Result<Option<Box<dyn Layer>>> {
             Some(Box::new(layer))
         }
         "SGConv" => class.count("K").map(|hops| Box::new(SgConv::new(width, hops)) as Box<dyn Layer>),
+        "GATv2Conv" => Some(Box::new(gatv2_conv(case, width)?)),
+        "AttentionalAggregation" if case.has("param.gate_nn.weight") && case.has("param.nn.weight") => {
+            Some(Box::new(AttentionPooling::new(width)))
+        }
+        "ResGatedGraphConv" => Some(Box::new(ResGatedConv::new(width))),
+        "TransformerConv" => Some(Box::new(transformer_conv(class, case, width)?)),
         _ => class.activation().map(|activation| Box::new(activation) as Box<dyn Layer>),
     })
 }
@@ -153,6 +160,26 @@ fn gat_conv(case: &Case, out: usize) -> Result<GatConv> {
     Ok(GatConv { heads, edges, mean: out != heads * width, self_loops: adds_self_loops(case)?, ..GatConv::new(width) })
 }
 
+fn gatv2_conv(case: &Case, out: usize) -> Result<Gatv2Conv> {
+    let [heads, width] = heads(case, "param.att")?;
+    let edges = case.has("param.lin_edge.weight");
+    let self_loops = adds_self_loops(case)?;
+    Ok(Gatv2Conv { heads, edges, mean: out != heads * width, self_loops, ..Gatv2Conv::new(width) })
+}
+
+fn transformer_conv(class: &Printed, case: &Case, out: usize) -> Result<TransformerConv> {
+    let columns = case.matrix("param.lin_key.weight")?.nrows();
+    let heads = class.number("heads").map_or(1, |heads| heads as usize).max(1);
+    Ok(TransformerConv {
+        heads,
+        mean: out != columns,
+        beta: case.has("param.lin_beta.weight"),
+        root: case.has("param.lin_skip.weight"),
+        edges: case.has("param.lin_edge.weight"),
+        ..TransformerConv::new(columns / heads)
+    })
+}
+
 /// Whether nodes attend to themselves, which neither the text of a layer nor its shapes say: if not, the row of a node
 /// to which no edge comes is the bias alone.
 fn adds_self_loops(case: &Case) -> Result<bool> {
@@ -202,12 +229,14 @@ pub fn check(case: &Case, layer: Box<dyn Layer>, comparison: &mut Comparison) ->
     if let (Some(gradient), Some(edges)) = (passes.edges, edges) {
         comparison.compare("grad.edge_attr", &gradient, &case.matrix_of("grad.edge_attr", edges.dim())?);
     }
+    let scale = cotangent.iter().fold(0.0, |largest: f64, number| largest.max(number.abs()));
     for (_, parameter) in parameters.iter().filter(|(_, parameter)| parameter.gradient.is_some()) {
         let name = name_in_layer(&parameter.name);
         let numbers = stored_numbers(case, "grad.param", parameter)?.into_iter().map(f64::from).collect();
         let expected = Array2::from_shape_vec((parameter.shape[0], parameter.shape[1]), numbers)?;
         let gradient = passes.parameters.get(name).ok_or_else(|| format!("`{name}` has no gradient"))?;
-        comparison.compare(&format!("grad.param.{name}"), gradient, &expected);
+        let floor = floor_of_zeros(&expected, scale);
+        comparison.compare_above(floor, &format!("grad.param.{name}"), gradient, &expected);
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod dot;
 mod dropout;
 mod exponential;
 mod gather;
+mod heads;
 mod logarithm;
 mod matmul;
 mod normal;
@@ -13,7 +14,8 @@ pub use activation::Activation;
 pub use dot::dot;
 pub use dropout::drop_out;
 pub use exponential::{exp, exp_m1};
-pub use gather::{Terms, gather, gather_columns};
+pub use gather::{Terms, gather};
+pub use heads::{HeadTerms, gather_heads};
 pub use logarithm::{ln, ln_1p};
 pub use matmul::{Operand, matmul, matmul_transposed};
 

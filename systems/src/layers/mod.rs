@@ -3,7 +3,9 @@
 //! A layer of your own implements [`Layer`] with the same means as those here; see its example.
 
 mod activation;
+mod affine;
 mod appnp;
+mod attention_pooling;
 mod batch_norm;
 mod builder;
 mod convolution;
@@ -11,6 +13,7 @@ mod dropout;
 mod edge_conv;
 mod embedding;
 mod gat_conv;
+mod gatv2_conv;
 mod gcn2_conv;
 mod gcnii;
 mod gin_conv;
@@ -25,13 +28,16 @@ mod mlp;
 mod nn_conv;
 mod pna_conv;
 mod readout;
+mod res_gated_conv;
 mod residual;
 mod sage_conv;
 mod sequence;
 mod sg_conv;
 mod tape;
+mod transformer_conv;
 
 pub use appnp::Appnp;
+pub use attention_pooling::AttentionPooling;
 pub use batch_norm::BatchNorm;
 pub use builder::{BuildError, Initialization, LayerBuilder, Mode, Room};
 pub(crate) use builder::{ModelParts, Rebuild};
@@ -39,6 +45,7 @@ pub use dropout::Dropout;
 pub use edge_conv::EdgeConv;
 pub use embedding::Embedding;
 pub use gat_conv::GatConv;
+pub use gatv2_conv::Gatv2Conv;
 pub use gcn2_conv::Gcn2Conv;
 pub use gcnii::Gcnii;
 pub use gin_conv::GinConv;
@@ -52,10 +59,12 @@ pub use mlp::{AfterFirst, Mlp};
 pub use nn_conv::NnConv;
 pub use pna_conv::PnaConv;
 pub use readout::Readout;
+pub use res_gated_conv::ResGatedConv;
 pub use residual::Residual;
 pub use sage_conv::SageConv;
 pub use sg_conv::SgConv;
 pub(crate) use tape::Columns;
+pub use transformer_conv::TransformerConv;
 
 use connectome_components::Signal;
 

@@ -9,7 +9,7 @@ use super::{
     rows::{Cut, write_rows},
 };
 use crate::{
-    kernels::{Terms, dot, gather_columns},
+    kernels::{HeadTerms, dot, gather_heads},
     layers::LayerBuilder,
 };
 
@@ -24,8 +24,6 @@ pub(super) struct HeadWeights {
 
 /// `Y[i, h] = w[i, h] X[i, h] + sum over links l from j to i of w[l, h] X[j, h] + b`, where `X[j, h]` are the `C` columns
 /// of head `h`. With `back` the links are followed to the other end.
-///
-/// With a single column in each head, the links are gone through once for all of them and not for each.
 pub(super) fn weighted_sums(
     layer: &mut LayerBuilder,
     name: &'static str,
@@ -46,7 +44,6 @@ pub(super) fn weighted_sums(
         #[inline(always)]
         move |topology, [values, weights, own_weights, bias, blended], rows, output| {
             let width = values.width();
-            let columns = width / weights.width();
             for (row, output) in rows.clone().zip(output.chunks_exact_mut(width)) {
                 let itself = [row as u32];
                 let [ends, links] = match back {
@@ -54,59 +51,29 @@ pub(super) fn weighted_sums(
                     true => relation.linked_back(topology, &itself),
                 };
                 let own = own.map(|_| (row, own_weights.row(row)));
-                if columns == 1 {
-                    sum_columns([ends, links], own, values, weights, output);
-                    continue;
-                }
-                for (head, output) in output.chunks_exact_mut(columns).enumerate() {
-                    let own = own.map(|(row, weights)| (row, weights[head]));
-                    gather_columns(&Head { rows: ends, links, own, weights, head }, values, head * columns, output);
-                }
+                gather_heads(&Linked { rows: ends, links, own, weights }, values, weights.width(), output);
             }
             finish.apply([bias, blended], rows, output, width);
         },
     )
 }
 
-/// The sum with one column in each head.
-#[inline(always)]
-fn sum_columns(
-    [rows, links]: [&[u32]; 2],
-    own: Option<(usize, &[f32])>,
-    values: &Matrix,
-    weights: &Matrix,
-    output: &mut [f32],
-) {
-    output.fill(0.0);
-    let mut add = |row: usize, weights: &[f32]| {
-        let terms = values.row(row).iter().zip(weights);
-        output.iter_mut().zip(terms).for_each(|(output, (value, weight))| *output += weight * value);
-    };
-    if let Some((row, weights)) = own {
-        add(row, weights);
-    }
-    for (row, link) in rows.iter().zip(links) {
-        add(*row as usize, weights.row(*link as usize));
-    }
-}
-
-/// What one head of a row is the sum of.
-struct Head<'a> {
+/// Rows with the weights of their links, and the row itself with its own.
+struct Linked<'a> {
     rows: &'a [u32],
     links: &'a [u32],
-    own: Option<(usize, f32)>,
+    own: Option<(usize, &'a [f32])>,
     weights: &'a Matrix<'a>,
-    head: usize,
 }
 
-impl Terms for Head<'_> {
+impl HeadTerms for Linked<'_> {
     #[inline(always)]
-    fn for_each(&self, mut add: impl FnMut(usize, f32)) {
-        if let Some((row, weight)) = self.own {
-            add(row, weight);
+    fn for_each(&self, mut add: impl FnMut(usize, &[f32])) {
+        if let Some((row, weights)) = self.own {
+            add(row, weights);
         }
         for (row, link) in self.rows.iter().zip(self.links) {
-            add(*row as usize, self.weights.row(*link as usize)[self.head]);
+            add(*row as usize, self.weights.row(*link as usize));
         }
     }
 }

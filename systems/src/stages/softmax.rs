@@ -68,22 +68,33 @@ fn statistics_of(layer: &mut LayerBuilder, relation: Relation, scores: HeadWeigh
             for (row, output) in rows.zip(output.chunks_exact_mut(2 * heads)) {
                 let (largest, sums) = output.split_at_mut(heads);
                 let [_, links] = relation.linked(topology, row);
-                let links = links.iter().map(|link| *link as usize);
-                let scores = links.filter(|link| counts(topology, *link, own.is_some())).map(|link| others.row(link));
-                let scores = scores.chain(own.map(|_| own_scores.row(row)));
-                largest.fill(f32::NEG_INFINITY);
-                for scores in scores.clone() {
+                let counted = |link: &&u32| counts(topology, **link as usize, own.is_some());
+                sums.fill(0.0);
+                match own {
+                    Some(_) => largest.copy_from_slice(own_scores.row(row)),
+                    None => largest.fill(f32::NEG_INFINITY),
+                }
+                for link in links.iter().filter(counted) {
+                    let scores = others.row(*link as usize);
                     largest.iter_mut().zip(scores).for_each(|(largest, score)| *largest = largest.max(*score));
                 }
-                sums.fill(0.0);
-                for scores in scores {
-                    let terms = scores.iter().zip(&*largest);
-                    sums.iter_mut().zip(terms).for_each(|(sum, (score, largest))| *sum += exp(score - largest));
+                if own.is_some() {
+                    add_exponentials(own_scores.row(row), largest, sums);
+                }
+                for link in links.iter().filter(counted) {
+                    add_exponentials(others.row(*link as usize), largest, sums);
                 }
                 sums.iter_mut().for_each(|sum| *sum = 1.0 / *sum);
             }
         },
     )
+}
+
+#[inline(always)]
+fn add_exponentials(scores: &[f32], largest: &[f32], sums: &mut [f32]) {
+    for (sum, (score, largest)) in sums.iter_mut().zip(scores.iter().zip(largest)) {
+        *sum += exp(score - largest);
+    }
 }
 
 /// `exp(score - largest) / sum`.

@@ -1,0 +1,126 @@
+//! Weighted sums of gathered rows whose columns are divided among heads.
+
+use connectome_components::Matrix;
+
+use super::gather::{Terms, gather_columns};
+
+/// What one output row is the sum of: rows of the source by number, each with a coefficient for each head.
+pub trait HeadTerms {
+    /// Calls `add(row, coefficients)` for each term, always in the same order.
+    fn for_each(&self, add: impl FnMut(usize, &[f32]));
+}
+
+/// `output[h] = sum of coefficients[h] * source[row][h]` over the terms, for each of `heads` equal parts of the columns.
+///
+/// The terms are gone through once for all heads of 8 columns or a multiple, as far as the sums fit into registers, and
+/// for all heads of a single column; for each head otherwise.
+#[inline(always)]
+pub fn gather_heads(terms: &impl HeadTerms, source: &Matrix, heads: usize, output: &mut [f32]) {
+    let columns = output.len() / heads;
+    if columns == 1 {
+        output.fill(0.0);
+        terms.for_each(
+            #[inline(always)]
+            |row, coefficients| {
+                let values = source.row(row).iter().zip(coefficients);
+                output.iter_mut().zip(values).for_each(|(sum, (value, coefficient))| *sum += coefficient * value);
+            },
+        );
+    } else if columns.is_multiple_of(GROUP) {
+        let mut column = 0;
+        while column < output.len() {
+            column = match (output.len() - column) / GROUP {
+                8.. => tile::<8>(terms, source, columns, column, output),
+                2.. => tile::<2>(terms, source, columns, column, output),
+                _ => tile::<1>(terms, source, columns, column, output),
+            };
+        }
+    } else {
+        for (head, output) in output.chunks_exact_mut(columns).enumerate() {
+            gather_columns(&OneHead { terms, head }, source, head * columns, output);
+        }
+    }
+}
+
+/// Columns that have one coefficient in any case.
+const GROUP: usize = 8;
+
+/// Sums `GROUPS` groups of columns from `column` on; returns the column after them.
+#[inline(always)]
+fn tile<const GROUPS: usize>(
+    terms: &impl HeadTerms,
+    source: &Matrix,
+    columns: usize,
+    column: usize,
+    output: &mut [f32],
+) -> usize {
+    let end = column + GROUPS * GROUP;
+    let mut heads = [0; GROUPS];
+    for (group, head) in heads.iter_mut().enumerate() {
+        *head = (column + group * GROUP) / columns;
+    }
+    let mut sums = [[0.0; GROUP]; GROUPS];
+    terms.for_each(
+        #[inline(always)]
+        |row, coefficients| {
+            let (groups, _) = source.row(row)[column..end].as_chunks::<GROUP>();
+            for ((sums, values), head) in sums.iter_mut().zip(groups).zip(heads) {
+                let coefficient = coefficients[head];
+                for (sum, value) in sums.iter_mut().zip(values) {
+                    *sum += coefficient * value;
+                }
+            }
+        },
+    );
+    output[column..end].copy_from_slice(sums.as_flattened());
+    end
+}
+
+/// The terms of one head.
+struct OneHead<'a, T> {
+    terms: &'a T,
+    head: usize,
+}
+
+impl<T: HeadTerms> Terms for OneHead<'_, T> {
+    #[inline(always)]
+    fn for_each(&self, mut add: impl FnMut(usize, f32)) {
+        self.terms.for_each(
+            #[inline(always)]
+            |row, coefficients| add(row, coefficients[self.head]),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Pairs(Vec<(usize, Vec<f32>)>);
+
+    impl HeadTerms for Pairs {
+        fn for_each(&self, mut add: impl FnMut(usize, &[f32])) {
+            self.0.iter().for_each(|(row, coefficients)| add(*row, coefficients));
+        }
+    }
+
+    #[test]
+    fn every_division_into_heads_is_summed_as_by_the_plain_loop() {
+        for heads in 1..10 {
+            for columns in [1, 2, 3, 7, 8, 9, 16, 24, 40, 72] {
+                let width = heads * columns;
+                let source: Vec<f32> = (0..5 * width).map(|i| (i * 7 % 23) as f32 - 11.0).collect();
+                let source = Matrix::new(width, core::iter::once(&source[..]));
+                let coefficients = |row: usize| (0..heads).map(|head| 0.5 * row as f32 - head as f32).collect();
+                let terms = Pairs([4, 0, 2, 4].map(|row| (row, coefficients(row))).to_vec());
+                let mut output = vec![f32::NAN; width];
+                gather_heads(&terms, &source, heads, &mut output);
+                for (column, sum) in output.iter().enumerate() {
+                    let mut expected = 0.0;
+                    terms.for_each(|row, by_head| expected += by_head[column / columns] * source.row(row)[column]);
+                    assert_eq!(*sum, expected, "{heads} heads of {columns} columns, column {column}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Linear maps that are parts of layers.
+
+use connectome_components::{Signal, Stored};
+
+use super::{BuildError, Initialization, LayerBuilder};
+use crate::stages::{Epilogue, linear};
+
+/// A map `X W + b` to so many columns whose parameters are called `NAME.weight` and `NAME.bias`.
+pub(super) struct Affine<'a> {
+    pub(super) name: &'a str,
+    pub(super) width: usize,
+    /// Whether there is a `b`.
+    pub(super) bias: bool,
+    /// How the weights begin; within the bound of [`Affine::usual`] if it is none, as the bias does.
+    pub(super) initialization: Option<Initialization>,
+    pub(super) weight_decay: Option<f32>,
+}
+
+impl Affine<'_> {
+    /// Where PyTorch's maps begin: uniform within `1 / sqrt(inputs)`.
+    fn usual(input: Signal) -> Initialization {
+        Initialization::Uniform(1.0 / (input.width().max(1) as f32).sqrt())
+    }
+
+    /// Maps a signal.
+    ///
+    /// # Errors
+    /// If the parameters are too large to be addressed.
+    pub(super) fn of(&self, layer: &mut LayerBuilder, input: Signal) -> Result<Signal, BuildError> {
+        let &Self { name, width, bias, initialization, weight_decay } = self;
+        let usual = Self::usual(input);
+        let stored = Stored { shape: vec![width, input.width()], transposed: true };
+        let begin = initialization.unwrap_or(usual);
+        let weight = format!("{name}.weight");
+        let weight = layer.parameter(&weight, [input.width(), width], stored, begin, weight_decay)?;
+        let epilogue = if bias {
+            Epilogue::bias(&layer.vector(&format!("{name}.bias"), width, usual, weight_decay)?)
+        } else {
+            Epilogue::default()
+        };
+        linear(layer, input, &weight, epilogue)
+    }
+}

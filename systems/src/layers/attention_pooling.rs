@@ -1,0 +1,43 @@
+//! The readout of Li et al.: an attention over the nodes of a subgraph.
+
+use connectome_components::Signal;
+use serde::{Deserialize, Serialize};
+
+use super::{BuildError, Layer, LayerBuilder, Linear};
+use crate::stages::{Attention, Epilogue, Relation, attend, softmax};
+
+/// `y[g] = sum over i of alpha[i] (W x[i] + b)` over the nodes `i` of subgraph `g`, with
+/// `alpha[i] = exp(s[i]) / sum over k of exp(s[k])` and `s[i] = a . x[i] + c` (Li et al., "Gated graph sequence neural
+/// networks", ICLR 2016, eq. 7, with a softmax as in PyTorch Geometric's `AttentionalAggregation`).
+///
+/// `X` is `[N, F]` on nodes, dense or sparse, `W` `[F, width]`, `a` `[F]`; the output is `[G, width]` on subgraphs. Costs
+/// `N F width` multiplications. A subgraph without nodes has zeros; a node of no subgraph adds to none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttentionPooling {
+    /// Output width.
+    pub width: usize,
+    /// Decay of this layer's parameters; the optimizer's if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f32>,
+}
+
+impl AttentionPooling {
+    /// A readout of so many outputs.
+    pub fn new(width: usize) -> Self {
+        Self { width, weight_decay: None }
+    }
+}
+
+impl Layer for AttentionPooling {
+    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+        let &Self { width, weight_decay } = self;
+        // Both parts read it.
+        layer.hold(input);
+        let others = layer.nested("gate_nn", &Linear { width: 1, weight_decay }, input)?;
+        let values = layer.nested("nn", &Linear { width, weight_decay }, input)?;
+        let weights = softmax(layer, Attention { others, own: None }, Relation::Members)?;
+        layer.last_stage();
+        attend(layer, values, weights, Relation::Members, Epilogue::default())
+    }
+}
