@@ -13,6 +13,8 @@ pub struct Model {
     pub input: Signal,
     /// What it computes for each node.
     pub output: Field,
+    /// Where its layers have moved the nodes to by inference, if it was given their coordinates.
+    pub coordinates: Option<Field>,
     /// The entities of its parameters, in the order of its layers.
     pub parameters: Vec<Entity>,
 }

@@ -65,6 +65,7 @@ pub struct ModelBuilder {
     graph: Entity,
     input: Input,
     edges: Option<Signal>,
+    coordinates: Option<Signal>,
     wanted: Vec<(Field, Field)>,
     layers: Vec<Box<dyn Layer>>,
     seed: u64,
@@ -90,6 +91,7 @@ impl ModelBuilder {
             graph,
             input: Input::Width(1),
             edges: None,
+            coordinates: None,
             wanted: Vec::new(),
             layers: Vec::new(),
             seed: 0,
@@ -121,8 +123,15 @@ impl ModelBuilder {
         self
     }
 
-    /// Asks each training step for the gradient of the loss by a field that the model reads, the input or the features of
-    /// the edges, and where it goes: a field of the same width on the same rows.
+    /// Where the nodes are, for the layers that move them: a field of the nodes such as `[N, 3]`. Where they have moved to
+    /// is [`Model::coordinates`]; a system of yours in [`Phase::Act`] can bring it back.
+    pub fn coordinates(mut self, signal: impl Into<Signal>) -> Self {
+        self.coordinates = Some(signal.into());
+        self
+    }
+
+    /// Asks each training step for the gradient of the loss by a field that the model reads, the input, the features of
+    /// the edges or the coordinates, and where it goes: a field of the same width on the same rows.
     pub fn gradient(mut self, by: Field, into: Field) -> Self {
         self.wanted.push((by, into));
         self
@@ -174,6 +183,7 @@ impl ModelBuilder {
             graph: self.graph,
             rows,
             edges: self.edges.map(|edges| self.learning_input(edges)),
+            coordinates: self.coordinates.map(|coordinates| self.learning_input(coordinates)),
             wanted: self.wanted.clone(),
             seed: self.seed,
             optimizer: self.learning.as_ref().map(|learning| learning.optimizer),
@@ -202,6 +212,7 @@ impl ModelBuilder {
         let mut infer = self.schedule(Infer(parts.model));
         let mut layers = LayerBuilder::new(world, parts, &mut infer, Mode::Inference);
         let mut output = dense(layers.build(&self.layers, input, destination)?)?;
+        let coordinates = self.coordinates.and_then(|_| layers.coordinates().ok()).map(|signal| signal.value());
         if destination.is_some() {
             let flip = IntoSystem::into_system(flip(parts.model)).with_name("flip");
             infer.add_systems(flip.in_set(Phase::Commit));
@@ -210,7 +221,7 @@ impl ModelBuilder {
         }
         finish(world, infer)?;
         let parameters = parts.parameters.iter().map(|(entity, _)| *entity).collect();
-        world.entity_mut(parts.model).insert(Model { graph: self.graph, input, output, parameters });
+        world.entity_mut(parts.model).insert(Model { graph: self.graph, input, output, coordinates, parameters });
         Ok(())
     }
 

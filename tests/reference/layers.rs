@@ -3,15 +3,18 @@
 use crate::{
     Comparison, Result,
     case::Case,
-    common::{Given, Scene, Trial, name_in_layer},
+    common::{Given, Scene, Trial, WithCoordinates, name_in_layer},
     printed::Printed,
 };
-use bevy_ecs::system::{BoxedSystem, IntoSystem, SystemParamBuilder};
+use bevy_ecs::system::{BoxedSystem, SystemParamBuilder};
 use connectome_components::{Column, ColumnMut, Field, Parameter, Signal};
 use connectome_systems::{
     Phase,
     kernels::Activation,
-    layers::{Appnp, BuildError, Gcn2Conv, GraphConv, Layer, LayerBuilder, Linear, SgConv},
+    layers::{
+        Appnp, BuildError, Egnn, GatedGraphConv, Gcn2Conv, GraphConv, GraphNorm, InteractionBlock, Layer, LayerBuilder,
+        LayerNorm, Linear, SgConv,
+    },
 };
 use ndarray::Array2;
 
@@ -21,8 +24,25 @@ pub fn layer(class: &Printed, case: &Case) -> Result<Option<Box<dyn Layer>>> {
     let width = case.matrix("out")?.ncols();
     Ok(match class.name.as_str() {
         "APPNP" => appnp(class).map(|layer| Box::new(layer) as Box<dyn Layer>),
+        "EGNNLayer" => {
+            let hidden = case.matrix("param.phi_e.0.bias")?.ncols();
+            Some(Box::new(WithCoordinates(3, Egnn::new(hidden))))
+        }
+        "GatedGraphConv" => {
+            let rounds = class.count("num_layers");
+            rounds.map(|rounds| Box::new(GatedGraphConv::new(width, rounds)) as Box<dyn Layer>)
+        }
         "GCN2Conv" => gcn2_conv(class, case).map(|layer| Box::new(layer) as Box<dyn Layer>),
         "GCNConv" => Some(Box::new(GraphConv::new(width))),
+        "GraphNorm" => Some(Box::new(GraphNorm::new())),
+        "InteractionBlock" => {
+            let hidden = case.matrix("param.edge.0.bias")?.ncols();
+            Some(Box::new(InteractionBlock::new([hidden])))
+        }
+        "LayerNorm" => {
+            let norm = class.number("eps").map(|epsilon| LayerNorm { epsilon, ..LayerNorm::new() });
+            norm.map(|norm| Box::new(norm) as Box<dyn Layer>)
+        }
         "Linear" => Some(Box::new(Linear::new(width))),
         "SGConv" => class.count("K").map(|hops| Box::new(SgConv::new(width, hops)) as Box<dyn Layer>),
         _ => class.activation().map(|activation| Box::new(activation) as Box<dyn Layer>),

@@ -91,7 +91,7 @@ fn chain(values: &[f32], gradients: &mut [f32], derivative: impl Fn(f32) -> f32)
     }
 }
 
-fn sigmoid(x: f32) -> f32 {
+pub(crate) fn sigmoid(x: f32) -> f32 {
     let small = (-x.abs()).exp();
     if x >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) }
 }

@@ -5,12 +5,15 @@ mod dropout;
 mod exponential;
 mod gather;
 mod matmul;
+mod moments;
 
 pub use activation::Activation;
+pub(crate) use activation::sigmoid;
 pub use dropout::drop_out;
 pub use exponential::exp;
 pub use gather::{Terms, gather};
 pub use matmul::{Operand, matmul, matmul_transposed};
+pub use moments::{moments, sum};
 
 /// Runs `work` with the widest vector instructions of this processor.
 ///

@@ -12,7 +12,7 @@ use connectome_systems::{
     Infer, ModelBuilder, Train,
     layers::{BuildError, Layer, LayerBuilder, Mode},
     random::Random,
-    run,
+    run, stages,
 };
 use ndarray::Array2;
 use proptest::test_runner::Config;
@@ -218,6 +218,20 @@ impl Layer for Watch {
             _ = self.0.set(input.value());
         }
         Ok(input)
+    }
+}
+
+/// A layer that moves the nodes, whose input begins with so many coordinates, and whose output does.
+pub struct WithCoordinates<L>(pub usize, pub L);
+
+impl<L: Layer> Layer for WithCoordinates<L> {
+    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+        let coordinates = stages::columns(layer, input, 0..self.0)?;
+        let features = stages::columns(layer, input, self.0..input.width())?;
+        layer.set_coordinates(coordinates);
+        let output = self.1.build(features, layer)?;
+        let moved = layer.coordinates()?;
+        stages::concatenate(layer, &[moved, output])
     }
 }
 
