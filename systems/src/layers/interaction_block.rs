@@ -9,10 +9,10 @@ use crate::{
     stages::{EdgeTerms, Epilogue, Reduction, Relation, Weight, add, gather_ends, linear, reduce},
 };
 
-/// `E'[e] = E[e] + LN(MLP_edge(E[e], X[s], X[t]))` for each edge `e` from `s` to `t`, and
-/// `X'[i] = X[i] + LN(MLP_node(X[i], sum over edges e to i of E'[e]))` (Pfaff et al., "Learning mesh-based simulation with
-/// graph networks", ICLR 2021, eq. 1), `LN` being a [`LayerNorm`]. The layers that follow read `E'` as the features of
-/// the edges.
+/// `M[e] = LN(MLP_edge(E[e], X[s], X[t]))` for each edge `e` from `s` to `t`, `E'[e] = E[e] + M[e]`, and
+/// `X'[i] = X[i] + LN(MLP_node(X[i], sum over edges e to i of M[e]))` (Pfaff et al., "Learning mesh-based simulation with
+/// graph networks", ICLR 2021, eq. 1), `LN` being a [`LayerNorm`]. As in the authors' code nodes are sent `M`, to which the
+/// residual connection of the edges is not yet added. The layers that follow read `E'` as the features of the edges.
 ///
 /// `X` and `X'` are `[N, F]`, `E` and `E'` `[E, G]`, all dense. `MLP_edge` maps `G + 2 F` numbers through the hidden widths
 /// to `G`, `MLP_node` `F + G` to `F`; their parameters are called `edge.*` and `node.*`, as in PyTorch's `Sequential`s with
@@ -47,23 +47,14 @@ impl InteractionBlock {
         Mlp { activation: self.activation, weight_decay: self.weight_decay, ..Mlp::new(widths) }
     }
 
-    /// `residual + LN(what follows the first map)`.
-    fn finish(
-        &self,
-        layer: &mut LayerBuilder,
-        name: &str,
-        first: Signal,
-        residual: Signal,
-    ) -> Result<Signal, BuildError> {
-        let perceptron = self.perceptron(residual.width());
+    /// The rest of a perceptron to so many numbers, after its first map, and the normalisation.
+    fn finish(&self, layer: &mut LayerBuilder, name: &str, first: Signal, width: usize) -> Result<Signal, BuildError> {
+        let perceptron = self.perceptron(width);
         let mapped = layer.nested(name, &perceptron.after_first(), first)?;
         // It stands behind the maps and the activations between them.
         let place = 2 * perceptron.widths.len() - 1;
         let norm = LayerNorm { weight_decay: self.weight_decay, ..LayerNorm::new() };
-        let change = layer.nested(&format!("{name}.{place}"), &norm, mapped)?;
-        let output = add(layer, [(residual, 1.0), (change, 1.0)])?;
-        layer.release(change);
-        Ok(output)
+        layer.nested(&format!("{name}.{place}"), &norm, mapped)
     }
 }
 
@@ -82,16 +73,20 @@ impl Layer for InteractionBlock {
         let terms = EdgeTerms { source: Some((source, 1.0)), target: Some((target, 1.0)), edge: Some((own, 1.0)) };
         let first = gather_ends(layer, terms)?;
         [source, target, own].into_iter().for_each(|signal| layer.release(signal));
-        let sent = self.finish(layer, "edge", first, edges)?;
+        let sent = self.finish(layer, "edge", first, edge_width)?;
+        let new_edges = add(layer, [(edges, 1.0), (sent, 1.0)])?;
 
         let sums = reduce(layer, sent, Relation::Edges, Reduction::Sum)?;
+        layer.release(sent);
         let (weight, bias) = self.perceptron(width).first(layer, "node", width + edge_width)?;
         let own = linear(layer, input, Weight::rows(&weight, 0..width), Epilogue::bias(&bias))?;
         let received = Weight::rows(&weight, width..width + edge_width);
         let first = linear(layer, sums, received, Epilogue::blend(1.0, own, 1.0))?;
         [sums, own].into_iter().for_each(|signal| layer.release(signal));
-        let output = self.finish(layer, "node", first, input)?;
-        layer.set_edges(sent);
+        let change = self.finish(layer, "node", first, width)?;
+        layer.last_stage();
+        let output = add(layer, [(input, 1.0), (change, 1.0)])?;
+        layer.set_edges(new_edges);
         Ok(output)
     }
 }
