@@ -20,7 +20,7 @@ mod relation;
 mod rows;
 mod square_norm;
 
-pub use aggregate::{aggregate, aggregate_with_dropout};
+pub use aggregate::{CoefficientMask, aggregate, aggregate_masked};
 pub use concatenate::{columns, concatenate, pad};
 pub use dropout::drop_out;
 pub use elementwise::{activate, add, scale};

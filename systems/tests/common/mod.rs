@@ -352,3 +352,11 @@ pub fn numbers(seed: u64, purpose: u32, shape: (usize, usize)) -> Array2<f64> {
     random.fill_uniform(&mut numbers);
     Array2::from_shape_fn(shape, |(row, column)| f64::from(2.0 * numbers[row * shape.1 + column] - 1.0))
 }
+
+/// Matrices of these names and shapes, each of other numbers than the rest; purposes count from 10.
+pub fn random_matrices(seed: u64, shapes: &[(&str, usize, usize)]) -> Matrices {
+    let matrix = |(place, (name, rows, columns)): (usize, &(&str, usize, usize))| {
+        ((*name).to_owned(), numbers(seed, 10 + place as u32, (*rows, *columns)))
+    };
+    shapes.iter().enumerate().map(matrix).collect()
+}
