@@ -93,8 +93,7 @@ impl Egnn {
         Ok([weight, bias])
     }
 
-    /// Small in the beginning, so that nodes move little: within 0.001 of what Glorot & Bengio's bound is, as the authors'
-    /// code has it.
+    /// Small in the beginning, so that nodes move little: a thousandth of Glorot & Bengio's bound, as in the authors' code.
     fn last_pull(&self, layer: &mut LayerBuilder) -> Result<Parameter, BuildError> {
         let bound = 0.001 * (6.0 / (self.hidden + 1) as f32).sqrt();
         let stored = Stored { shape: vec![1, self.hidden], transposed: true };
