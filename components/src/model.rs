@@ -15,6 +15,8 @@ pub struct Model {
     pub output: Field,
     /// The numbers that the output is to become, if its loss takes numbers.
     pub targets: Option<Field>,
+    /// Where its layers have moved the nodes to by inference, if it was given their coordinates.
+    pub coordinates: Option<Field>,
     /// The entities of its parameters, in the order of its layers.
     pub parameters: Vec<Entity>,
     /// What its layers compute is held here, one signal after the other.

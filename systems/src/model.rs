@@ -65,6 +65,7 @@ pub struct ModelBuilder {
     graph: Entity,
     input: Input,
     edges: Option<Signal>,
+    coordinates: Option<Signal>,
     wanted: Vec<(Field, Field)>,
     layers: Vec<Box<dyn Layer>>,
     seed: u64,
@@ -95,6 +96,7 @@ impl ModelBuilder {
             graph,
             input: Input::Width(1),
             edges: None,
+            coordinates: None,
             wanted: Vec::new(),
             layers: Vec::new(),
             seed: 0,
@@ -131,8 +133,15 @@ impl ModelBuilder {
         self
     }
 
-    /// Asks each training step for the gradient of the loss by a field that the model reads, the input or the features of
-    /// the edges, and where it goes: a field of the same width on the same rows.
+    /// Where the nodes are, for the layers that move them: a field of the nodes such as `[N, 3]`. Where they have moved to
+    /// is [`Model::coordinates`]; a system of yours in [`Phase::Act`] can bring it back.
+    pub fn coordinates(mut self, signal: impl Into<Signal>) -> Self {
+        self.coordinates = Some(signal.into());
+        self
+    }
+
+    /// Asks each training step for the gradient of the loss by a field that the model reads, the input, the features of
+    /// the edges or the coordinates, and where it goes: a field of the same width on the same rows.
     pub fn gradient(mut self, by: Field, into: Field) -> Self {
         self.wanted.push((by, into));
         self
@@ -217,6 +226,7 @@ impl ModelBuilder {
             graph: self.graph,
             rows,
             edges: self.edges.map(|edges| self.learning_input(edges)),
+            coordinates: self.coordinates.map(|coordinates| self.learning_input(coordinates)),
             wanted: self.wanted.clone(),
             seed: self.seed,
             optimizer: self.learning.as_ref().map(|learning| learning.optimizer),
@@ -246,6 +256,7 @@ impl ModelBuilder {
         let mut infer = self.schedule(Infer(parts.model));
         let mut layers = LayerBuilder::new(world, parts, &mut infer, Mode::Inference);
         let mut output = dense(layers.build(&self.layers, input, destination)?)?;
+        let coordinates = self.coordinates.and_then(|_| layers.coordinates().ok()).map(|signal| signal.value());
         if destination.is_some() {
             let flip = IntoSystem::into_system(flip(parts.model)).with_name("flip");
             infer.add_systems(flip.in_set(Phase::Commit));
@@ -259,7 +270,8 @@ impl ModelBuilder {
             Targets::Numbers { values, .. } => Some(values),
             Targets::Classes { .. } => None,
         });
-        world.entity_mut(parts.model).insert(Model { graph: self.graph, input, output, targets, parameters, columns });
+        let model = Model { graph: self.graph, input, output, targets, coordinates, parameters, columns };
+        world.entity_mut(parts.model).insert(model);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ mod common;
 use common::{
     Given, Link, Matrices, Scene, Trial, Watch,
     differences::{BACKWARD, Case, Differences, FORWARD, Formula, assert_near, cases},
-    few_cases, numbers, run_layer,
+    few_cases, numbers, random_matrices, run_layer,
 };
 use connectome_components::LearningRateSchedule;
 use connectome_systems::{
@@ -48,14 +48,6 @@ fn check(
     Ok(())
 }
 
-/// Matrices of these names and shapes.
-fn random_matrices(case: &Case, shapes: &[(&str, usize, usize)]) -> Matrices {
-    let matrix = |(place, (name, rows, columns)): (usize, &(&str, usize, usize))| {
-        ((*name).to_owned(), numbers(case.seed, 10 + place as u32, (*rows, *columns)))
-    };
-    shapes.iter().enumerate().map(matrix).collect()
-}
-
 fn boxed(layer: impl Layer + 'static) -> Box<dyn Layer> {
     Box::new(layer)
 }
@@ -78,8 +70,7 @@ proptest! {
     #[test]
     fn sg_conv_is_its_formula(case in cases(), hops in 0..4usize) {
         let adjacency = case.symmetric();
-        let parameters = random_matrices(
-            &case,
+        let parameters = random_matrices(case.seed,
             &[("lin.weight", case.input_width, case.output_width), ("lin.bias", 1, case.output_width)],
         );
         let formula = |input: &Array2<f64>, parameters: &Matrices| {
@@ -94,7 +85,7 @@ proptest! {
         // One layer more, for the input itself is no output to learn from.
         let adjacency = case.symmetric();
         let share = f64::from(alpha);
-        let parameters = random_matrices(&case, &[("layers.0.weight", case.input_width, case.output_width)]);
+        let parameters = random_matrices(case.seed, &[("layers.0.weight", case.input_width, case.output_width)]);
         let mut parameters = parameters;
         parameters.insert("layers.0.bias".to_owned(), numbers(case.seed, 20, (1, case.output_width)));
         parameters.insert("shortcut.weight".to_owned(), numbers(case.seed, 21, (case.input_width, case.output_width)));
@@ -111,7 +102,7 @@ proptest! {
     #[test]
     fn gcn2_conv_is_its_formula(case in cases(), alpha in 0.0..=1.0f32, beta in 0.0..1.5f32) {
         let adjacency = case.symmetric();
-        let parameters = random_matrices(&case, &[("weight1", case.input_width, case.input_width)]);
+        let parameters = random_matrices(case.seed, &[("weight1", case.input_width, case.input_width)]);
         let formula = |input: &Array2<f64>, parameters: &Matrices| {
             gcn2(&adjacency, input, input, &parameters["weight1"], [f64::from(alpha), f64::from(beta)])
         };
@@ -122,7 +113,7 @@ proptest! {
     fn gcnii_is_its_formula(case in cases(), alpha in 0.0..=1.0f32, lambda in 0.1..1.5f32) {
         let (adjacency, width) = (case.symmetric(), case.input_width);
         let names = ["convs.0.weight1", "convs.1.weight1", "convs.2.weight1"];
-        let parameters = random_matrices(&case, &names.map(|name| (name, width, width)));
+        let parameters = random_matrices(case.seed, &names.map(|name| (name, width, width)));
         let layers = |input: &Array2<f64>, parameters: &Matrices| {
             let mut before = Vec::new();
             let mut signal = input.clone();
@@ -144,7 +135,7 @@ proptest! {
         let width = case.input_width;
         let shapes = [("layers.0.lin.weight", width, 5), ("layers.0.bias", 1, 5), ("layers.2.weight", 5, width),
             ("layers.2.bias", 1, width)];
-        let parameters = random_matrices(&case, &shapes);
+        let parameters = random_matrices(case.seed, &shapes);
         let adjacency = case.symmetric();
         let formula = |input: &Array2<f64>, parameters: &Matrices| {
             let hidden = adjacency.dot(input).dot(&parameters["layers.0.lin.weight"]) + &parameters["layers.0.bias"];
@@ -160,7 +151,7 @@ proptest! {
         let shapes = [("blocks.0.0.weight", case.input_width, width), ("blocks.0.0.bias", 1, width),
             ("blocks.1.1.weight", width, width), ("blocks.1.1.bias", 1, width),
             ("blocks.2.0.weight", width, width), ("blocks.2.0.bias", 1, width)];
-        let parameters = random_matrices(&case, &shapes);
+        let parameters = random_matrices(case.seed, &shapes);
         let blocks = |input: &Array2<f64>, parameters: &Matrices| {
             let map = |input: &Array2<f64>, name: &str| {
                 input.dot(&parameters[&format!("{name}.weight")]) + &parameters[&format!("{name}.bias")]
@@ -216,11 +207,29 @@ proptest! {
     }
 }
 
+/// A node by itself has one coefficient, of 1: after two hops with half of them dropped it is 0, or what is left is doubled
+/// by the first mask at both hops and by the second one at the last.
+#[test]
+fn what_one_hop_of_appnp_has_dropped_stays_so() {
+    let mut scene = Scene::new(1, &[]);
+    let given = Given { input: Array2::ones((1, 1)), ..Given::default() };
+    let layer = Appnp { dropout: 0.5, ..Appnp::new(2, 0.0) };
+    let trial = Trial::build(&mut scene, &given, |model| model.layer(layer), &Array2::ones((1, 1))).unwrap();
+    let mut met = Vec::new();
+    for _ in 0..40 {
+        // The gradient is what the input was multiplied by.
+        let factor = trial.run(&mut scene).unwrap().input.unwrap()[[0, 0]];
+        assert!(factor == 0.0 || factor == 8.0, "{factor}");
+        met.push(factor);
+    }
+    assert!(met.contains(&0.0) && met.contains(&8.0), "{met:?}");
+}
+
 fn ring(nodes: usize) -> Vec<Link> {
     (0..nodes).map(|source| Link { source, target: (source + 1) % nodes, weight: None }).collect()
 }
 
-/// The columns that a model of this layer has, and how long it takes to build.
+/// The columns that a model of this layer has.
 fn columns(layer: impl Layer + 'static, learns: bool) -> usize {
     let mut scene = Scene::new(2, &ring(2));
     let mut model = ModelBuilder::new(scene.graph).input_width(4).layer(Linear::new(5)).layer(layer);
@@ -239,6 +248,19 @@ fn inference_of_any_depth_needs_three_columns() {
         assert_eq!(columns(Gcnii { dropout: 0.5, ..Gcnii::new(depth) }, false), 3);
         assert_eq!(columns(Appnp::new(depth, 0.1), false), 3);
         assert_eq!(columns(SgConv::new(5, depth), false), 2);
+    }
+}
+
+#[test]
+fn residual_connections_and_jumps_give_their_columns_back() {
+    let residual = || Residual::new(vec![boxed(Linear::new(5)), boxed(Dropout(0.5)), boxed(Activation::Tanh)]);
+    let hands_on = || Residual::new(vec![boxed(Dropout(0.5))]);
+    // The signal, what a residual connection makes of it in two columns, and the largest numbers up to here.
+    for depth in [3, 16] {
+        let block = (0..depth).flat_map(|_| [residual(), hands_on()]).collect();
+        assert_eq!(columns(JumpingKnowledge::new(JumpingMode::Concatenate, [block]), false), 3, "{depth}");
+        let blocks: Vec<_> = (0..depth).map(|_| vec![residual(), hands_on()]).collect();
+        assert_eq!(columns(JumpingKnowledge::new(JumpingMode::Max, blocks), false), 4, "{depth}");
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     Comparison, Result,
     case::Case,
-    common::{Given, Scene, Trial, name_in_layer},
+    common::{Given, Scene, Trial, WithCoordinates, name_in_layer},
     floor_of_zeros,
     printed::Printed,
 };
@@ -13,9 +13,9 @@ use connectome_systems::{
     Phase,
     kernels::Activation,
     layers::{
-        Appnp, AttentionPooling, BatchNorm, BuildError, EdgeConv, GatConv, Gatv2Conv, Gcn2Conv, GinConv, GineConv,
-        GraphConv, Layer, LayerBuilder, Linear, Mlp, NnConv, PnaConv, Readout, ResGatedConv, SageConv, SgConv,
-        TransformerConv,
+        Appnp, AttentionPooling, BatchNorm, BuildError, EdgeConv, Egnn, GatConv, GatedGraphConv, Gatv2Conv, Gcn2Conv,
+        GinConv, GineConv, GraphConv, GraphNorm, InteractionBlock, Layer, LayerBuilder, LayerNorm, Linear, Mlp, NnConv,
+        PnaConv, Readout, ResGatedConv, SageConv, SgConv, TransformerConv,
     },
     stages::Reduction,
 };
@@ -28,6 +28,14 @@ pub fn layer(class: &Printed, case: &Case) -> Result<Option<Box<dyn Layer>>> {
     Ok(match class.name.as_str() {
         "BatchNorm1d" => Some(Box::new(BatchNorm { epsilon: class.required("eps")?, ..BatchNorm::new().frozen() })),
         "APPNP" => appnp(class).map(|layer| Box::new(layer) as Box<dyn Layer>),
+        "EGNNLayer" => {
+            let hidden = case.matrix("param.phi_e.0.bias")?.ncols();
+            Some(Box::new(WithCoordinates(3, Egnn::new(hidden))))
+        }
+        "GatedGraphConv" => {
+            let rounds = class.count("num_layers");
+            rounds.map(|rounds| Box::new(GatedGraphConv::new(width, rounds)) as Box<dyn Layer>)
+        }
         "GCN2Conv" => gcn2_conv(class, case).map(|layer| Box::new(layer) as Box<dyn Layer>),
         "EdgeConv" => Some(Box::new(EdgeConv::new(mlp(case, "nn")?).with_aggregation(reduction_of_case(case)?))),
         "GCNConv" => Some(Box::new(GraphConv::new(width))),
@@ -40,6 +48,15 @@ pub fn layer(class: &Printed, case: &Case) -> Result<Option<Box<dyn Layer>>> {
             Some(Box::new(if case.has("param.eps") { layer.train_eps() } else { layer }))
         }
         "GATConv" => Some(Box::new(gat_conv(case, width)?)),
+        "GraphNorm" => Some(Box::new(GraphNorm::new())),
+        "InteractionBlock" => {
+            let hidden = case.matrix("param.edge.0.bias")?.ncols();
+            Some(Box::new(InteractionBlock::new([hidden])))
+        }
+        "LayerNorm" => {
+            let norm = class.number("eps").map(|epsilon| LayerNorm { epsilon, ..LayerNorm::new() });
+            norm.map(|norm| Box::new(norm) as Box<dyn Layer>)
+        }
         "Linear" => Some(Box::new(Linear::new(width))),
         "NNConv" => {
             let aggregation = reduction(class.text("aggr")).ok_or(UNKNOWN_AGGREGATION)?;

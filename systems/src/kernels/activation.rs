@@ -121,6 +121,12 @@ fn sigmoids(x: f32) -> (f32, f32) {
     if x >= 0.0 { (large_share, small_share) } else { (small_share, large_share) }
 }
 
+/// `1 / (1 + exp(-x))`.
+#[inline(always)]
+pub(crate) fn sigmoid(x: f32) -> f32 {
+    sigmoids(x).0
+}
+
 #[inline(always)]
 fn softplus(x: f32) -> f32 {
     x.max(0.0) + ln_1p(exp(-x.abs()))

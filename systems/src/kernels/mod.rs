@@ -12,12 +12,16 @@ mod normal;
 
 pub use activation::Activation;
 pub use dot::dot;
+mod moments;
+
+pub(crate) use activation::sigmoid;
 pub use dropout::drop_out;
 pub use exponential::{exp, exp_m1};
 pub use gather::{Terms, gather};
 pub use heads::{HeadTerms, gather_heads};
 pub use logarithm::{ln, ln_1p};
 pub use matmul::{Operand, matmul, matmul_transposed};
+pub use moments::{moments, sum};
 
 /// Runs `work` with the widest vector instructions of this processor.
 ///

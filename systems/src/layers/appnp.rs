@@ -4,7 +4,7 @@ use connectome_components::{Normalization, Signal};
 use serde::{Deserialize, Serialize};
 
 use super::{BuildError, Layer, LayerBuilder};
-use crate::stages::{Epilogue, aggregate_with_dropout};
+use crate::stages::{CoefficientMask, Epilogue, aggregate_masked};
 
 /// `Z_k[i] = (1 - alpha) (sum over edges j -> i and i itself of s[ij] Z_(k-1)[j]) + alpha X[i]`, `K` times from `Z_0 = X`,
 /// with `s` of `D^-1/2 (A + I) D^-1/2` (Gasteiger, Bojchevski & Günnemann, "Predict then propagate: graph neural networks
@@ -14,8 +14,9 @@ use crate::stages::{Epilogue, aggregate_with_dropout};
 /// growing alike, for every hop goes back to `X`. Costs `K (E + N) F` multiplications in two columns, in training as well.
 /// Border: a node without incoming edges keeps its own features at each hop.
 ///
-/// In training `dropout` sets each coefficient `s[ij]` and `s[ii]` to 0 with this probability, drawn anew for every hop as
-/// by the authors. (PyTorch Geometric draws each hop's from what the hops before left.)
+/// In training `dropout` sets each coefficient `s[ij]` and `s[ii]` to 0 with this probability and divides the others by
+/// `1 - dropout`, again at each hop and on top of the hops before, as in PyTorch Geometric: what one hop has dropped stays
+/// so. (The authors' code draws each hop's from all of them.)
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Appnp {
@@ -60,15 +61,19 @@ impl Layer for Appnp {
         }
         layer.dense(input)?;
         layer.hold(input);
-        let mut signal = input;
+        let (mut signal, mut mask) = (input, None);
         for hop in 1..=hops {
+            mask = CoefficientMask::draw(layer, dropout, mask)?;
             if hop == hops {
                 layer.last_stage();
             }
             let epilogue = Epilogue::blend(1.0 - alpha, input, alpha);
-            let sums = aggregate_with_dropout(layer, signal, Normalization::Symmetric, dropout, epilogue)?;
+            let sums = aggregate_masked(layer, signal, Normalization::Symmetric, mask, epilogue)?;
             layer.release(signal);
             signal = sums;
+        }
+        if let Some(mask) = mask {
+            mask.release(layer);
         }
         layer.release(input);
         Ok(signal)

@@ -126,6 +126,8 @@ pub(crate) struct ModelParts {
     pub(crate) rows: Graph,
     /// Features of the edges, if there are any.
     pub(crate) edges: Option<Signal>,
+    /// Where the nodes are, if they are anywhere.
+    pub(crate) coordinates: Option<Signal>,
     /// Where the gradients by given fields go.
     pub(crate) wanted: Vec<(Field, Field)>,
     pub(crate) seed: u64,
@@ -166,6 +168,7 @@ pub struct LayerBuilder<'a> {
     /// The present layer and those that it is a part of.
     frames: Vec<Frame>,
     edges: Option<Signal>,
+    coordinates: Option<Signal>,
     /// Further graphs whose topology the schedule keeps up to date.
     graphs: Vec<Entity>,
     /// Where a recurrent model's state goes, and whether the next stage writes there.
@@ -187,7 +190,7 @@ struct Frame {
 impl<'a> LayerBuilder<'a> {
     pub(crate) fn new(world: &'a mut World, parts: &'a mut ModelParts, schedule: &'a mut Schedule, mode: Mode) -> Self {
         parts.columns.release_all();
-        let edges = parts.edges;
+        let (edges, coordinates) = (parts.edges, parts.coordinates);
         Self {
             world,
             parts,
@@ -204,6 +207,7 @@ impl<'a> LayerBuilder<'a> {
             sends: false,
             frames: Vec::new(),
             edges,
+            coordinates,
             graphs: Vec::new(),
             place: None,
             destination: None,
@@ -260,6 +264,24 @@ impl<'a> LayerBuilder<'a> {
     pub fn set_edges(&mut self, edges: Signal) {
         self.hold(edges);
         if let Some(before) = self.edges.replace(edges) {
+            self.parts.columns.release(before.value());
+        }
+    }
+
+    /// Where the nodes are: the model's coordinates, or what the layers before have made of them.
+    ///
+    /// # Errors
+    /// If the model has none.
+    pub fn coordinates(&self) -> Result<Signal, BuildError> {
+        let reason =
+            "reads coordinates of the nodes, but the model has none; give it some with `ModelBuilder::coordinates`";
+        self.coordinates.ok_or_else(|| self.refuse(reason))
+    }
+
+    /// Hands coordinates of the nodes to the layers that follow.
+    pub fn set_coordinates(&mut self, coordinates: Signal) {
+        self.hold(coordinates);
+        if let Some(before) = self.coordinates.replace(coordinates) {
             self.parts.columns.release(before.value());
         }
     }

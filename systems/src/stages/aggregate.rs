@@ -6,6 +6,7 @@ use connectome_components::{Adjacency, Field, Matrix, Normalization, Signal};
 use super::{
     dropout::draw_mask,
     epilogue::{Epilogue, scale},
+    product::multiply,
     rows::{Cut, write_rows},
 };
 use crate::{
@@ -29,36 +30,49 @@ pub fn aggregate(
     aggregate_masked(layer, input, normalization, None, epilogue)
 }
 
-/// As [`aggregate`], where training sets each coefficient `c[i]` and `c[ij]` to 0 with probability `rate`, and divides the
-/// others by `1 - rate`. The mask takes `[N, 1]` and `[E, 1]` and is kept for the way back.
-///
-/// # Errors
-/// Those of [`aggregate`], and if the rate is no share below 1.
-pub fn aggregate_with_dropout(
-    layer: &mut LayerBuilder,
-    input: Signal,
-    normalization: Normalization,
-    rate: f32,
-    epilogue: Epilogue,
-) -> Result<Signal, BuildError> {
-    let rows = layer.rows();
-    let masks = match draw_mask(layer, rows.nodes, rate)? {
-        Some(own) => draw_mask(layer, rows.edges, rate)?.map(|edges| [own, edges]),
-        None => None,
-    };
-    let output = aggregate_masked(layer, input, normalization, masks, epilogue)?;
-    masks.iter().flatten().for_each(|mask| layer.release(*mask));
-    Ok(output)
+/// What the coefficients of a sum are multiplied by: those of the nodes themselves `[N, 1]`, and those of the edges `[E, 1]`.
+#[derive(Clone, Copy, Debug)]
+pub struct CoefficientMask {
+    nodes: Signal,
+    edges: Signal,
 }
 
-/// `masks` are those of the nodes' own coefficients and of the edges'.
-fn aggregate_masked(
+impl CoefficientMask {
+    /// A mask that sets each coefficient to 0 with probability `rate`, and divides the others by `1 - rate`; on top of what
+    /// the mask `before` does, which is released. None outside of training.
+    ///
+    /// # Errors
+    /// If the rate is no share below 1.
+    pub fn draw(layer: &mut LayerBuilder, rate: f32, before: Option<Self>) -> Result<Option<Self>, BuildError> {
+        let rows = layer.rows();
+        let Some(nodes) = draw_mask(layer, rows.nodes, rate)? else { return Ok(None) };
+        let Some(edges) = draw_mask(layer, rows.edges, rate)? else { return Ok(None) };
+        let Some(before) = before else { return Ok(Some(Self { nodes, edges })) };
+        let both = Self { nodes: multiply(layer, nodes, before.nodes)?, edges: multiply(layer, edges, before.edges)? };
+        before.release(layer);
+        Self { nodes, edges }.release(layer);
+        Ok(Some(both))
+    }
+
+    /// Says that no forward system added from now on reads it.
+    pub fn release(self, layer: &mut LayerBuilder) {
+        [self.nodes, self.edges].into_iter().for_each(|signal| layer.release(signal));
+    }
+}
+
+/// As [`aggregate`], with each coefficient `c[i]` and `c[ij]` multiplied by its number of a mask, which is kept for the way
+/// back.
+///
+/// # Errors
+/// Those of [`aggregate`].
+pub fn aggregate_masked(
     layer: &mut LayerBuilder,
     input: Signal,
     normalization: Normalization,
-    masks: Option<[Signal; 2]>,
+    mask: Option<CoefficientMask>,
     epilogue: Epilogue,
 ) -> Result<Signal, BuildError> {
+    let masks = mask.map(|mask| [mask.nodes, mask.edges]);
     let values = layer.dense(input)?;
     if values.on() != layer.rows().nodes {
         return Err(layer.refuse("sums over neighbours, so its input is to be on nodes"));

@@ -70,25 +70,61 @@ pub fn columns(layer: &mut LayerBuilder, input: Signal, columns: Range<usize>) -
     layer.forward(Phase::Update, forward);
     layer.on_backward(output, &[], move |layer, gradient| {
         let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
-        let backward = write_rows(
-            layer,
-            "columns_backward",
-            Cut::Even,
-            [gradient],
-            target,
-            #[inline(always)]
-            move |_, [gradient], rows, target| {
-                let width = target.len() / rows.len();
-                for (row, target) in rows.zip(target.chunks_exact_mut(width)) {
-                    target.fill(0.0);
-                    target[columns.clone()].copy_from_slice(gradient.row(row));
-                }
-            },
-        );
+        let backward = put_columns(layer, "columns_backward", gradient, columns, target);
         layer.backward(backward);
         Ok(())
     });
     Ok(output)
+}
+
+/// The signal with zeros behind, `width` columns altogether; the signal itself if it has these.
+///
+/// # Errors
+/// If the signal is sparse or wider.
+pub fn pad(layer: &mut LayerBuilder, input: Signal, width: usize) -> Result<Signal, BuildError> {
+    let values = layer.dense(input)?;
+    let columns = 0..values.width();
+    if columns.end > width {
+        return Err(layer.refuse(format!("widens a signal to {width}, but it is {} wide already", columns.end)));
+    }
+    if columns.end == width {
+        return Ok(input);
+    }
+    let output = layer.signal(values.on(), width, input.learns())?;
+    let forward = put_columns(layer, "pad", values, columns.clone(), output.value());
+    layer.forward(Phase::Message, forward);
+    layer.on_backward(output, &[], move |layer, gradient| {
+        let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
+        let backward = take_columns(layer, "pad_backward", gradient, columns, target);
+        layer.backward(backward);
+        Ok(())
+    });
+    Ok(output)
+}
+
+/// Writes all columns of `to`: those of `from` where they belong, zeros in the others.
+fn put_columns(
+    layer: &mut LayerBuilder,
+    name: &'static str,
+    from: Field,
+    columns: Range<usize>,
+    to: Field,
+) -> bevy_ecs::system::BoxedSystem {
+    let width = to.width();
+    write_rows(
+        layer,
+        name,
+        Cut::Even,
+        [from],
+        to,
+        #[inline(always)]
+        move |_, [from], rows, to| {
+            for (row, to) in rows.zip(to.chunks_exact_mut(width)) {
+                to.fill(0.0);
+                to[columns.clone()].copy_from_slice(from.row(row));
+            }
+        },
+    )
 }
 
 /// Some columns of `from`, of which `to` has just these.

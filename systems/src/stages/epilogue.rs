@@ -165,7 +165,7 @@ pub(super) fn scale(factor: f32, numbers: &mut [f32]) {
 }
 
 /// The gradient of a bias: the sum of the rows of `gradient`.
-fn bias_gradient(layer: &mut LayerBuilder, gradient: Field, bias: &Parameter) -> Result<(), BuildError> {
+pub(super) fn bias_gradient(layer: &mut LayerBuilder, gradient: Field, bias: &Parameter) -> Result<(), BuildError> {
     let Some(total) = layer.gradient_of_parameter(bias, 0..1)? else { return Ok(()) };
     let system = sum_rows(
         layer,

@@ -12,7 +12,7 @@ use connectome_systems::{
     Infer, ModelBuilder, Train,
     layers::{BuildError, Layer, LayerBuilder, Mode},
     random::Random,
-    run,
+    run, stages,
 };
 use ndarray::Array2;
 use proptest::test_runner::Config;
@@ -231,6 +231,20 @@ impl Layer for Watch {
     }
 }
 
+/// A layer that moves the nodes, whose input begins with so many coordinates, and whose output does.
+pub struct WithCoordinates<L>(pub usize, pub L);
+
+impl<L: Layer> Layer for WithCoordinates<L> {
+    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+        let coordinates = stages::columns(layer, input, 0..self.0)?;
+        let features = stages::columns(layer, input, self.0..input.width())?;
+        layer.set_coordinates(coordinates);
+        let output = self.1.build(features, layer)?;
+        let moved = layer.coordinates()?;
+        stages::concatenate(layer, &[moved, output])
+    }
+}
+
 /// What a layer reads, beside the graph.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
@@ -347,4 +361,12 @@ pub fn numbers(seed: u64, purpose: u32, shape: (usize, usize)) -> Array2<f64> {
     let mut numbers = vec![0.0; shape.0 * shape.1];
     random.fill_uniform(&mut numbers);
     Array2::from_shape_fn(shape, |(row, column)| f64::from(2.0 * numbers[row * shape.1 + column] - 1.0))
+}
+
+/// Matrices of these names and shapes, each of other numbers than the rest; purposes count from 10.
+pub fn random_matrices(seed: u64, shapes: &[(&str, usize, usize)]) -> Matrices {
+    let matrix = |(place, (name, rows, columns)): (usize, &(&str, usize, usize))| {
+        ((*name).to_owned(), numbers(seed, 10 + place as u32, (*rows, *columns)))
+    };
+    shapes.iter().enumerate().map(matrix).collect()
 }

@@ -1,0 +1,59 @@
+//! Graph normalisation.
+
+use connectome_components::Signal;
+use serde::{Deserialize, Serialize};
+
+use super::{BuildError, Initialization, Layer, LayerBuilder};
+use crate::stages::{self, GraphNormParameters};
+
+/// `C[i] = X[i] - mean_scale * mean X` and `Y[i] = weight * C[i] / sqrt(mean C^2 + epsilon) + bias`, column by column, with
+/// means over the nodes of the subgraph that node `i` belongs to (Cai et al., "GraphNorm: a principled approach to
+/// accelerating graph neural network training", ICML 2021, eq. 6).
+///
+/// `X` is `[N, F]`, dense, on nodes; `weight`, `bias` and `mean_scale` are `[F]`, 1, 0 and 1 in the beginning. Costs about
+/// `8 N F` operations and `2 F` numbers for each subgraph, one subgraph being one worker's. Border: a node that belongs to
+/// no subgraph is given the bias, so a graph that is one whole needs a subgraph that all its nodes belong to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GraphNorm {
+    /// Added to the variance, so that columns of equal numbers have one to be divided by.
+    #[serde(default = "epsilon")]
+    pub epsilon: f32,
+    /// Decay of this layer's parameters; the optimizer's if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f32>,
+}
+
+fn epsilon() -> f32 {
+    1e-5
+}
+
+impl GraphNorm {
+    /// With PyTorch Geometric's `epsilon` of 1e-5.
+    pub fn new() -> Self {
+        Self { epsilon: epsilon(), weight_decay: None }
+    }
+}
+
+impl Default for GraphNorm {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Layer for GraphNorm {
+    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+        let Self { epsilon, weight_decay } = *self;
+        if !(0.0..=f32::MAX).contains(&epsilon) {
+            return Err(layer.refuse(format!("has epsilon {epsilon}; give a small number from 0 up")));
+        }
+        let width = input.width();
+        let mut vector = |name, number| layer.vector(name, width, Initialization::Constant(number), weight_decay);
+        let parameters = GraphNormParameters {
+            weight: vector("weight", 1.0)?,
+            bias: vector("bias", 0.0)?,
+            mean_scale: vector("mean_scale", 1.0)?,
+        };
+        stages::graph_norm(layer, input, &parameters, epsilon)
+    }
+}
