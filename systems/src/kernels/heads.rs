@@ -64,11 +64,13 @@ fn tile<const GROUPS: usize>(
         #[inline(always)]
         |row, coefficients| {
             let (groups, _) = source.row(row)[column..end].as_chunks::<GROUP>();
+            let Some(groups) = groups.first_chunk::<GROUPS>() else { return };
             for ((sums, values), head) in sums.iter_mut().zip(groups).zip(heads) {
                 let coefficient = coefficients[head];
-                for (sum, value) in sums.iter_mut().zip(values) {
-                    *sum += coefficient * value;
-                }
+                // A copy, which stays in a register.
+                let mut total = *sums;
+                total.iter_mut().zip(values).for_each(|(sum, value)| *sum += coefficient * value);
+                *sums = total;
             }
         },
     );

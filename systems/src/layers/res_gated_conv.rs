@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// `y[i] = S x[i] + b + sum over j of sigmoid(K x[i] + k + Q x[j] + q) * (V x[j] + v)` over the sources `j` of the edges
-/// that come to `i`, number by number (Bresson & Laurent, "Residual gated graph convnets", 2017, eq. 11).
+/// that come to `i`, number by number (Bresson & Laurent, "Residual gated graph convnets", 2017, eq. 11 and 12).
 ///
 /// `X` is `[N, F]`, dense or sparse, `S`, `K`, `Q` and `V` are `[F, width]`; the output is `[N, width]`. Costs
 /// `4 N F width + E width` multiplications and as many exponentials as edges times `width`, and columns of `[E, width]` for

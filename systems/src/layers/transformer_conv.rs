@@ -16,8 +16,8 @@ use crate::{
 /// `y[i] = S x[i] + s + sum over j of alpha[ij] (V x[j] + v + U e[ij])` for each head, over the sources `j` of the edges
 /// that come to `i`, with `alpha[ij] = exp(s[ij]) / sum over k of exp(s[ik])` and
 /// `s[ij] = (Q x[i] + q) . (K x[j] + k + U e[ij]) / sqrt(C)` (Shi et al., "Masked label prediction: unified message passing
-/// model for semi-supervised classification", IJCAI 2021, eq. 3-5). With `beta` the two parts are weighed by a gate,
-/// `y = g r + (1 - g) m` with `r = S x + s`, the sum `m` and `g = sigmoid(B [m, r, m - r])` (eq. 4 and 5 there).
+/// model for semi-supervised classification", IJCAI 2021, eq. 3 and 4). With `beta` the two parts are weighed by a gate,
+/// `y = g r + (1 - g) m` with `r = S x + s`, the sum `m` and `g = sigmoid(B [m, r, m - r])` (eq. 5).
 ///
 /// `X` is `[N, F]`, dense or sparse, `Q`, `K` and `V` `[F, H C]`; the output is `[N, H C]`, or `[N, C]` as the mean of the
 /// heads. Costs `4 N F H C + 2 E H C` multiplications; nothing of a size `[E, H C]` is made unless the edges have

@@ -61,8 +61,7 @@ impl Attention {
 /// `Y[i, h] = f(w[i, h] X[i, h] + sum over j of w[ij, h] X[j, h] + b)` over the rows `j` that meet in `i`: of the `H C`
 /// columns of `X`, head `h` has the columns `h C` to `(h + 1) C`. Zeros, and the bias, where no rows meet.
 ///
-/// Nothing of a size `[E, H C]` is made, forward or backward. Costs `(E + N) H C` multiplications, and three times as many
-/// backward.
+/// Nothing of a size `[E, H C]` is made, forward or backward. Costs `(E + N) H C` multiplications, and twice as many backward.
 ///
 /// # Errors
 /// If a signal is sparse, or not on the rows where it belongs, or the heads do not divide the columns of `X`.
