@@ -1,8 +1,10 @@
 //! The commands and their arguments.
 
+mod files;
 mod infer;
 mod inspect;
 mod progress;
+mod spread;
 mod train;
 
 use clap::{Args, Parser, Subcommand};

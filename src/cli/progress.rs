@@ -11,10 +11,11 @@ use super::percent;
 /// Parts of the run after which a line is written where there is no terminal.
 const LINES: u128 = 10;
 
-/// Shows on standard error how far a training run has come.
+/// Shows on standard error how far one or several training runs have come.
 ///
-/// On a terminal it is a bar with the training loss and the validation accuracy of the last epoch. Piped into a file
-/// it is one line about every tenth of the epochs, and one for the last epoch. Standard output stays free for results.
+/// On a terminal it is a bar over all of them, with the training loss and the validation accuracy of the last epoch. Piped
+/// into a file it is one line about every tenth of the whole, and one for the last epoch. Standard output stays free for
+/// results.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
@@ -25,31 +26,47 @@ pub struct Progress {
 #[derive(Debug)]
 struct QuietLines {
     label: String,
-    total: u64,
+    runs: u64,
+    epochs: u64,
+    /// Runs that have ended, and epochs of all runs.
+    ended: u64,
     done: u64,
     /// The last epoch, as long as it has no line.
     unwritten: Option<EpochReport>,
 }
 
 impl Progress {
-    /// Starts the display of a run of `total` epochs under the name `label`.
+    /// Starts the display of so many runs of `epochs` epochs each under the name `label`.
     ///
-    /// A run may stop short of `total`, or go on beyond it; then each further epoch has a line.
+    /// A run may stop short of its epochs, or go on beyond them; then each further epoch of the last has a line.
     #[must_use]
-    pub fn new(total: u64, label: &str) -> Self {
-        let bar = ProgressBar::new(total).with_style(bar_style()).with_prefix(label.to_owned());
-        let lines = QuietLines { label: label.to_owned(), total, done: 0, unwritten: None };
-        Self { bar, lines }
+    pub fn new(runs: usize, epochs: u64, label: &str) -> Self {
+        let runs = runs as u64;
+        let bar = ProgressBar::new(runs.saturating_mul(epochs));
+        let bar = bar.with_style(bar_style()).with_prefix(label.to_owned());
+        Self { bar, lines: QuietLines::new(runs, epochs, label) }
     }
 
     /// Counts one epoch more.
     pub fn advance(&mut self, report: &EpochReport) {
+        let line = self.lines.advance(report);
         if self.bar.is_hidden() {
-            write_line(self.lines.advance(report));
+            write_line(line);
         } else {
             self.bar.inc(1);
             self.bar.set_message(measures(report));
         }
+    }
+
+    /// The next epoch is the first of another run.
+    pub fn end_run(&mut self) {
+        self.lines.end_run();
+        self.bar.set_position(self.lines.done);
+    }
+
+    /// Prints something to standard output, above the bar.
+    pub fn suspend<R>(&self, print: impl FnOnce() -> R) -> R {
+        self.bar.suspend(print)
     }
 
     /// Ends the display and leaves its last state to be read. Without it the line of the last epoch may be missing.
@@ -63,25 +80,39 @@ impl Progress {
 }
 
 impl QuietLines {
+    fn new(runs: u64, epochs: u64, label: &str) -> Self {
+        Self { label: label.to_owned(), runs, epochs, ended: 0, done: 0, unwritten: None }
+    }
+
     /// Counts one epoch more; the line for it, when one is due.
     fn advance(&mut self, report: &EpochReport) -> Option<String> {
         let before = self.parts_done();
         self.done += 1;
         self.unwritten = Some(*report);
-        let is_due = self.parts_done() > before || self.done >= self.total;
+        let is_due = self.parts_done() > before || self.done >= self.total();
         if is_due { self.finish() } else { None }
+    }
+
+    fn end_run(&mut self) {
+        self.ended += 1;
+        self.done = self.ended.saturating_mul(self.epochs);
     }
 
     /// The line for the last epoch, when it has none yet.
     fn finish(&mut self) -> Option<String> {
         let report = self.unwritten.take()?;
-        let (label, total) = (&self.label, self.total);
+        let (label, epochs, runs) = (&self.label, self.epochs, self.runs);
         let (epoch, measures) = (report.epoch, measures(&report));
-        Some(format!("{label}: epoch {epoch}/{total}, {measures}"))
+        let run = if runs > 1 { format!("run {}/{runs}, ", (self.ended + 1).min(runs)) } else { String::new() };
+        Some(format!("{label}: {run}epoch {epoch}/{epochs}, {measures}"))
+    }
+
+    fn total(&self) -> u64 {
+        self.runs.saturating_mul(self.epochs)
     }
 
     fn parts_done(&self) -> u128 {
-        u128::from(self.done) * LINES / u128::from(self.total.max(1))
+        u128::from(self.done) * LINES / u128::from(self.total().max(1))
     }
 }
 
@@ -125,7 +156,7 @@ mod tests {
 
     /// The epochs that have a line in a run that was to have `total` epochs and had `ran`.
     fn written(total: u64, ran: u64) -> Vec<u64> {
-        let mut lines = QuietLines { label: "cora".to_owned(), total, done: 0, unwritten: None };
+        let mut lines = QuietLines::new(1, total, "cora");
         let epoch_of = |line: String| line["cora: epoch ".len()..].split_once('/')?.0.parse().ok();
         let mut epochs: Vec<u64> =
             (1..=ran).filter_map(|epoch| lines.advance(&report(epoch))).filter_map(epoch_of).collect();
@@ -150,8 +181,22 @@ mod tests {
     }
 
     #[test]
+    fn several_runs_are_one_whole() {
+        let mut lines = QuietLines::new(2, 10, "cora");
+        let mut written = Vec::new();
+        for run in 0..2 {
+            written.extend((1..=9).filter_map(|epoch| lines.advance(&report(epoch))));
+            assert_eq!(lines.done, 10 * run + 9);
+            lines.end_run();
+        }
+        assert_eq!(written.len(), 8);
+        assert!(written[0].starts_with("cora: run 1/2, epoch 2/10,"), "{}", written[0]);
+        assert!(written[7].starts_with("cora: run 2/2, epoch 8/10,"), "{}", written[7]);
+    }
+
+    #[test]
     fn a_line_is_short_and_whole() {
-        let mut lines = Progress::new(1, "GCN on Cora").lines;
+        let mut lines = Progress::new(1, 1, "GCN on Cora").lines;
         assert_eq!(
             lines.advance(&report(1)).as_deref(),
             Some("GCN on Cora: epoch 1/1, train loss 0.6123, validation accuracy 79.0 %")
@@ -164,7 +209,7 @@ mod tests {
         let bar = ProgressBar::hidden().with_style(template);
         bar.set_message(measures(&report(1)));
         bar.finish();
-        let mut progress = Progress::new(2, "quiet {braces}");
+        let mut progress = Progress::new(1, 2, "quiet {braces}");
         progress.advance(&report(1));
         progress.finish();
     }

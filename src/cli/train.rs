@@ -3,17 +3,12 @@
 use clap::Args;
 use connectome::{
     Trainer,
-    output::{EpochReport, MetricsWriter, OutputError, Summary, training_curves, write_file, write_weights},
-    scene::Scene,
+    output::{OutputError, Summary},
+    scene::{GraphData, Scene, stratified_folds},
 };
-use std::{
-    collections::BTreeMap,
-    error::Error,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{error::Error, path::PathBuf};
 
-use super::{SceneArguments, percent, print_line, progress::Progress};
+use super::{SceneArguments, files::Files, percent, print_line, progress::Progress, spread::Spread};
 
 /// Train the model of a scene.
 #[derive(Args, Debug)]
@@ -30,51 +25,90 @@ pub struct Train {
     #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true,
           value_parser = clap::value_parser!(u64).range(1..))]
     repeat: u64,
-    /// Folder for weights.safetensors, metrics.jsonl and curves.svg; with --repeat one folder for each seed.
+    /// Cross-validate a set of graphs: train this many times, each time without one fold, and print mean and deviation of
+    /// the accuracy on the fold that was held out, in the epoch that is best on average.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..))]
+    folds: Option<u8>,
+    /// Folder for weights.safetensors, metrics.jsonl and curves.svg; one folder for each seed and fold.
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// End with one line of JSON for each run, on standard output.
+    /// Print one line of JSON for each run, on standard output, and one for mean and deviation.
     #[arg(long)]
     json: bool,
 }
 
+/// One of the runs that were asked for.
+#[derive(Clone, Copy)]
+struct Run {
+    seed: u64,
+    fold: Option<u8>,
+}
+
 impl Train {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let (mut scene, data) = self.scene.load()?;
+        let (mut scene, mut data) = self.scene.load()?;
         scene.training.epochs = self.epochs.unwrap_or(scene.training.epochs);
-        let first_seed = self.seed.unwrap_or(scene.training.seed);
-        let mut summaries = Vec::new();
-        for number in 0..self.repeat {
-            let seed = first_seed.wrapping_add(number);
-            let trainer = self.scene.trainer(&scene, &data, seed)?;
-            let summary = self.train_once(&scene, trainer, seed)?;
-            if self.json {
-                print_line(summary)?;
-            } else {
-                print_line(sentence(&scene.name, &summary))?;
+        if let Some(count) = self.folds {
+            fold(&scene, &mut data, count)?;
+        }
+        let runs = self.runs(scene.training.seed);
+        let mut progress = Progress::new(runs.len(), scene.training.epochs, &scene.name);
+        let (mut summaries, mut held_out) = (Vec::new(), Vec::new());
+        for run in &runs {
+            if let (Some(fold), Some(graphs)) = (run.fold, &mut data.graphs) {
+                graphs.splits = graphs.hold_out(fold);
             }
+            let trainer = self.scene.trainer(&scene, &data, run.seed)?;
+            let mut accuracies = Vec::new();
+            let summary = self.train_once(&scene, trainer, *run, &mut progress, &mut accuracies)?;
+            progress.suspend(|| match self.json {
+                true => print_line(summary),
+                false => print_line(sentence(&scene.name, *run, &summary)),
+            })?;
             summaries.push(summary);
+            held_out.push(accuracies);
         }
-        if self.repeat > 1 && !self.json {
-            print_line(spread(&scene.name, &summaries))?;
+        progress.finish();
+        let spread = match self.folds {
+            Some(_) => Spread::of_folds(&held_out),
+            None => (runs.len() > 1).then(|| Spread::of_test(&summaries)),
+        };
+        match spread {
+            Some(spread) if self.json => Ok(print_line(spread.to_json())?),
+            Some(spread) => Ok(print_line(format!("{}: {spread}", scene.name))?),
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    fn train_once(&self, scene: &Scene, mut trainer: Trainer, seed: u64) -> Result<Summary, Box<dyn Error>> {
-        let mut files = self.files(seed)?;
-        let mut progress = Progress::new(scene.training.epochs, &format!("{} seed {seed}", scene.name));
-        let quiet = self.repeat > 1;
+    fn runs(&self, seed: u64) -> Vec<Run> {
+        let first = self.seed.unwrap_or(seed);
+        let seeds = (0..self.repeat).map(|number| first.wrapping_add(number));
+        seeds
+            .flat_map(|seed| match self.folds {
+                None => vec![Run { seed, fold: None }],
+                Some(folds) => (0..folds).map(|fold| Run { seed, fold: Some(fold) }).collect(),
+            })
+            .collect()
+    }
+
+    fn train_once(
+        &self,
+        scene: &Scene,
+        mut trainer: Trainer,
+        run: Run,
+        progress: &mut Progress,
+        accuracies: &mut Vec<f32>,
+    ) -> Result<Summary, Box<dyn Error>> {
+        let mut files = self.files(run)?;
         let mut written = Ok(());
         let outcome = trainer.train(|report| {
-            if !quiet {
-                progress.advance(report);
-            }
+            progress.advance(report);
+            accuracies.push(report.validation_accuracy);
             if let (Some(files), Ok(())) = (&mut files, &written) {
                 written = files.add(report);
             }
         });
-        progress.finish();
+        progress.end_run();
         // What was learned is saved before anything else that went wrong is told.
         if let Some(files) = files {
             files.finish(scene, &trainer)?;
@@ -83,43 +117,43 @@ impl Train {
         Ok(outcome?)
     }
 
-    fn files(&self, seed: u64) -> Result<Option<Files>, OutputError> {
+    fn files(&self, run: Run) -> Result<Option<Files>, OutputError> {
         let Some(folder) = &self.output else { return Ok(None) };
-        let folder = if self.repeat > 1 { folder.join(format!("seed-{seed}")) } else { folder.clone() };
+        let mut folder = folder.clone();
+        if self.repeat > 1 {
+            folder.push(format!("seed-{}", run.seed));
+        }
+        if let Some(fold) = run.fold {
+            folder.push(format!("fold-{fold}"));
+        }
         Files::create(&folder).map(Some)
     }
 }
 
-/// What a run leaves in its folder.
-struct Files {
-    folder: PathBuf,
-    metrics: MetricsWriter,
-    reports: Vec<EpochReport>,
+/// What cannot be cross-validated.
+#[derive(Debug, thiserror::Error)]
+enum FoldError {
+    #[error("--folds divides a set of graphs, but the scene has one graph; leave it out, or use --repeat")]
+    OneGraph,
+    #[error("{count} folds need {count} graphs at least, but the scene has {graphs}; ask for fewer")]
+    TooFew { count: u8, graphs: usize },
 }
 
-impl Files {
-    fn create(folder: &Path) -> Result<Self, OutputError> {
-        fs::create_dir_all(folder).map_err(|source| OutputError::CannotCreate { path: folder.to_owned(), source })?;
-        let metrics = MetricsWriter::create(folder.join("metrics.jsonl"))?;
-        Ok(Self { folder: folder.to_owned(), metrics, reports: Vec::new() })
+/// Sees to it that the graphs have so many folds: those of the data if they are as many, else folds that are dealt out.
+fn fold(scene: &Scene, data: &mut GraphData, count: u8) -> Result<(), FoldError> {
+    let graphs = data.graphs.as_mut().ok_or(FoldError::OneGraph)?;
+    if graphs.len() < usize::from(count) {
+        return Err(FoldError::TooFew { count, graphs: graphs.len() });
     }
-
-    fn add(&mut self, report: &EpochReport) -> Result<(), OutputError> {
-        self.reports.push(*report);
-        self.metrics.write(report)
+    if graphs.fold_count() != usize::from(count) {
+        graphs.folds = Some(stratified_folds(&graphs.labels, count, scene.training.seed));
     }
-
-    fn finish(self, scene: &Scene, trainer: &Trainer) -> Result<(), OutputError> {
-        let about = BTreeMap::from([("scene".to_owned(), scene.name.clone())]);
-        write_weights(&self.folder.join("weights.safetensors"), &trainer.weights(), about)?;
-        write_file(&self.folder.join("curves.svg"), training_curves(&scene.name, &self.reports).as_bytes())?;
-        self.metrics.finish()
-    }
+    Ok(())
 }
 
-fn sentence(name: &str, summary: &Summary) -> String {
-    let accuracies = [summary.test_accuracy, summary.validation_accuracy, summary.train_accuracy].map(percent);
-    let [test, validation, train] = accuracies;
+fn sentence(name: &str, run: Run, summary: &Summary) -> String {
+    let area = |area: Option<f64>| area.map(|area| format!(", area under the ROC curve {:.1} %", 100.0 * area));
+    let [validation, train] = [summary.validation_accuracy, summary.train_accuracy].map(percent);
     let times = match summary.epochs {
         0 => String::new(),
         _ => format!(
@@ -127,17 +161,15 @@ fn sentence(name: &str, summary: &Summary) -> String {
             summary.milliseconds_per_epoch, summary.evaluation_milliseconds, summary.workers
         ),
     };
-    let (seed, epochs) = (summary.seed, summary.epochs);
-    format!(
-        "{name} seed {seed}: test accuracy {test} (validation {validation}, train {train}) after {epochs} epochs{times}"
-    )
-}
-
-/// Mean and standard deviation of the test accuracy.
-fn spread(name: &str, summaries: &[Summary]) -> String {
-    let accuracies = || summaries.iter().map(|summary| 100.0 * f64::from(summary.test_accuracy));
-    let mean = accuracies().sum::<f64>() / summaries.len() as f64;
-    let squares: f64 = accuracies().map(|accuracy| (accuracy - mean).powi(2)).sum();
-    let deviation = (squares / (summaries.len() as f64 - 1.0)).sqrt();
-    format!("{name}: test accuracy {mean:.2} % +- {deviation:.2} over {} seeds", summaries.len())
+    let (seed, epochs) = (run.seed, summary.epochs);
+    let reached = match run.fold {
+        Some(fold) => format!("fold {fold}: accuracy {validation} (train {train})"),
+        None => {
+            let test = percent(summary.test_accuracy);
+            let area = area(summary.test_area_under_curve).unwrap_or_default();
+            format!("test accuracy {test}{area} (validation {validation}, train {train})")
+        }
+    };
+    let separator = if run.fold.is_some() { "," } else { ":" };
+    format!("{name} seed {seed}{separator} {reached} after {epochs} epochs{times}")
 }

@@ -130,7 +130,7 @@ fn test_share() -> f32 {
 }
 
 /// How long a model learns, and from which seed.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Training {
     /// Passes over the graph; with 0 the model stays as it was drawn.
@@ -144,9 +144,15 @@ pub struct Training {
     /// Epochs without a better validation loss after which training stops early; without it, all epochs run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
-    /// Graphs of a set that are computed at once; without it, all that are to be learned from.
+    /// Graphs of a set that are computed at once, or nodes of one graph with their `neighbours`; without it, all that are
+    /// to be learned from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<usize>,
+    /// How many neighbours of each node are drawn for a batch, layer by layer, the one nearest to the output first
+    /// (W. L. Hamilton et al., *Inductive Representation Learning on Large Graphs*, 2017). Without it, one graph is computed
+    /// as a whole. To measure, all neighbours are taken.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub neighbours: Vec<usize>,
     /// Batches in an epoch, drawn from one shuffling of the graphs after the other; without it, as many as one pass takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
@@ -166,6 +172,7 @@ impl Default for Training {
             selection: Selection::BestValidation,
             patience: None,
             batch: None,
+            neighbours: Vec::new(),
             steps: None,
             accumulate: 1,
             clip_norm: None,

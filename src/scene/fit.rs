@@ -100,9 +100,15 @@ fn blind_patience(task: Task) -> Fault {
 }
 
 fn check_batches(scene: &Scene, data: &GraphData) -> Result<(), Fault> {
-    if scene.training.batch.is_some() && data.graphs.is_none() {
-        let message = "a batch is a number of graphs, but the scene has one graph";
-        return Err(Fault::new([Field("training"), Field("batch")], message, "remove batch"));
+    let sampled = !scene.training.neighbours.is_empty();
+    if sampled && scene.task != Task::NodeClassification {
+        let message = "neighbours are drawn for nodes, but the task is not about nodes";
+        return Err(Fault::new([Field("training"), Field("neighbours")], message, "remove neighbours"));
+    }
+    if scene.training.batch.is_some() && data.graphs.is_none() && !sampled {
+        let message = "a batch of one graph needs to know how many neighbours of its nodes it takes along";
+        let help = "write as well, for example, `neighbours: [10, 10]` for two convolutions, or remove batch";
+        return Err(Fault::new([Field("training"), Field("batch")], message, help));
     }
     if scene.training.accumulate > 1 && scene.training.batch.is_none() {
         let message = "the gradients of several batches cannot be summed up where all is one batch";

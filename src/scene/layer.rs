@@ -3,7 +3,10 @@
 use connectome_components::Signal;
 use connectome_systems::{
     kernels::Activation,
-    layers::{BuildError, Dropout, GraphConv, Layer, LayerBuilder, Linear, MessagePassing},
+    layers::{
+        Appnp, BatchNorm, BuildError, Dropout, Embedding, GatConv, Gcnii, GinConv, GineConv, GraphConv,
+        JumpingKnowledge, Layer, LayerBuilder, Linear, MessagePassing, Mlp, Readout, Residual, SageConv, SgConv,
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -63,8 +66,21 @@ macro_rules! descriptions {
 descriptions! {
     Dropout(Dropout),
     Linear(Linear),
+    Mlp(Mlp),
+    Embedding(Embedding),
+    BatchNorm(BatchNorm),
     GraphConv(GraphConv),
+    SageConv(SageConv),
+    GinConv(GinConv),
+    GineConv(GineConv),
+    GatConv(GatConv),
+    SgConv(SgConv),
+    Appnp(Appnp),
+    Gcnii(Gcnii),
     MessagePassing(MessagePassing),
+    Residual(Residual<LayerDescription>),
+    JumpingKnowledge(JumpingKnowledge<LayerDescription>),
+    Readout(Readout),
     ;
     Relu,
     Gelu,

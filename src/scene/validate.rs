@@ -86,6 +86,10 @@ fn check_training(training: &Training) -> Result<(), Fault> {
             "write at least 1, or remove batch",
         ));
     }
+    if let Some(place) = training.neighbours.iter().position(|count| *count == 0) {
+        let path = [Field("training"), Field("neighbours"), Index(place)];
+        return Err(Fault::new(path, "without neighbours nothing is passed on", "write at least 1"));
+    }
     if training.accumulate == 0 {
         let help = "write after how many batches a step is made, or remove accumulate";
         return Err(Fault::new(of("accumulate"), "after 0 batches there is nothing to follow", help));

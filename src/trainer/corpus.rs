@@ -1,9 +1,9 @@
 //! Examples that rest in a world of their own and come to the training world batch by batch, as a renderer extracts frames.
 
-use bevy_ecs::{entity::Entity, schedule::ScheduleLabel, world::World};
+use bevy_ecs::{component::ComponentId, entity::Entity, schedule::ScheduleLabel, world::World};
 
 use super::TrainError;
-use crate::components::{Field, Label, Metrics, Model, Signal, Split};
+use crate::components::{Field, Label, Metrics, Model, Signal, Split, attach_fields};
 use crate::scene::{GraphData, Scene};
 use crate::spawn::{GraphEntities, SceneEntities, Shape, model, spawn_graph, without_rows};
 use crate::systems::{
@@ -16,15 +16,19 @@ use crate::systems::{
 /// What the random numbers here are for; the stages of a model count their purposes from 0.
 const ORDER: u32 = 0x0BDE_0000;
 
-/// A set of graphs, and which of them are computed at once.
+/// A set of graphs, or one graph of which each batch takes some nodes with their neighbours.
 pub(super) struct Corpus {
     world: World,
     extract: Extract,
     /// The batch that is computed, and the one that is extracted meanwhile.
     batches: [Batch; 2],
-    /// The graphs of each split.
-    graphs: [Vec<Entity>; 4],
-    /// Graphs in a batch.
+    /// How many neighbours are drawn, layer by layer; none where examples are graphs.
+    fan_outs: Vec<usize>,
+    /// Graphs or nodes, in the order of the scene.
+    examples: Vec<Entity>,
+    /// Those of each split.
+    by_split: [Vec<Entity>; 4],
+    /// Examples in a batch.
     size: usize,
     /// Batches in an epoch, if it is not just one pass.
     steps: Option<u64>,
@@ -32,7 +36,7 @@ pub(super) struct Corpus {
 }
 
 impl Corpus {
-    /// Spawns the graphs of a set into a world of their own, and the model into `training`, where there are no graphs yet.
+    /// Spawns the graphs of a scene into a world of their own, and the model into `training`, where no node is yet.
     pub fn spawn(
         training: &mut World,
         scene: &Scene,
@@ -47,72 +51,89 @@ impl Corpus {
         let source = spawn_graph(&mut world, &scene.name, data, shape).map_err(BatchError::from)?;
         let mut extract = Extract::new(&world, source.graph)?;
         copy_fields(&mut extract, (&mut world, &source), (training, &place))?;
+        for marker in [source.node_marker, source.subgraph_marker] {
+            attach_fields(&mut world, marker.id());
+        }
         extract.update(&mut world);
 
-        let mut graphs = [const { Vec::new() }; 4];
-        for subgraph in &source.subgraphs {
-            let split = world.get::<Split>(*subgraph).copied().unwrap_or_default();
-            graphs[split as usize].push(*subgraph);
-        }
         let plan = &scene.training;
-        let size = plan.batch.unwrap_or(source.subgraphs.len()).max(1);
+        let fan_outs = plan.neighbours.clone();
+        let examples = if fan_outs.is_empty() { source.subgraphs } else { source.nodes };
+        let mut by_split = [const { Vec::new() }; 4];
+        for example in &examples {
+            let split = world.get::<Split>(*example).copied().unwrap_or_default();
+            by_split[split as usize].push(*example);
+        }
+        let size = plan.batch.unwrap_or(examples.len()).max(1);
         let batches = [Batch::default(), Batch::default()];
-        let corpus = Self { world, extract, batches, graphs, size, steps: plan.steps, seed };
-        let entities = SceneEntities { subgraphs: source.subgraphs, ..place.with_model(training, model) };
-        Ok((corpus, entities))
+        let corpus = Self { world, extract, batches, fan_outs, examples, by_split, size, steps: plan.steps, seed };
+        Ok((corpus, place.with_model(training, model)))
     }
 
-    /// The training graphs in the order in which an epoch goes through them, another one in each.
+    /// What is to be learned from in the order in which an epoch goes through it, another one in each.
     pub fn training_order(&self, epoch: u64) -> Vec<Entity> {
-        let graphs = &self.graphs[Split::Train as usize];
-        let wanted = self.steps.map_or(graphs.len(), |steps| {
-            usize::try_from(steps).unwrap_or(usize::MAX).saturating_mul(self.size.min(graphs.len()))
+        let examples = &self.by_split[Split::Train as usize];
+        let wanted = self.steps.map_or(examples.len(), |steps| {
+            usize::try_from(steps).unwrap_or(usize::MAX).saturating_mul(self.size.min(examples.len()))
         });
         let mut draws = Draws::new(Random::new(self.seed, ORDER, epoch));
         let mut order = Vec::new();
-        while order.len() < wanted && !graphs.is_empty() {
+        while order.len() < wanted && !examples.is_empty() {
             let start = order.len();
-            order.extend_from_slice(graphs);
+            order.extend_from_slice(examples);
             draws.shuffle(&mut order[start..]);
         }
         order.truncate(wanted);
         order
     }
 
-    /// The graphs of some splits.
+    /// The examples of some splits.
     pub fn of(&self, splits: &[Split]) -> Vec<Entity> {
-        splits.iter().flat_map(|split| &self.graphs[*split as usize]).copied().collect()
+        splits.iter().flat_map(|split| &self.by_split[*split as usize]).copied().collect()
     }
 
-    /// Runs a schedule of the model on one batch of `order` after the other, and shows the training world each time. The next
-    /// batch is extracted meanwhile.
+    /// All examples, in the order of the scene.
+    pub fn all(&self) -> &[Entity] {
+        &self.examples
+    }
+
+    /// Runs a schedule of the model on one batch of `order` after the other, and shows the training world each time with the
+    /// number of examples in the batch. The next batch is extracted meanwhile.
+    ///
+    /// Neighbours are drawn anew in each `epoch`; without one, all are taken.
     pub fn pass(
         &mut self,
         training: &mut World,
         graph: Entity,
         label: impl ScheduleLabel + Copy,
         order: &[Entity],
-        mut show: impl FnMut(&World),
+        epoch: Option<u64>,
+        mut show: impl FnMut(&World, usize),
     ) -> Result<(), TrainError> {
         let workers = training.get_resource_or_init::<Workers>().clone();
-        let Self { world, extract, batches: [present, next], size, .. } = self;
-        let corpus: &World = world;
-        let mut chunks = order.chunks(*size);
-        let Some(first) = chunks.next() else { return Ok(()) };
-        extract.subgraphs(corpus, first, present)?;
+        let all = vec![usize::MAX; self.fan_outs.len()];
+        let Self { world, extract, batches: [present, next], fan_outs, size, seed, .. } = self;
+        let (corpus, seed): (&World, u64) = (world, *seed);
+        let fill = |number: usize, examples: &[Entity], batch: &mut Batch| match epoch {
+            _ if fan_outs.is_empty() => extract.subgraphs(corpus, examples, batch),
+            None => extract.neighbourhood(corpus, examples, &all, seed, 0, batch),
+            Some(epoch) => extract.neighbourhood(corpus, examples, fan_outs, seed, epoch << 32 | number as u64, batch),
+        };
+        let mut chunks = order.chunks(*size).enumerate();
+        let Some((number, mut examples)) = chunks.next() else { return Ok(()) };
+        fill(number, examples, present)?;
         loop {
             present.load(training, graph)?;
             let following = chunks.next();
             let (computed, extracted) = workers.join(
                 || run(training, label),
-                || following.map_or(Ok(()), |following| extract.subgraphs(corpus, following, next)),
+                || following.map_or(Ok(()), |(number, examples)| fill(number, examples, next)),
             );
             computed?;
-            show(training);
+            show(training, examples.len());
             extracted?;
-            if following.is_none() {
-                return Ok(());
-            }
+            let Some((_, following)) = following else { return Ok(()) };
+            examples = following;
             core::mem::swap(present, next);
         }
     }
@@ -131,7 +152,18 @@ fn copy_fields(
     if let (Some(from), Some(to)) = (from.edge_input, to.edge_input) {
         extract.copy(corpus, from, to)?;
     }
-    let marks = [from.subgraph_marker.id(), to.subgraph_marker.id()];
+    // What is told of the nodes is carried along as well, for their neighbours are no examples.
+    copy_targets(extract, (corpus, from.node_marker.id()), (training, to.node_marker.id()))?;
+    copy_targets(extract, (corpus, from.subgraph_marker.id()), (training, to.subgraph_marker.id()))
+}
+
+/// Lets batches carry classes and splits.
+fn copy_targets(
+    extract: &mut Extract,
+    (corpus, from): (&mut World, ComponentId),
+    (training, to): (&mut World, ComponentId),
+) -> Result<(), BatchError> {
+    let marks = [from, to];
     let labels = [Field::<Label>::of_component(corpus, marks[0])?, Field::<Label>::of_component(training, marks[1])?];
     extract.copy(corpus, labels[0], labels[1])?;
     let splits = [Field::<Split>::of_component(corpus, marks[0])?, Field::<Split>::of_component(training, marks[1])?];

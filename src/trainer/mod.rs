@@ -39,8 +39,8 @@ pub enum TrainError {
 
 /// A scene in a world, and how far it has been trained.
 ///
-/// One graph stays in the world. The graphs of a set rest in another one, the corpus, and come batch by batch, so the
-/// memory of training follows the batch.
+/// One graph stays in the world. The graphs of a set, or a graph whose neighbours are drawn, rest in another one, the corpus,
+/// and come batch by batch, so the memory of training follows the batch.
 ///
 /// ```
 /// use connectome::{Trainer, scene::Scene, systems::Workers};
@@ -81,12 +81,11 @@ impl Trainer {
     pub fn new(scene: &Scene, data: &GraphData, seed: u64, workers: Workers) -> Result<Self, TrainError> {
         let mut world = World::new();
         world.insert_resource(workers);
-        let (corpus, entities) = match data.graphs {
-            Some(_) => {
-                let (corpus, entities) = Corpus::spawn(&mut world, scene, data, seed)?;
-                (Some(corpus), entities)
-            }
-            None => (None, spawn(&mut world, scene, data, seed)?),
+        let (corpus, entities) = if data.graphs.is_some() || !scene.training.neighbours.is_empty() {
+            let (corpus, entities) = Corpus::spawn(&mut world, scene, data, seed)?;
+            (Some(corpus), entities)
+        } else {
+            (None, spawn(&mut world, scene, data, seed)?)
         };
         let model = world.get::<Model>(entities.model);
         let owners = model.map(|model| model.parameters.clone()).unwrap_or_default();
@@ -149,7 +148,9 @@ impl Trainer {
         };
         let order = corpus.training_order(self.epochs);
         let mut sum = Metrics::default();
-        corpus.pass(&mut self.world, graph, Train(model), &order, |world| sum.add(&metrics_of(world, model)))?;
+        let epoch = Some(self.epochs);
+        corpus
+            .pass(&mut self.world, graph, Train(model), &order, epoch, |world, _| sum.add(&metrics_of(world, model)))?;
         Ok(sum)
     }
 
@@ -162,7 +163,9 @@ impl Trainer {
         };
         let order = corpus.of(splits);
         let mut sum = Metrics::default();
-        corpus.pass(&mut self.world, graph, Evaluate(model), &order, |world| sum.add(&metrics_of(world, model)))?;
+        corpus.pass(&mut self.world, graph, Evaluate(model), &order, None, |world, _| {
+            sum.add(&metrics_of(world, model))
+        })?;
         Ok(sum)
     }
 
@@ -177,7 +180,7 @@ impl Trainer {
     }
 
     fn train_here(&mut self, on_epoch: &mut (impl FnMut(&EpochReport) + Send)) -> Result<Summary, TrainError> {
-        let plan = self.scene.training;
+        let plan = self.scene.training.clone();
         let expected = usize::try_from(plan.epochs).unwrap_or(0).min(1 << 20);
         let mut milliseconds = [Vec::with_capacity(expected), Vec::with_capacity(expected)];
         let (mut lowest, mut waited, mut epochs) = (f32::INFINITY, 0, 0);
@@ -233,12 +236,13 @@ impl Trainer {
     /// # Errors
     /// If the schedules were taken out of the world.
     pub fn infer(&mut self) -> Result<(Vec<f32>, usize), TrainError> {
-        let SceneEntities { graph, model, ref subgraphs, ref nodes, node_marker, .. } = self.entities;
+        let SceneEntities { graph, model, ref nodes, node_marker, .. } = self.entities;
         if let Some(corpus) = &mut self.corpus {
             let (mut rows, mut width) = (Vec::new(), 1);
-            corpus.pass(&mut self.world, graph, Infer(model), subgraphs, |world| {
+            let examples = corpus.all().to_vec();
+            corpus.pass(&mut self.world, graph, Infer(model), &examples, None, |world, count| {
                 let (output, output_width) = output_of(world, model);
-                rows.extend(output);
+                rows.extend_from_slice(output.get(..count * output_width).unwrap_or(&output));
                 width = output_width;
             })?;
             return Ok((rows, width));

@@ -6,8 +6,17 @@ use crate::{
     common::{Given, Scene, Trial, name_in_layer},
     printed::Printed,
 };
-use connectome_components::Parameter;
-use connectome_systems::layers::{GraphConv, Layer, Linear};
+use bevy_ecs::system::{BoxedSystem, SystemParamBuilder};
+use connectome_components::{Column, ColumnMut, Field, Parameter, Signal};
+use connectome_systems::{
+    Phase,
+    kernels::Activation,
+    layers::{
+        Appnp, BatchNorm, BuildError, GatConv, Gcn2Conv, GinConv, GineConv, GraphConv, Layer, LayerBuilder, Linear,
+        Mlp, Readout, SageConv, SgConv,
+    },
+    stages::Reduction,
+};
 use ndarray::Array2;
 
 /// The layer that a class of PyTorch or PyTorch Geometric is here, told from its text and the shapes of the case; none
@@ -15,10 +24,125 @@ use ndarray::Array2;
 pub fn layer(class: &Printed, case: &Case) -> Result<Option<Box<dyn Layer>>> {
     let width = case.matrix("out")?.ncols();
     Ok(match class.name.as_str() {
+        "BatchNorm1d" => Some(Box::new(BatchNorm { epsilon: class.required("eps")?, ..BatchNorm::new().frozen() })),
+        "APPNP" => appnp(class).map(|layer| Box::new(layer) as Box<dyn Layer>),
+        "GCN2Conv" => gcn2_conv(class, case).map(|layer| Box::new(layer) as Box<dyn Layer>),
         "GCNConv" => Some(Box::new(GraphConv::new(width))),
+        "GINConv" => {
+            let layer = GinConv::new(mlp(case, "nn")?);
+            Some(Box::new(if case.has("param.eps") { layer.train_eps() } else { layer }))
+        }
+        "GINEConv" => {
+            let layer = GineConv { map_edges: case.has("param.lin.weight"), ..GineConv::new(mlp(case, "nn")?) };
+            Some(Box::new(if case.has("param.eps") { layer.train_eps() } else { layer }))
+        }
+        "GATConv" => Some(Box::new(gat_conv(case, width)?)),
         "Linear" => Some(Box::new(Linear::new(width))),
+        "Pool" => match case.meta.case.as_str() {
+            "pool_add" => Some(Box::new(Readout::Sum)),
+            "pool_mean" => Some(Box::new(Readout::Mean)),
+            "pool_max" => Some(Box::new(Readout::Max)),
+            _ => None,
+        },
+        "SAGEConv" => {
+            let aggregation = reduction(class.text("aggr")).ok_or("an aggregation that the engine does not have")?;
+            let layer = SageConv {
+                project: case.has("param.lin.weight"),
+                root_weight: case.has("param.lin_r.weight"),
+                normalize: case.meta.case.ends_with("_l2"),
+                ..SageConv::new(width).with_aggregation(aggregation)
+            };
+            Some(Box::new(layer))
+        }
+        "SGConv" => class.count("K").map(|hops| Box::new(SgConv::new(width, hops)) as Box<dyn Layer>),
         _ => class.activation().map(|activation| Box::new(activation) as Box<dyn Layer>),
     })
+}
+
+fn reduction(name: &str) -> Option<Reduction> {
+    match name {
+        "add" | "sum" => Some(Reduction::Sum),
+        "mean" => Some(Reduction::Mean),
+        "max" => Some(Reduction::Max),
+        "min" => Some(Reduction::Min),
+        _ => None,
+    }
+}
+
+/// The perceptron that the parameters `name.0.weight`, `name.2.weight`, and so on belong to, with the activation that the
+/// text of the class has in second place.
+fn mlp(case: &Case, name: &str) -> Result<Mlp> {
+    let widths = (0..)
+        .map(|map| format!("param.{name}.{}.weight", 2 * map))
+        .take_while(|weight| case.has(weight))
+        .map(|weight| Ok(case.matrix(&weight)?.nrows()))
+        .collect::<Result<Vec<_>>>()?;
+    let (_, rest) = case.meta.class.split_once("(1): ").unwrap_or_default();
+    let line = rest.lines().next().unwrap_or_default();
+    let activation = Printed::of_class(line).activation().unwrap_or(Activation::Identity);
+    Ok(Mlp::new(widths).with_activation(activation))
+}
+
+fn appnp(class: &Printed) -> Option<Appnp> {
+    Some(Appnp::new(class.count("K")?, class.number("alpha")?))
+}
+
+fn gcn2_conv(class: &Printed, case: &Case) -> Option<FromInitial> {
+    let convolution = Gcn2Conv::new(class.number("alpha")?, class.number("beta")?);
+    (case.meta.note == "x_0 = 0.7 x + 0.1").then_some(FromInitial(convolution))
+}
+
+/// A convolution with the initial signal `0.7 x + 0.1`.
+struct FromInitial(Gcn2Conv);
+
+impl Layer for FromInitial {
+    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> std::result::Result<Signal, BuildError> {
+        let value = layer.dense(input)?;
+        let initial = layer.signal(value.on(), value.width(), input.learns())?;
+        let system = affine(layer, value, initial.value(), 0.1);
+        layer.forward(Phase::Message, system);
+        layer.on_backward(initial, &[], move |layer, gradient| {
+            let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
+            let system = affine(layer, gradient, target, 0.0);
+            layer.backward(system);
+            Ok(())
+        });
+        self.0.convolve(layer, input, initial, Activation::Identity)
+    }
+}
+
+fn affine(layer: &mut LayerBuilder, from: Field, to: Field, offset: f32) -> BoxedSystem {
+    let state = (from.read(), to.write()).build_state(layer.world());
+    let system = state.build_system(move |from: Column, mut to: ColumnMut| {
+        for (to, from) in to.matrix().rows_mut().zip(from.matrix().rows()) {
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = 0.7 * from + offset);
+        }
+    });
+    Box::new(system)
+}
+
+/// Heads and the columns of each, from the shape of a parameter `[1, H, C]`.
+fn heads(case: &Case, vectors: &str) -> Result<[usize; 2]> {
+    match case.floats(vectors)?.shape() {
+        [1, heads, columns] => Ok([*heads, *columns]),
+        shape => Err(format!("`{vectors}` is {shape:?} and not a vector for each head").into()),
+    }
+}
+
+fn gat_conv(case: &Case, out: usize) -> Result<GatConv> {
+    let [heads, width] = heads(case, "param.att_src")?;
+    let edges = case.has("param.lin_edge.weight");
+    Ok(GatConv { heads, edges, mean: out != heads * width, self_loops: adds_self_loops(case)?, ..GatConv::new(width) })
+}
+
+/// Whether nodes attend to themselves, which neither the text of a layer nor its shapes say: if not, the row of a node
+/// to which no edge comes is the bias alone.
+fn adds_self_loops(case: &Case) -> Result<bool> {
+    let (out, bias) = (case.matrix("out")?, case.matrix("param.bias")?);
+    let links = case.links(out.nrows())?;
+    let apart = (0..out.nrows()).find(|node| links.iter().all(|link| link.target != *node));
+    let apart = apart.ok_or("whether self-loops are added cannot be told, for edges come to every node")?;
+    Ok(out.row(apart) != bias.row(0))
 }
 
 /// Compares a layer forward, and backward from the cotangent. Parameters have the names and shapes of the file: so does

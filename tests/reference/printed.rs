@@ -37,6 +37,14 @@ impl Printed {
         self.text(keyword).parse().ok()
     }
 
+    pub fn required(&self, keyword: &str) -> crate::Result<f32> {
+        self.number(keyword).ok_or_else(|| format!("the text says no `{keyword}`").into())
+    }
+
+    pub fn count(&self, keyword: &str) -> Option<usize> {
+        self.text(keyword).parse().ok()
+    }
+
     pub fn is_true(&self, keyword: &str) -> bool {
         self.text(keyword) == "True"
     }

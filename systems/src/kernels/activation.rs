@@ -75,6 +75,11 @@ impl Activation {
         }
     }
 
+    /// Whether the derivative can be told from the output.
+    pub fn is_told_from_output(self) -> bool {
+        self.chain_from_output(&[], &mut [])
+    }
+
     /// `gradients[i] *= f'(x)` where `outputs[i] = f(x)`: for functions whose derivative can be told from the output, so
     /// that the layer which applies them in passing need not keep its input. False if it cannot.
     #[inline(always)]

@@ -1,6 +1,7 @@
 //! The arithmetic: plain functions over slices, blocks of rows at a time. They know no world.
 
 mod activation;
+mod dot;
 mod dropout;
 mod exponential;
 mod gather;
@@ -9,9 +10,10 @@ mod matmul;
 mod normal;
 
 pub use activation::Activation;
+pub use dot::dot;
 pub use dropout::drop_out;
 pub use exponential::{exp, exp_m1};
-pub use gather::{Terms, gather};
+pub use gather::{Terms, gather, gather_columns};
 pub use logarithm::{ln, ln_1p};
 pub use matmul::{Operand, matmul, matmul_transposed};
 

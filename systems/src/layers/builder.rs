@@ -547,7 +547,7 @@ impl<'a> LayerBuilder<'a> {
             return Err(self.refuse_setting("weight_decay", reason));
         }
         let copies = optimizer.map_or(1, |optimizer| 2 + optimizer.moments());
-        let size = shape[0].checked_mul(shape[1]).unwrap_or(usize::MAX);
+        let size = shape[0].saturating_mul(shape[1]);
         self.charge(copies, size)?;
         let entity = self.world.spawn(Name::new(name.clone())).id();
         let fields = parameter_fields(self.world, entity, &name, size, optimizer);

@@ -23,7 +23,7 @@ pub(crate) fn convolve(
 ) -> Result<Signal, BuildError> {
     let weight = layer.weight(weight, [input.width(), width], weight_decay)?;
     let bias = layer.vector("bias", width, Initialization::ZEROS, weight_decay)?;
-    let epilogue = Epilogue { bias: Some(bias), activation };
+    let epilogue = Epilogue { bias: Some(bias), activation, ..Epilogue::default() };
     let is_sparse = matches!(input, Signal::Sparse { .. });
     if input.width() < width && !is_sparse {
         let sums = aggregate(layer, input, normalization, Epilogue::default())?;

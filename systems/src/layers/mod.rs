@@ -3,22 +3,52 @@
 //! A layer of your own implements [`Layer`] with the same means as those here; see its example.
 
 mod activation;
+mod appnp;
+mod batch_norm;
 mod builder;
 mod convolution;
 mod dropout;
+mod embedding;
+mod gat_conv;
+mod gcn2_conv;
+mod gcnii;
+mod gin_conv;
+mod gine_conv;
 mod graph_conv;
+mod heads;
 mod inner_product;
+mod jumping_knowledge;
 mod linear;
 mod message_passing;
+mod mlp;
+mod readout;
+mod residual;
+mod sage_conv;
+mod sequence;
+mod sg_conv;
 mod tape;
 
+pub use appnp::Appnp;
+pub use batch_norm::BatchNorm;
 pub use builder::{BuildError, Initialization, LayerBuilder, Mode, Room};
 pub(crate) use builder::{ModelParts, Rebuild};
 pub use dropout::Dropout;
+pub use embedding::Embedding;
+pub use gat_conv::GatConv;
+pub use gcn2_conv::Gcn2Conv;
+pub use gcnii::Gcnii;
+pub use gin_conv::GinConv;
+pub use gine_conv::GineConv;
 pub use graph_conv::GraphConv;
 pub use inner_product::InnerProduct;
+pub use jumping_knowledge::{JumpingKnowledge, JumpingMode};
 pub use linear::Linear;
 pub use message_passing::MessagePassing;
+pub use mlp::{AfterFirst, Mlp};
+pub use readout::Readout;
+pub use residual::Residual;
+pub use sage_conv::SageConv;
+pub use sg_conv::SgConv;
 pub(crate) use tape::Columns;
 
 use connectome_components::Signal;

@@ -91,7 +91,8 @@ pub fn columns(layer: &mut LayerBuilder, input: Signal, columns: Range<usize>) -
     Ok(output)
 }
 
-fn take_columns(
+/// Some columns of `from`, of which `to` has just these.
+pub(super) fn take_columns(
     layer: &mut LayerBuilder,
     name: &'static str,
     from: Field,

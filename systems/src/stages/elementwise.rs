@@ -108,7 +108,7 @@ pub fn add(layer: &mut LayerBuilder, terms: [(Signal, f32); 2]) -> Result<Signal
     Ok(output)
 }
 
-fn scaled(layer: &mut LayerBuilder, name: &'static str, from: Field, factor: f32, to: Field) -> BoxedSystem {
+pub(super) fn scaled(layer: &mut LayerBuilder, name: &'static str, from: Field, factor: f32, to: Field) -> BoxedSystem {
     write_rows(
         layer,
         name,

@@ -4,10 +4,13 @@ use bevy_ecs::system::{BoxedSystem, Local, ParamBuilder, Res, SystemParamBuilder
 use connectome_components::{Column, ColumnMut, Field, Matrix, Parameter, Signal};
 use core::ops::Range;
 
-use super::rows::{Cut, sum_over_rows, sum_rows, write_rows};
+use super::{
+    epilogue::{Epilogue, scale},
+    rows::{Cut, sum_over_rows, sum_rows, write_rows},
+};
 use crate::{
     Blocks, Phase, RowsMut, Workers,
-    kernels::{Activation, Operand, Terms, add_rows, gather, matmul, matmul_transposed, vectorize},
+    kernels::{Operand, Terms, gather, matmul, matmul_transposed, vectorize},
     layers::{BuildError, LayerBuilder},
 };
 
@@ -39,74 +42,10 @@ impl From<&Parameter> for Weight {
     }
 }
 
-/// What is done to an output row while it is still in the cache: `f(y + b)`.
-#[derive(Clone, Debug, Default)]
-pub struct Epilogue {
-    /// Added to each row.
-    pub bias: Option<Parameter>,
-    /// Applied to each number; its derivative is told from its output.
-    pub activation: Activation,
-}
-
-impl Epilogue {
-    /// Adds a bias.
-    pub fn bias(bias: &Parameter) -> Self {
-        Self { bias: Some(bias.clone()), activation: Activation::Identity }
-    }
-
-    /// Whether it has a gradient of its own.
-    pub(super) fn learns(&self) -> bool {
-        self.bias.is_some()
-    }
-
-    pub(super) fn bias_field(&self) -> Option<Field> {
-        self.bias.as_ref().map(|bias| bias.value)
-    }
-
-    /// What its way back reads.
-    pub(super) fn keeps(&self, output: Signal) -> Vec<Signal> {
-        if self.activation == Activation::Identity { Vec::new() } else { vec![output] }
-    }
-
-    /// `rows[i] = activation(rows[i] + bias)`.
-    #[inline(always)]
-    pub(super) fn apply(bias: Option<&[f32]>, activation: Activation, rows: &mut [f32], width: usize) {
-        if let Some(bias) = bias {
-            for row in rows.chunks_exact_mut(width) {
-                row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
-            }
-        }
-        activation.apply(rows);
-    }
-
-    /// Makes the gradient by `f(y + b)` that by `y`, in place, and takes the gradient of the bias.
-    pub(super) fn backward(&self, layer: &mut LayerBuilder, output: Field, gradient: Field) -> Result<(), BuildError> {
-        let activation = self.activation;
-        if activation != Activation::Identity {
-            let system = write_rows(
-                layer,
-                "activation_backward",
-                Cut::Even,
-                [output],
-                gradient,
-                #[inline(always)]
-                move |_, [output], rows, gradient| {
-                    activation.chain_from_output(output.slice(rows), gradient);
-                },
-            );
-            layer.backward(system);
-        }
-        match &self.bias {
-            Some(bias) => bias_gradient(layer, gradient, bias),
-            None => Ok(()),
-        }
-    }
-}
-
-/// `Y = f(X W + b)`: `X` is `[N, F]`, dense or sparse, `W` `[F, width]`, `b` `[width]`.
+/// `Y = f(X W + b)`: `X` is `[N, F]`, dense or sparse, `W` `[F, width]`, `b` `[width]`; and what else the epilogue adds.
 ///
 /// # Errors
-/// If the weights are not those of a map from `F` inputs.
+/// If the weights are not those of a map from `F` inputs, or the epilogue blends in what has another shape.
 pub fn linear(
     layer: &mut LayerBuilder,
     input: Signal,
@@ -119,6 +58,7 @@ pub fn linear(
         return Err(layer.refuse(format!("has weights for {expected} inputs, but its input is {found} wide")));
     }
     let width = weight.parameter.shape[1];
+    epilogue.check(layer, input.value().on(), width)?;
     let output = layer.signal(input.value().on(), width, true)?;
     match input {
         Signal::Dense { value, .. } => {
@@ -134,12 +74,13 @@ pub fn linear(
     keeps.push(input);
     layer.on_backward(output, &keeps, move |layer, gradient| {
         epilogue.backward(layer, output.value(), gradient)?;
-        weight_gradient(layer, input, gradient, &weight)?;
+        let own = epilogue.own_factor();
+        weight_gradient(layer, input, gradient, &weight, own)?;
         if let Some(target) = layer.gradient_of(input)? {
-            let system = multiply_transposed(layer, gradient, &weight, target);
+            let system = multiply_transposed(layer, gradient, &weight, own, epilogue.factor_of(input), target);
             layer.backward(system);
         }
-        Ok(())
+        epilogue.backward_blend(layer, Some(input), gradient)
     });
     Ok(output)
 }
@@ -152,24 +93,24 @@ fn multiply(
     output: Field,
 ) -> BoxedSystem {
     let numbers = weight.numbers();
-    let (bias, activation) = (epilogue.bias_field(), epilogue.activation);
     let value = weight.parameter.value;
+    let (finish, [bias, blended]) = (epilogue.finish(), epilogue.fields(value, input));
     write_rows(
         layer,
         "transform",
         Cut::Even,
-        [input, value, bias.unwrap_or(value)],
+        [input, value, bias, blended],
         output,
         #[inline(always)]
-        move |_, [input, weight, bias_column], rows, output| {
+        move |_, [input, weight, bias, blended], rows, output| {
             let Some(weight) = weight.rows().next() else { return };
             let width = numbers.len() / input.width();
             matmul(
-                Operand::new(input.slice(rows), input.width()),
+                Operand::new(input.slice(rows.clone()), input.width()),
                 Operand::new(&weight[numbers.clone()], width),
                 output,
             );
-            Epilogue::apply(bias.and_then(|_| bias_column.rows().next()), activation, output, width);
+            finish.apply([bias, blended], rows, output, width);
         },
     )
 }
@@ -183,25 +124,25 @@ fn multiply_sparse(
     output: Field,
 ) -> BoxedSystem {
     let numbers = weight.numbers();
-    let (bias, activation) = (epilogue.bias_field(), epilogue.activation);
     let value = weight.parameter.value;
+    let (finish, [bias, blended]) = (epilogue.finish(), epilogue.fields(value, values));
     let state = (
         (columns.read(), values.read()),
-        (value.read(), bias.unwrap_or(value).read()),
+        (value.read(), bias.read(), blended.read()),
         output.write(),
         ParamBuilder::resource::<Workers>(),
     )
         .build_state(layer.world());
     let system = state.build_system(
         move |(columns, values): (Column<u32>, Column),
-              (weight, bias_column): (Column, Column),
+              (weight, bias, blended): (Column, Column, Column),
               mut output: ColumnMut,
               workers: Res<Workers>| {
             let (columns, values) = (columns.matrix(), values.matrix());
-            let (weight, bias_column, width) = (weight.matrix(), bias_column.matrix(), output.width());
+            let (weight, bias, blended) = (weight.matrix(), bias.matrix(), blended.matrix());
+            let width = output.width();
             let Some(weight) = weight.rows().next() else { return };
             let weight = Matrix::new(width, core::iter::once(&weight[numbers.clone()]));
-            let bias = bias.and_then(|_| bias_column.rows().next());
             for (start, chunk) in output.matrix().chunks_mut() {
                 let rows = chunk.len() / width;
                 let blocks = Blocks::of_width(rows, width).within(start, rows);
@@ -210,10 +151,10 @@ fn multiply_sparse(
                     vectorize(
                         #[inline(always)]
                         || {
-                            for (row, output) in rows.zip(output.data.chunks_exact_mut(width)) {
+                            for (row, output) in rows.clone().zip(output.data.chunks_exact_mut(width)) {
                                 gather(&SparseRow::new(columns.row(row), values.row(row)), &weight, output);
                             }
-                            Epilogue::apply(bias, activation, output.data, width);
+                            finish.apply([&bias, &blended], rows, output.data, width);
                         },
                     );
                 });
@@ -223,8 +164,15 @@ fn multiply_sparse(
     Box::new(system.with_name("transform_sparse"))
 }
 
-/// `target = gradient * weight^T`.
-fn multiply_transposed(layer: &mut LayerBuilder, gradient: Field, weight: &Weight, target: Field) -> BoxedSystem {
+/// `target = own * gradient * weight^T`, and where the input is blended into the output that times `gradient` besides.
+fn multiply_transposed(
+    layer: &mut LayerBuilder,
+    gradient: Field,
+    weight: &Weight,
+    own: f32,
+    blended: Option<f32>,
+    target: Field,
+) -> BoxedSystem {
     let numbers = weight.numbers();
     write_rows(
         layer,
@@ -236,12 +184,17 @@ fn multiply_transposed(layer: &mut LayerBuilder, gradient: Field, weight: &Weigh
         move |_, [gradient, weight], rows, target| {
             let Some(weight) = weight.rows().next() else { return };
             let weight = Operand::new(&weight[numbers.clone()], gradient.width()).transposed();
-            matmul(Operand::new(gradient.slice(rows), gradient.width()), weight, target);
+            matmul(Operand::new(gradient.slice(rows.clone()), gradient.width()), weight, target);
+            scale(own, target);
+            if let Some(factor) = blended {
+                let terms = target.iter_mut().zip(gradient.slice(rows));
+                terms.for_each(|(target, gradient)| *target += factor * gradient);
+            }
         },
     )
 }
 
-/// The gradient of a weight: `input^T * gradient`.
+/// The gradient of a weight: `own * input^T * gradient`.
 ///
 /// Blocks of rows are multiplied side by side, and their products added in order.
 fn weight_gradient(
@@ -249,6 +202,7 @@ fn weight_gradient(
     input: Signal,
     gradient: Field,
     weight: &Weight,
+    own: f32,
 ) -> Result<(), BuildError> {
     let Some(total) = layer.gradient_of_parameter(&weight.parameter, weight.rows.clone())? else { return Ok(()) };
     let numbers = weight.numbers();
@@ -261,9 +215,10 @@ fn weight_gradient(
                 total,
                 numbers,
                 #[inline(always)]
-                |[input, gradient], rows, sum| {
+                move |[input, gradient], rows, sum| {
                     let widths = [input.width(), gradient.width()];
                     matmul_transposed(input.slice(rows.clone()), gradient.slice(rows), widths, sum);
+                    scale(own, sum);
                 },
             );
             layer.backward(system);
@@ -290,6 +245,7 @@ fn weight_gradient(
                                 for row in rows {
                                     scatter(&SparseRow::new(columns.row(row), values.row(row)), gradient.row(row), sum);
                                 }
+                                scale(own, sum);
                             },
                         );
                     });
@@ -298,25 +254,6 @@ fn weight_gradient(
             layer.backward(system.with_name("weight_gradient_sparse"));
         }
     }
-    Ok(())
-}
-
-/// The gradient of a bias: the sum of the rows of `gradient`.
-fn bias_gradient(layer: &mut LayerBuilder, gradient: Field, bias: &Parameter) -> Result<(), BuildError> {
-    let Some(total) = layer.gradient_of_parameter(bias, 0..1)? else { return Ok(()) };
-    let system = sum_rows(
-        layer,
-        "bias_gradient",
-        [gradient],
-        total,
-        0..bias.shape[1],
-        #[inline(always)]
-        |[gradient], rows, sum| {
-            sum.fill(0.0);
-            add_rows(gradient.slice(rows), sum);
-        },
-    );
-    layer.backward(system);
     Ok(())
 }
 

@@ -4,26 +4,46 @@
 //! nodes, edges or subgraphs: a stage takes them as they come unless it says otherwise.
 
 mod aggregate;
+mod attend;
+mod batch_norm;
 mod concatenate;
 mod dot_ends;
 mod dropout;
 mod elementwise;
 mod ends;
+mod epilogue;
+mod head_scores;
+mod heads;
 mod linear;
+mod maximum;
+mod mean_heads;
+mod normalize_rows;
 mod product;
 mod reduce;
 mod relation;
 mod rows;
+mod scale_by;
+mod self_loops;
+mod softmax;
 
-pub use aggregate::aggregate;
+pub use aggregate::{aggregate, aggregate_with_dropout};
+pub use attend::{Attention, attend};
+pub use batch_norm::{BatchNormalizer, batch_norm};
 pub use concatenate::{columns, concatenate};
 pub use dot_ends::dot_ends;
 pub use dropout::drop_out;
 pub use elementwise::{activate, add, scale};
+pub(crate) use elementwise::{add_gradient, add_parameter_gradient};
 pub use ends::{EdgeTerms, gather_ends};
-pub use linear::{Epilogue, Weight, linear};
+pub use epilogue::{Blend, Epilogue};
+pub use head_scores::{head_scores, score_links};
+pub use linear::{Weight, linear};
+pub use maximum::maximum;
+pub use mean_heads::mean_heads;
+pub use normalize_rows::normalize_rows;
 pub use product::multiply;
 pub use reduce::{Reduction, reduce};
 pub use relation::Relation;
-
-pub(crate) use elementwise::{add_gradient, add_parameter_gradient};
+pub use scale_by::scale_by;
+pub use self_loops::mean_from_others;
+pub use softmax::softmax;

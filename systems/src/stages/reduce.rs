@@ -1,6 +1,7 @@
 //! Reductions of the rows that meet: sums, means and extremes.
 
 use connectome_components::{Matrix, Signal, Topology};
+use serde::{Deserialize, Serialize};
 
 use super::{
     relation::{Relation, Uniform},
@@ -13,7 +14,8 @@ use crate::{
 };
 
 /// How rows that meet become one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Reduction {
     /// Their sum.
     Sum,

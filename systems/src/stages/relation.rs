@@ -66,6 +66,54 @@ impl Relation {
             Self::Members => &topology.membership.neighbours[topology.membership.entries(row)],
         }
     }
+
+    /// What carries the numbers that belong to a *link*, by which one row comes to meet others: the edges, or the members
+    /// themselves.
+    pub(crate) fn links(self, rows: Graph) -> ComponentId {
+        match self {
+            Self::Neighbours | Self::Edges => rows.edges,
+            Self::Members => rows.nodes,
+        }
+    }
+
+    /// The rows that meet in `row`, and the link of each.
+    #[inline(always)]
+    pub(crate) fn linked(self, topology: &Topology, row: usize) -> [&[u32]; 2] {
+        let adjacency = match self {
+            Self::Neighbours | Self::Edges => &topology.incoming,
+            Self::Members => &topology.members,
+        };
+        let links = match self {
+            Self::Neighbours | Self::Edges => &adjacency.edges,
+            Self::Members => &adjacency.neighbours,
+        };
+        [self.meeting(topology, row), &links[adjacency.entries(row)]]
+    }
+
+    /// The rows in which `row` meets others, and the link of each. `itself` holds `row`.
+    #[inline(always)]
+    pub(crate) fn linked_back<'a>(self, topology: &'a Topology, itself: &'a [u32; 1]) -> [&'a [u32]; 2] {
+        let row = itself[0] as usize;
+        let links = match self {
+            Self::Neighbours => &topology.outgoing.edges[topology.outgoing.entries(row)],
+            Self::Edges | Self::Members => itself,
+        };
+        [self.meeting_points(topology, row), links]
+    }
+
+    /// The row that a link brings and the row it brings it to; none for dangling edges and for nodes of no subgraph.
+    #[inline(always)]
+    pub(crate) fn ends(self, topology: &Topology, link: usize) -> Option<[usize; 2]> {
+        match self {
+            Self::Neighbours => match topology.ends[link] {
+                [_, Topology::NO_ROW] => None,
+                [source, target] => Some([source as usize, target as usize]),
+            },
+            Self::Edges | Self::Members => {
+                self.meeting_points(topology, link).first().map(|place| [link, *place as usize])
+            }
+        }
+    }
 }
 
 /// Rows that all have one coefficient.

@@ -1,6 +1,8 @@
 //! What tests of layers share: a small world with a graph in it, a model whose gradients lie open, and comparison.
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub mod differences;
+
 use bevy_ecs::{component::ComponentId, entity::Entity, system::SystemParamBuilder, world::World};
 use connectome_components::{
     Column, ColumnMut, Edge, EdgeWeight, Field, Graph, InGraph, LearningRateSchedule, Model, Node, Optimizer,

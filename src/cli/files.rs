@@ -1,0 +1,39 @@
+//! What a training run leaves in its folder.
+
+use connectome::{
+    Trainer,
+    output::{EpochReport, MetricsWriter, OutputError, training_curves, write_file, write_weights},
+    scene::Scene,
+};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Weights, metrics and curves of one run.
+pub struct Files {
+    folder: PathBuf,
+    metrics: MetricsWriter,
+    reports: Vec<EpochReport>,
+}
+
+impl Files {
+    pub fn create(folder: &Path) -> Result<Self, OutputError> {
+        fs::create_dir_all(folder).map_err(|source| OutputError::CannotCreate { path: folder.to_owned(), source })?;
+        let metrics = MetricsWriter::create(folder.join("metrics.jsonl"))?;
+        Ok(Self { folder: folder.to_owned(), metrics, reports: Vec::new() })
+    }
+
+    pub fn add(&mut self, report: &EpochReport) -> Result<(), OutputError> {
+        self.reports.push(*report);
+        self.metrics.write(report)
+    }
+
+    pub fn finish(self, scene: &Scene, trainer: &Trainer) -> Result<(), OutputError> {
+        let about = BTreeMap::from([("scene".to_owned(), scene.name.clone())]);
+        write_weights(&self.folder.join("weights.safetensors"), &trainer.weights(), about)?;
+        write_file(&self.folder.join("curves.svg"), training_curves(&scene.name, &self.reports).as_bytes())?;
+        self.metrics.finish()
+    }
+}

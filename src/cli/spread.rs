@@ -1,0 +1,92 @@
+//! What several runs came to together.
+
+use connectome::output::Summary;
+use serde::Serialize;
+use std::fmt;
+
+/// Mean and standard deviation of what several runs reached.
+///
+/// Its JSON form is one line, the last one of a command that trains more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Spread {
+    /// What was measured.
+    #[serde(skip)]
+    name: &'static str,
+    /// How many runs.
+    pub runs: usize,
+    /// The epoch that is the best on average, in cross-validation: every fold is measured there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// Mean over the runs, a share between 0 and 1.
+    pub mean: f64,
+    /// Standard deviation of the runs; 0 of a single one.
+    pub deviation: f64,
+}
+
+impl Spread {
+    fn new(name: &'static str, epoch: Option<u64>, values: &[f64]) -> Self {
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let deviation = if values.len() > 1 { (squares / (count - 1.0)).sqrt() } else { 0.0 };
+        Self { name, runs: values.len(), epoch, mean, deviation }
+    }
+
+    /// Of what each run reached on its test rows.
+    pub fn of_test(summaries: &[Summary]) -> Self {
+        let areas: Option<Vec<f64>> = summaries.iter().map(|summary| summary.test_area_under_curve).collect();
+        match areas {
+            Some(areas) => Self::new("test area under the ROC curve", None, &areas),
+            None => {
+                let accuracies: Vec<f64> = summaries.iter().map(|summary| f64::from(summary.test_accuracy)).collect();
+                Self::new("test accuracy", None, &accuracies)
+            }
+        }
+    }
+
+    /// Of the accuracy on the fold that each run has held out, in the one epoch in which it is the best on average; as in
+    /// K. Xu et al., *How Powerful are Graph Neural Networks?*, ICLR 2019. Each run is given as its accuracies, epoch by
+    /// epoch; none if no epoch was common to all.
+    pub fn of_folds(runs: &[Vec<f32>]) -> Option<Self> {
+        let epochs = runs.iter().map(Vec::len).min()?;
+        let sum = |epoch: usize| runs.iter().map(|run| f64::from(run[epoch])).sum::<f64>();
+        // The first of the best.
+        let best = (0..epochs).fold(None, |best: Option<usize>, epoch| match best {
+            Some(best) if sum(best) >= sum(epoch) => Some(best),
+            _ => Some(epoch),
+        })?;
+        let values: Vec<f64> = runs.iter().map(|run| f64::from(run[best])).collect();
+        Some(Self::new("accuracy on the fold held out", Some(best as u64 + 1), &values))
+    }
+
+    /// One line of JSON.
+    pub fn to_json(self) -> String {
+        serde_json::to_string(&self).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mean, deviation) = (100.0 * self.mean, 100.0 * self.deviation);
+        write!(formatter, "{} {mean:.2} % +- {deviation:.2} over {} runs", self.name, self.runs)?;
+        match self.epoch {
+            Some(epoch) => write!(formatter, " in epoch {epoch}, the best on average"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_epoch_that_is_best_on_average_is_the_same_for_all_folds() {
+        let runs = [vec![0.5, 0.9, 0.7], vec![0.9, 0.6, 0.8]];
+        let spread = Spread::of_folds(&runs).unwrap();
+        assert_eq!((spread.epoch, spread.runs), (Some(2), 2));
+        assert!((spread.mean - 0.75).abs() < 1e-6 && (spread.deviation - 0.045f64.sqrt()).abs() < 1e-6, "{spread:?}");
+        assert_eq!(Spread::of_folds(&[vec![0.1, 0.2], Vec::new()]), None);
+        assert_eq!(Spread::of_folds(&[]), None);
+    }
+}

@@ -1,0 +1,44 @@
+//! Rows of a table.
+
+use connectome_components::{Signal, Stored};
+use serde::{Deserialize, Serialize};
+
+use super::{BuildError, Initialization, Layer, LayerBuilder};
+use crate::stages::{self, Epilogue};
+
+/// `Y[i] = W[category of i]`, the row of a learned table (as in Mikolov et al., "Efficient estimation of word
+/// representations in vector space", 2013).
+///
+/// The categories are a sparse signal: columns `[N, 1]` that name the category, values `[N, 1]` of 1, as wide as there are
+/// categories `C`; of several categories for a row the sum is taken, weighed by the values. `W` is `[C, width]`, `Y`
+/// `[N, width]`. Costs `N width`. Border: rows meet no others; one whose value is 0 has zeros.
+///
+/// The table is called `weight`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Embedding {
+    /// Width of the table.
+    pub width: usize,
+    /// Decay of this layer's parameters; the optimizer's if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f32>,
+}
+
+impl Embedding {
+    /// A table of this width.
+    pub fn new(width: usize) -> Self {
+        Self { width, weight_decay: None }
+    }
+}
+
+impl Layer for Embedding {
+    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+        let shape = [input.width(), self.width];
+        let stored = Stored { shape: shape.to_vec(), transposed: false };
+        // Of variance 1, as that of PyTorch.
+        let initialization = Initialization::Uniform(3f32.sqrt());
+        let weight = layer.parameter("weight", shape, stored, initialization, self.weight_decay)?;
+        layer.last_stage();
+        stages::linear(layer, input, &weight, Epilogue::default())
+    }
+}

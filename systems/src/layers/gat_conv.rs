@@ -1,0 +1,118 @@
+//! The graph attention network of Veličković et al.
+
+use connectome_components::Signal;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    BuildError, Initialization, Layer, LayerBuilder,
+    heads::{Heads, fifth, one, yes},
+};
+use crate::{
+    kernels::Activation,
+    stages::{Attention, EdgeTerms, Epilogue, activate, add, gather_ends, head_scores, linear, mean_from_others},
+};
+
+/// `y[i] = sum over j of alpha[ij] W x[j] + b` for each head, over the sources `j` of the edges that come to `i` and over
+/// `i` itself, with `alpha[ij] = exp(s[ij]) / sum over k of exp(s[ik])` and
+/// `s[ij] = LeakyReLU(a_target . W x[i] + a_source . W x[j] + a_edge . U e[ij])` (Veličković et al., "Graph attention
+/// networks", ICLR 2018, eq. 1-6; the term of the edges is PyTorch Geometric's).
+///
+/// `X` is `[N, F]`, dense or sparse, `W` `[F, H C]`, each `a` `[H, C]`; the output is `[N, H C]`, or `[N, C]` as the mean
+/// of the heads. Costs `N F H C + (E + N) H C` multiplications; nothing of a size `[E, H C]` is made unless the edges
+/// have features.
+///
+/// The node's own part replaces the self-loops that the graph has; the features of this added loop are the mean of those
+/// of the edges from other nodes. So a node without edges keeps its own `W x[i]`. Without `self_loops` its output is the
+/// bias.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatConv {
+    /// Columns of each head.
+    pub width: usize,
+    /// How many heads.
+    #[serde(default = "one")]
+    pub heads: usize,
+    /// Whether the output is the mean of the heads; they are put side by side otherwise.
+    #[serde(default)]
+    pub mean: bool,
+    /// Slope of the scores' rectifier below 0.
+    #[serde(default = "fifth")]
+    pub negative_slope: f32,
+    /// Probability with which a weight of attention is dropped while training.
+    #[serde(default)]
+    pub dropout: f32,
+    /// Whether features of the edges count.
+    #[serde(default)]
+    pub edges: bool,
+    /// Whether each node attends to itself, once, whatever self-loops the graph has.
+    #[serde(default = "yes")]
+    pub self_loops: bool,
+    /// Decay of this layer's parameters; the optimizer's if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f32>,
+}
+
+impl GatConv {
+    /// A layer of one head of so many columns.
+    pub fn new(width: usize) -> Self {
+        Self {
+            width,
+            heads: one(),
+            mean: false,
+            negative_slope: fifth(),
+            dropout: 0.0,
+            edges: false,
+            self_loops: yes(),
+            weight_decay: None,
+        }
+    }
+}
+
+impl Layer for GatConv {
+    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+        let &Self { width, heads: count, mean, dropout, weight_decay, .. } = self;
+        let heads = Heads { count, width, mean, dropout, weight_decay };
+        let columns = heads.columns(layer)?;
+        let weight = layer.weight("lin.weight", [input.width(), columns], weight_decay)?;
+        let by_source = heads.vectors(layer, "att_src")?;
+        let by_target = heads.vectors(layer, "att_dst")?;
+        let bias = layer.vector("bias", heads.output_columns(layer)?, Initialization::ZEROS, weight_decay)?;
+
+        layer.messages();
+        let values = linear(layer, input, &weight, Epilogue::default())?;
+        layer.release(input);
+        let source = head_scores(layer, values, &by_source)?;
+        let target = head_scores(layer, values, &by_target)?;
+        let edge = if self.edges { Some(edge_scores(layer, &heads, columns)?) } else { None };
+        let own = if self.self_loops {
+            let own = add(layer, [(source, 1.0), (target, 1.0)])?;
+            Some(match edge {
+                Some(edge) => {
+                    let edge = mean_from_others(layer, edge)?;
+                    add(layer, [(own, 1.0), (edge, 1.0)])?
+                }
+                None => own,
+            })
+        } else {
+            None
+        };
+        let [source, target] = [source, target].map(|signal| Some((signal, 1.0)));
+        let others = gather_ends(layer, EdgeTerms { source, target, edge: edge.map(|edge| (edge, 1.0)) })?;
+        let activation = Activation::LeakyRelu(self.negative_slope);
+        let scores = Attention { others, own };
+        let scores = scores.through(layer, |layer, scores| activate(layer, scores, activation))?;
+        let weights = heads.weigh(layer, scores)?;
+        heads.attend(layer, values, weights, Epilogue::bias(&bias))
+    }
+}
+
+/// `a_edge . U e` for each edge.
+fn edge_scores(layer: &mut LayerBuilder, heads: &Heads, columns: usize) -> Result<Signal, BuildError> {
+    let edges = layer.edges()?;
+    let weight = layer.weight("lin_edge.weight", [edges.width(), columns], heads.weight_decay)?;
+    let vectors = heads.vectors(layer, "att_edge")?;
+    let values = linear(layer, edges, &weight, Epilogue::default())?;
+    let scores = head_scores(layer, values, &vectors)?;
+    layer.release(values);
+    Ok(scores)
+}

@@ -1,0 +1,90 @@
+//! A deep stack of GCNII convolutions.
+
+use connectome_components::Signal;
+use serde::{Deserialize, Serialize};
+
+use super::{BuildError, Gcn2Conv, Layer, LayerBuilder};
+use crate::{kernels::Activation, stages::drop_out};
+
+/// `X_l = ReLU((1 - b_l) P_l + b_l P_l W_l)` for `l = 1..=layers`, where `P_l = (1 - alpha) S X_(l-1) + alpha X_0` with
+/// `S = D^-1/2 (A + I) D^-1/2`, `b_l = ln(lambda / l + 1)`, and `X_0` is the input, to which each layer goes back (Chen et
+/// al., "Simple and deep graph convolutional networks", ICML 2020, eq. 5): GCNII, each layer of which is a [`Gcn2Conv`].
+/// In training `X_(l-1)` is dropped out first.
+///
+/// The input is `[N, F]`, dense, and so is every layer's output; put a [`Linear`](super::Linear) and a rectifier before it
+/// and a `Linear` behind. Parameters are called `convs.0.weight1` and so on, `[F, F]`. Costs
+/// `layers ((E + N) F + N F F)` multiplications; inference needs the input and two columns, training two of each layer and
+/// those that it passes through. Border: a node without incoming edges keeps its own features in place of the sum.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gcnii {
+    /// How many convolutions there are.
+    pub layers: usize,
+    /// The share of the input in each.
+    #[serde(default = "one_tenth")]
+    pub alpha: f32,
+    /// How much the layers' linear maps weigh: `ln(lambda / l + 1)` in layer `l`. From 0 up; beyond 1.7 the first ones
+    /// leave the identity a negative share.
+    #[serde(default = "one_half")]
+    pub lambda: f32,
+    /// Dropout before each convolution.
+    #[serde(default)]
+    pub dropout: f32,
+    /// Decay of these layers' parameters; the optimizer's if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f32>,
+}
+
+fn one_tenth() -> f32 {
+    0.1
+}
+
+fn one_half() -> f32 {
+    0.5
+}
+
+impl Gcnii {
+    /// A stack of so many convolutions, with the paper's `alpha` of 0.1 and `lambda` of 0.5, without dropout.
+    pub fn new(layers: usize) -> Self {
+        Self { layers, alpha: one_tenth(), lambda: one_half(), dropout: 0.0, weight_decay: None }
+    }
+
+    /// Convolution number `l`, counted from 1.
+    fn convolution(&self, l: usize) -> Gcn2Conv {
+        let beta = (f64::from(self.lambda) / l as f64).ln_1p() as f32;
+        Gcn2Conv { alpha: self.alpha, beta, weight_decay: self.weight_decay }
+    }
+}
+
+impl Layer for Gcnii {
+    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+        if self.layers == 0 {
+            return Err(layer.refuse("is a stack of no convolutions; give at least one"));
+        }
+        layer.hold(input);
+        let mut signal = input;
+        for l in 1..=self.layers {
+            let round = Round { convolution: self.convolution(l), dropout: self.dropout, initial: input };
+            signal = layer.nested(&format!("convs.{}", l - 1), &round, signal)?;
+        }
+        layer.release(input);
+        Ok(signal)
+    }
+}
+
+/// Dropout, a convolution and a rectifier.
+struct Round {
+    convolution: Gcn2Conv,
+    dropout: f32,
+    initial: Signal,
+}
+
+impl Layer for Round {
+    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+        let rest = drop_out(layer, input, self.dropout)?;
+        if rest != input {
+            layer.release(input);
+        }
+        self.convolution.convolve(layer, rest, self.initial, Activation::Relu)
+    }
+}

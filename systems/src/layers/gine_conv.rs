@@ -1,0 +1,78 @@
+//! The graph isomorphism network with features of edges.
+
+use connectome_components::Signal;
+use serde::{Deserialize, Serialize};
+
+use super::{BuildError, Layer, LayerBuilder, Mlp, gin_conv::add_own, mlp::torch_linear};
+use crate::{
+    kernels::Activation,
+    stages::{EdgeTerms, Epilogue, Reduction, Relation, activate, gather_ends, linear, reduce},
+};
+
+/// `Y[i] = nn((1 + eps) X[i] + sum of ReLU(X[j] + E[e] W + b) over the edges e: j -> i)` (Hu et al., "Strategies for
+/// pre-training graph neural networks", ICLR 2020, eq. 4 of its appendix A, with the rectifier of PyTorch Geometric).
+///
+/// `X` is `[N, F]`, dense, the edges' features `E` are `[E, D]`, `W` is `[D, F]`, `Y` `[N, last width of nn]`. Costs those
+/// of `nn` on `N` rows and `E D F` multiplications. Border: a node without incoming edges has `nn((1 + eps) X[i])`.
+///
+/// Parameters are called `eps`, `nn.*` and `lin.*`; an `eps` that is not learned is saved too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GineConv {
+    /// What follows the sum.
+    pub nn: Mlp,
+    /// How much more a node's own features count, to begin with.
+    #[serde(default)]
+    pub eps: f32,
+    /// Whether `eps` is learned.
+    #[serde(default)]
+    pub train_eps: bool,
+    /// Whether the features of edges are mapped to the width of the nodes'; if not, they are to be as wide already, and
+    /// are added as they are.
+    #[serde(default = "yes")]
+    pub map_edges: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl GineConv {
+    /// With this perceptron, a map of the edges' features, and an `eps` of 0 that stays so.
+    pub fn new(nn: Mlp) -> Self {
+        Self { nn, eps: 0.0, train_eps: false, map_edges: true }
+    }
+
+    /// The same, but learns `eps`.
+    pub fn train_eps(self) -> Self {
+        Self { train_eps: true, ..self }
+    }
+}
+
+impl Layer for GineConv {
+    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+        let mut edges = layer.edges()?;
+        layer.messages();
+        if self.map_edges {
+            let (weight, bias) = torch_linear(layer, "lin", [edges.width(), input.width()], None)?;
+            edges = linear(layer, edges, &weight, Epilogue::bias(&bias))?;
+        } else if edges.width() != input.width() {
+            let (edges, nodes) = (edges.width(), input.width());
+            let reason = format!(
+                "adds features of edges {edges} wide to features of nodes {nodes} wide; give both one width, or `map_edges`"
+            );
+            return Err(layer.refuse(reason));
+        }
+        let terms = EdgeTerms { source: Some((input, 1.0)), edge: Some((edges, 1.0)), ..EdgeTerms::default() };
+        let met = gather_ends(layer, terms)?;
+        if self.map_edges {
+            layer.release(edges);
+        }
+        let messages = activate(layer, met, Activation::Relu)?;
+        layer.release(met);
+        let sums = reduce(layer, messages, Relation::Edges, Reduction::Sum)?;
+        layer.release(messages);
+        let features = add_own(layer, input, sums, self.eps, self.train_eps)?;
+        layer.nested("nn", &self.nn, features)
+    }
+}

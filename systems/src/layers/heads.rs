@@ -1,0 +1,93 @@
+//! What the layers have in common that attend to neighbours with several heads.
+
+use connectome_components::{Parameter, Signal, Stored};
+
+use super::{BuildError, Initialization, LayerBuilder};
+use crate::stages::{Attention, Epilogue, Relation, attend, drop_out, mean_heads, softmax};
+
+/// How many heads a layer has, and what becomes of them.
+pub(super) struct Heads {
+    pub(super) count: usize,
+    /// Columns of each.
+    pub(super) width: usize,
+    /// Whether their mean is the output; they are put side by side otherwise.
+    pub(super) mean: bool,
+    /// Of the weights of attention.
+    pub(super) dropout: f32,
+    pub(super) weight_decay: Option<f32>,
+}
+
+impl Heads {
+    /// The columns of all heads.
+    ///
+    /// # Errors
+    /// If there are none, or too many.
+    pub(super) fn columns(&self, layer: &LayerBuilder) -> Result<usize, BuildError> {
+        if self.count == 0 {
+            return Err(layer.refuse("has no heads; give `heads` of at least 1"));
+        }
+        let columns = self.count.checked_mul(self.width);
+        columns.ok_or_else(|| layer.refuse("has more columns than can be counted; give fewer or narrower heads"))
+    }
+
+    /// The columns of the output.
+    ///
+    /// # Errors
+    /// As [`Heads::columns`].
+    pub(super) fn output_columns(&self, layer: &LayerBuilder) -> Result<usize, BuildError> {
+        if self.mean { Ok(self.width) } else { self.columns(layer) }
+    }
+
+    /// A vector for each head, `[H, C]`.
+    ///
+    /// # Errors
+    /// If they are too long to be addressed.
+    pub(super) fn vectors(&self, layer: &mut LayerBuilder, name: &str) -> Result<Parameter, BuildError> {
+        let stored = Stored { shape: vec![1, self.count, self.width], transposed: false };
+        layer.parameter(name, [self.count, self.width], stored, Initialization::Glorot, self.weight_decay)
+    }
+
+    /// The weights that follow from scores: shares of 1, of which some are dropped while training.
+    ///
+    /// # Errors
+    /// Those of the stages.
+    pub(super) fn weigh(&self, layer: &mut LayerBuilder, scores: Attention) -> Result<Attention, BuildError> {
+        let weights = softmax(layer, scores, Relation::Neighbours)?;
+        weights.through(layer, |layer, weights| drop_out(layer, weights, self.dropout))
+    }
+
+    /// The rows of the neighbours by their weights, and the heads brought together.
+    ///
+    /// # Errors
+    /// Those of the stages.
+    pub(super) fn attend(
+        &self,
+        layer: &mut LayerBuilder,
+        values: Signal,
+        weights: Attention,
+        epilogue: Epilogue,
+    ) -> Result<Signal, BuildError> {
+        if !self.mean || self.count == 1 {
+            layer.last_stage();
+            return attend(layer, values, weights, Relation::Neighbours, epilogue);
+        }
+        let heads = attend(layer, values, weights, Relation::Neighbours, Epilogue::default())?;
+        layer.last_stage();
+        mean_heads(layer, heads, self.count, epilogue)
+    }
+}
+
+/// The default of a layer's `heads`.
+pub(super) fn one() -> usize {
+    1
+}
+
+/// The default of a layer's `self_loops`.
+pub(super) fn yes() -> bool {
+    true
+}
+
+/// The default of a layer's `negative_slope`, that of the papers.
+pub(super) fn fifth() -> f32 {
+    0.2
+}

@@ -1,0 +1,34 @@
+//! Readouts: from the nodes of each subgraph to the subgraph.
+
+use connectome_components::Signal;
+use serde::{Deserialize, Serialize};
+
+use super::{BuildError, Layer, LayerBuilder};
+use crate::stages::{Reduction, Relation, reduce};
+
+/// One row for each subgraph from those of its nodes, `[N, F]` to `[G, F]`, column by column (Xu et al., "How powerful are
+/// graph neural networks?", ICLR 2019, eq. 2.4, compares the three). Layers after it are on subgraphs.
+///
+/// Costs `N F` additions or comparisons. Border: nodes of no subgraph are left out, and a subgraph without nodes has zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Readout {
+    /// `Y[g] = sum of X[i] over the nodes i of g`.
+    Sum,
+    /// `Y[g] = mean of X[i] over the nodes i of g`.
+    Mean,
+    /// `Y[g] = max of X[i] over the nodes i of g`; nodes that tie share the gradient.
+    Max,
+}
+
+impl Layer for Readout {
+    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+        let reduction = match self {
+            Self::Sum => Reduction::Sum,
+            Self::Mean => Reduction::Mean,
+            Self::Max => Reduction::Max,
+        };
+        layer.last_stage();
+        reduce(layer, input, Relation::Members, reduction)
+    }
+}

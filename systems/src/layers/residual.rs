@@ -1,0 +1,66 @@
+//! Residual connections.
+
+use connectome_components::Signal;
+use serde::{Deserialize, Serialize};
+
+use super::{BuildError, Layer, LayerBuilder, sequence::in_sequence};
+use crate::stages::{Epilogue, add, linear};
+
+/// `Y = X + F(X)`, or with a `shortcut` `Y = X W + F(X)`, where `F` are layers one after the other (He et al., "Deep
+/// residual learning for image recognition", CVPR 2016, eq. 1 and 2).
+///
+/// `X` is `[N, F]` on rows of any kind, `F(X)` `[N, G]` on the same rows. Without a shortcut `G` is `F`; with one `W` is
+/// `[F, G]`, called `shortcut.weight`, and `X` may be sparse. The layers' parameters are called `layers.0.*` and so on.
+/// Costs `N F` additions, or `N F G` multiplications, beside the layers. Border: rows meet only where the layers make
+/// them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Residual<L> {
+    /// What is added to its own input.
+    pub layers: Vec<L>,
+    /// Whether the input goes through a linear map first, as it must where the layers change the width.
+    #[serde(default)]
+    pub shortcut: bool,
+    /// Decay of the shortcut; the optimizer's if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f32>,
+}
+
+impl<L: Layer> Residual<L> {
+    /// Adds the input itself to what the layers make of it.
+    pub fn new(layers: impl Into<Vec<L>>) -> Self {
+        Self { layers: layers.into(), shortcut: false, weight_decay: None }
+    }
+
+    /// The same with a linear map in place of the input itself.
+    pub fn with_shortcut(self) -> Self {
+        Self { shortcut: true, ..self }
+    }
+}
+
+impl<L: Layer> Layer for Residual<L> {
+    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+        if self.layers.is_empty() {
+            return Err(layer.refuse("is a residual connection around no layers; give at least one"));
+        }
+        layer.hold(input);
+        let signal = in_sequence(layer, "layers", &self.layers, input)?;
+        let (width, found) = (input.width(), signal.width());
+        let output = if self.shortcut {
+            let weight = layer.weight("shortcut.weight", [width, found], self.weight_decay)?;
+            layer.last_stage();
+            linear(layer, input, &weight, Epilogue::blend(1.0, signal, 1.0))?
+        } else {
+            if width != found {
+                return Err(layer.refuse(format!(
+                    "adds its input, {width} wide, to what its layers make of it, {found} wide; give both one width, or ask for a `shortcut`"
+                )));
+            }
+            layer.last_stage();
+            add(layer, [(input, 1.0), (signal, 1.0)])?
+        };
+        layer.release(signal);
+        layer.release(input);
+        Ok(output)
+    }
+}
