@@ -474,8 +474,8 @@ fn halves_of_a_double_buffer_change_roles_and_nothing_moves() {
         world.get_mut::<Parity>(owner).unwrap().flip();
         let swapped = [back, front].map(|half| half.get(&world, node).unwrap().as_ptr());
         assert_eq!(places, swapped);
-        assert_eq!(front.get(&world, node), Ok(&[2f32.powi(tick); 3][..]));
-        assert_eq!(back.matrix(&world).row(0), [2f32.powi(tick - 1); 3]);
+        assert_eq!(front.get(&world, node), Ok(&[f32::from(1u8 << tick); 3][..]));
+        assert_eq!(back.matrix(&world).row(0), [f32::from(1u8 << (tick - 1)); 3]);
     }
     back.matrix_mut(&mut world).rows_mut().for_each(|row| row.fill(-1.0));
     assert_eq!(front.get(&world, node), Ok(&[16.0; 3][..]));

@@ -15,7 +15,12 @@ pub struct Draws {
 impl Draws {
     /// The start of the stream.
     pub fn new(random: Random) -> Self {
-        Self { random, next: LANES as u64, words: random.blocks(0), used: 0 }
+        Self::of_row(random, 0)
+    }
+
+    /// The part of the stream that belongs to one row. Parts of different rows do not meet.
+    pub fn of_row(random: Random, row: u32) -> Self {
+        Self { random, next: u64::from(row) << 32, words: [[0; LANES]; 4], used: 2 * LANES }
     }
 
     fn bits(&mut self) -> u64 {

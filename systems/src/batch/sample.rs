@@ -4,7 +4,7 @@ use bevy_ecs::{entity::Entity, world::World};
 use connectome_components::Topology;
 
 use super::{Batch, BatchError};
-use crate::random::{LANES, Random};
+use crate::random::{Draws, Random};
 
 /// Tells draws of neighbours apart from the random numbers of layers and parameters.
 const NEIGHBOURS: u32 = u32::MAX;
@@ -38,7 +38,7 @@ pub(super) fn collect(
         for target in frontier {
             let row = nodes.rows[target];
             let entries = incoming.entries(row as usize);
-            choose(entries.len(), *fan_out, &mut Draws::of(random, row), chosen);
+            choose(entries.len(), *fan_out, &mut Draws::of_row(random, row), chosen);
             for entry in chosen.iter().map(|place| entries.start + *place as usize) {
                 let source = incoming.neighbours[entry];
                 let number = *numbers.entry(known.entities()[source as usize]).or_insert_with(|| {
@@ -64,40 +64,12 @@ fn choose(count: usize, most: usize, draws: &mut Draws, chosen: &mut Vec<u32>) {
         return;
     }
     for last in (count - most) as u32..count as u32 {
-        let drawn = draws.below(last + 1);
+        let drawn = draws.below(u64::from(last) + 1) as u32;
         match chosen.binary_search(&drawn) {
             Err(place) => chosen.insert(place, drawn),
             // It is in already, and the new last one is not.
             Ok(_) => chosen.push(last),
         }
-    }
-}
-
-/// Random numbers that belong to one row.
-struct Draws {
-    random: Random,
-    next: u64,
-    words: [[u32; LANES]; 4],
-    /// How many of the `2 * LANES` pairs of words have been used.
-    used: usize,
-}
-
-impl Draws {
-    fn of(random: Random, row: u32) -> Self {
-        Self { random, next: u64::from(row) << 32, words: [[0; LANES]; 4], used: 2 * LANES }
-    }
-
-    /// A number below `bound`; 64 bits leave no bias that could be noticed.
-    fn below(&mut self, bound: u32) -> u32 {
-        if self.used == 2 * LANES {
-            self.words = self.random.blocks(self.next);
-            self.next += LANES as u64;
-            self.used = 0;
-        }
-        let (pair, lane) = (2 * (self.used / LANES), self.used % LANES);
-        self.used += 1;
-        let bits = u64::from(self.words[pair][lane]) << 32 | u64::from(self.words[pair + 1][lane]);
-        ((u128::from(bits) * u128::from(bound)) >> 64) as u32
     }
 }
 
@@ -111,7 +83,7 @@ mod tests {
         let mut counts = [[0; 5]; 5];
         let mut chosen = Vec::new();
         for row in 0..10_000 {
-            choose(5, 2, &mut Draws::of(random(7, 0), row), &mut chosen);
+            choose(5, 2, &mut Draws::of_row(random(7, 0), row), &mut chosen);
             assert!(chosen[0] < chosen[1] && chosen.len() == 2, "{chosen:?}");
             counts[chosen[0] as usize][chosen[1] as usize] += 1;
         }
@@ -122,11 +94,11 @@ mod tests {
     #[test]
     fn more_draws_than_one_block_holds_are_all_different() {
         let mut chosen = Vec::new();
-        choose(1000, 990, &mut Draws::of(random(7, 0), 3), &mut chosen);
+        choose(1000, 990, &mut Draws::of_row(random(7, 0), 3), &mut chosen);
         assert!(chosen.len() == 990 && chosen.is_sorted_by(|a, b| a < b) && chosen[989] < 1000);
-        choose(3, usize::MAX, &mut Draws::of(random(7, 0), 3), &mut chosen);
+        choose(3, usize::MAX, &mut Draws::of_row(random(7, 0), 3), &mut chosen);
         assert_eq!(chosen, [0, 1, 2]);
-        choose(3, 0, &mut Draws::of(random(7, 0), 3), &mut chosen);
+        choose(3, 0, &mut Draws::of_row(random(7, 0), 3), &mut chosen);
         assert!(chosen.is_empty());
     }
 }
