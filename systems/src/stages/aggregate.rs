@@ -6,7 +6,6 @@ use connectome_components::{Adjacency, Field, Matrix, Normalization, Signal};
 use super::{
     dropout::draw_mask,
     epilogue::{Epilogue, scale},
-    product::multiply,
     rows::{Cut, write_rows},
 };
 use crate::{
@@ -38,24 +37,20 @@ pub struct CoefficientMask {
 }
 
 impl CoefficientMask {
-    /// A mask that sets each coefficient to 0 with probability `rate`, and divides the others by `1 - rate`; on top of what
-    /// the mask `before` does, which is released. None outside of training.
+    /// A mask that sets each coefficient to 0 with probability `rate`, and divides the others by `1 - rate`. None outside of
+    /// training.
     ///
     /// # Errors
     /// If the rate is no share below 1.
-    pub fn draw(layer: &mut LayerBuilder, rate: f32, before: Option<Self>) -> Result<Option<Self>, BuildError> {
+    pub fn draw(layer: &mut LayerBuilder, rate: f32) -> Result<Option<Self>, BuildError> {
         let rows = layer.rows();
-        let Some(nodes) = draw_mask(layer, rows.nodes, rate)? else { return Ok(None) };
-        let Some(edges) = draw_mask(layer, rows.edges, rate)? else { return Ok(None) };
-        let Some(before) = before else { return Ok(Some(Self { nodes, edges })) };
-        let both = Self { nodes: multiply(layer, nodes, before.nodes)?, edges: multiply(layer, edges, before.edges)? };
-        before.release(layer);
-        Self { nodes, edges }.release(layer);
-        Ok(Some(both))
+        let nodes = draw_mask(layer, rows.nodes, rate)?;
+        let edges = draw_mask(layer, rows.edges, rate)?;
+        Ok(nodes.zip(edges).map(|(nodes, edges)| Self { nodes, edges }))
     }
 
     /// Says that no forward system added from now on reads it.
-    pub fn release(self, layer: &mut LayerBuilder) {
+    pub fn release(&self, layer: &mut LayerBuilder) {
         [self.nodes, self.edges].into_iter().for_each(|signal| layer.release(signal));
     }
 }
