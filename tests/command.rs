@@ -65,7 +65,7 @@ fn trained_weights_are_evaluated_and_infer_the_same_classes() {
     let summary: Summary = serde_json::from_str(text(&trained.stdout).trim()).unwrap();
 
     let evaluated = text(&connectome(&["evaluate", "assets/karate.ron", "--weights", path(&weights)]).stdout);
-    let expected = format!("{:.1} % of 28 nodes", 100.0 * summary.test_accuracy);
+    let expected = format!("{:.1} % of 28,", 100.0 * summary.test_accuracy);
     assert!(evaluated.contains(&expected), "{evaluated} against {expected}");
 
     let inferred = connectome(&["infer", "assets/karate.ron", "--weights", path(&weights), "--output", path(&file)]);
@@ -82,7 +82,7 @@ fn repeating_prints_mean_and_deviation() {
     let output = connectome(&["train", "assets/karate.ron", "--epochs", "20", "--repeat", "3"]);
     let lines: Vec<String> = text(&output.stdout).lines().map(str::to_owned).collect();
     assert_eq!(lines.len(), 4, "{lines:?}");
-    assert!(lines[3].contains("over 3 seeds") && lines[3].contains("+-"), "{lines:?}");
+    assert!(lines[3].contains("over 3 runs") && lines[3].contains("+-"), "{lines:?}");
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn check_classes(model: &[LayerDescription], width: usize, classes: usize, what:
         return Ok(());
     }
     let message = format!("the model's output is {width} wide, but the {what} have {classes} classes");
-    match model.iter().rposition(|layer| !layer.is_elementwise()) {
+    match model.iter().rposition(|layer| !layer.keeps_width()) {
         Some(number) => {
             let help = format!("there must be one output for each class: write width: {classes}");
             Err(Fault::new(layer_field(number, "width"), message, help))

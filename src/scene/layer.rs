@@ -105,8 +105,10 @@ descriptions! {
 }
 
 impl LayerDescription {
-    /// Whether it takes its input number by number, and so keeps its width.
-    pub fn is_elementwise(&self) -> bool {
-        self.is_activation() || matches!(self, Self::Dropout(_))
+    /// Whether its output is as wide as its input, whatever its settings.
+    pub fn keeps_width(&self) -> bool {
+        let is_norm = matches!(self, Self::BatchNorm(_) | Self::LayerNorm(_) | Self::GraphNorm(_));
+        let passes_on = matches!(self, Self::Dropout(_) | Self::Readout(_) | Self::Appnp(_) | Self::Gcnii(_));
+        is_norm || passes_on || self.is_activation()
     }
 }

@@ -22,7 +22,8 @@ const EDGE: usize = 160;
 pub(super) struct Extent {
     nodes: usize,
     edges: usize,
-    graphs: usize,
+    /// What is computed at once: nodes, edges and graphs of the largest batch, or of all.
+    batch: [usize; 3],
     input: Input,
     /// Bytes of the features of nodes and edges.
     features: usize,
@@ -30,8 +31,13 @@ pub(super) struct Extent {
 
 impl Extent {
     /// The least a graph that is not yet read can be: its model alone may already be too large.
-    pub const SMALLEST: Self =
-        Self { nodes: 1, edges: 0, graphs: 0, input: Input { width: 1, stored: None, edges: None }, features: 0 };
+    pub const SMALLEST: Self = Self {
+        nodes: 1,
+        edges: 0,
+        batch: [1, 0, 0],
+        input: Input { width: 1, stored: None, edges: None },
+        features: 0,
+    };
 
     /// The size of a graph, of which `scene` reads the features.
     pub fn of(data: &GraphData, scene: &Scene) -> Self {
@@ -43,11 +49,25 @@ impl Extent {
         Self {
             nodes: data.nodes,
             edges: data.edges.len(),
-            graphs: data.graphs.as_ref().map_or(1, GraphSet::len),
+            batch: match &data.graphs {
+                Some(graphs) => largest_batch(graphs, scene.training.batch.unwrap_or(graphs.len())),
+                None => [data.nodes, data.edges.len(), 1],
+            },
             input: Input { width, stored, edges: of_edges.map(|rows| rows.width) },
             features: numbers.saturating_add(of_edge).saturating_mul(NUMBER),
         }
     }
+}
+
+/// The nodes, edges and graphs of so many graphs, if the largest meet.
+fn largest_batch(graphs: &GraphSet, size: usize) -> [usize; 3] {
+    let largest = |count: fn(&GraphSet, usize) -> usize| {
+        let mut sizes: Vec<usize> = (0..graphs.len()).map(|graph| count(graphs, graph)).collect();
+        sizes.sort_unstable_by(|one, other| other.cmp(one));
+        sizes.iter().take(size).sum()
+    };
+    let nodes = largest(|graphs, graph| graphs.nodes(graph).len());
+    [nodes, largest(|graphs, graph| graphs.edges(graph).len()), size.min(graphs.len())]
 }
 
 /// What the model of a scene is on a graph of this size, and the bytes that training takes; or the layer that cannot be.
@@ -55,12 +75,8 @@ pub(super) fn estimate(scene: &Scene, extent: Extent) -> Result<(Plan, usize), F
     let available = available();
     let entities = extent.nodes.saturating_mul(NODE).saturating_add(extent.edges.saturating_mul(EDGE));
     let before = extent.features.saturating_add(entities);
-    let room = Room {
-        nodes: extent.nodes,
-        edges: extent.edges,
-        subgraphs: extent.graphs,
-        bytes: available.saturating_sub(before),
-    };
+    let [nodes, edges, subgraphs] = extent.batch;
+    let room = Room { nodes, edges, subgraphs, bytes: available.saturating_sub(before) };
     let plan = scene.plan(&extent.input, room).map_err(|error| fault(scene, error, before, available))?;
     Ok((plan, before.saturating_add(plan.bytes)))
 }

@@ -135,7 +135,7 @@ fn layers_must_make_sense() {
     check("Relu", "LeakyRelu(§inf)", "the slope is inf", "finite");
     check("Relu", "Elu(§NaN)", "alpha is NaN", "finite");
     check("width: 4", "width: §0", "GraphConv has width 0", "at least 1");
-    check("width: 4", "width: 4, weight_decay: §-1.0", "the weight decay is -1", "not negative");
+    check("width: 4", "width: 4, weight_decay: §-1.0", "GraphConv has the weight decay -1", "not negative");
     check("width: 2", "width: §3", "output is 3 wide, but the nodes have 2 classes", "write width: 2");
     check("width: 2", "width: §1", "output is 1 wide, but the nodes have 2 classes", "write width: 2");
     let marked = COUPLE.replace("label: 1", "label: 4294967295").replace("width: 2", "width: §2");
@@ -174,7 +174,7 @@ fn splits_must_suffice() {
 fn batches_and_clipping_must_make_sense() {
     check("patience: 3", "patience: §0", "a patience of 0", "remove patience");
     check("patience: 3", "batch: §0", "a batch of 0 graphs", "at least 1");
-    check("patience: 3", "batch: §8", "the scene has one graph", "remove batch");
+    check("patience: 3", "batch: §8", "how many neighbours of its nodes", "remove batch");
     check("patience: 3", "accumulate: §0", "after 0 batches", "remove accumulate");
     check("patience: 3", "accumulate: §2", "where all is one batch", "`batch`");
     check("patience: 3", "clip_norm: §0", "the norm to clip to is 0", "above 0");

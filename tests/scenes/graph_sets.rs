@@ -13,7 +13,7 @@ const SCENE: &str = r#"(
     name: "set",
     graph: Npz("graph.npz"),
     features: AsGiven,
-    model: [GraphConv(width: 2)],
+    model: [GraphConv(width: 2), Readout(Sum)],
     task: GraphClassification,
     optimizer: Sgd(learning_rate: 0.1),
     training: (batch: 2, accumulate: 3, clip_norm: 1.0),
@@ -138,6 +138,8 @@ fn sets_must_make_sense() {
 fn tasks_and_widths_must_suit_the_set() {
     let error = |scene: String| load_with(&scene, &small().bytes()).expect_err("the scene is wrong");
     let place = Position { line: 6, column: 11 };
+    let flat = error(SCENE.replace(", Readout(Sum)", ""));
+    assert_error(&flat, Position { line: 5, column: 12 }, "a row for each node", "add a readout");
     let nodes = error(SCENE.replace("GraphClassification", "NodeClassification"));
     assert_error(&nodes, place, "a set of 3", "GraphClassification");
     let links = error(SCENE.replace("GraphClassification", "LinkPrediction()"));

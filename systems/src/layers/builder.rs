@@ -565,7 +565,10 @@ impl<'a> LayerBuilder<'a> {
             return Err(self.refuse_setting("width", "has width 0; a layer is at least 1 wide"));
         }
         if weight_decay.is_some_and(|decay| !(decay.is_finite() && decay >= 0.0)) {
-            let reason = format!("has the weight decay {}; it is not negative", weight_decay.unwrap_or_default());
+            let reason = format!(
+                "has the weight decay {}; write a finite number that is not negative",
+                weight_decay.unwrap_or_default()
+            );
             return Err(self.refuse_setting("weight_decay", reason));
         }
         let copies = optimizer.map_or(1, |optimizer| 2 + optimizer.moments());
