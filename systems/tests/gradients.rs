@@ -8,14 +8,16 @@
 mod common;
 
 use common::{
-    Given, Matrices, Passes, Trial, Watch,
+    Given, Matrices, Passes, Scene, Trial, Watch,
     differences::{BACKWARD, Case, Differences, FORWARD, Formula, assert_near, cases},
     few_cases, run_layer,
 };
+use connectome_components::{LearningRateSchedule, Signal};
 use connectome_systems::{
-    ModelBuilder,
+    Infer, ModelBuilder, Train,
     kernels::Activation,
     layers::{Dropout, GraphConv, Layer, Linear, MessagePassing},
+    run,
 };
 use ndarray::Array2;
 use proptest::prelude::*;
@@ -198,4 +200,22 @@ fn the_error_function_takes_its_tabulated_values() {
     for (x, value) in [(0.5, 0.520_499_877_813), (1.0, 0.842_700_792_950), (-2.0, -0.995_322_265_019)] {
         assert!((error_function(x) - value).abs() < 1e-12, "erf {x} = {}", error_function(x));
     }
+}
+
+/// A word that came after the model was built, or a category that it does not know.
+#[test]
+fn columns_that_the_weights_do_not_have_count_for_nothing() {
+    let mut scene = Scene::new(2, &[]);
+    let input = scene.sparse(&Array2::eye(2)).unwrap();
+    let Signal::Sparse { columns, .. } = input else { unreachable!("the signal is sparse") };
+    for (node, column) in scene.nodes.clone().into_iter().zip([1, u32::MAX]) {
+        columns.set(&mut scene.world, node, &[column]).unwrap();
+    }
+    let model = ModelBuilder::new(scene.graph).input(input).layer(Linear::new(1));
+    let model = model.learn(common::STANDSTILL, LearningRateSchedule::Constant).build(&mut scene.world).unwrap();
+    let weight = Matrices::from([("weight".to_owned(), ndarray::array![[5.0], [7.0]])]);
+    scene.set_parameters(model, &weight).unwrap();
+    run(&mut scene.world, Train(model)).unwrap();
+    run(&mut scene.world, Infer(model)).unwrap();
+    assert_eq!(scene.output(model).unwrap(), ndarray::array![[7.0], [0.0]]);
 }

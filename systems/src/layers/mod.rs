@@ -1,6 +1,39 @@
 //! Layers: each adds systems to a model's schedules, forward ones and backward ones, by [stages](crate::stages).
 //!
 //! A layer of your own implements [`Layer`] with the same means as those here; see its example.
+//!
+//! # Weights of PyTorch Geometric
+//!
+//! Parameters have the names and, in weight files, the shapes that the classes of PyTorch Geometric and PyTorch give them, so
+//! weights go from one to the other as they are. Layer number `n` of a model puts `layers.n.` before them; a layer within a
+//! layer puts its own place behind that, such as `layers.0.nn.2.weight`.
+//!
+//! | layer | class | parameters |
+//! | --- | --- | --- |
+//! | [`Linear`] | `torch.nn.Linear` | `weight`, `bias` |
+//! | [`Mlp`] | `torch.nn.Sequential` | `0.weight`, `0.bias`, `2.weight`, ...; with batch normalisation `1.*`, `3.*`, `4.*`, ... |
+//! | [`Embedding`] | `torch.nn.Embedding` | `weight` |
+//! | [`BatchNorm`] | `torch.nn.BatchNorm1d` | `weight`, `bias`, `running_mean`, `running_var` |
+//! | [`LayerNorm`] | `torch.nn.LayerNorm` | `weight`, `bias` |
+//! | [`GraphNorm`] | `GraphNorm` | `weight`, `bias`, `mean_scale` |
+//! | [`GraphConv`] | `GCNConv` | `lin.weight`, `bias` |
+//! | [`SageConv`] | `SAGEConv` | `lin_l.*`, `lin_r.weight`; with `project` `lin.*` |
+//! | [`GinConv`], [`GineConv`] | `GINConv`, `GINEConv` | `eps`, `nn.*`; `lin.*` |
+//! | [`GatConv`] | `GATConv` | `lin.weight`, `att_src`, `att_dst`, `bias`; `lin_edge.weight`, `att_edge` |
+//! | [`Gatv2Conv`] | `GATv2Conv` | `lin_l.*`, `lin_r.*`, `att`, `bias`; `lin_edge.weight` |
+//! | [`TransformerConv`] | `TransformerConv` | `lin_key.*`, `lin_query.*`, `lin_value.*`, `lin_skip.*`, `lin_beta.weight`; `lin_edge.weight` |
+//! | [`ResGatedConv`] | `ResGatedGraphConv` | `lin_key.*`, `lin_query.*`, `lin_value.*`, `lin_skip.weight`, `bias` |
+//! | [`EdgeConv`] | `EdgeConv` | `nn.*` |
+//! | [`NnConv`] | `NNConv` | `nn.*`, `lin.weight`, `bias` |
+//! | [`PnaConv`] | `PNAConv` (one tower) | `pre_nns.0.0.*`, `post_nns.0.0.*`, `lin.*`, `aggr_module.avg_deg_lin`, `aggr_module.avg_deg_log` |
+//! | [`SgConv`] | `SGConv` | `lin.*` |
+//! | [`Appnp`] | `APPNP` | none |
+//! | [`Gcn2Conv`] | `GCN2Conv` (shared weights) | `weight1`; in [`Gcnii`] `convs.i.weight1` |
+//! | [`GatedGraphConv`] | `GatedGraphConv` | `weight`, `rnn.weight_ih`, `rnn.weight_hh`, `rnn.bias_ih`, `rnn.bias_hh` |
+//! | [`AttentionPooling`] | `AttentionalAggregation` | `gate_nn.*`, `nn.*` |
+//! | [`InteractionBlock`] | none | `edge.0.*`, `edge.2.*`, `edge.3.*`, `node.0.*`, `node.2.*`, `node.3.*` |
+//! | [`Egnn`] | none | `phi_e.0.*`, `phi_e.2.*`, `phi_x.0.*`, `phi_x.2.weight`, `phi_h.0.*`, `phi_h.2.*` |
+//! | [`Residual`], [`JumpingKnowledge`] | none | those of their layers, after `layers.i.` or `blocks.k.i.` |
 
 mod activation;
 mod affine;

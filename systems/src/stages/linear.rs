@@ -123,7 +123,7 @@ fn multiply_sparse(
     epilogue: &Epilogue,
     output: Field,
 ) -> BoxedSystem {
-    let numbers = weight.numbers();
+    let (numbers, inputs) = (weight.numbers(), weight.rows.len());
     let value = weight.parameter.value;
     let (finish, [bias, blended]) = (epilogue.finish(), epilogue.fields(value, values));
     let state = (
@@ -152,7 +152,7 @@ fn multiply_sparse(
                         #[inline(always)]
                         || {
                             for (row, output) in rows.clone().zip(output.data.chunks_exact_mut(width)) {
-                                gather(&SparseRow::new(columns.row(row), values.row(row)), &weight, output);
+                                gather(&SparseRow::new(columns.row(row), values.row(row), inputs), &weight, output);
                             }
                             finish.apply([&bias, &blended], rows, output.data, width);
                         },
@@ -205,7 +205,7 @@ fn weight_gradient(
     own: f32,
 ) -> Result<(), BuildError> {
     let Some(total) = layer.gradient_of_parameter(&weight.parameter, weight.rows.clone())? else { return Ok(()) };
-    let numbers = weight.numbers();
+    let (numbers, inputs) = (weight.numbers(), weight.rows.len());
     match input {
         Signal::Dense { value, .. } => {
             let system = sum_rows(
@@ -243,7 +243,11 @@ fn weight_gradient(
                             || {
                                 sum.fill(0.0);
                                 for row in rows {
-                                    scatter(&SparseRow::new(columns.row(row), values.row(row)), gradient.row(row), sum);
+                                    scatter(
+                                        &SparseRow::new(columns.row(row), values.row(row), inputs),
+                                        gradient.row(row),
+                                        sum,
+                                    );
                                 }
                                 scale(own, sum);
                             },
@@ -257,17 +261,19 @@ fn weight_gradient(
     Ok(())
 }
 
-/// The stored numbers of one row, without the zeros that fill it up.
+/// The stored numbers of one row, without the zeros that fill it up. Columns that the weights do not have count for
+/// nothing.
 struct SparseRow<'a> {
     columns: &'a [u32],
     values: &'a [f32],
+    inputs: usize,
 }
 
 impl<'a> SparseRow<'a> {
     #[inline(always)]
-    fn new(columns: &'a [u32], values: &'a [f32]) -> Self {
+    fn new(columns: &'a [u32], values: &'a [f32], inputs: usize) -> Self {
         let used = values.iter().rposition(|value| *value != 0.0).map_or(0, |last| last + 1);
-        Self { columns: &columns[..used], values: &values[..used] }
+        Self { columns: &columns[..used], values: &values[..used], inputs }
     }
 }
 
@@ -275,7 +281,9 @@ impl Terms for SparseRow<'_> {
     #[inline(always)]
     fn for_each(&self, mut add: impl FnMut(usize, f32)) {
         for (column, value) in self.columns.iter().zip(self.values) {
-            add(*column as usize, *value);
+            if (*column as usize) < self.inputs {
+                add(*column as usize, *value);
+            }
         }
     }
 }
