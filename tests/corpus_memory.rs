@@ -1,5 +1,5 @@
 //! The memory of training follows the batch and not the corpus: ten times as many graphs leave the entities of the training
-//! world and what is allocated while it learns as they are. A failure prints both.
+//! world and what is allocated while it learns as they are, and so do ten times as many epochs. A failure prints both.
 //!
 //! The counter sees every thread of the process, so this file holds a single test.
 #![expect(unsafe_code, reason = "an allocator that counts")]
@@ -114,7 +114,8 @@ struct Usage {
     traffic: f64,
 }
 
-fn usage(graphs: usize) -> Usage {
+/// What learning from so many graphs takes after some epochs.
+fn usage(graphs: usize, warm_epochs: usize) -> Usage {
     const EPOCHS: usize = 2;
     let data = corpus(graphs);
     let scene = Scene::parse(SCENE, "scene.ron").unwrap();
@@ -122,7 +123,7 @@ fn usage(graphs: usize) -> Usage {
     let standing = LIVE.load(Ordering::Relaxed);
     let mut train = |epochs: usize| (0..epochs).for_each(|_| _ = trainer.epoch().unwrap());
     // The last batch of an epoch is smaller, and buffers grow until they have seen the largest change.
-    train(6);
+    train(warm_epochs);
     let before = TOTAL.load(Ordering::Relaxed);
     PEAK.store(LIVE.load(Ordering::Relaxed), Ordering::Relaxed);
     train(EPOCHS);
@@ -137,13 +138,21 @@ fn usage(graphs: usize) -> Usage {
 #[test]
 fn memory_follows_the_batch_and_not_the_corpus() {
     // What any first run makes for the whole process is not counted.
-    usage(300);
+    usage(300, 1);
     // With so many, the last batches of both are equal as well, 32 graphs to learn from and 200 to measure by, and an odd
     // number of batches is an epoch: bevy_ecs notes in two buffers by turns what was despawned, and both grow.
-    let (few, many) = (usage(1_000), usage(11_240));
+    let (few, many) = (usage(1_000, 6), usage(11_240, 6));
     println!("1,000 graphs: {few:?}\n11,240 graphs: {many:?}");
     assert_eq!((few.entities, few.places), (many.entities, many.places));
-    let difference = (many.bytes as f64 - few.bytes as f64).abs() / few.bytes as f64;
-    assert!(difference < 0.01, "{few:?} and {many:?}");
+    check_bytes(&few, &many);
     assert!(many.traffic < 1.01 * few.traffic, "{few:?} and {many:?}");
+    let late = usage(1_000, 60);
+    println!("1,000 graphs, later: {late:?}");
+    check_bytes(&few, &late);
+}
+
+#[track_caller]
+fn check_bytes(one: &Usage, other: &Usage) {
+    let difference = (other.bytes as f64 - one.bytes as f64).abs() / one.bytes as f64;
+    assert!(difference < 0.01, "{one:?} and {other:?}");
 }
