@@ -85,6 +85,67 @@ fn repeating_prints_mean_and_deviation() {
     assert!(lines[3].contains("over 3 runs") && lines[3].contains("+-"), "{lines:?}");
 }
 
+/// The lines of a command that succeeds, each an object of JSON.
+fn json_lines(arguments: &[&str]) -> Vec<serde_json::Value> {
+    let output = connectome(arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Checks that a line has the mean and deviation of so many numbers.
+fn check_spread(line: &serde_json::Value, numbers: &[f64]) {
+    let count = numbers.len() as f64;
+    let mean = numbers.iter().sum::<f64>() / count;
+    let deviation = (numbers.iter().map(|number| (number - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt();
+    let near = |key: &str, expected: f64| (line[key].as_f64().unwrap() - expected).abs() < 1e-6;
+    assert!(near("mean", mean) && near("deviation", deviation), "{line}: expected {mean} and {deviation}");
+    assert_eq!(line["runs"].as_u64(), Some(numbers.len() as u64));
+}
+
+#[test]
+fn repeating_ends_with_a_line_of_json_with_mean_and_deviation() {
+    let lines = json_lines(&["train", "assets/karate.ron", "--epochs", "20", "--repeat", "2", "--json"]);
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    let accuracies: Vec<f64> = lines[..2].iter().map(|line| line["test_accuracy"].as_f64().unwrap()).collect();
+    check_spread(&lines[2], &accuracies);
+    assert_eq!(lines[2].get("epoch"), None, "each run chooses its own");
+}
+
+#[test]
+fn folds_are_held_out_one_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["train", "assets/mutag.ron", "--folds", "3", "--epochs", "2"];
+    let lines = json_lines(&[&arguments[..], &["--json", "--output", path(folder.path())]].concat());
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    for line in &lines[..3] {
+        let summary: Summary = serde_json::from_value(line.clone()).unwrap();
+        assert_eq!(summary.epochs, 2);
+    }
+    // What was measured is the epoch that is the best on average.
+    let epoch = lines[3]["epoch"].as_u64().unwrap() as usize;
+    let fold = |fold: usize| read_metrics(&folder.path().join(format!("fold-{fold}")).join("metrics.jsonl")).unwrap();
+    let folds = [0, 1, 2].map(fold);
+    let accuracies = |epoch: usize| folds.each_ref().map(|fold| f64::from(fold[epoch - 1].validation_accuracy));
+    check_spread(&lines[3], &accuracies(epoch));
+    let sum = |epoch| accuracies(epoch).iter().sum::<f64>();
+    assert!((1..=2).all(|other| sum(other) <= sum(epoch)), "epoch {epoch} is not the best");
+
+    let sentences = text(&connectome(&arguments).stdout);
+    let lines: Vec<&str> = sentences.lines().collect();
+    assert!(lines.len() == 4 && lines[0].contains("fold 0") && lines[2].contains("fold 2"), "{sentences}");
+    assert!(lines[3].contains("over 3 runs") && lines[3].contains("best on average"), "{sentences}");
+}
+
+#[test]
+fn folds_that_cannot_be_made_are_refused() {
+    let error = failure(&["train", "assets/karate.ron", "--folds", "3"]);
+    assert!(error.contains("the scene has one graph") && error.contains("leave it out"), "{error}");
+    let error = failure(&["train", "assets/mutag.ron", "--folds", "200"]);
+    assert!(error.contains("188") && error.contains("ask for fewer"), "{error}");
+    let error = failure(&["train", "assets/mutag.ron", "--folds", "1"]);
+    assert!(error.contains("invalid value '1'"), "{error}");
+}
+
 #[test]
 fn inspecting_shows_counts_parameters_and_the_schedule() {
     let output = text(&connectome(&["inspect", "assets/karate.ron"]).stdout);

@@ -162,7 +162,7 @@ pub struct Training {
     /// Batches in an epoch, drawn from one shuffling of the graphs after the other; without it, as many as one pass takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
-    /// Batches whose gradients are summed up before the parameters follow them.
+    /// Batches whose gradients are summed up before the parameters follow them. An epoch ends in a step, be it of fewer.
     pub accumulate: usize,
     /// Gradients longer than this are shortened to it: the length of all of them as one vector. Without it, none is.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -110,6 +110,11 @@ fn check_batches(scene: &Scene, data: &GraphData) -> Result<(), Fault> {
         let help = "write as well, for example, `neighbours: [10, 10]` for two convolutions, or remove batch";
         return Err(Fault::new([Field("training"), Field("batch")], message, help));
     }
+    if scene.training.steps.is_some() && data.graphs.is_none() && !sampled {
+        let message = "one graph that is computed as a whole is one step in each epoch";
+        let help = "remove steps, or write how many neighbours make a batch, for example `neighbours: [10, 10]`";
+        return Err(Fault::new([Field("training"), Field("steps")], message, help));
+    }
     if scene.training.accumulate > 1 && scene.training.batch.is_none() {
         let message = "the gradients of several batches cannot be summed up where all is one batch";
         let help = "write `batch` as well, or remove accumulate";

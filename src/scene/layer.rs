@@ -4,7 +4,7 @@ use connectome_components::Signal;
 use connectome_systems::{
     kernels::Activation,
     layers::{
-        Appnp, AttentionPooling, BatchNorm, BuildError, Dropout, EdgeConv, Egnn, Embedding, GatConv, GatedGraphConv,
+        Appnp, AttentionPooling, BatchNorm, BuildError, Dropout, EdgeConv, Embedding, GatConv, GatedGraphConv,
         Gatv2Conv, Gcnii, GinConv, GineConv, GraphConv, GraphNorm, InteractionBlock, JumpingKnowledge, Layer,
         LayerBuilder, LayerNorm, Linear, MessagePassing, Mlp, NnConv, PnaConv, Readout, ResGatedConv, Residual,
         SageConv, SgConv, TransformerConv,
@@ -89,7 +89,6 @@ descriptions! {
     Gcnii(Gcnii),
     GatedGraphConv(GatedGraphConv),
     InteractionBlock(InteractionBlock),
-    Egnn(Egnn),
     MessagePassing(MessagePassing),
     Residual(Residual<LayerDescription>),
     JumpingKnowledge(JumpingKnowledge<LayerDescription>),

@@ -86,6 +86,10 @@ fn check_training(training: &Training) -> Result<(), Fault> {
             "write at least 1, or remove batch",
         ));
     }
+    if training.steps == Some(0) {
+        let help = "write at least 1, or remove steps";
+        return Err(Fault::new(of("steps"), "an epoch of 0 batches teaches nothing", help));
+    }
     if let Some(place) = training.neighbours.iter().position(|count| *count == 0) {
         let path = [Field("training"), Field("neighbours"), Index(place)];
         return Err(Fault::new(path, "without neighbours nothing is passed on", "write at least 1"));

@@ -6,9 +6,9 @@ use super::{SceneEntities, Shape, model, spawn_graph};
 use crate::components::{Edge, Field, Graph, Loss, Marker, Split, attach_fields};
 use crate::scene::{CandidatePair, DenseRows, GraphData, LinkSplit, Scene, hide_edges};
 use crate::systems::{
-    Phase, Train, add_systems,
+    Phase, Scratch, Train, add_systems,
     layers::{BuildError, InnerProduct},
-    sample_negatives,
+    sample_negatives, update_topology,
 };
 
 /// Spawns the edges that are not hidden as the graph, and the pairs that are to be told apart as the edges of a second
@@ -32,6 +32,8 @@ pub(super) fn spawn(
 
     let model = model(scene, &graph, seed).layer(InnerProduct { pairs });
     let model = model.loss(Loss::BinaryCrossEntropy).targets_in(targets).build(world)?;
+    // Pairs are drawn before the schedule derives the topology: the first ones are to know the edges as well.
+    update_topology(world, graph.graph, &mut Scratch::default());
     let sample = sample_negatives(model, graph.graph, negatives);
     add_systems(world, Train(model), sample.before(Phase::Prepare))?;
     Ok(graph.with_model(world, model))

@@ -2,19 +2,35 @@
 
 use bevy_ecs::{component::ComponentId, entity::Entity, schedule::ScheduleLabel, world::World};
 
-use super::TrainError;
+use super::{TrainError, order::Shuffled};
 use crate::components::{Field, Label, Metrics, Model, Signal, Split, attach_fields};
 use crate::scene::{GraphData, Scene};
 use crate::spawn::{GraphEntities, SceneEntities, Shape, model, spawn_graph, without_rows};
 use crate::systems::{
     Workers,
     batch::{Batch, BatchError, Extract},
-    random::{Draws, Random},
     run,
 };
 
-/// What the random numbers here are for; the stages of a model count their purposes from 0.
-const ORDER: u32 = 0x0BDE_0000;
+/// What a pass goes through.
+#[derive(Clone, Copy)]
+pub(super) enum Examples<'a> {
+    /// What is to be learned from, in the order of an epoch, another one in each.
+    Epoch(u64),
+    /// Those of some splits.
+    Of(&'a [Split]),
+    /// All, in the order of the scene.
+    All,
+}
+
+/// A batch that a pass has come to.
+#[derive(Clone, Copy)]
+pub(super) struct Step {
+    /// How many examples it has.
+    pub examples: usize,
+    /// Whether it is the last one of the pass.
+    pub is_last: bool,
+}
 
 /// A set of graphs, or one graph of which each batch takes some nodes with their neighbours.
 pub(super) struct Corpus {
@@ -33,6 +49,9 @@ pub(super) struct Corpus {
     /// Batches in an epoch, if it is not just one pass.
     steps: Option<u64>,
     seed: u64,
+    /// Room for an order of what is to be learned from, and for the examples of one batch.
+    order: Vec<Entity>,
+    asked: Vec<Entity>,
 }
 
 impl Corpus {
@@ -65,77 +84,91 @@ impl Corpus {
             by_split[split as usize].push(*example);
         }
         let size = plan.batch.unwrap_or(examples.len()).max(1);
-        let batches = [Batch::default(), Batch::default()];
-        let corpus = Self { world, extract, batches, fan_outs, examples, by_split, size, steps: plan.steps, seed };
+        let corpus = Self {
+            world,
+            extract,
+            batches: [Batch::default(), Batch::default()],
+            fan_outs,
+            // Made here, so that training takes no memory that follows the size of the corpus.
+            order: Vec::with_capacity(by_split[Split::Train as usize].len()),
+            asked: Vec::new(),
+            examples,
+            by_split,
+            size,
+            steps: plan.steps,
+            seed,
+        };
         Ok((corpus, place.with_model(training, model)))
     }
 
-    /// What is to be learned from in the order in which an epoch goes through it, another one in each.
-    pub fn training_order(&self, epoch: u64) -> Vec<Entity> {
-        let examples = &self.by_split[Split::Train as usize];
-        let wanted = self.steps.map_or(examples.len(), |steps| {
-            usize::try_from(steps).unwrap_or(usize::MAX).saturating_mul(self.size.min(examples.len()))
-        });
-        let mut draws = Draws::new(Random::new(self.seed, ORDER, epoch));
-        let mut order = Vec::new();
-        while order.len() < wanted && !examples.is_empty() {
-            let start = order.len();
-            order.extend_from_slice(examples);
-            draws.shuffle(&mut order[start..]);
-        }
-        order.truncate(wanted);
-        order
-    }
-
-    /// The examples of some splits.
-    pub fn of(&self, splits: &[Split]) -> Vec<Entity> {
-        splits.iter().flat_map(|split| &self.by_split[*split as usize]).copied().collect()
-    }
-
-    /// All examples, in the order of the scene.
-    pub fn all(&self) -> &[Entity] {
-        &self.examples
-    }
-
-    /// Runs a schedule of the model on one batch of `order` after the other, and shows the training world each time with the
-    /// number of examples in the batch. The next batch is extracted meanwhile.
+    /// Runs a schedule of the model on one batch of examples after the other: `prepare` is shown the training world before
+    /// it runs, `show` after. The next batch is extracted meanwhile.
     ///
-    /// Neighbours are drawn anew in each `epoch`; without one, all are taken.
+    /// Neighbours are drawn anew in each epoch; to measure, all are taken.
     pub fn pass(
         &mut self,
         training: &mut World,
         graph: Entity,
         label: impl ScheduleLabel + Copy,
-        order: &[Entity],
-        epoch: Option<u64>,
-        mut show: impl FnMut(&World, usize),
+        examples: Examples,
+        mut prepare: impl FnMut(&mut World, Step),
+        mut show: impl FnMut(&World, Step),
     ) -> Result<(), TrainError> {
         let workers = training.get_resource_or_init::<Workers>().clone();
-        let all = vec![usize::MAX; self.fan_outs.len()];
-        let Self { world, extract, batches: [present, next], fan_outs, size, seed, .. } = self;
-        let (corpus, seed): (&World, u64) = (world, *seed);
-        let fill = |number: usize, examples: &[Entity], batch: &mut Batch| match epoch {
-            _ if fan_outs.is_empty() => extract.subgraphs(corpus, examples, batch),
-            None => extract.neighbourhood(corpus, examples, &all, seed, 0, batch),
-            Some(epoch) => extract.neighbourhood(corpus, examples, fan_outs, seed, epoch << 32 | number as u64, batch),
+        let all_neighbours = vec![usize::MAX; self.fan_outs.len()];
+        let Self { world, extract, batches: [present, next], order, asked, fan_outs, examples: all, by_split, .. } =
+            self;
+        let (corpus, size, steps, seed): (&World, _, _, _) = (world, self.size, self.steps, self.seed);
+        let epoch = if let Examples::Epoch(epoch) = examples { Some(epoch) } else { None };
+        let learned = &by_split[Split::Train as usize];
+        let size = if epoch.is_some() { size.min(learned.len()).max(1) } else { size };
+        let mut examples: Box<dyn Iterator<Item = Entity>> = match examples {
+            Examples::Epoch(epoch) => {
+                // A node has one row in a batch; a graph may have several.
+                let distinct_in = (!fan_outs.is_empty()).then_some(size);
+                let wanted = steps
+                    .map_or(learned.len(), |steps| usize::try_from(steps).unwrap_or(usize::MAX).saturating_mul(size));
+                Box::new(Shuffled::new(learned, order, (seed, epoch), distinct_in).take(wanted))
+            }
+            Examples::Of(splits) => Box::new(splits.iter().flat_map(|split| &by_split[*split as usize]).copied()),
+            Examples::All => Box::new(all.iter().copied()),
         };
-        let mut chunks = order.chunks(*size).enumerate();
-        let Some((number, mut examples)) = chunks.next() else { return Ok(()) };
-        fill(number, examples, present)?;
-        loop {
+        // Returns how many there are.
+        let mut ask = |asked: &mut Vec<Entity>| {
+            asked.clear();
+            asked.extend(examples.by_ref().take(size));
+            asked.len()
+        };
+        let fill = |number: u64, examples: &[Entity], batch: &mut Batch| match epoch {
+            _ if fan_outs.is_empty() => extract.subgraphs(corpus, examples, batch),
+            None => extract.neighbourhood(corpus, examples, &all_neighbours, seed, 0, batch),
+            Some(epoch) => extract.neighbourhood(corpus, examples, fan_outs, seed, epoch << 32 | number, batch),
+        };
+        let mut count = ask(asked);
+        if count == 0 {
+            return Ok(());
+        }
+        fill(0, asked, present)?;
+        for number in 1.. {
+            let following = ask(asked);
+            let step = Step { examples: count, is_last: following == 0 };
             present.load(training, graph)?;
-            let following = chunks.next();
-            let (computed, extracted) = workers.join(
-                || run(training, label),
-                || following.map_or(Ok(()), |(number, examples)| fill(number, examples, next)),
-            );
+            prepare(training, step);
+            let (computed, extracted) =
+                workers.join(|| run(training, label), || if step.is_last { Ok(()) } else { fill(number, asked, next) });
             computed?;
-            show(training, examples.len());
+            show(training, step);
+            // The world remembers what was despawned until it is told that a round is over: without this it would grow
+            // whenever a batch is smaller than the one before.
+            training.clear_trackers();
             extracted?;
-            let Some((_, following)) = following else { return Ok(()) };
-            examples = following;
+            if step.is_last {
+                break;
+            }
+            count = following;
             core::mem::swap(present, next);
         }
+        Ok(())
     }
 }
 

@@ -1,13 +1,16 @@
 //! Trains the model of a scene in a world of its own.
 
 mod corpus;
+mod order;
 
 use bevy_ecs::world::World;
 use std::{path::Path, time::Instant};
 
-use corpus::{Corpus, metrics_of, output_of};
+use corpus::{Corpus, Examples, Step, metrics_of, output_of};
 
-use crate::components::{LearningRateSchedule, Metrics, Model, Optimizer, Parameter, Split, TrainingState};
+use crate::components::{
+    GradientAccumulation, LearningRateSchedule, Metrics, Model, Optimizer, Parameter, Split, TrainingState,
+};
 use crate::output::{EpochReport, OutputError, Summary, Tensor};
 use crate::scene::{GraphData, Scene, Selection};
 use crate::spawn::{SceneEntities, spawn};
@@ -144,11 +147,22 @@ impl Trainer {
             run(&mut self.world, Train(model))?;
             return Ok(metrics_of(&self.world, model));
         };
-        let order = corpus.training_order(self.epochs);
+        let accumulate = |world: &mut World, passes: usize| {
+            if let Some(mut accumulation) = world.get_mut::<GradientAccumulation>(model) {
+                accumulation.micro_batches = u32::try_from(passes).unwrap_or(u32::MAX);
+            }
+        };
         let mut sum = Metrics::default();
-        let epoch = Some(self.epochs);
-        corpus
-            .pass(&mut self.world, graph, Train(model), &order, epoch, |world, _| sum.add(&metrics_of(world, model)))?;
+        let passes = self.scene.training.accumulate;
+        corpus.pass(
+            &mut self.world,
+            graph,
+            Train(model),
+            Examples::Epoch(self.epochs),
+            // An epoch ends in a step: no gradient is left over for the next one.
+            |world, step| accumulate(world, if step.is_last { 1 } else { passes }),
+            |world, _| sum.add(&metrics_of(world, model)),
+        )?;
         Ok(sum)
     }
 
@@ -159,11 +173,10 @@ impl Trainer {
             run(&mut self.world, Evaluate(model))?;
             return Ok(metrics_of(&self.world, model));
         };
-        let order = corpus.of(splits);
         let mut sum = Metrics::default();
-        corpus.pass(&mut self.world, graph, Evaluate(model), &order, None, |world, _| {
-            sum.add(&metrics_of(world, model))
-        })?;
+        let examples = Examples::Of(splits);
+        let show = |world: &World, _| sum.add(&metrics_of(world, model));
+        corpus.pass(&mut self.world, graph, Evaluate(model), examples, |_, _| {}, show)?;
         Ok(sum)
     }
 
@@ -237,12 +250,12 @@ impl Trainer {
         let SceneEntities { graph, model, ref nodes, node_marker, .. } = self.entities;
         if let Some(corpus) = &mut self.corpus {
             let (mut rows, mut width) = (Vec::new(), 1);
-            let examples = corpus.all().to_vec();
-            corpus.pass(&mut self.world, graph, Infer(model), &examples, None, |world, count| {
+            let show = |world: &World, step: Step| {
                 let (output, output_width) = output_of(world, model);
-                rows.extend_from_slice(output.get(..count * output_width).unwrap_or(&output));
+                rows.extend_from_slice(output.get(..step.examples * output_width).unwrap_or(&output));
                 width = output_width;
-            })?;
+            };
+            corpus.pass(&mut self.world, graph, Infer(model), Examples::All, |_, _| {}, show)?;
             return Ok((rows, width));
         }
         run(&mut self.world, Infer(model))?;

@@ -171,6 +171,12 @@ fn splits_must_suffice() {
 }
 
 #[test]
+fn steps_must_make_sense() {
+    check("patience: 3", "steps: §0", "an epoch of 0 batches", "remove steps");
+    check("patience: 3", "steps: §5", "is one step in each epoch", "remove steps");
+}
+
+#[test]
 fn batches_and_clipping_must_make_sense() {
     check("patience: 3", "patience: §0", "a patience of 0", "remove patience");
     check("patience: 3", "batch: §0", "a batch of 0 graphs", "at least 1");

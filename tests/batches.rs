@@ -1,0 +1,162 @@
+//! Learning batch by batch through the trainer: summed gradients, sampled neighbours, and epochs of so many steps.
+//!
+//! A failure shows the numbers that should have been near each other.
+
+use connectome::{
+    Trainer,
+    components::{Optimizer, TrainingState},
+    output::Tensor,
+    scene::{GraphData, LayerDescription, Scene, Selection},
+    systems::{
+        Workers,
+        layers::{Dropout, GinConv, Linear, Mlp, Readout, SageConv},
+    },
+};
+
+fn trainer(scene: &Scene, data: &GraphData) -> Trainer {
+    Trainer::new(scene, data, 7, Workers::new(2).unwrap()).unwrap()
+}
+
+fn steps(trainer: &mut Trainer) -> u64 {
+    let model = trainer.entities().model;
+    trainer.world().get::<TrainingState>(model).unwrap().step
+}
+
+/// The largest difference between two weights, each over the largest weight of its parameter.
+fn difference(found: &[Tensor], expected: &[Tensor]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    let worst = found.iter().zip(expected).map(|(found, expected)| {
+        let scale = expected.values.iter().fold(1e-3_f32, |largest, value| largest.max(value.abs()));
+        let pairs = found.values.iter().zip(&expected.values);
+        pairs.fold(0.0_f32, |worst, (found, expected)| worst.max((found - expected).abs() / scale))
+    });
+    worst.fold(0.0, f32::max)
+}
+
+/// MUTAG, and a model whose numbers for a graph do not depend on the other graphs of its batch.
+fn mutag() -> (Scene, GraphData) {
+    let (mut scene, data) = Scene::load("assets/mutag.ron").unwrap();
+    let convolution = || LayerDescription::GinConv(GinConv::new(Mlp::new([16, 16])));
+    scene.model = vec![
+        convolution(),
+        LayerDescription::Relu,
+        convolution(),
+        LayerDescription::Readout(Readout::Mean),
+        LayerDescription::Linear(Linear::new(2)),
+    ];
+    scene.optimizer = Optimizer::sgd(0.01);
+    scene.training.steps = None;
+    (scene, data)
+}
+
+#[test]
+fn four_batches_whose_gradients_are_summed_up_are_one_of_four_times_the_size() {
+    let (mut scene, data) = mutag();
+    let mut epoch = |batch, accumulate| {
+        (scene.training.batch, scene.training.accumulate) = (Some(batch), accumulate);
+        let mut trainer = trainer(&scene, &data);
+        let loss = trainer.epoch().unwrap().train_loss;
+        (steps(&mut trainer), loss, trainer.weights())
+    };
+    let (at_once, summed, small) = (epoch(128, 1), epoch(32, 4), epoch(32, 1));
+    // 150 graphs: 128 and the 22 that are left, for an epoch ends in a step.
+    assert_eq!((at_once.0, summed.0), (2, 2));
+    let loss = (summed.1 - at_once.1).abs() / at_once.1;
+    let weights = difference(&summed.2, &at_once.2);
+    println!("losses differ by {loss:.1e}, weights by {weights:.1e}");
+    assert!(loss < 1e-6, "the loss is {}, and {} at once", summed.1, at_once.1);
+    assert!(weights < 1e-6, "weights differ by {weights}");
+    // The comparison tells: without summing it comes out otherwise.
+    assert!(difference(&small.2, &at_once.2) > 1e-4);
+}
+
+#[test]
+fn an_epoch_has_as_many_steps_as_are_asked_for() {
+    let (mut scene, data) = mutag();
+    // More graphs in a batch than there are to learn from are all of them.
+    for (batch, expected) in [(32, 7), (100, 7), (1000, 7)] {
+        (scene.training.batch, scene.training.steps) = (Some(batch), Some(7));
+        let mut trainer = trainer(&scene, &data);
+        trainer.epoch().unwrap();
+        assert_eq!(steps(&mut trainer), expected, "batches of {batch}");
+    }
+}
+
+/// Cora, with layers that take means over neighbours: what they compute is the same in a batch that has all of them.
+fn cora(dropout: Option<f32>) -> (Scene, GraphData) {
+    let (mut scene, data) = Scene::load("assets/cora.ron").unwrap();
+    let convolution = |width| LayerDescription::SageConv(SageConv::new(width));
+    let dropout = || dropout.map(|share| LayerDescription::Dropout(Dropout(share)));
+    let hidden = [convolution(16), LayerDescription::Relu];
+    scene.model = dropout().into_iter().chain(hidden).chain(dropout()).chain([convolution(7)]).collect();
+    (scene, data)
+}
+
+#[test]
+fn with_all_neighbours_a_step_is_that_of_the_whole_graph() {
+    let (mut scene, data) = cora(None);
+    scene.optimizer = Optimizer::sgd(1.0);
+    let mut train = |neighbours: Vec<usize>| {
+        scene.training.neighbours = neighbours;
+        let mut trainer = trainer(&scene, &data);
+        let losses: Vec<f32> = (0..5).map(|_| trainer.epoch().unwrap().train_loss).collect();
+        let infer = trainer.infer().unwrap();
+        (losses, trainer.weights(), infer)
+    };
+    let (whole, sampled) = (train(Vec::new()), train(vec![1000, 1000]));
+    println!("losses {:?}, of the whole graph {:?}", sampled.0, whole.0);
+    for (found, expected) in sampled.0.iter().zip(&whole.0) {
+        assert!((found - expected).abs() < 1e-5 * expected, "{:?}, and {:?} at once", sampled.0, whole.0);
+    }
+    assert!(whole.0[4] < whole.0[0], "nothing was learned: {:?}", whole.0);
+    let weights = difference(&sampled.1, &whole.1);
+    assert!(weights < 1e-5, "weights differ by {weights}");
+    // The output comes in the order of the scene, whichever batches it was computed in.
+    let ((found, width), (expected, _)) = (sampled.2, whole.2);
+    assert_eq!((width, found.len()), (7, expected.len()));
+    let near = found.iter().zip(&expected).all(|(found, expected)| (found - expected).abs() < 1e-4);
+    assert!(near, "outputs differ");
+}
+
+#[test]
+fn with_some_neighbours_it_learns_about_as_well() {
+    let (mut scene, data) = cora(Some(0.5));
+    scene.training.selection = Selection::Last;
+    let mut accuracy = |epochs, batch, neighbours: Vec<usize>| {
+        scene.training.epochs = epochs;
+        (scene.training.batch, scene.training.neighbours) = (batch, neighbours);
+        trainer(&scene, &data).train(|_| ()).unwrap().test_accuracy
+    };
+    let whole = accuracy(60, None, Vec::new());
+    let sampled = accuracy(20, Some(64), vec![10, 10]);
+    println!("test accuracy {sampled} with 10 neighbours, {whole} with all");
+    assert!(whole > 0.75 && (sampled - whole).abs() < 0.04, "{sampled}, and {whole} with the whole graph");
+}
+
+#[test]
+fn batches_of_nodes_may_go_on_from_one_shuffling_to_the_next() {
+    let (mut scene, data) = cora(None);
+    (scene.training.batch, scene.training.neighbours) = (Some(64), vec![3, 3]);
+    // 140 nodes to learn from: the third batch takes 12 of one shuffling and 52 of the next, none of them twice.
+    scene.training.steps = Some(9);
+    let mut trainer = trainer(&scene, &data);
+    assert!(trainer.epoch().unwrap().train_loss.is_finite());
+    assert_eq!(steps(&mut trainer), 9);
+}
+
+#[test]
+fn sampling_gives_the_same_bits_for_any_number_of_workers() {
+    let (mut scene, data) = cora(Some(0.5));
+    (scene.training.batch, scene.training.neighbours) = (Some(64), vec![5, 5]);
+    let bits = |workers| {
+        let mut trainer = Trainer::new(&scene, &data, 7, Workers::new(workers).unwrap()).unwrap();
+        let losses: Vec<u32> = (0..3).map(|_| trainer.epoch().unwrap().train_loss.to_bits()).collect();
+        let weights = trainer.weights();
+        let weights: Vec<u32> = weights.iter().flat_map(|tensor| &tensor.values).map(|value| value.to_bits()).collect();
+        (losses, weights)
+    };
+    let one = bits(1);
+    for workers in [1, 2, 3, 8] {
+        assert!(one == bits(workers), "{workers} workers: losses or weights differ");
+    }
+}
