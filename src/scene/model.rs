@@ -34,14 +34,19 @@ impl Scene {
     /// The scene's model over the nodes of `graph`, which reads `input`, and learns as the scene says from `seed`.
     pub fn model(&self, graph: Entity, input: Signal, seed: u64) -> ModelBuilder {
         let training = &self.training;
-        let mut builder = ModelBuilder::new(graph).name(&self.name).input(input).seed(seed);
-        builder = builder.learn(self.optimizer, training.schedule);
+        let mut builder = self.layers(graph, input, seed);
         if training.accumulate > 1 {
             builder = builder.accumulate(u32::try_from(training.accumulate).unwrap_or(u32::MAX));
         }
         if let Some(norm) = training.clip_norm {
             builder = builder.clip(norm);
         }
+        builder
+    }
+
+    fn layers(&self, graph: Entity, input: Signal, seed: u64) -> ModelBuilder {
+        let builder = ModelBuilder::new(graph).name(&self.name).input(input).seed(seed);
+        let builder = builder.learn(self.optimizer, self.training.schedule);
         self.model.iter().fold(builder, |builder, layer| builder.layer(layer.clone()))
     }
 
@@ -60,7 +65,7 @@ impl Scene {
         let mut world = World::new();
         let graph = Graph::spawn(&mut world);
         let signal = input.register(&mut world)?;
-        let mut builder = self.model(graph, signal, 0).within(room);
+        let mut builder = self.layers(graph, signal, 0).planned(room);
         if let Some(width) = input.edges {
             let edges = world.get::<Graph>(graph).map(|graph| graph.edges).ok_or(BuildError::NoGraph(graph))?;
             builder = builder.edge_input(Field::register(&mut world, "edge features", edges, width)?);
@@ -75,9 +80,12 @@ impl Scene {
             _ => (Rows::Graphs, room.subgraphs),
         };
         let columns: usize = model.columns.iter().map(|column| column.width().saturating_mul(of_rows(column).1)).sum();
+        // Gradients that are summed up over batches have a field of their own.
+        let summed = usize::from(self.training.accumulate > 1);
         let parameter = |entity: &Entity| {
             let parameter = world.get::<Parameter>(*entity)?;
-            let moments = optimizer.filter(|_| parameter.gradient.is_some()).map_or(0, |rule| 1 + rule.moments());
+            let moments =
+                optimizer.filter(|_| parameter.gradient.is_some()).map_or(0, |rule| 1 + rule.moments() + summed);
             Some(parameter.value.width() * (1 + moments))
         };
         let parameters: usize = model.parameters.iter().filter_map(parameter).sum();

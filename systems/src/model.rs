@@ -174,8 +174,9 @@ impl ModelBuilder {
         self
     }
 
-    /// Refuses to be built if it takes more memory than there is.
-    pub fn within(mut self, room: Room) -> Self {
+    /// Builds only a plan of the model: refuses it if it takes more memory than there is, and gives its parameters no numbers,
+    /// so that the plan itself takes hardly any.
+    pub fn planned(mut self, room: Room) -> Self {
         self.room = Some(room);
         self
     }

@@ -1,0 +1,80 @@
+//! What can keep a model from being built.
+
+use bevy_ecs::entity::Entity;
+use connectome_components::FieldError;
+
+/// A model could not be built.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A field could not be registered.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// The entity given as a graph carries no [`Graph`](connectome_components::Graph).
+    #[error("entity {0} is no graph; spawn one with `Graph::spawn` or `Graph::of`")]
+    NoGraph(Entity),
+    /// The entity given as a model carries no [`Model`](connectome_components::Model).
+    #[error("entity {0} is no model any more, so its schedules cannot run; build the model anew")]
+    NoModel(Entity),
+    /// A parameter of the model was despawned.
+    #[error("parameter {parameter} of model {model} is gone, so its schedules cannot run; build the model anew")]
+    NoParameter {
+        /// The model.
+        model: Entity,
+        /// The entity of the parameter.
+        parameter: Entity,
+    },
+    /// The layer reads every number of its input, but the input is sparse.
+    #[error("layer {layer} needs a dense signal; put a Linear or GraphConv before it, or give dense features")]
+    Sparse {
+        /// The layer, counted from 0.
+        layer: usize,
+    },
+    /// The layer cannot be as it is described, or not on this input.
+    #[error("layer {layer} {reason}")]
+    Layer {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// The setting that is to be changed, if it is one.
+        setting: Option<&'static str>,
+        /// What the layer does wrong; and, after a semicolon, what to do.
+        reason: String,
+    },
+    /// The model would take more than the [`Room`] it is given.
+    #[error(
+        "with layer {layer} the model takes more memory than it may; make the layer narrower, or the graph smaller"
+    )]
+    TooLarge {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// Bytes that the model takes up to there; none if they are more than can be counted.
+        needed: Option<usize>,
+    },
+    /// The model has no layers.
+    #[error("the model has no layers; add at least one")]
+    Empty,
+    /// The model reads its own output, and is to learn.
+    #[error("a recurrent model cannot learn yet; leave out `learn`, or give it an input")]
+    Recurrent,
+    /// There is no such schedule in the world.
+    #[error(
+        "the world has no schedule {0}; build the model first, let it learn if it is to train, and mend what `add_systems` refused"
+    )]
+    NoSchedule(String),
+    /// Systems without an order touch the same field, or their order goes round in a circle.
+    #[error("the schedule cannot be built:\n{0}")]
+    Schedule(String),
+}
+
+/// How much memory a model may take, and on how many rows it will work: so that one which is too large for the machine
+/// is refused before any of it is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Nodes of the graph.
+    pub nodes: usize,
+    /// Edges of the graph.
+    pub edges: usize,
+    /// Subgraphs of the graph.
+    pub subgraphs: usize,
+    /// Bytes for columns and parameters.
+    pub bytes: usize,
+}
