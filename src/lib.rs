@@ -23,14 +23,11 @@ pub mod prelude {
     pub use bevy_ecs::system::{ParamBuilder, SystemParamBuilder};
 
     pub use crate::components::{
-        Column, ColumnMut, Edge, EdgeWeight, Field, Graph, InGraph, Label, LearningRateSchedule, Metrics, Model, Node,
-        Optimizer, Signal, Split, Subgraph, Topology,
+        Column, ColumnMut, Edge, EdgeWeight, Field, Graph, InGraph, Label, LearningRateSchedule, Loss, Metrics, Model,
+        Node, Optimizer, Signal, Split, Subgraph, Topology,
     };
     pub use crate::scene::Scene;
     pub use crate::systems::{
-        Evaluate, Infer, ModelBuilder, Phase, Train, Workers, add_systems,
-        kernels::Activation,
-        layers::{Dropout, GraphConv, Layer, LayerBuilder, Linear, MessagePassing},
-        run,
+        Evaluate, Infer, ModelBuilder, Phase, Train, Workers, add_systems, kernels::Activation, layers::*, run,
     };
 }

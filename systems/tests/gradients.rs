@@ -63,7 +63,8 @@ fn check_sparse(
     prop_assert_eq!(sparse.parameters.len(), 2);
     for (name, gradient) in &sparse.parameters {
         let what = format!("{layer:?}: gradient of the {name} from sparse");
-        assert_near(&what, gradient, &dense.parameters[name], FORWARD)?;
+        // Sums over many rows in another order.
+        assert_near(&what, gradient, &dense.parameters[name], BACKWARD)?;
     }
     Ok(())
 }

@@ -209,7 +209,8 @@ proptest! {
             let trained = scene.train();
             assert_near(&format!("{loss:?} in training"), trained.of(Split::Train).loss().into(), case.loss(&case.output, Split::Train))?;
             let (found, expected) = (scene.gradients(), case.gradient());
-            let error = relative_error(&found, &expected, 1e-9);
+            // With a single class the gradient is 0, and differences have rounding errors of 1e-11.
+            let error = relative_error(&found, &expected, 1e-4);
             prop_assert!(error < 1e-5, "{loss:?}: the gradient is off by {error:e}:\n{found}\nand not\n{expected}");
             let measured = scene.measure();
             for split in [Split::Train, Split::Validation, Split::Test] {

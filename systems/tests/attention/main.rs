@@ -212,7 +212,7 @@ fn what_cannot_be_is_refused() {
         run_layer(&mut Scene::new(3, &[]), &given, layer, &Array2::zeros((3, 1))).unwrap_err().to_string()
     };
     let no_heads = refused(Box::new(GatConv { heads: 0, ..GatConv::new(1) }));
-    assert_eq!(no_heads, "layer 0: has no heads; give `heads` of at least 1");
+    assert_eq!(no_heads, "layer 0 has no heads; give `heads` of at least 1");
     let no_edges = refused(Box::new(Gatv2Conv { edges: true, ..Gatv2Conv::new(1) }));
     assert!(no_edges.contains("reads features of the edges"), "{no_edges}");
     let no_root = refused(Box::new(TransformerConv { root: false, beta: true, ..TransformerConv::new(1) }));

@@ -236,7 +236,8 @@ pub fn check_sparse(
     prop_assert_eq!(sparse.parameters.len(), dense.parameters.len());
     for (name, gradient) in &sparse.parameters {
         let what = format!("{layer:?}: gradient of {name} from sparse");
-        assert_near(&what, gradient, &dense.parameters[name], FORWARD)?;
+        // Sums over many rows in another order.
+        assert_near(&what, gradient, &dense.parameters[name], BACKWARD)?;
     }
     Ok(())
 }
