@@ -13,6 +13,8 @@
 //!     validation_loss: 1.94,
 //!     validation_accuracy: 0.25,
 //!     test_accuracy: 0.24,
+//!     validation_area_under_curve: None,
+//!     test_area_under_curve: None,
 //!     learning_rate: 0.01,
 //!     train_milliseconds: 3.1,
 //!     evaluation_milliseconds: 0.9,
