@@ -25,12 +25,19 @@ impl Inspect {
 
         let mut text = String::new();
         writeln!(text, "{}", scene.name)?;
-        writeln!(text, "  nodes       {} ({} classes)", data.nodes, data.classes)?;
+        match &data.graphs {
+            Some(graphs) => {
+                writeln!(text, "  graphs      {} ({} classes)", graphs.len(), graphs.classes)?;
+                writeln!(text, "  nodes       {}", data.nodes)?;
+            }
+            None => writeln!(text, "  nodes       {} ({} classes)", data.nodes, data.classes)?,
+        }
         let weighted = if data.weights.is_some() { ", weighted" } else { "" };
         writeln!(text, "  edges       {} directed{weighted}", data.edges.len())?;
         let stored = data.features.values().len();
         writeln!(text, "  features    {} wide, {stored} stored numbers", data.features.width())?;
-        let splits = [Split::Train, Split::Validation, Split::Test].map(|split| data.count(split));
+        let of_split = |split| data.graphs.as_ref().map_or_else(|| data.count(split), |graphs| graphs.count(split));
+        let splits = [Split::Train, Split::Validation, Split::Test].map(of_split);
         writeln!(text, "  splits      {} train, {} validation, {} test", splits[0], splits[1], splits[2])?;
         writeln!(text, "  memory      about {:.1} MB to train", memory as f64 / 1e6)?;
         writeln!(text, "\nlayers")?;
@@ -40,11 +47,12 @@ impl Inspect {
         writeln!(text, "\nparameters")?;
         let mut parameters: Vec<Parameter> = world.query::<&Parameter>().iter(world).cloned().collect();
         parameters.sort_by(|a, b| a.name.cmp(&b.name));
+        let width = parameters.iter().map(|parameter| parameter.name.len()).max().unwrap_or(0);
         for parameter in &parameters {
-            writeln!(text, "  {:<20} {} x {}", parameter.name, parameter.shape[0], parameter.shape[1])?;
+            writeln!(text, "  {:<width$}  {} x {}", parameter.name, parameter.shape[0], parameter.shape[1])?;
         }
         let count: usize = parameters.iter().map(|parameter| parameter.value.width()).sum();
-        writeln!(text, "  {:<20} {count}", "together")?;
+        writeln!(text, "  {:<width$}  {count}", "together")?;
         writeln!(text, "\ntraining schedule: each system with what it reads (<-) and writes (->)")?;
         for system in connectome::systems::describe(world, Train(model)) {
             let (reads, writes) = (system.reads.join(", "), system.writes.join(", "));

@@ -43,6 +43,20 @@ fn layers(text: &str) -> Vec<LayerDescription> {
     options().from_str(text).expect("the layers are fine")
 }
 
+/// Whatever lies there is loaded, and its model fits to its task.
+#[test]
+fn every_scene_is_fine() {
+    let files = std::fs::read_dir(asset("")).expect("the folder is there");
+    let names = files.map(|file| file.expect("the file is there").file_name().into_string().expect("a plain name"));
+    let scenes: Vec<String> = names.filter(|name| name.ends_with(".ron")).collect();
+    assert!(scenes.len() >= 12, "{scenes:?}");
+    for name in scenes {
+        let (scene, data) = load(&name);
+        assert_eq!(format!("{}.ron", scene.name), name);
+        assert!(scene.memory(&data).is_ok());
+    }
+}
+
 /// The recipe of Kipf and Welling.
 fn check_recipe(scene: &Scene, classes: usize) {
     let text = format!(
