@@ -11,7 +11,7 @@ pub struct Model {
     pub graph: Entity,
     /// What it reads for each node.
     pub input: Signal,
-    /// What it computes, on nodes, edges or subgraphs.
+    /// What it computes, on nodes, edges or subgraphs, as inference leaves it; training uses the column for other things.
     pub output: Field,
     /// The numbers that the output is to become, if its loss takes numbers.
     pub targets: Option<Field>,
