@@ -75,6 +75,8 @@ impl Progress {
             write_line(self.lines.finish());
         } else {
             self.bar.abandon();
+            // The bar leaves the cursor at its end.
+            write_line(Some(String::new()));
         }
     }
 }
