@@ -3,7 +3,7 @@
 //! The fixtures hold the state of layers of PyTorch Geometric under its own names, with inputs and outputs. Each is written
 //! into a safetensors file as the module `conv1` of a model, read into a model here, and must give the same outputs.
 
-#[allow(dead_code, reason = "the reference test reads more of a case")]
+#[expect(dead_code, reason = "the reference test reads more of a case")]
 #[path = "reference/case.rs"]
 mod case;
 #[path = "../systems/tests/common/mod.rs"]
