@@ -93,10 +93,6 @@ fn power_law(nodes: usize, edges: usize) -> Links {
     Links::power_law(nodes, edges, 0.7)
 }
 
-fn uniform(nodes: usize, edges: usize) -> Links {
-    Links::power_law(nodes, edges, 0.0)
-}
-
 /// Rings and power laws of degree 8, at three sizes and three widths.
 fn generated_cases() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -116,12 +112,6 @@ fn generated_cases() -> Vec<Case> {
     cases
 }
 
-/// The shape of Cora, with dense features and uniform edges, as peer libraries are measured.
-fn dense_cora() -> Case {
-    let name = "dense/cora".to_owned();
-    Case { name, nodes: 2_708, edges: 10_556, links: uniform, widths: [1433, 16, 7] }
-}
-
 /// Cora itself by the recipe of its scene: sparse features, dropout, 140 training nodes.
 fn cora_scene(criterion: &mut Criterion) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/cora.ron");
@@ -134,12 +124,6 @@ fn cora_scene(criterion: &mut Criterion) {
         (world, Train(entities.model))
     });
     group.finish();
-}
-
-/// The shape of ogbn-arxiv, with a hidden width of 256.
-fn arxiv() -> Case {
-    let name = "gcn/arxiv".to_owned();
-    Case { name, nodes: 169_343, edges: 2_332_486, links: power_law, widths: [128, 256, 40] }
 }
 
 fn generated(criterion: &mut Criterion) {
@@ -155,18 +139,5 @@ fn generated(criterion: &mut Criterion) {
     }
 }
 
-fn cora(criterion: &mut Criterion) {
-    let case = dense_cora();
-    case.forward(criterion);
-    case.backward(criterion);
-    case.optimizer(criterion);
-    case.train(criterion);
-    case.empty(criterion);
-}
-
-fn large(criterion: &mut Criterion) {
-    arxiv().forward(criterion);
-}
-
-criterion_group!(benches, generated, cora, cora_scene, large);
+criterion_group!(benches, generated, cora_scene);
 criterion_main!(benches);

@@ -29,5 +29,6 @@ pub mod prelude {
     pub use crate::scene::Scene;
     pub use crate::systems::{
         Evaluate, Infer, ModelBuilder, Phase, Train, Workers, add_systems, kernels::Activation, layers::*, run,
+        stages::Reduction,
     };
 }

@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, time::Duration};
 const SEED: u64 = 20_240_607;
 
 /// How many workers share the rows of each stage.
-pub const WORKERS: [usize; 4] = [1, 2, 4, 8];
+pub const WORKERS: [usize; 5] = [1, 2, 4, 8, 16];
 
 /// A directed graph by the numbers of its nodes: for each edge its source and its target.
 pub struct Links {
@@ -97,9 +97,15 @@ pub fn adam() -> Optimizer {
 /// of about the normal distribution.
 pub fn prepare(world: &mut World, model: Entity, label: impl ScheduleLabel) {
     run(world, label).unwrap();
-    let Some(&Model { input: Signal::Dense { value: input, .. }, .. }) = world.get(model) else { return };
-    let mut draws = vec![0.0; 4 * input.width()];
-    for (row, numbers) in input.matrix_mut(world).rows_mut().enumerate() {
+    if let Some(&Model { input: Signal::Dense { value: input, .. }, .. }) = world.get(model) {
+        fill_normal(world, input);
+    }
+}
+
+/// Gives every row of a field numbers of about the normal distribution.
+pub fn fill_normal(world: &mut World, field: Field) {
+    let mut draws = vec![0.0; 4 * field.width()];
+    for (row, numbers) in field.matrix_mut(world).rows_mut().enumerate() {
         Random::new(SEED, 2, row as u64).fill_uniform(&mut draws);
         for (number, draws) in numbers.iter_mut().zip(draws.chunks_exact(4)) {
             // The sum of four uniform numbers has the variance 1/3.
