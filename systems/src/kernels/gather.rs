@@ -1,25 +1,120 @@
 //! Weighted sums of gathered rows: aggregation over neighbours, and products with sparse matrices.
 
 use connectome_components::Matrix;
+use core::ops::Range;
+use pulp::{Simd, WithSimd};
+
+use super::{dispatch, prefetch::prefetch};
 
 /// What one output row is the sum of: rows of the source by number, each with its coefficient.
 ///
 /// Called once for each tile of columns, so it is cheap to start over.
 pub trait Terms {
-    /// Calls `add(row, coefficient)` for each term, always in the same order.
-    fn for_each(&self, add: impl FnMut(usize, f32));
+    /// Calls `add(row, coefficient, soon)` for each term, always in the same order; `soon` is a row that is wanted some
+    /// terms later, or any row if none is known.
+    fn for_each_ahead(&self, add: impl FnMut(usize, f32, usize));
 }
 
-/// `output = sum of coefficient * source[row]` over the terms.
+/// How many terms ahead rows are fetched from memory: a row of some hundred bytes is added in less time than it takes to
+/// arrive.
+const AHEAD: usize = 16;
+
+/// The numbers of rows among those of all output rows, one after the other, so that rows of the next output rows are
+/// fetched ahead too.
 #[inline(always)]
-pub fn gather(terms: &impl Terms, source: &Matrix, output: &mut [f32]) {
-    gather_columns(terms, source, 0, output);
+pub(crate) fn for_each_ahead(all: &[u32], entries: Range<usize>, mut visit: impl FnMut(usize, usize, usize)) {
+    for entry in entries {
+        let row = all[entry] as usize;
+        visit(entry, row, all.get(entry + AHEAD).map_or(row, |soon| *soon as usize));
+    }
 }
 
-/// [`gather`] of some columns of the source, from column `first` on; as many as `output` is long.
+/// `output[i] = sum of coefficient * source[row]` over the terms of row `i`, for each of `rows`.
 ///
-/// Columns are taken in tiles that stay in registers while the rows pass by. A tile that would reach beyond the last
-/// column starts earlier instead, and computes some columns a second time, to the same bits.
+/// Columns are taken in tiles that stay in registers while the rows of the source pass by. A tile that would reach beyond
+/// the last column starts earlier instead, and computes some columns a second time, to the same bits.
+#[inline(always)]
+pub fn gather_rows<T: Terms>(rows: Range<usize>, terms: impl Fn(usize) -> T, source: &Matrix, output: &mut [f32]) {
+    dispatch(GatherRows { rows, terms, source, output });
+}
+
+struct GatherRows<'a, F> {
+    rows: Range<usize>,
+    terms: F,
+    source: &'a Matrix<'a>,
+    output: &'a mut [f32],
+}
+
+impl<T: Terms, F: Fn(usize) -> T> WithSimd for GatherRows<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let width = self.source.width();
+        for (row, output) in self.rows.zip(self.output.chunks_exact_mut(width)) {
+            let terms = (self.terms)(row);
+            if width < S::F32_LANES {
+                gather_columns(&terms, self.source, 0, output);
+                continue;
+            }
+            let mut column = 0;
+            while column < width {
+                column = match (width - column) / S::F32_LANES {
+                    // The sums need half of the registers at most.
+                    16.. if S::REGISTER_COUNT >= 32 => vectors::<S, 16>(simd, &terms, self.source, column, output),
+                    8.. => vectors::<S, 8>(simd, &terms, self.source, column, output),
+                    4.. => vectors::<S, 4>(simd, &terms, self.source, column, output),
+                    2.. => vectors::<S, 2>(simd, &terms, self.source, column, output),
+                    _ => vectors::<S, 1>(simd, &terms, self.source, column, output),
+                };
+            }
+        }
+    }
+}
+
+/// Sums so many vectors from `column` on, and if fewer columns than a vector has remain after them, these too; returns the
+/// column after them.
+#[inline(always)]
+fn vectors<S: Simd, const COUNT: usize>(
+    simd: S,
+    terms: &impl Terms,
+    source: &Matrix,
+    column: usize,
+    output: &mut [f32],
+) -> usize {
+    let width = output.len();
+    let end = column + COUNT * S::F32_LANES;
+    let last = width - S::F32_LANES;
+    let rest = width - end;
+    let takes_rest = 0 < rest && rest < S::F32_LANES;
+    let mut sums = [simd.splat_f32s(0.0); COUNT];
+    let mut sum_of_rest = simd.splat_f32s(0.0);
+    terms.for_each_ahead(
+        #[inline(always)]
+        |row, coefficient, soon| {
+            prefetch(&source.row(soon)[column..end]);
+            let row = source.row(row);
+            let coefficient = simd.splat_f32s(coefficient);
+            let (values, _) = S::as_simd_f32s(&row[column..end]);
+            let Some(values) = values.first_chunk::<COUNT>() else { return };
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum = simd.add_f32s(*sum, simd.mul_f32s(coefficient, *value));
+            }
+            if takes_rest && let ([value, ..], _) = S::as_simd_f32s(&row[last..]) {
+                sum_of_rest = simd.add_f32s(sum_of_rest, simd.mul_f32s(coefficient, *value));
+            }
+        },
+    );
+    S::as_mut_simd_f32s(&mut output[column..end]).0.copy_from_slice(&sums);
+    if takes_rest {
+        S::as_mut_simd_f32s(&mut output[last..]).0.fill(sum_of_rest);
+        return width;
+    }
+    end
+}
+
+/// `output = sum of coefficient * source[row]` over the terms, of some columns of the source, from column `first` on; as
+/// many as `output` is long.
 #[inline(always)]
 pub fn gather_columns(terms: &impl Terms, source: &Matrix, first: usize, output: &mut [f32]) {
     let width = output.len();
@@ -46,9 +141,9 @@ fn tile<const TILE: usize>(
     output: &mut [f32],
 ) -> usize {
     let mut sums = [0.0; TILE];
-    terms.for_each(
+    terms.for_each_ahead(
         #[inline(always)]
-        |row, coefficient| {
+        |row, coefficient, _| {
             let values = &source.row(row)[first + column..first + column + TILE];
             for (sum, value) in sums.iter_mut().zip(values) {
                 *sum += coefficient * value;
@@ -61,13 +156,15 @@ fn tile<const TILE: usize>(
 
 #[cfg(test)]
 mod tests {
+    use pulp::Scalar128b;
+
     use super::*;
 
     struct Pairs(Vec<(usize, f32)>);
 
-    impl Terms for Pairs {
-        fn for_each(&self, mut add: impl FnMut(usize, f32)) {
-            self.0.iter().for_each(|(row, coefficient)| add(*row, *coefficient));
+    impl Terms for &Pairs {
+        fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
+            self.0.iter().for_each(|(row, coefficient)| add(*row, *coefficient, 0));
         }
     }
 
@@ -77,17 +174,28 @@ mod tests {
             let source: Vec<f32> = (0..5 * width).map(|i| (i * 7 % 23) as f32 - 11.0).collect();
             let source = Matrix::new(width, core::iter::once(&source[..]));
             let terms = Pairs(vec![(4, 0.5), (0, -1.25), (2, 3.0), (4, 0.1)]);
-            let mut output = vec![f32::NAN; width];
-            gather(&terms, &source, &mut output);
-            for (column, sum) in output.iter().enumerate() {
-                let mut expected = 0.0;
-                terms.for_each(|row, coefficient| expected += coefficient * source.row(row)[column]);
-                assert_eq!(*sum, expected, "width {width}, column {column}");
+            let mut expected = vec![0.0; width];
+            for (row, coefficient) in &terms.0 {
+                expected.iter_mut().zip(source.row(*row)).for_each(|(sum, value)| *sum += coefficient * value);
             }
             let first = width / 3;
             let mut columns = vec![f32::NAN; width - first];
-            gather_columns(&terms, &source, first, &mut columns);
-            assert_eq!(columns, output[first..], "width {width} from column {first} on");
+            gather_columns(&&terms, &source, first, &mut columns);
+            assert_eq!(columns, expected[first..], "width {width} from column {first} on");
+
+            let twice = [&expected[..], &expected].concat();
+            let mut output = vec![0.0; 2 * width];
+            macro_rules! check {
+                ($run:expr) => {
+                    output.fill(f32::NAN);
+                    $run(GatherRows { rows: 3..5, terms: |_| &terms, source: &source, output: &mut output });
+                    assert_eq!(output, twice, "width {width}");
+                };
+            }
+            check!(|work: GatherRows<_>| dispatch(work));
+            check!(|work: GatherRows<_>| work.with_simd(pulp::Scalar));
+            check!(|work: GatherRows<_>| work.with_simd(Scalar128b));
+            check!(|work: GatherRows<_>| work.with_simd(pulp::Scalar512b));
         }
     }
 }

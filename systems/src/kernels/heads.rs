@@ -86,10 +86,10 @@ struct OneHead<'a, T> {
 
 impl<T: HeadTerms> Terms for OneHead<'_, T> {
     #[inline(always)]
-    fn for_each(&self, mut add: impl FnMut(usize, f32)) {
+    fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
         self.terms.for_each(
             #[inline(always)]
-            |row, coefficients| add(row, coefficients[self.head]),
+            |row, coefficients| add(row, coefficients[self.head], row),
         );
     }
 }

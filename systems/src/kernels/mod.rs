@@ -1,5 +1,7 @@
 //! The arithmetic: plain functions over slices, blocks of rows at a time. They know no world.
 
+use pulp::{Arch, Scalar128b, WithSimd};
+
 mod activation;
 mod dot;
 mod dropout;
@@ -9,6 +11,7 @@ mod heads;
 mod logarithm;
 mod matmul;
 mod normal;
+mod prefetch;
 
 pub use activation::Activation;
 pub use dot::dot;
@@ -17,7 +20,8 @@ mod moments;
 pub(crate) use activation::sigmoid;
 pub use dropout::drop_out;
 pub use exponential::{exp, exp_m1};
-pub use gather::{Terms, gather};
+pub(crate) use gather::for_each_ahead;
+pub use gather::{Terms, gather_rows};
 pub use heads::{HeadTerms, gather_heads};
 pub use logarithm::{ln, ln_1p};
 pub use matmul::{Operand, matmul, matmul_transposed};
@@ -29,7 +33,16 @@ pub use moments::{moments, sum};
 /// it calls: what is not inlined is compiled for the plainest processor.
 #[inline(always)]
 pub(crate) fn vectorize<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(work)
+    Arch::new().dispatch(work)
+}
+
+/// Runs `work` with the widest vectors of this processor, or with the 4 lanes that every processor has.
+#[inline(always)]
+pub(crate) fn dispatch<W: WithSimd>(work: W) -> W::Output {
+    match Arch::new() {
+        Arch::Scalar => work.with_simd(Scalar128b),
+        arch => arch.dispatch(work),
+    }
 }
 
 /// `sums[j] += rows[i][j]` over all rows, in their order.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Phase,
-    kernels::{Terms, gather},
+    kernels::{Terms, for_each_ahead, gather_rows},
     layers::{BuildError, LayerBuilder},
 };
 
@@ -86,11 +86,8 @@ pub fn aggregate_masked(
         output.value(),
         #[inline(always)]
         move |topology, [values, bias, blended, own, edges], rows, output| {
-            let width = values.width();
-            for (row, output) in rows.zip(output.chunks_exact_mut(width)) {
-                gather(&terms.of(&topology.incoming, [own, edges], row), values, output);
-                finish.apply([bias, blended], row..row + 1, output, width);
-            }
+            gather_rows(rows.clone(), |row| terms.of(&topology.incoming, [own, edges], row), values, output);
+            finish.apply([bias, blended], rows, output, values.width());
         },
     );
     layer.forward(Phase::Aggregate, forward);
@@ -126,13 +123,11 @@ fn aggregate_backward(
         target,
         #[inline(always)]
         move |topology, [gradient, own, edges], rows, target| {
-            for (row, target) in rows.zip(target.chunks_exact_mut(gradient.width())) {
-                gather(&terms.of(&topology.outgoing, [own, edges], row), gradient, target);
-                scale(own_factor.unwrap_or(1.0), target);
-                if let Some(factor) = blended {
-                    let terms = target.iter_mut().zip(gradient.row(row));
-                    terms.for_each(|(target, gradient)| *target += factor * gradient);
-                }
+            gather_rows(rows.clone(), |row| terms.of(&topology.outgoing, [own, edges], row), gradient, target);
+            scale(own_factor.unwrap_or(1.0), target);
+            if let Some(factor) = blended {
+                let terms = target.iter_mut().zip(gradient.slice(rows));
+                terms.for_each(|(target, gradient)| *target += factor * gradient);
             }
         },
     )
@@ -163,25 +158,30 @@ struct Neighbours<'a> {
 
 impl Terms for Neighbours<'_> {
     #[inline(always)]
-    fn for_each(&self, mut add: impl FnMut(usize, f32)) {
+    fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
+        let Adjacency { neighbours, edges, .. } = self.adjacency;
         let coefficients = &self.adjacency.coefficients[self.coefficients];
+        let own = coefficients.own[self.row] * self.masks.map_or(1.0, |[nodes, _]| nodes.row(self.row)[0]);
+        if own != 0.0 {
+            add(self.row, own, self.row);
+        }
         let entries = self.adjacency.entries(self.row);
-        let own = coefficients.own[self.row];
-        let neighbours = &self.adjacency.neighbours[entries.clone()];
-        let terms = neighbours.iter().zip(&coefficients.edges[entries.clone()]);
         match self.masks {
-            None => {
-                add(self.row, own);
-                for (neighbour, coefficient) in terms {
-                    add(*neighbour as usize, *coefficient);
-                }
-            }
-            Some([nodes, edges]) => {
-                add(self.row, own * nodes.row(self.row)[0]);
-                for ((neighbour, coefficient), edge) in terms.zip(&self.adjacency.edges[entries]) {
-                    add(*neighbour as usize, coefficient * edges.row(*edge as usize)[0]);
-                }
-            }
+            None => for_each_ahead(
+                neighbours,
+                entries,
+                #[inline(always)]
+                |entry, neighbour, soon| add(neighbour, coefficients.edges[entry], soon),
+            ),
+            Some([_, masks]) => for_each_ahead(
+                neighbours,
+                entries,
+                #[inline(always)]
+                |entry, neighbour, soon| {
+                    let mask = masks.row(edges[entry] as usize)[0];
+                    add(neighbour, coefficients.edges[entry] * mask, soon);
+                },
+            ),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Phase,
-    kernels::gather,
+    kernels::gather_rows,
     layers::{BuildError, LayerBuilder},
 };
 
@@ -117,10 +117,8 @@ fn node_gradient(
         #[inline(always)]
         move |topology, [gradient], rows, target| {
             let adjacency = cut.adjacency(topology).unwrap_or(&topology.incoming);
-            for (row, target) in rows.zip(target.chunks_exact_mut(gradient.width())) {
-                let rows = &adjacency.edges[adjacency.entries(row)];
-                gather(&Uniform { rows, coefficient: factor }, gradient, target);
-            }
+            let terms = |row| Uniform { rows: &adjacency.edges[adjacency.entries(row)], coefficient: factor };
+            gather_rows(rows, terms, gradient, target);
         },
     );
     layer.backward(backward);

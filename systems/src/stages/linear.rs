@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Blocks, Phase, RowsMut, Workers,
-    kernels::{Operand, Terms, gather, matmul, matmul_transposed, vectorize},
+    kernels::{Operand, Terms, gather_rows, matmul, matmul_transposed, vectorize},
     layers::{BuildError, LayerBuilder},
 };
 
@@ -151,9 +151,8 @@ fn multiply_sparse(
                     vectorize(
                         #[inline(always)]
                         || {
-                            for (row, output) in rows.clone().zip(output.data.chunks_exact_mut(width)) {
-                                gather(&SparseRow::new(columns.row(row), values.row(row), inputs), &weight, output);
-                            }
+                            let terms = |row| SparseRow::new(columns.row(row), values.row(row), inputs);
+                            gather_rows(rows.clone(), terms, &weight, output.data);
                             finish.apply([&bias, &blended], rows, output.data, width);
                         },
                     );
@@ -279,10 +278,11 @@ impl<'a> SparseRow<'a> {
 
 impl Terms for SparseRow<'_> {
     #[inline(always)]
-    fn for_each(&self, mut add: impl FnMut(usize, f32)) {
+    fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
         for (column, value) in self.columns.iter().zip(self.values) {
             if (*column as usize) < self.inputs {
-                add(*column as usize, *value);
+                // Weights are in the cache.
+                add(*column as usize, *value, 0);
             }
         }
     }
@@ -294,9 +294,9 @@ fn scatter(entries: &SparseRow, row: &[f32], sum: &mut [f32]) {
     /// Numbers of one vector register of the widest kind.
     const TILE: usize = 16;
     let width = row.len();
-    entries.for_each(
+    entries.for_each_ahead(
         #[inline(always)]
-        |column, value| {
+        |column, value, _| {
             let (targets, rest) = sum[column * width..(column + 1) * width].as_chunks_mut::<TILE>();
             let (numbers, rest_of_numbers) = row.as_chunks::<TILE>();
             for (target, numbers) in targets.iter_mut().zip(numbers) {

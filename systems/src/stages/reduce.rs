@@ -1,6 +1,6 @@
 //! Reductions of the rows that meet: sums, means and extremes.
 
-use connectome_components::{Matrix, Signal, Topology};
+use connectome_components::{Matrix, Signal};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Phase,
-    kernels::gather,
+    kernels::{Terms, gather_rows},
     layers::{BuildError, LayerBuilder},
 };
 
@@ -53,15 +53,21 @@ pub fn reduce(
         [values],
         results,
         #[inline(always)]
-        move |topology, [values], rows, output| {
-            for (row, output) in rows.zip(output.chunks_exact_mut(values.width())) {
-                let rows = relation.meeting(topology, row);
-                match reduction {
-                    Reduction::Sum => gather(&Uniform { rows, coefficient: 1.0 }, values, output),
-                    Reduction::Mean => gather(&Uniform { rows, coefficient: share(rows) }, values, output),
-                    Reduction::Max => extreme(rows, values, output, |a, b| a > b),
-                    Reduction::Min => extreme(rows, values, output, |a, b| a < b),
-                }
+        move |topology, [values], rows, output| match reduction {
+            Reduction::Sum | Reduction::Mean => {
+                let terms = |row| {
+                    let rows = relation.meeting(topology, row);
+                    Uniform { rows, coefficient: reduction.share(rows) }
+                };
+                gather_rows(rows, terms, values, output);
+            }
+            Reduction::Max => {
+                let terms = rows.zip(output.chunks_exact_mut(values.width()));
+                terms.for_each(|(row, output)| extreme(relation.meeting(topology, row), values, output, |a, b| a > b));
+            }
+            Reduction::Min => {
+                let terms = rows.zip(output.chunks_exact_mut(values.width()));
+                terms.for_each(|(row, output)| extreme(relation.meeting(topology, row), values, output, |a, b| a < b));
             }
         },
     );
@@ -116,9 +122,9 @@ pub fn reduce(
             target,
             #[inline(always)]
             move |topology, [gradient], rows, target| {
-                for (row, target) in rows.zip(target.chunks_exact_mut(gradient.width())) {
-                    spread(relation, reduction, topology, row, gradient, target);
-                }
+                let share = |point| reduction.share(relation.meeting(topology, point));
+                let terms = |row| Shares { points: relation.meeting_points(topology, row), share };
+                gather_rows(rows, terms, gradient, target);
             },
         );
         layer.backward(backward);
@@ -127,10 +133,27 @@ pub fn reduce(
     Ok(output)
 }
 
-/// What one of so many rows adds to their mean.
-#[inline(always)]
-fn share(rows: &[u32]) -> f32 {
-    1.0 / rows.len().max(1) as f32
+impl Reduction {
+    /// What each of some rows is multiplied by in their sum or mean.
+    #[inline(always)]
+    fn share(self, rows: &[u32]) -> f32 {
+        if self == Self::Mean { 1.0 / rows.len().max(1) as f32 } else { 1.0 }
+    }
+}
+
+/// The rows in which a row meets others, with its share in each.
+struct Shares<'a, F> {
+    points: &'a [u32],
+    share: F,
+}
+
+impl<F: Fn(usize) -> f32> Terms for Shares<'_, F> {
+    #[inline(always)]
+    fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
+        for point in self.points {
+            add(*point as usize, (self.share)(*point as usize), *point as usize);
+        }
+    }
 }
 
 #[inline(always)]
@@ -153,26 +176,5 @@ fn divide_among_ties(rows: &[u32], values: &Matrix, results: &[f32], gradient: &
     for (column, (gradient, result)) in gradient.iter_mut().zip(results).enumerate() {
         let ties = rows.iter().filter(|row| values.row(**row as usize)[column] == *result).count();
         *gradient /= ties.max(1) as f32;
-    }
-}
-
-/// The gradient of one of the rows that meet, for sums and means.
-#[inline(always)]
-fn spread(
-    relation: Relation,
-    reduction: Reduction,
-    topology: &Topology,
-    row: usize,
-    gradient: &Matrix,
-    target: &mut [f32],
-) {
-    let rows = relation.meeting_points(topology, row);
-    if reduction == Reduction::Sum {
-        return gather(&Uniform { rows, coefficient: 1.0 }, gradient, target);
-    }
-    target.fill(0.0);
-    for point in rows {
-        let share = share(relation.meeting(topology, *point as usize));
-        target.iter_mut().zip(gradient.row(*point as usize)).for_each(|(target, number)| *target += share * number);
     }
 }

@@ -4,7 +4,7 @@ use bevy_ecs::component::ComponentId;
 use connectome_components::{Graph, Topology};
 
 use super::rows::Cut;
-use crate::kernels::Terms;
+use crate::kernels::{Terms, for_each_ahead};
 
 /// Which rows meet in one row of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,9 +124,12 @@ pub(crate) struct Uniform<'a> {
 
 impl Terms for Uniform<'_> {
     #[inline(always)]
-    fn for_each(&self, mut add: impl FnMut(usize, f32)) {
-        for row in self.rows {
-            add(*row as usize, self.coefficient);
-        }
+    fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
+        for_each_ahead(
+            self.rows,
+            0..self.rows.len(),
+            #[inline(always)]
+            |_, row, soon| add(row, self.coefficient, soon),
+        );
     }
 }
