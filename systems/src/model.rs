@@ -226,6 +226,7 @@ impl ModelBuilder {
             model,
             graph: self.graph,
             rows,
+            input: None,
             edges: self.edges.map(|edges| self.learning_input(edges)),
             coordinates: self.coordinates.map(|coordinates| self.learning_input(coordinates)),
             wanted: self.wanted.clone(),
@@ -252,6 +253,8 @@ impl ModelBuilder {
 
     fn add_schedules(&self, world: &mut World, parts: &mut ModelParts) -> Result<(), BuildError> {
         let (input, destination) = self.input_signal(world, parts.model, parts.rows.nodes)?;
+        // A state is written by the model itself.
+        parts.input = destination.is_none().then_some(input.value());
         let learning = self.learning.as_ref();
         let targets = learning.map(|learning| self.add_learning(world, parts, input, learning)).transpose()?;
         let mut infer = self.schedule(Infer(parts.model));

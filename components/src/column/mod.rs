@@ -18,6 +18,7 @@ mod parameter;
 mod register;
 
 use bevy_ecs::{
+    change_detection::Tick,
     component::{Component, ComponentId},
     entity::Entity,
     storage::{Table, TableId, TableRow, Tables},
@@ -59,11 +60,12 @@ impl<T: Send + Sync + 'static> Field<T> {
     pub fn matrix_mut<'w>(&self, world: &'w mut World) -> MatrixMut<'w, T> {
         self.assert_world(world.id());
         let id = self.storage(parity_in(world, self));
+        let tick = world.change_tick();
         let tables = &world.as_unsafe_world_cell();
         // SAFETY: the world is borrowed for writing, and the cell does not outlive the borrow.
         let tables = unsafe { &tables.storages().tables };
         // SAFETY: as above.
-        unsafe { matrix_mut(tables, tables_of(tables, self.on(), id), id, self.width()) }
+        unsafe { matrix_mut(tables, tables_of(tables, self.on(), id), id, self.width(), tick) }
     }
 
     /// The row of one entity, `[width]`.
@@ -93,10 +95,14 @@ impl<T: Send + Sync + 'static> Field<T> {
             return Err(FieldError::WrongLength { name, expected: self.width(), found: row.len() });
         }
         let id = self.storage(parity_in(world, self));
-        if let Ok(mut target) = world.entity_mut(entity).get_mut_by_id(id) {
+        let tick = world.change_tick();
+        let mut target = world.entity_mut(entity);
+        let table = target.location().table_id;
+        if let Ok(mut target) = target.get_mut_by_id(id) {
             // SAFETY: the component holds `width` elements (module rules), and the world is borrowed for writing.
             unsafe { slice::from_raw_parts_mut(target.as_mut().as_ptr().cast::<T>(), self.width()) }
                 .copy_from_slice(row);
+            mark_written(&world.storages().tables[table], id, tick);
         }
         Ok(())
     }
@@ -146,13 +152,24 @@ unsafe fn matrix_mut<T>(
     ids: impl Iterator<Item = TableId>,
     id: ComponentId,
     width: usize,
+    tick: Tick,
 ) -> MatrixMut<'_, T> {
-    let chunks = ids.filter_map(|table| cells::<T>(&tables[table], id, width));
+    let chunks = ids.filter_map(|table| {
+        mark_written(&tables[table], id, tick);
+        cells::<T>(&tables[table], id, width)
+    });
     MatrixMut::new(
         width,
         // SAFETY: the caller alone has access, and different tables are different memory.
         chunks.map(|cells| unsafe { slice::from_raw_parts_mut(UnsafeCell::raw_get(cells.as_ptr()), cells.len()) }),
     )
+}
+
+/// Leaves word of the last time that a column of a table was written, where there is a place for it.
+fn mark_written(table: &Table, id: ComponentId, tick: Tick) {
+    if let Some(written) = table.get_summary_tick(id) {
+        written.set(tick);
+    }
 }
 
 /// All components `T` of a table, in the order of its rows; empty if the table has none.

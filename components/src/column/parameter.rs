@@ -57,6 +57,7 @@ pub struct Column<'w, 's, T = f32> {
     tables: &'w Tables,
     state: &'s ColumnState<T>,
     storage: ComponentId,
+    now: Tick,
 }
 
 /// A system parameter that writes a field, built with [`Field::write`]; see [`Column`].
@@ -64,6 +65,7 @@ pub struct ColumnMut<'w, 's, T = f32> {
     tables: &'w Tables,
     state: &'s ColumnState<T>,
     storage: ComponentId,
+    now: Tick,
 }
 
 impl<T: Send + Sync + 'static> Column<'_, '_, T> {
@@ -77,6 +79,16 @@ impl<T: Send + Sync + 'static> Column<'_, '_, T> {
         // SAFETY: the parameter declared the read, and the state lists the field's tables.
         unsafe { matrix(self.tables, self.state.tables.iter().copied(), self.storage, self.width()) }
     }
+
+    /// Whether a number of the column may have been written after `tick`: by a [`ColumnMut`] or a method of [`Field`],
+    /// which mark a table as written as a whole, or as a Rust component that has a summary tick. Of other Rust components
+    /// nothing is known, so they may have been. What is written through pointers, by the id of the component, is not seen.
+    pub fn written_since(&self, tick: Tick) -> bool {
+        self.state.tables.iter().any(|table| {
+            let written = self.tables.get(*table).map(|table| table.get_summary_tick(self.storage));
+            written.is_some_and(|written| written.is_none_or(|written| written.get().is_newer_than(tick, self.now)))
+        })
+    }
 }
 
 impl<T: Send + Sync + 'static> ColumnMut<'_, '_, T> {
@@ -88,7 +100,19 @@ impl<T: Send + Sync + 'static> ColumnMut<'_, '_, T> {
     /// The column as a matrix `[N, width]`.
     pub fn matrix(&mut self) -> MatrixMut<'_, T> {
         // SAFETY: the parameter declared the write and is borrowed mutably; the state lists each table once.
-        unsafe { matrix_mut(self.tables, self.state.tables.iter().copied(), self.storage, self.width()) }
+        unsafe { matrix_mut(self.tables, self.state.tables.iter().copied(), self.storage, self.width(), self.now) }
+    }
+
+    /// Whether the column was written as a whole after `tick`, and after what stands in `others` was; see
+    /// [`Column::written_since`].
+    pub fn is_newer_than(&self, tick: Tick, others: &[&Column]) -> bool {
+        self.state.tables.iter().filter_map(|table| self.tables.get(*table)).all(|table| {
+            let written = table.get_summary_tick(self.storage).map(|written| written.get());
+            written.is_some_and(|written| {
+                let follows = |other: &&Column| !other.written_since(written);
+                written.is_newer_than(tick, self.now) && others.iter().all(follows)
+            })
+        })
     }
 }
 
@@ -171,11 +195,11 @@ unsafe impl<T: Send + Sync + 'static> SystemParam for Column<'_, '_, T> {
         state: &'s mut Self::State,
         _: &SystemMeta,
         world: UnsafeWorldCell<'w>,
-        _: Tick,
+        now: Tick,
     ) -> Result<Self::Item<'w, 's>, SystemParamValidationError> {
         // SAFETY: the caller grants what `init_access` declared.
         let (tables, storage) = unsafe { state.refresh(world) };
-        Ok(Column { tables, state, storage })
+        Ok(Column { tables, state, storage, now })
     }
 }
 
@@ -197,11 +221,11 @@ unsafe impl<T: Send + Sync + 'static> SystemParam for ColumnMut<'_, '_, T> {
         state: &'s mut Self::State,
         _: &SystemMeta,
         world: UnsafeWorldCell<'w>,
-        _: Tick,
+        now: Tick,
     ) -> Result<Self::Item<'w, 's>, SystemParamValidationError> {
         // SAFETY: the caller grants what `init_access` declared.
         let (tables, storage) = unsafe { state.refresh(world) };
-        Ok(ColumnMut { tables, state, storage })
+        Ok(ColumnMut { tables, state, storage, now })
     }
 }
 

@@ -39,7 +39,8 @@ pub(crate) fn register<T: Element>(world: &mut World, name: &str, width: usize) 
             layout,
             None,
             true,
-            false,
+            // One tick for each table tells whether any row was written.
+            true,
             ComponentCloneBehavior::Default,
             None,
         )

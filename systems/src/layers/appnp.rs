@@ -4,7 +4,7 @@ use connectome_components::{Normalization, Signal};
 use serde::{Deserialize, Serialize};
 
 use super::{BuildError, Layer, LayerBuilder};
-use crate::stages::{CoefficientMask, Epilogue, aggregate_masked};
+use crate::stages::{CoefficientMask, Epilogue, NeighbourCoefficients, aggregate};
 
 /// `Z_k[i] = (1 - alpha) (sum over edges j -> i and i itself of s[ij] Z_(k-1)[j]) + alpha X[i]`, `K` times from `Z_0 = X`,
 /// with `s` of `D^-1/2 (A + I) D^-1/2` (Gasteiger, Bojchevski & Günnemann, "Predict then propagate: graph neural networks
@@ -68,7 +68,8 @@ impl Layer for Appnp {
                 layer.last_stage();
             }
             let epilogue = Epilogue::blend(1.0 - alpha, input, alpha);
-            let sums = aggregate_masked(layer, signal, Normalization::Symmetric, mask, epilogue)?;
+            let sums =
+                aggregate(layer, signal, NeighbourCoefficients::from(Normalization::Symmetric).masked(mask), epilogue)?;
             layer.release(signal);
             mask.iter().for_each(|mask| mask.release(layer));
             signal = sums;

@@ -12,7 +12,7 @@ use core::ops::Range;
 
 use super::{
     BuildError, Layer, Room,
-    tape::{Columns, Gradients, Tape},
+    tape::{Columns, Constant, Gradients, Tape},
 };
 use crate::{Phase, stages, topology::rebuild_topology};
 
@@ -31,6 +31,8 @@ pub(crate) struct ModelParts {
     pub(crate) graph: Entity,
     /// The components by which the rows of the graph are known.
     pub(crate) rows: Graph,
+    /// What the model reads and does not write.
+    pub(crate) input: Option<Field>,
     /// Features of the edges, if there are any.
     pub(crate) edges: Option<Signal>,
     /// Where the nodes are, if they are anywhere.
@@ -280,6 +282,26 @@ impl<'a> LayerBuilder<'a> {
             frame.created.push(value);
         }
         Ok(Signal::Dense { value, learns })
+    }
+
+    /// A column for what is to stay as it is until its inputs change; the one that another schedule has for it, if any.
+    pub(crate) fn constant(&mut self, constant: Constant) -> Result<Signal, BuildError> {
+        let value = match self.parts.columns.constant(&constant) {
+            Some(value) => value,
+            None => {
+                let value = self.take(constant.input.on(), constant.input.width())?;
+                self.parts.columns.set_constant(value, constant);
+                value
+            }
+        };
+        Ok(Signal::Dense { value, learns: false })
+    }
+
+    /// Whether no system of the model changes a signal: the model's input, if it is no state, and what follows from it
+    /// alone.
+    pub(crate) fn is_constant(&self, signal: Signal) -> bool {
+        let value = signal.value();
+        !signal.learns() && (self.parts.input == Some(value) || self.parts.columns.is_constant(value))
     }
 
     pub(super) fn take(&mut self, on: ComponentId, width: usize) -> Result<Field, BuildError> {

@@ -50,7 +50,8 @@ impl Layer for EdgeConv {
         layer.release(input);
         let received = add(layer, [(own, 1.0), (sent, -1.0)])?;
         layer.release(own);
-        let terms = EdgeTerms { source: Some((sent, 1.0)), target: Some((received, 1.0)), ..EdgeTerms::default() };
+        let activation = self.nn.passing_activation(0);
+        let terms = EdgeTerms { source: Some((sent, 1.0)), target: Some((received, 1.0)), edge: None, activation };
         let hidden = gather_ends(layer, terms)?;
         layer.release(sent);
         layer.release(received);

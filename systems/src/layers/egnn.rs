@@ -55,9 +55,11 @@ impl Egnn {
         let source = linear(layer, input, part(width, width), Epilogue::default())?;
         let lengths = square_norm(layer, spans)?;
         let own = linear(layer, lengths, part(2 * width, 1), Epilogue::bias(&bias))?;
-        let terms = EdgeTerms { source: Some((source, 1.0)), target: Some((target, 1.0)), edge: Some((own, 1.0)) };
+        let activation = perceptron.passing_activation(0);
+        let [source, target, own] = [source, target, own].map(|signal| (signal, 1.0));
+        let terms = EdgeTerms { source: Some(source), target: Some(target), edge: Some(own), activation };
         let first = gather_ends(layer, terms)?;
-        [source, target, lengths, own].into_iter().for_each(|signal| layer.release(signal));
+        [source.0, target.0, lengths, own.0].into_iter().for_each(|signal| layer.release(signal));
         let mapped = layer.nested("phi_e", &perceptron.after_first(), first)?;
         let messages = activate(layer, mapped, Activation::Silu)?;
         layer.release(mapped);
@@ -111,7 +113,8 @@ impl Layer for Egnn {
         }
         let width = input.width();
         layer.messages();
-        let ends = EdgeTerms { source: Some((coordinates, -1.0)), target: Some((coordinates, 1.0)), edge: None };
+        let ends =
+            EdgeTerms { source: Some((coordinates, -1.0)), target: Some((coordinates, 1.0)), ..EdgeTerms::default() };
         let spans = gather_ends(layer, ends)?;
         let messages = self.messages(layer, input, spans)?;
         let moved = self.moved(layer, coordinates, spans, messages)?;
@@ -123,7 +126,8 @@ impl Layer for Egnn {
         let (weight, bias) = perceptron.first(layer, "phi_h", width + self.hidden)?;
         let own = linear(layer, input, Weight::rows(&weight, 0..width), Epilogue::bias(&bias))?;
         let received = Weight::rows(&weight, width..width + self.hidden);
-        let first = linear(layer, sums, received, Epilogue::blend(1.0, own, 1.0))?;
+        let activation = perceptron.passing_activation(0);
+        let first = linear(layer, sums, received, Epilogue { activation, ..Epilogue::blend(1.0, own, 1.0) })?;
         [sums, own].into_iter().for_each(|signal| layer.release(signal));
         let change = layer.nested("phi_h", &perceptron.after_first(), first)?;
         layer.last_stage();

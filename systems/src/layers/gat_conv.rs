@@ -97,7 +97,10 @@ impl Layer for GatConv {
             None
         };
         let [source, target] = [source, target].map(|signal| Some((signal, 1.0)));
-        let others = gather_ends(layer, EdgeTerms { source, target, edge: edge.map(|edge| (edge, 1.0)) })?;
+        let others = gather_ends(
+            layer,
+            EdgeTerms { source, target, edge: edge.map(|edge| (edge, 1.0)), ..EdgeTerms::default() },
+        )?;
         let activation = Activation::LeakyRelu(self.negative_slope);
         let scores = Attention { others, own };
         let scores = scores.through(layer, |layer, scores| activate(layer, scores, activation))?;

@@ -109,7 +109,10 @@ impl Layer for Gatv2Conv {
             None => None,
         };
         let terms = [Some(source), Some(target), edge].map(|signal| signal.map(|signal| (signal, 1.0)));
-        let sums = gather_ends(layer, EdgeTerms { source: terms[0], target: terms[1], edge: terms[2] })?;
+        let sums = gather_ends(
+            layer,
+            EdgeTerms { source: terms[0], target: terms[1], edge: terms[2], ..EdgeTerms::default() },
+        )?;
         if let Some(edge) = edge {
             layer.release(edge);
         }

@@ -1,10 +1,10 @@
 //! The graph isomorphism network.
 
-use connectome_components::{Normalization, Signal};
+use connectome_components::{Normalization, Parameter, Signal};
 use serde::{Deserialize, Serialize};
 
 use super::{BuildError, Initialization, Layer, LayerBuilder, Mlp};
-use crate::stages::{Epilogue, add, aggregate, linear, scale_by};
+use crate::stages::{Epilogue, NeighbourCoefficients, aggregate, linear};
 
 /// `Y[i] = nn((1 + eps) X[i] + sum of X[j] over the edges j -> i)` (Xu, Hu, Leskovec & Jegelka, "How powerful are graph
 /// neural networks?", ICLR 2019, eq. 4.1).
@@ -43,38 +43,24 @@ impl Layer for GinConv {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
         let is_sparse = matches!(input, Signal::Sparse { .. });
         let (weight, bias) = self.nn.first(layer, "nn", input.width())?;
+        let eps = eps(layer, self.eps, self.train_eps)?;
+        let coefficients = NeighbourCoefficients::from(Normalization::Sum).with_own(&eps);
         if input.width() <= weight.shape[1] && !is_sparse {
-            let sums = aggregate(layer, input, Normalization::Sum, Epilogue::default())?;
-            let features = add_own(layer, input, sums, self.eps, self.train_eps)?;
-            return layer.nested("nn", &self.nn, features);
+            let sums = aggregate(layer, input, coefficients, Epilogue::default())?;
+            layer.release(input);
+            return layer.nested("nn", &self.nn, sums);
         }
         layer.messages();
         let mapped = linear(layer, input, &weight, Epilogue::default())?;
         layer.release(input);
-        let sums = aggregate(layer, mapped, Normalization::Sum, Epilogue::bias(&bias))?;
-        let hidden = add_own(layer, mapped, sums, self.eps, self.train_eps)?;
+        let hidden = aggregate(layer, mapped, coefficients, self.nn.first_epilogue(&bias))?;
+        layer.release(mapped);
         layer.nested("nn", &self.nn.after_first(), hidden)
     }
 }
 
-/// `(1 + eps) X + S` with the parameter `eps` and the sums `S`; releases both.
-pub(super) fn add_own(
-    layer: &mut LayerBuilder,
-    own: Signal,
-    sums: Signal,
-    eps: f32,
-    train_eps: bool,
-) -> Result<Signal, BuildError> {
+/// The parameter by which a node's own features count more than those of others.
+pub(super) fn eps(layer: &mut LayerBuilder, eps: f32, learns: bool) -> Result<Parameter, BuildError> {
     let initialization = Initialization::Constant(eps);
-    let eps = if train_eps {
-        layer.vector("eps", 1, initialization, None)?
-    } else {
-        layer.statistics("eps", 1, initialization)?
-    };
-    let scaled = scale_by(layer, own, &eps, 1.0)?;
-    layer.release(own);
-    let total = add(layer, [(scaled, 1.0), (sums, 1.0)])?;
-    layer.release(scaled);
-    layer.release(sums);
-    Ok(total)
+    if learns { layer.vector("eps", 1, initialization, None) } else { layer.statistics("eps", 1, initialization) }
 }

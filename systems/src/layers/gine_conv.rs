@@ -3,10 +3,10 @@
 use connectome_components::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Layer, LayerBuilder, Mlp, gin_conv::add_own, mlp::torch_linear};
+use super::{BuildError, Layer, LayerBuilder, Mlp, gin_conv::eps, mlp::torch_linear};
 use crate::{
     kernels::Activation,
-    stages::{EdgeTerms, Epilogue, Reduction, Relation, activate, gather_ends, linear, reduce},
+    stages::{EdgeTerms, Epilogue, Reduction, Relation, add, gather_ends, linear, reduce, scale_by},
 };
 
 /// `Y[i] = nn((1 + eps) X[i] + sum of ReLU(X[j] + E[e] W + b) over the edges e: j -> i)` (Hu et al., "Strategies for
@@ -63,16 +63,20 @@ impl Layer for GineConv {
             );
             return Err(layer.refuse(reason));
         }
-        let terms = EdgeTerms { source: Some((input, 1.0)), edge: Some((edges, 1.0)), ..EdgeTerms::default() };
-        let met = gather_ends(layer, terms)?;
+        let [source, edge] = [input, edges].map(|signal| Some((signal, 1.0)));
+        let terms = EdgeTerms { source, target: None, edge, activation: Activation::Relu };
+        let messages = gather_ends(layer, terms)?;
         if self.map_edges {
             layer.release(edges);
         }
-        let messages = activate(layer, met, Activation::Relu)?;
-        layer.release(met);
         let sums = reduce(layer, messages, Relation::Edges, Reduction::Sum)?;
         layer.release(messages);
-        let features = add_own(layer, input, sums, self.eps, self.train_eps)?;
+        let eps = eps(layer, self.eps, self.train_eps)?;
+        let own = scale_by(layer, input, &eps, 1.0)?;
+        layer.release(input);
+        let features = add(layer, [(own, 1.0), (sums, 1.0)])?;
+        layer.release(own);
+        layer.release(sums);
         layer.nested("nn", &self.nn, features)
     }
 }

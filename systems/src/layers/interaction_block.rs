@@ -63,25 +63,30 @@ impl Layer for InteractionBlock {
         let edges = layer.edges()?;
         layer.dense(input)?;
         let (width, edge_width) = (input.width(), edges.width());
-        let (weight, bias) = self.perceptron(edge_width).first(layer, "edge", edge_width + 2 * width)?;
+        let perceptron = self.perceptron(edge_width);
+        let (weight, bias) = perceptron.first(layer, "edge", edge_width + 2 * width)?;
         let part =
             |number: usize| Weight::rows(&weight, edge_width + number * width..edge_width + (number + 1) * width);
         layer.messages();
         let source = linear(layer, input, part(0), Epilogue::default())?;
         let target = linear(layer, input, part(1), Epilogue::default())?;
         let own = linear(layer, edges, Weight::rows(&weight, 0..edge_width), Epilogue::bias(&bias))?;
-        let terms = EdgeTerms { source: Some((source, 1.0)), target: Some((target, 1.0)), edge: Some((own, 1.0)) };
+        let activation = perceptron.passing_activation(0);
+        let [source, target, own] = [source, target, own].map(|signal| (signal, 1.0));
+        let terms = EdgeTerms { source: Some(source), target: Some(target), edge: Some(own), activation };
         let first = gather_ends(layer, terms)?;
-        [source, target, own].into_iter().for_each(|signal| layer.release(signal));
+        [source, target, own].into_iter().for_each(|(signal, _)| layer.release(signal));
         let sent = self.finish(layer, "edge", first, edge_width)?;
         let new_edges = add(layer, [(edges, 1.0), (sent, 1.0)])?;
 
         let sums = reduce(layer, sent, Relation::Edges, Reduction::Sum)?;
         layer.release(sent);
-        let (weight, bias) = self.perceptron(width).first(layer, "node", width + edge_width)?;
+        let perceptron = self.perceptron(width);
+        let (weight, bias) = perceptron.first(layer, "node", width + edge_width)?;
         let own = linear(layer, input, Weight::rows(&weight, 0..width), Epilogue::bias(&bias))?;
         let received = Weight::rows(&weight, width..width + edge_width);
-        let first = linear(layer, sums, received, Epilogue::blend(1.0, own, 1.0))?;
+        let activation = perceptron.passing_activation(0);
+        let first = linear(layer, sums, received, Epilogue { activation, ..Epilogue::blend(1.0, own, 1.0) })?;
         [sums, own].into_iter().for_each(|signal| layer.release(signal));
         let change = self.finish(layer, "node", first, width)?;
         layer.last_stage();

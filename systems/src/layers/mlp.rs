@@ -57,7 +57,8 @@ impl Mlp {
     /// Weights and bias of the first map, from so many inputs, for a layer in which this is the part `name`.
     ///
     /// A map of several signals put side by side is the sum of a map of each, by its own rows of the weights: so a layer
-    /// maps what its edges read on the nodes, before it is gathered, and goes on with [`Mlp::after_first`].
+    /// maps what its edges read on the nodes, before it is gathered, applies what [`Mlp::first_epilogue`] says, and goes on
+    /// with [`Mlp::after_first`].
     ///
     /// # Errors
     /// If there are no maps.
@@ -71,7 +72,13 @@ impl Mlp {
         torch_linear(layer, &format!("{name}.0"), shape, self.weight_decay)
     }
 
-    /// What follows the first map, to be nested under the same name as the whole.
+    /// What the first map does in passing: adds its bias, and applies the activation where no other map needs what it is
+    /// applied to.
+    pub fn first_epilogue(&self, bias: &Parameter) -> Epilogue {
+        Epilogue { activation: self.passing_activation(0), ..Epilogue::bias(bias) }
+    }
+
+    /// What follows the first map and its epilogue, to be nested under the same name as the whole.
     pub fn after_first(&self) -> AfterFirst<'_> {
         AfterFirst(self)
     }
@@ -92,20 +99,28 @@ impl Mlp {
         let shape = [input.width(), width];
         let (weight, bias) = torch_linear(layer, &self.place(map).to_string(), shape, self.weight_decay)?;
         let is_last = map + 1 == self.widths.len();
-        // Where the derivative is told from the output, the map applies the activation in passing.
-        let fuses = !is_last && !self.batch_norm && self.activation.is_told_from_output();
-        let activation = if fuses { self.activation } else { Activation::Identity };
         if is_last {
             layer.last_stage();
         }
-        let output =
-            stages::linear(layer, input, &weight, Epilogue { bias: Some(bias), activation, ..Epilogue::default() })?;
+        let epilogue = Epilogue { activation: self.passing_activation(map), ..Epilogue::bias(&bias) };
+        let output = stages::linear(layer, input, &weight, epilogue)?;
         layer.release(input);
-        if is_last || fuses { Ok(output) } else { self.between(layer, output, map) }
+        if is_last { Ok(output) } else { self.between(layer, output, map) }
     }
 
-    /// What stands between map number `map` and the next one.
+    /// The activation that map number `map` applies in passing: one whose derivative is told from its output, if nothing
+    /// stands before it.
+    pub(crate) fn passing_activation(&self, map: usize) -> Activation {
+        let is_last = map + 1 >= self.widths.len();
+        let passes = !is_last && !self.batch_norm && self.activation.is_told_from_output();
+        if passes { self.activation } else { Activation::Identity }
+    }
+
+    /// What stands between the epilogue of map number `map` and the next one.
     fn between(&self, layer: &mut LayerBuilder, input: Signal, map: usize) -> Result<Signal, BuildError> {
+        if self.passing_activation(map) != Activation::Identity {
+            return Ok(input);
+        }
         let mut signal = input;
         if self.batch_norm {
             let norm = BatchNorm { weight_decay: self.weight_decay, ..BatchNorm::new() };

@@ -111,7 +111,7 @@ pub use res_gated_conv::ResGatedConv;
 pub use residual::Residual;
 pub use sage_conv::SageConv;
 pub use sg_conv::SgConv;
-pub(crate) use tape::Columns;
+pub(crate) use tape::{Columns, Constant};
 pub use transformer_conv::TransformerConv;
 
 use connectome_components::Signal;

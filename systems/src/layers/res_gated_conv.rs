@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{BuildError, Initialization, Layer, LayerBuilder, affine::Affine};
 use crate::{
     kernels::Activation,
-    stages::{Attention, EdgeTerms, Epilogue, Relation, activate, add, attend, gather_ends},
+    stages::{Attention, EdgeTerms, Epilogue, Relation, add, attend, gather_ends},
 };
 
 /// `y[i] = S x[i] + b + sum over j of sigmoid(K x[i] + k + Q x[j] + q) * (V x[j] + v)` over the sources `j` of the edges
@@ -46,11 +46,9 @@ impl Layer for ResGatedConv {
         let value = map("lin_value", true).of(layer, input)?;
         let skip = map("lin_skip", false).of(layer, input)?;
         layer.release(input);
-        let terms = EdgeTerms { source: Some((query, 1.0)), target: Some((key, 1.0)), edge: None };
-        let sums = gather_ends(layer, terms)?;
+        let [source, target] = [query, key].map(|signal| Some((signal, 1.0)));
+        let others = gather_ends(layer, EdgeTerms { source, target, edge: None, activation: Activation::Sigmoid })?;
         [key, query].into_iter().for_each(|signal| layer.release(signal));
-        let others = activate(layer, sums, Activation::Sigmoid)?;
-        layer.release(sums);
         // Each column is a head of its own.
         let gates = Attention { others, own: None };
         let messages = attend(layer, value, gates, Relation::Neighbours, Epilogue::bias(&bias))?;

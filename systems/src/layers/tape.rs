@@ -13,12 +13,26 @@ struct Slot {
     field: Field,
     /// How many still need what it holds.
     users: usize,
+    /// What it holds from step to step, if it is not to be used again at all.
+    constant: Option<Constant>,
+}
+
+/// A sum over neighbours that changes only with what it is the sum of.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Constant {
+    pub(crate) graph: Entity,
+    pub(crate) input: Field,
+    /// Where its coefficients stand among those of the graph.
+    pub(crate) coefficients: usize,
+    /// What the rows themselves are multiplied by, if not by their coefficient.
+    pub(crate) own: Option<Field>,
 }
 
 impl Columns {
     /// A column that is free; it has one user from now on.
     pub(crate) fn take_free(&mut self, on: ComponentId, width: usize) -> Option<Field> {
-        let fits = |slot: &&mut Slot| slot.users == 0 && slot.field.on() == on && slot.field.width() == width;
+        let is_free = |slot: &Slot| slot.users == 0 && slot.constant.is_none();
+        let fits = |slot: &&mut Slot| is_free(slot) && slot.field.on() == on && slot.field.width() == width;
         let slot = self.0.iter_mut().find(fits)?;
         slot.users = 1;
         Some(slot.field)
@@ -33,8 +47,26 @@ impl Columns {
         width: usize,
     ) -> Result<Field, FieldError> {
         let field = Field::register(world, name, on, width)?;
-        self.0.push(Slot { field, users: 1 });
+        self.0.push(Slot { field, users: 1, constant: None });
         Ok(field)
+    }
+
+    /// Says that a column holds a constant from now on, for all schedules of the model.
+    pub(crate) fn set_constant(&mut self, field: Field, constant: Constant) {
+        if let Some(slot) = self.0.iter_mut().find(|slot| slot.field == field) {
+            slot.constant = Some(constant);
+        }
+    }
+
+    /// The column that holds a constant.
+    pub(crate) fn constant(&self, constant: &Constant) -> Option<Field> {
+        let slot = self.0.iter().find(|slot| slot.constant.as_ref() == Some(constant))?;
+        Some(slot.field)
+    }
+
+    /// Whether a column holds a constant.
+    pub(crate) fn is_constant(&self, field: Field) -> bool {
+        self.0.iter().any(|slot| slot.field == field && slot.constant.is_some())
     }
 
     /// All of them.

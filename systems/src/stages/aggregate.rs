@@ -1,32 +1,129 @@
 //! Weighted sums over neighbours.
 
 use bevy_ecs::system::BoxedSystem;
-use connectome_components::{Adjacency, Field, Matrix, Normalization, Signal};
+use connectome_components::{Adjacency, Coefficients, Field, Matrix, Normalization, Parameter, Signal};
+use core::ops::Range;
 
 use super::{
     dropout::draw_mask,
     epilogue::{Epilogue, scale},
-    rows::{Cut, write_rows},
+    rows::{Cut, Run, write_rows_when},
+    scale_by::factor_gradient,
 };
 use crate::{
     Phase,
-    kernels::{Terms, for_each_ahead, gather_rows},
-    layers::{BuildError, LayerBuilder},
+    kernels::{self, for_each_ahead, gather_rows},
+    layers::{BuildError, Constant, LayerBuilder},
 };
 
 /// `Y[i] = f(c[i] X[i] + sum over edges j -> i of c[ij] X[j] + b)` with the coefficients of a normalisation, a bias and an
 /// activation whose derivative is told from its output; and what else the epilogue adds, as the initial signal that a
 /// propagation comes back to.
 ///
+/// What has no epilogue and only reads the input of a model stays as it is until the input or the edges change: it is
+/// computed then and kept in a column of its own.
+///
 /// # Errors
-/// If the signal is sparse, or not on nodes, or the epilogue blends in what has another shape.
+/// If the signal is sparse, or not on nodes, or the epilogue blends in what has another shape, or the parameter for the row
+/// itself has more numbers than one.
 pub fn aggregate(
     layer: &mut LayerBuilder,
     input: Signal,
-    normalization: Normalization,
+    coefficients: impl Into<NeighbourCoefficients>,
     epilogue: Epilogue,
 ) -> Result<Signal, BuildError> {
-    aggregate_masked(layer, input, normalization, None, epilogue)
+    let NeighbourCoefficients { normalization, mask, own } = coefficients.into();
+    let values = layer.dense(input)?;
+    if values.on() != layer.rows().nodes {
+        return Err(layer.refuse("sums over neighbours, so its input is to be on nodes"));
+    }
+    if let Some(own) = own.as_ref().filter(|own| own.shape != [1, 1]) {
+        return Err(layer.refuse(format!("multiplies by a parameter of shape {:?}; give one number", own.shape)));
+    }
+    epilogue.check(layer, values.on(), values.width())?;
+    let fields = Terms {
+        place: layer.require(normalization),
+        masks: mask.map(|mask| [mask.nodes.value(), mask.edges.value()]),
+        own: own.as_ref().map(|own| own.value),
+    };
+    let own_learns = own.as_ref().is_some_and(|own| own.gradient.is_some());
+    let is_constant = mask.is_none() && !own_learns && epilogue.does_nothing() && layer.is_constant(input);
+    let output = if is_constant {
+        let constant = Constant { graph: layer.graph(), input: values, coefficients: fields.place, own: fields.own };
+        layer.constant(constant)?
+    } else {
+        let learns = input.learns() || own_learns || epilogue.learns();
+        layer.signal(values.on(), values.width(), learns)?
+    };
+    let finish = epilogue.finish();
+    let [bias, blended] = epilogue.fields(values, values);
+    let run = if is_constant { Run::OnChange } else { Run::Always };
+    let forward = fields.sum_rows(
+        layer,
+        ("aggregate", Cut::Incoming, run),
+        [values, bias, blended],
+        output.value(),
+        #[inline(always)]
+        move |[values, bias, blended], rows, output| finish.apply([bias, blended], rows, output, values.width()),
+    );
+    layer.forward(Phase::Aggregate, forward);
+    let mut keeps = epilogue.keeps(output);
+    keeps.extend(mask.iter().flat_map(|mask| [mask.nodes, mask.edges]));
+    if own_learns {
+        keeps.push(input);
+    }
+    layer.on_backward(output, &keeps, move |layer, gradient| {
+        epilogue.backward(layer, output.value(), gradient)?;
+        if let Some(own) = &own {
+            factor_gradient(layer, own, [gradient, values], epilogue.own_factor())?;
+        }
+        if let Some(target) = layer.gradient_of(input)? {
+            let (factor, blended) = (epilogue.own_factor(), epilogue.factor_of(input));
+            let backward = fields.sum_rows(
+                layer,
+                ("aggregate_backward", Cut::Outgoing, Run::Always),
+                [gradient; 3],
+                target,
+                #[inline(always)]
+                move |[gradient, ..], rows, target| {
+                    scale(factor, target);
+                    if let Some(factor) = blended {
+                        let terms = target.iter_mut().zip(gradient.slice(rows));
+                        terms.for_each(|(target, gradient)| *target += factor * gradient);
+                    }
+                },
+            );
+            layer.backward(backward);
+        }
+        epilogue.backward_blend(layer, Some(input), gradient)
+    });
+    Ok(output)
+}
+
+/// What the terms of a sum over neighbours are multiplied by.
+#[derive(Clone, Debug)]
+pub struct NeighbourCoefficients {
+    normalization: Normalization,
+    mask: Option<CoefficientMask>,
+    own: Option<Parameter>,
+}
+
+impl From<Normalization> for NeighbourCoefficients {
+    fn from(normalization: Normalization) -> Self {
+        Self { normalization, mask: None, own: None }
+    }
+}
+
+impl NeighbourCoefficients {
+    /// The same, each multiplied by its number of a mask, which is kept for the way back.
+    pub fn masked(self, mask: Option<CoefficientMask>) -> Self {
+        Self { mask, ..self }
+    }
+
+    /// The same, but the row itself is multiplied by `1 + p` with the only number `p` of a parameter.
+    pub fn with_own(self, parameter: &Parameter) -> Self {
+        Self { own: Some(parameter.clone()), ..self }
+    }
 }
 
 /// What the coefficients of a sum are multiplied by: those of the nodes themselves `[N, 1]`, and those of the edges `[E, 1]`.
@@ -55,113 +152,69 @@ impl CoefficientMask {
     }
 }
 
-/// As [`aggregate`], with each coefficient `c[i]` and `c[ij]` multiplied by its number of a mask, which is kept for the way
-/// back.
-///
-/// # Errors
-/// Those of [`aggregate`].
-pub fn aggregate_masked(
-    layer: &mut LayerBuilder,
-    input: Signal,
-    normalization: Normalization,
-    mask: Option<CoefficientMask>,
-    epilogue: Epilogue,
-) -> Result<Signal, BuildError> {
-    let masks = mask.map(|mask| [mask.nodes, mask.edges]);
-    let values = layer.dense(input)?;
-    if values.on() != layer.rows().nodes {
-        return Err(layer.refuse("sums over neighbours, so its input is to be on nodes"));
-    }
-    epilogue.check(layer, values.on(), values.width())?;
-    let terms = Coefficients { place: layer.require(normalization), masked: masks.is_some() };
-    let learns = input.learns() || epilogue.learns();
-    let output = layer.signal(values.on(), values.width(), learns)?;
-    let [own, edges] = masks.map_or([values; 2], |masks| masks.map(|mask| mask.value()));
-    let (finish, [bias, blended]) = (epilogue.finish(), epilogue.fields(values, values));
-    let forward = write_rows(
-        layer,
-        "aggregate",
-        Cut::Incoming,
-        [values, bias, blended, own, edges],
-        output.value(),
-        #[inline(always)]
-        move |topology, [values, bias, blended, own, edges], rows, output| {
-            gather_rows(rows.clone(), |row| terms.of(&topology.incoming, [own, edges], row), values, output);
-            finish.apply([bias, blended], rows, output, values.width());
-        },
-    );
-    layer.forward(Phase::Aggregate, forward);
-    let mut keeps = epilogue.keeps(output);
-    keeps.extend(masks.iter().flatten());
-    layer.on_backward(output, &keeps, move |layer, gradient| {
-        epilogue.backward(layer, output.value(), gradient)?;
-        if let Some(target) = layer.gradient_of(input)? {
-            let factors = [Some(epilogue.own_factor()), epilogue.factor_of(input)];
-            let masks = masks.map(|masks| masks.map(|mask| mask.value()));
-            let backward = aggregate_backward(layer, terms, factors, masks.unwrap_or([gradient; 2]), gradient, target);
-            layer.backward(backward);
-        }
-        epilogue.backward_blend(layer, Some(input), gradient)
-    });
-    Ok(output)
-}
-
-/// `target = own * A^T gradient`, and where the input is blended into the output that times `gradient` besides.
-fn aggregate_backward(
-    layer: &mut LayerBuilder,
-    terms: Coefficients,
-    [own_factor, blended]: [Option<f32>; 2],
-    [own, edges]: [Field; 2],
-    gradient: Field,
-    target: Field,
-) -> BoxedSystem {
-    write_rows(
-        layer,
-        "aggregate_backward",
-        Cut::Outgoing,
-        [gradient, own, edges],
-        target,
-        #[inline(always)]
-        move |topology, [gradient, own, edges], rows, target| {
-            gather_rows(rows.clone(), |row| terms.of(&topology.outgoing, [own, edges], row), gradient, target);
-            scale(own_factor.unwrap_or(1.0), target);
-            if let Some(factor) = blended {
-                let terms = target.iter_mut().zip(gradient.slice(rows));
-                terms.for_each(|(target, gradient)| *target += factor * gradient);
-            }
-        },
-    )
-}
-
-/// Where the coefficients of a sum stand.
+/// The fields that coefficients are made of.
 #[derive(Clone, Copy)]
-struct Coefficients {
+struct Terms {
+    /// Where those of the normalisation stand among those of the graph.
     place: usize,
-    masked: bool,
+    /// What those of the nodes themselves and those of the edges are multiplied by.
+    masks: Option<[Field; 2]>,
+    /// What is added to 1 for the nodes themselves, in place of their coefficient.
+    own: Option<Field>,
 }
 
-impl Coefficients {
-    #[inline(always)]
-    fn of<'a>(self, adjacency: &'a Adjacency, masks: [&'a Matrix<'a>; 2], row: usize) -> Neighbours<'a> {
-        Neighbours { adjacency, coefficients: self.place, masks: self.masked.then_some(masks), row }
+impl Terms {
+    /// A system that sums over neighbours in the direction of `cut`: the rows of the first input. `finish(inputs, rows, sums)` is
+    /// called while the sums of some rows are in the cache.
+    fn sum_rows(
+        self,
+        layer: &mut LayerBuilder,
+        (name, cut, run): (&'static str, Cut, Run),
+        [values, second, third]: [Field; 3],
+        output: Field,
+        finish: impl Fn([&Matrix; 3], Range<usize>, &mut [f32]) + Send + Sync + 'static,
+    ) -> BoxedSystem {
+        let masks = self.masks.unwrap_or([values; 2]);
+        write_rows_when(
+            layer,
+            (name, run),
+            cut,
+            [values, second, third, masks[0], masks[1], self.own.unwrap_or(values)],
+            output,
+            #[inline(always)]
+            move |topology, [values, second, third, nodes, edges, own], rows, output| {
+                let adjacency = cut.adjacency(topology).unwrap_or(&topology.incoming);
+                let own = self.own.and_then(|_| own.rows().next()).map(|number| 1.0 + number[0]);
+                let terms = |row| Neighbours {
+                    adjacency,
+                    coefficients: &adjacency.coefficients[self.place],
+                    masks: self.masks.map(|_| [nodes, edges]),
+                    own,
+                    row,
+                };
+                gather_rows(rows.clone(), terms, values, output);
+                finish([values, second, third], rows, output);
+            },
+        )
     }
 }
 
 /// A node and its neighbours.
 struct Neighbours<'a> {
     adjacency: &'a Adjacency,
-    coefficients: usize,
-    /// What the node's own coefficient and those of the edges are multiplied by.
+    coefficients: &'a Coefficients,
     masks: Option<[&'a Matrix<'a>; 2]>,
+    own: Option<f32>,
     row: usize,
 }
 
-impl Terms for Neighbours<'_> {
+impl kernels::Terms for Neighbours<'_> {
     #[inline(always)]
     fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
         let Adjacency { neighbours, edges, .. } = self.adjacency;
-        let coefficients = &self.adjacency.coefficients[self.coefficients];
-        let own = coefficients.own[self.row] * self.masks.map_or(1.0, |[nodes, _]| nodes.row(self.row)[0]);
+        let coefficients = &self.coefficients.edges;
+        let own = self.own.unwrap_or_else(|| self.coefficients.own[self.row]);
+        let own = own * self.masks.map_or(1.0, |[nodes, _]| nodes.row(self.row)[0]);
         if own != 0.0 {
             add(self.row, own, self.row);
         }
@@ -171,7 +224,7 @@ impl Terms for Neighbours<'_> {
                 neighbours,
                 entries,
                 #[inline(always)]
-                |entry, neighbour, soon| add(neighbour, coefficients.edges[entry], soon),
+                |entry, neighbour, soon| add(neighbour, coefficients[entry], soon),
             ),
             Some([_, masks]) => for_each_ahead(
                 neighbours,
@@ -179,7 +232,7 @@ impl Terms for Neighbours<'_> {
                 #[inline(always)]
                 |entry, neighbour, soon| {
                     let mask = masks.row(edges[entry] as usize)[0];
-                    add(neighbour, coefficients.edges[entry] * mask, soon);
+                    add(neighbour, coefficients[entry] * mask, soon);
                 },
             ),
         }

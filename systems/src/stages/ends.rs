@@ -3,12 +3,13 @@
 use connectome_components::{Field, Signal, Topology};
 
 use super::{
+    epilogue::Epilogue,
     relation::Uniform,
     rows::{Cut, write_rows},
 };
 use crate::{
     Phase,
-    kernels::gather_rows,
+    kernels::{Activation, gather_rows},
     layers::{BuildError, LayerBuilder},
 };
 
@@ -23,14 +24,17 @@ pub struct EdgeTerms {
     pub target: Option<(Signal, f32)>,
     /// From the edge itself.
     pub edge: Option<(Signal, f32)>,
+    /// Applied to the sum; its derivative is told from its output.
+    pub activation: Activation,
 }
 
-/// `Z[e] = s S[source of e] + t T[target of e] + c E[e]`, on edges; zeros for dangling ones.
+/// `Z[e] = f(s S[source of e] + t T[target of e] + c E[e])`, on edges; `f(0)` for dangling ones.
 ///
 /// # Errors
 /// If a signal is sparse, not on the rows where it belongs, or of another width than the others; or if there is none.
 pub fn gather_ends(layer: &mut LayerBuilder, terms: EdgeTerms) -> Result<Signal, BuildError> {
-    let EdgeTerms { source, target, edge } = terms;
+    let EdgeTerms { source, target, edge, activation } = terms;
+    let epilogue = Epilogue { activation, ..Epilogue::default() };
     let rows = layer.rows();
     let given = [(source, rows.nodes), (target, rows.nodes), (edge, rows.edges)];
     let mut fields: Vec<Field> = Vec::new();
@@ -67,10 +71,12 @@ pub fn gather_ends(layer: &mut LayerBuilder, terms: EdgeTerms) -> Result<Signal,
                     output.iter_mut().zip(matrix.row(row)).for_each(|(output, number)| *output += factor * number);
                 }
             }
+            activation.apply(output);
         },
     );
     layer.forward(Phase::Message, forward);
-    layer.on_backward(output, &[], move |layer, gradient| {
+    layer.on_backward(output, &epilogue.keeps(output), move |layer, gradient| {
+        epilogue.backward(layer, output.value(), gradient)?;
         if let Some((signal, factor)) = source {
             node_gradient(layer, Cut::Outgoing, signal, factor, gradient)?;
         }

@@ -58,6 +58,11 @@ impl Epilogue {
             .refuse(format!("adds a signal {found} wide to one {width} wide; give both one width, on the same rows")))
     }
 
+    /// Whether it leaves everything as it is.
+    pub(super) fn does_nothing(&self) -> bool {
+        self.bias.is_none() && self.blend.is_none() && self.activation == Activation::Identity
+    }
+
     /// Whether it has a gradient of its own.
     pub(super) fn learns(&self) -> bool {
         self.bias.is_some() || self.blend.is_some_and(|blend| blend.signal.learns())

@@ -38,12 +38,33 @@ impl Cut {
     }
 }
 
+/// When a system does its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Run {
+    /// In each step.
+    Always,
+    /// When an input or the topology has changed since the output was written.
+    OnChange,
+}
+
 /// A system that writes `output` row by row: `body(topology, inputs, rows, numbers)` writes the numbers of some rows.
 ///
 /// `body` and what it calls are to be `#[inline(always)]`, for they are compiled for each processor.
 pub(crate) fn write_rows<const K: usize>(
     layer: &mut LayerBuilder,
     name: &'static str,
+    cut: Cut,
+    inputs: [Field; K],
+    output: Field,
+    body: impl Fn(&Topology, [&Matrix; K], Range<usize>, &mut [f32]) + Send + Sync + 'static,
+) -> BoxedSystem {
+    write_rows_when(layer, (name, Run::Always), cut, inputs, output, body)
+}
+
+/// As [`write_rows`], but only when there is something to do.
+pub(crate) fn write_rows_when<const K: usize>(
+    layer: &mut LayerBuilder,
+    (name, run): (&'static str, Run),
     cut: Cut,
     inputs: [Field; K],
     output: Field,
@@ -65,6 +86,12 @@ pub(crate) fn write_rows<const K: usize>(
               topology: Query<&Topology>,
               workers: Res<Workers>| {
             let Ok(topology) = topology.get(graph) else { return };
+            let (a, b, c, d, e, f) = &columns;
+            if run == Run::OnChange
+                && topology.derived_at.is_some_and(|tick| output.is_newer_than(tick, &[a, b, c, d, e, f]))
+            {
+                return;
+            }
             let matrices = matrices::<K>(&columns);
             let width = output.width();
             let widths: usize = matrices.iter().map(Matrix::width).sum();

@@ -28,28 +28,39 @@ pub fn scale_by(
     let factor = factor.clone();
     let keeps: &[Signal] = if factor.gradient.is_some() { &[input] } else { &[] };
     layer.on_backward(output, keeps, move |layer, gradient| {
-        if let Some(total) = layer.gradient_of_parameter(&factor, 0..1)? {
-            let sum = sum_rows(
-                layer,
-                "scale_by_gradient",
-                [gradient, values],
-                total,
-                0..1,
-                #[inline(always)]
-                |[gradient, values], rows, sum| {
-                    let terms = gradient.slice(rows.clone()).iter().zip(values.slice(rows));
-                    // So many numbers go into one that a narrow sum would lose the last of them.
-                    sum.fill(terms.map(|(gradient, value)| f64::from(gradient * value)).sum::<f64>() as f32);
-                },
-            );
-            layer.backward(sum);
-        }
+        factor_gradient(layer, &factor, [gradient, values], 1.0)?;
         let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
         let backward = scaled(layer, "scale_by_backward", [gradient, factor.value], offset, target);
         layer.backward(backward);
         Ok(())
     });
     Ok(output)
+}
+
+/// The gradient of a number by which the signal `values` was multiplied: `own` times the sum of all products with
+/// `gradient`.
+pub(super) fn factor_gradient(
+    layer: &mut LayerBuilder,
+    factor: &Parameter,
+    [gradient, values]: [Field; 2],
+    own: f32,
+) -> Result<(), BuildError> {
+    let Some(total) = layer.gradient_of_parameter(factor, 0..1)? else { return Ok(()) };
+    let sum = sum_rows(
+        layer,
+        "factor_gradient",
+        [gradient, values],
+        total,
+        0..1,
+        #[inline(always)]
+        move |[gradient, values], rows, sum| {
+            let terms = gradient.slice(rows.clone()).iter().zip(values.slice(rows));
+            // So many numbers go into one that a narrow sum would lose the last of them.
+            sum.fill(own * terms.map(|(gradient, value)| f64::from(gradient * value)).sum::<f64>() as f32);
+        },
+    );
+    layer.backward(sum);
+    Ok(())
 }
 
 fn scaled(
