@@ -47,9 +47,6 @@ macro_rules! descriptions {
                 }
             }
 
-            fn is_activation(&self) -> bool {
-                matches!(self, Self::LeakyRelu(_) | Self::Elu(_) $(| Self::$activation)*)
-            }
         }
 
         impl Layer for LayerDescription {
@@ -59,6 +56,15 @@ macro_rules! descriptions {
                     Self::LeakyRelu(slope) => Activation::LeakyRelu(*slope).build(input, layer),
                     Self::Elu(alpha) => Activation::Elu(*alpha).build(input, layer),
                     $(Self::$activation => Activation::$activation.build(input, layer),)*
+                }
+            }
+
+            fn activation(&self) -> Option<Activation> {
+                match self {
+                    $(Self::$name(_) => None,)*
+                    Self::LeakyRelu(slope) => Some(Activation::LeakyRelu(*slope)),
+                    Self::Elu(alpha) => Some(Activation::Elu(*alpha)),
+                    $(Self::$activation => Some(Activation::$activation),)*
                 }
             }
         }
@@ -108,6 +114,6 @@ impl LayerDescription {
     pub fn keeps_width(&self) -> bool {
         let is_norm = matches!(self, Self::BatchNorm(_) | Self::LayerNorm(_) | Self::GraphNorm(_));
         let passes_on = matches!(self, Self::Dropout(_) | Self::Readout(_) | Self::Appnp(_) | Self::Gcnii(_));
-        is_norm || passes_on || self.is_activation()
+        is_norm || passes_on || self.activation().is_some()
     }
 }

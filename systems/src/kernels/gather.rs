@@ -29,19 +29,27 @@ pub(crate) fn for_each_ahead(all: &[u32], entries: Range<usize>, mut visit: impl
     }
 }
 
-/// `output[i] = sum of coefficient * source[row]` over the terms of row `i`, for each of `rows`.
+/// `output[i] = sum of coefficient * source[row]` over the terms of row `i`, for each of `rows`; or with `adds` that added
+/// to what stands there.
 ///
 /// Columns are taken in tiles that stay in registers while the rows of the source pass by. A tile that would reach beyond
 /// the last column starts earlier instead, and computes some columns a second time, to the same bits.
 #[inline(always)]
-pub fn gather_rows<T: Terms>(rows: Range<usize>, terms: impl Fn(usize) -> T, source: &Matrix, output: &mut [f32]) {
-    dispatch(GatherRows { rows, terms, source, output });
+pub fn gather_rows<T: Terms>(
+    rows: Range<usize>,
+    terms: impl Fn(usize) -> T,
+    source: &Matrix,
+    adds: bool,
+    output: &mut [f32],
+) {
+    dispatch(GatherRows { rows, terms, source, adds, output });
 }
 
 struct GatherRows<'a, F> {
     rows: Range<usize>,
     terms: F,
     source: &'a Matrix<'a>,
+    adds: bool,
     output: &'a mut [f32],
 }
 
@@ -54,18 +62,25 @@ impl<T: Terms, F: Fn(usize) -> T> WithSimd for GatherRows<'_, F> {
         for (row, output) in self.rows.zip(self.output.chunks_exact_mut(width)) {
             let terms = (self.terms)(row);
             if width < S::F32_LANES {
-                gather_columns(&terms, self.source, 0, output);
+                let mut sums = [0.0; 64];
+                let sums = &mut sums[..width];
+                gather_columns(&terms, self.source, 0, sums);
+                for (output, sum) in output.iter_mut().zip(sums) {
+                    *output = if self.adds { *output + *sum } else { *sum };
+                }
                 continue;
             }
             let mut column = 0;
             while column < width {
                 column = match (width - column) / S::F32_LANES {
                     // The sums need half of the registers at most.
-                    16.. if S::REGISTER_COUNT >= 32 => vectors::<S, 16>(simd, &terms, self.source, column, output),
-                    8.. => vectors::<S, 8>(simd, &terms, self.source, column, output),
-                    4.. => vectors::<S, 4>(simd, &terms, self.source, column, output),
-                    2.. => vectors::<S, 2>(simd, &terms, self.source, column, output),
-                    _ => vectors::<S, 1>(simd, &terms, self.source, column, output),
+                    16.. if S::REGISTER_COUNT >= 32 => {
+                        vectors::<S, 16>(simd, &terms, self.source, column, self.adds, output)
+                    }
+                    8.. => vectors::<S, 8>(simd, &terms, self.source, column, self.adds, output),
+                    4.. => vectors::<S, 4>(simd, &terms, self.source, column, self.adds, output),
+                    2.. => vectors::<S, 2>(simd, &terms, self.source, column, self.adds, output),
+                    _ => vectors::<S, 1>(simd, &terms, self.source, column, self.adds, output),
                 };
             }
         }
@@ -80,6 +95,7 @@ fn vectors<S: Simd, const COUNT: usize>(
     terms: &impl Terms,
     source: &Matrix,
     column: usize,
+    adds: bool,
     output: &mut [f32],
 ) -> usize {
     let width = output.len();
@@ -89,6 +105,11 @@ fn vectors<S: Simd, const COUNT: usize>(
     let takes_rest = 0 < rest && rest < S::F32_LANES;
     let mut sums = [simd.splat_f32s(0.0); COUNT];
     let mut sum_of_rest = simd.splat_f32s(0.0);
+    if adds {
+        sums.copy_from_slice(S::as_simd_f32s(&output[column..end]).0);
+        // Columns that are computed twice have not been written yet.
+        S::as_simd_f32s(&output[last..]).0.iter().for_each(|sum| sum_of_rest = *sum);
+    }
     terms.for_each_ahead(
         #[inline(always)]
         |row, coefficient, soon| {
@@ -174,6 +195,7 @@ mod tests {
             let source: Vec<f32> = (0..5 * width).map(|i| (i * 7 % 23) as f32 - 11.0).collect();
             let source = Matrix::new(width, core::iter::once(&source[..]));
             let terms = Pairs(vec![(4, 0.5), (0, -1.25), (2, 3.0), (4, 0.1)]);
+            let exact = Pairs(vec![(1, 2.0), (3, -1.0)]);
             let mut expected = vec![0.0; width];
             for (row, coefficient) in &terms.0 {
                 expected.iter_mut().zip(source.row(*row)).for_each(|(sum, value)| *sum += coefficient * value);
@@ -188,8 +210,15 @@ mod tests {
             macro_rules! check {
                 ($run:expr) => {
                     output.fill(f32::NAN);
-                    $run(GatherRows { rows: 3..5, terms: |_| &terms, source: &source, output: &mut output });
+                    let rows = 3..5;
+                    $run(GatherRows { rows, terms: |_| &terms, source: &source, adds: false, output: &mut output });
                     assert_eq!(output, twice, "width {width}");
+                    // These numbers are summed without a rounding error.
+                    output.fill(0.5);
+                    let rows = 3..5;
+                    $run(GatherRows { rows, terms: |_| &exact, source: &source, adds: true, output: &mut output });
+                    let sum = |column: usize| 0.5 + 2.0 * source.row(1)[column] - source.row(3)[column];
+                    assert!(output.iter().enumerate().all(|(i, found)| *found == sum(i % width)), "width {width}");
                 };
             }
             check!(|work: GatherRows<_>| dispatch(work));

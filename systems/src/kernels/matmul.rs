@@ -36,6 +36,18 @@ impl<'a> Operand<'a> {
 /// # Panics
 /// If the shapes do not fit.
 pub fn matmul(left: Operand, right: Operand, output: &mut [f32]) {
+    product(left, right, 1.0, false, output);
+}
+
+/// `output = factor * left * right`, or that added to what stands there; as [`matmul`].
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn matmul_onto(left: Operand, right: Operand, factor: f32, adds: bool, output: &mut [f32]) {
+    product(left, right, factor, adds, output);
+}
+
+fn product(left: Operand, right: Operand, factor: f32, adds: bool, output: &mut [f32]) {
     assert_eq!(left.columns, right.rows, "inner dimensions of a product");
     assert_eq!(output.len(), left.rows * right.columns, "size of a product");
     debug_assert!(left.data.len() >= left.rows * left.columns && right.data.len() >= right.rows * right.columns);
@@ -53,15 +65,15 @@ pub fn matmul(left: Operand, right: Operand, output: &mut [f32]) {
             output.as_mut_ptr(),
             1,
             right.columns as isize,
-            false,
+            adds,
             left.data.as_ptr(),
             left.column_stride as isize,
             left.row_stride as isize,
             right.data.as_ptr(),
             right.column_stride as isize,
             right.row_stride as isize,
-            0.0,
-            1.0,
+            f32::from(adds),
+            factor,
             false,
             false,
             false,
@@ -174,6 +186,8 @@ mod tests {
             let mut output = vec![f32::NAN; rows * columns];
             matmul(Operand::new(&left, inner), Operand::new(&right, columns), &mut output);
             assert_eq!(output, expected);
+            matmul_onto(Operand::new(&left, inner), Operand::new(&right, columns), 2.0, true, &mut output);
+            assert_eq!(output, expected.iter().map(|number| 3.0 * number).collect::<Vec<_>>());
             output.fill(f32::NAN);
             matmul_transposed(&left_transposed, &right, [rows, columns], &mut output);
             assert_eq!(output, expected);

@@ -24,7 +24,7 @@ pub(crate) use gather::for_each_ahead;
 pub use gather::{Terms, gather_rows};
 pub use heads::{HeadTerms, gather_heads};
 pub use logarithm::{ln, ln_1p};
-pub use matmul::{Operand, matmul, matmul_transposed};
+pub use matmul::{Operand, matmul, matmul_onto, matmul_transposed};
 pub use moments::{moments, sum};
 
 /// Runs `work` with the widest vector instructions of this processor.

@@ -11,4 +11,8 @@ impl Layer for Activation {
         layer.last_stage();
         stages::activate(layer, input, *self)
     }
+
+    fn activation(&self) -> Option<Activation> {
+        Some(*self)
+    }
 }

@@ -66,6 +66,19 @@ impl LayerBuilder<'_> {
         Ok(Some(gradient))
     }
 
+    /// As [`LayerBuilder::gradient_of`], for a system that can also add to what stands in the field, and is to if the flag
+    /// is set: so no sum is needed where several stages read one signal.
+    ///
+    /// # Errors
+    /// If the field cannot be registered.
+    pub fn gradient_onto(&mut self, signal: Signal) -> Result<Option<(Field, bool)>, BuildError> {
+        let total = self.gradients.of(signal.value()).filter(|_| signal.learns());
+        if let Some(total) = total {
+            return Ok(Some((total, true)));
+        }
+        Ok(self.gradient_of(signal)?.map(|field| (field, false)))
+    }
+
     /// The field for the gradient of the loss by some rows of a parameter, in which the caller's system is to write just
     /// these rows. None if the parameter does not learn. To be called on the way back.
     ///

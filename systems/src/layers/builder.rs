@@ -14,7 +14,12 @@ use super::{
     BuildError, Layer, Room,
     tape::{Columns, Constant, Gradients, Tape},
 };
-use crate::{Phase, stages, topology::rebuild_topology};
+use crate::{
+    Phase,
+    kernels::Activation,
+    stages::{self, Epilogue},
+    topology::rebuild_topology,
+};
 
 /// What a schedule is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +88,11 @@ pub struct LayerBuilder<'a> {
     /// Where a recurrent model's state goes, and whether the next stage writes there.
     pub(super) place: Option<Field>,
     pub(super) destination: Option<Field>,
+    /// The activation that is the next layer, and whether the next stage is the one that it is applied to.
+    pub(super) following: Option<Activation>,
+    pub(super) ends_layer: bool,
+    /// Whether the next part is the last of its layer.
+    pub(super) ends_frame: bool,
     pub(super) purposes: u32,
 }
 
@@ -90,6 +100,8 @@ pub struct LayerBuilder<'a> {
 pub(super) struct Frame {
     /// What its parameters' names begin with.
     pub(super) path: String,
+    /// Whether its output is that of the layer which it is a part of.
+    pub(super) is_last: bool,
     /// Its input, until it is released.
     pub(super) input: Option<Field>,
     /// What its stages computed and no one released yet.
@@ -120,6 +132,9 @@ impl<'a> LayerBuilder<'a> {
             graphs: Vec::new(),
             place: None,
             destination: None,
+            following: None,
+            ends_layer: false,
+            ends_frame: true,
             purposes: 0,
         }
     }
@@ -359,7 +374,8 @@ impl<'a> LayerBuilder<'a> {
             outer.created.retain(|created| *created != input.value());
             outer.input.take_if(|field| *field == input.value());
         }
-        self.frames.push(Frame { path, input: Some(input.value()), created: Vec::new() });
+        let is_last = core::mem::take(&mut self.ends_frame);
+        self.frames.push(Frame { path, is_last, input: Some(input.value()), created: Vec::new() });
         let output = part.build(input, self)?;
         if let Some(frame) = self.frames.pop() {
             let unused = frame.created.iter().chain(&frame.input).filter(|field| **field != output.value());
@@ -379,11 +395,21 @@ impl<'a> LayerBuilder<'a> {
         destination: Option<Field>,
     ) -> Result<Signal, BuildError> {
         let mut signal = input;
+        let mut is_done = false;
         for (index, layer) in layers.iter().enumerate() {
+            if core::mem::take(&mut is_done) {
+                continue;
+            }
             (self.index, self.systems, self.reached, self.sends) = (index, 0, Phase::Message(index), false);
             self.place = destination.filter(|_| index + 1 == layers.len());
+            let following = layers.get(index + 1).and_then(|layer| layer.activation());
+            self.following = following.filter(|activation| activation.is_told_from_output());
+            (self.ends_layer, self.ends_frame) = (false, true);
+            let passes = self.following.is_some();
             signal = self.nested(&index.to_string(), &**layer, signal)?;
-            if let Some(place) = self.place {
+            is_done = passes && self.following.is_none();
+            let place = self.place.or(destination.filter(|_| is_done && index + 2 == layers.len()));
+            if let Some(place) = place {
                 signal = self.arrive(signal, input, place)?;
             }
         }
@@ -392,9 +418,27 @@ impl<'a> LayerBuilder<'a> {
 
     /// Says that the next stage is the layer's last one. What a recurrent model's last layer computes then goes where
     /// the next step reads it, without a copy.
+    ///
+    /// An activation that is the next layer may be applied by it in passing.
     pub fn last_stage(&mut self) {
-        if let [_] = self.frames.as_slice() {
+        if self.frames.iter().all(|frame| frame.is_last) {
             self.destination = self.place;
+            self.ends_layer = true;
+        }
+    }
+
+    /// Says that the next nested part is the layer's last one.
+    pub fn last_part(&mut self) {
+        self.ends_frame = true;
+    }
+
+    /// What a stage does in passing: its epilogue, and if that has no activation and the stage is a layer's last one, the
+    /// activation that comes next.
+    pub(crate) fn in_passing(&mut self, epilogue: Epilogue) -> Epilogue {
+        let applies = self.ends_layer && epilogue.activation == Activation::Identity;
+        match self.following.take_if(|_| applies) {
+            Some(activation) => Epilogue { activation, ..epilogue },
+            None => epilogue,
         }
     }
 
@@ -432,6 +476,7 @@ impl<'a> LayerBuilder<'a> {
         system: impl IntoScheduleConfigs<ScheduleSystem, M>,
     ) {
         let phase = phase(self.index);
+        self.ends_layer = false;
         self.sends &= rank(phase) != rank(Phase::Aggregate(0));
         if !self.sends && rank(phase) > rank(self.reached) {
             self.reached = phase;

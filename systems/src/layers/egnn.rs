@@ -7,8 +7,8 @@ use super::{BuildError, Initialization, Layer, LayerBuilder, Mlp};
 use crate::{
     kernels::Activation,
     stages::{
-        EdgeTerms, Epilogue, Reduction, Relation, Weight, activate, add, gather_ends, linear, multiply, reduce,
-        square_norm,
+        EdgeTerms, Epilogue, Reduction, Relation, Weight, activate, add, gather_ends, linear, linear_of_two, multiply,
+        reduce, square_norm,
     },
 };
 
@@ -124,11 +124,10 @@ impl Layer for Egnn {
 
         let perceptron = self.perceptron(width);
         let (weight, bias) = perceptron.first(layer, "phi_h", width + self.hidden)?;
-        let own = linear(layer, input, Weight::rows(&weight, 0..width), Epilogue::bias(&bias))?;
-        let received = Weight::rows(&weight, width..width + self.hidden);
-        let activation = perceptron.passing_activation(0);
-        let first = linear(layer, sums, received, Epilogue { activation, ..Epilogue::blend(1.0, own, 1.0) })?;
-        [sums, own].into_iter().for_each(|signal| layer.release(signal));
+        let parts = [(input, 0..width), (sums, width..width + self.hidden)];
+        let parts = parts.map(|(signal, rows)| (signal, Weight::rows(&weight, rows)));
+        let first = linear_of_two(layer, parts, perceptron.first_epilogue(&bias))?;
+        layer.release(sums);
         let change = layer.nested("phi_h", &perceptron.after_first(), first)?;
         layer.last_stage();
         let output = add(layer, [(input, 1.0), (change, 1.0)])?;

@@ -48,6 +48,7 @@ impl Layer for GinConv {
         if input.width() <= weight.shape[1] && !is_sparse {
             let sums = aggregate(layer, input, coefficients, Epilogue::default())?;
             layer.release(input);
+            layer.last_part();
             return layer.nested("nn", &self.nn, sums);
         }
         layer.messages();
@@ -55,6 +56,7 @@ impl Layer for GinConv {
         layer.release(input);
         let hidden = aggregate(layer, mapped, coefficients, self.nn.first_epilogue(&bias))?;
         layer.release(mapped);
+        layer.last_part();
         layer.nested("nn", &self.nn.after_first(), hidden)
     }
 }

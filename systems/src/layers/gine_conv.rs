@@ -77,6 +77,7 @@ impl Layer for GineConv {
         let features = add(layer, [(own, 1.0), (sums, 1.0)])?;
         layer.release(own);
         layer.release(sums);
+        layer.last_part();
         layer.nested("nn", &self.nn, features)
     }
 }

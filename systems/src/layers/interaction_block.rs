@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{BuildError, Layer, LayerBuilder, LayerNorm, Mlp};
 use crate::{
     kernels::Activation,
-    stages::{EdgeTerms, Epilogue, Reduction, Relation, Weight, add, gather_ends, linear, reduce},
+    stages::{EdgeTerms, Epilogue, Reduction, Relation, Weight, add, gather_ends, linear, linear_of_two, reduce},
 };
 
 /// `M[e] = LN(MLP_edge(E[e], X[s], X[t]))` for each edge `e` from `s` to `t`, `E'[e] = E[e] + M[e]`, and
@@ -83,11 +83,10 @@ impl Layer for InteractionBlock {
         layer.release(sent);
         let perceptron = self.perceptron(width);
         let (weight, bias) = perceptron.first(layer, "node", width + edge_width)?;
-        let own = linear(layer, input, Weight::rows(&weight, 0..width), Epilogue::bias(&bias))?;
-        let received = Weight::rows(&weight, width..width + edge_width);
-        let activation = perceptron.passing_activation(0);
-        let first = linear(layer, sums, received, Epilogue { activation, ..Epilogue::blend(1.0, own, 1.0) })?;
-        [sums, own].into_iter().for_each(|signal| layer.release(signal));
+        let parts = [(input, 0..width), (sums, width..width + edge_width)];
+        let parts = parts.map(|(signal, rows)| (signal, Weight::rows(&weight, rows)));
+        let first = linear_of_two(layer, parts, perceptron.first_epilogue(&bias))?;
+        layer.release(sums);
         let change = self.finish(layer, "node", first, width)?;
         layer.last_stage();
         let output = add(layer, [(input, 1.0), (change, 1.0)])?;

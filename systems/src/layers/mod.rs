@@ -166,10 +166,20 @@ pub trait Layer: Send + Sync {
     /// # Errors
     /// If a field cannot be registered, or the layer cannot take such an input.
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError>;
+
+    /// The activation, if the layer is nothing else: the layer before may then apply it in passing, and this one is not
+    /// built.
+    fn activation(&self) -> Option<crate::kernels::Activation> {
+        None
+    }
 }
 
 impl Layer for Box<dyn Layer> {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
         (**self).build(input, layer)
+    }
+
+    fn activation(&self) -> Option<crate::kernels::Activation> {
+        (**self).activation()
     }
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     kernels::Activation,
-    stages::{Epilogue, Reduction, Relation, add, aggregate, linear, normalize_rows, reduce},
+    stages::{Blend, Epilogue, Reduction, Relation, aggregate, linear, linear_of_two, normalize_rows, reduce},
 };
 
 /// `Y[i] = W_l^T mean(X[j] over the edges j -> i) + b + W_r^T X[i]`, or with another reduction than the mean (Hamilton, Ying
@@ -79,63 +79,68 @@ impl SageConv {
         }
     }
 
-    /// What comes from the neighbours.
-    fn neighbours(&self, layer: &mut LayerBuilder, input: Signal) -> Result<Signal, BuildError> {
-        let mut features = input;
-        if self.project {
-            layer.messages();
-            let (weight, bias) = torch_linear(layer, "lin", [input.width(); 2], self.weight_decay)?;
-            let epilogue = Epilogue { bias: Some(bias), activation: Activation::Relu, ..Epilogue::default() };
-            features = linear(layer, input, &weight, epilogue)?;
+    /// What of the neighbours is mapped: their features, or what the projection makes of them.
+    fn features(&self, layer: &mut LayerBuilder, input: Signal) -> Result<Signal, BuildError> {
+        if !self.project {
+            return Ok(input);
         }
+        layer.messages();
+        let (weight, bias) = torch_linear(layer, "lin", [input.width(); 2], self.weight_decay)?;
+        linear(layer, input, &weight, Epilogue { activation: Activation::Relu, ..Epilogue::bias(&bias) })
+    }
+
+    fn combine(&self, layer: &mut LayerBuilder, input: Signal) -> Result<Signal, BuildError> {
+        let features = self.features(layer, input)?;
         let (weight, bias) = torch_linear(layer, "lin_l", [features.width(), self.width], self.weight_decay)?;
+        let own = [input.width(), self.width];
+        let own_weight = self.root_weight.then(|| torch_weight(layer, "lin_r", own, self.weight_decay)).transpose()?;
+        let mut epilogue = Epilogue::bias(&bias);
         let is_sparse = matches!(features, Signal::Sparse { .. });
+        let release_features = |layer: &mut LayerBuilder| {
+            if self.project {
+                layer.release(features);
+            }
+        };
         let reduced = match self.normalization() {
             Some(normalization) if self.width < features.width() || is_sparse => {
                 layer.messages();
                 let messages = linear(layer, features, &weight, Epilogue::default())?;
-                self.release_projected(layer, features);
-                let output = aggregate(layer, messages, normalization, Epilogue::bias(&bias))?;
-                layer.release(messages);
-                return Ok(output);
+                release_features(layer);
+                if let Some(weight) = &own_weight {
+                    let signal = linear(layer, input, weight, Epilogue::default())?;
+                    epilogue.blend = Some(Blend { own: 1.0, signal, factor: 1.0 });
+                }
+                self.end(layer);
+                return aggregate(layer, messages, normalization, epilogue);
             }
             Some(normalization) => aggregate(layer, features, normalization, Epilogue::default())?,
             None => reduce(layer, features, Relation::Neighbours, self.aggregation)?,
         };
-        self.release_projected(layer, features);
-        let output = linear(layer, reduced, &weight, Epilogue::bias(&bias))?;
-        layer.release(reduced);
-        Ok(output)
+        release_features(layer);
+        self.end(layer);
+        match &own_weight {
+            Some(own_weight) => {
+                linear_of_two(layer, [(reduced, (&weight).into()), (input, own_weight.into())], epilogue)
+            }
+            None => linear(layer, reduced, &weight, epilogue),
+        }
     }
 
-    /// The input itself is still read.
-    fn release_projected(&self, layer: &mut LayerBuilder, features: Signal) {
-        if self.project {
-            layer.release(features);
+    /// Says that the next stage is the last one, if it is.
+    fn end(&self, layer: &mut LayerBuilder) {
+        if !self.normalize {
+            layer.last_stage();
         }
     }
 }
 
 impl Layer for SageConv {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let mut output = self.neighbours(layer, input)?;
-        if self.root_weight {
-            let own = [input.width(), self.width];
-            let weight = torch_weight(layer, "lin_r", own, self.weight_decay)?;
-            let own = linear(layer, input, &weight, Epilogue::default())?;
-            layer.release(input);
-            if !self.normalize {
-                layer.last_stage();
-            }
-            let neighbours = output;
-            output = add(layer, [(neighbours, 1.0), (own, 1.0)])?;
-            layer.release(neighbours);
-            layer.release(own);
+        let output = self.combine(layer, input)?;
+        if !self.normalize {
+            return Ok(output);
         }
-        if self.normalize {
-            layer.last_stage();
-            output = normalize_rows(layer, output)?;
-        }
-        Ok(output)
+        layer.last_stage();
+        normalize_rows(layer, output)
     }
 }

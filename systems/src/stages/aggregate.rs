@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use super::{
     dropout::draw_mask,
-    epilogue::{Epilogue, scale},
+    epilogue::Epilogue,
     rows::{Cut, Run, write_rows_when},
     scale_by::factor_gradient,
 };
@@ -33,6 +33,7 @@ pub fn aggregate(
     epilogue: Epilogue,
 ) -> Result<Signal, BuildError> {
     let NeighbourCoefficients { normalization, mask, own } = coefficients.into();
+    let epilogue = layer.in_passing(epilogue);
     let values = layer.dense(input)?;
     if values.on() != layer.rows().nodes {
         return Err(layer.refuse("sums over neighbours, so its input is to be on nodes"));
@@ -45,6 +46,7 @@ pub fn aggregate(
         place: layer.require(normalization),
         masks: mask.map(|mask| [mask.nodes.value(), mask.edges.value()]),
         own: own.as_ref().map(|own| own.value),
+        factor: 1.0,
     };
     let own_learns = own.as_ref().is_some_and(|own| own.gradient.is_some());
     let is_constant = mask.is_none() && !own_learns && epilogue.does_nothing() && layer.is_constant(input);
@@ -62,7 +64,7 @@ pub fn aggregate(
         layer,
         ("aggregate", Cut::Incoming, run),
         [values, bias, blended],
-        output.value(),
+        (output.value(), false),
         #[inline(always)]
         move |[values, bias, blended], rows, output| finish.apply([bias, blended], rows, output, values.width()),
     );
@@ -77,16 +79,15 @@ pub fn aggregate(
         if let Some(own) = &own {
             factor_gradient(layer, own, [gradient, values], epilogue.own_factor())?;
         }
-        if let Some(target) = layer.gradient_of(input)? {
-            let (factor, blended) = (epilogue.own_factor(), epilogue.factor_of(input));
-            let backward = fields.sum_rows(
+        if let Some((target, adds)) = layer.gradient_onto(input)? {
+            let blended = epilogue.factor_of(input);
+            let backward = Terms { factor: epilogue.own_factor(), ..fields }.sum_rows(
                 layer,
                 ("aggregate_backward", Cut::Outgoing, Run::Always),
                 [gradient; 3],
-                target,
+                (target, adds),
                 #[inline(always)]
                 move |[gradient, ..], rows, target| {
-                    scale(factor, target);
                     if let Some(factor) = blended {
                         let terms = target.iter_mut().zip(gradient.slice(rows));
                         terms.for_each(|(target, gradient)| *target += factor * gradient);
@@ -161,17 +162,20 @@ struct Terms {
     masks: Option<[Field; 2]>,
     /// What is added to 1 for the nodes themselves, in place of their coefficient.
     own: Option<Field>,
+    /// What all are multiplied by.
+    factor: f32,
 }
 
 impl Terms {
-    /// A system that sums over neighbours in the direction of `cut`: the rows of the first input. `finish(inputs, rows, sums)` is
+    /// A system that sums over neighbours in the direction of `cut`: the rows of the first input, onto what is there if
+    /// `adds`. `finish(inputs, rows, sums)` is
     /// called while the sums of some rows are in the cache.
     fn sum_rows(
         self,
         layer: &mut LayerBuilder,
         (name, cut, run): (&'static str, Cut, Run),
         [values, second, third]: [Field; 3],
-        output: Field,
+        (output, adds): (Field, bool),
         finish: impl Fn([&Matrix; 3], Range<usize>, &mut [f32]) + Send + Sync + 'static,
     ) -> BoxedSystem {
         let masks = self.masks.unwrap_or([values; 2]);
@@ -190,9 +194,10 @@ impl Terms {
                     coefficients: &adjacency.coefficients[self.place],
                     masks: self.masks.map(|_| [nodes, edges]),
                     own,
+                    factor: self.factor,
                     row,
                 };
-                gather_rows(rows.clone(), terms, values, output);
+                gather_rows(rows.clone(), terms, values, adds, output);
                 finish([values, second, third], rows, output);
             },
         )
@@ -205,16 +210,17 @@ struct Neighbours<'a> {
     coefficients: &'a Coefficients,
     masks: Option<[&'a Matrix<'a>; 2]>,
     own: Option<f32>,
+    factor: f32,
     row: usize,
 }
 
 impl kernels::Terms for Neighbours<'_> {
     #[inline(always)]
     fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
-        let Adjacency { neighbours, edges, .. } = self.adjacency;
+        let (Adjacency { neighbours, edges, .. }, factor) = (self.adjacency, self.factor);
         let coefficients = &self.coefficients.edges;
         let own = self.own.unwrap_or_else(|| self.coefficients.own[self.row]);
-        let own = own * self.masks.map_or(1.0, |[nodes, _]| nodes.row(self.row)[0]);
+        let own = factor * own * self.masks.map_or(1.0, |[nodes, _]| nodes.row(self.row)[0]);
         if own != 0.0 {
             add(self.row, own, self.row);
         }
@@ -224,7 +230,7 @@ impl kernels::Terms for Neighbours<'_> {
                 neighbours,
                 entries,
                 #[inline(always)]
-                |entry, neighbour, soon| add(neighbour, coefficients[entry], soon),
+                |entry, neighbour, soon| add(neighbour, factor * coefficients[entry], soon),
             ),
             Some([_, masks]) => for_each_ahead(
                 neighbours,
@@ -232,7 +238,7 @@ impl kernels::Terms for Neighbours<'_> {
                 #[inline(always)]
                 |entry, neighbour, soon| {
                     let mask = masks.row(edges[entry] as usize)[0];
-                    add(neighbour, coefficients[entry] * mask, soon);
+                    add(neighbour, factor * coefficients[entry] * mask, soon);
                 },
             ),
         }

@@ -58,10 +58,10 @@ pub fn activate(layer: &mut LayerBuilder, input: Signal, activation: Activation)
 pub fn scale(layer: &mut LayerBuilder, input: Signal, factor: f32) -> Result<Signal, BuildError> {
     let values = layer.dense(input)?;
     let output = layer.signal(values.on(), values.width(), input.learns())?;
-    let forward = scaled(layer, "scale", values, factor, output.value());
+    let forward = scaled(layer, "scale", values, factor, (output.value(), false));
     layer.forward(Phase::Update, forward);
     layer.on_backward(output, &[], move |layer, gradient| {
-        let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
+        let Some(target) = layer.gradient_onto(input)? else { return Ok(()) };
         let backward = scaled(layer, "scale_backward", gradient, factor, target);
         layer.backward(backward);
         Ok(())
@@ -98,7 +98,7 @@ pub fn add(layer: &mut LayerBuilder, terms: [(Signal, f32); 2]) -> Result<Signal
     layer.forward(Phase::Update, forward);
     layer.on_backward(output, &[], move |layer, gradient| {
         for (signal, factor) in terms {
-            if let Some(target) = layer.gradient_of(signal)? {
+            if let Some(target) = layer.gradient_onto(signal)? {
                 let backward = scaled(layer, "add_backward", gradient, factor, target);
                 layer.backward(backward);
             }
@@ -108,7 +108,14 @@ pub fn add(layer: &mut LayerBuilder, terms: [(Signal, f32); 2]) -> Result<Signal
     Ok(output)
 }
 
-pub(super) fn scaled(layer: &mut LayerBuilder, name: &'static str, from: Field, factor: f32, to: Field) -> BoxedSystem {
+/// `to = factor * from`, or that added to what is there.
+pub(super) fn scaled(
+    layer: &mut LayerBuilder,
+    name: &'static str,
+    from: Field,
+    factor: f32,
+    (to, adds): (Field, bool),
+) -> BoxedSystem {
     write_rows(
         layer,
         name,
@@ -117,7 +124,12 @@ pub(super) fn scaled(layer: &mut LayerBuilder, name: &'static str, from: Field, 
         to,
         #[inline(always)]
         move |_, [from], rows, to| {
-            to.iter_mut().zip(from.slice(rows)).for_each(|(to, from)| *to = factor * from);
+            let terms = to.iter_mut().zip(from.slice(rows));
+            if adds {
+                terms.for_each(|(to, from)| *to += factor * from);
+            } else {
+                terms.for_each(|(to, from)| *to = factor * from);
+            }
         },
     )
 }

@@ -113,7 +113,7 @@ fn node_gradient(
     factor: f32,
     gradient: Field,
 ) -> Result<(), BuildError> {
-    let Some(target) = layer.gradient_of(signal)? else { return Ok(()) };
+    let Some((target, adds)) = layer.gradient_onto(signal)? else { return Ok(()) };
     let backward = write_rows(
         layer,
         "gather_ends_backward",
@@ -124,7 +124,7 @@ fn node_gradient(
         move |topology, [gradient], rows, target| {
             let adjacency = cut.adjacency(topology).unwrap_or(&topology.incoming);
             let terms = |row| Uniform { rows: &adjacency.edges[adjacency.entries(row)], coefficient: factor };
-            gather_rows(rows, terms, gradient, target);
+            gather_rows(rows, terms, gradient, adds, target);
         },
     );
     layer.backward(backward);

@@ -128,7 +128,7 @@ impl Epilogue {
         let Some(Blend { signal, factor, .. }) = self.blend.filter(|blend| Some(blend.signal) != but) else {
             return Ok(());
         };
-        let Some(target) = layer.gradient_of(signal)? else { return Ok(()) };
+        let Some(target) = layer.gradient_onto(signal)? else { return Ok(()) };
         let backward = scaled(layer, "blend_backward", gradient, factor, target);
         layer.backward(backward);
         Ok(())

@@ -5,12 +5,12 @@ use connectome_components::{Column, ColumnMut, Field, Matrix, Parameter, Signal}
 use core::ops::Range;
 
 use super::{
-    epilogue::{Epilogue, scale},
+    epilogue::{Blend, Epilogue, scale},
     rows::{Cut, sum_over_rows, sum_rows, write_rows},
 };
 use crate::{
     Blocks, Phase, RowsMut, Workers,
-    kernels::{Operand, Terms, gather_rows, matmul, matmul_transposed, vectorize},
+    kernels::{Operand, Terms, gather_rows, matmul_onto, matmul_transposed, vectorize},
     layers::{BuildError, LayerBuilder},
 };
 
@@ -52,64 +52,106 @@ pub fn linear(
     weight: impl Into<Weight>,
     epilogue: Epilogue,
 ) -> Result<Signal, BuildError> {
-    let weight = weight.into();
-    if weight.rows.len() != input.width() || weight.rows.end > weight.parameter.shape[0] {
-        let (found, expected) = (input.width(), weight.rows.len());
-        return Err(layer.refuse(format!("has weights for {expected} inputs, but its input is {found} wide")));
+    map(layer, &[(input, weight.into())], epilogue)
+}
+
+/// `Y = f(X W + Z V + b)`, the map of two signals put side by side: as [`linear`] of both, in one pass over the rows if both
+/// are dense.
+///
+/// # Errors
+/// Those of [`linear`]; and if the signals are on different rows, or the weights of different width.
+pub fn linear_of_two(
+    layer: &mut LayerBuilder,
+    terms: [(Signal, Weight); 2],
+    epilogue: Epilogue,
+) -> Result<Signal, BuildError> {
+    if terms.iter().all(|(input, _)| layer.dense(*input).is_ok()) {
+        return map(layer, &terms, epilogue);
     }
-    let width = weight.parameter.shape[1];
-    epilogue.check(layer, input.value().on(), width)?;
-    let output = layer.signal(input.value().on(), width, true)?;
-    match input {
-        Signal::Dense { value, .. } => {
-            let system = multiply(layer, value, &weight, &epilogue, output.value());
+    let epilogue = layer.in_passing(epilogue);
+    if epilogue.blend.is_some() {
+        return Err(layer.refuse("blends a signal into the map of two, of which one is sparse; add it by itself"));
+    }
+    let [(input, weight), (other, other_weight)] = terms;
+    let sum = linear(layer, other, other_weight, Epilogue::default())?;
+    let blend = Some(Blend { own: 1.0, signal: sum, factor: 1.0 });
+    let output = linear(layer, input, weight, Epilogue { blend, ..epilogue })?;
+    layer.release(sum);
+    Ok(output)
+}
+
+/// The sum of the maps of one or two signals.
+fn map(layer: &mut LayerBuilder, terms: &[(Signal, Weight)], epilogue: Epilogue) -> Result<Signal, BuildError> {
+    let epilogue = layer.in_passing(epilogue);
+    let [(first, first_weight), ..] = terms else { return Err(layer.refuse("maps nothing")) };
+    let (on, width) = (first.value().on(), first_weight.parameter.shape[1]);
+    for (input, weight) in terms {
+        if weight.rows.len() != input.width() || weight.rows.end > weight.parameter.shape[0] {
+            let (found, expected) = (input.width(), weight.rows.len());
+            return Err(layer.refuse(format!("has weights for {expected} inputs, but its input is {found} wide")));
+        }
+        if input.value().on() != on || weight.parameter.shape[1] != width {
+            return Err(layer.refuse("adds maps to different widths, or of different rows"));
+        }
+    }
+    epilogue.check(layer, on, width)?;
+    let output = layer.signal(on, width, true)?;
+    match *first {
+        Signal::Dense { .. } => {
+            let system = multiply(layer, terms, &epilogue, output.value());
             layer.forward(Phase::Update, system);
         }
         Signal::Sparse { columns, values, .. } => {
-            let system = multiply_sparse(layer, columns, values, &weight, &epilogue, output.value());
+            let system = multiply_sparse(layer, columns, values, first_weight, &epilogue, output.value());
             layer.forward(Phase::Update, system);
         }
     }
     let mut keeps = epilogue.keeps(output);
-    keeps.push(input);
+    keeps.extend(terms.iter().map(|(input, _)| *input));
+    let terms = terms.to_vec();
     layer.on_backward(output, &keeps, move |layer, gradient| {
         epilogue.backward(layer, output.value(), gradient)?;
         let own = epilogue.own_factor();
-        weight_gradient(layer, input, gradient, &weight, own)?;
-        if let Some(target) = layer.gradient_of(input)? {
-            let system = multiply_transposed(layer, gradient, &weight, own, epilogue.factor_of(input), target);
-            layer.backward(system);
+        for (input, weight) in &terms {
+            weight_gradient(layer, *input, gradient, weight, own)?;
         }
-        epilogue.backward_blend(layer, Some(input), gradient)
+        for (place, (input, weight)) in terms.iter().enumerate() {
+            if let Some((target, adds)) = layer.gradient_onto(*input)? {
+                let blended = epilogue.factor_of(*input).filter(|_| place == 0);
+                let system = multiply_transposed(layer, gradient, weight, (own, blended), (target, adds));
+                layer.backward(system);
+            }
+        }
+        epilogue.backward_blend(layer, terms.first().map(|(input, _)| *input), gradient)
     });
     Ok(output)
 }
 
-fn multiply(
-    layer: &mut LayerBuilder,
-    input: Field,
-    weight: &Weight,
-    epilogue: &Epilogue,
-    output: Field,
-) -> BoxedSystem {
-    let numbers = weight.numbers();
-    let value = weight.parameter.value;
-    let (finish, [bias, blended]) = (epilogue.finish(), epilogue.fields(value, input));
+/// The products of one or two dense signals, added up.
+fn multiply(layer: &mut LayerBuilder, terms: &[(Signal, Weight)], epilogue: &Epilogue, output: Field) -> BoxedSystem {
+    let field = |place: usize| {
+        let (input, weight) = &terms[place.min(terms.len() - 1)];
+        [input.value(), weight.parameter.value]
+    };
+    let ([input, weight], [other, other_weight]) = (field(0), field(1));
+    let numbers: Vec<Range<usize>> = terms.iter().map(|(_, weight)| weight.numbers()).collect();
+    let (finish, [bias, blended]) = (epilogue.finish(), epilogue.fields(weight, input));
     write_rows(
         layer,
         "transform",
         Cut::Even,
-        [input, value, bias, blended],
+        [input, weight, other, other_weight, bias, blended],
         output,
         #[inline(always)]
-        move |_, [input, weight, bias, blended], rows, output| {
-            let Some(weight) = weight.rows().next() else { return };
-            let width = numbers.len() / input.width();
-            matmul(
-                Operand::new(input.slice(rows.clone()), input.width()),
-                Operand::new(&weight[numbers.clone()], width),
-                output,
-            );
+        move |_, [input, weight, other, other_weight, bias, blended], rows, output| {
+            let pairs = [[input, weight], [other, other_weight]].into_iter().zip(&numbers);
+            for (place, ([input, weight], numbers)) in pairs.enumerate() {
+                let Some(weight) = weight.rows().next() else { return };
+                let values = Operand::new(input.slice(rows.clone()), input.width());
+                let weight = Operand::new(&weight[numbers.clone()], numbers.len() / input.width());
+                matmul_onto(values, weight, 1.0, place > 0, output);
+            }
+            let width = output.len() / rows.len().max(1);
             finish.apply([bias, blended], rows, output, width);
         },
     )
@@ -152,7 +194,7 @@ fn multiply_sparse(
                         #[inline(always)]
                         || {
                             let terms = |row| SparseRow::new(columns.row(row), values.row(row), inputs);
-                            gather_rows(rows.clone(), terms, &weight, output.data);
+                            gather_rows(rows.clone(), terms, &weight, false, output.data);
                             finish.apply([&bias, &blended], rows, output.data, width);
                         },
                     );
@@ -163,14 +205,14 @@ fn multiply_sparse(
     Box::new(system.with_name("transform_sparse"))
 }
 
-/// `target = own * gradient * weight^T`, and where the input is blended into the output that times `gradient` besides.
+/// `target = own * gradient * weight^T`, and where the input is blended into the output that times `gradient` besides; or
+/// both are added to what is there.
 fn multiply_transposed(
     layer: &mut LayerBuilder,
     gradient: Field,
     weight: &Weight,
-    own: f32,
-    blended: Option<f32>,
-    target: Field,
+    (own, blended): (f32, Option<f32>),
+    (target, adds): (Field, bool),
 ) -> BoxedSystem {
     let numbers = weight.numbers();
     write_rows(
@@ -183,8 +225,8 @@ fn multiply_transposed(
         move |_, [gradient, weight], rows, target| {
             let Some(weight) = weight.rows().next() else { return };
             let weight = Operand::new(&weight[numbers.clone()], gradient.width()).transposed();
-            matmul(Operand::new(gradient.slice(rows.clone()), gradient.width()), weight, target);
-            scale(own, target);
+            let values = Operand::new(gradient.slice(rows.clone()), gradient.width());
+            matmul_onto(values, weight, own, adds, target);
             if let Some(factor) = blended {
                 let terms = target.iter_mut().zip(gradient.slice(rows));
                 terms.for_each(|(target, gradient)| *target += factor * gradient);

@@ -48,7 +48,7 @@ pub use graph_norm::{GraphNormParameters, graph_norm};
 pub use gru::gru;
 pub use head_scores::{head_scores, score_links};
 pub use layer_norm::layer_norm;
-pub use linear::{Weight, linear};
+pub use linear::{Weight, linear, linear_of_two};
 pub use maximum::maximum;
 pub use mean_heads::mean_heads;
 pub use moments::moments;

@@ -41,7 +41,7 @@ pub fn moments(layer: &mut LayerBuilder, input: Signal, relation: Relation) -> R
                 let rows = relation.meeting(topology, row);
                 let (mean, deviation) = output.split_at_mut(width);
                 let share = 1.0 / rows.len().max(1) as f32;
-                gather_rows(row..row + 1, |_| Uniform { rows, coefficient: share }, values, mean);
+                gather_rows(row..row + 1, |_| Uniform { rows, coefficient: share }, values, false, mean);
                 deviation.fill(0.0);
                 for row in rows {
                     let terms = deviation.iter_mut().zip(mean.iter().zip(values.row(*row as usize)));

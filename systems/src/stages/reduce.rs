@@ -59,7 +59,7 @@ pub fn reduce(
                     let rows = relation.meeting(topology, row);
                     Uniform { rows, coefficient: reduction.share(rows) }
                 };
-                gather_rows(rows, terms, values, output);
+                gather_rows(rows, terms, values, false, output);
             }
             Reduction::Max => {
                 let terms = rows.zip(output.chunks_exact_mut(values.width()));
@@ -75,8 +75,8 @@ pub fn reduce(
     let is_extreme = matches!(reduction, Reduction::Max | Reduction::Min);
     let keeps: &[Signal] = if is_extreme { &[input, output] } else { &[] };
     layer.on_backward(output, keeps, move |layer, gradient| {
-        let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
         if is_extreme {
+            let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
             let divide = write_rows(
                 layer,
                 "divide_among_ties",
@@ -114,6 +114,7 @@ pub fn reduce(
             layer.backward(backward);
             return Ok(());
         }
+        let Some((target, adds)) = layer.gradient_onto(input)? else { return Ok(()) };
         let backward = write_rows(
             layer,
             "reduce_backward",
@@ -124,7 +125,7 @@ pub fn reduce(
             move |topology, [gradient], rows, target| {
                 let share = |point| reduction.share(relation.meeting(topology, point));
                 let terms = |row| Shares { points: relation.meeting_points(topology, row), share };
-                gather_rows(rows, terms, gradient, target);
+                gather_rows(rows, terms, gradient, adds, target);
             },
         );
         layer.backward(backward);
