@@ -9,6 +9,7 @@
 //!
 //! `cargo bench --bench schedules -- train/power_law_64` measures a part of them.
 
+#[expect(dead_code, reason = "shared with benchmarks that need more")]
 mod common;
 
 use bevy_ecs::{prelude::*, schedule::ScheduleLabel};

@@ -1,13 +1,13 @@
 //! What a network costs a world that runs in frames: one tick of inference over 1,000 nodes and 8,000 edges.
 //!
-//! The ids are `tick/case/size/workers`. `still` is a world whose edges rest; in `moving` one edge is rewired in
-//! each tick, and the topology derived anew; `empty` is a schedule of as many systems that do nothing.
+//! The ids are `tick/case/size/workers`. `still` is a world whose edges rest, while its input changes; in `moving` one edge is
+//! rewired in each tick, and the topology derived anew; `learning` is a training step of the still world; `empty` is a schedule of as many systems that do nothing.
 
 #[expect(dead_code, reason = "shared with benchmarks that need more")]
 mod common;
 
 use bevy_ecs::prelude::*;
-use common::{Empty, Links, graph_convolutions, hurry, measure, prepare};
+use common::{Empty, Links, adam, graph_convolutions, hurry, measure, prepare, stir};
 use connectome::prelude::*;
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -16,7 +16,18 @@ fn living_world() -> (World, Infer) {
     let (mut world, graph) = Links::ring(1_000, 8).world(1);
     let model = graph_convolutions(graph, [32; 3]).build(&mut world).expect("the model fits the graph");
     prepare(&mut world, model, Infer(model));
+    stir(&mut world, model, Infer(model));
     (world, Infer(model))
+}
+
+/// The still world, where the network learns online.
+fn learning_world() -> (World, Train) {
+    let (mut world, graph) = Links::ring(1_000, 8).world(32);
+    let builder = graph_convolutions(graph, [32; 3]).learn(adam(), LearningRateSchedule::Constant);
+    let train = Train(builder.build(&mut world).expect("the model fits the graph"));
+    prepare(&mut world, train.0, train);
+    stir(&mut world, train.0, train);
+    (world, train)
 }
 
 fn empty_world() -> (World, Empty) {
@@ -42,6 +53,7 @@ fn tick(criterion: &mut Criterion) {
     hurry(&mut group);
     group.sample_size(50);
     measure(&mut group, "still/1k", 8_000, living_world);
+    measure(&mut group, "learning/1k", 8_000, learning_world);
     measure(&mut group, "moving/1k", 8_000, moving_world);
     measure(&mut group, "empty/1k", 8_000, empty_world);
     group.finish();

@@ -96,10 +96,25 @@ pub fn adam() -> Optimizer {
 /// Runs the schedule once, so that nodes have their fields and the topology is derived; then gives every node features
 /// of about the normal distribution.
 pub fn prepare(world: &mut World, model: Entity, label: impl ScheduleLabel) {
+    let label = label.intern();
     run(world, label).unwrap();
     if let Some(&Model { input: Signal::Dense { value: input, .. }, .. }) = world.get(model) {
         fill_normal(world, input);
+        // What rests from then on is computed now.
+        run(world, label).unwrap();
     }
+}
+
+/// Lets a system write into the model's input in each run, as a world does in which something happens: nothing that
+/// follows from the input stays as it was.
+pub fn stir(world: &mut World, model: Entity, label: impl ScheduleLabel) {
+    let input = world.get::<Model>(model).expect("it is a model").input.value();
+    let stir = (input.write(),).build_state(world).build_system(|mut input: ColumnMut| {
+        if let Some([first, ..]) = input.matrix().rows_mut().next() {
+            *first += 1.0;
+        }
+    });
+    add_systems(world, label, stir.in_set(Phase::Observe)).expect("no other system writes the input");
 }
 
 /// Gives every row of a field numbers of about the normal distribution.

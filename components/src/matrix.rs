@@ -51,6 +51,19 @@ impl<'a, T> Matrix<'a, T> {
         }
     }
 
+    /// Some columns of row `index`.
+    ///
+    /// # Panics
+    /// If there are no such row and columns.
+    #[inline(always)]
+    pub fn part(&self, index: usize, columns: Range<usize>) -> &'a [T] {
+        let start = index * self.width;
+        match self.first.get(start + columns.start..start + columns.end) {
+            Some(part) => part,
+            None => &self.far_row(index)[columns],
+        }
+    }
+
     #[cold]
     fn far_row(&self, index: usize) -> &'a [T] {
         let place = self.rest.partition_point(|(start, _)| *start <= index);

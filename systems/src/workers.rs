@@ -156,7 +156,7 @@ pub enum Blocks<'a> {
 impl<'a> Blocks<'a> {
     /// Blocks of rows whose `width` numbers fill a first-level cache together.
     pub fn of_width(rows: usize, width: usize) -> Self {
-        Self::Even { start: 0, rows, size: (8192 / width.max(1)).max(32) }
+        Self::Even { start: 0, rows, size: even_size(rows, (8192 / width.max(1)).max(32)) }
     }
 
     /// The blocks among the rows `start..start + rows`. Boundaries lie at both ends already.
@@ -192,6 +192,13 @@ impl<'a> Blocks<'a> {
             Self::At(boundaries) => boundaries[number],
         }
     }
+}
+
+/// The size of blocks, at most `largest`, that are as many as workers can share evenly.
+pub(crate) fn even_size(rows: usize, largest: usize) -> usize {
+    const SHARES: usize = 8;
+    let count = rows.div_ceil(largest.max(1));
+    if count > 1 { rows.div_ceil(count.next_multiple_of(SHARES)) } else { largest }
 }
 
 /// Something whose first rows can be split off, so that each block gets its own.

@@ -19,13 +19,21 @@ pub trait Terms {
 /// arrive.
 const AHEAD: usize = 16;
 
-/// The numbers of rows among those of all output rows, one after the other, so that rows of the next output rows are
-/// fetched ahead too.
+/// Calls `visit(row, other, soon)` for the rows of some entries among `all`, which are those of all output rows one after
+/// the other, and for what stands beside each in `others`; `soon` is the row of a later entry, be it of the next output row.
 #[inline(always)]
-pub(crate) fn for_each_ahead(all: &[u32], entries: Range<usize>, mut visit: impl FnMut(usize, usize, usize)) {
-    for entry in entries {
-        let row = all[entry] as usize;
-        visit(entry, row, all.get(entry + AHEAD).map_or(row, |soon| *soon as usize));
+pub(crate) fn for_each_ahead<T>(
+    all: &[u32],
+    entries: Range<usize>,
+    others: impl Iterator<Item = T>,
+    mut visit: impl FnMut(usize, T, usize),
+) {
+    let rows = &all[entries.clone()];
+    let later = all.get(entries.start + AHEAD..).unwrap_or(&[]);
+    // Where there are none the rows themselves do.
+    let later = if later.len() < rows.len() { rows } else { &later[..rows.len()] };
+    for ((row, soon), other) in rows.iter().zip(later).zip(others) {
+        visit(*row as usize, other, *soon as usize);
     }
 }
 
@@ -98,40 +106,66 @@ fn vectors<S: Simd, const COUNT: usize>(
     adds: bool,
     output: &mut [f32],
 ) -> usize {
-    let width = output.len();
     let end = column + COUNT * S::F32_LANES;
+    if (1..S::F32_LANES).contains(&(output.len() - end)) {
+        sum::<S, COUNT, true>(simd, terms, source, column, adds, output);
+        output.len()
+    } else {
+        sum::<S, COUNT, false>(simd, terms, source, column, adds, output);
+        end
+    }
+}
+
+#[inline(always)]
+fn sum<S: Simd, const COUNT: usize, const REST: bool>(
+    simd: S,
+    terms: &impl Terms,
+    source: &Matrix,
+    column: usize,
+    adds: bool,
+    output: &mut [f32],
+) {
+    let width = output.len();
     let last = width - S::F32_LANES;
-    let rest = width - end;
-    let takes_rest = 0 < rest && rest < S::F32_LANES;
+    // Almost always all rows lie in the first piece.
+    let (_, table) = source.chunks().next().unwrap_or_default();
+    let (tile, rest) = (table.get(column..).unwrap_or(&[]), table.get(last..).unwrap_or(&[]));
+    let (targets, _) = S::as_simd_f32s(&output[column..]);
     let mut sums = [simd.splat_f32s(0.0); COUNT];
     let mut sum_of_rest = simd.splat_f32s(0.0);
     if adds {
-        sums.copy_from_slice(S::as_simd_f32s(&output[column..end]).0);
+        sums.copy_from_slice(&targets[..COUNT]);
         // Columns that are computed twice have not been written yet.
         S::as_simd_f32s(&output[last..]).0.iter().for_each(|sum| sum_of_rest = *sum);
     }
     terms.for_each_ahead(
         #[inline(always)]
         |row, coefficient, soon| {
-            prefetch(&source.row(soon)[column..end]);
-            let row = source.row(row);
+            prefetch::<COUNT>(tile, soon * width, S::F32_LANES);
             let coefficient = simd.splat_f32s(coefficient);
-            let (values, _) = S::as_simd_f32s(&row[column..end]);
-            let Some(values) = values.first_chunk::<COUNT>() else { return };
+            let start = row * width;
+            let values = match tile.get(start..start + COUNT * S::F32_LANES) {
+                Some(values) => values,
+                None => &source.row(row)[column..column + COUNT * S::F32_LANES],
+            };
+            let Some(values) = S::as_simd_f32s(values).0.first_chunk::<COUNT>() else { return };
             for (sum, value) in sums.iter_mut().zip(values) {
                 *sum = simd.add_f32s(*sum, simd.mul_f32s(coefficient, *value));
             }
-            if takes_rest && let ([value, ..], _) = S::as_simd_f32s(&row[last..]) {
+            if REST {
+                let values = match rest.get(start..start + S::F32_LANES) {
+                    Some(values) => values,
+                    None => &source.row(row)[last..],
+                };
+                let Some(value) = S::as_simd_f32s(values).0.first() else { return };
                 sum_of_rest = simd.add_f32s(sum_of_rest, simd.mul_f32s(coefficient, *value));
             }
         },
     );
-    S::as_mut_simd_f32s(&mut output[column..end]).0.copy_from_slice(&sums);
-    if takes_rest {
+    S::as_mut_simd_f32s(&mut output[column..]).0[..COUNT].copy_from_slice(&sums);
+    if REST {
         S::as_mut_simd_f32s(&mut output[last..]).0.fill(sum_of_rest);
-        return width;
     }
-    end
 }
 
 /// `output = sum of coefficient * source[row]` over the terms, of some columns of the source, from column `first` on; as
@@ -165,7 +199,7 @@ fn tile<const TILE: usize>(
     terms.for_each_ahead(
         #[inline(always)]
         |row, coefficient, _| {
-            let values = &source.row(row)[first + column..first + column + TILE];
+            let values = source.part(row, first + column..first + column + TILE);
             for (sum, value) in sums.iter_mut().zip(values) {
                 *sum += coefficient * value;
             }

@@ -1,20 +1,24 @@
 //! Asking for memory before it is read.
 
-/// Asks for the cache lines that hold `numbers`. It changes no result, and does nothing on processors other than x86-64.
+/// Asks for the cache lines of so many vectors of `lanes` numbers, from `start` on. It changes no result, and does nothing
+/// on processors other than x86-64; a place beyond the numbers does no harm.
 #[inline(always)]
-pub(crate) fn prefetch(numbers: &[f32]) {
-    /// `f32`s of a cache line.
-    #[cfg(target_arch = "x86_64")]
+pub(crate) fn prefetch<const VECTORS: usize>(numbers: &[f32], start: usize, lanes: usize) {
+    /// Numbers that are fetched together.
     const LINE: usize = 16;
-    #[cfg(target_arch = "x86_64")]
-    for line in numbers.chunks(LINE) {
-        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        #[expect(unsafe_code, reason = "the instruction has no safe wrapper")]
-        // SAFETY: the address is that of a number that is borrowed, and nothing is read or written. Every x86-64 has it.
-        unsafe {
-            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+    let lines = (VECTORS * lanes).div_ceil(LINE);
+    for line in 0..lines {
+        let place = numbers.as_ptr().wrapping_add(start + line * LINE);
+        #[cfg(target_arch = "x86_64")]
+        {
+            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            #[expect(unsafe_code, reason = "the instruction has no safe wrapper")]
+            // SAFETY: nothing is read or written, and an address that cannot be read is passed over. Every x86-64 has it.
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T0>(place.cast());
+            }
         }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = place;
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = numbers;
 }

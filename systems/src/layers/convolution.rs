@@ -5,7 +5,7 @@ use connectome_components::{Normalization, Signal};
 use super::{BuildError, Initialization, LayerBuilder};
 use crate::{
     kernels::Activation,
-    stages::{Epilogue, aggregate, linear},
+    stages::{Epilogue, aggregate, aggregate_and_map, linear},
 };
 
 /// `Y = activation(A X W + b)` with the normalised adjacency `A`; the weights are called `weight`.
@@ -25,11 +25,8 @@ pub(crate) fn convolve(
     let bias = layer.vector("bias", width, Initialization::ZEROS, weight_decay)?;
     let epilogue = Epilogue { bias: Some(bias), activation, ..Epilogue::default() };
     let is_sparse = matches!(input, Signal::Sparse { .. });
-    if input.width() < width && !is_sparse {
-        let sums = aggregate(layer, input, normalization, Epilogue::default())?;
-        layer.release(input);
-        layer.last_stage();
-        linear(layer, sums, &weight, epilogue)
+    if input.width() <= width && !is_sparse {
+        aggregate_and_map(layer, input, normalization, &weight, epilogue)
     } else {
         layer.messages();
         let messages = linear(layer, input, &weight, Epilogue::default())?;

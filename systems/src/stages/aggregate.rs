@@ -7,13 +7,14 @@ use core::ops::Range;
 use super::{
     dropout::draw_mask,
     epilogue::Epilogue,
-    rows::{Cut, Run, write_rows_when},
+    linear::linear,
+    rows::{Cut, Run, write_rows, write_rows_when},
     scale_by::factor_gradient,
 };
 use crate::{
     Phase,
-    kernels::{self, for_each_ahead, gather_rows},
-    layers::{BuildError, Constant, LayerBuilder},
+    kernels::{self, Operand, for_each_ahead, gather_rows, matmul},
+    layers::{BuildError, Constant, LayerBuilder, Mode},
 };
 
 /// `Y[i] = f(c[i] X[i] + sum over edges j -> i of c[ij] X[j] + b)` with the coefficients of a normalisation, a bias and an
@@ -98,6 +99,66 @@ pub fn aggregate(
         }
         epilogue.backward_blend(layer, Some(input), gradient)
     });
+    Ok(output)
+}
+
+/// `Y = f(A X W + b)`: [`aggregate`] and then [`linear`](super::linear), for inference in one pass, in which the sums of
+/// some rows are multiplied before those of the next are made. It is the layer's last stage.
+///
+/// # Errors
+/// Those of both.
+pub fn aggregate_and_map(
+    layer: &mut LayerBuilder,
+    input: Signal,
+    normalization: Normalization,
+    weight: &Parameter,
+    epilogue: Epilogue,
+) -> Result<Signal, BuildError> {
+    /// Sums that are made before they are multiplied: as many as fit into a first-level cache, on the stack of a worker.
+    const SUMS: usize = 8192;
+    /// Fewer rows are not multiplied at full speed.
+    const LEAST_ROWS: usize = 32;
+
+    let values = layer.dense(input)?;
+    let fits = input.width() * LEAST_ROWS <= SUMS && weight.shape[0] == input.width();
+    if layer.mode() == Mode::Training || layer.is_constant(input) || !fits || values.on() != layer.rows().nodes {
+        // The way back reads the sums.
+        let sums = aggregate(layer, input, normalization, Epilogue::default())?;
+        layer.release(input);
+        layer.last_stage();
+        return linear(layer, sums, weight, epilogue);
+    }
+    layer.last_stage();
+    let epilogue = layer.in_passing(epilogue);
+    let [inputs, width] = weight.shape;
+    epilogue.check(layer, values.on(), width)?;
+    let place = layer.require(normalization);
+    let output = layer.signal(values.on(), width, false)?;
+    let (finish, [bias, blended]) = (epilogue.finish(), epilogue.fields(weight.value, values));
+    let forward = write_rows(
+        layer,
+        "aggregate_and_map",
+        Cut::Incoming,
+        [values, weight.value, bias, blended],
+        output.value(),
+        #[inline(always)]
+        move |topology, [values, weight, bias, blended], rows, output| {
+            let Some(weight) = weight.rows().next() else { return };
+            let adjacency = &topology.incoming;
+            let coefficients = &adjacency.coefficients[place];
+            let terms = |row| Neighbours { adjacency, coefficients, masks: None, own: None, factor: 1.0, row };
+            let mut sums = [0.0; SUMS];
+            let count = SUMS / inputs;
+            for (start, output) in rows.clone().step_by(count).zip(output.chunks_mut(count * width)) {
+                let rows = start..(start + count).min(rows.end);
+                let sums = &mut sums[..rows.len() * inputs];
+                gather_rows(rows.clone(), terms, values, false, sums);
+                matmul(Operand::new(sums, inputs), Operand::new(weight, width), output);
+                finish.apply([bias, blended], rows, output, width);
+            }
+        },
+    );
+    layer.forward(Phase::Aggregate, forward);
     Ok(output)
 }
 
@@ -225,22 +286,27 @@ impl kernels::Terms for Neighbours<'_> {
             add(self.row, own, self.row);
         }
         let entries = self.adjacency.entries(self.row);
+        let weights = coefficients[entries.clone()].iter();
         match self.masks {
             None => for_each_ahead(
                 neighbours,
                 entries,
+                weights,
                 #[inline(always)]
-                |entry, neighbour, soon| add(neighbour, factor * coefficients[entry], soon),
+                |neighbour, weight, soon| add(neighbour, factor * weight, soon),
             ),
-            Some([_, masks]) => for_each_ahead(
-                neighbours,
-                entries,
-                #[inline(always)]
-                |entry, neighbour, soon| {
-                    let mask = masks.row(edges[entry] as usize)[0];
-                    add(neighbour, factor * coefficients[entry] * mask, soon);
-                },
-            ),
+            Some([_, masks]) => {
+                let masked = weights.zip(&edges[entries.clone()]);
+                for_each_ahead(
+                    neighbours,
+                    entries,
+                    masked,
+                    #[inline(always)]
+                    |neighbour, (weight, edge), soon| {
+                        add(neighbour, factor * weight * masks.row(*edge as usize)[0], soon);
+                    },
+                );
+            }
         }
     }
 }

@@ -33,7 +33,7 @@ mod softmax;
 mod square_norm;
 mod transform;
 
-pub use aggregate::{CoefficientMask, NeighbourCoefficients, aggregate};
+pub use aggregate::{CoefficientMask, NeighbourCoefficients, aggregate, aggregate_and_map};
 pub use attend::{Attention, attend};
 pub use batch_norm::{BatchNormalizer, batch_norm};
 pub use concatenate::{columns, concatenate, pad};

@@ -128,8 +128,9 @@ impl Terms for Uniform<'_> {
         for_each_ahead(
             self.rows,
             0..self.rows.len(),
+            self.rows.iter(),
             #[inline(always)]
-            |_, row, soon| add(row, self.coefficient, soon),
+            |row, _, soon| add(row, self.coefficient, soon),
         );
     }
 }

@@ -7,7 +7,7 @@ use bevy_ecs::{
 use connectome_components::{Adjacency, Column, ColumnMut, Field, Matrix, Topology};
 use core::{array, ops::Range};
 
-use crate::{Blocks, RowsMut, Workers, kernels::vectorize, layers::LayerBuilder};
+use crate::{Blocks, RowsMut, Workers, kernels::vectorize, layers::LayerBuilder, workers::even_size};
 
 /// The most fields that one system reads.
 const MOST_INPUTS: usize = 6;
@@ -205,7 +205,7 @@ pub(crate) fn sum_over_rows<T>(
     let mut first = true;
     for (start, chunk) in matrix.chunks() {
         let rows = chunk.len() / matrix.width();
-        let block = rows.div_ceil(MOST_BLOCKS).max(SMALLEST_BLOCK);
+        let block = even_size(rows, rows.div_ceil(MOST_BLOCKS).max(SMALLEST_BLOCK));
         let count = rows.div_ceil(block);
         partial.resize((count * size).max(partial.len()), 0.0);
         let sums = &mut partial[..count * size];
