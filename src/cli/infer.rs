@@ -32,7 +32,7 @@ pub struct Evaluate {
 impl Evaluate {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
         let (scene, data) = self.scene.load()?;
-        let mut trainer = self.scene.trainer(&scene, &data, scene.training.seed)?;
+        let mut trainer = self.scene.trainer(&scene, data, scene.training.seed)?;
         trainer.load_weights(&self.weights.weights, &self.weights.rename)?;
         let metrics = trainer.evaluate()?;
         for split in [Split::Train, Split::Validation, Split::Test] {
@@ -66,7 +66,7 @@ pub struct Infer {
 impl Infer {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
         let (scene, data) = self.scene.load()?;
-        let mut trainer = self.scene.trainer(&scene, &data, scene.training.seed)?;
+        let mut trainer = self.scene.trainer(&scene, data, scene.training.seed)?;
         trainer.load_weights(&self.weights.weights, &self.weights.rename)?;
         let (logits, width) = trainer.infer()?;
         let prediction: Array1<u32> = logits.chunks_exact(width).map(class).collect();

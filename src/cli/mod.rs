@@ -15,6 +15,7 @@ use connectome::{
     systems::Workers,
 };
 use std::{
+    borrow::Cow,
     error::Error,
     fmt,
     io::{self, Write},
@@ -74,7 +75,12 @@ impl SceneArguments {
         Ok((scene, data))
     }
 
-    fn trainer(&self, scene: &Scene, data: &GraphData, seed: u64) -> Result<Trainer, Box<dyn Error>> {
+    fn trainer<'a>(
+        &self,
+        scene: &Scene,
+        data: impl Into<Cow<'a, GraphData>>,
+        seed: u64,
+    ) -> Result<Trainer, Box<dyn Error>> {
         Ok(Trainer::new(scene, data, seed, Workers::new(self.workers)?)?)
     }
 }

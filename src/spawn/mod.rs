@@ -5,12 +5,11 @@ mod graph;
 mod links;
 
 use bevy_ecs::{entity::Entity, world::World};
+use std::borrow::Cow;
 
 use crate::components::{Field, Marker, Signal};
 use crate::scene::{GraphData, Scene, Task};
 use crate::systems::layers::BuildError;
-
-pub(crate) use graph::{Shape, spawn_graph, without_rows};
 
 /// What a scene became in a world.
 #[derive(Clone, Debug)]
@@ -47,6 +46,9 @@ pub(crate) struct GraphEntities {
 
 /// Spawns a scene's nodes, edges and model, which is to learn from `seed`.
 ///
+/// The data are only read if they are borrowed. Data that are given away are dropped while they come into the world, which
+/// takes less memory.
+///
 /// Nodes carry [`Node`](crate::components::Node), [`Label`](crate::components::Label), `Split` and, in small scenes, their
 /// `Name`. The graphs of a set are [`Subgraph`](crate::components::Subgraph)s of one graph. Several scenes may live in one
 /// world.
@@ -69,14 +71,20 @@ pub(crate) struct GraphEntities {
 ///
 /// # Errors
 /// If the model cannot be built.
-pub fn spawn(world: &mut World, scene: &Scene, data: &GraphData, seed: u64) -> Result<SceneEntities, BuildError> {
-    let shape = Shape::of(scene, data);
+pub fn spawn<'a>(
+    world: &mut World,
+    scene: &Scene,
+    data: impl Into<Cow<'a, GraphData>>,
+    seed: u64,
+) -> Result<SceneEntities, BuildError> {
+    let data = data.into();
     if let Task::LinkPrediction { validation, test } = scene.task {
-        return links::spawn(world, scene, data, shape, [validation, test], seed);
+        return links::spawn(world, scene, data, [validation, test], seed);
     }
-    let graph = spawn_graph(world, &scene.name, data, shape)?;
+    let mut graph = GraphEntities::declare(world, scene, &data)?;
     let model = model(scene, &graph, seed).build(world)?;
-    Ok(graph.with_model(world, model))
+    graph.fill(world, data)?;
+    Ok(graph.with_model(model))
 }
 
 /// The model of a scene on its graph.

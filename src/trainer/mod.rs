@@ -4,7 +4,7 @@ mod corpus;
 mod order;
 
 use bevy_ecs::world::World;
-use std::{path::Path, time::Instant};
+use std::{borrow::Cow, path::Path, time::Instant};
 
 use corpus::{Corpus, Examples, Step, metrics_of, output_of};
 
@@ -78,11 +78,18 @@ struct Best {
 }
 
 impl Trainer {
-    /// Spawns the scene. `seed` takes the place of the scene's own.
+    /// Spawns the scene. `seed` takes the place of the scene's own. Data that are given away are dropped while they come
+    /// into the world.
     ///
     /// # Errors
     /// If the model cannot be built.
-    pub fn new(scene: &Scene, data: &GraphData, seed: u64, workers: Workers) -> Result<Self, TrainError> {
+    pub fn new<'a>(
+        scene: &Scene,
+        data: impl Into<Cow<'a, GraphData>>,
+        seed: u64,
+        workers: Workers,
+    ) -> Result<Self, TrainError> {
+        let data = data.into();
         let mut world = World::new();
         world.insert_resource(workers);
         let (corpus, entities) = if data.graphs.is_some() || !scene.training.neighbours.is_empty() {

@@ -14,6 +14,7 @@
 #![expect(unsafe_code, reason = "a table column is handed out as a slice; the module's rules are above")]
 
 mod make;
+mod marker;
 mod parameter;
 mod register;
 
@@ -29,9 +30,10 @@ use nonmax::NonMaxU32;
 use crate::{Field, FieldError, Matrix, MatrixMut, Parity};
 
 pub use make::{insert_default, register_default};
+pub use marker::Marker;
 pub use parameter::{Column, ColumnMut, ColumnState, Read, Write};
+pub use register::attach_fields;
 pub(crate) use register::{AttachedFields, insert_zeros, numbers_in, register};
-pub use register::{Marker, attach_fields};
 
 /// The numbers of `field` in `table`, if it has any.
 fn cells<T>(table: &Table, id: ComponentId, width: usize) -> Option<&[UnsafeCell<T>]> {

@@ -6,11 +6,10 @@ use bevy_ecs::{
     ptr::OwningPtr,
     resource::Resource,
     storage::Table,
-    world::{EntityWorldMut, World, WorldId},
+    world::{EntityWorldMut, World},
 };
 use core::{alloc::Layout, ptr::NonNull};
 
-use super::make::Defaults;
 use crate::{Element, FieldError};
 
 /// Rows of vector width start on a boundary of it, up to a cache line.
@@ -57,56 +56,6 @@ pub(crate) fn numbers_in<T: bytemuck::Pod>() -> Result<usize, FieldError> {
     Ok(size / size_of::<f32>())
 }
 
-/// A component without data that is made at run time, to mark the nodes, the edges or the subgraphs of one graph.
-///
-/// In Rust code a component type of your own does the same; a scene that is loaded has none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Marker {
-    id: ComponentId,
-    world: WorldId,
-}
-
-impl Marker {
-    /// Registers a marker.
-    pub fn register(world: &mut World, name: &str) -> Self {
-        // SAFETY: the component has no data.
-        let descriptor = unsafe {
-            ComponentDescriptor::new_with_layout(
-                name.to_owned(),
-                StorageType::Table,
-                Layout::new::<()>(),
-                None,
-                true,
-                false,
-                ComponentCloneBehavior::Default,
-                None,
-            )
-        };
-        let id = world.register_component_with_descriptor(descriptor);
-        // No bytes at all are a valid marker.
-        world.get_resource_or_init::<Defaults>().add(id, Initial::Zeros);
-        Self { id, world: world.id() }
-    }
-
-    /// The component.
-    pub fn id(&self) -> ComponentId {
-        self.id
-    }
-
-    /// Marks an entity.
-    ///
-    /// # Errors
-    /// If it is not alive.
-    pub fn insert(&self, world: &mut World, entity: Entity) -> Result<(), FieldError> {
-        assert_eq!(self.world, world.id(), "a marker was used in a world that did not make it");
-        if world.get_entity(entity).is_err() {
-            return Err(FieldError::NotOnEntity { entity, name: "marker".to_owned() });
-        }
-        insert_zeros(world, entity, &[self.id]);
-        Ok(())
-    }
-}
-
 /// For each marking component, the fields that its carriers are to have.
 #[derive(Resource, Default)]
 pub(crate) struct AttachedFields(Vec<AttachedField>);
@@ -136,6 +85,11 @@ impl AttachedFields {
         if !self.0.iter().any(|field| field.on == on && field.id == id) {
             self.0.push(AttachedField { on, id, initial: Initial::Default(insert) });
         }
+    }
+
+    /// Whether the carriers of `on` are to have any.
+    pub(super) fn are_on(&self, on: ComponentId) -> bool {
+        self.0.iter().any(|field| field.on == on)
     }
 
     fn missing_in<'a>(&'a self, on: ComponentId, table: &'a Table) -> impl Iterator<Item = &'a AttachedField> {
