@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use connectome::{
     Trainer,
     scene::{GraphData, Scene},
-    systems::Workers,
+    systems::{Workers, WorkersError},
 };
 use std::{
     borrow::Cow,
@@ -70,9 +70,7 @@ struct SceneArguments {
 impl SceneArguments {
     /// Reads the scene and checks that it fits into memory.
     fn load(&self) -> Result<(Scene, GraphData), Box<dyn Error>> {
-        let (scene, data) = Scene::load(&self.scene)?;
-        scene.memory(&data)?;
-        Ok((scene, data))
+        Ok(Scene::load(&self.scene)?)
     }
 
     fn trainer<'a>(
@@ -81,7 +79,11 @@ impl SceneArguments {
         data: impl Into<Cow<'a, GraphData>>,
         seed: u64,
     ) -> Result<Trainer, Box<dyn Error>> {
-        Ok(Trainer::new(scene, data, seed, Workers::new(self.workers)?)?)
+        Ok(Trainer::new(scene, data, seed, self.workers()?)?)
+    }
+
+    fn workers(&self) -> Result<Workers, WorkersError> {
+        Workers::new(self.workers)
     }
 }
 

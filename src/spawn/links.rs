@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::{GraphEntities, SceneEntities, model};
 use crate::components::{Edge, Field, FieldError, Graph, Loss, Marker, Split};
-use crate::scene::{CandidatePair, DenseRows, GraphData, LinkSplit, Scene, hide_edges};
+use crate::scene::{CandidatePair, DenseRows, GraphData, LinkSplit, Scene, hide_edges, model::Purpose};
 use crate::systems::{
     Phase, Train, add_systems,
     layers::{BuildError, InnerProduct},
@@ -20,6 +20,7 @@ pub(super) fn spawn(
     scene: &Scene,
     data: Cow<GraphData>,
     [validation, test]: [f32; 2],
+    purpose: Purpose,
     seed: u64,
 ) -> Result<SceneEntities, BuildError> {
     let split = hide_edges(&data, validation, test, seed);
@@ -28,12 +29,14 @@ pub(super) fn spawn(
     let rows = Graph { nodes: graph.node_marker.id(), edges: pair_marker.id(), subgraphs: graph.subgraph_marker.id() };
     let pairs = world.spawn((Name::new(format!("pairs of {}", scene.name)), rows)).id();
     let targets = Field::<f32>::register(world, "link", pair_marker.id(), 1)?;
-    let model = model(scene, &graph, seed).layer(InnerProduct { pairs });
+    let model = model(scene, &graph, purpose, seed).layer(InnerProduct { pairs });
     let model = model.loss(Loss::BinaryCrossEntropy).targets_in(targets).build(world)?;
     graph.fill(world, Cow::Owned(with_messages(data, &split)))?;
     let negatives = spawn_pairs(world, &split.pairs, &graph.nodes, pair_marker, targets)?;
-    let sample = sample_negatives(model, graph.graph, negatives);
-    add_systems(world, Train(model), sample.before(Phase::Prepare))?;
+    if purpose == Purpose::Training {
+        let sample = sample_negatives(model, graph.graph, negatives);
+        add_systems(world, Train(model), sample.before(Phase::Prepare))?;
+    }
     Ok(graph.with_model(model))
 }
 

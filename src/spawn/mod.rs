@@ -8,8 +8,8 @@ use bevy_ecs::{entity::Entity, world::World};
 use std::borrow::Cow;
 
 use crate::components::{Field, Marker, Signal};
-use crate::scene::{GraphData, Scene, Task};
-use crate::systems::layers::BuildError;
+use crate::scene::{GraphData, Scene, Task, model::Purpose};
+use crate::systems::{ModelBuilder, layers::BuildError};
 
 /// What a scene became in a world.
 #[derive(Clone, Debug)]
@@ -77,19 +77,29 @@ pub fn spawn<'a>(
     data: impl Into<Cow<'a, GraphData>>,
     seed: u64,
 ) -> Result<SceneEntities, BuildError> {
-    let data = data.into();
+    spawn_for(world, scene, data.into(), Purpose::Training, seed)
+}
+
+/// As [`spawn`], with a model for one purpose.
+pub(crate) fn spawn_for(
+    world: &mut World,
+    scene: &Scene,
+    data: Cow<GraphData>,
+    purpose: Purpose,
+    seed: u64,
+) -> Result<SceneEntities, BuildError> {
     if let Task::LinkPrediction { validation, test } = scene.task {
-        return links::spawn(world, scene, data, [validation, test], seed);
+        return links::spawn(world, scene, data, [validation, test], purpose, seed);
     }
     let mut graph = GraphEntities::declare(world, scene, &data)?;
-    let model = model(scene, &graph, seed).build(world)?;
+    let model = model(scene, &graph, purpose, seed).build(world)?;
     graph.fill(world, data)?;
     Ok(graph.with_model(model))
 }
 
 /// The model of a scene on its graph.
-pub(crate) fn model(scene: &Scene, graph: &GraphEntities, seed: u64) -> crate::systems::ModelBuilder {
-    let builder = scene.model(graph.graph, graph.input, seed);
+pub(crate) fn model(scene: &Scene, graph: &GraphEntities, purpose: Purpose, seed: u64) -> ModelBuilder {
+    let builder = scene.model(graph.graph, graph.input, purpose, seed);
     match graph.edge_input {
         Some(edges) => builder.edge_input(edges),
         None => builder,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::{TrainError, order::Shuffled};
 use crate::components::{Field, Label, Metrics, Model, Signal, Split};
-use crate::scene::{GraphData, Scene};
+use crate::scene::{GraphData, Scene, model::Purpose};
 use crate::spawn::{GraphEntities, SceneEntities, model};
 use crate::systems::{
     Workers,
@@ -61,10 +61,11 @@ impl Corpus {
         training: &mut World,
         scene: &Scene,
         data: Cow<GraphData>,
+        purpose: Purpose,
         seed: u64,
     ) -> Result<(Self, SceneEntities), TrainError> {
         let place = GraphEntities::declare(training, scene, &data).map_err(BatchError::from)?;
-        let model = model(scene, &place, seed).build(training)?;
+        let model = model(scene, &place, purpose, seed).build(training)?;
 
         let mut world = World::new();
         let mut source = GraphEntities::declare(&mut world, scene, &data).map_err(BatchError::from)?;

@@ -112,7 +112,7 @@ impl<T: Send + Sync + 'static> Field<T> {
     }
 
     #[track_caller]
-    fn assert_world(&self, world: WorldId) {
+    pub(crate) fn assert_world(&self, world: WorldId) {
         assert_eq!(self.world, world, "a field was used in a world that did not make it");
     }
 }

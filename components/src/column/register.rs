@@ -117,14 +117,15 @@ pub fn attach_fields(world: &mut World, on: ComponentId) {
         let zeroed: Vec<ComponentId> = fields.iter().filter_map(zeroed).collect();
         let mut zeros = Zeros::new(world, &zeroed);
         for entity in entities {
-            // A hook or an observer of what was inserted before may have despawned any of them.
-            if world.get_entity(entity).is_ok() {
-                zeros.insert(world, entity);
-            }
+            // Each insertion moves the entity, so the fields, which are wide, come last. A hook or an observer of what was
+            // inserted before may have despawned any of them.
             for field in &fields {
                 if let (Initial::Default(insert), Ok(entity)) = (field.initial, world.get_entity_mut(entity)) {
                     insert(entity);
                 }
+            }
+            if world.get_entity(entity).is_ok() {
+                zeros.insert(world, entity);
             }
         }
     }
