@@ -56,7 +56,9 @@ mod tokens;
 mod validate;
 
 pub use self::data::GraphData;
-pub use self::description::{FeatureScaling, GraphSource, Scene, SceneEdge, SceneNode, Selection, Task, Training};
+pub use self::description::{
+    FeatureScaling, GraphSource, NodeOrder, Scene, SceneEdge, SceneNode, Selection, Task, Training,
+};
 pub use self::error::SceneError;
 pub use self::features::{DenseRows, Features};
 pub use self::folds::stratified_folds;

@@ -4,9 +4,9 @@ use std::{borrow::Cow, iter::repeat_n};
 
 use bevy_ecs::{entity::Entity, name::Name, world::World};
 
-use super::{GraphEntities, SceneEntities, features};
+use super::{GraphEntities, SceneEntities, features, order::Order};
 use crate::components::{Edge, EdgeWeight, Field, FieldError, Graph, InGraph, Label, Marker, Node};
-use crate::scene::{Features, GraphData, Scene};
+use crate::scene::{Features, GraphData, NodeOrder, Scene};
 use crate::systems::{Scratch, update_topology};
 
 impl GraphEntities {
@@ -26,8 +26,8 @@ impl GraphEntities {
         let of_edges = data.edge_features.as_ref();
         let register = |width| Field::register(world, "edge features", edge_marker.id(), width);
         let edge_input = of_edges.map(|rows| rows.width).map(register).transpose()?;
-        let (nodes, subgraphs) = (Vec::new(), Vec::new());
-        Ok(Self { graph, nodes, subgraphs, node_marker, edge_marker, subgraph_marker, input, edge_input })
+        let (nodes, subgraphs, order) = (Vec::new(), Vec::new(), scene.order);
+        Ok(Self { graph, nodes, subgraphs, node_marker, edge_marker, subgraph_marker, order, input, edge_input })
     }
 
     /// Spawns the nodes, edges and subgraphs of `data` with all that they carry. What is given away is dropped as soon as
@@ -37,31 +37,37 @@ impl GraphEntities {
             let bundles = set.labels.iter().zip(&set.splits).map(|(label, split)| (Label(*label), *split));
             self.subgraphs = self.subgraph_marker.spawn(world, bundles);
         }
-        self.nodes = self.spawn_nodes(world, &data);
+        let order = Order::of(self.order, &data);
+        self.nodes = self.spawn_nodes(world, &data, &order);
         features::write(world, self.input, &data.features, &self.nodes)?;
         if let Cow::Owned(data) = &mut data {
             data.features = Features::default();
         }
-        let mut edges = Vec::new();
-        match self.edge_input {
-            None => self.spawn_edges(world, &data, drop),
-            Some(_) => self.spawn_edges(world, &data, |edge| edges.push(edge)),
+        match (self.edge_input, &data.edge_features) {
+            (Some(field), Some(rows)) => {
+                let mut edges = vec![Entity::PLACEHOLDER; data.edges.len()];
+                self.spawn_edges(world, &data, &order, |number, edge| edges[number] = edge);
+                features::write_dense(world, field, rows, &edges)?;
+            }
+            _ => self.spawn_edges(world, &data, &order, |_, _| ()),
         }
-        if let (Some(field), Some(rows)) = (self.edge_input, &data.edge_features) {
-            features::write_dense(world, field, rows, &edges)?;
-        }
-        drop(data);
+        drop((data, order));
         // The first run would do it as well, but could not use the memory of the data again.
         update_topology(world, self.graph, &mut Scratch::default());
         Ok(())
     }
 
-    fn spawn_nodes(&self, world: &mut World, data: &GraphData) -> Vec<Entity> {
+    /// Returns the nodes by their numbers.
+    fn spawn_nodes(&self, world: &mut World, data: &GraphData, order: &Order) -> Vec<Entity> {
         let marker = self.node_marker;
-        let nodes = data.labels.iter().zip(&data.splits).map(|(label, split)| (Node, Label(*label), *split));
-        let names = data.names.iter().map(|name| Name::new(name.clone()));
+        let numbers = (0..data.nodes).map(|row| order.node(row));
+        let nodes = numbers.clone().map(|number| {
+            let label = data.labels.get(number).copied().unwrap_or_default();
+            (Node, Label(label), data.splits.get(number).copied().unwrap_or_default())
+        });
+        let names = numbers.clone().filter_map(|number| data.names.get(number)).map(|name| Name::new(name.clone()));
         let has_names = !data.names.is_empty();
-        match &data.graphs {
+        let spawned = match &data.graphs {
             None if has_names => marker.spawn(world, nodes.zip(names)),
             None => marker.spawn(world, nodes),
             Some(set) => {
@@ -72,19 +78,28 @@ impl GraphEntities {
                     false => marker.spawn(world, nodes.zip(places)),
                 }
             }
+        };
+        if self.order == NodeOrder::AsGiven {
+            return spawned;
         }
+        let mut nodes = vec![Entity::PLACEHOLDER; spawned.len()];
+        numbers.zip(&spawned).for_each(|(number, node)| nodes[number] = *node);
+        nodes
     }
 
-    fn spawn_edges(&self, world: &mut World, data: &GraphData, show: impl FnMut(Entity)) {
-        let nodes = &self.nodes;
-        let edges = data.edges.iter().map(|ends| {
-            let [source, target] = ends.map(|end| nodes[end as usize]);
+    /// Shows each edge with its number.
+    fn spawn_edges(&self, world: &mut World, data: &GraphData, order: &Order, mut show: impl FnMut(usize, Entity)) {
+        let numbers = (0..data.edges.len()).map(|row| order.edge(row));
+        let edges = numbers.clone().map(|number| {
+            let [source, target] = data.edges[number].map(|end| self.nodes[end as usize]);
             Edge { source, target }
         });
+        let mut rows = numbers.clone();
+        let show = |edge| rows.next().into_iter().for_each(|number| show(number, edge));
         match &data.weights {
             None => self.edge_marker.spawn_each(world, edges, show),
             Some(weights) => {
-                let weights = weights.iter().map(|weight| EdgeWeight(*weight));
+                let weights = numbers.map(|number| EdgeWeight(weights[number]));
                 self.edge_marker.spawn_each(world, edges.zip(weights), show)
             }
         }

@@ -3,12 +3,13 @@
 mod features;
 mod graph;
 mod links;
+mod order;
 
 use bevy_ecs::{entity::Entity, world::World};
 use std::borrow::Cow;
 
 use crate::components::{Field, Marker, Signal};
-use crate::scene::{GraphData, Scene, Task, model::Purpose};
+use crate::scene::{GraphData, NodeOrder, Scene, Task, model::Purpose};
 use crate::systems::{ModelBuilder, layers::BuildError};
 
 /// What a scene became in a world.
@@ -18,7 +19,7 @@ pub struct SceneEntities {
     pub graph: Entity,
     /// The model; run it with the schedules `Train`, `Evaluate` and `Infer`.
     pub model: Entity,
-    /// The nodes, in the order of the scene.
+    /// The nodes, in the order of the scene; their rows have the order that the scene asks for.
     pub nodes: Vec<Entity>,
     /// The graphs of a set, in the order of the scene.
     pub subgraphs: Vec<Entity>,
@@ -39,6 +40,8 @@ pub(crate) struct GraphEntities {
     pub node_marker: Marker,
     pub edge_marker: Marker,
     pub subgraph_marker: Marker,
+    /// The order of the rows.
+    order: NodeOrder,
     /// The features of the nodes, and of the edges if they have any.
     pub input: Signal,
     pub edge_input: Option<Field>,
