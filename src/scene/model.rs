@@ -78,8 +78,13 @@ pub(super) enum Rows {
 }
 
 impl Scene {
-    /// The scene's model over the nodes of `graph`, which reads `input`; if it learns, as the scene says, from `seed`.
-    pub(crate) fn model(&self, graph: Entity, input: Signal, purpose: Purpose, seed: u64) -> ModelBuilder {
+    /// The scene's model over the nodes of `graph`, which reads `input`, and learns as the scene says from `seed`.
+    pub fn model(&self, graph: Entity, input: Signal, seed: u64) -> ModelBuilder {
+        self.model_for(Purpose::Training, graph, input, seed)
+    }
+
+    /// The same for one purpose.
+    pub(crate) fn model_for(&self, purpose: Purpose, graph: Entity, input: Signal, seed: u64) -> ModelBuilder {
         let training = &self.training;
         let builder = ModelBuilder::new(graph).name(&self.name).input(input).seed(seed);
         let mut builder = self.model.iter().fold(builder, |builder, layer| builder.layer(layer.clone()));
@@ -111,7 +116,7 @@ impl Scene {
         let mut world = World::new();
         let graph = Graph::spawn(&mut world);
         let signal = input.register(&mut world)?;
-        let mut builder = self.model(graph, signal, purpose, 0).planned(room);
+        let mut builder = self.model_for(purpose, graph, signal, 0).planned(room);
         if let Some(width) = input.edges {
             let edges = world.get::<Graph>(graph).map(|graph| graph.edges).ok_or(BuildError::NoGraph(graph))?;
             builder = builder.edge_input(Field::register(&mut world, "edge features", edges, width)?);

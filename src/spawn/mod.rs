@@ -102,7 +102,7 @@ pub(crate) fn spawn_for(
 
 /// The model of a scene on its graph.
 pub(crate) fn model(scene: &Scene, graph: &GraphEntities, purpose: Purpose, seed: u64) -> ModelBuilder {
-    let builder = scene.model(graph.graph, graph.input, purpose, seed);
+    let builder = scene.model_for(purpose, graph.graph, graph.input, seed);
     match graph.edge_input {
         Some(edges) => builder.edge_input(edges),
         None => builder,

@@ -98,7 +98,7 @@ impl Trainer {
     }
 
     /// Spawns the scene with a model that does not learn, for [`Trainer::load_weights`] and [`Trainer::infer`] alone. What
-    /// training remembers of the way forward, gradients and moments take no memory.
+    /// training remembers of the way forward, gradients and moments take no memory; to train or to evaluate is an error.
     ///
     /// # Errors
     /// If the model cannot be built.

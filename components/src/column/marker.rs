@@ -126,19 +126,20 @@ impl Marker {
         loop {
             let bundles = bundles.by_ref().take(piece);
             let mut count = 0;
-            let count_and_show = |entity: &Entity| {
+            let mut count_and_show = |entity: Entity| {
                 count += 1;
-                show(*entity);
+                show(entity);
             };
             with_mark!(self.mark, M => {
-                world.spawn_batch(bundles.map(|bundle| (bundle, M {}))).inspect(count_and_show).for_each(drop);
+                world.spawn_batch(bundles.map(|bundle| (bundle, M {}))).for_each(count_and_show);
             }, {
-                let entities: Vec<Entity> = world.spawn_batch(bundles).inspect(count_and_show).collect();
+                let entities: Vec<Entity> = world.spawn_batch(bundles).collect();
                 for entity in entities {
                     // A hook or an observer of the bundle may have despawned it.
                     if world.get_entity(entity).is_ok() {
                         insert_zeros(world, entity, &[self.id]);
                     }
+                    count_and_show(entity);
                 }
             });
             if count == 0 {

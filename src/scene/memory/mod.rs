@@ -16,7 +16,7 @@ use super::graph_set::GraphSet;
 use super::layer::LayerDescription;
 use super::links::undirected_edges;
 use super::locate::Step::{Field, Index};
-use super::model::{Columns, Input, ModelSize, Plan, Purpose};
+use super::model::{Columns, Input, ModelSize, Plan, Purpose, Rows};
 
 /// What a scene takes of the memory of the machine, in bytes, beside the program itself, which is some 10 MB.
 ///
@@ -221,7 +221,15 @@ pub(super) fn estimate(scene: &Scene, extent: Extent) -> Result<(Plan, Memory), 
     };
     let training = plan(Purpose::Training, room)?;
     let inference = plan(Purpose::Inference, Room { bytes: usize::MAX, ..room })?;
-    let memory = Memory { training: extent.usage(&training.size), inference: extent.usage(&inference.size) };
+    let mut memory = Memory { training: extent.usage(&training.size), inference: extent.usage(&inference.size) };
+    // What is told is collected before it is written.
+    let told = match training.output {
+        Rows::Nodes => extent.resting.unwrap_or(extent.computed).nodes,
+        Rows::Edges => edges,
+        Rows::Graphs => extent.resting.unwrap_or(extent.computed).graphs,
+    };
+    let told = told.saturating_mul(training.width).saturating_mul(NUMBER);
+    memory.inference.peak = memory.inference.peak.saturating_add(told);
     if memory.training.peak > available {
         let [needed, available] = [memory.training.peak, available].map(megabytes);
         let message = format!("the graph with its model needs {needed} of memory, but {available} are available");
