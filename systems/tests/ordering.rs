@@ -15,14 +15,17 @@ fn check_permutation(order: &[u32], nodes: usize) {
     assert!((0..).zip(order).all(|(place, node)| places[*node as usize] == place));
 }
 
+/// The edges between nodes.
+fn inner(nodes: usize, edges: &[[u32; 2]]) -> impl Iterator<Item = &[u32; 2]> {
+    edges.iter().filter(move |ends| ends.iter().all(|end| (*end as usize) < nodes))
+}
+
 /// Which nodes can be reached from each, by the lowest of them.
 fn components(nodes: usize, edges: &[[u32; 2]]) -> Vec<u32> {
     let mut lowest: Vec<u32> = (0..nodes as u32).collect();
     loop {
         let before = lowest.clone();
-        for [one, other] in
-            edges.iter().map(|ends| ends.map(|end| end as usize)).filter(|ends| ends.iter().all(|end| *end < nodes))
-        {
+        for [one, other] in inner(nodes, edges).map(|ends| ends.map(|end| end as usize)) {
             let least = lowest[one].min(lowest[other]);
             (lowest[one], lowest[other]) = (least, least);
         }
@@ -38,7 +41,7 @@ proptest! {
     fn orders_are_permutations(nodes in 0_usize..40, edges in vec([0_u32..42, 0_u32..42], 0..120)) {
         let order = order_by_degree(nodes, &edges);
         check_permutation(&order, nodes);
-        let degree = |node: u32| edges.iter().filter(|ends| ends.iter().all(|end| (*end as usize) < nodes)).flatten().filter(|end| **end == node).count();
+        let degree = |node: u32| inner(nodes, &edges).flatten().filter(|end| **end == node).count();
         prop_assert!(order.windows(2).all(|pair| (degree(pair[1]), pair[0]) < (degree(pair[0]), pair[1])), "{:?}", order);
 
         let order = reverse_cuthill_mckee(nodes, &edges);

@@ -1,8 +1,9 @@
 //! Orders of the nodes of a graph by which neighbours lie close to each other in memory.
 //!
 //! What is sent along edges is read from the rows of neighbours, and rows that were read a moment ago are still in the
-//! cache of the processor. Which order nodes have is settled when they are spawned: spawn them in the order that one of these functions
-//! gives, and the edges by the place of their target, then of their source. A scene does so by its field `order`.
+//! cache of the processor. Which order nodes have is settled when they are spawned: spawn them in the order that one of
+//! these functions gives, and the edges by the place of their target, then of their source. A scene does so by its field
+//! `order`.
 //!
 //! Every function is given the number of nodes and the ends of the edges, as [`Topology::ends`] has them, and gives for
 //! each place the number of the node that is to come there: a permutation. Edges with an end that is no node are passed
