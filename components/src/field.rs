@@ -74,9 +74,34 @@ impl<T: Element> Field<T> {
         if world.get_entity(entity).is_err() {
             return Err(FieldError::NotOnEntity { entity, name: name.to_owned() });
         }
+        let field = Self::register_alone(world, name, width)?;
+        column::insert_zeros(world, entity, &[field.id]);
+        Ok(field)
+    }
+
+    /// Registers a field that no entity has but those that are given it by [`Field::give`].
+    ///
+    /// # Errors
+    /// If the width is 0, or a row does not fit into the address space.
+    pub fn register_alone(world: &mut World, name: &str, width: usize) -> Result<Self, FieldError> {
         let id = column::register::<T>(world, name, width)?;
-        column::insert_zeros(world, entity, &[id]);
         Ok(Self { id, buffer: None, world: world.id(), on: id, width, element: PhantomData })
+    }
+
+    /// Gives several fields to one entity at once, with all numbers 0. One after the other they would move it from table
+    /// to table, and bevy_ecs keeps the memory of each.
+    ///
+    /// # Errors
+    /// If the entity is not alive.
+    pub fn give(world: &mut World, entity: Entity, fields: &[Self]) -> Result<(), FieldError> {
+        if world.get_entity(entity).is_err() {
+            let name = fields.first().map_or_else(String::new, |field| field.name(world));
+            return Err(FieldError::NotOnEntity { entity, name });
+        }
+        fields.iter().for_each(|field| field.assert_world(world.id()));
+        let ids: Vec<ComponentId> = fields.iter().map(|field| field.id).collect();
+        column::insert_zeros(world, entity, &ids);
+        Ok(())
     }
 }
 

@@ -253,6 +253,32 @@ fn components_are_given_by_their_id() {
 }
 
 #[test]
+fn marked_entities_are_spawned_in_order_with_their_fields() {
+    // More markers than there are types for; with fields and without; more entities than are spawned at once.
+    let count = if cfg!(miri) { 20 } else { 5000 };
+    let mut world = World::new();
+    for number in 0..10 {
+        let marker = Marker::register(&mut world, "marker");
+        let field = (number % 2 == 0).then(|| Field::<f32>::register(&mut world, "numbers", marker.id(), 3).unwrap());
+        let labels = (0..count).map(|label| (Node, Label(label)));
+        let entities = marker.spawn(&mut world, labels);
+        assert_eq!(entities.len(), count as usize);
+        for (label, entity) in (0..).zip(&entities) {
+            assert_eq!(world.get::<Label>(*entity), Some(&Label(label)));
+            assert!(world.entity(*entity).contains_id(marker.id()));
+        }
+        let table = world.entity(entities[0]).location().table_id;
+        assert_eq!(world.storages().tables[table].entities(), entities);
+        if let Some(field) = field {
+            field.set(&mut world, entities[1], &[1.0, 2.0, 3.0]).unwrap();
+            let matrix = field.matrix(&world);
+            assert_eq!((matrix.row(0), matrix.row(1)), (&[0.0; 3][..], &[1.0, 2.0, 3.0][..]));
+        }
+        assert_eq!(marker.spawn(&mut world, core::iter::empty::<Node>()), []);
+    }
+}
+
+#[test]
 fn another_world_is_refused() {
     let (scene, nodes) = Scene::of_three_tables(2);
     let mut other = Scene::of_three_tables(2).0.world;

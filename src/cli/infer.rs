@@ -2,7 +2,7 @@
 
 use clap::Args;
 use connectome::components::{Split, SplitMetrics};
-use connectome::{Rename, output::write_file};
+use connectome::{Rename, Trainer, output::write_file};
 use ndarray::{Array1, ArrayView2};
 use ndarray_npy::NpzWriter;
 use std::{error::Error, io::Cursor, path::PathBuf};
@@ -32,7 +32,7 @@ pub struct Evaluate {
 impl Evaluate {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
         let (scene, data) = self.scene.load()?;
-        let mut trainer = self.scene.trainer(&scene, &data, scene.training.seed)?;
+        let mut trainer = self.scene.trainer(&scene, data, scene.training.seed)?;
         trainer.load_weights(&self.weights.weights, &self.weights.rename)?;
         let metrics = trainer.evaluate()?;
         for split in [Split::Train, Split::Validation, Split::Test] {
@@ -66,9 +66,10 @@ pub struct Infer {
 impl Infer {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
         let (scene, data) = self.scene.load()?;
-        let mut trainer = self.scene.trainer(&scene, &data, scene.training.seed)?;
+        let mut trainer = Trainer::for_inference(&scene, data, self.scene.workers()?)?;
         trainer.load_weights(&self.weights.weights, &self.weights.rename)?;
         let (logits, width) = trainer.infer()?;
+        drop(trainer);
         let prediction: Array1<u32> = logits.chunks_exact(width).map(class).collect();
         let mut npz = NpzWriter::new_compressed(Cursor::new(Vec::new()));
         npz.add_array("logits", &ArrayView2::from_shape((logits.len() / width, width), &logits)?)?;

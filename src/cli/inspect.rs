@@ -2,7 +2,7 @@
 
 use clap::Args;
 use connectome::components::{Parameter, Split};
-use connectome::scene::options;
+use connectome::scene::{Usage, options};
 use connectome::systems::Train;
 use std::{error::Error, fmt::Write};
 
@@ -39,7 +39,14 @@ impl Inspect {
         let of_split = |split| data.graphs.as_ref().map_or_else(|| data.count(split), |graphs| graphs.count(split));
         let splits = [Split::Train, Split::Validation, Split::Test].map(of_split);
         writeln!(text, "  splits      {} train, {} validation, {} test", splits[0], splits[1], splits[2])?;
-        writeln!(text, "  memory      about {:.1} MB to train", memory as f64 / 1e6)?;
+        for (usage, purpose) in [(memory.training, "train"), (memory.inference, "infer")] {
+            let Usage { peak, node, edge, parameter, resting } = usage;
+            let each = format!("{node} bytes a node, {edge} an edge, {parameter} a parameter");
+            writeln!(text, "  memory      {:.1} MB to {purpose}: {each}", peak as f64 / 1e6)?;
+            if let Some([node, edge]) = resting {
+                writeln!(text, "              at rest {node} bytes a node, {edge} an edge")?;
+            }
+        }
         writeln!(text, "\nlayers")?;
         for (number, layer) in scene.model.iter().enumerate() {
             writeln!(text, "  {number} {}", options().to_string(layer)?)?;

@@ -12,9 +12,10 @@ use clap::{Args, Parser, Subcommand};
 use connectome::{
     Trainer,
     scene::{GraphData, Scene},
-    systems::Workers,
+    systems::{Workers, WorkersError},
 };
 use std::{
+    borrow::Cow,
     error::Error,
     fmt,
     io::{self, Write},
@@ -69,13 +70,20 @@ struct SceneArguments {
 impl SceneArguments {
     /// Reads the scene and checks that it fits into memory.
     fn load(&self) -> Result<(Scene, GraphData), Box<dyn Error>> {
-        let (scene, data) = Scene::load(&self.scene)?;
-        scene.memory(&data)?;
-        Ok((scene, data))
+        Ok(Scene::load(&self.scene)?)
     }
 
-    fn trainer(&self, scene: &Scene, data: &GraphData, seed: u64) -> Result<Trainer, Box<dyn Error>> {
-        Ok(Trainer::new(scene, data, seed, Workers::new(self.workers)?)?)
+    fn trainer<'a>(
+        &self,
+        scene: &Scene,
+        data: impl Into<Cow<'a, GraphData>>,
+        seed: u64,
+    ) -> Result<Trainer, Box<dyn Error>> {
+        Ok(Trainer::new(scene, data, seed, self.workers()?)?)
+    }
+
+    fn workers(&self) -> Result<Workers, WorkersError> {
+        Workers::new(self.workers)
     }
 }
 

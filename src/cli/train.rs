@@ -6,7 +6,7 @@ use connectome::{
     output::{OutputError, Summary},
     scene::{GraphData, Scene, stratified_folds},
 };
-use std::{error::Error, path::PathBuf};
+use std::{borrow::Cow, error::Error, mem, path::PathBuf};
 
 use super::{SceneArguments, files::Files, percent, print_line, progress::Progress, spread::Spread};
 
@@ -54,11 +54,14 @@ impl Train {
         let runs = self.runs(scene.training.seed);
         let mut progress = Progress::new(runs.len(), scene.training.epochs, &scene.name);
         let (mut summaries, mut held_out) = (Vec::new(), Vec::new());
-        for run in &runs {
+        for (number, run) in runs.iter().enumerate() {
             if let (Some(fold), Some(graphs)) = (run.fold, &mut data.graphs) {
                 graphs.splits = graphs.hold_out(fold);
             }
-            let trainer = self.scene.trainer(&scene, &data, run.seed)?;
+            // The last run has the data to itself, so that they are not in memory twice.
+            let is_last = number + 1 == runs.len();
+            let given = if is_last { Cow::Owned(mem::take(&mut data)) } else { Cow::Borrowed(&data) };
+            let trainer = self.scene.trainer(&scene, given, run.seed)?;
             let mut accuracies = Vec::new();
             let summary = self.train_once(&scene, trainer, *run, &mut progress, &mut accuracies)?;
             progress.suspend(|| match self.json {

@@ -1,5 +1,7 @@
 //! Loaded graphs as plain data.
 
+use std::borrow::Cow;
+
 use connectome_components::Split;
 
 use super::features::{DenseRows, Features};
@@ -46,5 +48,17 @@ impl GraphData {
             degrees[target as usize] += 1;
         }
         degrees
+    }
+}
+
+impl From<GraphData> for Cow<'_, GraphData> {
+    fn from(data: GraphData) -> Self {
+        Self::Owned(data)
+    }
+}
+
+impl<'a> From<&'a GraphData> for Cow<'a, GraphData> {
+    fn from(data: &'a GraphData) -> Self {
+        Self::Borrowed(data)
     }
 }

@@ -19,6 +19,9 @@ pub struct Scene {
     /// What is done to the features of the nodes before the model sees them.
     #[serde(default)]
     pub features: FeatureScaling,
+    /// In which order the nodes lie in memory.
+    #[serde(default)]
+    pub order: NodeOrder,
     /// The layers, first to last.
     pub model: Vec<LayerDescription>,
     /// What the model shall do.
@@ -104,6 +107,23 @@ pub enum FeatureScaling {
     Degree,
     /// Features are ignored: each node gets the number 1.
     Ones,
+}
+
+/// In which order nodes lie in memory, and edges by the place of their target, then of their source.
+///
+/// The nearer a node lies to its neighbours, the more of what it reads from them is in the cache of the processor. All that
+/// is written, as by `infer`, has the order of the file whatever the order of the rows; but sums are taken in that order
+/// and dropout is drawn by row, so each order has bits of its own, the same for any number of workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum NodeOrder {
+    /// That of the file, for edges as well.
+    #[default]
+    AsGiven,
+    /// Those with most edges first; see [`order_by_degree`](crate::systems::ordering::order_by_degree).
+    Degree,
+    /// Close to their neighbours; see [`reverse_cuthill_mckee`](crate::systems::ordering::reverse_cuthill_mckee).
+    ReverseCuthillMcKee,
 }
 
 /// What the model shall do.

@@ -7,7 +7,7 @@ use super::data::GraphData;
 use super::description::{GraphSource, Scene, Task};
 use super::error::{Fault, SceneError, Source};
 use super::locate::{Position, Step};
-use super::memory::{self, Extent};
+use super::memory::{self, Extent, Memory};
 use super::suggest::quote;
 use super::{fit, inline, npz, scaling, syntax, validate};
 
@@ -74,14 +74,13 @@ impl Scene {
         self.inspect_with_graph(folder.as_ref()).map_err(|fault| self.locate(fault))
     }
 
-    /// Bytes that training on this graph takes, roughly: features, values and gradients of each layer, parameters
-    /// with their gradients and moments.
+    /// What training on this graph, and telling of it, take of the memory.
     ///
     /// # Errors
     ///
-    /// If it is more than the machine has available, at the width of the first layer that is too large.
-    pub fn memory(&self, data: &GraphData) -> Result<usize, SceneError> {
-        memory::estimate(self, Extent::of(data, self)).map(|(_, bytes)| bytes).map_err(|fault| self.locate(fault))
+    /// If training takes more than the machine has available, at the width of the first layer that is too large.
+    pub fn memory(&self, data: &GraphData) -> Result<Memory, SceneError> {
+        memory::estimate(self, Extent::of(data, self)).map(|(_, memory)| memory).map_err(|fault| self.locate(fault))
     }
 
     /// Shows a fault in the text this scene would have.

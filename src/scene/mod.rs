@@ -47,7 +47,7 @@ mod links;
 mod load;
 mod locate;
 pub(crate) mod memory;
-mod model;
+pub(crate) mod model;
 pub(crate) mod npz;
 mod scaling;
 pub(crate) mod suggest;
@@ -56,7 +56,9 @@ mod tokens;
 mod validate;
 
 pub use self::data::GraphData;
-pub use self::description::{FeatureScaling, GraphSource, Scene, SceneEdge, SceneNode, Selection, Task, Training};
+pub use self::description::{
+    FeatureScaling, GraphSource, NodeOrder, Scene, SceneEdge, SceneNode, Selection, Task, Training,
+};
 pub use self::error::SceneError;
 pub use self::features::{DenseRows, Features};
 pub use self::folds::stratified_folds;
@@ -64,5 +66,6 @@ pub use self::graph_set::GraphSet;
 pub use self::layer::LayerDescription;
 pub use self::links::{CandidatePair, LinkSplit, hide_edges};
 pub use self::locate::{Position, Step, locate};
+pub use self::memory::{Memory, Usage};
 pub use self::npz::GraphFileError;
 pub use self::syntax::options;

@@ -1,7 +1,7 @@
 //! From the layers of a scene to a model.
 
 use bevy_ecs::{entity::Entity, world::World};
-use connectome_components::{Field, FieldError, Graph, Model, Node, Optimizer, Parameter, Signal};
+use connectome_components::{Field, FieldError, Graph, Model, Node, Parameter, Signal, Topology};
 use connectome_systems::{
     ModelBuilder,
     layers::{BuildError, Room},
@@ -11,6 +11,15 @@ use super::description::Scene;
 use super::features::Features;
 use super::memory::available;
 
+/// What a model is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// It learns, and tells as well.
+    Training,
+    /// It tells only: without what learning remembers it takes less memory.
+    Inference,
+}
+
 /// What a scene's model is once it is built.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
@@ -18,8 +27,46 @@ pub(super) struct Plan {
     pub output: Rows,
     /// How wide its output is.
     pub width: usize,
-    /// Bytes of its columns and parameters on a graph of the size that was asked for.
-    pub bytes: usize,
+    /// What it takes.
+    pub size: ModelSize,
+}
+
+/// What a model has in its world.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ModelSize {
+    /// Its columns, of those of each kind of rows.
+    pub nodes: Columns,
+    pub edges: Columns,
+    pub graphs: Columns,
+    /// Values of parameters, learned or not.
+    pub values: usize,
+    /// Those that are learned.
+    pub learned: usize,
+    /// Values, gradients, moments and what else is kept of them, together.
+    pub numbers: usize,
+    /// How many normalisations it asks of the topology.
+    pub normalizations: usize,
+}
+
+/// Some columns of `f32`s.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Columns {
+    pub count: usize,
+    /// Numbers in a row of all of them.
+    pub width: usize,
+    /// Numbers in a row of the widest of those that are copied when their table grows.
+    pub copied: usize,
+}
+
+impl Columns {
+    pub(super) fn add(&mut self, width: usize) {
+        self.count += 1;
+        self.width = self.width.saturating_add(width);
+        // The allocator moves others page by page: those that are aligned to no more than it aligns anyway.
+        if width.is_multiple_of(8) {
+            self.copied = self.copied.max(width);
+        }
+    }
 }
 
 /// What the rows of a model's output are.
@@ -33,8 +80,18 @@ pub(super) enum Rows {
 impl Scene {
     /// The scene's model over the nodes of `graph`, which reads `input`, and learns as the scene says from `seed`.
     pub fn model(&self, graph: Entity, input: Signal, seed: u64) -> ModelBuilder {
+        self.model_for(Purpose::Training, graph, input, seed)
+    }
+
+    /// The same for one purpose.
+    pub(crate) fn model_for(&self, purpose: Purpose, graph: Entity, input: Signal, seed: u64) -> ModelBuilder {
         let training = &self.training;
-        let mut builder = self.layers(graph, input, seed);
+        let builder = ModelBuilder::new(graph).name(&self.name).input(input).seed(seed);
+        let mut builder = self.model.iter().fold(builder, |builder, layer| builder.layer(layer.clone()));
+        if purpose == Purpose::Inference {
+            return builder;
+        }
+        builder = builder.learn(self.optimizer, training.schedule);
         if training.accumulate > 1 {
             builder = builder.accumulate(u32::try_from(training.accumulate).unwrap_or(u32::MAX));
         }
@@ -44,28 +101,22 @@ impl Scene {
         builder
     }
 
-    fn layers(&self, graph: Entity, input: Signal, seed: u64) -> ModelBuilder {
-        let builder = ModelBuilder::new(graph).name(&self.name).input(input).seed(seed);
-        let builder = builder.learn(self.optimizer, self.training.schedule);
-        self.model.iter().fold(builder, |builder, layer| builder.layer(layer.clone()))
-    }
-
     /// The most numbers that a row of `features` stores, if they are few and the model can read them sparse.
     pub(crate) fn stored_features(&self, features: &Features) -> Option<usize> {
         let Features::Sparse { width, offsets, .. } = features else { return None };
         let longest = offsets.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0).max(1);
         let room = Room { nodes: 1, edges: 0, subgraphs: 0, bytes: available() };
         let input = Input { width: *width, stored: Some(longest), edges: None };
-        let is_refused = || matches!(self.plan(&input, room), Err(BuildError::Sparse { .. }));
+        let is_refused = || matches!(self.plan(&input, Purpose::Training, room), Err(BuildError::Sparse { .. }));
         (2 * longest < *width && !is_refused()).then_some(longest)
     }
 
-    /// Builds the model in an empty world: on no rows, it takes hardly any memory but that of its parameters.
-    pub(super) fn plan(&self, input: &Input, room: Room) -> Result<Plan, BuildError> {
+    /// Builds the model in an empty world: on no rows, it takes hardly any memory.
+    pub(super) fn plan(&self, input: &Input, purpose: Purpose, room: Room) -> Result<Plan, BuildError> {
         let mut world = World::new();
         let graph = Graph::spawn(&mut world);
         let signal = input.register(&mut world)?;
-        let mut builder = self.layers(graph, signal, 0).planned(room);
+        let mut builder = self.model_for(purpose, graph, signal, 0).planned(room);
         if let Some(width) = input.edges {
             let edges = world.get::<Graph>(graph).map(|graph| graph.edges).ok_or(BuildError::NoGraph(graph))?;
             builder = builder.edge_input(Field::register(&mut world, "edge features", edges, width)?);
@@ -73,27 +124,37 @@ impl Scene {
         let entity = builder.build(&mut world)?;
         let rows = *world.get::<Graph>(graph).ok_or(BuildError::NoGraph(graph))?;
         let model = world.get::<Model>(entity).cloned().ok_or(BuildError::NoModel(entity))?;
-        let optimizer = world.get::<Optimizer>(entity).copied();
-        let of_rows = |field: &Field| match field.on() {
-            on if on == rows.nodes => (Rows::Nodes, room.nodes),
-            on if on == rows.edges => (Rows::Edges, room.edges),
-            _ => (Rows::Graphs, room.subgraphs),
+        let output = match model.output.on() {
+            on if on == rows.nodes => Rows::Nodes,
+            on if on == rows.edges => Rows::Edges,
+            _ => Rows::Graphs,
         };
-        let columns: usize = model.columns.iter().map(|column| column.width().saturating_mul(of_rows(column).1)).sum();
-        // Gradients that are summed up over batches have a field of their own.
-        let summed = usize::from(self.training.accumulate > 1);
-        let parameter = |entity: &Entity| {
-            let parameter = world.get::<Parameter>(*entity)?;
-            let moments =
-                optimizer.filter(|_| parameter.gradient.is_some()).map_or(0, |rule| 1 + rule.moments() + summed);
-            Some(parameter.value.width() * (1 + moments))
-        };
-        let parameters: usize = model.parameters.iter().filter_map(parameter).sum();
-        Ok(Plan {
-            output: of_rows(&model.output).0,
-            width: model.output.width(),
-            bytes: columns.saturating_add(parameters).saturating_mul(size_of::<f32>()),
-        })
+        let mut size = ModelSize::default();
+        for column in &model.columns {
+            match column.on() {
+                on if on == rows.nodes => size.nodes.add(column.width()),
+                on if on == rows.edges => size.edges.add(column.width()),
+                _ => size.graphs.add(column.width()),
+            }
+        }
+        for parameter in model.parameters.iter().filter_map(|entity| world.get::<Parameter>(*entity)) {
+            let [value, gradient, moments] = [Some(parameter.value), parameter.gradient, parameter.moments]
+                .map(|field| field.map_or(0, |field| field.width()));
+            size.values += value;
+            size.learned += gradient;
+            size.numbers = [value, gradient, moments].into_iter().fold(size.numbers, usize::saturating_add);
+            if self.training.accumulate > 1 {
+                // The sum of gradients moves the parameter to another table, and the first one stays.
+                size.numbers =
+                    [value, gradient, gradient, moments].into_iter().fold(size.numbers, usize::saturating_add);
+            }
+        }
+        if purpose == Purpose::Training {
+            // The best values so far.
+            size.numbers = size.numbers.saturating_add(size.values);
+        }
+        size.normalizations = world.get::<Topology>(graph).map_or(0, |topology| topology.normalizations.len());
+        Ok(Plan { output, width: model.output.width(), size })
     }
 }
 

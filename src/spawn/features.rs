@@ -2,69 +2,76 @@
 
 use bevy_ecs::{component::ComponentId, entity::Entity, world::World};
 
-use crate::components::{Field, FieldError, Signal, attach_fields};
+use crate::components::{Field, FieldError, Signal};
 use crate::scene::{DenseRows, Features};
 
-use super::Shape;
-
-/// Makes the features fields of the nodes: sparse if the model can read them so.
-pub(super) fn node_features(
+/// Registers the fields of the nodes' features: sparse ones, with room for so many numbers in a row as are `stored`, if
+/// the model reads them so.
+pub(super) fn register(
     world: &mut World,
     on: ComponentId,
-    features: &Features,
-    shape: Shape,
-    nodes: &[Entity],
+    width: usize,
+    stored: Option<usize>,
 ) -> Result<Signal, FieldError> {
-    let width = features.width();
-    let Some(stored) = shape.stored else {
-        let value = Field::register(world, "features", on, width)?;
-        attach_fields(world, on);
-        let mut row = vec![0.0; width];
-        for (number, node) in nodes.iter().enumerate() {
-            match features {
-                Features::Dense { values, .. } => row.copy_from_slice(&values[number * width..(number + 1) * width]),
-                Features::Sparse { offsets, indices, values, .. } => {
-                    let stored = offsets[number]..offsets[number + 1];
-                    row.fill(0.0);
-                    for (column, value) in indices[stored.clone()].iter().zip(&values[stored]) {
-                        row[*column as usize] = *value;
-                    }
-                }
-            }
-            value.set(world, *node, &row)?;
-        }
-        return Ok(value.into());
-    };
+    let Some(stored) = stored else { return Ok(Field::register(world, "features", on, width)?.into()) };
     let columns = Field::<u32>::register(world, "feature columns", on, stored)?;
     let values = Field::<f32>::register(world, "features", on, stored)?;
-    attach_fields(world, on);
-    if let Features::Sparse { offsets, indices, values: numbers, .. } = features {
-        let (mut row_columns, mut row_values) = (vec![0; stored], vec![0.0; stored]);
-        for (node, range) in nodes.iter().zip(offsets.windows(2)) {
-            let range = range[0]..range[1];
-            row_columns.fill(0);
-            row_values.fill(0.0);
-            row_columns[..range.len()].copy_from_slice(&indices[range.clone()]);
-            row_values[..range.len()].copy_from_slice(&numbers[range]);
-            columns.set(world, *node, &row_columns)?;
-            values.set(world, *node, &row_values)?;
-        }
-    }
     Ok(Signal::Sparse { columns, values, width })
 }
 
-/// Makes numbers a field of the entities that carry `on`.
-pub(super) fn dense(
+/// Writes the features of each node.
+pub(super) fn write(world: &mut World, input: Signal, features: &Features, nodes: &[Entity]) -> Result<(), FieldError> {
+    match (input, features) {
+        (Signal::Dense { value, .. }, Features::Dense { width, values }) => {
+            write_rows(world, value, *width, values, nodes)
+        }
+        (Signal::Dense { value, .. }, Features::Sparse { offsets, indices, values, .. }) => {
+            let mut row = vec![0.0; value.width()];
+            for (node, range) in nodes.iter().zip(offsets.windows(2)) {
+                let stored = range[0]..range[1];
+                row.fill(0.0);
+                for (column, value) in indices[stored.clone()].iter().zip(&values[stored]) {
+                    row[*column as usize] = *value;
+                }
+                value.set(world, *node, &row)?;
+            }
+            Ok(())
+        }
+        (Signal::Sparse { columns, values, .. }, Features::Sparse { offsets, indices, values: numbers, .. }) => {
+            let (mut row_columns, mut row_values) = (vec![0; columns.width()], vec![0.0; values.width()]);
+            for (node, range) in nodes.iter().zip(offsets.windows(2)) {
+                let range = range[0]..range[1];
+                row_columns.fill(0);
+                row_values.fill(0.0);
+                row_columns[..range.len()].copy_from_slice(&indices[range.clone()]);
+                row_values[..range.len()].copy_from_slice(&numbers[range]);
+                columns.set(world, *node, &row_columns)?;
+                values.set(world, *node, &row_values)?;
+            }
+            Ok(())
+        }
+        // Only sparse features are read sparse.
+        (Signal::Sparse { .. }, Features::Dense { .. }) => Ok(()),
+    }
+}
+
+/// Writes the numbers of each entity.
+pub(super) fn write_dense(
     world: &mut World,
-    name: &str,
-    on: ComponentId,
+    field: Field,
     rows: &DenseRows,
     entities: &[Entity],
-) -> Result<Field, FieldError> {
-    let field = Field::register(world, name, on, rows.width)?;
-    attach_fields(world, on);
-    for (entity, row) in entities.iter().zip(rows.values.chunks_exact(rows.width)) {
-        field.set(world, *entity, row)?;
-    }
-    Ok(field)
+) -> Result<(), FieldError> {
+    write_rows(world, field, rows.width, &rows.values, entities)
+}
+
+fn write_rows(
+    world: &mut World,
+    field: Field,
+    width: usize,
+    values: &[f32],
+    entities: &[Entity],
+) -> Result<(), FieldError> {
+    let mut rows = entities.iter().zip(values.chunks_exact(width.max(1)));
+    rows.try_for_each(|(entity, row)| field.set(world, *entity, row))
 }

@@ -1,122 +1,113 @@
 //! The graph of a scene as entities.
 
+use std::{borrow::Cow, iter::repeat_n};
+
 use bevy_ecs::{entity::Entity, name::Name, world::World};
 
-use super::{GraphEntities, SceneEntities, features};
-use crate::components::{Edge, EdgeWeight, Field, FieldError, Graph, InGraph, Label, Marker, Node, attach_fields};
-use crate::scene::{DenseRows, Features, GraphData, GraphSet, Scene};
+use super::{GraphEntities, SceneEntities, features, order::Order};
+use crate::components::{Edge, EdgeWeight, Field, FieldError, Graph, InGraph, Label, Marker, Node};
+use crate::scene::{Features, GraphData, NodeOrder, Scene};
+use crate::systems::{Scratch, update_topology};
 
-/// How the features of a scene's nodes are stored.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
-    /// The most numbers that a row stores, if the model reads them sparse.
-    pub stored: Option<usize>,
-}
-
-impl Shape {
-    pub fn of(scene: &Scene, data: &GraphData) -> Self {
-        Self { stored: scene.stored_features(&data.features) }
+impl GraphEntities {
+    /// Spawns the graph of a scene, without nodes and edges yet, and registers the fields in which `data` will lie.
+    ///
+    /// The models on it are to be built next, and then [`GraphEntities::fill`] brings the nodes and edges: so each is
+    /// spawned with all the fields that it will have, and none is moved.
+    pub fn declare(world: &mut World, scene: &Scene, data: &GraphData) -> Result<Self, FieldError> {
+        let name = &scene.name;
+        let node_marker = Marker::register(world, &format!("node of {name}"));
+        let edge_marker = Marker::register(world, &format!("edge of {name}"));
+        let subgraph_marker = Marker::register(world, &format!("subgraph of {name}"));
+        let graph = Graph { nodes: node_marker.id(), edges: edge_marker.id(), subgraphs: subgraph_marker.id() };
+        let graph = world.spawn((Name::new(name.clone()), graph)).id();
+        let stored = scene.stored_features(&data.features);
+        let input = features::register(world, node_marker.id(), data.features.width(), stored)?;
+        let of_edges = data.edge_features.as_ref();
+        let register = |width| Field::register(world, "edge features", edge_marker.id(), width);
+        let edge_input = of_edges.map(|rows| rows.width).map(register).transpose()?;
+        let (nodes, subgraphs, order) = (Vec::new(), Vec::new(), scene.order);
+        Ok(Self { graph, nodes, subgraphs, node_marker, edge_marker, subgraph_marker, order, input, edge_input })
     }
-}
 
-/// Spawns the nodes, edges and subgraphs of `data` with all that they carry.
-pub(crate) fn spawn_graph(
-    world: &mut World,
-    name: &str,
-    data: &GraphData,
-    shape: Shape,
-) -> Result<GraphEntities, FieldError> {
-    let node_marker = Marker::register(world, &format!("node of {name}"));
-    let edge_marker = Marker::register(world, &format!("edge of {name}"));
-    let subgraph_marker = Marker::register(world, &format!("subgraph of {name}"));
-    let graph = Graph { nodes: node_marker.id(), edges: edge_marker.id(), subgraphs: subgraph_marker.id() };
-    let graph = world.spawn((Name::new(name.to_owned()), graph)).id();
-
-    let subgraphs = data.graphs.as_ref().map(|set| spawn_subgraphs(world, set, subgraph_marker)).transpose()?;
-    let subgraphs = subgraphs.unwrap_or_default();
-    let nodes = spawn_nodes(world, data, node_marker, &subgraphs)?;
-    let edges = spawn_edges(world, data, edge_marker, &nodes)?;
-    let input = features::node_features(world, node_marker.id(), &data.features, shape, &nodes)?;
-    let edge_input = |rows: &DenseRows| features::dense(world, "edge features", edge_marker.id(), rows, &edges);
-    let edge_input: Option<Field> = data.edge_features.as_ref().map(edge_input).transpose()?;
-    for marker in [node_marker, edge_marker, subgraph_marker] {
-        attach_fields(world, marker.id());
-    }
-    Ok(GraphEntities { graph, nodes, subgraphs, node_marker, edge_marker, subgraph_marker, input, edge_input })
-}
-
-/// The data of no node, edge or graph, with columns as wide as those of `data`.
-pub(crate) fn without_rows(data: &GraphData) -> GraphData {
-    let features = match &data.features {
-        Features::Dense { width, .. } => Features::Dense { width: *width, values: Vec::new() },
-        Features::Sparse { width, .. } => {
-            Features::Sparse { width: *width, offsets: vec![0], indices: Vec::new(), values: Vec::new() }
+    /// Spawns the nodes, edges and subgraphs of `data` with all that they carry. What is given away is dropped as soon as
+    /// it is in the world, so that most of it is never there twice.
+    pub fn fill(&mut self, world: &mut World, mut data: Cow<GraphData>) -> Result<(), FieldError> {
+        if let Some(set) = &data.graphs {
+            let bundles = set.labels.iter().zip(&set.splits).map(|(label, split)| (Label(*label), *split));
+            self.subgraphs = self.subgraph_marker.spawn(world, bundles);
         }
-    };
-    let edge_features = data.edge_features.as_ref();
-    let edge_features = edge_features.map(|rows| DenseRows { width: rows.width, values: Vec::new() });
-    GraphData { features, edge_features, classes: data.classes, ..GraphData::default() }
-}
-
-fn spawn_subgraphs(world: &mut World, set: &GraphSet, marker: Marker) -> Result<Vec<Entity>, FieldError> {
-    let bundles: Vec<_> = set.labels.iter().zip(&set.splits).map(|(label, split)| (Label(*label), *split)).collect();
-    let subgraphs: Vec<Entity> = world.spawn_batch(bundles).collect();
-    subgraphs.iter().try_for_each(|subgraph| marker.insert(world, *subgraph))?;
-    Ok(subgraphs)
-}
-
-fn spawn_nodes(
-    world: &mut World,
-    data: &GraphData,
-    marker: Marker,
-    subgraphs: &[Entity],
-) -> Result<Vec<Entity>, FieldError> {
-    let bundles: Vec<_> =
-        data.labels.iter().zip(&data.splits).map(|(label, split)| (Node, Label(*label), *split)).collect();
-    let nodes: Vec<Entity> = world.spawn_batch(bundles).collect();
-    for node in &nodes {
-        marker.insert(world, *node)?;
+        let order = Order::of(self.order, &data);
+        self.nodes = self.spawn_nodes(world, &data, &order);
+        features::write(world, self.input, &data.features, &self.nodes)?;
+        if let Cow::Owned(data) = &mut data {
+            data.features = Features::default();
+        }
+        match (self.edge_input, &data.edge_features) {
+            (Some(field), Some(rows)) => {
+                let mut edges = vec![Entity::PLACEHOLDER; data.edges.len()];
+                self.spawn_edges(world, &data, &order, |number, edge| edges[number] = edge);
+                features::write_dense(world, field, rows, &edges)?;
+            }
+            _ => self.spawn_edges(world, &data, &order, |_, _| ()),
+        }
+        drop((data, order));
+        // The first run would do it as well, but could not use the memory of the data again.
+        update_topology(world, self.graph, &mut Scratch::default());
+        Ok(())
     }
-    if let Some(set) = &data.graphs {
-        for (graph, subgraph) in subgraphs.iter().enumerate() {
-            for node in &nodes[set.nodes(graph)] {
-                world.entity_mut(*node).insert(InGraph(*subgraph));
+
+    /// Returns the nodes by their numbers.
+    fn spawn_nodes(&self, world: &mut World, data: &GraphData, order: &Order) -> Vec<Entity> {
+        let marker = self.node_marker;
+        let numbers = (0..data.nodes).map(|row| order.node(row));
+        let nodes = numbers.clone().map(|number| {
+            let label = data.labels.get(number).copied().unwrap_or_default();
+            (Node, Label(label), data.splits.get(number).copied().unwrap_or_default())
+        });
+        let names = numbers.clone().filter_map(|number| data.names.get(number)).map(|name| Name::new(name.clone()));
+        let has_names = !data.names.is_empty();
+        let spawned = match &data.graphs {
+            None if has_names => marker.spawn(world, nodes.zip(names)),
+            None => marker.spawn(world, nodes),
+            Some(set) => {
+                let graphs = self.subgraphs.iter().enumerate();
+                let places = graphs.flat_map(|(graph, entity)| repeat_n(InGraph(*entity), set.nodes(graph).len()));
+                match has_names {
+                    true => marker.spawn(world, nodes.zip(places).zip(names)),
+                    false => marker.spawn(world, nodes.zip(places)),
+                }
+            }
+        };
+        if self.order == NodeOrder::AsGiven {
+            return spawned;
+        }
+        let mut nodes = vec![Entity::PLACEHOLDER; spawned.len()];
+        numbers.zip(&spawned).for_each(|(number, node)| nodes[number] = *node);
+        nodes
+    }
+
+    /// Shows each edge with its number.
+    fn spawn_edges(&self, world: &mut World, data: &GraphData, order: &Order, mut show: impl FnMut(usize, Entity)) {
+        let numbers = (0..data.edges.len()).map(|row| order.edge(row));
+        let edges = numbers.clone().map(|number| {
+            let [source, target] = data.edges[number].map(|end| self.nodes[end as usize]);
+            Edge { source, target }
+        });
+        let mut rows = numbers.clone();
+        let show = |edge| rows.next().into_iter().for_each(|number| show(number, edge));
+        match &data.weights {
+            None => self.edge_marker.spawn_each(world, edges, show),
+            Some(weights) => {
+                let weights = numbers.map(|number| EdgeWeight(weights[number]));
+                self.edge_marker.spawn_each(world, edges.zip(weights), show)
             }
         }
     }
-    for (node, name) in nodes.iter().zip(&data.names) {
-        world.entity_mut(*node).insert(Name::new(name.clone()));
-    }
-    Ok(nodes)
-}
 
-fn spawn_edges(
-    world: &mut World,
-    data: &GraphData,
-    marker: Marker,
-    nodes: &[Entity],
-) -> Result<Vec<Entity>, FieldError> {
-    let edge = |[source, target]: &[u32; 2]| Edge { source: nodes[*source as usize], target: nodes[*target as usize] };
-    let edges: Vec<Edge> = data.edges.iter().map(edge).collect();
-    let edges: Vec<Entity> = match &data.weights {
-        None => world.spawn_batch(edges).collect(),
-        Some(weights) => {
-            let weighted: Vec<_> = edges.into_iter().zip(weights.iter().map(|weight| EdgeWeight(*weight))).collect();
-            world.spawn_batch(weighted).collect()
-        }
-    };
-    edges.iter().try_for_each(|edge| marker.insert(world, *edge))?;
-    Ok(edges)
-}
-
-impl GraphEntities {
     /// Together with the model on it.
-    pub fn with_model(self, world: &mut World, model: Entity) -> SceneEntities {
+    pub fn with_model(self, model: Entity) -> SceneEntities {
         let Self { graph, nodes, subgraphs, node_marker, edge_marker, subgraph_marker, .. } = self;
-        // What the model computes, so that it can be read before the first run.
-        for marker in [node_marker, edge_marker, subgraph_marker] {
-            attach_fields(world, marker.id());
-        }
         SceneEntities { graph, model, nodes, subgraphs, node_marker, edge_marker, subgraph_marker }
     }
 }

@@ -1,14 +1,15 @@
 //! A scene that predicts links.
 
 use bevy_ecs::{entity::Entity, name::Name, schedule::IntoScheduleConfigs, world::World};
+use std::borrow::Cow;
 
-use super::{SceneEntities, Shape, model, spawn_graph};
-use crate::components::{Edge, Field, Graph, Loss, Marker, Split, attach_fields};
-use crate::scene::{CandidatePair, DenseRows, GraphData, LinkSplit, Scene, hide_edges};
+use super::{GraphEntities, SceneEntities, model};
+use crate::components::{Edge, Field, FieldError, Graph, Loss, Marker, Split};
+use crate::scene::{CandidatePair, DenseRows, GraphData, LinkSplit, Scene, hide_edges, model::Purpose};
 use crate::systems::{
-    Phase, Scratch, Train, add_systems,
+    Phase, Train, add_systems,
     layers::{BuildError, InnerProduct},
-    sample_negatives, update_topology,
+    sample_negatives,
 };
 
 /// Spawns the edges that are not hidden as the graph, and the pairs that are to be told apart as the edges of a second
@@ -17,37 +18,39 @@ use crate::systems::{
 pub(super) fn spawn(
     world: &mut World,
     scene: &Scene,
-    data: &GraphData,
-    shape: Shape,
+    data: Cow<GraphData>,
     [validation, test]: [f32; 2],
+    purpose: Purpose,
     seed: u64,
 ) -> Result<SceneEntities, BuildError> {
-    let split = hide_edges(data, validation, test, seed);
-    let graph = spawn_graph(world, &scene.name, &with_messages(data, &split), shape)?;
+    let split = hide_edges(&data, validation, test, seed);
+    let mut graph = GraphEntities::declare(world, scene, &data)?;
     let pair_marker = Marker::register(world, &format!("pair of {}", scene.name));
     let rows = Graph { nodes: graph.node_marker.id(), edges: pair_marker.id(), subgraphs: graph.subgraph_marker.id() };
     let pairs = world.spawn((Name::new(format!("pairs of {}", scene.name)), rows)).id();
     let targets = Field::<f32>::register(world, "link", pair_marker.id(), 1)?;
-    let negatives = spawn_pairs(world, &split.pairs, &graph.nodes, pair_marker, targets)?;
-
-    let model = model(scene, &graph, seed).layer(InnerProduct { pairs });
+    let model = model(scene, &graph, purpose, seed).layer(InnerProduct { pairs });
     let model = model.loss(Loss::BinaryCrossEntropy).targets_in(targets).build(world)?;
-    // Pairs are drawn before the schedule derives the topology: the first ones are to know the edges as well.
-    update_topology(world, graph.graph, &mut Scratch::default());
-    let sample = sample_negatives(model, graph.graph, negatives);
-    add_systems(world, Train(model), sample.before(Phase::Prepare))?;
-    Ok(graph.with_model(world, model))
+    graph.fill(world, Cow::Owned(with_messages(data, &split)))?;
+    let negatives = spawn_pairs(world, &split.pairs, &graph.nodes, pair_marker, targets)?;
+    if purpose == Purpose::Training {
+        let sample = sample_negatives(model, graph.graph, negatives);
+        add_systems(world, Train(model), sample.before(Phase::Prepare))?;
+    }
+    Ok(graph.with_model(model))
 }
 
 /// The data with those edges alone that carry messages.
-fn with_messages(data: &GraphData, split: &LinkSplit) -> GraphData {
+fn with_messages(data: Cow<GraphData>, split: &LinkSplit) -> GraphData {
+    let mut data = data.into_owned();
     let kept = || split.message_numbers.iter().map(|number| *number as usize);
-    let weights = data.weights.as_ref().map(|weights| kept().map(|edge| weights[edge]).collect());
-    let edge_features = data.edge_features.as_ref().map(|rows| {
+    data.edges.clone_from(&split.messages);
+    data.weights = data.weights.map(|weights| kept().map(|edge| weights[edge]).collect());
+    data.edge_features = data.edge_features.map(|rows| {
         let values = kept().flat_map(|edge| &rows.values[edge * rows.width..(edge + 1) * rows.width]);
         DenseRows { width: rows.width, values: values.copied().collect() }
     });
-    GraphData { edges: split.messages.clone(), weights, edge_features, ..data.clone() }
+    data
 }
 
 /// Spawns the pairs, and one that is to be drawn for each with an edge to learn from; returns those to be drawn.
@@ -57,16 +60,13 @@ fn spawn_pairs(
     nodes: &[Entity],
     marker: Marker,
     targets: Field,
-) -> Result<Vec<Entity>, BuildError> {
+) -> Result<Vec<Entity>, FieldError> {
     let edge = |pair: &CandidatePair| {
         let [source, target] = pair.ends.map(|end| nodes[end as usize]);
         (Edge { source, target }, pair.split)
     };
-    let given: Vec<Entity> = world.spawn_batch(pairs.iter().map(edge).collect::<Vec<_>>()).collect();
-    let learned: Vec<_> = pairs.iter().filter(|pair| pair.split == Split::Train).map(edge).collect();
-    let drawn: Vec<Entity> = world.spawn_batch(learned).collect();
-    given.iter().chain(&drawn).try_for_each(|pair| marker.insert(world, *pair))?;
-    attach_fields(world, marker.id());
+    let given = marker.spawn(world, pairs.iter().map(edge));
+    let drawn = marker.spawn(world, pairs.iter().filter(|pair| pair.split == Split::Train).map(edge));
     for (entity, pair) in given.iter().zip(pairs) {
         targets.set(world, *entity, &[f32::from(pair.positive)])?;
     }

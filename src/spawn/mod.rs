@@ -3,14 +3,14 @@
 mod features;
 mod graph;
 mod links;
+mod order;
 
 use bevy_ecs::{entity::Entity, world::World};
+use std::borrow::Cow;
 
 use crate::components::{Field, Marker, Signal};
-use crate::scene::{GraphData, Scene, Task};
-use crate::systems::layers::BuildError;
-
-pub(crate) use graph::{Shape, spawn_graph, without_rows};
+use crate::scene::{GraphData, NodeOrder, Scene, Task, model::Purpose};
+use crate::systems::{ModelBuilder, layers::BuildError};
 
 /// What a scene became in a world.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct SceneEntities {
     pub graph: Entity,
     /// The model; run it with the schedules `Train`, `Evaluate` and `Infer`.
     pub model: Entity,
-    /// The nodes, in the order of the scene.
+    /// The nodes, in the order of the scene; their rows have the order that the scene asks for.
     pub nodes: Vec<Entity>,
     /// The graphs of a set, in the order of the scene.
     pub subgraphs: Vec<Entity>,
@@ -40,12 +40,17 @@ pub(crate) struct GraphEntities {
     pub node_marker: Marker,
     pub edge_marker: Marker,
     pub subgraph_marker: Marker,
+    /// The order of the rows.
+    order: NodeOrder,
     /// The features of the nodes, and of the edges if they have any.
     pub input: Signal,
     pub edge_input: Option<Field>,
 }
 
 /// Spawns a scene's nodes, edges and model, which is to learn from `seed`.
+///
+/// The data are only read if they are borrowed. Data that are given away are dropped while they come into the world, which
+/// takes less memory.
 ///
 /// Nodes carry [`Node`](crate::components::Node), [`Label`](crate::components::Label), `Split` and, in small scenes, their
 /// `Name`. The graphs of a set are [`Subgraph`](crate::components::Subgraph)s of one graph. Several scenes may live in one
@@ -69,19 +74,35 @@ pub(crate) struct GraphEntities {
 ///
 /// # Errors
 /// If the model cannot be built.
-pub fn spawn(world: &mut World, scene: &Scene, data: &GraphData, seed: u64) -> Result<SceneEntities, BuildError> {
-    let shape = Shape::of(scene, data);
+pub fn spawn<'a>(
+    world: &mut World,
+    scene: &Scene,
+    data: impl Into<Cow<'a, GraphData>>,
+    seed: u64,
+) -> Result<SceneEntities, BuildError> {
+    spawn_for(world, scene, data.into(), Purpose::Training, seed)
+}
+
+/// As [`spawn`], with a model for one purpose.
+pub(crate) fn spawn_for(
+    world: &mut World,
+    scene: &Scene,
+    data: Cow<GraphData>,
+    purpose: Purpose,
+    seed: u64,
+) -> Result<SceneEntities, BuildError> {
     if let Task::LinkPrediction { validation, test } = scene.task {
-        return links::spawn(world, scene, data, shape, [validation, test], seed);
+        return links::spawn(world, scene, data, [validation, test], purpose, seed);
     }
-    let graph = spawn_graph(world, &scene.name, data, shape)?;
-    let model = model(scene, &graph, seed).build(world)?;
-    Ok(graph.with_model(world, model))
+    let mut graph = GraphEntities::declare(world, scene, &data)?;
+    let model = model(scene, &graph, purpose, seed).build(world)?;
+    graph.fill(world, data)?;
+    Ok(graph.with_model(model))
 }
 
 /// The model of a scene on its graph.
-pub(crate) fn model(scene: &Scene, graph: &GraphEntities, seed: u64) -> crate::systems::ModelBuilder {
-    let builder = scene.model(graph.graph, graph.input, seed);
+pub(crate) fn model(scene: &Scene, graph: &GraphEntities, purpose: Purpose, seed: u64) -> ModelBuilder {
+    let builder = scene.model_for(purpose, graph.graph, graph.input, seed);
     match graph.edge_input {
         Some(edges) => builder.edge_input(edges),
         None => builder,

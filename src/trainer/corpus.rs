@@ -1,11 +1,12 @@
 //! Examples that rest in a world of their own and come to the training world batch by batch, as a renderer extracts frames.
 
 use bevy_ecs::{component::ComponentId, entity::Entity, schedule::ScheduleLabel, world::World};
+use std::borrow::Cow;
 
 use super::{TrainError, order::Shuffled};
-use crate::components::{Field, Label, Metrics, Model, Signal, Split, attach_fields};
-use crate::scene::{GraphData, Scene};
-use crate::spawn::{GraphEntities, SceneEntities, Shape, model, spawn_graph, without_rows};
+use crate::components::{Field, Label, Metrics, Model, Signal, Split};
+use crate::scene::{GraphData, Scene, model::Purpose};
+use crate::spawn::{GraphEntities, SceneEntities, model};
 use crate::systems::{
     Workers,
     batch::{Batch, BatchError, Extract},
@@ -59,20 +60,18 @@ impl Corpus {
     pub fn spawn(
         training: &mut World,
         scene: &Scene,
-        data: &GraphData,
+        data: Cow<GraphData>,
+        purpose: Purpose,
         seed: u64,
     ) -> Result<(Self, SceneEntities), TrainError> {
-        let shape = Shape::of(scene, data);
-        let place = spawn_graph(training, &scene.name, &without_rows(data), shape).map_err(BatchError::from)?;
-        let model = model(scene, &place, seed).build(training)?;
+        let place = GraphEntities::declare(training, scene, &data).map_err(BatchError::from)?;
+        let model = model(scene, &place, purpose, seed).build(training)?;
 
         let mut world = World::new();
-        let source = spawn_graph(&mut world, &scene.name, data, shape).map_err(BatchError::from)?;
+        let mut source = GraphEntities::declare(&mut world, scene, &data).map_err(BatchError::from)?;
         let mut extract = Extract::new(&world, source.graph)?;
         copy_fields(&mut extract, (&mut world, &source), (training, &place))?;
-        for marker in [source.node_marker, source.subgraph_marker] {
-            attach_fields(&mut world, marker.id());
-        }
+        source.fill(&mut world, data).map_err(BatchError::from)?;
         extract.update(&mut world);
 
         let plan = &scene.training;
@@ -98,7 +97,7 @@ impl Corpus {
             steps: plan.steps,
             seed,
         };
-        Ok((corpus, place.with_model(training, model)))
+        Ok((corpus, place.with_model(model)))
     }
 
     /// Runs a schedule of the model on one batch of examples after the other: `prepare` is shown the training world before

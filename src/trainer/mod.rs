@@ -4,7 +4,7 @@ mod corpus;
 mod order;
 
 use bevy_ecs::world::World;
-use std::{path::Path, time::Instant};
+use std::{borrow::Cow, path::Path, time::Instant};
 
 use corpus::{Corpus, Examples, Step, metrics_of, output_of};
 
@@ -12,10 +12,10 @@ use crate::components::{
     GradientAccumulation, LearningRateSchedule, Metrics, Model, Optimizer, Parameter, Split, TrainingState,
 };
 use crate::output::{EpochReport, OutputError, Summary, Tensor};
-use crate::scene::{GraphData, Scene, Selection};
-use crate::spawn::{SceneEntities, spawn};
+use crate::scene::{GraphData, Scene, Selection, model::Purpose};
+use crate::spawn::{SceneEntities, spawn_for};
 use crate::systems::{Evaluate, Infer, Train, Workers, batch::BatchError, layers::BuildError, run};
-use crate::weights::{Rename, load_weights, numbers, parameters, set_numbers, weights};
+use crate::weights::{Rename, load_weights, numbers, parameters as model_parameters, set_numbers, weights};
 
 /// A model could not be trained.
 #[derive(Debug, thiserror::Error)]
@@ -63,8 +63,9 @@ pub struct Trainer {
     scene: Scene,
     seed: u64,
     epochs: u64,
+    /// The parameters, if they are learned.
     parameters: Vec<Parameter>,
-    /// The parameters of the best epoch so far.
+    /// What they were in the best epoch so far.
     kept: Vec<Vec<f32>>,
     best: Option<Best>,
 }
@@ -78,22 +79,53 @@ struct Best {
 }
 
 impl Trainer {
-    /// Spawns the scene. `seed` takes the place of the scene's own.
+    /// Spawns the scene. `seed` takes the place of the scene's own. Data that are given away are dropped while they come
+    /// into the world.
     ///
     /// # Errors
     /// If the model cannot be built.
-    pub fn new(scene: &Scene, data: &GraphData, seed: u64, workers: Workers) -> Result<Self, TrainError> {
+    pub fn new<'a>(
+        scene: &Scene,
+        data: impl Into<Cow<'a, GraphData>>,
+        seed: u64,
+        workers: Workers,
+    ) -> Result<Self, TrainError> {
+        let mut trainer = Self::of(scene, data.into(), Purpose::Training, seed, workers)?;
+        let Self { world, entities, parameters, kept, .. } = &mut trainer;
+        *parameters = model_parameters(world, entities.model);
+        kept.extend(parameters.iter().map(|parameter| numbers(world, parameter.value).to_vec()));
+        Ok(trainer)
+    }
+
+    /// Spawns the scene with a model that does not learn, for [`Trainer::load_weights`] and [`Trainer::infer`] alone. What
+    /// training remembers of the way forward, gradients and moments take no memory; to train or to evaluate is an error.
+    ///
+    /// # Errors
+    /// If the model cannot be built.
+    pub fn for_inference<'a>(
+        scene: &Scene,
+        data: impl Into<Cow<'a, GraphData>>,
+        workers: Workers,
+    ) -> Result<Self, TrainError> {
+        Self::of(scene, data.into(), Purpose::Inference, scene.training.seed, workers)
+    }
+
+    fn of(
+        scene: &Scene,
+        data: Cow<GraphData>,
+        purpose: Purpose,
+        seed: u64,
+        workers: Workers,
+    ) -> Result<Self, TrainError> {
         let mut world = World::new();
         world.insert_resource(workers);
         let (corpus, entities) = if data.graphs.is_some() || !scene.training.neighbours.is_empty() {
-            let (corpus, entities) = Corpus::spawn(&mut world, scene, data, seed)?;
+            let (corpus, entities) = Corpus::spawn(&mut world, scene, data, purpose, seed)?;
             (Some(corpus), entities)
         } else {
-            (None, spawn(&mut world, scene, data, seed)?)
+            (None, spawn_for(&mut world, scene, data, purpose, seed)?)
         };
-        let parameters = parameters(&world, entities.model);
-        let kept = parameters.iter().map(|parameter| numbers(&world, parameter.value).to_vec()).collect();
-        let scene = scene.clone();
+        let (scene, parameters, kept) = (scene.clone(), Vec::new(), Vec::new());
         Ok(Self { world, entities, corpus, scene, seed, epochs: 0, parameters, kept, best: None })
     }
 

@@ -9,6 +9,7 @@ mod loss;
 mod model;
 mod negatives;
 mod optimize;
+pub mod ordering;
 mod phases;
 pub mod random;
 pub mod stages;

@@ -118,12 +118,24 @@ fn the_karate_club_is_the_karate_club() {
 #[test]
 fn the_memory_of_cora_follows_the_formula() {
     let (scene, data) = load("cora.ron");
-    // The longest row stores 30 numbers, of which each has its column beside it.
-    let features = 2708 * 30 * 8 + 2708 * 128 + 10_556 * 160;
+    let memory = scene.memory(&data).unwrap();
+    // A place in table, archetype and world; marker, node, class and split with their ticks; numbers and their columns, of
+    // which the longest row stores 30.
+    let node = 8 + 16 + 29 + (8 + 8 + 12 + 9) + 2 * (30 * 4 + 8);
+    // Its row, where edges of it begin in both directions, its graph, and what it weighs itself.
+    let topology = 8 + 3 * 4 + 2 * 4;
     // What is left of the features, and for each convolution two signals and a gradient.
-    let columns = 2708 * 4 * (30 + 3 * 16 + 3 * 7);
-    let parameters = (1433 * 16 + 16 + 16 * 7 + 7) * 4 * (2 + 2);
-    assert_eq!(scene.memory(&data), Ok(features + columns + parameters));
+    let columns = (30 + 3 * 16 + 3 * 7) * 4 + 7 * 8;
+    assert_eq!(memory.training.node, node + topology + columns);
+    // Telling needs two columns of each width at most.
+    let columns = (2 * 16 + 2 * 7) * 4 + 4 * 8;
+    assert_eq!(memory.inference.node, node + topology + columns);
+    // A place, marker, ends; row, ends, and twice neighbour, row and coefficient.
+    let edge = (8 + 16 + 29) + (8 + 24) + (8 + 8 + 2 * 12);
+    assert_eq!((memory.training.edge, memory.inference.edge), (edge, edge));
+    // Value, gradient, two moments, the best value, and six sums of 512 rows.
+    assert_eq!((memory.training.parameter, memory.inference.parameter), (4 * (2 + 2 + 1 + 6), 4));
+    assert_eq!(memory.training.resting, None);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Any scene that is written reads back equal.
 
 use connectome::scene::{
-    FeatureScaling, GraphSource, LayerDescription, Scene, SceneEdge, SceneNode, Selection, Task, Training, options,
+    FeatureScaling, GraphSource, LayerDescription, NodeOrder, Scene, SceneEdge, SceneNode, Selection, Task, Training,
+    options,
 };
 use connectome_components::{LearningRateSchedule, Optimizer, Split};
 use connectome_systems::layers;
@@ -111,14 +112,15 @@ fn graph() -> impl Strategy<Value = GraphSource> {
 fn scene() -> impl Strategy<Value = Scene> {
     use FeatureScaling::{AsGiven, Degree, Identity, Ones};
     let scaling = select(vec![AsGiven, Identity, Degree, Ones]);
-    (".*", graph(), scaling, vec(layer(), 0..6), optimizer(), training()).prop_map(
-        |(name, graph, features, mut model, optimizer, training)| {
+    let order = select(vec![NodeOrder::AsGiven, NodeOrder::Degree, NodeOrder::ReverseCuthillMcKee]);
+    (".*", graph(), (scaling, order), vec(layer(), 0..6), optimizer(), training()).prop_map(
+        |(name, graph, (features, order), mut model, optimizer, training)| {
             let classes = match &graph {
                 GraphSource::Inline { nodes, .. } => nodes.iter().map(|node| node.label + 1).max().unwrap_or(1),
                 GraphSource::Npz(_) => 1,
             };
             model.push(with_width("GraphConv", classes as usize, None));
-            Scene { name, graph, features, model, task: Task::NodeClassification, optimizer, training }
+            Scene { name, graph, features, order, model, task: Task::NodeClassification, optimizer, training }
         },
     )
 }

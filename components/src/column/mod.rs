@@ -14,6 +14,7 @@
 #![expect(unsafe_code, reason = "a table column is handed out as a slice; the module's rules are above")]
 
 mod make;
+mod marker;
 mod parameter;
 mod register;
 
@@ -30,9 +31,10 @@ use nonmax::NonMaxU32;
 use crate::{Field, FieldError, Matrix, MatrixMut, Parity};
 
 pub use make::{insert_default, register_default};
+pub use marker::Marker;
 pub use parameter::{Column, ColumnMut, ColumnState, Read, Write};
+pub use register::attach_fields;
 pub(crate) use register::{AttachedFields, insert_zeros, numbers_in, register};
-pub use register::{Marker, attach_fields};
 
 /// The numbers of `field` in `table`, if it has any.
 fn cells<T>(table: &Table, id: ComponentId, width: usize) -> Option<&[UnsafeCell<T>]> {
@@ -116,7 +118,7 @@ impl<T: Send + Sync + 'static> Field<T> {
     }
 
     #[track_caller]
-    fn assert_world(&self, world: WorldId) {
+    pub(crate) fn assert_world(&self, world: WorldId) {
         assert_eq!(self.world, world, "a field was used in a world that did not make it");
     }
 }

@@ -6,11 +6,10 @@ use bevy_ecs::{
     ptr::OwningPtr,
     resource::Resource,
     storage::Table,
-    world::{EntityWorldMut, World, WorldId},
+    world::{EntityWorldMut, World},
 };
 use core::{alloc::Layout, ptr::NonNull};
 
-use super::make::Defaults;
 use crate::{Element, FieldError};
 
 /// Rows of vector width start on a boundary of it, up to a cache line.
@@ -58,56 +57,6 @@ pub(crate) fn numbers_in<T: bytemuck::Pod>() -> Result<usize, FieldError> {
     Ok(size / size_of::<f32>())
 }
 
-/// A component without data that is made at run time, to mark the nodes, the edges or the subgraphs of one graph.
-///
-/// In Rust code a component type of your own does the same; a scene that is loaded has none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Marker {
-    id: ComponentId,
-    world: WorldId,
-}
-
-impl Marker {
-    /// Registers a marker.
-    pub fn register(world: &mut World, name: &str) -> Self {
-        // SAFETY: the component has no data.
-        let descriptor = unsafe {
-            ComponentDescriptor::new_with_layout(
-                name.to_owned(),
-                StorageType::Table,
-                Layout::new::<()>(),
-                None,
-                true,
-                false,
-                ComponentCloneBehavior::Default,
-                None,
-            )
-        };
-        let id = world.register_component_with_descriptor(descriptor);
-        // No bytes at all are a valid marker.
-        world.get_resource_or_init::<Defaults>().add(id, Initial::Zeros);
-        Self { id, world: world.id() }
-    }
-
-    /// The component.
-    pub fn id(&self) -> ComponentId {
-        self.id
-    }
-
-    /// Marks an entity.
-    ///
-    /// # Errors
-    /// If it is not alive.
-    pub fn insert(&self, world: &mut World, entity: Entity) -> Result<(), FieldError> {
-        assert_eq!(self.world, world.id(), "a marker was used in a world that did not make it");
-        if world.get_entity(entity).is_err() {
-            return Err(FieldError::NotOnEntity { entity, name: "marker".to_owned() });
-        }
-        insert_zeros(world, entity, &[self.id]);
-        Ok(())
-    }
-}
-
 /// For each marking component, the fields that its carriers are to have.
 #[derive(Resource, Default)]
 pub(crate) struct AttachedFields(Vec<AttachedField>);
@@ -139,6 +88,11 @@ impl AttachedFields {
         }
     }
 
+    /// Whether the carriers of `on` are to have any.
+    pub(super) fn are_on(&self, on: ComponentId) -> bool {
+        self.0.iter().any(|field| field.on == on)
+    }
+
     fn missing_in<'a>(&'a self, on: ComponentId, table: &'a Table) -> impl Iterator<Item = &'a AttachedField> {
         self.0.iter().filter(move |field| field.on == on && !table.has_column(field.id))
     }
@@ -164,14 +118,15 @@ pub fn attach_fields(world: &mut World, on: ComponentId) {
         let zeroed: Vec<ComponentId> = fields.iter().filter_map(zeroed).collect();
         let mut zeros = Zeros::new(world, &zeroed);
         for entity in entities {
-            // A hook or an observer of what was inserted before may have despawned any of them.
-            if world.get_entity(entity).is_ok() {
-                zeros.insert(world, entity);
-            }
+            // Each insertion moves the entity, so the fields, which are wide, come last. A hook or an observer of what was
+            // inserted before may have despawned any of them.
             for field in &fields {
                 if let (Initial::Default(insert), Ok(entity)) = (field.initial, world.get_entity_mut(entity)) {
                     insert(entity);
                 }
+            }
+            if world.get_entity(entity).is_ok() {
+                zeros.insert(world, entity);
             }
         }
     }

@@ -21,6 +21,9 @@ use crate::{
     topology::rebuild_topology,
 };
 
+/// As many bytes as so many numbers: when a row of a column was added and when it was changed, which bevy_ecs keeps.
+const TICKS: usize = 2;
+
 /// What a schedule is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -332,7 +335,7 @@ impl<'a> LayerBuilder<'a> {
             on if on == graph.edges => room.edges,
             _ => room.subgraphs,
         });
-        self.charge(rows, width)?;
+        self.charge(rows, width.saturating_add(TICKS))?;
         let name = format!("columns.{}", self.parts.columns.len());
         Ok(self.parts.columns.take_new(self.world, &name, on, width)?)
     }

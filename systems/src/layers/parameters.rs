@@ -1,6 +1,6 @@
 //! How a layer comes by its parameters.
 
-use bevy_ecs::{component::ComponentId, entity::Entity, name::Name, world::World};
+use bevy_ecs::{component::ComponentId, name::Name, world::World};
 use connectome_components::{Field, FieldError, Optimizer, Parameter, Stored};
 
 use super::{BuildError, LayerBuilder};
@@ -113,12 +113,15 @@ impl LayerBuilder<'_> {
         let copies = optimizer.map_or(1, |optimizer| 2 + optimizer.moments());
         let size = shape[0].saturating_mul(shape[1]);
         self.charge(copies, size)?;
-        let entity = self.world.spawn(Name::new(name.clone())).id();
         let planned_on = self.parts.room.map(|_| self.parts.rows.nodes);
-        let fields = parameter_fields(self.world, entity, &name, size, optimizer, planned_on);
-        let (value, learned) = fields.inspect_err(|_| {
-            self.world.despawn(entity);
-        })?;
+        let (value, learned) = parameter_fields(self.world, &name, size, optimizer, planned_on)?;
+        let (gradient, moments) = learned.unzip();
+        let parameter = Parameter { name: name.clone(), shape, stored, value, gradient, moments, weight_decay };
+        let entity = self.world.spawn((Name::new(name), parameter.clone())).id();
+        if planned_on.is_none() {
+            let fields: Vec<Field> = [Some(value), gradient, moments].into_iter().flatten().collect();
+            Field::give(self.world, entity, &fields)?;
+        }
         let number = self.parts.parameters.len() as u32;
         let random = Random::new(self.parts.seed, PARAMETERS + number, 0);
         let bound = match initialization {
@@ -135,9 +138,6 @@ impl LayerBuilder<'_> {
                 }
             }
         }
-        let (gradient, moments) = learned.unzip();
-        let parameter = Parameter { name, shape, stored, value, gradient, moments, weight_decay };
-        self.world.entity_mut(entity).insert(parameter.clone());
         self.parts.parameters.push((entity, parameter.clone()));
         Ok(parameter)
     }
@@ -147,7 +147,6 @@ impl LayerBuilder<'_> {
 /// they are fields of nodes, of which there are none: so they take no memory.
 fn parameter_fields(
     world: &mut World,
-    entity: Entity,
     name: &str,
     size: usize,
     optimizer: Option<Optimizer>,
@@ -157,7 +156,7 @@ fn parameter_fields(
         let name = format!("{name}.{part}");
         match planned_on {
             Some(nodes) => Field::register(world, &name, nodes, width),
-            None => Field::register_for(world, entity, &name, width),
+            None => Field::register_alone(world, &name, width),
         }
     };
     let value = field("value", size)?;

@@ -56,6 +56,7 @@ pub use normalize_rows::normalize_rows;
 pub use product::multiply;
 pub use reduce::{Reduction, reduce};
 pub use relation::Relation;
+pub use rows::partial_sums;
 pub use scale_by::scale_by;
 pub use self_loops::mean_from_others;
 pub use softmax::softmax;

@@ -188,6 +188,19 @@ fn matrices<'a, const K: usize>(columns: &'a Columns) -> [Matrix<'a>; K] {
     array::from_fn(|place| [a, b, c, d, e, f][place].matrix())
 }
 
+/// How many rows a block of a sum over so many has: about 512, or more so that there are at most 64 blocks.
+fn sum_block(rows: usize) -> usize {
+    const SMALLEST_BLOCK: usize = 512;
+    const MOST_BLOCKS: usize = 64;
+    even_size(rows, rows.div_ceil(MOST_BLOCKS).max(SMALLEST_BLOCK))
+}
+
+/// How many sums of blocks the gradient of a parameter is added up from, where it comes from so many rows. They stay in
+/// memory from step to step.
+pub fn partial_sums(rows: usize) -> usize {
+    rows.div_ceil(sum_block(rows))
+}
+
 /// `total = sum over blocks of rows`, where `block_sum(rows, sum)` overwrites the sum of one block.
 ///
 /// How many blocks there are depends on the number of rows alone, and they are added in order.
@@ -198,14 +211,11 @@ pub(crate) fn sum_over_rows<T>(
     total: &mut [f32],
     block_sum: impl Fn(Range<usize>, &mut [f32]) + Sync,
 ) {
-    const SMALLEST_BLOCK: usize = 512;
-    const MOST_BLOCKS: usize = 64;
-
     let size = total.len();
     let mut first = true;
     for (start, chunk) in matrix.chunks() {
         let rows = chunk.len() / matrix.width();
-        let block = even_size(rows, rows.div_ceil(MOST_BLOCKS).max(SMALLEST_BLOCK));
+        let block = sum_block(rows);
         let count = rows.div_ceil(block);
         partial.resize((count * size).max(partial.len()), 0.0);
         let sums = &mut partial[..count * size];

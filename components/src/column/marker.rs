@@ -1,0 +1,156 @@
+//! Markers: components without data that are made at run time.
+
+use bevy_ecs::{
+    bundle::{Bundle, NoBundleEffect},
+    component::{Component, ComponentCloneBehavior, ComponentDescriptor, ComponentId, StorageType},
+    entity::Entity,
+    resource::Resource,
+    world::{World, WorldId},
+};
+use core::alloc::Layout;
+
+use super::{
+    make::Defaults,
+    register::{AttachedFields, Initial, attach_fields, insert_zeros},
+};
+use crate::FieldError;
+
+/// Entities that are spawned before they are moved to the table with their fields. The table that they leave keeps its
+/// memory, so it shall not have had many.
+const PIECE: usize = 4096;
+
+/// A component without data that is made at run time, to mark the nodes, the edges or the subgraphs of one graph.
+///
+/// In Rust code a component type of your own does the same; a scene that is loaded has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marker {
+    id: ComponentId,
+    world: WorldId,
+    /// Which [`Mark`] it is, if any.
+    mark: Option<usize>,
+}
+
+/// What the first markers of a world are: bevy_ecs spawns only what is a type all at once, in a quarter of the time.
+#[derive(Component)]
+struct Mark<const NUMBER: usize>;
+
+/// How many markers a world has.
+#[derive(Resource, Default)]
+struct MarkerCount(usize);
+
+/// Does `$do` with the type of a mark, for so many numbers as there are marks; `$else` for any other number.
+macro_rules! with_mark {
+    ($number:expr, $mark:ident => $do:expr, $else:expr) => {
+        with_mark!(@ $number, $mark => $do, $else, 0 1 2 3 4 5 6 7)
+    };
+    (@ $number:expr, $mark:ident => $do:expr, $else:expr, $($literal:literal)*) => {
+        match $number {
+            $(Some($literal) => { type $mark = Mark<$literal>; $do })*
+            _ => $else,
+        }
+    };
+}
+
+impl Marker {
+    /// Registers a marker. The first few of a world go by a type's name.
+    pub fn register(world: &mut World, name: &str) -> Self {
+        let mut count = world.get_resource_or_init::<MarkerCount>();
+        let number = Some(count.0);
+        count.0 += 1;
+        let (id, mark) = with_mark!(number, M => (world.register_component::<M>(), number), {
+            // SAFETY: the component has no data.
+            let descriptor = unsafe {
+                ComponentDescriptor::new_with_layout(
+                    name.to_owned(),
+                    StorageType::Table,
+                    Layout::new::<()>(),
+                    None,
+                    true,
+                    false,
+                    ComponentCloneBehavior::Default,
+                    None,
+                )
+            };
+            (world.register_component_with_descriptor(descriptor), None)
+        });
+        // No bytes at all are a valid marker.
+        world.get_resource_or_init::<Defaults>().add(id, Initial::Zeros);
+        Self { id, world: world.id(), mark }
+    }
+
+    /// The component.
+    pub fn id(&self) -> ComponentId {
+        self.id
+    }
+
+    /// Marks an entity.
+    ///
+    /// # Errors
+    /// If it is not alive.
+    #[track_caller]
+    pub fn insert(&self, world: &mut World, entity: Entity) -> Result<(), FieldError> {
+        self.assert_world(world);
+        if world.get_entity(entity).is_err() {
+            return Err(FieldError::NotOnEntity { entity, name: "marker".to_owned() });
+        }
+        insert_zeros(world, entity, &[self.id]);
+        Ok(())
+    }
+
+    /// Spawns marked entities, one with each of the bundles and in their order, and gives them the fields that are
+    /// registered for what is marked; see [`attach_fields`].
+    ///
+    /// Register all fields before, above all those of the models: entities that are given further ones later are moved,
+    /// and the table that they leave keeps its memory.
+    #[track_caller]
+    pub fn spawn<B>(&self, world: &mut World, bundles: impl IntoIterator<Item = B>) -> Vec<Entity>
+    where
+        B: Bundle<Effect: NoBundleEffect>,
+    {
+        let bundles = bundles.into_iter();
+        let mut entities = Vec::with_capacity(bundles.size_hint().0);
+        self.spawn_each(world, bundles, |entity| entities.push(entity));
+        entities
+    }
+
+    /// As [`Marker::spawn`], but shows the entities one by one: for so many that a list of them would be a burden.
+    #[track_caller]
+    pub fn spawn_each<B>(&self, world: &mut World, bundles: impl IntoIterator<Item = B>, mut show: impl FnMut(Entity))
+    where
+        B: Bundle<Effect: NoBundleEffect>,
+    {
+        self.assert_world(world);
+        let moves = world.get_resource::<AttachedFields>().is_some_and(|fields| fields.are_on(self.id));
+        let piece = if moves || self.mark.is_none() { PIECE } else { usize::MAX };
+        let mut bundles = bundles.into_iter();
+        loop {
+            let bundles = bundles.by_ref().take(piece);
+            let mut count = 0;
+            let mut count_and_show = |entity: Entity| {
+                count += 1;
+                show(entity);
+            };
+            with_mark!(self.mark, M => {
+                world.spawn_batch(bundles.map(|bundle| (bundle, M {}))).for_each(count_and_show);
+            }, {
+                let entities: Vec<Entity> = world.spawn_batch(bundles).collect();
+                for entity in entities {
+                    // A hook or an observer of the bundle may have despawned it.
+                    if world.get_entity(entity).is_ok() {
+                        insert_zeros(world, entity, &[self.id]);
+                    }
+                    count_and_show(entity);
+                }
+            });
+            if count == 0 {
+                return;
+            }
+            attach_fields(world, self.id);
+        }
+    }
+
+    #[track_caller]
+    fn assert_world(&self, world: &World) {
+        assert_eq!(self.world, world.id(), "a marker was used in a world that did not make it");
+    }
+}

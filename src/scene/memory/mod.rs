@@ -1,0 +1,307 @@
+//! How much memory a scene will need, known before any of it is taken.
+
+mod usage;
+
+use connectome_systems::{
+    layers::{BuildError, Room},
+    stages::partial_sums,
+};
+
+use self::usage::{Carried, Counts, NUMBER, RowBytes, growing, left_behind};
+use super::data::GraphData;
+use super::description::{Scene, Task};
+use super::error::Fault;
+use super::features::Features;
+use super::graph_set::GraphSet;
+use super::layer::LayerDescription;
+use super::links::undirected_edges;
+use super::locate::Step::{Field, Index};
+use super::model::{Columns, Input, ModelSize, Plan, Purpose, Rows};
+
+/// What a scene takes of the memory of the machine, in bytes, beside the program itself, which is some 10 MB.
+///
+/// For graphs that come batch by batch it is the most that batches can come to: all that is in reach if neighbours are
+/// drawn, and the largest graphs of a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// To train.
+    pub training: Usage,
+    /// To tell outputs, as [`Trainer::for_inference`](crate::Trainer::for_inference) does.
+    pub inference: Usage,
+}
+
+/// Bytes that are taken for one purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// The most at once.
+    pub peak: usize,
+    /// Of it, for each node that is computed, as an entity with its features and all that the model computes there.
+    pub node: usize,
+    /// The same for each edge.
+    pub edge: usize,
+    /// For each number of a parameter, with gradient, moments and all that it is summed up from.
+    pub parameter: usize,
+    /// For each node and each edge that rests in a corpus, if they come from there batch by batch.
+    pub resting: Option<[usize; 2]>,
+}
+
+/// How large a graph is, as far as memory goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent {
+    /// What is computed at once: all, or the largest batch.
+    computed: Counts,
+    /// What waits for it, if that comes batch by batch.
+    resting: Option<Counts>,
+    carried: Carried,
+    /// Bytes of what was loaded: features, and all else.
+    features: usize,
+    others: usize,
+}
+
+impl Extent {
+    /// The size of a graph, of which `scene` reads the features.
+    pub fn of(data: &GraphData, scene: &Scene) -> Self {
+        let all = Counts {
+            nodes: data.nodes,
+            edges: data.edges.len(),
+            graphs: data.graphs.as_ref().map_or(0, GraphSet::len),
+            pairs: match scene.task {
+                // Each edge once, as many that are hidden with as many that are none, and one drawn for each other.
+                Task::LinkPrediction { .. } => 2 * undirected_edges(data).len(),
+                _ => 0,
+            },
+        };
+        let batch = match &data.graphs {
+            Some(graphs) => Some(largest_batch(graphs, scene.training.batch.unwrap_or(graphs.len()))),
+            None => (!scene.training.neighbours.is_empty()).then_some(all),
+        };
+        let stored = scene.stored_features(&data.features);
+        let edges = data.edge_features.as_ref().map(|rows| rows.width);
+        Self {
+            computed: batch.unwrap_or(all),
+            resting: batch.map(|_| all),
+            carried: Carried {
+                input: Input { width: data.features.width(), stored, edges },
+                weighted: data.weights.is_some(),
+                in_sets: data.graphs.is_some(),
+                // A letter more or less than the mean makes no difference.
+                name: data.names.iter().map(String::len).sum::<usize>().checked_div(data.names.len()),
+            },
+            features: features(&data.features),
+            others: others(data),
+        }
+    }
+
+    /// A row of each kind in the world that computes, once it runs.
+    fn computed_row(&self, model: &ModelSize) -> RowBytes {
+        let Self { carried, resting, .. } = self;
+        let rows = RowBytes::in_tables(carried)
+            .plus(RowBytes::of_columns(model))
+            .plus(RowBytes::in_topology(carried, model.normalizations));
+        match resting {
+            None => rows,
+            Some(_) => rows.plus(RowBytes::on_the_way()).plus(RowBytes::in_batches(carried)),
+        }
+    }
+
+    fn resting_row(&self) -> RowBytes {
+        RowBytes::in_tables(&self.carried).plus(RowBytes::in_topology(&self.carried, 0))
+    }
+
+    /// What is taken once the model runs.
+    fn running(&self, model: &ModelSize) -> usize {
+        let computed = self.computed_row(model).of_all(self.computed).saturating_add(self.computed.places());
+        let resting =
+            self.resting.map_or(0, |counts| self.resting_row().of_all(counts).saturating_add(counts.places()));
+        let parts = [computed, resting, self.parameters(model), self.left_behind(model)];
+        parts.into_iter().fold(0, usize::saturating_add)
+    }
+
+    /// What the tables left behind that were filled when the data came.
+    fn left_behind(&self, model: &ModelSize) -> usize {
+        let counts = self.resting.unwrap_or(self.computed);
+        let model = if self.resting.is_some() { ModelSize::default() } else { *model };
+        // Without the numbers of the columns.
+        let ticks = |columns: Columns| Columns { width: 0, ..columns };
+        let ticks = ModelSize { nodes: ticks(model.nodes), edges: ticks(model.edges), ..ModelSize::default() };
+        let input = Input {
+            width: 0,
+            stored: self.carried.input.stored.map(|_| 0),
+            edges: self.carried.input.edges.map(|_| 0),
+        };
+        let carried = Carried { input, ..self.carried };
+        let row = RowBytes::in_tables(&carried).plus(RowBytes::of_columns(&ticks));
+        // Edges that have no fields come all at once.
+        let edges = if model.edges.count > 0 || input.edges.is_some() { counts.edges } else { 0 };
+        let tables = [(counts.nodes, row.node), (edges, row.edge), (counts.pairs, row.pair)];
+        tables.into_iter().map(|(rows, narrow)| left_behind(rows, narrow)).fold(0, usize::saturating_add)
+    }
+
+    /// The most that is taken while the data come into the world: first the nodes, then the edges.
+    fn loading(&self, model: &ModelSize) -> usize {
+        let counts = self.resting.unwrap_or(self.computed);
+        let model = if self.resting.is_some() { ModelSize::default() } else { *model };
+        let rows = RowBytes::in_tables(&self.carried).plus(RowBytes::of_columns(&model));
+        let Input { width, stored, edges } = self.carried.input;
+        let [mut of_nodes, mut of_edges] = [model.nodes, model.edges];
+        of_nodes.add(stored.unwrap_or(width));
+        of_edges.add(edges.unwrap_or(1));
+        let nodes = growing(counts.nodes, rows.node, of_nodes.copied).saturating_add(self.features);
+        let edges = growing(counts.edges, rows.edge, of_edges.copied)
+            .saturating_add(rows.node.saturating_mul(counts.nodes))
+            .saturating_add(counts.places());
+        let left = self.left_behind(&model);
+        nodes.max(edges.saturating_add(left)).saturating_add(self.others)
+    }
+
+    fn parameters(&self, model: &ModelSize) -> usize {
+        // Gradients come from nodes, mostly.
+        let sums = model.learned.saturating_mul(partial_sums(self.computed.nodes));
+        model.numbers.saturating_add(sums).saturating_mul(NUMBER)
+    }
+
+    fn usage(&self, model: &ModelSize) -> Usage {
+        let row = self.computed_row(model);
+        let place = self.computed.places() / self.computed.sum().max(1);
+        let resting = self.resting.map(|counts| {
+            let (row, place) = (self.resting_row(), counts.places() / counts.sum().max(1));
+            [row.node.saturating_add(place), row.edge.saturating_add(place)]
+        });
+        Usage {
+            peak: self.running(model).max(self.loading(model)),
+            node: row.node.saturating_add(place),
+            edge: row.edge.saturating_add(place),
+            parameter: self.parameters(model) / model.values.max(1),
+            resting,
+        }
+    }
+}
+
+/// The nodes, edges and graphs of so many graphs, if the largest meet.
+fn largest_batch(graphs: &GraphSet, size: usize) -> Counts {
+    let largest = |count: fn(&GraphSet, usize) -> usize| {
+        let mut sizes: Vec<usize> = (0..graphs.len()).map(|graph| count(graphs, graph)).collect();
+        sizes.sort_unstable_by(|one, other| other.cmp(one));
+        sizes.iter().take(size).sum()
+    };
+    Counts {
+        nodes: largest(|graphs, graph| graphs.nodes(graph).len()),
+        edges: largest(|graphs, graph| graphs.edges(graph).len()),
+        graphs: size.min(graphs.len()),
+        pairs: 0,
+    }
+}
+
+fn features(features: &Features) -> usize {
+    match features {
+        Features::Dense { values, .. } => size_of_val(&values[..]),
+        Features::Sparse { offsets, indices, values, .. } => {
+            size_of_val(&offsets[..]) + size_of_val(&indices[..]) + size_of_val(&values[..])
+        }
+    }
+}
+
+/// Bytes of what was loaded beside the features of the nodes.
+fn others(data: &GraphData) -> usize {
+    let names: usize = data.names.iter().map(|name| size_of::<String>() + name.len()).sum();
+    let numbers = [&data.edge_features, &data.targets].into_iter().flatten().map(|rows| rows.values.len());
+    let numbers = data.labels.len() + data.weights.as_ref().map_or(0, Vec::len) + numbers.sum::<usize>();
+    names + numbers * NUMBER + data.splits.len() + size_of_val(&data.edges[..])
+}
+
+/// What the model of a scene is on a graph of this size, and the memory that it takes; or the layer that cannot be.
+pub(super) fn estimate(scene: &Scene, extent: Extent) -> Result<(Plan, Memory), Fault> {
+    let available = available().saturating_add(extent.features).saturating_add(extent.others);
+    let before = extent.running(&ModelSize::default());
+    let Counts { nodes, edges, graphs, .. } = extent.computed;
+    let room = Room { nodes, edges, subgraphs: graphs.max(1), bytes: available.saturating_sub(before) };
+    let plan = |purpose, room| {
+        let plan = scene.plan(&extent.carried.input, purpose, room);
+        plan.map_err(|error| fault(scene, error, before, available))
+    };
+    let training = plan(Purpose::Training, room)?;
+    let inference = plan(Purpose::Inference, Room { bytes: usize::MAX, ..room })?;
+    let mut memory = Memory { training: extent.usage(&training.size), inference: extent.usage(&inference.size) };
+    // What is told is collected before it is written.
+    let told = match training.output {
+        Rows::Nodes => extent.resting.unwrap_or(extent.computed).nodes,
+        Rows::Edges => edges,
+        Rows::Graphs => extent.resting.unwrap_or(extent.computed).graphs,
+    };
+    let told = told.saturating_mul(training.width).saturating_mul(NUMBER);
+    memory.inference.peak = memory.inference.peak.saturating_add(told);
+    if memory.training.peak > available {
+        let [needed, available] = [memory.training.peak, available].map(megabytes);
+        let message = format!("the graph with its model needs {needed} of memory, but {available} are available");
+        return Err(Fault::new([Field("graph")], message, "make the graph smaller, or the layers narrower"));
+    }
+    Ok((training, memory))
+}
+
+/// Whether the model of a scene is too large for any graph. What else may be wrong with it, its graph will show.
+pub(super) fn check_size(scene: &Scene) -> Result<(), Fault> {
+    let room = Room { nodes: 1, edges: 0, subgraphs: 0, bytes: available() };
+    let input = Input { width: 1, stored: None, edges: None };
+    match scene.plan(&input, Purpose::Training, room) {
+        Err(error @ BuildError::TooLarge { .. }) => Err(fault(scene, error, 0, room.bytes)),
+        _ => Ok(()),
+    }
+}
+
+/// Where in the scene it lies that its model cannot be built.
+fn fault(scene: &Scene, error: BuildError, before: usize, available: usize) -> Fault {
+    let name = |layer: usize| scene.model.get(layer).map_or("the model", LayerDescription::name);
+    match error {
+        BuildError::Layer { layer, setting, reason } => {
+            let (reason, help) =
+                reason.split_once("; ").unwrap_or((&reason, "change the layer, or what comes before it"));
+            let path = [&[Field("model"), Index(layer)][..], setting.map(Field).as_slice()].concat();
+            Fault::new(path, format!("{} {reason}", name(layer)), help)
+        }
+        BuildError::Sparse { layer } => {
+            let message = format!("{} reads every number of its input, but the features are sparse", name(layer));
+            Fault::new([Field("model"), Index(layer)], message, "put a Linear or GraphConv before it")
+        }
+        BuildError::TooLarge { layer, needed } => {
+            let needed = needed.and_then(|needed| needed.checked_add(before));
+            let needed = needed.map_or_else(|| "more than can be counted".to_owned(), megabytes);
+            let message = format!(
+                "with layer {layer} ({}) the model needs {needed} of memory, but {} are available",
+                name(layer),
+                megabytes(available),
+            );
+            let help = "make the layer narrower, or the graph smaller";
+            Fault::new([Field("model"), Index(layer), Field("width")], message, help)
+        }
+        error => Fault::new([Field("model")], error.to_string(), "change the model"),
+    }
+}
+
+fn megabytes(bytes: usize) -> String {
+    format!("{} MB", bytes.div_ceil(1_000_000))
+}
+
+/// Bytes that this machine can still hand out, as far as it tells.
+pub(crate) fn available() -> usize {
+    std::fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|table| kilobytes(&table)?.checked_mul(1024))
+        .unwrap_or(isize::MAX as usize)
+}
+
+fn kilobytes(table: &str) -> Option<usize> {
+    let line = table.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_memory_is_read() {
+        assert_eq!(kilobytes("MemTotal:  9 kB\nMemAvailable:   12345 kB\n"), Some(12345));
+        assert_eq!(kilobytes("MemTotal:  9 kB\n"), None);
+        assert_eq!(kilobytes("MemAvailable: much\n"), None);
+    }
+}

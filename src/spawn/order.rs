@@ -1,0 +1,97 @@
+//! In which order the nodes and edges of a scene come into the world.
+
+use crate::scene::{GraphData, NodeOrder};
+use crate::systems::ordering::{order_by_degree, places, reverse_cuthill_mckee};
+
+/// The numbers of nodes and edges in the data, in the order of their rows; as they are, if there are none.
+#[derive(Default)]
+pub(super) struct Order {
+    nodes: Option<Vec<u32>>,
+    edges: Option<Vec<u32>>,
+}
+
+impl Order {
+    /// What a scene asks for. The nodes of a set stay graph after graph, in the order of the set.
+    pub fn of(order: NodeOrder, data: &GraphData) -> Self {
+        let mut nodes = match order {
+            NodeOrder::AsGiven => return Self::default(),
+            NodeOrder::Degree => order_by_degree(data.nodes, &data.edges),
+            NodeOrder::ReverseCuthillMcKee => reverse_cuthill_mckee(data.nodes, &data.edges),
+        };
+        if let Some(set) = &data.graphs {
+            // Stable: within a graph the order is kept.
+            nodes.sort_by_key(|node| set.node_offsets.partition_point(|start| *start <= *node as usize));
+        }
+        let places = places(&nodes);
+        let place_of = |end: usize| {
+            let places = &places;
+            move |edge: u32| places[data.edges[edge as usize][end] as usize]
+        };
+        // By target, and those of one target by source.
+        let by_source = sort((0..data.edges.len() as u32).collect(), data.nodes, place_of(0));
+        let edges = sort(by_source, data.nodes, place_of(1));
+        Self { nodes: Some(nodes), edges: Some(edges) }
+    }
+
+    /// The number of the node in a row.
+    pub fn node(&self, row: usize) -> usize {
+        number(&self.nodes, row)
+    }
+
+    /// The number of the edge in a row.
+    pub fn edge(&self, row: usize) -> usize {
+        number(&self.edges, row)
+    }
+}
+
+fn number(order: &Option<Vec<u32>>, row: usize) -> usize {
+    order.as_ref().map_or(row, |order| order[row] as usize)
+}
+
+/// Sorts numbers by a key below `keys`, and keeps the order of those with the same one.
+fn sort(numbers: Vec<u32>, keys: usize, key: impl Fn(u32) -> u32) -> Vec<u32> {
+    let mut next = vec![0_u32; keys + 1];
+    numbers.iter().for_each(|number| next[key(*number) as usize + 1] += 1);
+    for key in 0..keys {
+        next[key + 1] += next[key];
+    }
+    let mut sorted = vec![0; numbers.len()];
+    for number in numbers {
+        let place = &mut next[key(number) as usize];
+        sorted[*place as usize] = number;
+        *place += 1;
+    }
+    sorted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::GraphSet;
+
+    #[test]
+    fn edges_are_sorted_by_the_places_of_their_ends() {
+        // A star around node 3, one edge twice, a loop, and a node alone.
+        let edges = vec![[0, 3], [3, 3], [2, 3], [3, 2], [0, 3]];
+        let data = GraphData { nodes: 5, edges, ..GraphData::default() };
+        let order = Order::of(NodeOrder::Degree, &data);
+        assert_eq!([0, 1, 2, 3, 4].map(|row| order.node(row)), [3, 0, 2, 1, 4]);
+        assert_eq!([0, 1, 2, 3, 4].map(|row| order.edge(row)), [1, 0, 4, 2, 3]);
+        let order = Order::of(NodeOrder::AsGiven, &data);
+        assert_eq!((order.node(2), order.edge(4)), (2, 4));
+    }
+
+    #[test]
+    fn graphs_of_a_set_stay_in_their_order() {
+        let set = GraphSet { node_offsets: vec![0, 2, 2, 5], ..GraphSet::default() };
+        let edges = vec![[1, 0], [3, 4], [3, 3]];
+        let data = GraphData { nodes: 5, edges, graphs: Some(set), ..GraphData::default() };
+        for order in [NodeOrder::Degree, NodeOrder::ReverseCuthillMcKee] {
+            let order = Order::of(order, &data);
+            let mut nodes = [0, 1, 2, 3, 4].map(|row| order.node(row));
+            assert!(nodes[..2].iter().all(|node| *node < 2), "{nodes:?}");
+            nodes.sort_unstable();
+            assert_eq!(nodes, [0, 1, 2, 3, 4]);
+        }
+    }
+}
