@@ -217,7 +217,7 @@ pub fn normalized(input: &Array2<f64>) -> Array2<f64> {
 
 /// Whether batch normalisation does not blow up the rounding of floats.
 pub fn varies(input: &Array2<f64>) -> bool {
-    input.nrows() > 1 && input.var_axis(Axis(0), 0.0).iter().all(|variance| *variance > 0.01)
+    input.nrows() > 1 && input.var_axis(Axis(0), 0.0).iter().all(|variance| *variance > 0.05)
 }
 
 /// Compares a layer on a sparse signal with the same layer on the same numbers, dense.
