@@ -1,5 +1,6 @@
 //! The commands and their arguments.
 
+mod bench;
 mod files;
 mod import;
 mod infer;
@@ -39,6 +40,8 @@ enum Command {
     Infer(infer::Infer),
     /// Show what a scene holds, its memory and its schedule.
     Inspect(inspect::Inspect),
+    /// Measure how long a forward pass and a training step take, and each system in them.
+    Bench(bench::Bench),
     /// Turn graphs of other programs into graph files that scenes read.
     Import(import::Import),
 }
@@ -51,6 +54,7 @@ impl Arguments {
             Command::Evaluate(command) => command.run(),
             Command::Infer(command) => command.run(),
             Command::Inspect(command) => command.run(),
+            Command::Bench(command) => command.run(),
             Command::Import(command) => command.run(),
         }
     }

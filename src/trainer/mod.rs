@@ -268,6 +268,19 @@ impl Trainer {
         }
     }
 
+    /// Leaves the first batch of an epoch in the world, whole steps to be run on it: `run(trainer.world(), Train(model))`. A
+    /// scene that is one batch is there already.
+    ///
+    /// # Errors
+    /// If the batch cannot be brought there.
+    pub fn load_batch(&mut self) -> Result<(), TrainError> {
+        if let Some(mut accumulation) = self.world.get_mut::<GradientAccumulation>(self.entities.model) {
+            accumulation.micro_batches = 1;
+        }
+        let Some(corpus) = &mut self.corpus else { return Ok(()) };
+        corpus.load_first(&mut self.world, self.entities.graph)
+    }
+
     /// The parameters under the names that weight files give them.
     pub fn weights(&self) -> Vec<Tensor> {
         weights(&self.world, self.entities.model)

@@ -1,0 +1,122 @@
+//! `connectome bench`.
+
+mod measure;
+mod report;
+mod trace;
+
+use clap::Args;
+use connectome::{
+    TrainError, Trainer,
+    components::{Model, Parameter, Topology},
+    output::write_file,
+    systems::{Infer, SystemClock, Train, Workers, run},
+};
+use std::{error::Error, path::PathBuf, time::Duration};
+
+use super::{SceneArguments, print_line};
+use measure::measure;
+use report::{Report, SystemTime};
+
+/// Measure how long a forward pass and a training step take, and each system in them.
+///
+/// A forward pass is one run of the model's inference schedule; a step is forward with dropout, loss, backward and optimizer.
+/// Both are run on the whole graph; of a set of graphs, or of a graph whose neighbours are drawn, on the first batch of an
+/// epoch, without the time to extract it. They are warmed up, then run over and over for a time, at least five times. The
+/// systems are measured afterwards, by a clock in between that the figures of the whole do without.
+#[derive(Args, Debug)]
+pub struct Bench {
+    #[command(flatten)]
+    scene: SceneArguments,
+    /// How long to measure each: the forward pass, the step, and again for the systems in them.
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds, allow_negative_numbers = true)]
+    seconds: Duration,
+    /// Print one object of JSON.
+    #[arg(long)]
+    json: bool,
+    /// A file for the trace of some steps that Perfetto and chrome://tracing show: each system with what it reads and
+    /// writes, and the blocks of rows that each worker computed.
+    #[arg(long, value_name = "FILE.json")]
+    trace: Option<PathBuf>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let help = |error: &dyn Error| format!("{error}; write a number of seconds such as 0.5");
+    let seconds: f64 = text.parse().map_err(|error| help(&error))?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| help(&error))
+}
+
+/// Runs whose trace is kept.
+const TRACED: usize = 3;
+
+impl Bench {
+    pub fn run(self) -> Result<(), Box<dyn Error>> {
+        let (scene, data) = self.scene.load()?;
+        let mut trainer = self.scene.trainer(&scene, &data, scene.training.seed)?;
+        drop(data);
+        if let Some(file) = &self.trace {
+            // That it cannot be written should not be told after all has been measured.
+            write_file(file, b"[]")?;
+        }
+        let workers = trainer.world().get_resource_or_init::<Workers>().clone();
+        // All stays with the workers: handing over each run would cost as much as a small one itself.
+        let (report, trace) = workers.enter(|| self.measure(&scene.name, &mut trainer, &workers))?;
+        if let (Some(file), Some(trace)) = (&self.trace, &trace) {
+            write_file(file, trace.to_string().as_bytes())?;
+        }
+        match self.json {
+            true => print_line(serde_json::to_string(&report)?)?,
+            false => print_line(&report)?,
+        }
+        Ok(())
+    }
+
+    fn measure(
+        &self,
+        scene: &str,
+        trainer: &mut Trainer,
+        workers: &Workers,
+    ) -> Result<(Report, Option<serde_json::Value>), TrainError> {
+        trainer.load_batch()?;
+        let (model, graph) = (trainer.entities().model, trainer.entities().graph);
+        let world = trainer.world();
+        let forward = measure(self.seconds, || run(world, Infer(model)))?;
+        let step = measure(self.seconds, || run(world, Train(model)))?;
+        let peak_memory_mb = measure::peak_memory_mb();
+
+        let clocks = [SystemClock::add(world, Infer(model))?, SystemClock::add(world, Train(model))?];
+        let half = self.seconds / 2;
+        measure(half, || run(world, Infer(model)))?;
+        measure(half, || run(world, Train(model)))?;
+        let mut systems = SystemTime::of("forward", &clocks[0]);
+        systems.extend(SystemTime::of("step", &clocks[1]));
+
+        let mut trace = None;
+        if self.trace.is_some() {
+            let (logging, log) = workers.logging();
+            world.insert_resource(logging);
+            for _ in 0..TRACED {
+                run(world, Infer(model))?;
+                run(world, Train(model))?;
+            }
+            let [forward, step] = &clocks;
+            trace = Some(trace::events(scene, &[("forward", forward), ("step", step)], &log));
+        }
+
+        let topology = world.get::<Topology>(graph);
+        let count = |rows: fn(&Topology) -> usize| topology.map_or(0, rows);
+        let parameters = world.get::<Model>(model).map(|model| model.parameters.as_slice()).unwrap_or_default();
+        let parameters = parameters.iter().filter_map(|entity| world.get::<Parameter>(*entity));
+        let report = Report {
+            scene: scene.to_owned(),
+            workers: workers.count(),
+            nodes: count(|topology| topology.nodes.len()),
+            edges: count(|topology| topology.edges.len()),
+            parameters: parameters.map(|parameter| parameter.value.width()).sum(),
+            forward,
+            step,
+            peak_memory_mb,
+            systems,
+        };
+        Ok((report, trace))
+    }
+}
