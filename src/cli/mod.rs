@@ -32,7 +32,7 @@ pub struct Arguments {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Train the model of a scene; ends with its accuracy.
+    /// Train the model of a scene; ends with its accuracy, or with its error where targets are numbers.
     Train(train::Train),
     /// Measure trained weights on the scene's splits.
     Evaluate(infer::Evaluate),
@@ -86,6 +86,11 @@ impl SceneArguments {
 /// A share as people read it.
 fn percent(share: f32) -> String {
     if share.is_nan() { "none".to_owned() } else { format!("{:.1} %", 100.0 * share) }
+}
+
+/// A mean distance as people read it.
+fn distance(error: Option<f32>) -> String {
+    error.map_or_else(|| "none".to_owned(), |error| format!("{error:.4}"))
 }
 
 /// Standard output could not be written to.

@@ -25,7 +25,7 @@ pub(super) struct Extent {
     /// What is computed at once: nodes, edges and graphs of the largest batch, or of all.
     batch: [usize; 3],
     input: Input,
-    /// Bytes of the features of nodes and edges.
+    /// Bytes of the features of nodes and edges, and of the targets.
     features: usize,
 }
 
@@ -45,6 +45,8 @@ impl Extent {
         let width = data.features.width();
         let of_edges = data.edge_features.as_ref();
         let numbers = data.nodes.saturating_mul(stored.map_or(width, |stored| 2 * stored));
+        let regression = scene.task.regression_loss().and(data.targets.as_ref());
+        let targets = regression.map_or(0, |rows| rows.values.len());
         let of_edge = of_edges.map_or(0, |rows| rows.values.len());
         Self {
             nodes: data.nodes,
@@ -54,7 +56,7 @@ impl Extent {
                 None => [data.nodes, data.edges.len(), 1],
             },
             input: Input { width, stored, edges: of_edges.map(|rows| rows.width) },
-            features: numbers.saturating_add(of_edge).saturating_mul(NUMBER),
+            features: numbers.saturating_add(of_edge).saturating_add(targets).saturating_mul(NUMBER),
         }
     }
 }

@@ -11,11 +11,13 @@ use crate::scene::{DenseRows, Features, GraphData, GraphSet, Scene};
 pub(crate) struct Shape {
     /// The most numbers that a row stores, if the model reads them sparse.
     pub stored: Option<usize>,
+    /// Whether the numbers to predict are learned.
+    pub has_targets: bool,
 }
 
 impl Shape {
     pub fn of(scene: &Scene, data: &GraphData) -> Self {
-        Self { stored: scene.stored_features(&data.features) }
+        Self { stored: scene.stored_features(&data.features), has_targets: scene.task.regression_loss().is_some() }
     }
 }
 
@@ -39,10 +41,12 @@ pub(crate) fn spawn_graph(
     let input = features::node_features(world, node_marker.id(), &data.features, shape, &nodes)?;
     let edge_input = |rows: &DenseRows| features::dense(world, "edge features", edge_marker.id(), rows, &edges);
     let edge_input: Option<Field> = data.edge_features.as_ref().map(edge_input).transpose()?;
+    let targets = data.targets.as_ref().filter(|_| shape.has_targets);
+    let targets = targets.map(|rows| features::dense(world, "targets", node_marker.id(), rows, &nodes)).transpose()?;
     for marker in [node_marker, edge_marker, subgraph_marker] {
         attach_fields(world, marker.id());
     }
-    Ok(GraphEntities { graph, nodes, subgraphs, node_marker, edge_marker, subgraph_marker, input, edge_input })
+    Ok(GraphEntities { graph, nodes, subgraphs, node_marker, edge_marker, subgraph_marker, input, edge_input, targets })
 }
 
 /// The data of no node, edge or graph, with columns as wide as those of `data`.
@@ -53,9 +57,9 @@ pub(crate) fn without_rows(data: &GraphData) -> GraphData {
             Features::Sparse { width: *width, offsets: vec![0], indices: Vec::new(), values: Vec::new() }
         }
     };
-    let edge_features = data.edge_features.as_ref();
-    let edge_features = edge_features.map(|rows| DenseRows { width: rows.width, values: Vec::new() });
-    GraphData { features, edge_features, classes: data.classes, ..GraphData::default() }
+    let empty = |rows: &DenseRows| DenseRows { width: rows.width, values: Vec::new() };
+    let [edge_features, targets] = [&data.edge_features, &data.targets].map(|rows| rows.as_ref().map(empty));
+    GraphData { features, edge_features, targets, classes: data.classes, ..GraphData::default() }
 }
 
 fn spawn_subgraphs(world: &mut World, set: &GraphSet, marker: Marker) -> Result<Vec<Entity>, FieldError> {

@@ -209,6 +209,9 @@ fn copy_fields(
     if let (Some(from), Some(to)) = (from.edge_input, to.edge_input) {
         extract.copy(corpus, from, to)?;
     }
+    if let (Some(from), Some(to)) = (from.targets, to.targets) {
+        extract.copy(corpus, from, to)?;
+    }
     // What is told of the nodes is carried along as well, for their neighbours are no examples.
     copy_targets(extract, (corpus, from.node_marker.id()), (training, to.node_marker.id()))?;
     copy_targets(extract, (corpus, from.subgraph_marker.id()), (training, to.subgraph_marker.id()))
