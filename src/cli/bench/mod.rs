@@ -106,12 +106,13 @@ impl Bench {
         let count = |rows: fn(&Topology) -> usize| topology.map_or(0, rows);
         let parameters = world.get::<Model>(model).map(|model| model.parameters.as_slice()).unwrap_or_default();
         let parameters = parameters.iter().filter_map(|entity| world.get::<Parameter>(*entity));
+        let learned = parameters.filter(|parameter| parameter.gradient.is_some());
         let report = Report {
             scene: scene.to_owned(),
             workers: workers.count(),
             nodes: count(|topology| topology.nodes.len()),
             edges: count(|topology| topology.edges.len()),
-            parameters: parameters.map(|parameter| parameter.value.width()).sum(),
+            parameters: learned.map(|parameter| parameter.value.width()).sum(),
             forward,
             step,
             peak_memory_mb,
