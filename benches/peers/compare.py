@@ -55,7 +55,7 @@ def run(command, threads, limit):
                               env=os.environ | {variable: str(threads) for variable in variables})
     except subprocess.TimeoutExpired:
         return {"error": f"over {limit} s"}
-    if done.returncode:
+    if done.returncode or not done.stdout.strip():
         return {"error": (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1][:200]}
     return json.loads(done.stdout.strip().splitlines()[-1])
 
@@ -170,7 +170,7 @@ def main():
     parser.add_argument("--limit", type=float, default=600, help="seconds after which a run is given up")
     parser.add_argument("--json", metavar="FILE", help="where to write all figures")
     arguments = parser.parse_args()
-    pythons = [os.path.abspath(entry.partition("=")[2]) for entry in arguments.python] or [sys.executable]
+    pythons = [os.path.abspath(entry.partition("=")[2] or entry) for entry in arguments.python] or [sys.executable]
     tools = {"binary": os.path.abspath(arguments.connectome),
              "pythons": [(python, run([python, "peers.py", "list"], 1, 60)) for python in pythons]}
     for python, found in tools["pythons"]:
@@ -182,6 +182,8 @@ def main():
     results = []
     for threads in map(int, arguments.threads.split(",")):
         rates = run([pythons[0], "peers.py", "rates", "-", str(threads), "1"], threads, 120)
+        if "error" in rates:
+            sys.exit(f"{pythons[0]} cannot measure the machine: {rates['error']}")
         rates["gemm_gflops"] = max(rates["gemm_gflops"], product_rate(tools["binary"], threads, arguments))
         print(f"\n# {threads} threads: products {rates['gemm_gflops']:.0f} GFLOP/s, memory {rates['memory_gb_s']:.1f} GB/s, "
               f"cache {rates['cache_gb_s']:.1f} GB/s", flush=True)

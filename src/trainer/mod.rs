@@ -275,8 +275,8 @@ impl Trainer {
         }
     }
 
-    /// Leaves the first batch of an epoch in the world, whole steps to be run on it: `run(trainer.world(), Train(model))`. A
-    /// scene that is one batch is there already.
+    /// Leaves the first batch of an epoch in the world, for the model's schedules to be run on it by themselves; a graph that is
+    /// computed as a whole is there already. Each run of `Train` is then a step, whatever the scene accumulates.
     ///
     /// # Errors
     /// If the batch cannot be brought there.

@@ -17,12 +17,7 @@ use super::{SceneArguments, print_line};
 use measure::measure;
 use report::{Report, SystemTime};
 
-/// Measure how long a forward pass and a training step take, and each system in them.
-///
-/// A forward pass is one run of the model's inference schedule; a step is forward with dropout, loss, backward and optimizer.
-/// Both are run on the whole graph; of a set of graphs, or of a graph whose neighbours are drawn, on the first batch of an
-/// epoch, without the time to extract it. They are warmed up, then run over and over for a time, at least five times. The
-/// systems are measured afterwards, by a clock in between that the figures of the whole do without.
+/// Measure a scene.
 #[derive(Args, Debug)]
 pub struct Bench {
     #[command(flatten)]
