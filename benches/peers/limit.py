@@ -11,7 +11,8 @@ def limits(graph, kind, rates):
     may overlap, so the longer of both counts. Each matrix is moved once for each stage that reads or writes it, at the rate
     of the cache if it fits there, else at that of the memory. A sum over edges reads one row for each edge; it
     may be done before or after a product, so at the narrower of the two widths. Activations, losses and the optimizer are
-    taken as free: they can be done while something else passes by.
+    taken as free: they can be done while something else passes by. While training the input of the model stays, so that a
+    sum of it need not be made again.
     """
     n, edges, f, h, c = graph["n"], len(graph["src"]), graph["f"], graph["h"], graph["c"]
     looped = edges + n  # with each node itself, where that is one of those summed up
@@ -27,9 +28,9 @@ def limits(graph, kind, rates):
         written = FLOAT * (rows if output is None else output) * width
         return 2 * count * width, [(FLOAT * count * width, size), (indices, indices), (written, written)]
 
-    # Of each layer: its products [rows, inner, outer], the first of them of the layer's input, and its sums over edges.
-    # Of each layer backwards: a product for the gradient of each weight, one for that of each input but the model's, and a
-    # sum over edges for each whose input, or the product before it, learns.
+    # Of each layer: its products [rows, inner, outer], those of the layer's input first; its sums over edges; and whether
+    # what is summed up learns, or is the input of the model. Backwards there is a product for the gradient of each weight,
+    # one for that of each input but the model's, and a sum over edges for each whose rows learn.
     if kind in ("gcn", "sum"):
         layers = [([(n, f, h)], [gather(looped, n, min(f, h), True)], f > h),
                   ([(n, h, c)], [gather(looped, n, min(h, c), True)], True)]
@@ -56,14 +57,14 @@ def limits(graph, kind, rates):
     if kind == "sum":
         return {"forward": total(layers[0][1], rates)}
 
-    forward = [stage for products, sums, _ in layers for stage in [product(*shape) for shape in products] + sums]
-    backward = []
-    for number, (products, sums, learns) in enumerate(layers):
+    maps = [[product(*shape) for shape in products] for products, _, _ in layers]
+    forward = [stage for dense, (_, sums, _) in zip(maps, layers) for stage in dense + sums]
+    step = [stage for dense, (_, sums, learns) in zip(maps, layers) for stage in dense + (sums if learns else [])]
+    for number, (dense, (_, sums, learns)) in enumerate(zip(maps, layers)):
         # The model's input does not learn: of the products that read it there is the gradient of the weights alone.
         of_input = {"sage": 2, "mgn": 3}.get(kind, 1) if number == 0 else 0
-        twice = [product(*shape) for shape in products] + [product(*shape) for shape in products[of_input:]]
-        backward += twice + (sums if learns else [])
-    return {"forward": total(forward, rates), "step": total(forward + backward, rates)}
+        step += dense + dense[of_input:] + (sums if learns else [])
+    return {"forward": total(forward, rates), "step": total(step, rates)}
 
 
 def total(stages, rates):

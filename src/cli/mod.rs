@@ -42,8 +42,8 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Measure how long a forward pass and a training step take, and each system in them.
     ///
-    /// A forward pass is one run of the model's inference schedule; a step is forward with dropout, loss, backward and
-    /// optimizer. Both are run on the whole graph; of a set of graphs, or of a graph whose neighbours are drawn, on the first
+    /// A forward pass is one run of the model's inference schedule, on an input that counts as changed; a step is forward with
+    /// dropout, loss, backward and optimizer, on the same input as the step before. Both are run on the whole graph; of a set of graphs, or of a graph whose neighbours are drawn, on the first
     /// batch of an epoch, without the time to extract it. They are warmed up, then run over and over, at least five times.
     /// The systems are measured afterwards, by a clock between them that the figures of the whole do without.
     Bench(bench::Bench),

@@ -21,15 +21,25 @@ pub struct Timing {
     pub count: usize,
 }
 
-/// Warms `work` up, then repeats it until `budget` is spent.
-pub fn measure<E>(budget: Duration, mut work: impl FnMut() -> Result<(), E>) -> Result<Timing, E> {
-    (0..WARM_UP).try_for_each(|_| work())?;
+/// Warms `work` up, then repeats it until `budget` is spent; what `prepare` does before each run is not measured.
+pub fn measure<C, E>(
+    budget: Duration,
+    context: &mut C,
+    mut prepare: impl FnMut(&mut C),
+    mut work: impl FnMut(&mut C) -> Result<(), E>,
+) -> Result<Timing, E> {
+    let mut time = || {
+        prepare(context);
+        let begin = Instant::now();
+        work(context).map(|()| begin.elapsed().as_secs_f64() * 1e3)
+    };
+    for _ in 0..WARM_UP {
+        time()?;
+    }
     let mut milliseconds = Vec::new();
     let start = Instant::now();
     while milliseconds.len() < LEAST || start.elapsed() < budget {
-        let begin = Instant::now();
-        work()?;
-        milliseconds.push(begin.elapsed().as_secs_f64() * 1e3);
+        milliseconds.push(time()?);
     }
     let count = milliseconds.len();
     let median_ms = median(&mut milliseconds);
@@ -59,13 +69,18 @@ mod tests {
 
     #[test]
     fn at_least_five_runs_are_measured_and_an_error_ends_it() {
-        let mut runs = 0;
-        let timing: Result<Timing, ()> = measure(Duration::ZERO, || {
-            runs += 1;
-            Ok(())
-        });
-        assert_eq!((timing.map(|timing| timing.count), runs), (Ok(LEAST), LEAST + WARM_UP));
-        assert_eq!(measure(Duration::MAX, || Err("broken")), Err("broken"));
+        let mut counts = [0, 0];
+        let timing: Result<Timing, ()> = measure(
+            Duration::ZERO,
+            &mut counts,
+            |counts| counts[0] += 1,
+            |counts| {
+                counts[1] += 1;
+                Ok(())
+            },
+        );
+        assert_eq!((timing.map(|timing| timing.count), counts), (Ok(LEAST), [LEAST + WARM_UP; 2]));
+        assert_eq!(measure(Duration::MAX, &mut (), |()| {}, |()| Err("broken")), Err("broken"));
     }
 
     #[test]
