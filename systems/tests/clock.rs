@@ -100,8 +100,8 @@ fn workers_write_down_every_row_once() {
         assert_eq!(output(&mut world, model), before);
         let (run, spans) = (&clock.take()[0], log.take());
         assert!(spans.iter().all(|span| span.worker < count && span.begin <= span.end));
-        let activate = clock.systems().iter().position(|system| system.name == "activate").unwrap();
-        let [begin, end] = [run[activate], run[activate + 1]];
+        let transform = clock.systems().iter().rposition(|system| system.name == "transform").unwrap();
+        let [begin, end] = [run[transform], run[transform + 1]];
         let mut rows: Vec<_> =
             spans.iter().filter(|span| begin <= span.begin && span.end <= end).map(|span| span.rows.clone()).collect();
         rows.sort_by_key(|rows| rows.start);
