@@ -2,8 +2,8 @@
 
 use clap::Args;
 use connectome::components::{Split, SplitMetrics};
-use connectome::{Rename, Trainer, output::write_file};
-use ndarray::{Array1, ArrayView2};
+use connectome::{Rename, Trainer, output::write_file, scene::Task};
+use ndarray::{Array1, ArrayView1, ArrayView2};
 use ndarray_npy::NpzWriter;
 use std::{error::Error, io::Cursor, path::PathBuf};
 
@@ -39,12 +39,12 @@ impl Evaluate {
             let part: SplitMetrics = metrics.of(split);
             if part.count > 0 {
                 let name = format!("{split:?}").to_lowercase();
-                print_line(format_args!(
-                    "{name:<10} {} of {}, loss {:.4}",
-                    percent(part.accuracy()),
-                    part.count,
-                    part.loss()
-                ))?;
+                let error = part.mean_absolute_error();
+                let quality = match error.is_nan() {
+                    true => percent(part.accuracy()),
+                    false => format!("mean absolute error {error:.4}"),
+                };
+                print_line(format_args!("{name:<10} {quality} of {}, loss {:.4}", part.count, part.loss()))?;
             }
         }
         Ok(())
@@ -58,7 +58,8 @@ pub struct Infer {
     scene: SceneArguments,
     #[command(flatten)]
     weights: Weights,
-    /// The file to write: arrays `logits` [N, classes] and `prediction` [N].
+    /// The file to write: arrays `logits` [N, classes] and `prediction` [N]; or `prediction` [N, targets] alone, where the
+    /// targets are numbers.
     #[arg(long, value_name = "FILE.npz")]
     output: PathBuf,
 }
@@ -68,20 +69,25 @@ impl Infer {
         let (scene, data) = self.scene.load()?;
         let mut trainer = Trainer::for_inference(&scene, data, self.scene.workers()?)?;
         trainer.load_weights(&self.weights.weights, &self.weights.rename)?;
-        let (logits, width) = trainer.infer()?;
+        let (output, width) = trainer.infer()?;
         drop(trainer);
-        let prediction: Array1<u32> = logits.chunks_exact(width).map(class).collect();
+        let output = ArrayView2::from_shape((output.len() / width, width), &output)?;
         let mut npz = NpzWriter::new_compressed(Cursor::new(Vec::new()));
-        npz.add_array("logits", &ArrayView2::from_shape((logits.len() / width, width), &logits)?)?;
-        npz.add_array("prediction", &prediction)?;
+        if let Task::NodeRegression { .. } = scene.task {
+            npz.add_array("prediction", &output)?;
+        } else {
+            let prediction: Array1<u32> = output.rows().into_iter().map(class).collect();
+            npz.add_array("logits", &output)?;
+            npz.add_array("prediction", &prediction)?;
+        }
         write_file(&self.output, npz.finish()?.get_ref())?;
-        print_line(format_args!("wrote {} rows to {}", prediction.len(), self.output.display()))?;
+        print_line(format_args!("wrote {} rows to {}", output.nrows(), self.output.display()))?;
         Ok(())
     }
 }
 
 /// The first of the greatest outputs.
-fn class(logits: &[f32]) -> u32 {
+fn class(logits: ArrayView1<f32>) -> u32 {
     let best = (0..logits.len()).reduce(|best, next| if logits[next] > logits[best] { next } else { best });
     best.unwrap_or(0) as u32
 }

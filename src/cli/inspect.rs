@@ -2,7 +2,7 @@
 
 use clap::Args;
 use connectome::components::{Parameter, Split};
-use connectome::scene::{Usage, options};
+use connectome::scene::{Task, Usage, options};
 use connectome::systems::Train;
 use std::{error::Error, fmt::Write};
 
@@ -30,7 +30,12 @@ impl Inspect {
                 writeln!(text, "  graphs      {} ({} classes)", graphs.len(), graphs.classes)?;
                 writeln!(text, "  nodes       {}", data.nodes)?;
             }
-            None => writeln!(text, "  nodes       {} ({} classes)", data.nodes, data.classes)?,
+            None => match (scene.task, &data.targets) {
+                (Task::NodeRegression { .. }, Some(targets)) => {
+                    writeln!(text, "  nodes       {} ({} targets)", data.nodes, targets.width)?
+                }
+                _ => writeln!(text, "  nodes       {} ({} classes)", data.nodes, data.classes)?,
+            },
         }
         let weighted = if data.weights.is_some() { ", weighted" } else { "" };
         writeln!(text, "  edges       {} directed{weighted}", data.edges.len())?;

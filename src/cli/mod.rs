@@ -1,5 +1,6 @@
 //! The commands and their arguments.
 
+mod bench;
 mod files;
 mod import;
 mod infer;
@@ -32,7 +33,7 @@ pub struct Arguments {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Train the model of a scene; ends with its accuracy.
+    /// Train the model of a scene; ends with its accuracy, or with its error where targets are numbers.
     Train(train::Train),
     /// Measure trained weights on the scene's splits.
     Evaluate(infer::Evaluate),
@@ -40,6 +41,13 @@ enum Command {
     Infer(infer::Infer),
     /// Show what a scene holds, its memory and its schedule.
     Inspect(inspect::Inspect),
+    /// Measure how long a forward pass and a training step take, and each system in them.
+    ///
+    /// A forward pass is one run of the model's inference schedule, on an input that counts as changed; a step is forward with
+    /// dropout, loss, backward and optimizer, on the same input as the step before. Both are run on the whole graph; of a set of graphs, or of a graph whose neighbours are drawn, on the first
+    /// batch of an epoch, without the time to extract it. They are warmed up, then run over and over, at least five times.
+    /// The systems are measured afterwards, by a clock between them that the figures of the whole do without.
+    Bench(bench::Bench),
     /// Turn graphs of other programs into graph files that scenes read.
     Import(import::Import),
 }
@@ -52,6 +60,7 @@ impl Arguments {
             Command::Evaluate(command) => command.run(),
             Command::Infer(command) => command.run(),
             Command::Inspect(command) => command.run(),
+            Command::Bench(command) => command.run(),
             Command::Import(command) => command.run(),
         }
     }
@@ -90,6 +99,11 @@ impl SceneArguments {
 /// A share as people read it.
 fn percent(share: f32) -> String {
     if share.is_nan() { "none".to_owned() } else { format!("{:.1} %", 100.0 * share) }
+}
+
+/// A mean distance as people read it.
+fn distance(error: Option<f32>) -> String {
+    error.map_or_else(|| "none".to_owned(), |error| format!("{error:.4}"))
 }
 
 /// Standard output could not be written to.

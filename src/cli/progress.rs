@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use connectome::output::EpochReport;
 
-use super::percent;
+use super::{distance, percent};
 
 /// Parts of the run after which a line is written where there is no terminal.
 const LINES: u128 = 10;
@@ -120,7 +120,11 @@ impl QuietLines {
 
 /// The numbers shown beside an epoch.
 fn measures(report: &EpochReport) -> String {
-    format!("train loss {:.4}, validation accuracy {}", report.train_loss, percent(report.validation_accuracy))
+    let validation = match (report.train_mean_absolute_error, report.validation_mean_absolute_error) {
+        (None, _) => format!("accuracy {}", percent(report.validation_accuracy)),
+        (Some(_), error) => format!("mean absolute error {}", distance(error)),
+    };
+    format!("train loss {:.4}, validation {validation}", report.train_loss)
 }
 
 /// Writes to standard error. Progress that cannot be shown is no reason to stop a training, so errors are passed over.
@@ -150,6 +154,9 @@ mod tests {
             test_accuracy: 0.815,
             validation_area_under_curve: None,
             test_area_under_curve: None,
+            train_mean_absolute_error: None,
+            validation_mean_absolute_error: None,
+            test_mean_absolute_error: None,
             learning_rate: 0.01,
             train_milliseconds: 3.0,
             evaluation_milliseconds: 1.0,

@@ -12,12 +12,15 @@ pub struct Spread {
     /// What was measured.
     #[serde(skip)]
     name: &'static str,
+    /// Whether it is a share, to be shown in per cent, and no distance.
+    #[serde(skip)]
+    is_share: bool,
     /// How many runs.
     pub runs: usize,
     /// The epoch that is the best on average, in cross-validation: every fold is measured there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
-    /// Mean over the runs, a share between 0 and 1.
+    /// Mean over the runs: a share between 0 and 1, or a mean absolute error.
     pub mean: f64,
     /// Standard deviation of the runs; 0 of a single one.
     pub deviation: f64,
@@ -29,11 +32,16 @@ impl Spread {
         let mean = values.iter().sum::<f64>() / count;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
         let deviation = if values.len() > 1 { (squares / (count - 1.0)).sqrt() } else { 0.0 };
-        Self { name, runs: values.len(), epoch, mean, deviation }
+        Self { name, is_share: true, runs: values.len(), epoch, mean, deviation }
     }
 
     /// Of what each run reached on its test rows.
     pub fn of_test(summaries: &[Summary]) -> Self {
+        if summaries.iter().any(|summary| summary.train_mean_absolute_error.is_some()) {
+            let error = |summary: &Summary| summary.test_mean_absolute_error.map_or(f64::NAN, f64::from);
+            let errors: Vec<f64> = summaries.iter().map(error).collect();
+            return Self { is_share: false, ..Self::new("test mean absolute error", None, &errors) };
+        }
         let areas: Option<Vec<f64>> = summaries.iter().map(|summary| summary.test_area_under_curve).collect();
         match areas {
             Some(areas) => Self::new("test area under the ROC curve", None, &areas),
@@ -67,8 +75,12 @@ impl Spread {
 
 impl fmt::Display for Spread {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mean, deviation) = (100.0 * self.mean, 100.0 * self.deviation);
-        write!(formatter, "{} {mean:.2} % +- {deviation:.2} over {} runs", self.name, self.runs)?;
+        let Self { name, mean, deviation, runs, .. } = self;
+        match self.is_share {
+            true => write!(formatter, "{name} {:.2} % +- {:.2}", 100.0 * mean, 100.0 * deviation)?,
+            false => write!(formatter, "{name} {mean:.4} +- {deviation:.4}")?,
+        }
+        write!(formatter, " over {runs} runs")?;
         match self.epoch {
             Some(epoch) => write!(formatter, " in epoch {epoch}, the best on average"),
             None => Ok(()),

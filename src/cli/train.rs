@@ -8,7 +8,7 @@ use connectome::{
 };
 use std::{borrow::Cow, error::Error, mem, path::PathBuf};
 
-use super::{SceneArguments, files::Files, percent, print_line, progress::Progress, spread::Spread};
+use super::{SceneArguments, distance, files::Files, percent, print_line, progress::Progress, spread::Spread};
 
 /// Train the model of a scene.
 #[derive(Args, Debug)]
@@ -156,7 +156,17 @@ fn fold(scene: &Scene, data: &mut GraphData, count: u8) -> Result<(), FoldError>
 
 fn sentence(name: &str, run: Run, summary: &Summary) -> String {
     let area = |area: Option<f64>| area.map(|area| format!(", area under the ROC curve {:.1} %", 100.0 * area));
-    let [validation, train] = [summary.validation_accuracy, summary.train_accuracy].map(percent);
+    let has_numbers = summary.train_mean_absolute_error.is_some();
+    let measured = if has_numbers { "mean absolute error" } else { "accuracy" };
+    let [validation, train, test] = match has_numbers {
+        true => [
+            summary.validation_mean_absolute_error,
+            summary.train_mean_absolute_error,
+            summary.test_mean_absolute_error,
+        ]
+        .map(distance),
+        false => [summary.validation_accuracy, summary.train_accuracy, summary.test_accuracy].map(percent),
+    };
     let times = match summary.epochs {
         0 => String::new(),
         _ => format!(
@@ -168,9 +178,8 @@ fn sentence(name: &str, run: Run, summary: &Summary) -> String {
     let reached = match run.fold {
         Some(fold) => format!("fold {fold}: accuracy {validation} (train {train})"),
         None => {
-            let test = percent(summary.test_accuracy);
             let area = area(summary.test_area_under_curve).unwrap_or_default();
-            format!("test accuracy {test}{area} (validation {validation}, train {train})")
+            format!("test {measured} {test}{area} (validation {validation}, train {train})")
         }
     };
     let separator = if run.fold.is_some() { "," } else { ":" };

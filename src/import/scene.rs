@@ -16,7 +16,8 @@ const EMBEDDING: usize = 16;
 
 /// The text of a scene that learns from the data, which are in the file `graph`; people change it as they like.
 ///
-/// Sets of graphs are classified, as are nodes that have classes; else hidden edges are predicted.
+/// Sets of graphs are classified, as are nodes that have classes; else numbers that nodes have as targets are predicted, or
+/// hidden edges.
 pub fn starting_scene(name: &str, graph: &str, imported: &Imported) -> String {
     let data = &imported.data;
     let (features, task) = (features(data), task(data));
@@ -64,6 +65,15 @@ fn task(data: &GraphData) -> StartingTask {
             optimizer: "Adam(learning_rate: 0.01, weight_decay: 5e-4)",
             training: "(epochs: 200, seed: 0)",
             comment: "The recipe of Kipf and Welling for citation graphs; change it as you like.",
+        };
+    }
+    if let Some(targets) = data.targets.as_ref().filter(|targets| targets.width > 0 && data.count(Split::Train) > 0) {
+        return StartingTask {
+            text: "NodeRegression()",
+            model: convolutions(16, targets.width),
+            optimizer: "Adam(learning_rate: 0.01)",
+            training: "(epochs: 200, seed: 0)",
+            comment: "The numbers of each node are predicted from those of its neighbours.",
         };
     }
     StartingTask {

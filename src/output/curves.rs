@@ -23,7 +23,8 @@ const TITLE_LENGTH: usize = 96;
 /// Draws the training curves of a run as an SVG picture, 960 wide and 400 high.
 ///
 /// On the left the loss of training and validation, on the right the accuracy of training, validation and test in
-/// per cent, each over the epochs and with its last value beside its end. Values that are not finite are skipped and
+/// per cent, or their mean absolute error where targets are numbers; each over the epochs and with its last value beside its
+/// end. Values that are not finite are skipped and
 /// the line goes on to the next one that is. A curve of more than a thousand points is thinned out, in one way only,
 /// and keeps its extremes. Without any values the panels say so.
 ///
@@ -32,9 +33,10 @@ const TITLE_LENGTH: usize = 96;
 pub fn training_curves(title: &str, reports: &[EpochReport]) -> String {
     let epochs = epoch_range(reports);
     let loss = loss_panel(reports).draw(epochs);
-    let accuracy = accuracy_panel(reports).draw(epochs);
+    let has_numbers = reports.iter().any(|report| report.train_mean_absolute_error.is_some());
+    let quality = if has_numbers { error_panel(reports) } else { accuracy_panel(reports) }.draw(epochs);
     let head = head(title);
-    format!("{head}{loss}{accuracy}</svg>\n")
+    format!("{head}{loss}{quality}</svg>\n")
 }
 
 fn loss_panel(reports: &[EpochReport]) -> Panel {
@@ -67,6 +69,24 @@ fn accuracy_panel(reports: &[EpochReport]) -> Panel {
             curve("train", TRAIN, |report| report.train_accuracy),
             curve("validation", VALIDATION, |report| report.validation_accuracy),
             curve("test", TEST, |report| report.test_accuracy),
+        ],
+    }
+}
+
+fn error_panel(reports: &[EpochReport]) -> Panel {
+    let curve = |name, colour, error: fn(&EpochReport) -> Option<f32>| {
+        Series::new(name, colour, reports, |report| error(report).map_or(f64::NAN, f64::from))
+    };
+    Panel {
+        left: 480.0,
+        title: "Mean absolute error",
+        limits: (0.0, f64::INFINITY),
+        least_span: 0.0,
+        write_value: measured,
+        series: vec![
+            curve("train", TRAIN, |report| report.train_mean_absolute_error),
+            curve("validation", VALIDATION, |report| report.validation_mean_absolute_error),
+            curve("test", TEST, |report| report.test_mean_absolute_error),
         ],
     }
 }
@@ -158,6 +178,9 @@ mod tests {
             test_accuracy: 0.15 + 0.67 * rise(epoch, 16.0) + 0.006 * wobble(epoch, 9),
             validation_area_under_curve: None,
             test_area_under_curve: None,
+            train_mean_absolute_error: None,
+            validation_mean_absolute_error: None,
+            test_mean_absolute_error: None,
             learning_rate: 0.01,
             train_milliseconds: 3.0,
             evaluation_milliseconds: 1.0,
@@ -189,6 +212,15 @@ mod tests {
         for colour in [TRAIN, VALIDATION, TEST] {
             assert!(picture.contains(colour));
         }
+    }
+
+    #[test]
+    fn where_targets_are_numbers_their_distance_is_shown() {
+        let mut reports = cora(5);
+        reports.iter_mut().for_each(|report| report.train_mean_absolute_error = Some(0.25));
+        let picture = checked("numbers", &reports);
+        assert!(picture.contains("Mean absolute error") && !picture.contains("Accuracy"));
+        assert!(picture.contains(">0.250<"));
     }
 
     #[test]

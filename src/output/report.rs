@@ -33,6 +33,15 @@ pub struct EpochReport {
     /// The same over the test rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_area_under_curve: Option<f64>,
+    /// Mean distance between output and target over the training rows, where targets are numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_mean_absolute_error: Option<f32>,
+    /// The same over the validation rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_mean_absolute_error: Option<f32>,
+    /// The same over the test rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_mean_absolute_error: Option<f32>,
     /// Learning rate the epoch was trained with.
     #[serde(deserialize_with = "null_as_nan")]
     pub learning_rate: f32,
@@ -68,6 +77,15 @@ pub struct Summary {
     /// The same over the test rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_area_under_curve: Option<f64>,
+    /// Mean distance between output and target over the training rows in that epoch, where targets are numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_mean_absolute_error: Option<f32>,
+    /// The same over the validation rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_mean_absolute_error: Option<f32>,
+    /// The same over the test rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_mean_absolute_error: Option<f32>,
     /// Epochs trained.
     pub epochs: u64,
     /// Wall-clock milliseconds of training per epoch, evaluation apart.
@@ -109,6 +127,9 @@ mod tests {
         test_accuracy: 0.815,
         validation_area_under_curve: None,
         test_area_under_curve: None,
+        train_mean_absolute_error: None,
+        validation_mean_absolute_error: None,
+        test_mean_absolute_error: None,
         epochs: 200,
         milliseconds_per_epoch: 3.25,
         evaluation_milliseconds: 1.5,

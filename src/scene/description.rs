@@ -1,6 +1,6 @@
 //! What a scene file says, as plain data.
 
-use connectome_components::{LearningRateSchedule, Optimizer, Split};
+use connectome_components::{LearningRateSchedule, Loss, Optimizer, Split};
 use serde::{Deserialize, Serialize};
 
 use super::layer::LayerDescription;
@@ -133,6 +133,13 @@ pub enum Task {
     /// Tell the class of each node; the model's output has one column for each class.
     #[default]
     NodeClassification,
+    /// Tell the numbers that each node has as `targets`; the model's output has one column for each. Of the epochs the one
+    /// with the least validation loss is kept.
+    NodeRegression {
+        /// How far an output is from its target: `MeanSquaredError`, `L1` or `Huber(delta: 1.0)`.
+        #[serde(default = "squared")]
+        loss: Loss,
+    },
     /// Tell the class of each graph of a set; the model's output has one column for each class.
     GraphClassification,
     /// Tell which pairs of nodes an edge joins, some of the edges being hidden; see
@@ -145,6 +152,17 @@ pub enum Task {
         #[serde(default = "test_share")]
         test: f32,
     },
+}
+
+impl Task {
+    /// What is to become small, if targets are numbers.
+    pub(crate) fn regression_loss(self) -> Option<Loss> {
+        if let Self::NodeRegression { loss } = self { Some(loss) } else { None }
+    }
+}
+
+fn squared() -> Loss {
+    Loss::MeanSquaredError
 }
 
 fn validation_share() -> f32 {

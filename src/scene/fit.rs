@@ -17,6 +17,10 @@ pub(super) fn check_data(scene: &Scene, data: &GraphData) -> Result<(), Fault> {
     let validated = match (scene.task, &data.graphs) {
         (Task::GraphClassification, Some(graphs)) => count_graphs(graphs)?,
         (Task::NodeClassification, None) => count_nodes(data)?,
+        (Task::NodeRegression { .. }, None) => {
+            target_width(data)?;
+            count_nodes(data)?
+        }
         (Task::LinkPrediction { validation, test }, None) => count_pairs(data, validation, test)?,
         (Task::GraphClassification, None) => {
             let message = "GraphClassification needs a set of graphs, but the scene has one graph";
@@ -42,15 +46,32 @@ pub(super) fn check_output(scene: &Scene, data: &GraphData, plan: Plan) -> Resul
             let message = "the model gives a row for each node, but the task is about graphs";
             Err(Fault::new([Field("model")], message, "add a readout after the last convolution, such as Readout(Sum)"))
         }
-        (Task::NodeClassification | Task::LinkPrediction { .. }, _) if plan.output != Rows::Nodes => {
+        (Task::NodeClassification | Task::NodeRegression { .. } | Task::LinkPrediction { .. }, _)
+            if plan.output != Rows::Nodes =>
+        {
             let message = "the model does not give a row for each node, but the task is about nodes";
             Err(Fault::new([Field("model")], message, "remove the readout"))
         }
-        (Task::GraphClassification, Some(graphs)) => check_classes(&scene.model, plan.width, graphs.classes, "graphs"),
-        (Task::NodeClassification, _) => check_classes(&scene.model, plan.width, data.classes, "nodes"),
+        (Task::GraphClassification, Some(graphs)) => {
+            check_width(&scene.model, plan.width, graphs.classes, ["graphs", "class", "classes"])
+        }
+        (Task::NodeClassification, _) => {
+            check_width(&scene.model, plan.width, data.classes, ["nodes", "class", "classes"])
+        }
+        (Task::NodeRegression { .. }, _) => {
+            check_width(&scene.model, plan.width, target_width(data)?, ["nodes", "target", "targets"])
+        }
         // Two nodes are compared by outputs of any width.
         _ => Ok(()),
     }
+}
+
+/// How many numbers are to be told of each node.
+fn target_width(data: &GraphData) -> Result<usize, Fault> {
+    data.targets.as_ref().map(|targets| targets.width).filter(|width| *width > 0).ok_or_else(|| {
+        let help = "give each node `targets: [...]`, or the npz file an array node_target [nodes, targets]";
+        Fault::new([Field("task")], "the nodes have no targets to tell", help)
+    })
 }
 
 /// How many nodes are for validation; one at least must be to learn from.
@@ -91,7 +112,9 @@ fn count_pairs(data: &GraphData, validation: f32, test: f32) -> Result<usize, Fa
 
 fn blind_patience(task: Task) -> Fault {
     let (message, help) = match task {
-        Task::NodeClassification => ("no node is in the split Validation", "put nodes into Validation"),
+        Task::NodeClassification | Task::NodeRegression { .. } => {
+            ("no node is in the split Validation", "put nodes into Validation")
+        }
         Task::GraphClassification => ("no graph is in the split Validation", "put graphs into Validation"),
         Task::LinkPrediction { .. } => ("no edge is hidden for validation", "raise the share for validation"),
     };
@@ -101,7 +124,7 @@ fn blind_patience(task: Task) -> Fault {
 
 fn check_batches(scene: &Scene, data: &GraphData) -> Result<(), Fault> {
     let sampled = !scene.training.neighbours.is_empty();
-    if sampled && scene.task != Task::NodeClassification {
+    if sampled && !matches!(scene.task, Task::NodeClassification | Task::NodeRegression { .. }) {
         let message = "neighbours are drawn for nodes, but the task is not about nodes";
         return Err(Fault::new([Field("training"), Field("neighbours")], message, "remove neighbours"));
     }
@@ -132,19 +155,25 @@ fn check_features(data: &GraphData) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Checks that the model has an output for each class of `what`.
-fn check_classes(model: &[LayerDescription], width: usize, classes: usize, what: &str) -> Result<(), Fault> {
-    if width == classes {
+/// Checks that the model has as many outputs as are needed: one for each class or target of the rows.
+fn check_width(
+    model: &[LayerDescription],
+    width: usize,
+    needed: usize,
+    [rows, one, several]: [&str; 3],
+) -> Result<(), Fault> {
+    if width == needed {
         return Ok(());
     }
-    let message = format!("the model's output is {width} wide, but the {what} have {classes} classes");
+    let counted = if needed == 1 { one } else { several };
+    let message = format!("the model's output is {width} wide, but the {rows} have {needed} {counted}");
     match model.iter().rposition(|layer| !layer.keeps_width()) {
         Some(number) => {
-            let help = format!("there must be one output for each class: write width: {classes}");
+            let help = format!("there must be one output for each {one}: write width: {needed}");
             Err(Fault::new(layer_field(number, "width"), message, help))
         }
         None => {
-            let help = format!("end the model with a layer that has width: {classes}");
+            let help = format!("end the model with a layer that has width: {needed}");
             Err(Fault::new([Field("model")], message, help))
         }
     }

@@ -1,6 +1,6 @@
 //! Whether what a scene says makes sense by itself.
 
-use connectome_components::{LearningRateSchedule, Optimizer};
+use connectome_components::{LearningRateSchedule, Loss, Optimizer};
 use connectome_systems::layers::Dropout;
 
 use super::description::{Scene, Task, Training};
@@ -63,7 +63,11 @@ fn check_optimizer(optimizer: &Optimizer) -> Result<(), Fault> {
 }
 
 fn check_task(task: Task) -> Result<(), Fault> {
-    let Task::LinkPrediction { validation, test } = task else { return Ok(()) };
+    let (validation, test) = match task {
+        Task::NodeClassification | Task::GraphClassification => return Ok(()),
+        Task::NodeRegression { loss } => return check_regression(loss),
+        Task::LinkPrediction { validation, test } => (validation, test),
+    };
     check(validation, Range::Share, "the share for validation", &[Field("task"), Field("validation")])?;
     check(test, Range::Share, "the share for test", &[Field("task"), Field("test")])?;
     if validation + test < 1.0 {
@@ -71,6 +75,22 @@ fn check_task(task: Task) -> Result<(), Fault> {
     }
     let message = format!("validation and test take {} of the edges, so that none is left", validation + test);
     Err(Fault::new([Field("task"), Field("test")], message, "write shares that are together below 1"))
+}
+
+fn check_regression(loss: Loss) -> Result<(), Fault> {
+    let place = [Field("task"), Field("loss")];
+    match loss {
+        Loss::MeanSquaredError | Loss::L1 => Ok(()),
+        Loss::Huber { delta } if delta.is_finite() && delta > 0.0 => Ok(()),
+        Loss::Huber { delta } => {
+            let path = [&place[..], &[Field("delta")]].concat();
+            Err(Fault::new(path, format!("delta is {delta}"), "write a finite number above 0"))
+        }
+        Loss::CrossEntropy | Loss::BinaryCrossEntropy => {
+            let message = format!("{loss:?} tells classes apart, but the targets are numbers");
+            Err(Fault::new(place, message, "write MeanSquaredError, L1 or Huber(delta: 1.0)"))
+        }
+    }
 }
 
 fn check_training(training: &Training) -> Result<(), Fault> {

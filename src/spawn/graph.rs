@@ -26,8 +26,22 @@ impl GraphEntities {
         let of_edges = data.edge_features.as_ref();
         let register = |width| Field::register(world, "edge features", edge_marker.id(), width);
         let edge_input = of_edges.map(|rows| rows.width).map(register).transpose()?;
+        let targets = data.targets.as_ref().filter(|_| scene.task.regression_loss().is_some());
+        let register = |width| Field::register(world, "targets", node_marker.id(), width);
+        let targets = targets.map(|rows| rows.width).map(register).transpose()?;
         let (nodes, subgraphs, order) = (Vec::new(), Vec::new(), scene.order);
-        Ok(Self { graph, nodes, subgraphs, node_marker, edge_marker, subgraph_marker, order, input, edge_input })
+        Ok(Self {
+            graph,
+            nodes,
+            subgraphs,
+            node_marker,
+            edge_marker,
+            subgraph_marker,
+            order,
+            input,
+            edge_input,
+            targets,
+        })
     }
 
     /// Spawns the nodes, edges and subgraphs of `data` with all that they carry. What is given away is dropped as soon as
@@ -40,6 +54,9 @@ impl GraphEntities {
         let order = Order::of(self.order, &data);
         self.nodes = self.spawn_nodes(world, &data, &order);
         features::write(world, self.input, &data.features, &self.nodes)?;
+        if let Some((field, rows)) = self.targets.zip(data.targets.as_ref()) {
+            features::write_dense(world, field, rows, &self.nodes)?;
+        }
         if let Cow::Owned(data) = &mut data {
             data.features = Features::default();
         }

@@ -45,6 +45,8 @@ pub(crate) struct GraphEntities {
     /// The features of the nodes, and of the edges if they have any.
     pub input: Signal,
     pub edge_input: Option<Field>,
+    /// The numbers to predict, if the task asks for them.
+    pub targets: Option<Field>,
 }
 
 /// Spawns a scene's nodes, edges and model, which is to learn from `seed`.
@@ -102,9 +104,12 @@ pub(crate) fn spawn_for(
 
 /// The model of a scene on its graph.
 pub(crate) fn model(scene: &Scene, graph: &GraphEntities, purpose: Purpose, seed: u64) -> ModelBuilder {
-    let builder = scene.model_for(purpose, graph.graph, graph.input, seed);
-    match graph.edge_input {
-        Some(edges) => builder.edge_input(edges),
-        None => builder,
+    let mut builder = scene.model_for(purpose, graph.graph, graph.input, seed);
+    if let Some(edges) = graph.edge_input {
+        builder = builder.edge_input(edges);
     }
+    if let (Some(loss), Some(targets)) = (scene.task.regression_loss(), graph.targets) {
+        builder = builder.loss(loss).targets_in(targets);
+    }
+    builder
 }

@@ -115,12 +115,12 @@ impl Corpus {
     ) -> Result<(), TrainError> {
         let workers = training.get_resource_or_init::<Workers>().clone();
         let all_neighbours = vec![usize::MAX; self.fan_outs.len()];
+        let size = self.batch_size(&examples);
         let Self { world, extract, batches: [present, next], order, asked, fan_outs, examples: all, by_split, .. } =
             self;
-        let (corpus, size, steps, seed): (&World, _, _, _) = (world, self.size, self.steps, self.seed);
+        let (corpus, steps, seed): (&World, _, _) = (world, self.steps, self.seed);
         let epoch = if let Examples::Epoch(epoch) = examples { Some(epoch) } else { None };
         let learned = &by_split[Split::Train as usize];
-        let size = if epoch.is_some() { size.min(learned.len()).max(1) } else { size };
         let mut examples: Box<dyn Iterator<Item = Entity>> = match examples {
             Examples::Epoch(epoch) => {
                 // A node has one row in a batch; a graph may have several.
@@ -169,6 +169,30 @@ impl Corpus {
         }
         Ok(())
     }
+
+    /// Leaves the first batch of the first epoch in the training world.
+    pub fn load_first(&mut self, training: &mut World, graph: Entity) -> Result<(), TrainError> {
+        let size = self.batch_size(&Examples::Epoch(0));
+        let Self { world, extract, batches: [batch, _], order, asked, fan_outs, by_split, seed, .. } = self;
+        let distinct_in = (!fan_outs.is_empty()).then_some(size);
+        asked.clear();
+        asked.extend(Shuffled::new(&by_split[Split::Train as usize], order, (*seed, 0), distinct_in).take(size));
+        match fan_outs.is_empty() {
+            true => extract.subgraphs(world, asked, batch)?,
+            false => extract.neighbourhood(world, asked, fan_outs, *seed, 0, batch)?,
+        }
+        batch.load(training, graph)?;
+        training.clear_trackers();
+        Ok(())
+    }
+
+    /// Examples in a batch: of what is to be learned from, not more than there are.
+    fn batch_size(&self, examples: &Examples) -> usize {
+        match examples {
+            Examples::Epoch(_) => self.size.min(self.by_split[Split::Train as usize].len()).max(1),
+            Examples::Of(_) | Examples::All => self.size,
+        }
+    }
 }
 
 /// Lets batches carry all that the graphs of a scene carry.
@@ -182,6 +206,9 @@ fn copy_fields(
     }
     extract.copy(corpus, from.input.value(), to.input.value())?;
     if let (Some(from), Some(to)) = (from.edge_input, to.edge_input) {
+        extract.copy(corpus, from, to)?;
+    }
+    if let (Some(from), Some(to)) = (from.targets, to.targets) {
         extract.copy(corpus, from, to)?;
     }
     // What is told of the nodes is carried along as well, for their neighbours are no examples.

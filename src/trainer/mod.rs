@@ -9,7 +9,8 @@ use std::{borrow::Cow, path::Path, time::Instant};
 use corpus::{Corpus, Examples, Step, metrics_of, output_of};
 
 use crate::components::{
-    GradientAccumulation, LearningRateSchedule, Metrics, Model, Optimizer, Parameter, Split, TrainingState,
+    GradientAccumulation, LearningRateSchedule, Metrics, Model, Optimizer, Parameter, Split, SplitMetrics,
+    TrainingState,
 };
 use crate::output::{EpochReport, OutputError, Summary, Tensor};
 use crate::scene::{GraphData, Scene, Selection, model::Purpose};
@@ -73,7 +74,7 @@ pub struct Trainer {
 /// The epoch to keep.
 #[derive(Clone, Copy)]
 struct Best {
-    /// The area under the ROC curve if there is one, else the accuracy.
+    /// The area under the ROC curve if there is one, else the accuracy, else 0.
     score: f64,
     loss: f32,
 }
@@ -166,6 +167,9 @@ impl Trainer {
             test_accuracy: test.accuracy(),
             validation_area_under_curve: validation.area_under_curve,
             test_area_under_curve: test.area_under_curve,
+            train_mean_absolute_error: error_of(train),
+            validation_mean_absolute_error: error_of(validation),
+            test_mean_absolute_error: error_of(test),
             learning_rate: self.learning_rate(steps.saturating_sub(1)),
             train_milliseconds: (trained - start).as_secs_f64() * 1e3,
             evaluation_milliseconds: (evaluated - trained).as_secs_f64() * 1e3,
@@ -257,6 +261,9 @@ impl Trainer {
             test_accuracy: metrics.of(Split::Test).accuracy(),
             validation_area_under_curve: metrics.of(Split::Validation).area_under_curve,
             test_area_under_curve: metrics.of(Split::Test).area_under_curve,
+            train_mean_absolute_error: error_of(train),
+            validation_mean_absolute_error: error_of(metrics.of(Split::Validation)),
+            test_mean_absolute_error: error_of(metrics.of(Split::Test)),
             epochs,
             milliseconds_per_epoch: median(&mut milliseconds[0]),
             evaluation_milliseconds: median(&mut milliseconds[1]),
@@ -300,6 +307,19 @@ impl Trainer {
         }
     }
 
+    /// Leaves the first batch of an epoch in the world, for the model's schedules to be run on it by themselves; a graph that is
+    /// computed as a whole is there already. Each run of `Train` is then a step, whatever the scene accumulates.
+    ///
+    /// # Errors
+    /// If the batch cannot be brought there.
+    pub fn load_batch(&mut self) -> Result<(), TrainError> {
+        if let Some(mut accumulation) = self.world.get_mut::<GradientAccumulation>(self.entities.model) {
+            accumulation.micro_batches = 1;
+        }
+        let Some(corpus) = &mut self.corpus else { return Ok(()) };
+        corpus.load_first(&mut self.world, self.entities.graph)
+    }
+
     /// The parameters under the names that weight files give them.
     pub fn weights(&self) -> Vec<Tensor> {
         weights(&self.world, self.entities.model)
@@ -319,9 +339,11 @@ impl Trainer {
         rate * model.get::<LearningRateSchedule>().map_or(1.0, |schedule| schedule.factor(step))
     }
 
-    /// Whether the epoch is the best so far: more validation rows right, or as many at a lower loss.
+    /// Whether the epoch is the best so far: more validation rows right, or as many at a lower loss. Where targets are
+    /// numbers, nothing is right or wrong, and the loss alone decides.
     fn is_selected(&mut self, report: &EpochReport) -> bool {
         let accuracy = f64::from(report.validation_accuracy);
+        let accuracy = if accuracy.is_nan() { 0.0 } else { accuracy };
         let score = report.validation_area_under_curve.unwrap_or(accuracy);
         let now = Best { score, loss: report.validation_loss };
         let better =
@@ -345,6 +367,11 @@ impl Trainer {
             set_numbers(&mut self.world, parameter.value, kept);
         }
     }
+}
+
+/// The mean distance between outputs and targets, if those are numbers.
+fn error_of(metrics: SplitMetrics) -> Option<f32> {
+    Some(metrics.mean_absolute_error()).filter(|error| !error.is_nan())
 }
 
 fn median(values: &mut [f64]) -> f64 {

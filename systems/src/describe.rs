@@ -2,16 +2,21 @@
 
 use bevy_ecs::{
     component::ComponentId,
-    schedule::{InternedScheduleLabel, Schedule, ScheduleLabel, Schedules},
+    schedule::{InternedScheduleLabel, Schedule, ScheduleLabel, Schedules, SystemKey, SystemSet},
     system::System,
     world::World,
 };
+use std::collections::HashMap;
+
+use crate::Phase;
 
 /// A system of a schedule and the components it touches, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SystemDescription {
     /// The system.
     pub name: String,
+    /// The phase it belongs to; none if it was added without one.
+    pub phase: Option<Phase>,
     /// What it only reads.
     pub reads: Vec<String>,
     /// What it writes.
@@ -23,10 +28,11 @@ pub fn describe(world: &World, label: impl ScheduleLabel) -> Vec<SystemDescripti
     let label: InternedScheduleLabel = label.intern();
     let schedule = world.get_resource::<Schedules>().and_then(|schedules| schedules.get(label));
     let systems = schedule.map(Schedule::systems_with_access).and_then(Result::ok);
+    let phases = schedule.map(phases).unwrap_or_default();
     systems
         .into_iter()
         .flatten()
-        .map(|(_, system)| {
+        .map(|(key, system)| {
             let access = system.access().to_filtered_access_set();
             let access = access.combined_access();
             let names = |ids: &mut dyn Iterator<Item = ComponentId>| ids.map(|id| component_name(world, id)).collect();
@@ -35,6 +41,7 @@ pub fn describe(world: &World, label: impl ScheduleLabel) -> Vec<SystemDescripti
             let read = access.reads().as_finite_set();
             SystemDescription {
                 name: short_name(&system.name().to_string()),
+                phase: phases.get(&key).copied(),
                 reads: read.map_or_else(Vec::new, |read| {
                     names(&mut read.iter().filter(|id| !written.is_some_and(|written| written.contains(*id))))
                 }),
@@ -42,6 +49,15 @@ pub fn describe(world: &World, label: impl ScheduleLabel) -> Vec<SystemDescripti
             }
         })
         .collect()
+}
+
+/// The phase of each system that has one.
+fn phases(schedule: &Schedule) -> HashMap<SystemKey, Phase> {
+    let graph = schedule.graph();
+    let exists = |phase: Phase| graph.system_sets.contains(phase);
+    let layers = (0..).take_while(|layer| exists(Phase::Message(*layer))).count();
+    let systems_in = |phase: Phase| graph.systems_in_set(phase.intern()).into_iter().flatten().copied();
+    Phase::sequence(layers).flat_map(|phase| systems_in(phase).map(move |system| (system, phase))).collect()
 }
 
 fn component_name(world: &World, id: ComponentId) -> String {

@@ -1,6 +1,7 @@
 //! What *happens* in connectome: kernels, layers, losses, optimizers, schedules.
 
 pub mod batch;
+mod clock;
 mod describe;
 mod draws;
 pub mod kernels;
@@ -14,8 +15,10 @@ mod phases;
 pub mod random;
 pub mod stages;
 mod topology;
+mod worker_log;
 mod workers;
 
+pub use clock::SystemClock;
 pub use describe::{SystemDescription, describe};
 pub use loss::{LossError, Targets, loss_and_gradient, measure};
 pub use model::{Evaluate, Infer, ModelBuilder, Train, add_systems, run};
@@ -23,4 +26,5 @@ pub use negatives::sample_negatives;
 pub use optimize::OptimizerStep;
 pub use phases::Phase;
 pub use topology::{Scratch, rebuild_topology, update_topology};
+pub use worker_log::{WorkerLog, WorkerSpan};
 pub use workers::{Blocks, PerBlock, RowsMut, SplitRows, Workers, WorkersError};

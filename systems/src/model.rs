@@ -394,7 +394,7 @@ fn dense(signal: Signal) -> Result<Field, BuildError> {
 }
 
 /// Builds the schedule, so that races come to light now, and adds it to the world.
-fn finish(world: &mut World, mut schedule: Schedule) -> Result<(), BuildError> {
+pub(crate) fn finish(world: &mut World, mut schedule: Schedule) -> Result<(), BuildError> {
     if let Err(error) = schedule.initialize(world) {
         return Err(BuildError::Schedule(error.to_string(schedule.graph(), world)));
     }

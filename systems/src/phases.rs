@@ -40,6 +40,14 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// The layer it belongs to, counted from 0.
+    pub fn layer(&self) -> Option<usize> {
+        match *self {
+            Self::Message(layer) | Self::Aggregate(layer) | Self::Update(layer) | Self::Backward(layer) => Some(layer),
+            _ => None,
+        }
+    }
+
     /// All phases of a model with so many layers, in order.
     pub fn sequence(layers: usize) -> impl Iterator<Item = Phase> {
         let forward = (0..layers).flat_map(|layer| [Self::Message(layer), Self::Aggregate(layer), Self::Update(layer)]);

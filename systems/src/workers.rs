@@ -5,13 +5,16 @@
 
 use bevy_ecs::resource::Resource;
 use core::ops::Range;
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
+
+use crate::WorkerLog;
 
 /// The workers that share the rows of each stage, a resource.
 #[derive(Resource, Clone)]
 pub struct Workers {
     /// None for a single worker: the calling thread itself.
     pool: Option<Arc<rayon::ThreadPool>>,
+    log: Option<Arc<WorkerLog>>,
 }
 
 /// The threads of a pool could not be started.
@@ -49,17 +52,24 @@ impl Workers {
         }
         let builder = rayon::ThreadPoolBuilder::new().num_threads(count);
         let pool = builder.thread_name(|index| format!("connectome worker {index}")).build();
-        Ok(Self { pool: Some(Arc::new(pool.map_err(|source| WorkersError::Refused { count, source })?)) })
+        let pool = pool.map_err(|source| WorkersError::Refused { count, source })?;
+        Ok(Self { pool: Some(Arc::new(pool)), log: None })
     }
 
     /// The calling thread alone.
     pub fn one() -> Self {
-        Self { pool: None }
+        Self { pool: None, log: None }
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
         self.pool.as_ref().map_or(1, |pool| pool.current_num_threads())
+    }
+
+    /// The same workers, who write down each block that they compute; and where they do so.
+    pub fn logging(&self) -> (Self, Arc<WorkerLog>) {
+        let log = Arc::new(WorkerLog::new(self.count()));
+        (Self { pool: self.pool.clone(), log: Some(log.clone()) }, log)
     }
 
     /// Runs `work` on one of the workers, so that the loops in it need not be handed over one by one: from outside of
@@ -89,6 +99,13 @@ impl Workers {
         output: O,
         body: impl Fn(Range<usize>, O) + Sync,
     ) {
+        let body = |rows: Range<usize>, output: O| {
+            let begin = self.log.as_ref().map(|_| (Instant::now(), rows.clone()));
+            body(rows, output);
+            if let (Some(log), Some((begin, rows))) = (&self.log, begin) {
+                log.add(rows, begin);
+            }
+        };
         match blocks.count() {
             0 => {}
             1 => body(blocks.rows(), output),

@@ -2,8 +2,9 @@
 
 use std::io::Cursor;
 
+use connectome::components::Loss;
 use connectome::import::{ImportOptions, import};
-use connectome::scene::GraphData;
+use connectome::scene::{GraphData, Scene, Task};
 use ndarray::{arr0, array};
 use ndarray_npy::NpzWriter;
 
@@ -37,6 +38,19 @@ fn a_bare_list_of_edges_is_read() {
     assert_eq!(imported.notes, ["arrays that are not read: extra"]);
     check_round_trip(&imported.data);
     check_scene("bare", &imported);
+}
+
+#[test]
+fn numbers_to_predict_come_back_and_are_learned() {
+    let scene = format!("{}/assets/rooms.ron", env!("CARGO_MANIFEST_DIR"));
+    let (_, data) = Scene::load(scene).unwrap_or_else(|error| panic!("{error}"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("rooms.npz");
+    std::fs::write(&path, data.to_npz().expect("it is written")).expect("it is written");
+    let imported = import(&path, &ImportOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(imported.data, data);
+    check_round_trip(&imported.data);
+    assert_eq!(check_scene("rooms", &imported).0.task, Task::NodeRegression { loss: Loss::MeanSquaredError });
 }
 
 #[test]

@@ -195,6 +195,11 @@ fn tasks_must_suit_the_graph() {
     check("NodeClassification", "LinkPrediction(test: §-0.1)", "the share for test is -0.1", "below 1");
     check("NodeClassification", "LinkPrediction(validation: 0.5, test: §0.5)", "so that none is left", "below 1");
     check("NodeClassification", "§LinkPrediction()", "0 pairs of nodes have no edge, but 1 are needed", "sparser");
+    check("NodeClassification", "§NodeRegression()", "the nodes have no targets to tell", "node_target");
+    let wrong = "NodeRegression(loss: §CrossEntropy)";
+    check("NodeClassification", wrong, "CrossEntropy tells classes apart", "write MeanSquaredError, L1");
+    let flat = "NodeRegression(loss: Huber(delta: §0.0))";
+    check("NodeClassification", flat, "delta is 0", "above 0");
     let bare = COUPLE.replace("(source: \"Ann\", target: \"Bob\", weight: 1.0),", "");
     let links = bare.replace("NodeClassification", "LinkPrediction()");
     check_text(&links.replace("Inline(", "§Inline("), "no edge between two nodes is left", "add edges");

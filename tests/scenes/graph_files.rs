@@ -170,6 +170,7 @@ fn features_of_edges_targets_and_names_are_read() {
     assert_eq!(data.targets, Some(DenseRows { width: 1, values: vec![0.5, 1.5, 2.5] }));
     assert_eq!(data.names, ["Än", "", "n"]);
     let small = Arrays::small;
+    bad(&small().without("y"), "array \"y\" is missing", "the file holds");
     bad(&small().with("edge_attr", &array![1.0_f32]), "array \"edge_attr\" has the shape [1]", "[2, any]");
     bad(&small().with("node_target", &array![1.0_f32, f32::NAN, 0.0]), "array \"node_target\" holds NaN", "finite");
     let named = small().with("node_name", &ndarray::arr1("Änn".as_bytes()));

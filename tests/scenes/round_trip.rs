@@ -4,7 +4,7 @@ use connectome::scene::{
     FeatureScaling, GraphSource, LayerDescription, NodeOrder, Scene, SceneEdge, SceneNode, Selection, Task, Training,
     options,
 };
-use connectome_components::{LearningRateSchedule, Optimizer, Split};
+use connectome_components::{LearningRateSchedule, Loss, Optimizer, Split};
 use connectome_systems::layers;
 use proptest::collection::vec;
 use proptest::option;
@@ -119,8 +119,16 @@ fn scene() -> impl Strategy<Value = Scene> {
                 GraphSource::Inline { nodes, .. } => nodes.iter().map(|node| node.label + 1).max().unwrap_or(1),
                 GraphSource::Npz(_) => 1,
             };
-            model.push(with_width("GraphConv", classes as usize, None));
-            Scene { name, graph, features, order, model, task: Task::NodeClassification, optimizer, training }
+            let targets = match &graph {
+                GraphSource::Inline { nodes, .. } => nodes.first().map_or(0, |node| node.targets.len()),
+                GraphSource::Npz(_) => 0,
+            };
+            let (task, width) = match targets {
+                0 => (Task::NodeClassification, classes as usize),
+                targets => (Task::NodeRegression { loss: Loss::Huber { delta: 0.5 } }, targets),
+            };
+            model.push(with_width("GraphConv", width, None));
+            Scene { name, graph, features, order, model, task, optimizer, training }
         },
     )
 }

@@ -82,6 +82,7 @@ impl Extent {
             resting: batch.map(|_| all),
             carried: Carried {
                 input: Input { width: data.features.width(), stored, edges },
+                targets: scene.task.regression_loss().and(data.targets.as_ref()).map(|rows| rows.width),
                 weighted: data.weights.is_some(),
                 in_sets: data.graphs.is_some(),
                 // A letter more or less than the mean makes no difference.

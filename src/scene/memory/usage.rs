@@ -53,6 +53,8 @@ pub(super) struct Carried {
     pub in_sets: bool,
     /// Letters in a node's name, if nodes have names.
     pub name: Option<usize>,
+    /// Numbers to predict of each node, if the task asks for them.
+    pub targets: Option<usize>,
 }
 
 /// Bytes of one row of each kind in a world.
@@ -84,8 +86,9 @@ impl RowBytes {
         let name = carried.name.map_or(0, |letters| size_of::<Name>() + TICKS + letters);
         let weight = if carried.weighted { size_of::<EdgeWeight>() + TICKS } else { 0 };
         let edge_features = carried.input.edges.map_or(0, column);
+        let targets = carried.targets.map_or(0, column);
         Self {
-            node: (node + place + name).saturating_add(features),
+            node: (node + place + name).saturating_add(features).saturating_add(targets),
             edge: (table_row(&[0, size_of::<Edge>()]) + weight).saturating_add(edge_features),
             graph: table_row(&[0, size_of::<Label>(), size_of::<Split>()]),
             // The target, the output, and the gradient by it.
@@ -123,7 +126,8 @@ impl RowBytes {
     /// In the buffers of two batches, of which one is computed while the other is filled.
     pub fn in_batches(carried: &Carried) -> Self {
         let origin = NUMBER + size_of::<Entity>();
-        let numbers = carried.input.stored.map_or(carried.input.width, |stored| 2 * stored) * NUMBER;
+        let features = carried.input.stored.map_or(carried.input.width, |stored| 2 * stored);
+        let numbers = (features + carried.targets.unwrap_or(0)) * NUMBER;
         let told = size_of::<Label>() + size_of::<Split>();
         let weight = if carried.weighted { NUMBER } else { 0 };
         let edge_features = carried.input.edges.unwrap_or(0) * NUMBER;

@@ -10,11 +10,21 @@ use crate::scene::data::GraphData;
 /// The arrays that list the members of each split.
 const SPLITS: [(&str, Split); 3] = [("train", Split::Train), ("val", Split::Validation), ("test", Split::Test)];
 
-/// Reads how many nodes there are in a single graph, their classes and splits.
+/// Reads how many nodes there are in a single graph, their classes and splits. Nodes with targets need no classes.
 pub fn read_nodes(archive: &mut Archive) -> Result<GraphData, Problem> {
-    let labels = read_classes(archive, "node")?;
+    let labels = match archive.has("node_target") && !archive.has("y") {
+        true => vec![0; count_targets(archive)?],
+        false => read_classes(archive, "node")?,
+    };
     let splits = read_splits(archive, labels.len(), "node")?;
     Ok(GraphData { nodes: labels.len(), classes: class_count(&labels), labels, splits, ..GraphData::default() })
+}
+
+/// How many nodes have targets.
+fn count_targets(archive: &mut Archive) -> Result<usize, Problem> {
+    let count = archive.read::<f32>("node_target")?.shape.first().copied().unwrap_or(0);
+    check_count("node_target", count, "node")?;
+    Ok(count)
 }
 
 /// Reads the class of each `what`.

@@ -5,8 +5,8 @@
 //! | `x_data`, `x_indices`, `x_indptr`, `x_shape` | \[K\], \[K\], \[N + 1\], \[2\] | features as compressed sparse rows |
 //! | `x` | \[N, F\] | instead of these: features as a dense matrix |
 //! | `node_label` | \[N\] | instead of these: the column of a one-hot code, if there are different ones |
-//! | `y` | \[N\] | class of each node, counted from 0 |
-//! | `node_target` | \[N, T\] | optional: numbers to predict |
+//! | `y` | \[N\] | class of each node, counted from 0; optional if there is `node_target` |
+//! | `node_target` | \[N, T\] or \[N\] | optional: numbers to predict, for the task `NodeRegression` |
 //! | `edge_index` | \[2, E\] | sources, then targets |
 //! | `edge_weight` | \[E\] | optional |
 //! | `edge_attr` | \[E, F\] or \[E\] | optional: features of the edges |

@@ -1,0 +1,129 @@
+//! `connectome bench`.
+
+mod measure;
+mod report;
+mod trace;
+
+use clap::Args;
+use connectome::{
+    TrainError, Trainer,
+    bevy_ecs::world::World,
+    components::{Model, Parameter, Topology},
+    output::write_file,
+    systems::{Infer, SystemClock, Train, Workers, run},
+};
+use std::{error::Error, path::PathBuf, time::Duration};
+
+use super::{SceneArguments, print_line};
+use measure::measure;
+use report::{Report, SystemTime};
+
+/// Measure a scene.
+#[derive(Args, Debug)]
+pub struct Bench {
+    #[command(flatten)]
+    scene: SceneArguments,
+    /// How long to measure each: the forward pass, the step, and again for the systems in them.
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds, allow_negative_numbers = true)]
+    seconds: Duration,
+    /// Print one object of JSON.
+    #[arg(long)]
+    json: bool,
+    /// A file for the trace of some steps that Perfetto and chrome://tracing show: each system with what it reads and
+    /// writes, and the blocks of rows that each worker computed.
+    #[arg(long, value_name = "FILE.json")]
+    trace: Option<PathBuf>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let help = |error: &dyn Error| format!("{error}; write a number of seconds such as 0.5");
+    let seconds: f64 = text.parse().map_err(|error| help(&error))?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| help(&error))
+}
+
+/// Runs whose trace is kept.
+const TRACED: usize = 3;
+
+impl Bench {
+    pub fn run(self) -> Result<(), Box<dyn Error>> {
+        let (scene, data) = self.scene.load()?;
+        let mut trainer = self.scene.trainer(&scene, &data, scene.training.seed)?;
+        drop(data);
+        if let Some(file) = &self.trace {
+            // That it cannot be written should not be told after all has been measured.
+            write_file(file, b"[]")?;
+        }
+        let workers = trainer.world().get_resource_or_init::<Workers>().clone();
+        // All stays with the workers: handing over each run would cost as much as a small one itself.
+        let (report, trace) = workers.enter(|| self.measure(&scene.name, &mut trainer, &workers))?;
+        if let (Some(file), Some(trace)) = (&self.trace, &trace) {
+            write_file(file, trace.to_string().as_bytes())?;
+        }
+        match self.json {
+            true => print_line(serde_json::to_string(&report)?)?,
+            false => print_line(&report)?,
+        }
+        Ok(())
+    }
+
+    fn measure(
+        &self,
+        scene: &str,
+        trainer: &mut Trainer,
+        workers: &Workers,
+    ) -> Result<(Report, Option<serde_json::Value>), TrainError> {
+        trainer.load_batch()?;
+        let (model, graph) = (trainer.entities().model, trainer.entities().graph);
+        let world = trainer.world();
+        let input = world.get::<Model>(model).map(|model| model.input.value());
+        // Who infers again has other numbers to infer from; who trains, the same.
+        let change_input = |world: &mut World| {
+            if let Some(input) = input {
+                input.matrix_mut(world);
+            }
+        };
+        let infer = |world: &mut World| run(world, Infer(model));
+        let train = |world: &mut World| run(world, Train(model));
+        let forward = measure(self.seconds, world, change_input, infer)?;
+        let step = measure(self.seconds, world, |_| {}, train)?;
+        let peak_memory_mb = measure::peak_memory_mb();
+
+        let clocks = [SystemClock::add(world, Infer(model))?, SystemClock::add(world, Train(model))?];
+        let half = self.seconds / 2;
+        measure(half, world, change_input, infer)?;
+        measure(half, world, |_| {}, train)?;
+        let mut systems = SystemTime::of("forward", &clocks[0]);
+        systems.extend(SystemTime::of("step", &clocks[1]));
+
+        let mut trace = None;
+        if self.trace.is_some() {
+            let (logging, log) = workers.logging();
+            world.insert_resource(logging);
+            for _ in 0..TRACED {
+                change_input(world);
+                infer(world)?;
+                train(world)?;
+            }
+            let [forward, step] = &clocks;
+            trace = Some(trace::events(scene, &[("forward", forward), ("step", step)], &log));
+        }
+
+        let topology = world.get::<Topology>(graph);
+        let count = |rows: fn(&Topology) -> usize| topology.map_or(0, rows);
+        let parameters = world.get::<Model>(model).map(|model| model.parameters.as_slice()).unwrap_or_default();
+        let parameters = parameters.iter().filter_map(|entity| world.get::<Parameter>(*entity));
+        let learned = parameters.filter(|parameter| parameter.gradient.is_some());
+        let report = Report {
+            scene: scene.to_owned(),
+            workers: workers.count(),
+            nodes: count(|topology| topology.nodes.len()),
+            edges: count(|topology| topology.edges.len()),
+            parameters: learned.map(|parameter| parameter.value.width()).sum(),
+            forward,
+            step,
+            peak_memory_mb,
+            systems,
+        };
+        Ok((report, trace))
+    }
+}

@@ -1,0 +1,109 @@
+//! What was measured, for people and for programs.
+
+use connectome::systems::{Phase, SystemClock};
+use serde::Serialize;
+use std::fmt;
+
+use super::measure::{Timing, median};
+
+/// What the benchmark of a scene came to.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub scene: String,
+    pub workers: usize,
+    /// What was computed at once: the graph, or the batch.
+    pub nodes: usize,
+    pub edges: usize,
+    /// Numbers that the model learns.
+    pub parameters: usize,
+    pub forward: Timing,
+    pub step: Timing,
+    /// Of the whole process, after the steps.
+    pub peak_memory_mb: Option<f64>,
+    pub systems: Vec<SystemTime>,
+}
+
+/// How long one system took.
+#[derive(Debug, Serialize)]
+pub struct SystemTime {
+    /// `forward` or `step`.
+    schedule: &'static str,
+    name: String,
+    layer: Option<usize>,
+    phase: Option<&'static str>,
+    median_us: f64,
+    /// Of the sum over the systems of its schedule.
+    share: f64,
+}
+
+impl SystemTime {
+    /// From all that a clock has read since it was last asked.
+    pub fn of(schedule: &'static str, clock: &SystemClock) -> Vec<Self> {
+        let runs = clock.take();
+        let median_us = |system: usize| {
+            let microseconds = |run: &Vec<_>| between(run, system) * 1e6;
+            median(&mut runs.iter().map(microseconds).collect::<Vec<f64>>())
+        };
+        let medians: Vec<f64> = (0..clock.systems().len()).map(median_us).collect();
+        let sum: f64 = medians.iter().sum();
+        let time = |(system, median_us): (&connectome::systems::SystemDescription, f64)| Self {
+            schedule,
+            name: system.name.clone(),
+            layer: system.phase.and_then(|phase| phase.layer()),
+            phase: system.phase.map(phase_name),
+            median_us,
+            share: median_us / sum,
+        };
+        clock.systems().iter().zip(medians).map(time).collect()
+    }
+}
+
+fn between(run: &[std::time::Instant], system: usize) -> f64 {
+    (run[system + 1] - run[system]).as_secs_f64()
+}
+
+/// A phase without the number of its layer.
+pub fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Prepare => "prepare",
+        Phase::Observe => "observe",
+        Phase::Message(_) => "message",
+        Phase::Aggregate(_) => "aggregate",
+        Phase::Update(_) => "update",
+        Phase::Loss => "loss",
+        Phase::Backward(_) => "backward",
+        Phase::Optimize => "optimize",
+        Phase::Commit => "commit",
+        Phase::Act => "act",
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scene, workers, nodes, edges, parameters, .. } = self;
+        writeln!(formatter, "{scene}: {nodes} nodes, {edges} edges, {parameters} parameters, {workers} workers")?;
+        for (name, timing) in [("forward", self.forward), ("step", self.step)] {
+            let Timing { median_ms, min_ms, count } = timing;
+            writeln!(formatter, "  {name:<8} {median_ms:>10.3} ms median {min_ms:>10.3} ms least, {count} runs")?;
+        }
+        if let Some(megabytes) = self.peak_memory_mb {
+            writeln!(formatter, "  memory   {megabytes:>10.1} MB at most")?;
+        }
+        let width = self.systems.iter().map(|system| system.name.len()).max().unwrap_or(0);
+        for schedule in ["forward", "step"] {
+            write!(formatter, "\nsystems of the {schedule}, median µs and share")?;
+            for system in self.systems.iter().filter(|system| system.schedule == schedule) {
+                let phase = match (system.phase, system.layer) {
+                    (Some(phase), Some(layer)) => format!("{layer} {phase}"),
+                    (phase, _) => phase.unwrap_or("").to_owned(),
+                };
+                let (name, median, share) = (&system.name, system.median_us, 100.0 * system.share);
+                write!(formatter, "\n  {phase:<12} {name:<width$} {median:>12.1} {share:>5.1} %")?;
+            }
+            if schedule == "forward" {
+                writeln!(formatter)?;
+            }
+        }
+        Ok(())
+    }
+}

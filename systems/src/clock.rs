@@ -1,0 +1,158 @@
+//! When each system of a schedule began and ended.
+
+use bevy_ecs::{
+    schedule::{
+        FlattenedDependencies, NodeId, ScheduleBuildError, ScheduleBuildPass, ScheduleGraph, ScheduleLabel, Schedules,
+        SystemKey, SystemSet, SystemSetKey,
+        graph::{DagGroups, DiGraph},
+    },
+    system::IntoSystem,
+    world::World,
+};
+use core::{
+    fmt, iter,
+    ops::{Deref, Index},
+};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use crate::{SystemDescription, describe, layers::BuildError, model::finish};
+
+/// Reads the time before, between and after the systems of a schedule.
+///
+/// The readings are systems of their own that do nothing else, about 50 ns each: the systems of the schedule stay what they
+/// were, and a schedule without a clock pays nothing for it. A clock stays in its schedule.
+///
+/// ```
+/// use bevy_ecs::prelude::*;
+/// use connectome_components::{Graph, Node};
+/// use connectome_systems::{Infer, ModelBuilder, SystemClock, layers::Linear, run};
+///
+/// let mut world = World::new();
+/// let graph = Graph::spawn(&mut world);
+/// let model = ModelBuilder::new(graph).layer(Linear::new(2)).build(&mut world)?;
+/// world.spawn(Node);
+/// let clock = SystemClock::add(&mut world, Infer(model))?;
+/// run(&mut world, Infer(model))?;
+/// let readings = &clock.take()[0];
+/// for (system, times) in clock.systems().iter().zip(readings.windows(2)) {
+///     println!("{} took {:?}", system.name, times[1] - times[0]);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct SystemClock {
+    systems: Vec<SystemDescription>,
+    readings: Readings,
+}
+
+impl SystemClock {
+    /// Adds a clock to a schedule of a model. Its systems keep their order, in which they must run one after another, as
+    /// those of a model do. A clock that was there before stops.
+    ///
+    /// # Errors
+    /// If there is no such schedule.
+    pub fn add(world: &mut World, label: impl ScheduleLabel) -> Result<Self, BuildError> {
+        let label = label.intern();
+        let Some(mut schedule) = world.get_resource_or_init::<Schedules>().remove(label) else {
+            return Err(BuildError::NoSchedule(format!("{label:?}")));
+        };
+        let readings = Readings::default();
+        schedule.add_build_pass(Interleave { readings: readings.clone(), clocks: Vec::new() });
+        // A schedule is built anew only if something in it has changed.
+        schedule.configure_sets(Clocked);
+        finish(world, schedule)?;
+        // Every other one is a clock, the first and the last included.
+        let systems = describe(world, label).into_iter().skip(1).step_by(2).collect();
+        Ok(Self { systems, readings })
+    }
+
+    /// The systems, in the order in which they run.
+    pub fn systems(&self) -> &[SystemDescription] {
+        &self.systems
+    }
+
+    /// The readings of each run since this was last asked: when each system began, and when the last one had ended. Runs
+    /// with other systems, which were added to the schedule after the clock, are left out.
+    pub fn take(&self) -> Vec<Vec<Instant>> {
+        let mut runs = self.readings.with(core::mem::take);
+        runs.retain(|run| run.len() == self.systems.len() + 1);
+        runs
+    }
+}
+
+/// What the clocks of a schedule have read so far, run by run.
+#[derive(Clone, Debug, Default)]
+struct Readings(Arc<Mutex<Vec<Vec<Instant>>>>);
+
+impl Readings {
+    /// Reads the time; the first clock of a schedule begins a new run.
+    fn read(&self, is_first: bool) {
+        self.with(|runs| match runs.last_mut() {
+            Some(run) if !is_first => run.push(Instant::now()),
+            _ => runs.push(vec![Instant::now()]),
+        });
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut Vec<Vec<Instant>>) -> R) -> R {
+        // A system that panics does so between two readings.
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The set that a schedule with a clock knows.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Clocked;
+
+/// The systems of a set: a type of the crate `indexmap` that bevy_ecs uses but does not hand on.
+type SystemKeys = <<DagGroups<SystemSetKey, SystemKey> as Deref>::Target as Index<&'static SystemSetKey>>::Output;
+
+/// Brings the systems into the one order in which they run anyway, and a clock before each and after the last.
+struct Interleave {
+    readings: Readings,
+    /// Those of the last build, for a further one.
+    clocks: Vec<SystemKey>,
+}
+
+impl fmt::Debug for Interleave {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Interleave")
+    }
+}
+
+impl ScheduleBuildPass for Interleave {
+    type EdgeOptions = ();
+
+    fn add_dependency(&mut self, _: NodeId, _: NodeId, _: Option<&()>) {}
+
+    fn collapse_set(
+        &mut self,
+        _: SystemSetKey,
+        _: &SystemKeys,
+        _: &DiGraph<NodeId>,
+    ) -> impl Iterator<Item = (NodeId, NodeId)> {
+        iter::empty()
+    }
+
+    fn build(
+        &mut self,
+        _: &mut World,
+        graph: &mut ScheduleGraph,
+        mut dependencies: FlattenedDependencies<'_>,
+    ) -> Result<(), ScheduleBuildError> {
+        let order = dependencies.toposort().map_err(ScheduleBuildError::FlatDependencySort)?.to_vec();
+        while self.clocks.len() <= order.len() {
+            let (readings, is_first) = (self.readings.clone(), self.clocks.is_empty());
+            let clock = move || readings.read(is_first);
+            let clock = Box::new(IntoSystem::into_system(clock).with_name("clock"));
+            self.clocks.push(graph.systems.insert(clock, Vec::new()));
+        }
+        for (system, clocks) in order.iter().zip(self.clocks.windows(2)) {
+            dependencies.add_edge(clocks[0], *system);
+            dependencies.add_edge(*system, clocks[1]);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,50 @@
+//! What each worker did, and when.
+
+use std::{
+    ops::Range,
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
+
+/// One block of rows that a worker computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerSpan {
+    /// Which worker, counted from 0.
+    pub worker: usize,
+    /// The rows.
+    pub rows: Range<usize>,
+    /// When it began.
+    pub begin: Instant,
+    /// When it ended.
+    pub end: Instant,
+}
+
+/// The blocks that workers computed since they were asked to keep a log; see [`Workers::logging`](crate::Workers::logging).
+#[derive(Debug)]
+pub struct WorkerLog {
+    /// A list for each worker, so that none waits for another.
+    spans: Vec<Mutex<Vec<WorkerSpan>>>,
+}
+
+impl WorkerLog {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self { spans: (0..workers).map(|_| Mutex::default()).collect() }
+    }
+
+    pub(crate) fn add(&self, rows: Range<usize>, begin: Instant) {
+        let end = Instant::now();
+        let worker = rayon::current_thread_index().unwrap_or(0);
+        if let Some(spans) = self.spans.get(worker) {
+            let mut spans = spans.lock().unwrap_or_else(PoisonError::into_inner);
+            spans.push(WorkerSpan { worker, rows, begin, end });
+        }
+    }
+
+    /// Takes what was logged so far: worker by worker, each in the order in which it computed.
+    pub fn take(&self) -> Vec<WorkerSpan> {
+        let take = |spans: &Mutex<Vec<WorkerSpan>>| {
+            core::mem::take(&mut *spans.lock().unwrap_or_else(PoisonError::into_inner))
+        };
+        self.spans.iter().flat_map(take).collect()
+    }
+}
