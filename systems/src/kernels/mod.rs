@@ -1,6 +1,7 @@
 //! The arithmetic: plain functions over slices, blocks of rows at a time. They know no world.
 
 mod activation;
+mod attention;
 mod dot;
 mod dropout;
 mod exponential;
@@ -15,10 +16,11 @@ pub use dot::dot;
 mod moments;
 
 pub(crate) use activation::sigmoid;
+pub use attention::{Attending, Link, MOST_HEADS, Score, Tile};
 pub use dropout::drop_out;
 pub use exponential::{exp, exp_m1};
 pub use gather::{Terms, gather};
-pub use heads::{HeadTerms, gather_heads};
+pub use heads::{HeadTerms, add_heads};
 pub use logarithm::{ln, ln_1p};
 pub use matmul::{Operand, matmul, matmul_transposed};
 pub use moments::{moments, sum};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{BuildError, Initialization, Layer, LayerBuilder, affine::Affine};
 use crate::{
     kernels::Activation,
-    stages::{Attention, EdgeTerms, Epilogue, Relation, activate, add, attend, gather_ends},
+    stages::{EdgeTerms, Epilogue, activate, add, gather_ends, weighted_sum},
 };
 
 /// `y[i] = S x[i] + b + sum over j of sigmoid(K x[i] + k + Q x[j] + q) * (V x[j] + v)` over the sources `j` of the edges
@@ -49,11 +49,10 @@ impl Layer for ResGatedConv {
         let terms = EdgeTerms { source: Some((query, 1.0)), target: Some((key, 1.0)), edge: None };
         let sums = gather_ends(layer, terms)?;
         [key, query].into_iter().for_each(|signal| layer.release(signal));
-        let others = activate(layer, sums, Activation::Sigmoid)?;
+        let gates = activate(layer, sums, Activation::Sigmoid)?;
         layer.release(sums);
         // Each column is a head of its own.
-        let gates = Attention { others, own: None };
-        let messages = attend(layer, value, gates, Relation::Neighbours, Epilogue::bias(&bias))?;
+        let messages = weighted_sum(layer, value, gates, Epilogue::bias(&bias))?;
         layer.last_stage();
         add(layer, [(messages, 1.0), (skip, 1.0)])
     }

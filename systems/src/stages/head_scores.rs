@@ -1,14 +1,8 @@
-//! Scores of rows, head by head: against learned vectors, and against each other.
+//! Scores of rows against learned vectors, head by head.
 
 use connectome_components::{Parameter, Signal};
 
-use super::{
-    attend::check_heads,
-    epilogue::Epilogue,
-    heads::{HeadWeights, head_products, weighted_sums},
-    relation::Relation,
-    rows::{Cut, sum_rows, write_rows},
-};
+use super::rows::{Cut, sum_rows, write_rows};
 use crate::{
     Phase,
     kernels::dot,
@@ -85,57 +79,6 @@ pub fn head_scores(layer: &mut LayerBuilder, input: Signal, vectors: &Parameter)
             },
         );
         layer.backward(backward);
-        Ok(())
-    });
-    Ok(output)
-}
-
-/// `s[l, h] = factor * sum over c of K[j, h c] Q[i, h c]` for each link `l` by which `j` comes to `i`, on the links: `K`
-/// is on the rows that meet, `Q` on those in which they meet. Zeros for links that lead nowhere.
-///
-/// Nothing of a size `[E, H C]` is made. Costs `E H C` multiplications, and twice as many backward.
-///
-/// # Errors
-/// If a signal is sparse or not on the rows where it belongs, the two are of different width, or the heads do not divide
-/// it.
-pub fn score_links(
-    layer: &mut LayerBuilder,
-    [keys, queries]: [Signal; 2],
-    relation: Relation,
-    heads: usize,
-    factor: f32,
-) -> Result<Signal, BuildError> {
-    let [from, to] = [layer.dense(keys)?, layer.dense(queries)?];
-    if [from.on(), to.on()] != relation.domains(layer.rows()) || from.width() != to.width() {
-        let reason = format!("scores {relation:?} by signals on other rows, or of different width");
-        return Err(layer.refuse(reason));
-    }
-    check_heads(layer, from, heads)?;
-    let links = relation.links(layer.rows());
-    let output = layer.signal(links, heads, keys.learns() || queries.learns())?;
-    let forward = head_products(layer, "score_links", Some(relation), [from, to], factor, output.value());
-    layer.forward(Phase::Message, forward);
-    layer.on_backward(output, &[keys, queries], move |layer, gradient| {
-        const NAME: &str = "score_links_backward";
-        if factor != 1.0 {
-            let scaled = write_rows(
-                layer,
-                NAME,
-                Cut::Even,
-                [from],
-                gradient,
-                #[inline(always)]
-                move |_, _, _, gradient| gradient.iter_mut().for_each(|number| *number *= factor),
-            );
-            layer.backward(scaled);
-        }
-        let weights = HeadWeights { others: gradient, own: None };
-        for (signal, other, back) in [(keys, to, true), (queries, from, false)] {
-            let Some(target) = layer.gradient_of(signal)? else { continue };
-            let way = (relation, back);
-            let backward = weighted_sums(layer, NAME, way, other, weights, &Epilogue::default(), target);
-            layer.backward(backward);
-        }
         Ok(())
     });
     Ok(output)

@@ -4,13 +4,13 @@ use bevy_ecs::{
     entity::Entity,
     system::{BoxedSystem, Local, ParamBuilder, Query, Res, SystemParamBuilder},
 };
-use connectome_components::{Adjacency, Column, ColumnMut, Field, Matrix, Topology};
+use connectome_components::{Adjacency, Column, ColumnMut, Field, Matrix, Read, Topology};
 use core::{array, ops::Range};
 
 use crate::{Blocks, RowsMut, Workers, kernels::vectorize, layers::LayerBuilder};
 
 /// The most fields that one system reads.
-const MOST_INPUTS: usize = 6;
+const MOST_INPUTS: usize = 10;
 
 /// How the rows that a system writes are cut into blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,19 @@ impl Cut {
             Self::Members => Some(&topology.members),
         }
     }
+
+    /// The blocks among the rows `start..start + rows`, and how many numbers go into one of them if `width` are written
+    /// and `read` are read, of itself and for each entry.
+    fn blocks(self, topology: &Topology, start: usize, rows: usize, [width, read]: [usize; 2]) -> (Blocks<'_>, usize) {
+        let (blocks, cost) = match self.adjacency(topology) {
+            None => (Blocks::of_width(rows, width), width + read),
+            Some(adjacency) => {
+                let entries = adjacency.len() / (adjacency.offsets.len().max(2) - 1);
+                (Blocks::At(&adjacency.blocks), width + read * (1 + entries))
+            }
+        };
+        (blocks.within(start, rows), cost)
+    }
 }
 
 /// A system that writes `output` row by row: `body(topology, inputs, rows, numbers)` writes the numbers of some rows.
@@ -49,39 +62,67 @@ pub(crate) fn write_rows<const K: usize>(
     output: Field,
     body: impl Fn(&Topology, [&Matrix; K], Range<usize>, &mut [f32]) + Send + Sync + 'static,
 ) -> BoxedSystem {
-    const { assert!(K > 0 && K <= MOST_INPUTS) }
     let graph: Entity = layer.graph();
-    let read = |place: usize| inputs[place.min(K - 1)].read();
-    let state = (
-        (read(0), read(1), read(2), read(3), read(4), read(5)),
-        output.write(),
-        ParamBuilder::query::<&Topology>(),
-        ParamBuilder::resource::<Workers>(),
-    )
+    let state = (read(inputs), output.write(), ParamBuilder::query::<&Topology>(), ParamBuilder::resource::<Workers>())
         .build_state(layer.world());
     let system = state.build_system(
-        move |columns: (Column, Column, Column, Column, Column, Column),
-              mut output: ColumnMut,
-              topology: Query<&Topology>,
-              workers: Res<Workers>| {
+        move |columns: Columns, mut output: ColumnMut, topology: Query<&Topology>, workers: Res<Workers>| {
             let Ok(topology) = topology.get(graph) else { return };
             let matrices = matrices::<K>(&columns);
             let width = output.width();
             let widths: usize = matrices.iter().map(Matrix::width).sum();
             for (start, chunk) in output.matrix().chunks_mut() {
-                let rows = chunk.len() / width;
-                let (blocks, cost) = match cut.adjacency(topology) {
-                    None => (Blocks::of_width(rows, width), width + widths),
-                    Some(adjacency) => {
-                        let entries = adjacency.len() / (adjacency.offsets.len().max(2) - 1);
-                        (Blocks::At(&adjacency.blocks), width + widths * (1 + entries))
-                    }
-                };
-                let blocks = blocks.within(start, rows);
+                let (blocks, cost) = cut.blocks(topology, start, chunk.len() / width, [width, widths]);
                 workers.for_each_block(blocks, cost, RowsMut::new(chunk, width), |rows, output| {
                     vectorize(
                         #[inline(always)]
                         || body(topology, array::from_fn(|place| &matrices[place]), rows, output.data),
+                    );
+                });
+            }
+        },
+    );
+    Box::new(system.with_name(name))
+}
+
+/// As [`write_rows`], with two outputs on the same rows.
+pub(crate) fn write_row_pairs<const K: usize>(
+    layer: &mut LayerBuilder,
+    name: &'static str,
+    cut: Cut,
+    inputs: [Field; K],
+    outputs: [Field; 2],
+    body: impl Fn(&Topology, [&Matrix; K], Range<usize>, [&mut [f32]; 2]) + Send + Sync + 'static,
+) -> BoxedSystem {
+    let graph: Entity = layer.graph();
+    let [first, second] = outputs;
+    let state = (
+        read(inputs),
+        (first.write(), second.write()),
+        ParamBuilder::query::<&Topology>(),
+        ParamBuilder::resource::<Workers>(),
+    )
+        .build_state(layer.world());
+    let system = state.build_system(
+        move |columns: Columns,
+              (mut first, mut second): (ColumnMut, ColumnMut),
+              topology: Query<&Topology>,
+              workers: Res<Workers>| {
+            let Ok(topology) = topology.get(graph) else { return };
+            let matrices = matrices::<K>(&columns);
+            let widths = [first.width(), second.width()];
+            let read: usize = matrices.iter().map(Matrix::width).sum();
+            for ((start, first), (_, second)) in first.matrix().chunks_mut().zip(second.matrix().chunks_mut()) {
+                let rows = first.len() / widths[0];
+                let (blocks, cost) = cut.blocks(topology, start, rows, [widths[0] + widths[1], read]);
+                let outputs = (RowsMut::new(first, widths[0]), RowsMut::new(second, widths[1]));
+                workers.for_each_block(blocks, cost, outputs, |rows, (first, second)| {
+                    vectorize(
+                        #[inline(always)]
+                        || {
+                            let matrices = array::from_fn(|place| &matrices[place]);
+                            body(topology, matrices, rows, [first.data, second.data]);
+                        },
                     );
                 });
             }
@@ -122,11 +163,9 @@ pub(crate) fn sum_rows_in_graph<const K: usize>(
     numbers: Range<usize>,
     body: impl Fn(&Topology, [&Matrix; K], Range<usize>, &mut [f32]) + Send + Sync + 'static,
 ) -> BoxedSystem {
-    const { assert!(K > 0 && K <= MOST_INPUTS) }
     let graph: Entity = layer.graph();
-    let read = |place: usize| inputs[place.min(K - 1)].read();
     let state = (
-        (read(0), read(1), read(2), read(3), read(4), read(5)),
+        read(inputs),
         total.write(),
         ParamBuilder::query::<&Topology>(),
         ParamBuilder::resource::<Workers>(),
@@ -134,7 +173,7 @@ pub(crate) fn sum_rows_in_graph<const K: usize>(
     )
         .build_state(layer.world());
     let system = state.build_system(
-        move |columns: (Column, Column, Column, Column, Column, Column),
+        move |columns: Columns,
               mut total: ColumnMut,
               topology: Query<&Topology>,
               workers: Res<Workers>,
@@ -154,11 +193,19 @@ pub(crate) fn sum_rows_in_graph<const K: usize>(
     Box::new(system.with_name(name))
 }
 
-type Columns<'w, 's> = (Column<'w, 's>, Column<'w, 's>, Column<'w, 's>, Column<'w, 's>, Column<'w, 's>, Column<'w, 's>);
+type Ten<T> = (T, T, T, T, T, T, T, T, T, T);
+type Columns<'w, 's> = Ten<Column<'w, 's>>;
+
+/// The parameters that read these fields; the last one several times.
+fn read<const K: usize>(inputs: [Field; K]) -> Ten<Read<f32>> {
+    const { assert!(K > 0 && K <= MOST_INPUTS) }
+    let read = |place: usize| inputs[place.min(K - 1)].read();
+    (read(0), read(1), read(2), read(3), read(4), read(5), read(6), read(7), read(8), read(9))
+}
 
 fn matrices<'a, const K: usize>(columns: &'a Columns) -> [Matrix<'a>; K] {
-    let (a, b, c, d, e, f) = columns;
-    array::from_fn(|place| [a, b, c, d, e, f][place].matrix())
+    let (a, b, c, d, e, f, g, h, i, j) = columns;
+    array::from_fn(|place| [a, b, c, d, e, f, g, h, i, j][place].matrix())
 }
 
 /// `total = sum over blocks of rows`, where `block_sum(rows, sum)` overwrites the sum of one block.
