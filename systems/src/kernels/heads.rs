@@ -2,6 +2,8 @@
 
 use connectome_components::Matrix;
 
+use super::lanes::combine_both;
+
 /// What one output row is the sum of: rows of the source by number, each with a coefficient for each head.
 pub trait HeadTerms {
     /// Calls `add(row, coefficients)` for each term, always in the same order.
@@ -19,8 +21,8 @@ pub fn add_heads(terms: &impl HeadTerms, source: &Matrix, heads: usize, output: 
         terms.for_each(
             #[inline(always)]
             |row, coefficients| {
-                let values = source.row(row).iter().zip(coefficients);
-                output.iter_mut().zip(values).for_each(|(sum, (value, coefficient))| *sum += coefficient * value);
+                let terms = [source.row(row), coefficients];
+                combine_both(output, terms, |sum, value, coefficient| sum + coefficient * value);
             },
         );
     } else if columns.is_multiple_of(GROUP) {
@@ -76,7 +78,9 @@ fn tile<const GROUPS: usize, const SIZE: usize>(
                 let coefficient = coefficients[head];
                 // A copy, which stays in a register.
                 let mut total = *sums;
-                total.iter_mut().zip(values).for_each(|(sum, value)| *sum += coefficient * value);
+                for (sum, value) in total.iter_mut().zip(values) {
+                    *sum += coefficient * value;
+                }
                 *sums = total;
             }
         },

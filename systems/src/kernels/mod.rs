@@ -7,9 +7,11 @@ mod dropout;
 mod exponential;
 mod gather;
 mod heads;
+mod lanes;
 mod logarithm;
 mod matmul;
 mod normal;
+mod prefetch;
 
 pub use activation::Activation;
 pub use dot::dot;
@@ -24,6 +26,7 @@ pub use heads::{HeadTerms, add_heads};
 pub use logarithm::{ln, ln_1p};
 pub use matmul::{Operand, matmul, matmul_transposed};
 pub use moments::{moments, sum};
+pub use prefetch::prefetch;
 
 /// Runs `work` with the widest vector instructions of this processor.
 ///

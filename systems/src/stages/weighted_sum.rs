@@ -1,6 +1,6 @@
 //! Sums of neighbours by weights that edges carry.
 
-use connectome_components::{Field, Matrix, Signal};
+use connectome_components::{Adjacency, Field, Matrix, Signal};
 
 use super::{
     epilogue::Epilogue,
@@ -26,7 +26,6 @@ pub fn weighted_sum(
     weights: Signal,
     epilogue: Epilogue,
 ) -> Result<Signal, BuildError> {
-    const RELATION: Relation = Relation::Neighbours;
     let [values, by_link] = [layer.dense(input)?, layer.dense(weights)?];
     let rows = layer.rows();
     if [values.on(), by_link.on()] != [rows.nodes, rows.edges] {
@@ -48,8 +47,7 @@ pub fn weighted_sum(
         move |topology, [values, weights, bias, blended], rows, output| {
             for (row, output) in rows.clone().zip(output.chunks_exact_mut(width)) {
                 output.fill(0.0);
-                let [rows, links] = RELATION.linked(topology, row);
-                add_heads(&Linked { rows, links, weights }, values, heads, output);
+                add_heads(&Linked { adjacency: &topology.incoming, row, weights }, values, heads, output);
             }
             finish.apply([bias, blended], rows, output, width);
         },
@@ -70,7 +68,7 @@ pub fn weighted_sum(
                 #[inline(always)]
                 move |topology, [values, gradient], rows, target| {
                     for (row, target) in rows.zip(target.chunks_exact_mut(heads)) {
-                        let Some([source, place]) = RELATION.ends(topology, row) else {
+                        let Some([source, place]) = Relation::Neighbours.ends(topology, row) else {
                             target.fill(0.0);
                             continue;
                         };
@@ -91,9 +89,7 @@ pub fn weighted_sum(
                 move |topology, [gradient, weights], rows, target| {
                     for (row, target) in rows.zip(target.chunks_exact_mut(width)) {
                         target.fill(0.0);
-                        let itself = [row as u32];
-                        let [rows, links] = RELATION.linked_back(topology, &itself);
-                        add_heads(&Linked { rows, links, weights }, gradient, heads, target);
+                        add_heads(&Linked { adjacency: &topology.outgoing, row, weights }, gradient, heads, target);
                     }
                 },
             );
@@ -113,18 +109,19 @@ pub(super) fn check_heads(layer: &LayerBuilder, values: Field, heads: usize) -> 
     Err(layer.refuse(format!("divides {width} columns among {heads} heads; give each head as many")))
 }
 
-/// Rows with the weights of their links.
+/// The neighbours of a row with the weights of the edges by which they are.
 struct Linked<'a> {
-    rows: &'a [u32],
-    links: &'a [u32],
+    adjacency: &'a Adjacency,
+    row: usize,
     weights: &'a Matrix<'a>,
 }
 
 impl HeadTerms for Linked<'_> {
     #[inline(always)]
     fn for_each(&self, mut add: impl FnMut(usize, &[f32])) {
-        for (row, link) in self.rows.iter().zip(self.links) {
-            add(*row as usize, self.weights.row(*link as usize));
+        let entries = self.adjacency.entries(self.row);
+        for (row, edge) in self.adjacency.neighbours[entries.clone()].iter().zip(&self.adjacency.edges[entries]) {
+            add(*row as usize, self.weights.row(*edge as usize));
         }
     }
 }

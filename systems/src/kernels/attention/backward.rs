@@ -4,10 +4,13 @@ use connectome_components::Matrix;
 use core::ops::Range;
 
 use super::{
-    Attending, LANES, Link, Score, Tile, by_size, each, mask,
-    score::{multiply, rectify, slope_at},
+    Attending, LANES, Link, Score, Tile, each, mask,
+    score::{add_products, rectify, slope_at},
 };
-use crate::kernels::exp;
+use crate::kernels::{
+    exp,
+    lanes::{by_size, combine},
+};
 
 /// The weights of some links, and the gradients by their scores.
 #[derive(Clone, Copy)]
@@ -45,24 +48,21 @@ impl Attending<'_> {
         let Tile { count, links, sums, weights, gradients, .. } = tile;
         let (links, numbers) = (&links[..*count], *count * self.heads);
         let shape = [self.heads, self.values.width() / self.heads];
-        multiply(
+        gradients[..numbers].fill(0.0);
+        add_products(
             links,
             shape,
             gradients,
             #[inline(always)]
             |link| Some([self.values.row(link.source as usize), output_gradients.row(link.target as usize)]),
-            #[inline(always)]
-            |number, product| *number = product,
         );
         if self.adds_edges() {
-            multiply(
+            add_products(
                 links,
                 shape,
                 gradients,
                 #[inline(always)]
                 |link| Some([self.edge(link)?, output_gradients.row(link.target as usize)]),
-                #[inline(always)]
-                |number, product| *number += product,
             );
         }
         by_size(
@@ -71,21 +71,20 @@ impl Attending<'_> {
             |heads| {
                 for (link, scores) in links.iter().zip(weights.chunks_exact_mut(heads)) {
                     let logarithms = &states.row(link.target as usize)[..heads];
-                    scores.iter_mut().zip(logarithms).for_each(|(score, logarithm)| *score -= logarithm);
+                    combine(scores, logarithms, |score, logarithm| score - logarithm);
                 }
                 each(weights, numbers, exp);
                 let rows = weights.chunks_exact_mut(heads).zip(gradients.chunks_exact_mut(heads));
                 for (link, (weights, gradients)) in links.iter().zip(rows) {
                     let means = &states.row(link.target as usize)[heads..2 * heads];
-                    let terms = gradients.iter_mut().zip(weights).zip(means);
-                    match self.masks {
-                        None => terms.for_each(|((gradient, weight), mean)| *gradient = *weight * (*gradient - mean)),
-                        Some(masks) => {
-                            for (((gradient, weight), mean), mask) in terms.zip(mask(masks, link)) {
-                                *gradient = *weight * (*gradient * mask - mean);
-                                *weight *= mask;
-                            }
-                        }
+                    let mask = self.masks.map(|masks| &mask(masks, link)[..heads]);
+                    if let Some(mask) = mask {
+                        combine(gradients, mask, |gradient, mask| gradient * mask);
+                    }
+                    combine(gradients, means, |gradient, mean| gradient - mean);
+                    combine(gradients, weights, |gradient, weight| gradient * weight);
+                    if let Some(mask) = mask {
+                        combine(weights, mask, |weight, mask| weight * mask);
                     }
                 }
             },
@@ -95,8 +94,7 @@ impl Attending<'_> {
                 let (gradients, _) = gradients.as_chunks_mut::<LANES>();
                 let (sums, _) = sums.as_chunks::<LANES>();
                 for (gradients, sums) in gradients.iter_mut().zip(sums).take(numbers.div_ceil(LANES)) {
-                    let terms = gradients.iter_mut().zip(sums);
-                    terms.for_each(|(gradient, sum)| *gradient *= slope_at(*sum, slope));
+                    combine(gradients, sums, |gradient, sum| gradient * slope_at(sum, slope));
                 }
             }
             Score::Rectified { .. } => {}
@@ -170,7 +168,7 @@ impl Attending<'_> {
                     let Differentiated { links, gradients, .. } = links;
                     let sum = &mut sum[..heads];
                     for gradients in gradients[..links.len() * heads].chunks_exact(heads) {
-                        sum.iter_mut().zip(gradients).for_each(|(sum, gradient)| *sum += gradient);
+                        combine(sum, gradients, |sum, gradient| sum + gradient);
                     }
                 },
             ),
@@ -192,9 +190,11 @@ impl Attending<'_> {
                         let sums = one[part(head)].iter().zip(&other[part(head)]);
                         let terms = row[part(head)].iter_mut().zip(&self.vectors[part(head)]).zip(sums);
                         match edge {
-                            None => terms.for_each(|((number, vector), (one, other))| {
-                                body(number, *gradient, *vector, one + other);
-                            }),
+                            None => {
+                                for ((number, vector), (one, other)) in terms {
+                                    body(number, *gradient, *vector, one + other);
+                                }
+                            }
                             Some(edge) => {
                                 for (((number, vector), (one, other)), edge) in terms.zip(&edge[part(head)]) {
                                     body(number, *gradient, *vector, one + other + edge);

@@ -2,8 +2,12 @@
 
 use connectome_components::Matrix;
 
-use super::{Attending, Link, Score, Tile, Weighted, by_size, each, mask};
-use crate::kernels::{add_heads, exp, ln};
+use super::{Attending, Link, Score, Tile, Weighted, each, mask};
+use crate::kernels::{
+    add_heads, exp,
+    lanes::{by_size, combine},
+    ln,
+};
 
 impl Attending<'_> {
     /// Begins a row.
@@ -29,21 +33,21 @@ impl Attending<'_> {
                 let (largest, before, totals) = (&mut largest[..heads], &mut before[..heads], &mut totals[..heads]);
                 before.copy_from_slice(largest);
                 for scores in weights[..numbers].chunks_exact(heads) {
-                    largest.iter_mut().zip(scores).for_each(|(largest, score)| *largest = largest.max(*score));
+                    combine(largest, scores, f32::max);
                 }
                 if before[0] != f32::NEG_INFINITY {
                     for (head, output) in output.chunks_exact_mut(columns).enumerate() {
                         let factor = exp(before[head] - largest[head]);
                         totals[head] *= factor;
-                        output.iter_mut().for_each(|sum| *sum *= factor);
+                        scale(output, factor);
                     }
                 }
                 for scores in weights[..numbers].chunks_exact_mut(heads) {
-                    scores.iter_mut().zip(&*largest).for_each(|(score, largest)| *score -= largest);
+                    combine(scores, largest, |score, largest| score - largest);
                 }
                 each(weights, numbers, exp);
                 for weights in weights[..numbers].chunks_exact(heads) {
-                    totals.iter_mut().zip(weights).for_each(|(total, weight)| *total += weight);
+                    combine(totals, weights, |total, weight| total + weight);
                 }
             },
         );
@@ -51,7 +55,7 @@ impl Attending<'_> {
         let links = &links[..*count];
         if let Some(masks) = self.masks {
             for (link, weights) in links.iter().zip(weights.chunks_exact_mut(self.heads)) {
-                weights.iter_mut().zip(mask(masks, link)).for_each(|(weight, mask)| *weight *= mask);
+                combine(weights, mask(masks, link), |weight, mask| weight * mask);
             }
         }
         self.add_rows(links, weights, self.values, |link| Some(link.source), output);
@@ -69,7 +73,7 @@ impl Attending<'_> {
         for ((output, logarithm), (total, largest)) in heads {
             let has_links = *total != 0.0;
             let share = if has_links { 1.0 / total } else { 0.0 };
-            output.iter_mut().for_each(|sum| *sum *= share);
+            scale(output, share);
             *logarithm = if has_links { largest + ln(*total) } else { 0.0 };
         }
     }
@@ -85,5 +89,12 @@ impl Attending<'_> {
         output: &mut [f32],
     ) {
         add_heads(&Weighted { links, weights, heads: self.heads, row }, rows, self.heads, output);
+    }
+}
+
+#[inline(always)]
+fn scale(numbers: &mut [f32], factor: f32) {
+    for number in numbers {
+        *number *= factor;
     }
 }

@@ -6,7 +6,7 @@ mod score;
 
 use connectome_components::Matrix;
 
-use super::HeadTerms;
+use super::{HeadTerms, prefetch};
 
 /// The most heads that attention has.
 pub const MOST_HEADS: usize = 256;
@@ -75,6 +75,25 @@ pub struct Attending<'a> {
 }
 
 impl<'a> Attending<'a> {
+    /// Asks for what will soon be read of a source.
+    #[inline(always)]
+    pub fn prefetch_source(&self, source: usize) {
+        prefetch(self.values.row(source));
+        if !matches!(self.score, Score::Rectified { .. }) {
+            prefetch(self.sources.row(source));
+        }
+    }
+
+    /// Asks for what will soon be read of a target on the way back.
+    #[inline(always)]
+    pub fn prefetch_target(&self, states: &Matrix, gradients: &Matrix, target: usize) {
+        prefetch(gradients.row(target));
+        prefetch(states.row(target));
+        if let Some(targets) = self.targets {
+            prefetch(targets.row(target));
+        }
+    }
+
     /// Whether what belongs to a link is added to the values.
     #[inline(always)]
     fn adds_edges(&self) -> bool {
@@ -181,18 +200,8 @@ impl<R: Fn(&Link) -> Option<u32>> HeadTerms for Weighted<'_, R> {
 fn each(numbers: &mut [f32; NUMBERS], count: usize, f: impl Fn(f32) -> f32) {
     let (lanes, _) = numbers.as_chunks_mut::<LANES>();
     for lanes in &mut lanes[..count.div_ceil(LANES)] {
-        lanes.iter_mut().for_each(|number| *number = f(*number));
-    }
-}
-
-/// Calls `work(size)`, which is compiled for the usual sizes by themselves.
-#[inline(always)]
-fn by_size(size: usize, mut work: impl FnMut(usize)) {
-    match size {
-        1 => work(1),
-        4 => work(4),
-        8 => work(8),
-        16 => work(16),
-        _ => work(size),
+        for number in lanes {
+            *number = f(*number);
+        }
     }
 }

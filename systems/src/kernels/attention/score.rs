@@ -1,7 +1,10 @@
 //! The scores of links.
 
-use super::{Attending, Link, Score, Tile, by_size, each};
-use crate::kernels::dot;
+use super::{Attending, Link, Score, Tile, each};
+use crate::kernels::{
+    dot,
+    lanes::{by_size, combine, combine_both},
+};
 
 /// Columns that are multiplied side by side.
 const LANES: usize = 8;
@@ -28,24 +31,21 @@ impl<'a> Attending<'a> {
                 let Tile { count, links, weights, .. } = tile;
                 let links = &links[..*count];
                 let shape = [self.heads, self.sources.width() / self.heads];
-                multiply(
+                weights[..*count * self.heads].fill(0.0);
+                add_products(
                     links,
                     shape,
                     weights,
                     #[inline(always)]
                     |link| Some([self.sources.row(link.source as usize), targets.row(link.target as usize)]),
-                    #[inline(always)]
-                    |number, product| *number = product,
                 );
                 if self.edges.is_some() {
-                    multiply(
+                    add_products(
                         links,
                         shape,
                         weights,
                         #[inline(always)]
                         |link| Some([self.edge(link)?, targets.row(link.target as usize)]),
-                        #[inline(always)]
-                        |number, product| *number += product,
                     );
                 }
                 each(
@@ -71,10 +71,10 @@ impl<'a> Attending<'a> {
                     sums.copy_from_slice(&self.sources.row(link.source as usize)[..heads]);
                     if let Some(targets) = self.targets {
                         let terms = &targets.row(link.target as usize)[..heads];
-                        sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term);
+                        combine(sums, terms, |sum, term| sum + term);
                     }
                     if let Some(terms) = self.edge(link) {
-                        sums.iter_mut().zip(&terms[..heads]).for_each(|(sum, term)| *sum += term);
+                        combine(sums, &terms[..heads], |sum, term| sum + term);
                     }
                 }
             },
@@ -122,15 +122,27 @@ pub(super) fn slope_at(x: f32, slope: f32) -> f32 {
     if x > 0.0 { 1.0 } else { slope }
 }
 
-/// Calls `take(number, product)` for each head of each link that has two rows to be multiplied, with `columns` in a head.
+/// `numbers[k, h] += one[h] . other[h]` for each head of each link that has two rows, with `columns` in a head.
 #[inline(always)]
-pub(super) fn multiply<'a>(
+pub(super) fn add_products<'a>(
     links: &[Link],
     [heads, columns]: [usize; 2],
     numbers: &mut [f32],
     rows: impl Fn(&Link) -> Option<[&'a [f32]; 2]>,
-    take: impl Fn(&mut f32, f32),
 ) {
+    if columns == 1 {
+        return by_size(
+            heads,
+            #[inline(always)]
+            |heads| {
+                for (link, numbers) in links.iter().zip(numbers.chunks_exact_mut(heads)) {
+                    let Some([one, other]) = rows(link) else { continue };
+                    let ends = [&one[..heads], &other[..heads]];
+                    combine_both(numbers, ends, |number, one, other| number + one * other);
+                }
+            },
+        );
+    }
     by_size(
         columns,
         #[inline(always)]
@@ -138,7 +150,9 @@ pub(super) fn multiply<'a>(
             for (link, numbers) in links.iter().zip(numbers.chunks_exact_mut(heads)) {
                 let Some([one, other]) = rows(link) else { continue };
                 let parts = one.chunks_exact(columns).zip(other.chunks_exact(columns));
-                numbers.iter_mut().zip(parts).for_each(|(number, (one, other))| take(number, dot(one, other)));
+                for (number, (one, other)) in numbers.iter_mut().zip(parts) {
+                    *number += dot(one, other);
+                }
             }
         },
     );
@@ -153,12 +167,13 @@ fn rectified_product(vector: &[f32], [one, other]: [&[f32]; 2], edge: Option<&[f
     let mut lanes = [0.0; LANES];
     for (place, ((vector, one), other)) in vectors.iter().zip(ones).zip(others).enumerate() {
         let mut sums = *one;
-        sums.iter_mut().zip(other).for_each(|(sum, term)| *sum += term);
+        combine(&mut sums, other, |sum, term| sum + term);
         if let Some(edges) = edges {
-            sums.iter_mut().zip(&edges[place]).for_each(|(sum, term)| *sum += term);
+            combine(&mut sums, &edges[place], |sum, term| sum + term);
         }
-        let terms = lanes.iter_mut().zip(sums).zip(vector);
-        terms.for_each(|((lane, sum), vector)| *lane += vector * rectify(sum, slope));
+        for ((lane, sum), vector) in lanes.iter_mut().zip(sums).zip(vector) {
+            *lane += vector * rectify(sum, slope);
+        }
     }
     let mut last = 0.0;
     for place in vector.len() - rest.len()..vector.len() {

@@ -48,6 +48,8 @@ impl Parts {
                         row,
                         &mut tile,
                         #[inline(always)]
+                        |source| attending.prefetch_source(source),
+                        #[inline(always)]
                         |tile| {
                             attending.differentiate(tile, matrices[8], matrices[9]);
                             attending.add_by_target(tile.all(), target);
@@ -157,6 +159,8 @@ impl Parts {
                         topology,
                         row,
                         &mut tile,
+                        #[inline(always)]
+                        |target| attending.prefetch_target(matrices[8], matrices[9], target),
                         #[inline(always)]
                         |tile| {
                             attending.differentiate(tile, matrices[8], matrices[9]);

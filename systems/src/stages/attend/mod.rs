@@ -126,6 +126,8 @@ pub fn attend(
                     row,
                     &mut tile,
                     #[inline(always)]
+                    |source| attending.prefetch_source(source),
+                    #[inline(always)]
                     |tile| attending.add(tile, output),
                 );
                 attending.end(&tile, output, logarithms);

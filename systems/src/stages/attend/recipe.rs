@@ -1,7 +1,7 @@
 //! What attention is made of: how links are scored, and by which columns.
 
 use bevy_ecs::component::ComponentId;
-use connectome_components::{Field, Matrix, Parameter, Signal, Topology};
+use connectome_components::{Adjacency, Field, Matrix, Parameter, Signal, Topology};
 
 use super::{Attention, Scores};
 use crate::{
@@ -91,6 +91,9 @@ impl Parts {
                 layer.refuse(format!("scores {width} columns by shorter or longer vectors; give as many numbers"))
             );
         }
+        if relation == Relation::Edges {
+            return Err(layer.refuse("attends to edges; let it attend to the nodes where they begin"));
+        }
         if own && from != to {
             return Err(layer.refuse(format!("attends to {relation:?}, where no row can attend to itself")));
         }
@@ -155,45 +158,61 @@ impl Recipe {
         }
     }
 
-    /// Calls `body` with the links by which rows come to meet in `row`, a tile at a time.
+    /// Calls `body` with the links by which rows come to meet in `row`, a tile at a time. `prefetch` is told which rows
+    /// will soon be among them.
     #[inline(always)]
-    pub(super) fn for_each_tile(&self, topology: &Topology, row: usize, tile: &mut Tile, body: impl FnMut(&mut Tile)) {
-        let [sources, edges] = self.relation.linked(topology, row);
-        let link = |number: usize| [row as u32, sources[number], edges[number]];
-        self.tiles(row, sources.len(), link, tile, body);
+    pub(super) fn for_each_tile(
+        &self,
+        topology: &Topology,
+        row: usize,
+        tile: &mut Tile,
+        prefetch: impl Fn(usize),
+        body: impl FnMut(&mut Tile),
+    ) {
+        let adjacency = self.relation.adjacency(topology);
+        self.tiles(adjacency, row, |source, edge| [row as u32, source, edge], tile, prefetch, body);
     }
 
-    /// Calls `body` with the links by which `row` comes to meet others, a tile at a time.
+    /// The same with the links by which `row` comes to meet others.
     #[inline(always)]
     pub(super) fn for_each_tile_back(
         &self,
         topology: &Topology,
         row: usize,
         tile: &mut Tile,
+        prefetch: impl Fn(usize),
         body: impl FnMut(&mut Tile),
     ) {
-        let itself = [row as u32];
-        let [targets, edges] = self.relation.linked_back(topology, &itself);
-        let link = |number: usize| [targets[number], row as u32, edges[number]];
-        self.tiles(row, targets.len(), link, tile, body);
+        let adjacency = self.relation.adjacency_back(topology);
+        self.tiles(adjacency, row, |target, edge| [target, row as u32, edge], tile, prefetch, body);
     }
 
     #[inline(always)]
     fn tiles(
         &self,
+        adjacency: &Adjacency,
         row: usize,
-        count: usize,
-        link: impl Fn(usize) -> [u32; 3],
+        link: impl Fn(u32, u32) -> [u32; 3],
         tile: &mut Tile,
+        prefetch: impl Fn(usize),
         body: impl FnMut(&mut Tile),
     ) {
+        /// So many entries before it is needed a row is fetched: about as many as can be underway.
+        const AHEAD: usize = 24;
+
+        let entries = adjacency.entries(row);
+        let (neighbours, edges) = (&adjacency.neighbours[entries.clone()], &adjacency.edges[entries.clone()]);
+        let ahead = adjacency.neighbours.get(entries.start + AHEAD..).unwrap_or(&[]);
         let added = usize::from(self.own);
         tile.for_each(
-            count + added,
+            neighbours.len() + added,
             #[inline(always)]
             |number| match number.checked_sub(added) {
                 Some(number) => {
-                    let [target, source, edge] = link(number);
+                    if let Some(row) = ahead.get(number) {
+                        prefetch(*row as usize);
+                    }
+                    let [target, source, edge] = link(neighbours[number], edges[number]);
                     self.counts(target, source).then_some(Link { target, source, edge: Some(edge) })
                 }
                 None => Some(Link { target: row as u32, source: row as u32, edge: None }),

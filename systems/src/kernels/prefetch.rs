@@ -1,0 +1,20 @@
+//! Rows fetched into the cache before they are needed.
+
+/// Asks for the cache lines of a row that will be read soon, on processors where that can be asked for.
+///
+/// Gathered rows lie anywhere; without it the processor would find out only when it needs them.
+#[inline(always)]
+pub fn prefetch(row: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(processor) = pulp::core_arch::x86::Sse::try_new() {
+        const NUMBERS_IN_A_LINE: usize = 16;
+        const INTO_EVERY_CACHE: i32 = 3;
+        // Rows need not begin where a line does, so the last number may lie in a further one.
+        let lines = row.iter().step_by(NUMBERS_IN_A_LINE).chain(row.last());
+        for number in lines {
+            processor._mm_prefetch::<INTO_EVERY_CACHE>(core::ptr::from_ref(number).cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = row;
+}
