@@ -2,7 +2,33 @@
 
 use connectome_components::Matrix;
 
-use super::lanes::combine_both;
+use super::{
+    dot,
+    lanes::{by_size, combine_both},
+};
+
+/// `products[h] = one[h] . other[h]` for each equal part of the columns.
+#[inline(always)]
+pub fn multiply_heads(one: &[f32], other: &[f32], products: &mut [f32]) {
+    products.fill(0.0);
+    by_size(
+        one.len() / products.len(),
+        #[inline(always)]
+        |columns| add_products(one, other, columns, products),
+    );
+}
+
+/// `products[h] += one[h] . other[h]`, where each head has so many columns.
+#[inline(always)]
+pub(super) fn add_products(one: &[f32], other: &[f32], columns: usize, products: &mut [f32]) {
+    if columns == 1 {
+        return combine_both(products, [one, other], |product, one, other| product + one * other);
+    }
+    let parts = one.chunks_exact(columns).zip(other.chunks_exact(columns));
+    for (product, (one, other)) in products.iter_mut().zip(parts) {
+        *product += dot(one, other);
+    }
+}
 
 /// What one output row is the sum of: rows of the source by number, each with a coefficient for each head.
 pub trait HeadTerms {

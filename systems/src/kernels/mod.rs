@@ -22,7 +22,7 @@ pub use attention::{Attending, Link, MOST_HEADS, Score, Tile};
 pub use dropout::drop_out;
 pub use exponential::{exp, exp_m1};
 pub use gather::{Terms, gather};
-pub use heads::{HeadTerms, add_heads};
+pub use heads::{HeadTerms, add_heads, multiply_heads};
 pub use logarithm::{ln, ln_1p};
 pub use matmul::{Operand, matmul, matmul_transposed};
 pub use moments::{moments, sum};

@@ -66,6 +66,18 @@ impl LayerBuilder<'_> {
         Ok(Some(gradient))
     }
 
+    /// As [`LayerBuilder::gradient_of`], and whether the field holds a part of the gradient already, to which the caller's
+    /// system is to add its own.
+    ///
+    /// # Errors
+    /// If the field cannot be registered.
+    pub fn gradient_to_add(&mut self, signal: Signal) -> Result<Option<(Field, bool)>, BuildError> {
+        match (signal, self.gradients.of(signal.value())) {
+            (Signal::Dense { learns: true, .. }, Some(total)) => Ok(Some((total, true))),
+            _ => Ok(self.gradient_of(signal)?.map(|gradient| (gradient, false))),
+        }
+    }
+
     /// The field for the gradient of the loss by some rows of a parameter, in which the caller's system is to write just
     /// these rows. None if the parameter does not learn. To be called on the way back.
     ///

@@ -78,8 +78,7 @@ impl Layer for GatConv {
         layer.messages();
         let values = linear(layer, input, &weight, Epilogue::default())?;
         layer.release(input);
-        let sources = head_scores(layer, values, &by_source)?;
-        let targets = head_scores(layer, values, &by_target)?;
+        let [sources, targets] = head_scores(layer, values, [&by_source, &by_target])?;
         let edges = if self.edges { Some(edge_scores(layer, &heads, columns)?) } else { None };
         let own_edges = match edges {
             Some(edges) if self.self_loops => Some(mean_from_others(layer, edges)?),
@@ -97,7 +96,7 @@ fn edge_scores(layer: &mut LayerBuilder, heads: &Heads, columns: usize) -> Resul
     let weight = layer.weight("lin_edge.weight", [edges.width(), columns], heads.weight_decay)?;
     let vectors = heads.vectors(layer, "att_edge")?;
     let values = linear(layer, edges, &weight, Epilogue::default())?;
-    let scores = head_scores(layer, values, &vectors)?;
+    let [scores] = head_scores(layer, values, [&vectors])?;
     layer.release(values);
     Ok(scores)
 }

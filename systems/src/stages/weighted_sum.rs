@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Phase,
-    kernels::{HeadTerms, add_heads, dot},
+    kernels::{HeadTerms, add_heads, multiply_heads},
     layers::{BuildError, LayerBuilder},
 };
 
@@ -72,7 +72,7 @@ pub fn weighted_sum(
                             target.fill(0.0);
                             continue;
                         };
-                        multiply(values.row(source), gradient.row(place), target);
+                        multiply_heads(values.row(source), gradient.row(place), target);
                     }
                 },
             );
@@ -124,17 +124,4 @@ impl HeadTerms for Linked<'_> {
             add(*row as usize, self.weights.row(*edge as usize));
         }
     }
-}
-
-/// `products[h] = one[h] . other[h]`.
-#[inline(always)]
-fn multiply(one: &[f32], other: &[f32], products: &mut [f32]) {
-    let columns = one.len() / products.len();
-    if columns == 1 {
-        let terms = one.iter().zip(other);
-        products.iter_mut().zip(terms).for_each(|(product, (one, other))| *product = one * other);
-        return;
-    }
-    let parts = one.chunks_exact(columns).zip(other.chunks_exact(columns));
-    products.iter_mut().zip(parts).for_each(|(product, (one, other))| *product = dot(one, other));
 }

@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use super::{
     Attending, LANES, Link, Score, Tile, each, mask,
-    score::{add_products, rectify, slope_at},
+    score::{add_link_products, rectify, slope_at},
 };
 use crate::kernels::{
     exp,
@@ -49,7 +49,7 @@ impl Attending<'_> {
         let (links, numbers) = (&links[..*count], *count * self.heads);
         let shape = [self.heads, self.values.width() / self.heads];
         gradients[..numbers].fill(0.0);
-        add_products(
+        add_link_products(
             links,
             shape,
             gradients,
@@ -57,7 +57,7 @@ impl Attending<'_> {
             |link| Some([self.values.row(link.source as usize), output_gradients.row(link.target as usize)]),
         );
         if self.adds_edges() {
-            add_products(
+            add_link_products(
                 links,
                 shape,
                 gradients,

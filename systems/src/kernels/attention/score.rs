@@ -2,8 +2,8 @@
 
 use super::{Attending, Link, Score, Tile, each};
 use crate::kernels::{
-    dot,
-    lanes::{by_size, combine, combine_both},
+    heads::add_products,
+    lanes::{by_size, combine},
 };
 
 /// Columns that are multiplied side by side.
@@ -32,7 +32,7 @@ impl<'a> Attending<'a> {
                 let links = &links[..*count];
                 let shape = [self.heads, self.sources.width() / self.heads];
                 weights[..*count * self.heads].fill(0.0);
-                add_products(
+                add_link_products(
                     links,
                     shape,
                     weights,
@@ -40,7 +40,7 @@ impl<'a> Attending<'a> {
                     |link| Some([self.sources.row(link.source as usize), targets.row(link.target as usize)]),
                 );
                 if self.edges.is_some() {
-                    add_products(
+                    add_link_products(
                         links,
                         shape,
                         weights,
@@ -124,41 +124,26 @@ pub(super) fn slope_at(x: f32, slope: f32) -> f32 {
 
 /// `numbers[k, h] += one[h] . other[h]` for each head of each link that has two rows, with `columns` in a head.
 #[inline(always)]
-pub(super) fn add_products<'a>(
+pub(super) fn add_link_products<'a>(
     links: &[Link],
     [heads, columns]: [usize; 2],
     numbers: &mut [f32],
     rows: impl Fn(&Link) -> Option<[&'a [f32]; 2]>,
 ) {
-    if columns == 1 {
-        return by_size(
-            heads,
-            #[inline(always)]
-            |heads| {
-                for (link, numbers) in links.iter().zip(numbers.chunks_exact_mut(heads)) {
-                    let Some([one, other]) = rows(link) else { continue };
-                    let ends = [&one[..heads], &other[..heads]];
-                    combine_both(numbers, ends, |number, one, other| number + one * other);
-                }
-            },
-        );
-    }
     by_size(
         columns,
         #[inline(always)]
         |columns| {
             for (link, numbers) in links.iter().zip(numbers.chunks_exact_mut(heads)) {
-                let Some([one, other]) = rows(link) else { continue };
-                let parts = one.chunks_exact(columns).zip(other.chunks_exact(columns));
-                for (number, (one, other)) in numbers.iter_mut().zip(parts) {
-                    *number += dot(one, other);
+                if let Some([one, other]) = rows(link) {
+                    add_products(one, other, columns, numbers);
                 }
             }
         },
     );
 }
 
-/// `sum of vector[i] * rectified sum[i]`, in the order of [`dot`].
+/// `sum of vector[i] * rectified sum[i]`, in the order of [`dot`](crate::kernels::dot).
 #[inline(always)]
 fn rectified_product(vector: &[f32], [one, other]: [&[f32]; 2], edge: Option<&[f32]>, slope: f32) -> f32 {
     let (vectors, rest) = vector.as_chunks::<LANES>();
