@@ -9,10 +9,13 @@ pub fn prefetch(row: &[f32]) {
     if let Some(processor) = pulp::core_arch::x86::Sse::try_new() {
         const NUMBERS_IN_A_LINE: usize = 16;
         const INTO_EVERY_CACHE: i32 = 3;
-        // Rows need not begin where a line does, so the last number may lie in a further one.
-        let lines = row.iter().step_by(NUMBERS_IN_A_LINE).chain(row.last());
-        for number in lines {
-            processor._mm_prefetch::<INTO_EVERY_CACHE>(core::ptr::from_ref(number).cast());
+        let fetch = |number: &f32| processor._mm_prefetch::<INTO_EVERY_CACHE>(core::ptr::from_ref(number).cast());
+        for line in row.chunks(NUMBERS_IN_A_LINE) {
+            fetch(&line[0]);
+        }
+        // Only rows that are a multiple of lines are known to begin where one does.
+        if let (false, Some(last)) = (row.len().is_multiple_of(NUMBERS_IN_A_LINE), row.last()) {
+            fetch(last);
         }
     }
     #[cfg(not(target_arch = "x86_64"))]

@@ -17,8 +17,8 @@ const MOST_LINKS: usize = 128;
 /// The most numbers of a tile, one for each head of each link.
 const NUMBERS: usize = 1024;
 
-/// Numbers that are computed side by side.
-const LANES: usize = 16;
+/// Numbers that are computed side by side: as many as were written at once, or they would be waited for.
+const LANES: usize = 8;
 
 /// One row that another one attends to.
 #[derive(Clone, Copy, Debug, Default)]

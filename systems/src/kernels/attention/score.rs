@@ -1,30 +1,17 @@
 //! The scores of links.
 
-use super::{Attending, Link, Score, Tile, each};
+use super::{Attending, LANES, Link, Score, Tile, each};
 use crate::kernels::{
     heads::add_products,
     lanes::{by_size, combine},
 };
-
-/// Columns that are multiplied side by side.
-const LANES: usize = 8;
 
 impl<'a> Attending<'a> {
     /// The scores of a tile, in place of its weights.
     #[inline(always)]
     pub(super) fn score(&self, tile: &mut Tile) {
         match self.score {
-            Score::Sum { slope } => {
-                self.add_terms(tile);
-                let numbers = tile.count * self.heads;
-                tile.weights[..numbers].copy_from_slice(&tile.sums[..numbers]);
-                each(
-                    &mut tile.weights,
-                    numbers,
-                    #[inline(always)]
-                    |sum| rectify(sum, slope),
-                );
-            }
+            Score::Sum { slope } => self.add_terms(tile, slope),
             Score::Rectified { slope } => self.multiply_rectified(tile, slope),
             Score::Product { factor } => {
                 let Some(targets) = self.targets else { return };
@@ -58,16 +45,17 @@ impl<'a> Attending<'a> {
         }
     }
 
-    /// What is rectified of [`Score::Sum`].
+    /// The scores of [`Score::Sum`], and what is rectified.
     #[inline(always)]
-    fn add_terms(&self, tile: &mut Tile) {
-        let Tile { count, links, sums, .. } = tile;
+    fn add_terms(&self, tile: &mut Tile, slope: f32) {
+        let Tile { count, links, sums, weights, .. } = tile;
         let links = &links[..*count];
         by_size(
             self.heads,
             #[inline(always)]
             |heads| {
-                for (link, sums) in links.iter().zip(sums.chunks_exact_mut(heads)) {
+                let rows = sums.chunks_exact_mut(heads).zip(weights.chunks_exact_mut(heads));
+                for (link, (sums, scores)) in links.iter().zip(rows) {
                     sums.copy_from_slice(&self.sources.row(link.source as usize)[..heads]);
                     if let Some(targets) = self.targets {
                         let terms = &targets.row(link.target as usize)[..heads];
@@ -76,6 +64,7 @@ impl<'a> Attending<'a> {
                     if let Some(terms) = self.edge(link) {
                         combine(sums, &terms[..heads], |sum, term| sum + term);
                     }
+                    combine(scores, sums, |_, sum| rectify(sum, slope));
                 }
             },
         );
