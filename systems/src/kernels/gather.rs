@@ -11,45 +11,33 @@ pub trait Terms {
 }
 
 /// `output = sum of coefficient * source[row]` over the terms.
-#[inline(always)]
-pub fn gather(terms: &impl Terms, source: &Matrix, output: &mut [f32]) {
-    gather_columns(terms, source, 0, output);
-}
-
-/// [`gather`] of some columns of the source, from column `first` on; as many as `output` is long.
 ///
 /// Columns are taken in tiles that stay in registers while the rows pass by. A tile that would reach beyond the last
 /// column starts earlier instead, and computes some columns a second time, to the same bits.
 #[inline(always)]
-pub fn gather_columns(terms: &impl Terms, source: &Matrix, first: usize, output: &mut [f32]) {
+pub fn gather(terms: &impl Terms, source: &Matrix, output: &mut [f32]) {
     let width = output.len();
     let mut column = 0;
     while column < width {
         column = match width - column {
-            64.. => tile::<64>(terms, source, first, column, output),
-            32.. => tile::<32>(terms, source, first, column, output),
-            9.. if width >= 16 => tile::<16>(terms, source, first, column.min(width - 16), output),
-            5.. if width >= 8 => tile::<8>(terms, source, first, column.min(width - 8), output),
-            2.. if width >= 4 => tile::<4>(terms, source, first, column.min(width - 4), output),
-            _ => tile::<1>(terms, source, first, column, output),
+            64.. => tile::<64>(terms, source, column, output),
+            32.. => tile::<32>(terms, source, column, output),
+            9.. if width >= 16 => tile::<16>(terms, source, column.min(width - 16), output),
+            5.. if width >= 8 => tile::<8>(terms, source, column.min(width - 8), output),
+            2.. if width >= 4 => tile::<4>(terms, source, column.min(width - 4), output),
+            _ => tile::<1>(terms, source, column, output),
         };
     }
 }
 
 /// Sums `TILE` columns of the output from `column` on; returns the column after them.
 #[inline(always)]
-fn tile<const TILE: usize>(
-    terms: &impl Terms,
-    source: &Matrix,
-    first: usize,
-    column: usize,
-    output: &mut [f32],
-) -> usize {
+fn tile<const TILE: usize>(terms: &impl Terms, source: &Matrix, column: usize, output: &mut [f32]) -> usize {
     let mut sums = [0.0; TILE];
     terms.for_each(
         #[inline(always)]
         |row, coefficient| {
-            let values = &source.row(row)[first + column..first + column + TILE];
+            let values = &source.row(row)[column..column + TILE];
             for (sum, value) in sums.iter_mut().zip(values) {
                 *sum += coefficient * value;
             }
@@ -84,10 +72,6 @@ mod tests {
                 terms.for_each(|row, coefficient| expected += coefficient * source.row(row)[column]);
                 assert_eq!(*sum, expected, "width {width}, column {column}");
             }
-            let first = width / 3;
-            let mut columns = vec![f32::NAN; width - first];
-            gather_columns(&terms, &source, first, &mut columns);
-            assert_eq!(columns, output[first..], "width {width} from column {first} on");
         }
     }
 }

@@ -17,7 +17,8 @@ use crate::stages::{Attention, Epilogue, Scores, linear, mean_from_others};
 /// each node may rank its neighbours in another order.
 ///
 /// `X` is `[N, F]`, dense or sparse, `L` and `R` `[F, H C]`, `a` `[H, C]`; the output is `[N, H C]`, or `[N, C]` as the
-/// mean of the heads. Costs `2 N F H C + 3 (E + N) H C` multiplications, and columns of `[E, H C]`.
+/// mean of the heads. Costs `2 N F H C + 2 (E + N) H C` multiplications; nothing of a size `[E, H C]` is made unless
+/// the edges have features.
 ///
 /// The node's own part replaces the self-loops that the graph has; the features of this added loop are the mean of those
 /// of the edges from other nodes. So a node without edges keeps its own `L x[i] + l`. Without `self_loops` its output is

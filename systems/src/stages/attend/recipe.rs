@@ -198,7 +198,7 @@ impl Recipe {
         body: impl FnMut(&mut Tile),
     ) {
         /// So many entries before it is needed a row is fetched: about as many as can be underway.
-        const AHEAD: usize = 24;
+        const AHEAD: usize = 16;
 
         let entries = adjacency.entries(row);
         let (neighbours, edges) = (&adjacency.neighbours[entries.clone()], &adjacency.edges[entries.clone()]);
