@@ -2,7 +2,33 @@
 
 use connectome_components::Matrix;
 
-use super::gather::{Terms, gather_columns};
+use super::{
+    dot,
+    lanes::{by_size, combine_both},
+};
+
+/// `products[h] = one[h] . other[h]` for each equal part of the columns.
+#[inline(always)]
+pub fn multiply_heads(one: &[f32], other: &[f32], products: &mut [f32]) {
+    products.fill(0.0);
+    by_size(
+        one.len() / products.len(),
+        #[inline(always)]
+        |columns| add_products(one, other, columns, products),
+    );
+}
+
+/// `products[h] += one[h] . other[h]`, where each head has so many columns.
+#[inline(always)]
+pub(super) fn add_products(one: &[f32], other: &[f32], columns: usize, products: &mut [f32]) {
+    if columns == 1 {
+        return combine_both(products, [one, other], |product, one, other| product + one * other);
+    }
+    let parts = one.chunks_exact(columns).zip(other.chunks_exact(columns));
+    for (product, (one, other)) in products.iter_mut().zip(parts) {
+        *product += dot(one, other);
+    }
+}
 
 /// What one output row is the sum of: rows of the source by number, each with a coefficient for each head.
 pub trait HeadTerms {
@@ -10,88 +36,83 @@ pub trait HeadTerms {
     fn for_each(&self, add: impl FnMut(usize, &[f32]));
 }
 
-/// `output[h] = sum of coefficients[h] * source[row][h]` over the terms, for each of `heads` equal parts of the columns.
+/// `output[h] += sum of coefficients[h] * source[row][h]` over the terms, for each of `heads` equal parts of the columns.
 ///
 /// The terms are gone through once for all heads of 8 columns or a multiple, as far as the sums fit into registers, and
-/// for all heads of a single column; for each head otherwise.
+/// for all heads of a single column; once or several times for each head otherwise.
 #[inline(always)]
-pub fn gather_heads(terms: &impl HeadTerms, source: &Matrix, heads: usize, output: &mut [f32]) {
+pub fn add_heads(terms: &impl HeadTerms, source: &Matrix, heads: usize, output: &mut [f32]) {
     let columns = output.len() / heads;
     if columns == 1 {
-        output.fill(0.0);
         terms.for_each(
             #[inline(always)]
             |row, coefficients| {
-                let values = source.row(row).iter().zip(coefficients);
-                output.iter_mut().zip(values).for_each(|(sum, (value, coefficient))| *sum += coefficient * value);
+                let terms = [source.row(row), coefficients];
+                combine_both(output, terms, |sum, value, coefficient| sum + coefficient * value);
             },
         );
     } else if columns.is_multiple_of(GROUP) {
         let mut column = 0;
         while column < output.len() {
             column = match (output.len() - column) / GROUP {
-                8.. => tile::<8>(terms, source, columns, column, output),
-                2.. => tile::<2>(terms, source, columns, column, output),
-                _ => tile::<1>(terms, source, columns, column, output),
+                8.. => tile::<8, GROUP>(terms, source, columns, column, output),
+                5 => tile::<5, GROUP>(terms, source, columns, column, output),
+                4.. => tile::<4, GROUP>(terms, source, columns, column, output),
+                2.. => tile::<2, GROUP>(terms, source, columns, column, output),
+                _ => tile::<1, GROUP>(terms, source, columns, column, output),
             };
         }
     } else {
-        for (head, output) in output.chunks_exact_mut(columns).enumerate() {
-            gather_columns(&OneHead { terms, head }, source, head * columns, output);
+        let mut column = 0;
+        while column < output.len() {
+            column = match columns - column % columns {
+                8.. => tile::<1, 8>(terms, source, columns, column, output),
+                4.. => tile::<1, 4>(terms, source, columns, column, output),
+                2.. => tile::<1, 2>(terms, source, columns, column, output),
+                _ => tile::<1, 1>(terms, source, columns, column, output),
+            };
         }
     }
 }
 
-/// Columns that have one coefficient in any case.
+/// Columns that have one coefficient in any case, if heads have a multiple of them.
 const GROUP: usize = 8;
 
-/// Sums `GROUPS` groups of columns from `column` on; returns the column after them.
+/// Sums `GROUPS` groups of `SIZE` columns from `column` on, each with one coefficient; returns the column after them.
 #[inline(always)]
-fn tile<const GROUPS: usize>(
+fn tile<const GROUPS: usize, const SIZE: usize>(
     terms: &impl HeadTerms,
     source: &Matrix,
     columns: usize,
     column: usize,
     output: &mut [f32],
 ) -> usize {
-    let end = column + GROUPS * GROUP;
+    let end = column + GROUPS * SIZE;
     let mut heads = [0; GROUPS];
     for (group, head) in heads.iter_mut().enumerate() {
-        *head = (column + group * GROUP) / columns;
+        *head = (column + group * SIZE) / columns;
     }
-    let mut sums = [[0.0; GROUP]; GROUPS];
+    let output = &mut output[column..end];
+    let mut sums = [[0.0; SIZE]; GROUPS];
+    sums.as_flattened_mut().copy_from_slice(output);
     terms.for_each(
         #[inline(always)]
         |row, coefficients| {
-            let (groups, _) = source.row(row)[column..end].as_chunks::<GROUP>();
+            let (groups, _) = source.row(row)[column..end].as_chunks::<SIZE>();
             let Some(groups) = groups.first_chunk::<GROUPS>() else { return };
             for ((sums, values), head) in sums.iter_mut().zip(groups).zip(heads) {
                 let coefficient = coefficients[head];
                 // A copy, which stays in a register.
                 let mut total = *sums;
-                total.iter_mut().zip(values).for_each(|(sum, value)| *sum += coefficient * value);
+                for (sum, value) in total.iter_mut().zip(values) {
+                    *sum += coefficient * value;
+                }
                 *sums = total;
             }
         },
     );
-    output[column..end].copy_from_slice(sums.as_flattened());
+    output.copy_from_slice(sums.as_flattened());
     end
-}
-
-/// The terms of one head.
-struct OneHead<'a, T> {
-    terms: &'a T,
-    head: usize,
-}
-
-impl<T: HeadTerms> Terms for OneHead<'_, T> {
-    #[inline(always)]
-    fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
-        self.terms.for_each(
-            #[inline(always)]
-            |row, coefficients| add(row, coefficients[self.head], row),
-        );
-    }
 }
 
 #[cfg(test)]
@@ -115,10 +136,10 @@ mod tests {
                 let source = Matrix::new(width, core::iter::once(&source[..]));
                 let coefficients = |row: usize| (0..heads).map(|head| 0.5 * row as f32 - head as f32).collect();
                 let terms = Pairs([4, 0, 2, 4].map(|row| (row, coefficients(row))).to_vec());
-                let mut output = vec![f32::NAN; width];
-                gather_heads(&terms, &source, heads, &mut output);
+                let mut output = vec![0.25; width];
+                add_heads(&terms, &source, heads, &mut output);
                 for (column, sum) in output.iter().enumerate() {
-                    let mut expected = 0.0;
+                    let mut expected = 0.25;
                     terms.for_each(|row, by_head| expected += by_head[column / columns] * source.row(row)[column]);
                     assert_eq!(*sum, expected, "{heads} heads of {columns} columns, column {column}");
                 }

@@ -3,11 +3,13 @@
 use pulp::{Arch, Scalar128b, WithSimd};
 
 mod activation;
+mod attention;
 mod dot;
 mod dropout;
 mod exponential;
 mod gather;
 mod heads;
+mod lanes;
 mod logarithm;
 mod matmul;
 mod normal;
@@ -18,14 +20,16 @@ pub use dot::dot;
 mod moments;
 
 pub(crate) use activation::sigmoid;
+pub use attention::{Attending, Link, MOST_HEADS, Score, Tile};
 pub use dropout::drop_out;
 pub use exponential::{exp, exp_m1};
 pub(crate) use gather::for_each_ahead;
 pub use gather::{Terms, gather_rows};
-pub use heads::{HeadTerms, gather_heads};
+pub use heads::{HeadTerms, add_heads, multiply_heads};
 pub use logarithm::{ln, ln_1p};
 pub use matmul::{Operand, matmul, matmul_onto, matmul_transposed};
 pub use moments::{moments, sum};
+pub use prefetch::prefetch;
 
 /// Runs `work` with the widest vector instructions of this processor.
 ///

@@ -4,7 +4,7 @@ use connectome_components::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::{BuildError, Layer, LayerBuilder, Linear};
-use crate::stages::{Attention, Epilogue, Relation, attend, softmax};
+use crate::stages::{Attention, Relation, Scores, attend};
 
 /// `y[g] = sum over i of alpha[i] (W x[i] + b)` over the nodes `i` of subgraph `g`, with
 /// `alpha[i] = exp(s[i]) / sum over k of exp(s[k])` and `s[i] = a . x[i] + c` (Li et al., "Gated graph sequence neural
@@ -34,10 +34,11 @@ impl Layer for AttentionPooling {
         let &Self { width, weight_decay } = self;
         // Both parts read it.
         layer.hold(input);
-        let others = layer.nested("gate_nn", &Linear { width: 1, weight_decay }, input)?;
+        let sources = layer.nested("gate_nn", &Linear { width: 1, weight_decay }, input)?;
         let values = layer.nested("nn", &Linear { width, weight_decay }, input)?;
-        let weights = softmax(layer, Attention { others, own: None }, Relation::Members)?;
+        let scores = Scores::Sum { sources, targets: None, slope: 1.0 };
+        let attention = Attention { heads: 1, scores, edges: None, own: false, own_edges: None, dropout: 0.0 };
         layer.last_stage();
-        attend(layer, values, weights, Relation::Members, Epilogue::default())
+        attend(layer, values, attention, Relation::Members, None)
     }
 }

@@ -7,10 +7,7 @@ use super::{
     BuildError, Initialization, Layer, LayerBuilder,
     heads::{Heads, fifth, one, yes},
 };
-use crate::{
-    kernels::Activation,
-    stages::{Attention, EdgeTerms, Epilogue, activate, add, gather_ends, head_scores, linear, mean_from_others},
-};
+use crate::stages::{Attention, Epilogue, Scores, head_scores, linear, mean_from_others};
 
 /// `y[i] = sum over j of alpha[ij] W x[j] + b` for each head, over the sources `j` of the edges that come to `i` and over
 /// `i` itself, with `alpha[ij] = exp(s[ij]) / sum over k of exp(s[ik])` and
@@ -71,7 +68,7 @@ impl GatConv {
 impl Layer for GatConv {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
         let &Self { width, heads: count, mean, dropout, weight_decay, .. } = self;
-        let heads = Heads { count, width, mean, dropout, weight_decay };
+        let heads = Heads { count, width, mean, weight_decay };
         let columns = heads.columns(layer)?;
         let weight = layer.weight("lin.weight", [input.width(), columns], weight_decay)?;
         let by_source = heads.vectors(layer, "att_src")?;
@@ -81,31 +78,15 @@ impl Layer for GatConv {
         layer.messages();
         let values = linear(layer, input, &weight, Epilogue::default())?;
         layer.release(input);
-        let source = head_scores(layer, values, &by_source)?;
-        let target = head_scores(layer, values, &by_target)?;
-        let edge = if self.edges { Some(edge_scores(layer, &heads, columns)?) } else { None };
-        let own = if self.self_loops {
-            let own = add(layer, [(source, 1.0), (target, 1.0)])?;
-            Some(match edge {
-                Some(edge) => {
-                    let edge = mean_from_others(layer, edge)?;
-                    add(layer, [(own, 1.0), (edge, 1.0)])?
-                }
-                None => own,
-            })
-        } else {
-            None
+        let [sources, targets] = head_scores(layer, values, [&by_source, &by_target])?;
+        let edges = if self.edges { Some(edge_scores(layer, &heads, columns)?) } else { None };
+        let own_edges = match edges {
+            Some(edges) if self.self_loops => Some(mean_from_others(layer, edges)?),
+            _ => None,
         };
-        let [source, target] = [source, target].map(|signal| Some((signal, 1.0)));
-        let others = gather_ends(
-            layer,
-            EdgeTerms { source, target, edge: edge.map(|edge| (edge, 1.0)), ..EdgeTerms::default() },
-        )?;
-        let activation = Activation::LeakyRelu(self.negative_slope);
-        let scores = Attention { others, own };
-        let scores = scores.through(layer, |layer, scores| activate(layer, scores, activation))?;
-        let weights = heads.weigh(layer, scores)?;
-        heads.attend(layer, values, weights, Epilogue::bias(&bias))
+        let scores = Scores::Sum { sources, targets: Some(targets), slope: self.negative_slope };
+        let attention = Attention { heads: count, scores, edges, own: self.self_loops, own_edges, dropout };
+        heads.attend(layer, values, attention, &bias)
     }
 }
 
@@ -115,7 +96,7 @@ fn edge_scores(layer: &mut LayerBuilder, heads: &Heads, columns: usize) -> Resul
     let weight = layer.weight("lin_edge.weight", [edges.width(), columns], heads.weight_decay)?;
     let vectors = heads.vectors(layer, "att_edge")?;
     let values = linear(layer, edges, &weight, Epilogue::default())?;
-    let scores = head_scores(layer, values, &vectors)?;
+    let [scores] = head_scores(layer, values, [&vectors])?;
     layer.release(values);
     Ok(scores)
 }

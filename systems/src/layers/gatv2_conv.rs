@@ -8,10 +8,7 @@ use super::{
     affine::Affine,
     heads::{Heads, fifth, one, yes},
 };
-use crate::{
-    kernels::Activation,
-    stages::{Attention, EdgeTerms, Epilogue, activate, add, gather_ends, head_scores, linear, mean_from_others},
-};
+use crate::stages::{Attention, Epilogue, Scores, linear, mean_from_others};
 
 /// `y[i] = sum over j of alpha[ij] (L x[j] + l) + b` for each head, over the sources `j` of the edges that come to `i` and
 /// over `i` itself, with `alpha[ij] = exp(s[ij]) / sum over k of exp(s[ik])` and
@@ -20,7 +17,8 @@ use crate::{
 /// each node may rank its neighbours in another order.
 ///
 /// `X` is `[N, F]`, dense or sparse, `L` and `R` `[F, H C]`, `a` `[H, C]`; the output is `[N, H C]`, or `[N, C]` as the
-/// mean of the heads. Costs `2 N F H C + 3 (E + N) H C` multiplications, and columns of `[E, H C]`.
+/// mean of the heads. Costs `2 N F H C + 2 (E + N) H C` multiplications; nothing of a size `[E, H C]` is made unless
+/// the edges have features.
 ///
 /// The node's own part replaces the self-loops that the graph has; the features of this added loop are the mean of those
 /// of the edges from other nodes. So a node without edges keeps its own `L x[i] + l`. Without `self_loops` its output is
@@ -72,11 +70,10 @@ impl Gatv2Conv {
 impl Layer for Gatv2Conv {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
         let &Self { width, heads: count, mean, dropout, weight_decay, .. } = self;
-        let heads = Heads { count, width, mean, dropout, weight_decay };
+        let heads = Heads { count, width, mean, weight_decay };
         let columns = heads.columns(layer)?;
         let vectors = heads.vectors(layer, "att")?;
         let bias = layer.vector("bias", heads.output_columns(layer)?, Initialization::ZEROS, weight_decay)?;
-        let activation = Activation::LeakyRelu(self.negative_slope);
         let map = |name| Affine {
             name,
             width: columns,
@@ -86,50 +83,21 @@ impl Layer for Gatv2Conv {
         };
 
         layer.messages();
-        let source = map("lin_l").of(layer, input)?;
-        let target = map("lin_r").of(layer, input)?;
+        let sources = map("lin_l").of(layer, input)?;
+        let targets = map("lin_r").of(layer, input)?;
         layer.release(input);
-        let features = if self.edges { Some(layer.edges()?) } else { None };
-        let weight = match features {
-            Some(features) => Some(layer.weight("lin_edge.weight", [features.width(), columns], weight_decay)?),
-            None => None,
-        };
-        let map_edges = |layer: &mut LayerBuilder, features: Signal| {
-            weight.as_ref().map(|weight| linear(layer, features, weight, Epilogue::default())).transpose()
-        };
-        let score = |layer: &mut LayerBuilder, sums: Signal| -> Result<Signal, BuildError> {
-            let rectified = activate(layer, sums, activation)?;
-            layer.release(sums);
-            let scores = head_scores(layer, rectified, &vectors)?;
-            layer.release(rectified);
-            Ok(scores)
-        };
-        let edge = match features {
-            Some(features) => map_edges(layer, features)?,
-            None => None,
-        };
-        let terms = [Some(source), Some(target), edge].map(|signal| signal.map(|signal| (signal, 1.0)));
-        let sums = gather_ends(
-            layer,
-            EdgeTerms { source: terms[0], target: terms[1], edge: terms[2], ..EdgeTerms::default() },
-        )?;
-        if let Some(edge) = edge {
-            layer.release(edge);
-        }
-        let others = score(layer, sums)?;
-        let own = if self.self_loops {
-            let mut sums = add(layer, [(source, 1.0), (target, 1.0)])?;
-            if let Some(features) = features {
+        let (mut edges, mut own_edges) = (None, None);
+        if self.edges {
+            let features = layer.edges()?;
+            let weight = layer.weight("lin_edge.weight", [features.width(), columns], weight_decay)?;
+            edges = Some(linear(layer, features, &weight, Epilogue::default())?);
+            if self.self_loops {
                 let mean = mean_from_others(layer, features)?;
-                if let Some(edge) = map_edges(layer, mean)? {
-                    sums = add(layer, [(sums, 1.0), (edge, 1.0)])?;
-                }
+                own_edges = Some(linear(layer, mean, &weight, Epilogue::default())?);
             }
-            Some(score(layer, sums)?)
-        } else {
-            None
-        };
-        let weights = heads.weigh(layer, Attention { others, own })?;
-        heads.attend(layer, source, weights, Epilogue::bias(&bias))
+        }
+        let scores = Scores::Rectified { targets, vectors, slope: self.negative_slope };
+        let attention = Attention { heads: count, scores, edges, own: self.self_loops, own_edges, dropout };
+        heads.attend(layer, sources, attention, &bias)
     }
 }

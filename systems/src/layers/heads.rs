@@ -3,7 +3,7 @@
 use connectome_components::{Parameter, Signal, Stored};
 
 use super::{BuildError, Initialization, LayerBuilder};
-use crate::stages::{Attention, Epilogue, Relation, attend, drop_out, mean_heads, softmax};
+use crate::stages::{Attention, Epilogue, Relation, attend, mean_heads};
 
 /// How many heads a layer has, and what becomes of them.
 pub(super) struct Heads {
@@ -12,8 +12,6 @@ pub(super) struct Heads {
     pub(super) width: usize,
     /// Whether their mean is the output; they are put side by side otherwise.
     pub(super) mean: bool,
-    /// Of the weights of attention.
-    pub(super) dropout: f32,
     pub(super) weight_decay: Option<f32>,
 }
 
@@ -47,16 +45,7 @@ impl Heads {
         layer.parameter(name, [self.count, self.width], stored, Initialization::Glorot, self.weight_decay)
     }
 
-    /// The weights that follow from scores: shares of 1, of which some are dropped while training.
-    ///
-    /// # Errors
-    /// Those of the stages.
-    pub(super) fn weigh(&self, layer: &mut LayerBuilder, scores: Attention) -> Result<Attention, BuildError> {
-        let weights = softmax(layer, scores, Relation::Neighbours)?;
-        weights.through(layer, |layer, weights| drop_out(layer, weights, self.dropout))
-    }
-
-    /// The rows of the neighbours by their weights, and the heads brought together.
+    /// What the nodes attend to, and the heads brought together.
     ///
     /// # Errors
     /// Those of the stages.
@@ -64,16 +53,16 @@ impl Heads {
         &self,
         layer: &mut LayerBuilder,
         values: Signal,
-        weights: Attention,
-        epilogue: Epilogue,
+        attention: Attention,
+        bias: &Parameter,
     ) -> Result<Signal, BuildError> {
         if !self.mean || self.count == 1 {
             layer.last_stage();
-            return attend(layer, values, weights, Relation::Neighbours, epilogue);
+            return attend(layer, values, attention, Relation::Neighbours, Some(bias));
         }
-        let heads = attend(layer, values, weights, Relation::Neighbours, Epilogue::default())?;
+        let heads = attend(layer, values, attention, Relation::Neighbours, None)?;
         layer.last_stage();
-        mean_heads(layer, heads, self.count, epilogue)
+        mean_heads(layer, heads, self.count, Epilogue::bias(bias))
     }
 }
 

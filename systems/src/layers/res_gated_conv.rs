@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{BuildError, Initialization, Layer, LayerBuilder, affine::Affine};
 use crate::{
     kernels::Activation,
-    stages::{Attention, EdgeTerms, Epilogue, Relation, add, attend, gather_ends},
+    stages::{EdgeTerms, Epilogue, add, gather_ends, weighted_sum},
 };
 
 /// `y[i] = S x[i] + b + sum over j of sigmoid(K x[i] + k + Q x[j] + q) * (V x[j] + v)` over the sources `j` of the edges
@@ -47,11 +47,10 @@ impl Layer for ResGatedConv {
         let skip = map("lin_skip", false).of(layer, input)?;
         layer.release(input);
         let [source, target] = [query, key].map(|signal| Some((signal, 1.0)));
-        let others = gather_ends(layer, EdgeTerms { source, target, edge: None, activation: Activation::Sigmoid })?;
+        let gates = gather_ends(layer, EdgeTerms { source, target, edge: None, activation: Activation::Sigmoid })?;
         [key, query].into_iter().for_each(|signal| layer.release(signal));
         // Each column is a head of its own.
-        let gates = Attention { others, own: None };
-        let messages = attend(layer, value, gates, Relation::Neighbours, Epilogue::bias(&bias))?;
+        let messages = weighted_sum(layer, value, gates, Epilogue::bias(&bias))?;
         layer.last_stage();
         add(layer, [(messages, 1.0), (skip, 1.0)])
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     kernels::Activation,
-    stages::{Attention, Epilogue, Relation, Weight, activate, add, attend, linear, mean_heads, multiply, score_links},
+    stages::{Attention, Epilogue, Relation, Scores, Weight, activate, add, attend, linear, mean_heads, multiply},
 };
 
 /// `y[i] = S x[i] + s + sum over j of alpha[ij] (V x[j] + v + U e[ij])` for each head, over the sources `j` of the edges
@@ -74,17 +74,17 @@ impl Layer for TransformerConv {
         if self.beta && !self.root {
             return Err(layer.refuse("has a gate between a node and its neighbours, so leave out `root: false`"));
         }
-        let heads = Heads { count, width, mean, dropout, weight_decay };
+        let heads = Heads { count, width, mean, weight_decay };
         let (columns, output_columns) = (heads.columns(layer)?, heads.output_columns(layer)?);
         let map = |name, width, bias| Affine { name, width, bias, initialization: None, weight_decay };
 
         layer.messages();
-        let key = map("lin_key", columns, true).of(layer, input)?;
-        let query = map("lin_query", columns, true).of(layer, input)?;
-        let value = map("lin_value", columns, true).of(layer, input)?;
+        let keys = map("lin_key", columns, true).of(layer, input)?;
+        let queries = map("lin_query", columns, true).of(layer, input)?;
+        let values = map("lin_value", columns, true).of(layer, input)?;
         let skip = if self.root { Some(map("lin_skip", output_columns, true).of(layer, input)?) } else { None };
         layer.release(input);
-        let edge = match self.edges {
+        let edges = match self.edges {
             true => {
                 let features = layer.edges()?;
                 Some(map("lin_edge", columns, false).of(layer, features)?)
@@ -92,21 +92,10 @@ impl Layer for TransformerConv {
             false => None,
         };
         let factor = 1.0 / (width.max(1) as f32).sqrt();
-        let mut others = score_links(layer, [key, query], Relation::Neighbours, count, factor)?;
-        if let Some(edge) = edge {
-            let by_edge = score_links(layer, [edge, query], Relation::Edges, count, factor)?;
-            others = add(layer, [(others, 1.0), (by_edge, 1.0)])?;
-        }
-        [key, query].into_iter().for_each(|signal| layer.release(signal));
-        let weights = heads.weigh(layer, Attention { others, own: None })?;
-
-        let mut sums = attend(layer, value, weights, Relation::Neighbours, Epilogue::default())?;
-        layer.release(value);
-        if let Some(edge) = edge {
-            let by_edge = attend(layer, edge, weights, Relation::Edges, Epilogue::default())?;
-            layer.release(edge);
-            sums = add(layer, [(sums, 1.0), (by_edge, 1.0)])?;
-        }
+        let scores = Scores::Product { keys, queries, factor };
+        let attention = Attention { heads: count, scores, edges, own: false, own_edges: None, dropout };
+        let mut sums = attend(layer, values, attention, Relation::Neighbours, None)?;
+        [keys, queries, values].into_iter().chain(edges).for_each(|signal| layer.release(signal));
         if mean && count > 1 {
             sums = mean_heads(layer, sums, count, Epilogue::default())?;
         }

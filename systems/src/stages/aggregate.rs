@@ -203,8 +203,8 @@ impl CoefficientMask {
     /// If the rate is no share below 1.
     pub fn draw(layer: &mut LayerBuilder, rate: f32) -> Result<Option<Self>, BuildError> {
         let rows = layer.rows();
-        let nodes = draw_mask(layer, rows.nodes, rate)?;
-        let edges = draw_mask(layer, rows.edges, rate)?;
+        let nodes = draw_mask(layer, rows.nodes, 1, rate)?;
+        let edges = draw_mask(layer, rows.edges, 1, rate)?;
         Ok(nodes.zip(edges).map(|(nodes, edges)| Self { nodes, edges }))
     }
 

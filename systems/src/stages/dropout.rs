@@ -42,17 +42,22 @@ pub fn drop_out(layer: &mut LayerBuilder, input: Signal, rate: f32) -> Result<Si
     })
 }
 
-/// A column `[N, 1]` of zeros, with probability `rate`, and of `1 / (1 - rate)`: what dropout multiplies by. None outside
+/// A column `[N, width]` of zeros, with probability `rate`, and of `1 / (1 - rate)`: what dropout multiplies by. None outside
 /// of training.
 ///
 /// # Errors
 /// If the rate is no share below 1.
-pub(super) fn draw_mask(layer: &mut LayerBuilder, on: ComponentId, rate: f32) -> Result<Option<Signal>, BuildError> {
+pub(super) fn draw_mask(
+    layer: &mut LayerBuilder,
+    on: ComponentId,
+    width: usize,
+    rate: f32,
+) -> Result<Option<Signal>, BuildError> {
     if !drops(layer, rate)? {
         return Ok(None);
     }
     let purpose = layer.purpose();
-    let output = layer.signal(on, 1, false)?;
+    let output = layer.signal(on, width, false)?;
     let forward = mask(layer, rate, purpose, output.value());
     layer.forward(Phase::Message, forward);
     Ok(Some(output))

@@ -1,142 +1,161 @@
-//! Scores of rows, head by head: against learned vectors, and against each other.
+//! Scores of rows against learned vectors, head by head.
 
-use connectome_components::{Parameter, Signal};
+use bevy_ecs::system::BoxedSystem;
+use connectome_components::{Field, Parameter, Signal};
 
-use super::{
-    attend::check_heads,
-    epilogue::Epilogue,
-    heads::{HeadWeights, head_products, weighted_sums},
-    relation::Relation,
-    rows::{Cut, sum_rows, write_rows},
-};
+use super::rows::{Cut, sum_rows, write_row_pairs, write_rows};
 use crate::{
     Phase,
-    kernels::dot,
+    kernels::multiply_heads,
     layers::{BuildError, LayerBuilder},
 };
 
-/// `s[i, h] = sum over c of X[i, h c] a[h, c]`: `X` is `[N, H C]`, the vectors `a` are `[H, C]`. Costs `N H C`
-/// multiplications.
+/// `s[i, h] = sum over c of X[i, h c] a[h, c]` for one set of vectors `a`, or for two in one pass over the rows: `X` is
+/// `[N, H C]`, the vectors are `[H, C]` each, the scores `[N, H]`. Costs `N H C` multiplications for each.
 ///
 /// # Errors
-/// If the signal is sparse, or not as wide as all vectors together.
-pub fn head_scores(layer: &mut LayerBuilder, input: Signal, vectors: &Parameter) -> Result<Signal, BuildError> {
+/// If the signal is sparse, or not as wide as all vectors of a set together.
+pub fn head_scores<const K: usize>(
+    layer: &mut LayerBuilder,
+    input: Signal,
+    vectors: [&Parameter; K],
+) -> Result<[Signal; K], BuildError> {
+    const { assert!(K == 1 || K == 2) }
     let values = layer.dense(input)?;
-    let [heads, columns] = vectors.shape;
-    if values.width() != heads * columns {
+    let (first, last) = (vectors[0], vectors[K - 1]);
+    let [heads, columns] = first.shape;
+    if values.width() != heads * columns || last.shape != first.shape {
         let width = values.width();
         return Err(layer.refuse(format!("scores {width} columns by {heads} vectors of {columns}; give it as many")));
     }
-    let output = layer.signal(values.on(), heads, true)?;
-    let forward = write_rows(
-        layer,
-        "head_scores",
-        Cut::Even,
-        [values, vectors.value],
-        output.value(),
-        #[inline(always)]
-        move |_, [values, vectors], rows, output| {
-            let Some(vectors) = vectors.rows().next() else { return };
-            for (row, output) in rows.zip(output.chunks_exact_mut(heads)) {
-                let heads = values.row(row).chunks_exact(columns).zip(vectors.chunks_exact(columns));
-                output.iter_mut().zip(heads).for_each(|(output, (values, vector))| *output = dot(values, vector));
-            }
-        },
-    );
+    let mut outputs = [input; K];
+    for output in &mut outputs {
+        *output = layer.signal(values.on(), heads, true)?;
+    }
+    let given = [values, first.value, last.value];
+    let forward = forward(layer, given, [outputs[0], outputs[K - 1]].map(|output| output.value()), heads);
     layer.forward(Phase::Update, forward);
-    let vectors = vectors.clone();
-    layer.on_backward(output, &[input], move |layer, gradient| {
-        if let Some(total) = layer.gradient_of_parameter(&vectors, 0..heads)? {
-            let backward = sum_rows(
-                layer,
-                "vectors_gradient",
-                [values, gradient],
-                total,
-                0..heads * columns,
-                #[inline(always)]
-                move |[values, gradient], rows, sum| {
-                    sum.fill(0.0);
-                    for row in rows {
-                        let heads = sum.chunks_exact_mut(columns).zip(values.row(row).chunks_exact(columns));
-                        for ((sum, values), gradient) in heads.zip(gradient.row(row)) {
-                            sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += gradient * value);
-                        }
-                    }
-                },
-            );
-            layer.backward(backward);
+    let sets = vectors.map(Parameter::clone);
+    layer.on_backward_of(&outputs, &[input], move |layer, gradients| {
+        let mut given = Vec::new();
+        for (vectors, gradient) in sets.iter().zip(gradients) {
+            let Some(gradient) = *gradient else { continue };
+            given.push((vectors.value, gradient));
+            if let Some(total) = layer.gradient_of_parameter(vectors, 0..heads)? {
+                let backward = vectors_gradient(layer, [values, gradient], total, [heads, columns]);
+                layer.backward(backward);
+            }
         }
-        let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
-        let backward = write_rows(
-            layer,
-            "head_scores_backward",
-            Cut::Even,
-            [gradient, vectors.value],
-            target,
-            #[inline(always)]
-            move |_, [gradient, vectors], rows, target| {
-                let Some(vectors) = vectors.rows().next() else { return };
-                for (row, target) in rows.zip(target.chunks_exact_mut(heads * columns)) {
-                    let heads = target.chunks_exact_mut(columns).zip(vectors.chunks_exact(columns));
-                    for ((target, vector), gradient) in heads.zip(gradient.row(row)) {
-                        target.iter_mut().zip(vector).for_each(|(target, number)| *target = gradient * number);
-                    }
-                }
-            },
-        );
+        let (Some(&first), Some(&last)) = (given.first(), given.last()) else { return Ok(()) };
+        let Some((target, adds)) = layer.gradient_onto(input)? else { return Ok(()) };
+        let backward = backward(layer, [first, last], given.len(), target, adds);
         layer.backward(backward);
         Ok(())
     });
-    Ok(output)
+    Ok(outputs)
 }
 
-/// `s[l, h] = factor * sum over c of K[j, h c] Q[i, h c]` for each link `l` by which `j` comes to `i`, on the links: `K`
-/// is on the rows that meet, `Q` on those in which they meet. Zeros for links that lead nowhere.
-///
-/// Nothing of a size `[E, H C]` is made. Costs `E H C` multiplications, and twice as many backward.
-///
-/// # Errors
-/// If a signal is sparse or not on the rows where it belongs, the two are of different width, or the heads do not divide
-/// it.
-pub fn score_links(
-    layer: &mut LayerBuilder,
-    [keys, queries]: [Signal; 2],
-    relation: Relation,
-    heads: usize,
-    factor: f32,
-) -> Result<Signal, BuildError> {
-    let [from, to] = [layer.dense(keys)?, layer.dense(queries)?];
-    if [from.on(), to.on()] != relation.domains(layer.rows()) || from.width() != to.width() {
-        let reason = format!("scores {relation:?} by signals on other rows, or of different width");
-        return Err(layer.refuse(reason));
+/// The scores by the first vectors, and by the second ones if these have an output of their own.
+fn forward(layer: &mut LayerBuilder, given: [Field; 3], [first, last]: [Field; 2], heads: usize) -> BoxedSystem {
+    const NAME: &str = "head_scores";
+    if first == last {
+        return write_rows(
+            layer,
+            NAME,
+            Cut::Even,
+            given,
+            first,
+            #[inline(always)]
+            move |_, [values, vectors, _], rows, scores| {
+                let Some(vectors) = vectors.rows().next() else { return };
+                for (row, scores) in rows.zip(scores.chunks_exact_mut(heads)) {
+                    multiply_heads(values.row(row), vectors, scores);
+                }
+            },
+        );
     }
-    check_heads(layer, from, heads)?;
-    let links = relation.links(layer.rows());
-    let output = layer.signal(links, heads, keys.learns() || queries.learns())?;
-    let forward = head_products(layer, "score_links", Some(relation), [from, to], factor, output.value());
-    layer.forward(Phase::Message, forward);
-    layer.on_backward(output, &[keys, queries], move |layer, gradient| {
-        const NAME: &str = "score_links_backward";
-        if factor != 1.0 {
-            let scaled = write_rows(
-                layer,
-                NAME,
-                Cut::Even,
-                [from],
-                gradient,
-                #[inline(always)]
-                move |_, _, _, gradient| gradient.iter_mut().for_each(|number| *number *= factor),
-            );
-            layer.backward(scaled);
+    write_row_pairs(
+        layer,
+        NAME,
+        Cut::Even,
+        given,
+        [first, last],
+        #[inline(always)]
+        move |_, [values, first, last], rows, [first_scores, last_scores]| {
+            let (Some(first), Some(last)) = (first.rows().next(), last.rows().next()) else { return };
+            let scores = first_scores.chunks_exact_mut(heads).zip(last_scores.chunks_exact_mut(heads));
+            for (row, (first_scores, last_scores)) in rows.zip(scores) {
+                multiply_heads(values.row(row), first, first_scores);
+                multiply_heads(values.row(row), last, last_scores);
+            }
+        },
+    )
+}
+
+fn vectors_gradient(
+    layer: &mut LayerBuilder,
+    given: [Field; 2],
+    total: Field,
+    [heads, columns]: [usize; 2],
+) -> BoxedSystem {
+    sum_rows(
+        layer,
+        "vectors_gradient",
+        given,
+        total,
+        0..heads * columns,
+        #[inline(always)]
+        move |[values, gradient], rows, sum| {
+            sum.fill(0.0);
+            for row in rows {
+                let heads = sum.chunks_exact_mut(columns).zip(values.row(row).chunks_exact(columns));
+                for ((sum, values), gradient) in heads.zip(gradient.row(row)) {
+                    sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += gradient * value);
+                }
+            }
+        },
+    )
+}
+
+/// The gradient by the rows: the vectors times the gradients by their scores, of one set or of two. Adds to what is in the
+/// target if it `adds`.
+fn backward(
+    layer: &mut LayerBuilder,
+    [(first, first_gradient), (last, last_gradient)]: [(Field, Field); 2],
+    sets: usize,
+    target: Field,
+    adds: bool,
+) -> BoxedSystem {
+    write_rows(
+        layer,
+        "head_scores_backward",
+        Cut::Even,
+        [first, last, first_gradient, last_gradient],
+        target,
+        #[inline(always)]
+        move |_, [first, last, first_gradient, last_gradient], rows, target| {
+            let (Some(first), Some(last)) = (first.rows().next(), last.rows().next()) else { return };
+            if !adds {
+                target.fill(0.0);
+            }
+            let columns = first.len() / first_gradient.width();
+            for (row, target) in rows.zip(target.chunks_exact_mut(first.len())) {
+                add_vectors(first, first_gradient.row(row), columns, target);
+                if sets == 2 {
+                    add_vectors(last, last_gradient.row(row), columns, target);
+                }
+            }
+        },
+    )
+}
+
+/// `target[h, c] += gradient[h] * vectors[h, c]`.
+#[inline(always)]
+fn add_vectors(vectors: &[f32], gradient: &[f32], columns: usize, target: &mut [f32]) {
+    let heads = target.chunks_exact_mut(columns).zip(vectors.chunks_exact(columns));
+    for ((target, vector), gradient) in heads.zip(gradient) {
+        for (target, number) in target.iter_mut().zip(vector) {
+            *target += gradient * number;
         }
-        let weights = HeadWeights { others: gradient, own: None };
-        for (signal, other, back) in [(keys, to, true), (queries, from, false)] {
-            let Some(target) = layer.gradient_of(signal)? else { continue };
-            let way = (relation, back);
-            let backward = weighted_sums(layer, NAME, way, other, weights, &Epilogue::default(), target);
-            layer.backward(backward);
-        }
-        Ok(())
-    });
-    Ok(output)
+    }
 }

@@ -3,9 +3,9 @@
 use connectome_components::Signal;
 
 use super::{
-    attend::check_heads,
     epilogue::Epilogue,
     rows::{Cut, write_rows},
+    weighted_sum::check_heads,
 };
 use crate::{
     Phase,

@@ -1,7 +1,7 @@
 //! Who meets where: the rows that are reduced to one.
 
 use bevy_ecs::component::ComponentId;
-use connectome_components::{Graph, Topology};
+use connectome_components::{Adjacency, Graph, Topology};
 
 use super::rows::Cut;
 use crate::kernels::{Terms, for_each_ahead};
@@ -76,29 +76,22 @@ impl Relation {
         }
     }
 
-    /// The rows that meet in `row`, and the link of each.
+    /// For each row in which others meet those that do, and the link of each.
     #[inline(always)]
-    pub(crate) fn linked(self, topology: &Topology, row: usize) -> [&[u32]; 2] {
-        let adjacency = match self {
+    pub(crate) fn adjacency(self, topology: &Topology) -> &Adjacency {
+        match self {
             Self::Neighbours | Self::Edges => &topology.incoming,
             Self::Members => &topology.members,
-        };
-        let links = match self {
-            Self::Neighbours | Self::Edges => &adjacency.edges,
-            Self::Members => &adjacency.neighbours,
-        };
-        [self.meeting(topology, row), &links[adjacency.entries(row)]]
+        }
     }
 
-    /// The rows in which `row` meets others, and the link of each. `itself` holds `row`.
+    /// For each row that meets others those in which it does, and the link of each; edges are links themselves.
     #[inline(always)]
-    pub(crate) fn linked_back<'a>(self, topology: &'a Topology, itself: &'a [u32; 1]) -> [&'a [u32]; 2] {
-        let row = itself[0] as usize;
-        let links = match self {
-            Self::Neighbours => &topology.outgoing.edges[topology.outgoing.entries(row)],
-            Self::Edges | Self::Members => itself,
-        };
-        [self.meeting_points(topology, row), links]
+    pub(crate) fn adjacency_back(self, topology: &Topology) -> &Adjacency {
+        match self {
+            Self::Neighbours | Self::Edges => &topology.outgoing,
+            Self::Members => &topology.membership,
+        }
     }
 
     /// The row that a link brings and the row it brings it to; none for dangling edges and for nodes of no subgraph.

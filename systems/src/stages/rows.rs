@@ -4,13 +4,13 @@ use bevy_ecs::{
     entity::Entity,
     system::{BoxedSystem, Local, ParamBuilder, Query, Res, SystemParamBuilder},
 };
-use connectome_components::{Adjacency, Column, ColumnMut, Field, Matrix, Topology};
+use connectome_components::{Adjacency, Column, ColumnMut, Field, Matrix, Read, Topology};
 use core::{array, ops::Range};
 
 use crate::{Blocks, RowsMut, Workers, kernels::vectorize, layers::LayerBuilder, workers::even_size};
 
 /// The most fields that one system reads.
-const MOST_INPUTS: usize = 6;
+const MOST_INPUTS: usize = 10;
 
 /// How the rows that a system writes are cut into blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,19 @@ impl Cut {
             Self::Outgoing => Some(&topology.outgoing),
             Self::Members => Some(&topology.members),
         }
+    }
+
+    /// The blocks among the rows `start..start + rows`, and how many numbers go into one of them if `width` are written
+    /// and `read` are read, of itself and for each entry.
+    fn blocks(self, topology: &Topology, start: usize, rows: usize, [width, read]: [usize; 2]) -> (Blocks<'_>, usize) {
+        let (blocks, cost) = match self.adjacency(topology) {
+            None => (Blocks::of_width(rows, width), width + read),
+            Some(adjacency) => {
+                let entries = adjacency.len() / (adjacency.offsets.len().max(2) - 1);
+                (Blocks::At(&adjacency.blocks), width + read * (1 + entries))
+            }
+        };
+        (blocks.within(start, rows), cost)
     }
 }
 
@@ -70,25 +83,14 @@ pub(crate) fn write_rows_when<const K: usize>(
     output: Field,
     body: impl Fn(&Topology, [&Matrix; K], Range<usize>, &mut [f32]) + Send + Sync + 'static,
 ) -> BoxedSystem {
-    const { assert!(K > 0 && K <= MOST_INPUTS) }
     let graph: Entity = layer.graph();
-    let read = |place: usize| inputs[place.min(K - 1)].read();
-    let state = (
-        (read(0), read(1), read(2), read(3), read(4), read(5)),
-        output.write(),
-        ParamBuilder::query::<&Topology>(),
-        ParamBuilder::resource::<Workers>(),
-    )
+    let state = (read(inputs), output.write(), ParamBuilder::query::<&Topology>(), ParamBuilder::resource::<Workers>())
         .build_state(layer.world());
     let system = state.build_system(
-        move |columns: (Column, Column, Column, Column, Column, Column),
-              mut output: ColumnMut,
-              topology: Query<&Topology>,
-              workers: Res<Workers>| {
+        move |columns: Columns, mut output: ColumnMut, topology: Query<&Topology>, workers: Res<Workers>| {
             let Ok(topology) = topology.get(graph) else { return };
-            let (a, b, c, d, e, f) = &columns;
             if run == Run::OnChange
-                && topology.derived_at.is_some_and(|tick| output.is_newer_than(tick, &[a, b, c, d, e, f]))
+                && topology.derived_at.is_some_and(|tick| output.is_newer_than(tick, &all(&columns)))
             {
                 return;
             }
@@ -96,19 +98,57 @@ pub(crate) fn write_rows_when<const K: usize>(
             let width = output.width();
             let widths: usize = matrices.iter().map(Matrix::width).sum();
             for (start, chunk) in output.matrix().chunks_mut() {
-                let rows = chunk.len() / width;
-                let (blocks, cost) = match cut.adjacency(topology) {
-                    None => (Blocks::of_width(rows, width), width + widths),
-                    Some(adjacency) => {
-                        let entries = adjacency.len() / (adjacency.offsets.len().max(2) - 1);
-                        (Blocks::At(&adjacency.blocks), width + widths * (1 + entries))
-                    }
-                };
-                let blocks = blocks.within(start, rows);
+                let (blocks, cost) = cut.blocks(topology, start, chunk.len() / width, [width, widths]);
                 workers.for_each_block(blocks, cost, RowsMut::new(chunk, width), |rows, output| {
                     vectorize(
                         #[inline(always)]
                         || body(topology, array::from_fn(|place| &matrices[place]), rows, output.data),
+                    );
+                });
+            }
+        },
+    );
+    Box::new(system.with_name(name))
+}
+
+/// As [`write_rows`], with two outputs on the same rows.
+pub(crate) fn write_row_pairs<const K: usize>(
+    layer: &mut LayerBuilder,
+    name: &'static str,
+    cut: Cut,
+    inputs: [Field; K],
+    outputs: [Field; 2],
+    body: impl Fn(&Topology, [&Matrix; K], Range<usize>, [&mut [f32]; 2]) + Send + Sync + 'static,
+) -> BoxedSystem {
+    let graph: Entity = layer.graph();
+    let [first, second] = outputs;
+    let state = (
+        read(inputs),
+        (first.write(), second.write()),
+        ParamBuilder::query::<&Topology>(),
+        ParamBuilder::resource::<Workers>(),
+    )
+        .build_state(layer.world());
+    let system = state.build_system(
+        move |columns: Columns,
+              (mut first, mut second): (ColumnMut, ColumnMut),
+              topology: Query<&Topology>,
+              workers: Res<Workers>| {
+            let Ok(topology) = topology.get(graph) else { return };
+            let matrices = matrices::<K>(&columns);
+            let widths = [first.width(), second.width()];
+            let read: usize = matrices.iter().map(Matrix::width).sum();
+            for ((start, first), (_, second)) in first.matrix().chunks_mut().zip(second.matrix().chunks_mut()) {
+                let rows = first.len() / widths[0];
+                let (blocks, cost) = cut.blocks(topology, start, rows, [widths[0] + widths[1], read]);
+                let outputs = (RowsMut::new(first, widths[0]), RowsMut::new(second, widths[1]));
+                workers.for_each_block(blocks, cost, outputs, |rows, (first, second)| {
+                    vectorize(
+                        #[inline(always)]
+                        || {
+                            let matrices = array::from_fn(|place| &matrices[place]);
+                            body(topology, matrices, rows, [first.data, second.data]);
+                        },
                     );
                 });
             }
@@ -149,11 +189,9 @@ pub(crate) fn sum_rows_in_graph<const K: usize>(
     numbers: Range<usize>,
     body: impl Fn(&Topology, [&Matrix; K], Range<usize>, &mut [f32]) + Send + Sync + 'static,
 ) -> BoxedSystem {
-    const { assert!(K > 0 && K <= MOST_INPUTS) }
     let graph: Entity = layer.graph();
-    let read = |place: usize| inputs[place.min(K - 1)].read();
     let state = (
-        (read(0), read(1), read(2), read(3), read(4), read(5)),
+        read(inputs),
         total.write(),
         ParamBuilder::query::<&Topology>(),
         ParamBuilder::resource::<Workers>(),
@@ -161,7 +199,7 @@ pub(crate) fn sum_rows_in_graph<const K: usize>(
     )
         .build_state(layer.world());
     let system = state.build_system(
-        move |columns: (Column, Column, Column, Column, Column, Column),
+        move |columns: Columns,
               mut total: ColumnMut,
               topology: Query<&Topology>,
               workers: Res<Workers>,
@@ -181,11 +219,23 @@ pub(crate) fn sum_rows_in_graph<const K: usize>(
     Box::new(system.with_name(name))
 }
 
-type Columns<'w, 's> = (Column<'w, 's>, Column<'w, 's>, Column<'w, 's>, Column<'w, 's>, Column<'w, 's>, Column<'w, 's>);
+type Ten<T> = (T, T, T, T, T, T, T, T, T, T);
+type Columns<'w, 's> = Ten<Column<'w, 's>>;
+
+/// The parameters that read these fields; the last one several times.
+fn read<const K: usize>(inputs: [Field; K]) -> Ten<Read<f32>> {
+    const { assert!(K > 0 && K <= MOST_INPUTS) }
+    let read = |place: usize| inputs[place.min(K - 1)].read();
+    (read(0), read(1), read(2), read(3), read(4), read(5), read(6), read(7), read(8), read(9))
+}
+
+fn all<'a, 'w, 's>(columns: &'a Columns<'w, 's>) -> [&'a Column<'w, 's>; MOST_INPUTS] {
+    let (a, b, c, d, e, f, g, h, i, j) = columns;
+    [a, b, c, d, e, f, g, h, i, j]
+}
 
 fn matrices<'a, const K: usize>(columns: &'a Columns) -> [Matrix<'a>; K] {
-    let (a, b, c, d, e, f) = columns;
-    array::from_fn(|place| [a, b, c, d, e, f][place].matrix())
+    array::from_fn(|place| all(columns)[place].matrix())
 }
 
 /// How many rows a block of a sum over so many has: about 512, or more so that there are at most 64 blocks.

@@ -16,9 +16,15 @@ pub struct Options {
     pub mean: bool,
     pub edge_width: usize,
     pub flag: bool,
+    /// How often each link is there: nodes with hundreds of them are gone through in several steps.
+    pub copies: usize,
 }
 
 impl Options {
+    pub fn copy_links(&self, case: Case) -> Case {
+        Case { links: case.links.repeat(self.copies), ..case }
+    }
+
     pub fn shape(&self, case: &Case) -> [usize; 2] {
         [self.heads, case.output_width]
     }
@@ -38,11 +44,13 @@ impl Options {
 
 pub fn options() -> impl Strategy<Value = Options> {
     let flags = (any::<bool>(), any::<bool>());
-    (1..=3usize, 0..=2usize, flags).prop_map(|(heads, edge_width, (mean, flag))| Options {
+    let copies = prop_oneof![9 => Just(1), 1 => Just(20)];
+    (1..=3usize, 0..=2usize, flags, copies).prop_map(|(heads, edge_width, (mean, flag), copies)| Options {
         heads,
         mean,
         edge_width,
         flag,
+        copies,
     })
 }
 

@@ -28,6 +28,7 @@ proptest! {
 
     #[test]
     fn gat_conv_is_its_formula(case in cases(), options in options()) {
+        let case = options.copy_links(case);
         let (layer, given) = gat_conv(&case, options);
         let leaky = Leaky::new(layer.negative_slope);
         let formula = |input: &Array2<f64>, given: &Matrices| {
@@ -50,6 +51,7 @@ proptest! {
 
     #[test]
     fn gatv2_conv_is_its_formula(case in cases(), options in options()) {
+        let case = options.copy_links(case);
         let (layer, given) = gatv2_conv(&case, options);
         let leaky = Leaky::new(layer.negative_slope);
         let formula = |input: &Array2<f64>, given: &Matrices| {
@@ -71,6 +73,7 @@ proptest! {
 
     #[test]
     fn transformer_conv_is_its_formula(case in cases(), options in options(), root in any::<bool>()) {
+        let case = options.copy_links(case);
         let (layer, given) = transformer_conv(&case, options, root);
         let beta = layer.beta;
         let formula = |input: &Array2<f64>, given: &Matrices| {

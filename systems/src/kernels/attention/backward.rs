@@ -1,0 +1,209 @@
+//! The gradients of what attention reads.
+
+use connectome_components::Matrix;
+use core::ops::Range;
+
+use super::{
+    Attending, LANES, Link, Score, Tile, each, mask,
+    score::{add_link_products, rectify, slope_at},
+};
+use crate::kernels::{
+    exp,
+    lanes::{by_size, combine},
+};
+
+/// The weights of some links, and the gradients by their scores.
+#[derive(Clone, Copy)]
+pub struct Differentiated<'a> {
+    links: &'a [Link],
+    weights: &'a [f32],
+    gradients: &'a [f32],
+}
+
+impl Tile {
+    /// All links, once they are differentiated.
+    #[inline(always)]
+    pub fn all(&self) -> Differentiated<'_> {
+        let Self { count, links, weights, gradients, .. } = self;
+        Differentiated { links: &links[..*count], weights, gradients }
+    }
+
+    /// Each link by itself, once they are differentiated.
+    #[inline(always)]
+    pub fn each_link(&self, heads: usize) -> impl Iterator<Item = (Link, Differentiated<'_>)> {
+        self.links[..self.count].iter().enumerate().map(move |(place, link)| {
+            let numbers = place * heads..(place + 1) * heads;
+            let [weights, gradients] = [&self.weights, &self.gradients].map(|all| &all[numbers.clone()]);
+            (*link, Differentiated { links: core::slice::from_ref(link), weights, gradients })
+        })
+    }
+}
+
+impl Attending<'_> {
+    /// Computes the weights of a tile again, and the gradients by its scores. `states` hold for each target the logarithms
+    /// of [`Attending::end`], then the products of what was summed and its gradients, head by head.
+    #[inline(always)]
+    pub fn differentiate(&self, tile: &mut Tile, states: &Matrix, output_gradients: &Matrix) {
+        self.score(tile);
+        let Tile { count, links, sums, weights, gradients, .. } = tile;
+        let (links, numbers) = (&links[..*count], *count * self.heads);
+        let shape = [self.heads, self.values.width() / self.heads];
+        gradients[..numbers].fill(0.0);
+        add_link_products(
+            links,
+            shape,
+            gradients,
+            #[inline(always)]
+            |link| Some([self.values.row(link.source as usize), output_gradients.row(link.target as usize)]),
+        );
+        if self.adds_edges() {
+            add_link_products(
+                links,
+                shape,
+                gradients,
+                #[inline(always)]
+                |link| Some([self.edge(link)?, output_gradients.row(link.target as usize)]),
+            );
+        }
+        by_size(
+            self.heads,
+            #[inline(always)]
+            |heads| {
+                for (link, scores) in links.iter().zip(weights.chunks_exact_mut(heads)) {
+                    let logarithms = &states.row(link.target as usize)[..heads];
+                    combine(scores, logarithms, |score, logarithm| score - logarithm);
+                }
+                each(weights, numbers, exp);
+                let rows = weights.chunks_exact_mut(heads).zip(gradients.chunks_exact_mut(heads));
+                for (link, (weights, gradients)) in links.iter().zip(rows) {
+                    let means = &states.row(link.target as usize)[heads..2 * heads];
+                    let mask = self.masks.map(|masks| &mask(masks, link)[..heads]);
+                    if let Some(mask) = mask {
+                        combine(gradients, mask, |gradient, mask| gradient * mask);
+                    }
+                    combine(gradients, means, |gradient, mean| gradient - mean);
+                    combine(gradients, weights, |gradient, weight| gradient * weight);
+                    if let Some(mask) = mask {
+                        combine(weights, mask, |weight, mask| weight * mask);
+                    }
+                }
+            },
+        );
+        match self.score {
+            Score::Sum { slope } => {
+                let (gradients, _) = gradients.as_chunks_mut::<LANES>();
+                let (sums, _) = sums.as_chunks::<LANES>();
+                for (gradients, sums) in gradients.iter_mut().zip(sums).take(numbers.div_ceil(LANES)) {
+                    combine(gradients, sums, |gradient, sum| gradient * slope_at(sum, slope));
+                }
+            }
+            Score::Rectified { .. } => {}
+            Score::Product { factor } => each(
+                gradients,
+                numbers,
+                #[inline(always)]
+                |gradient| factor * gradient,
+            ),
+        }
+    }
+
+    /// Adds to the gradient by a row of the values, or by what is added to it, that of some links: the gradients of their
+    /// targets by their weights.
+    #[inline(always)]
+    pub fn add_by_values(&self, links: Differentiated, output_gradients: &Matrix, sum: &mut [f32]) {
+        self.add_rows(links.links, links.weights, output_gradients, |link| Some(link.target), sum);
+    }
+
+    /// Adds to the gradient by what a target adds to the scores that of some links.
+    #[inline(always)]
+    pub fn add_by_target(&self, links: Differentiated, sum: &mut [f32]) {
+        match self.score {
+            Score::Product { .. } => {
+                self.add_rows(links.links, links.gradients, self.sources, |link| Some(link.source), sum);
+                if let Some(edges) = self.edges {
+                    self.add_rows(links.links, links.gradients, edges, |link| link.edge, sum);
+                }
+            }
+            _ => self.add_by_term(links, sum),
+        }
+    }
+
+    /// Adds to the gradient by what a source or a link adds to the scores that of some links.
+    #[inline(always)]
+    pub fn add_by_source(&self, links: Differentiated, sum: &mut [f32]) {
+        match (self.score, self.targets) {
+            (Score::Product { .. }, Some(targets)) => {
+                self.add_rows(links.links, links.gradients, targets, |link| Some(link.target), sum);
+            }
+            _ => self.add_by_term(links, sum),
+        }
+    }
+
+    /// Adds to the gradient by the vectors of [`Score::Rectified`] that of some links.
+    #[inline(always)]
+    pub fn add_by_vectors(&self, links: Differentiated, sum: &mut [f32]) {
+        let Score::Rectified { slope } = self.score else { return };
+        self.for_each_sum(
+            links,
+            sum,
+            #[inline(always)]
+            |number, gradient, _, sum| *number += gradient * rectify(sum, slope),
+        );
+    }
+
+    /// Adds to the gradient by any term of the sums that are rectified that of some links.
+    #[inline(always)]
+    fn add_by_term(&self, links: Differentiated, sum: &mut [f32]) {
+        match self.score {
+            Score::Rectified { slope } => self.for_each_sum(
+                links,
+                sum,
+                #[inline(always)]
+                |number, gradient, vector, sum| *number += gradient * vector * slope_at(sum, slope),
+            ),
+            _ => by_size(
+                self.heads,
+                #[inline(always)]
+                |heads| {
+                    let Differentiated { links, gradients, .. } = links;
+                    let sum = &mut sum[..heads];
+                    for gradients in gradients[..links.len() * heads].chunks_exact(heads) {
+                        combine(sum, gradients, |sum, gradient| sum + gradient);
+                    }
+                },
+            ),
+        }
+    }
+
+    /// Calls `body` for each column of each link with the number of `row`, the gradient by the score, the number of the
+    /// vector, and what is rectified.
+    #[inline(always)]
+    fn for_each_sum(&self, links: Differentiated, row: &mut [f32], body: impl Fn(&mut f32, f32, f32, f32)) {
+        by_size(
+            self.vectors.len() / self.heads,
+            #[inline(always)]
+            |columns| {
+                let part = |head: usize| -> Range<usize> { head * columns..(head + 1) * columns };
+                for (link, gradients) in links.links.iter().zip(links.gradients.chunks_exact(self.heads)) {
+                    let ([one, other], edge) = (self.rectified(link), self.edge(link));
+                    for (head, gradient) in gradients.iter().enumerate() {
+                        let sums = one[part(head)].iter().zip(&other[part(head)]);
+                        let terms = row[part(head)].iter_mut().zip(&self.vectors[part(head)]).zip(sums);
+                        match edge {
+                            None => {
+                                for ((number, vector), (one, other)) in terms {
+                                    body(number, *gradient, *vector, one + other);
+                                }
+                            }
+                            Some(edge) => {
+                                for (((number, vector), (one, other)), edge) in terms.zip(&edge[part(head)]) {
+                                    body(number, *gradient, *vector, one + other + edge);
+                                }
+                            }
+                        }
+                    }
+                }
+            },
+        );
+    }
+}

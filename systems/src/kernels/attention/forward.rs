@@ -1,0 +1,100 @@
+//! The sums of what is attended to.
+
+use connectome_components::Matrix;
+
+use super::{Attending, Link, Score, Tile, Weighted, each, mask};
+use crate::kernels::{
+    add_heads, exp,
+    lanes::{by_size, combine},
+    ln,
+};
+
+impl Attending<'_> {
+    /// Begins a row.
+    #[inline(always)]
+    pub fn begin(&self, tile: &mut Tile, output: &mut [f32]) {
+        output.fill(0.0);
+        tile.totals[..self.heads].fill(0.0);
+        tile.largest[..self.heads].fill(f32::NEG_INFINITY);
+    }
+
+    /// Adds the values of a tile to a row, each times the exponential of what its score is less than the largest one so far.
+    /// What was added before is made smaller where the largest one has grown, so no exponential overflows.
+    #[inline(always)]
+    pub fn add(&self, tile: &mut Tile, output: &mut [f32]) {
+        self.score(tile);
+        let columns = output.len() / self.heads;
+        by_size(
+            self.heads,
+            #[inline(always)]
+            |heads| {
+                let Tile { count, weights, largest, before, totals, .. } = &mut *tile;
+                let numbers = *count * heads;
+                let (largest, before, totals) = (&mut largest[..heads], &mut before[..heads], &mut totals[..heads]);
+                before.copy_from_slice(largest);
+                for scores in weights[..numbers].chunks_exact(heads) {
+                    combine(largest, scores, f32::max);
+                }
+                if before[0] != f32::NEG_INFINITY {
+                    for (head, output) in output.chunks_exact_mut(columns).enumerate() {
+                        let factor = exp(before[head] - largest[head]);
+                        totals[head] *= factor;
+                        scale(output, factor);
+                    }
+                }
+                for scores in weights[..numbers].chunks_exact_mut(heads) {
+                    combine(scores, largest, |score, largest| score - largest);
+                }
+                each(weights, numbers, exp);
+                for weights in weights[..numbers].chunks_exact(heads) {
+                    combine(totals, weights, |total, weight| total + weight);
+                }
+            },
+        );
+        let Tile { count, links, weights, .. } = tile;
+        let links = &links[..*count];
+        if let Some(masks) = self.masks {
+            for (link, weights) in links.iter().zip(weights.chunks_exact_mut(self.heads)) {
+                combine(weights, mask(masks, link), |weight, mask| weight * mask);
+            }
+        }
+        self.add_rows(links, weights, self.values, |link| Some(link.source), output);
+        if let (Score::Product { .. }, Some(edges)) = (self.score, self.edges) {
+            self.add_rows(links, weights, edges, |link| link.edge, output);
+        }
+    }
+
+    /// Ends a row: what was added are shares of 1 from now on. `logarithms` become those of the sums of the exponentials of
+    /// the scores. Zeros for a row without links.
+    #[inline(always)]
+    pub fn end(&self, tile: &Tile, output: &mut [f32], logarithms: &mut [f32]) {
+        let columns = output.len() / self.heads;
+        let heads = output.chunks_exact_mut(columns).zip(logarithms).zip(tile.totals.iter().zip(&tile.largest));
+        for ((output, logarithm), (total, largest)) in heads {
+            let has_links = *total != 0.0;
+            let share = if has_links { 1.0 / total } else { 0.0 };
+            scale(output, share);
+            *logarithm = if has_links { largest + ln(*total) } else { 0.0 };
+        }
+    }
+
+    /// Adds rows of the links to a sum, each head times its number.
+    #[inline(always)]
+    pub(super) fn add_rows(
+        &self,
+        links: &[Link],
+        weights: &[f32],
+        rows: &Matrix,
+        row: impl Fn(&Link) -> Option<u32>,
+        output: &mut [f32],
+    ) {
+        add_heads(&Weighted { links, weights, heads: self.heads, row }, rows, self.heads, output);
+    }
+}
+
+#[inline(always)]
+fn scale(numbers: &mut [f32], factor: f32) {
+    for number in numbers {
+        *number *= factor;
+    }
+}

@@ -1,0 +1,207 @@
+//! Attention: scores of links, the shares of 1 that follow from them, and their gradients; a tile of links at a time.
+
+mod backward;
+mod forward;
+mod score;
+
+use connectome_components::Matrix;
+
+use super::{HeadTerms, prefetch};
+
+/// The most heads that attention has.
+pub const MOST_HEADS: usize = 256;
+
+/// The most links of a tile, however few heads there are: their rows are to stay in the first-level cache.
+const MOST_LINKS: usize = 128;
+
+/// The most numbers of a tile, one for each head of each link.
+const NUMBERS: usize = 1024;
+
+/// Numbers that are computed side by side: as many as were written at once, or they would be waited for.
+const LANES: usize = 8;
+
+/// One row that another one attends to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Link {
+    /// The row that attends.
+    pub target: u32,
+    /// The row that is attended to.
+    pub source: u32,
+    /// The row of what belongs to the link itself; none for a loop that is added.
+    pub edge: Option<u32>,
+}
+
+/// How a link is scored, head by head.
+#[derive(Clone, Copy, Debug)]
+pub enum Score {
+    /// The rectified sum of a number of the source, one of the target and one of the link.
+    Sum {
+        /// Slope of the rectifier below 0.
+        slope: f32,
+    },
+    /// The product of a vector with the rectified sum of a row of the source, one of the target and one of the link.
+    Rectified {
+        /// Slope of the rectifier below 0.
+        slope: f32,
+    },
+    /// The product of a row of the target with one of the source, to which one of the link is added.
+    Product {
+        /// What it is multiplied by.
+        factor: f32,
+    },
+}
+
+/// What is attended to, and by what it is scored.
+#[derive(Clone, Copy, Debug)]
+pub struct Attending<'a> {
+    /// How a link is scored.
+    pub score: Score,
+    /// How many heads share the columns.
+    pub heads: usize,
+    /// What is summed of a source; with [`Score::Product`] that of the link is added.
+    pub values: &'a Matrix<'a>,
+    /// What a source adds to the score.
+    pub sources: &'a Matrix<'a>,
+    /// What a target adds to the score; only [`Score::Sum`] can do without.
+    pub targets: Option<&'a Matrix<'a>>,
+    /// What a link adds to the score.
+    pub edges: Option<&'a Matrix<'a>>,
+    /// What a loop adds that is added to the graph, by its node.
+    pub own_edges: Option<&'a Matrix<'a>>,
+    /// The vectors of [`Score::Rectified`], `[H C]`.
+    pub vectors: &'a [f32],
+    /// What the weights are multiplied by, those of links and those of loops that are added.
+    pub masks: Option<[&'a Matrix<'a>; 2]>,
+}
+
+impl<'a> Attending<'a> {
+    /// Asks for what will soon be read of a source.
+    #[inline(always)]
+    pub fn prefetch_source(&self, source: usize) {
+        prefetch(self.values.row(source));
+        if !matches!(self.score, Score::Rectified { .. }) {
+            prefetch(self.sources.row(source));
+        }
+    }
+
+    /// Asks for what will soon be read of a target on the way back.
+    #[inline(always)]
+    pub fn prefetch_target(&self, states: &Matrix, gradients: &Matrix, target: usize) {
+        prefetch(gradients.row(target));
+        prefetch(states.row(target));
+        if let Some(targets) = self.targets {
+            prefetch(targets.row(target));
+        }
+    }
+
+    /// Whether what belongs to a link is added to the values.
+    #[inline(always)]
+    fn adds_edges(&self) -> bool {
+        matches!(self.score, Score::Product { .. }) && self.edges.is_some()
+    }
+
+    /// What belongs to a link.
+    #[inline(always)]
+    fn edge(&self, link: &Link) -> Option<&'a [f32]> {
+        match link.edge {
+            Some(edge) => Some(self.edges?.row(edge as usize)),
+            None => Some(self.own_edges?.row(link.target as usize)),
+        }
+    }
+}
+
+/// What the weights of a link are multiplied by.
+#[inline(always)]
+fn mask<'a>([edges, own]: [&'a Matrix<'a>; 2], link: &Link) -> &'a [f32] {
+    match link.edge {
+        Some(edge) => edges.row(edge as usize),
+        None => own.row(link.target as usize),
+    }
+}
+
+/// Some links, and numbers for each head of each.
+pub struct Tile {
+    capacity: usize,
+    count: usize,
+    links: [Link; MOST_LINKS],
+    /// What is rectified of [`Score::Sum`].
+    sums: [f32; NUMBERS],
+    /// The scores, and then the weights.
+    weights: [f32; NUMBERS],
+    /// The gradients by the scores; of [`Score::Sum`] by what is rectified.
+    gradients: [f32; NUMBERS],
+    /// The largest score of each head, and what it was before.
+    largest: [f32; MOST_HEADS],
+    before: [f32; MOST_HEADS],
+    /// The sum of the exponentials of each head.
+    totals: [f32; MOST_HEADS],
+}
+
+impl Tile {
+    /// For so many heads, at most [`MOST_HEADS`].
+    pub fn new(heads: usize) -> Self {
+        Self {
+            capacity: (NUMBERS / heads).min(MOST_LINKS),
+            count: 0,
+            links: [Link::default(); MOST_LINKS],
+            sums: [0.0; NUMBERS],
+            weights: [0.0; NUMBERS],
+            gradients: [0.0; NUMBERS],
+            largest: [0.0; MOST_HEADS],
+            before: [0.0; MOST_HEADS],
+            totals: [0.0; MOST_HEADS],
+        }
+    }
+
+    /// Calls `body` with the links, a tile at a time. Those for which there is none are left out.
+    #[inline(always)]
+    pub fn for_each(&mut self, count: usize, link: impl Fn(usize) -> Option<Link>, mut body: impl FnMut(&mut Self)) {
+        let mut next = 0;
+        while next < count {
+            self.count = 0;
+            let end = count.min(next + self.capacity);
+            for number in next..end {
+                if let Some(link) = link(number) {
+                    self.links[self.count] = link;
+                    self.count += 1;
+                }
+            }
+            next = end;
+            if self.count > 0 {
+                body(self);
+            }
+        }
+    }
+}
+
+/// The weights of some links, or gradients, as what rows are multiplied by.
+#[derive(Clone, Copy)]
+struct Weighted<'a, R> {
+    links: &'a [Link],
+    weights: &'a [f32],
+    heads: usize,
+    /// The row of a link that is multiplied, if it has one.
+    row: R,
+}
+
+impl<R: Fn(&Link) -> Option<u32>> HeadTerms for Weighted<'_, R> {
+    #[inline(always)]
+    fn for_each(&self, mut add: impl FnMut(usize, &[f32])) {
+        for (link, weights) in self.links.iter().zip(self.weights.chunks_exact(self.heads)) {
+            if let Some(row) = (self.row)(link) {
+                add(row as usize, weights);
+            }
+        }
+    }
+}
+
+/// `numbers[i] = f(numbers[i])` for the first `count` and some more, which nobody reads.
+#[inline(always)]
+fn each(numbers: &mut [f32; NUMBERS], count: usize, f: impl Fn(f32) -> f32) {
+    let (lanes, _) = numbers.as_chunks_mut::<LANES>();
+    for lanes in &mut lanes[..count.div_ceil(LANES)] {
+        for number in lanes {
+            *number = f(*number);
+        }
+    }
+}
