@@ -290,9 +290,9 @@ fn buffer_count(layer: impl Layer + Clone + 'static, depth: usize) -> usize {
 fn inference_needs_as_many_buffers_for_six_layers_as_for_two() {
     assert_eq!(buffer_count(Linear::new(5), 6), 2);
     assert_eq!(buffer_count(Activation::Tanh, 6), 2);
-    // The output takes the place of the input, once that has been turned into messages.
-    assert_eq!([2, 6].map(|depth| buffer_count(GraphConv::new(5), depth)), [2, 2]);
-    assert_eq!([2, 6].map(|depth| buffer_count(MessagePassing::new(5), depth)), [2, 2]);
+    // One keeps the sums of the model's input over the neighbours.
+    assert_eq!([2, 6].map(|depth| buffer_count(GraphConv::new(5), depth)), [3, 3]);
+    assert_eq!([2, 6].map(|depth| buffer_count(MessagePassing::new(5), depth)), [3, 3]);
 }
 
 /// What six layers compute is what they compute one by one.

@@ -1,6 +1,8 @@
-//! Dense matrix products, by the crate `gemm` and by a loop of our own where that is slow.
+//! Dense matrix products, by the crate `gemm` and by loops of our own where that is slow.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
+
+use super::dispatch;
 
 /// A dense matrix as it lies in memory, or its transpose.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +53,7 @@ fn product(left: Operand, right: Operand, factor: f32, adds: bool, output: &mut 
     assert_eq!(left.columns, right.rows, "inner dimensions of a product");
     assert_eq!(output.len(), left.rows * right.columns, "size of a product");
     debug_assert!(left.data.len() >= left.rows * left.columns && right.data.len() >= right.rows * right.columns);
-    if output.is_empty() {
+    if output.is_empty() || dispatch(ThinProduct { left, right, factor, adds, output }) {
         return;
     }
     #[expect(unsafe_code, reason = "gemm takes pointers; it dispatches on the processor at run time")]
@@ -82,6 +84,91 @@ fn product(left: Operand, right: Operand, factor: f32, adds: bool, output: &mut 
     }
 }
 
+/// A product with few columns, of matrices as they lie in memory. `gemm` keeps too few sums in registers for it.
+struct ThinProduct<'a> {
+    left: Operand<'a>,
+    right: Operand<'a>,
+    factor: f32,
+    adds: bool,
+    output: &'a mut [f32],
+}
+
+impl WithSimd for ThinProduct<'_> {
+    /// Whether the product is thin, and has been computed.
+    type Output = bool;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> bool {
+        let Self { left, right, .. } = self;
+        let as_it_lies = |operand: Operand| operand.column_stride == 1 && operand.row_stride == operand.columns;
+        if !as_it_lies(left) || !as_it_lies(right) || !right.columns.is_multiple_of(S::F32_LANES) {
+            return false;
+        }
+        // The sums of some rows, with a vector of the right matrix and a number of the left one, fill the registers.
+        match (right.columns / S::F32_LANES, S::REGISTER_COUNT) {
+            (1, 32..) => self.in_groups::<S, 16, 1>(simd),
+            (2, 32..) => self.in_groups::<S, 12, 2>(simd),
+            (1, _) => self.in_groups::<S, 12, 1>(simd),
+            (2, _) => self.in_groups::<S, 6, 2>(simd),
+            (4, _) => self.in_groups::<S, 3, 4>(simd),
+            _ => return false,
+        }
+        true
+    }
+}
+
+impl ThinProduct<'_> {
+    /// Multiplies `ROWS` rows at once, of which the sums are `VECTORS` vectors wide.
+    #[inline(always)]
+    fn in_groups<S: Simd, const ROWS: usize, const VECTORS: usize>(self, simd: S) {
+        let Self { left, right, factor, adds, output } = self;
+        let inputs = left.columns;
+        let (weights, _) = S::as_simd_f32s(right.data);
+        let (output, _) = S::as_mut_simd_f32s(output);
+        let whole = left.rows / ROWS * ROWS;
+        let (groups, rest) = left.data[..left.rows * inputs].split_at(whole * inputs);
+        let (group_sums, rest_of_sums) = output.split_at_mut(whole * VECTORS);
+        let group_sums = group_sums.chunks_exact_mut(ROWS * VECTORS);
+        for (rows, sums) in groups.chunks_exact((ROWS * inputs).max(1)).zip(group_sums) {
+            multiply_rows::<S, ROWS, VECTORS>(simd, rows, weights, inputs, (factor, adds), sums);
+        }
+        for (row, sums) in rest.chunks_exact(inputs.max(1)).zip(rest_of_sums.chunks_exact_mut(VECTORS)) {
+            multiply_rows::<S, 1, VECTORS>(simd, row, weights, inputs, (factor, adds), sums);
+        }
+    }
+}
+
+/// `output = factor * rows * weights`, or that added to what stands there.
+#[inline(always)]
+fn multiply_rows<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    rows: &[f32],
+    weights: &[S::f32s],
+    inputs: usize,
+    (factor, adds): (f32, bool),
+    output: &mut [S::f32s],
+) {
+    let mut parts = [&rows[..inputs]; ROWS];
+    for (row, part) in parts.iter_mut().enumerate() {
+        *part = &rows[row * inputs..][..inputs];
+    }
+    let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
+    for (input, weights) in weights.chunks_exact(VECTORS).take(inputs).enumerate() {
+        let Some(weights) = weights.first_chunk::<VECTORS>() else { return };
+        for (part, sums) in parts.iter().zip(&mut sums) {
+            let number = simd.splat_f32s(part[input]);
+            for (sum, weight) in sums.iter_mut().zip(weights) {
+                *sum = simd.mul_add_f32s(number, *weight, *sum);
+            }
+        }
+    }
+    let factor = simd.splat_f32s(factor);
+    for (output, sum) in output.iter_mut().zip(sums.as_flattened()) {
+        let product = simd.mul_f32s(factor, *sum);
+        *output = if adds { simd.add_f32s(*output, product) } else { product };
+    }
+}
+
 /// `output = left^T * right`, computed by the calling thread: the sum of the outer products of the rows of two matrices
 /// with `inputs` and `outputs` columns.
 ///
@@ -95,7 +182,7 @@ pub fn matmul_transposed(left: &[f32], right: &[f32], [inputs, outputs]: [usize;
     const LANES: usize = 16;
     if outputs.is_multiple_of(LANES) && outputs <= 2 * LANES {
         output.fill(0.0);
-        Arch::new().dispatch(OuterProducts { left, right, inputs, outputs, sums: output });
+        dispatch(OuterProducts { left, right, inputs, outputs, sums: output });
     } else {
         matmul(Operand::new(left, inputs).transposed(), Operand::new(right, outputs), output);
     }
@@ -169,7 +256,9 @@ mod tests {
 
     #[test]
     fn products_of_matrices_and_transposes_are_exact_on_small_integers() {
-        for (rows, inner, columns) in [(1, 1, 1), (3, 5, 2), (17, 33, 16), (21, 37, 32), (64, 40, 7), (2, 0, 3)] {
+        for (rows, inner, columns) in
+            [(1, 1, 1), (3, 5, 2), (17, 33, 16), (21, 37, 32), (40, 3, 16), (64, 40, 7), (2, 0, 3)]
+        {
             let number = |i: usize, j: usize| ((i * 31 + j * 17) % 7) as f32 - 3.0;
             let left: Vec<f32> = (0..rows * inner).map(|k| number(k / inner, k % inner)).collect();
             let right: Vec<f32> = (0..inner * columns).map(|k| number(k % columns, k / columns)).collect();
