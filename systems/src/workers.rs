@@ -176,6 +176,11 @@ impl<'a> Blocks<'a> {
         Self::Even { start: 0, rows, size: even_size(rows, (8192 / width.max(1)).max(32)) }
     }
 
+    /// The same, but of at least 256 rows: what prepares a matrix for a product with a block costs as much for fewer.
+    pub fn of_products(rows: usize, width: usize) -> Self {
+        Self::Even { start: 0, rows, size: even_size(rows, (8192 / width.max(1)).max(256)) }
+    }
+
     /// The blocks among the rows `start..start + rows`. Boundaries lie at both ends already.
     pub fn within(self, start: usize, rows: usize) -> Self {
         match self {

@@ -139,7 +139,7 @@ fn multiply(layer: &mut LayerBuilder, terms: &[(Signal, Weight)], epilogue: &Epi
     write_rows(
         layer,
         "transform",
-        Cut::Even,
+        Cut::Product,
         [input, weight, other, other_weight, bias, blended],
         output,
         #[inline(always)]
@@ -218,7 +218,7 @@ fn multiply_transposed(
     write_rows(
         layer,
         "input_gradient",
-        Cut::Even,
+        Cut::Product,
         [gradient, weight.parameter.value],
         target,
         #[inline(always)]

@@ -17,6 +17,8 @@ const MOST_INPUTS: usize = 10;
 pub(crate) enum Cut {
     /// By the numbers in a row.
     Even,
+    /// By the numbers in a row, but into blocks with so many rows that their product with a matrix is quick.
+    Product,
     /// Nodes, by the edges that end there.
     Incoming,
     /// Nodes, by the edges that start there.
@@ -30,7 +32,7 @@ impl Cut {
     #[inline(always)]
     pub(crate) fn adjacency(self, topology: &Topology) -> Option<&Adjacency> {
         match self {
-            Self::Even => None,
+            Self::Even | Self::Product => None,
             Self::Incoming => Some(&topology.incoming),
             Self::Outgoing => Some(&topology.outgoing),
             Self::Members => Some(&topology.members),
@@ -41,6 +43,7 @@ impl Cut {
     /// and `read` are read, of itself and for each entry.
     fn blocks(self, topology: &Topology, start: usize, rows: usize, [width, read]: [usize; 2]) -> (Blocks<'_>, usize) {
         let (blocks, cost) = match self.adjacency(topology) {
+            None if self == Self::Product => (Blocks::of_products(rows, width), width + read),
             None => (Blocks::of_width(rows, width), width + read),
             Some(adjacency) => {
                 let entries = adjacency.len() / (adjacency.offsets.len().max(2) - 1);
