@@ -202,8 +202,17 @@ impl WithSimd for OuterProducts<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        /// Rows that are multiplied in one pass over the sums.
-        const GROUP: usize = 8;
+        // Rows that are multiplied in one pass over the sums: a number of each stays in a register.
+        match S::REGISTER_COUNT {
+            32.. => self.in_groups::<S, 16>(simd),
+            _ => self.in_groups::<S, 8>(simd),
+        }
+    }
+}
+
+impl OuterProducts<'_> {
+    #[inline(always)]
+    fn in_groups<S: Simd, const GROUP: usize>(self, simd: S) {
         let Self { left, right, inputs, outputs, sums } = self;
         let (right, _) = S::as_simd_f32s(right);
         let (sums, _) = S::as_mut_simd_f32s(sums);

@@ -245,7 +245,9 @@ fn matrices<'a, const K: usize>(columns: &'a Columns) -> [Matrix<'a>; K] {
 fn sum_block(rows: usize) -> usize {
     const SMALLEST_BLOCK: usize = 512;
     const MOST_BLOCKS: usize = 64;
-    even_size(rows, rows.div_ceil(MOST_BLOCKS).max(SMALLEST_BLOCK))
+    // Products take so many rows at once.
+    const GROUP: usize = 16;
+    even_size(rows, rows.div_ceil(MOST_BLOCKS).max(SMALLEST_BLOCK)).next_multiple_of(GROUP)
 }
 
 /// How many sums of blocks the gradient of a parameter is added up from, where it comes from so many rows. They stay in
