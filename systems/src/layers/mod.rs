@@ -74,6 +74,7 @@ mod residual;
 mod sage_conv;
 mod sequence;
 mod sg_conv;
+mod signals;
 mod tape;
 mod transformer_conv;
 
