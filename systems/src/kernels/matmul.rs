@@ -38,7 +38,7 @@ impl<'a> Operand<'a> {
 /// # Panics
 /// If the shapes do not fit.
 pub fn matmul(left: Operand, right: Operand, output: &mut [f32]) {
-    product(left, right, 1.0, false, output);
+    matmul_onto(left, right, 1.0, false, output);
 }
 
 /// `output = factor * left * right`, or that added to what stands there; as [`matmul`].
@@ -46,10 +46,6 @@ pub fn matmul(left: Operand, right: Operand, output: &mut [f32]) {
 /// # Panics
 /// If the shapes do not fit.
 pub fn matmul_onto(left: Operand, right: Operand, factor: f32, adds: bool, output: &mut [f32]) {
-    product(left, right, factor, adds, output);
-}
-
-fn product(left: Operand, right: Operand, factor: f32, adds: bool, output: &mut [f32]) {
     assert_eq!(left.columns, right.rows, "inner dimensions of a product");
     assert_eq!(output.len(), left.rows * right.columns, "size of a product");
     debug_assert!(left.data.len() >= left.rows * left.columns && right.data.len() >= right.rows * right.columns);
