@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use connectome_components::Split;
+use connectome_systems::algorithms::ParallelGraph;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::features::{DenseRows, Features};
 use super::graph_set::GraphSet;
@@ -48,6 +50,20 @@ impl GraphData {
             degrees[target as usize] += 1;
         }
         degrees
+    }
+}
+
+impl ParallelGraph for GraphData {
+    fn node_count(&self) -> usize {
+        self.nodes
+    }
+
+    fn edges(&self) -> impl Iterator<Item = [u32; 2]> {
+        self.edges.iter().copied()
+    }
+
+    fn par_edges(&self) -> impl ParallelIterator<Item = [u32; 2]> {
+        self.edges.par_iter().copied()
     }
 }
 

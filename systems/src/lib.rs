@@ -1,5 +1,6 @@
 //! What *happens* in connectome: kernels, layers, losses, optimizers, schedules.
 
+pub mod algorithms;
 pub mod batch;
 mod clock;
 mod describe;

@@ -5,6 +5,7 @@
 
 use bevy_ecs::resource::Resource;
 use core::ops::Range;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use std::{sync::Arc, time::Instant};
 
 use crate::WorkerLog;
@@ -86,6 +87,14 @@ impl Workers {
         match &self.pool {
             Some(pool) => pool.install(|| rayon::join(one, other)),
             None => (one(), other()),
+        }
+    }
+
+    /// What `map` makes of each number below `count`, in their order.
+    pub fn map<R: Send>(&self, count: usize, map: impl Fn(usize) -> R + Sync) -> Vec<R> {
+        match &self.pool {
+            Some(pool) => pool.install(|| (0..count).into_par_iter().map(&map).collect()),
+            None => (0..count).map(map).collect(),
         }
     }
 

@@ -1,0 +1,13 @@
+//! Questions about the structure of a graph, answered exactly, in parallel, and in the same order for any number of
+//! workers.
+//!
+//! All of them read a [`ParallelGraph`]: the [`Topology`](connectome_components::Topology) of a graph of the world, data
+//! loaded from a file, or a graph of the user's.
+
+mod labelled_graph;
+mod parallel_graph;
+mod simple_graph;
+
+pub use labelled_graph::LabelledGraph;
+pub use parallel_graph::ParallelGraph;
+pub use simple_graph::SimpleGraph;

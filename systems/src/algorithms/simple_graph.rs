@@ -1,0 +1,139 @@
+//! Undirected graphs without loops.
+
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+use super::ParallelGraph;
+
+/// An undirected graph without self-loops and parallel edges, in compressed sparse rows (CSR): what most algorithms mean
+/// by a graph.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SimpleGraph {
+    /// The neighbours of node `i` are `neighbours[offsets[i]..offsets[i + 1]]`; `[N + 1]`.
+    offsets: Vec<usize>,
+    /// Those of each node in rising order; each edge stands here twice.
+    neighbours: Vec<u32>,
+}
+
+impl SimpleGraph {
+    /// The graph of `nodes` nodes that are joined where there is an edge of either direction. Self-loops, repeated edges
+    /// and those with an end that is no node are passed over.
+    pub fn new(nodes: usize, edges: impl IntoIterator<Item = [u32; 2]>) -> Self {
+        let is_inner = |[one, other]: &[u32; 2]| one != other && ((*one).max(*other) as usize) < nodes;
+        let edges: Vec<[u32; 2]> = edges.into_iter().filter(is_inner).collect();
+        let mut offsets = vec![0; nodes + 1];
+        for end in edges.iter().flatten() {
+            offsets[*end as usize + 1] += 1;
+        }
+        for node in 0..nodes {
+            offsets[node + 1] += offsets[node];
+        }
+        let mut next = offsets.clone();
+        let mut neighbours = vec![0; 2 * edges.len()];
+        for [one, other] in edges {
+            for (node, neighbour) in [(one, other), (other, one)] {
+                neighbours[next[node as usize]] = neighbour;
+                next[node as usize] += 1;
+            }
+        }
+        let mut kept = 0;
+        for node in 0..nodes {
+            let (start, end) = (offsets[node], next[node]);
+            neighbours[start..end].sort_unstable();
+            offsets[node] = kept;
+            for place in start..end {
+                if kept == offsets[node] || neighbours[kept - 1] != neighbours[place] {
+                    neighbours[kept] = neighbours[place];
+                    kept += 1;
+                }
+            }
+        }
+        offsets[nodes] = kept;
+        neighbours.truncate(kept);
+        neighbours.shrink_to_fit();
+        Self { offsets, neighbours }
+    }
+
+    /// The graph that is left of another when directions, self-loops and repetitions are forgotten.
+    pub fn of(graph: &impl ParallelGraph) -> Self {
+        Self::new(graph.node_count(), graph.edges())
+    }
+
+    /// Number of edges, each counted once.
+    pub fn edge_count(&self) -> usize {
+        self.neighbours.len() / 2
+    }
+
+    /// The nodes joined to `node`, in rising order.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    #[inline]
+    pub fn neighbours(&self, node: u32) -> &[u32] {
+        &self.neighbours[self.offsets[node as usize]..self.offsets[node as usize + 1]]
+    }
+
+    /// Number of neighbours.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    #[inline]
+    pub fn degree(&self, node: u32) -> usize {
+        self.neighbours(node).len()
+    }
+
+    /// Whether an edge joins two nodes.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn are_joined(&self, one: u32, other: u32) -> bool {
+        self.neighbours(one).binary_search(&other).is_ok()
+    }
+
+    /// The neighbours of `node` that come after it.
+    fn later(&self, node: u32) -> &[u32] {
+        let neighbours = self.neighbours(node);
+        &neighbours[neighbours.partition_point(|neighbour| *neighbour < node)..]
+    }
+}
+
+/// Each edge once, from its lower end, in rising order.
+impl ParallelGraph for SimpleGraph {
+    fn node_count(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    fn edges(&self) -> impl Iterator<Item = [u32; 2]> {
+        self.nodes().flat_map(|node| self.later(node).iter().map(move |later| [node, *later]))
+    }
+
+    fn par_edges(&self) -> impl ParallelIterator<Item = [u32; 2]> {
+        let of_node = |node| self.later(node).iter().map(move |later| [node, *later]);
+        self.nodes().into_par_iter().flat_map_iter(of_node)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loops_repetitions_and_strangers_are_passed_over() {
+        let graph = SimpleGraph::new(4, [[2, 0], [0, 2], [1, 1], [0, 1], [2, 0], [3, 4], [u32::MAX, 0]]);
+        assert_eq!(graph.neighbours(0), [1, 2]);
+        assert_eq!(graph.neighbours(1), [0]);
+        assert_eq!(graph.neighbours(2), [0]);
+        assert_eq!(graph.neighbours(3), []);
+        assert_eq!(graph.edges().collect::<Vec<_>>(), [[0, 1], [0, 2]]);
+        assert_eq!(graph.par_edges().collect::<Vec<_>>(), [[0, 1], [0, 2]]);
+        assert_eq!(graph.edge_count(), 2);
+        assert!(graph.are_joined(2, 0) && !graph.are_joined(1, 2));
+        assert_eq!(SimpleGraph::of(&graph), graph);
+    }
+
+    #[test]
+    fn a_graph_may_be_empty() {
+        for graph in [SimpleGraph::new(0, [[0, 0]]), SimpleGraph::default()] {
+            assert_eq!((graph.node_count(), graph.edge_count(), graph.edges().count()), (0, 0, 0));
+        }
+    }
+}
