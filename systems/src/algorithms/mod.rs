@@ -4,10 +4,15 @@
 //! All of them read a [`ParallelGraph`]: the [`Topology`](connectome_components::Topology) of a graph of the world, data
 //! loaded from a file, or a graph of the user's.
 
+mod edit_distance;
 mod labelled_graph;
 mod parallel_graph;
 mod simple_graph;
 
+pub use edit_distance::{
+    EditComparison, EditCosts, EditCut, EditEffort, EditError, EditOperation, MOST_EDGE_LABELS, MOST_NODES,
+    OperationCosts, edit_distance, edit_distances, edit_path,
+};
 pub use labelled_graph::LabelledGraph;
 pub use parallel_graph::ParallelGraph;
 pub use simple_graph::SimpleGraph;

@@ -1,0 +1,262 @@
+//! A pair of graphs as the search reads it: dense, in whole units, the smaller one first.
+
+use core::cmp::Reverse;
+
+use super::{
+    EditCosts, EditError, LabelledGraph, MOST_EDGE_LABELS, MOST_NODES, Units,
+    assignment::{FORBIDDEN, NONE},
+};
+use crate::algorithms::ParallelGraph;
+
+/// Two graphs to compare. The nodes of the smaller one are *rows*, those of the other *columns*: each row gets a column of
+/// its own or stays alone.
+///
+/// What is counted starts from all columns inserted and no row there; each row then adds what it costs more, or saves, so
+/// that columns without a row and edges among them need no further thought (the compact form of the quadratic assignment
+/// problem of Bougleux et al., 2017).
+#[derive(Clone, Debug)]
+pub(super) struct Problem {
+    /// Whether the rows are the nodes of the second graph.
+    pub swapped: bool,
+    /// The node that each row is, in the order in which they are decided.
+    pub nodes: Vec<u32>,
+    pub rows: usize,
+    pub columns: usize,
+    /// Kinds of edges, the missing edge (0) included.
+    pub kinds: usize,
+    /// The kind of edge between rows, `[rows, rows]`.
+    row_edges: Vec<u16>,
+    /// The kind of edge between columns, `[columns, columns]`.
+    column_edges: Vec<u16>,
+    /// The neighbours of each row, with the kinds of the edges.
+    pub row_neighbours: Vec<Vec<(u32, u16)>>,
+    pub column_neighbours: Vec<Vec<(u32, u16)>>,
+    /// Of a row at a column in place of the inserted column, `[rows, columns]`.
+    pub node_gain: Vec<Units>,
+    /// Of a row that stays alone, `[rows]`.
+    pub node_alone: Vec<Units>,
+    /// Of an edge of each kind that becomes one of another kind, in place of inserting that, `[kinds, kinds]`.
+    edge_gain: Vec<Units>,
+    /// Of an edge of each kind between columns that is inserted, `[kinds]`.
+    pub edge_inserted: Vec<Units>,
+    /// What it costs to insert all columns and their edges.
+    pub inserted: Units,
+    /// Whether a row may stay alone; otherwise some best solution has a column for each row.
+    pub optional: bool,
+    pub least: EdgeCosts,
+}
+
+/// Bounds from below on what edges cost, whatever their kinds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EdgeCosts {
+    pub insertion: Units,
+    pub deletion: Units,
+    /// Of one for another of its kind.
+    pub same: Units,
+    /// Of one for another of another kind.
+    pub different: Units,
+}
+
+impl Problem {
+    pub fn new(first: &LabelledGraph, second: &LabelledGraph, costs: &EditCosts) -> Result<Self, EditError> {
+        let graphs = [first, second];
+        for graph in graphs {
+            if graph.node_count() > MOST_NODES {
+                return Err(EditError::TooManyNodes { nodes: graph.node_count() });
+            }
+            costs.check_labels(graph.labels().iter().copied(), graph.labelled_edges().map(|(_, label)| label))?;
+        }
+        let swapped = first.node_count() > second.node_count();
+        let [small, large] = if swapped { [second, first] } else { [first, second] };
+        let priced = Priced { costs, swapped };
+
+        let mut labels: Vec<u32> = graphs.iter().flat_map(|graph| graph.labelled_edges()).map(|(_, label)| label).collect();
+        labels.sort_unstable();
+        labels.dedup();
+        if labels.len() > MOST_EDGE_LABELS {
+            return Err(EditError::TooManyEdgeLabels { labels: labels.len() });
+        }
+        let kinds = labels.len() + 1;
+        let kind_of = |label: u32| labels.partition_point(|other| *other < label) as u16 + 1;
+
+        let nodes = decision_order(small, large);
+        let mut row_of = vec![0; nodes.len()];
+        nodes.iter().enumerate().for_each(|(row, node)| row_of[*node as usize] = row as u32);
+        let (row_edges, row_neighbours) = dense(small, |node| row_of[node as usize], kind_of);
+        let (column_edges, column_neighbours) = dense(large, |node| node, kind_of);
+
+        let deletions: Vec<Units> = nodes.iter().map(|node| priced.deletion(true, small.labels()[*node as usize])).collect();
+        let insertions: Vec<Units> = large.labels().iter().map(|label| priced.insertion(true, *label)).collect();
+        let mut node_gain = Vec::with_capacity(nodes.len() * insertions.len());
+        let mut optional = false;
+        for (row, node) in nodes.iter().enumerate() {
+            for (column, label) in large.labels().iter().enumerate() {
+                let gain = priced.substitution(true, small.labels()[*node as usize], *label) - insertions[column];
+                optional |= gain > deletions[row];
+                node_gain.push(gain);
+            }
+        }
+        let node_alone = if optional { deletions } else { vec![FORBIDDEN; nodes.len()] };
+
+        let mut edge_inserted = vec![0];
+        edge_inserted.extend(labels.iter().map(|label| priced.insertion(false, *label)));
+        let mut edge_gain = vec![0; kinds];
+        let mut least = EdgeCosts { insertion: FORBIDDEN, deletion: FORBIDDEN, same: FORBIDDEN, different: FORBIDDEN };
+        for from in &labels {
+            let deletion = priced.deletion(false, *from);
+            least.deletion = least.deletion.min(deletion);
+            least.insertion = least.insertion.min(priced.insertion(false, *from));
+            edge_gain.push(deletion);
+            for (to, insertion) in labels.iter().zip(&edge_inserted[1..]) {
+                // An edge may also be deleted, and another inserted in its place.
+                let cost = priced.substitution(false, *from, *to).min(deletion + insertion);
+                let least = if from == to { &mut least.same } else { &mut least.different };
+                *least = cost.min(*least);
+                edge_gain.push(cost - insertion);
+            }
+        }
+        least.different = least.different.min(least.deletion + least.insertion);
+        least.same = least.same.min(least.different);
+
+        let mut inserted = insertions.iter().sum();
+        for (_, label) in large.labelled_edges() {
+            inserted += priced.insertion(false, label);
+        }
+        Ok(Self {
+            swapped,
+            rows: nodes.len(),
+            columns: insertions.len(),
+            nodes,
+            kinds,
+            row_edges,
+            column_edges,
+            row_neighbours,
+            column_neighbours,
+            node_gain,
+            node_alone,
+            edge_gain,
+            edge_inserted,
+            inserted,
+            optional,
+            least,
+        })
+    }
+
+    /// The kind of edge between two rows; 0 for none.
+    #[inline]
+    pub fn row_edge(&self, one: usize, other: usize) -> usize {
+        self.row_edges[one * self.rows + other] as usize
+    }
+
+    /// The kinds of the edges of a column.
+    #[inline]
+    pub fn column_edges(&self, column: u32) -> &[u16] {
+        &self.column_edges[column as usize * self.columns..][..self.columns]
+    }
+
+    /// What an edge of a kind costs, for each kind of edge at its place in the other graph, in place of inserting that.
+    #[inline]
+    pub fn edge_gains(&self, kind: usize) -> &[Units] {
+        &self.edge_gain[kind * self.kinds..][..self.kinds]
+    }
+
+    /// What an edge of a kind costs that meets the place between two columns; one of them may be [`NONE`].
+    #[inline]
+    pub fn edge_gain(&self, kind: usize, one: u32, other: u32) -> Units {
+        let met = if one == NONE || other == NONE { 0 } else { self.column_edges(one)[other as usize] };
+        self.edge_gains(kind)[met as usize]
+    }
+
+    /// What a row costs at a column, or alone.
+    #[inline]
+    pub fn row_gain(&self, row: usize, column: u32) -> Units {
+        if column == NONE { self.node_alone[row] } else { self.node_gain[row * self.columns + column as usize] }
+    }
+
+    /// The cost of a whole solution: the column of each row, or [`NONE`].
+    pub fn cost(&self, column_of: &[u32]) -> Units {
+        let mut cost = self.inserted;
+        for (row, &column) in column_of.iter().enumerate() {
+            cost += self.row_gain(row, column);
+            for &(other, kind) in &self.row_neighbours[row] {
+                if (other as usize) < row {
+                    cost += self.edge_gain(kind as usize, column, column_of[other as usize]);
+                }
+            }
+        }
+        cost
+    }
+
+    /// For each node of the first graph the node of the second that it becomes, if any.
+    pub fn mapping(&self, column_of: &[u32]) -> Vec<Option<u32>> {
+        let pairs = self.nodes.iter().zip(column_of).filter(|(_, column)| **column != NONE);
+        let mut mapping = vec![None; if self.swapped { self.columns } else { self.rows }];
+        for (&node, &column) in pairs {
+            let [from, to] = if self.swapped { [column, node] } else { [node, column] };
+            mapping[from as usize] = Some(to);
+        }
+        mapping
+    }
+}
+
+/// Costs in units, from the rows' graph to the columns'.
+struct Priced<'a> {
+    costs: &'a EditCosts,
+    swapped: bool,
+}
+
+impl Priced<'_> {
+    fn insertion(&self, of_node: bool, label: u32) -> Units {
+        let costs = if of_node { self.costs.nodes() } else { self.costs.edges() };
+        self.costs.units(if self.swapped { costs.deletion(label) } else { costs.insertion(label) })
+    }
+
+    fn deletion(&self, of_node: bool, label: u32) -> Units {
+        Self { costs: self.costs, swapped: !self.swapped }.insertion(of_node, label)
+    }
+
+    fn substitution(&self, of_node: bool, from: u32, to: u32) -> Units {
+        let costs = if of_node { self.costs.nodes() } else { self.costs.edges() };
+        let [from, to] = if self.swapped { [to, from] } else { [from, to] };
+        self.costs.units(costs.substitution(from, to))
+    }
+}
+
+/// Kinds of edges as a matrix, and the neighbours of each node.
+fn dense(
+    graph: &LabelledGraph,
+    place_of: impl Fn(u32) -> u32,
+    kind_of: impl Fn(u32) -> u16,
+) -> (Vec<u16>, Vec<Vec<(u32, u16)>>) {
+    let nodes = graph.node_count();
+    let mut kinds = vec![0; nodes * nodes];
+    let mut neighbours = vec![Vec::new(); nodes];
+    for (ends, label) in graph.labelled_edges() {
+        let [one, other] = ends.map(&place_of);
+        let kind = kind_of(label);
+        for (from, to) in [(one, other), (other, one)] {
+            kinds[from as usize * nodes + to as usize] = kind;
+            neighbours[from as usize].push((to, kind));
+        }
+    }
+    (kinds, neighbours)
+}
+
+/// The nodes in the order in which they are best decided: each with as many edges to those before it as may be, so that
+/// costs are known early; then those of rare labels and high degree.
+fn decision_order(graph: &LabelledGraph, other: &LabelledGraph) -> Vec<u32> {
+    let count = |label: u32| other.labels().iter().filter(|other| **other == label).count();
+    let rarity: Vec<Reverse<usize>> = graph.labels().iter().map(|label| Reverse(count(*label))).collect();
+    let mut known = vec![0; graph.node_count()];
+    let mut waiting: Vec<u32> = graph.nodes().collect();
+    let mut order = Vec::with_capacity(waiting.len());
+    let key = |known: &[usize], node: u32| {
+        (known[node as usize], graph.graph().degree(node), rarity[node as usize], Reverse(node))
+    };
+    while let Some(place) = (0..waiting.len()).max_by_key(|place| key(&known, waiting[*place])) {
+        let node = waiting.swap_remove(place);
+        graph.graph().neighbours(node).iter().for_each(|neighbour| known[*neighbour as usize] += 1);
+        order.push(node);
+    }
+    order
+}
