@@ -4,12 +4,14 @@
 //! | --- | --- |
 //! | graph | [`Graph`], [`Topology`] |
 //! | node | [`Node`] or a component of the user's, [`Label`], [`Split`], [`InGraph`], and the [`Field`]s of the models on it |
-//! | edge | [`Edge`], [`EdgeWeight`], and fields |
+//! | edge | [`Edge`], [`EdgeWeight`], [`Label`], and fields |
 //! | subgraph | [`Subgraph`] or a component of the user's, and fields |
 //! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`GradientAccumulation`], [`GradientClipping`], [`TrainingState`], [`Metrics`] |
+//! | comparison | [`Comparison`], [`EditDistance`] |
 //! | parameter | [`Parameter`], and its fields: value, gradient, moments |
 
 mod column;
+mod comparison;
 mod edge;
 mod error;
 mod field;
@@ -28,6 +30,7 @@ mod topology;
 pub use column::{
     Column, ColumnMut, ColumnState, Marker, Read, Write, attach_fields, insert_default, register_default,
 };
+pub use comparison::{Comparison, EditDistance};
 pub use edge::{Edge, EdgeWeight};
 pub use error::FieldError;
 pub use field::{DoubleBuffer, Element, Field, Parity};

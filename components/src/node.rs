@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Node;
 
-/// The class of a node, counted from 0.
+/// The class of a node, counted from 0. On an edge it tells what kind of edge that is, to algorithms that look at kinds.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(transparent)]
 pub struct Label(pub u32);

@@ -10,8 +10,9 @@ mod parallel_graph;
 mod simple_graph;
 
 pub use edit_distance::{
-    EditComparison, EditCosts, EditCut, EditEffort, EditError, EditOperation, MOST_EDGE_LABELS, MOST_NODES,
-    OperationCosts, edit_distance, edit_distances, edit_path,
+    Compared, EditComparison, EditCosts, EditCut, EditEffort, EditError, EditOperation, MOST_EDGE_LABELS, MOST_NODES,
+    OperationCosts, compare_graphs, edit_distance, edit_distances, edit_path, pairwise_edit_distances,
+    update_edit_distances,
 };
 pub use labelled_graph::LabelledGraph;
 pub use parallel_graph::ParallelGraph;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{LabelledGraph, Units};
+
 /// What it costs to insert, delete and relabel nodes, or edges, of each kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -101,7 +103,6 @@ pub struct EditCosts {
     nodes: OperationCosts,
     edges: OperationCosts,
     unit: f64,
-    largest: i64,
 }
 
 impl EditCosts {
@@ -123,8 +124,7 @@ impl EditCosts {
         }
         let costs: Vec<f64> = [nodes.costs(), edges.costs()].concat();
         let unit = unit_of(&costs);
-        let largest = costs.iter().map(|cost| (cost / unit).round() as i64).max().unwrap_or(0);
-        Ok(Self { nodes, edges, unit, largest })
+        Ok(Self { nodes, edges, unit })
     }
 
     /// Of nodes.
@@ -143,23 +143,15 @@ impl EditCosts {
         self.unit
     }
 
-    /// The largest cost of one operation, in units.
-    pub(super) fn largest(&self) -> i64 {
-        self.largest
-    }
-
     /// A cost in units.
-    pub(super) fn units(&self, cost: f64) -> i64 {
-        (cost / self.unit).round() as i64
+    pub(super) fn units(&self, cost: f64) -> Units {
+        (cost / self.unit).round() as Units
     }
 
-    /// Whether the tables have all these labels.
-    pub(super) fn check_labels(
-        &self,
-        nodes: impl Iterator<Item = u32>,
-        edges: impl Iterator<Item = u32>,
-    ) -> Result<(), EditError> {
-        let (of_nodes, of_edges) = (nodes.max(), edges.max());
+    /// Whether the tables have all labels of a graph.
+    pub(super) fn check_labels(&self, graph: &LabelledGraph) -> Result<(), EditError> {
+        let of_nodes = graph.labels().iter().copied().max();
+        let of_edges = graph.labelled_edges().map(|(_, label)| label).max();
         for (kind, costs, label) in [("node", &self.nodes, of_nodes), ("edge", &self.edges, of_edges)] {
             if let (Some(labels), Some(label)) = (costs.labels(), label)
                 && label as usize >= labels
@@ -174,7 +166,7 @@ impl EditCosts {
 /// 1 for each operation.
 impl Default for EditCosts {
     fn default() -> Self {
-        Self { nodes: OperationCosts::UNIT, edges: OperationCosts::UNIT, unit: 1.0, largest: 1 }
+        Self { nodes: OperationCosts::UNIT, edges: OperationCosts::UNIT, unit: 1.0 }
     }
 }
 
@@ -188,7 +180,8 @@ fn unit_of(costs: &[f64]) -> f64 {
         let parts = 10f64.powi(digits);
         let is_whole = |cost: &f64| (cost * parts - (cost * parts).round()).abs() <= 1e-9 * (cost * parts).min(1.0);
         if largest * parts <= EditCosts::MOST_UNITS && costs.iter().all(is_whole) {
-            let divisor = costs.iter().fold(0, |divisor, cost| greatest_divisor(divisor, (cost * parts).round() as u64));
+            let divisor =
+                costs.iter().fold(0, |divisor, cost| greatest_divisor(divisor, (cost * parts).round() as u64));
             return divisor as f64 / parts;
         }
     }
@@ -237,6 +230,14 @@ pub enum EditError {
         /// How many there are.
         nodes: usize,
     },
+    /// A mapping that is not one of these graphs.
+    #[error(
+        "the mapping is wrong at node {node} of the first graph; give each node another one of the second, or none"
+    )]
+    Mapping {
+        /// The first that is wrong.
+        node: u32,
+    },
     /// More than [`MOST_EDGE_LABELS`](super::MOST_EDGE_LABELS).
     #[error("the graphs have {labels} kinds of edges, more than {most}; merge labels that mean the same", most = super::MOST_EDGE_LABELS)]
     TooManyEdgeLabels {
@@ -267,16 +268,12 @@ mod tests {
             let error = EditCosts::new(OperationCosts::UNIT, costs).unwrap_err();
             assert!(matches!(error, EditError::Cost { kind: "edge", .. }), "{error}");
         }
-        let table = OperationCosts::Table {
-            insertion: vec![1.0],
-            deletion: vec![1.0, 2.0],
-            substitution: vec![vec![0.0]],
-        };
-        assert_eq!(EditCosts::new(table, OperationCosts::UNIT), Err(EditError::Uneven { kind: "node" }));
         let table =
-            OperationCosts::Table { insertion: vec![1.0], deletion: vec![1.0], substitution: vec![vec![0.0]] };
+            OperationCosts::Table { insertion: vec![1.0], deletion: vec![1.0, 2.0], substitution: vec![vec![0.0]] };
+        assert_eq!(EditCosts::new(table, OperationCosts::UNIT), Err(EditError::Uneven { kind: "node" }));
+        let table = OperationCosts::Table { insertion: vec![1.0], deletion: vec![1.0], substitution: vec![vec![0.0]] };
         let costs = EditCosts::new(table, OperationCosts::UNIT).unwrap();
-        let error = costs.check_labels([0, 1].into_iter(), [7].into_iter()).unwrap_err();
+        let error = costs.check_labels(&LabelledGraph::new(vec![0, 1], [([0, 1], 7)])).unwrap_err();
         assert_eq!(error, EditError::Label { kind: "node", label: 1, labels: 1 });
     }
 }

@@ -9,13 +9,17 @@ mod rounds;
 mod search;
 mod state;
 mod twins;
+mod world;
 
 use std::time::Duration;
 
 pub use costs::{EditCosts, EditError, OperationCosts};
 pub use path::{EditOperation, edit_path};
+pub use world::{Compared, compare_graphs, update_edit_distances};
 
-use super::{LabelledGraph, ParallelGraph};
+use problem::Problem;
+
+use super::LabelledGraph;
 use crate::Workers;
 
 /// Costs in whole units.
@@ -77,7 +81,25 @@ impl EditComparison {
     }
 }
 
-/// Compares two graphs.
+/// Compares two graphs: exactly, if the effort allows, else by bounds from below and above.
+///
+/// The costs are those of the cheapest edit path. Edges go with their nodes, and an edge may be deleted and another
+/// inserted in its place, so that substituting it never costs more than both. The answer is the same for any number of
+/// workers.
+///
+/// ```
+/// use connectome_systems::{Workers, algorithms::{EditCosts, EditEffort, EditError, LabelledGraph, edit_distance}};
+///
+/// let path = LabelledGraph::new(vec![0, 0, 0, 0], [([0, 1], 0), ([1, 2], 0), ([2, 3], 0)]);
+/// let star = LabelledGraph::new(vec![0, 0, 0, 1], [([0, 1], 0), ([0, 2], 0), ([0, 3], 0)]);
+/// let found = edit_distance(&path, &star, &EditCosts::default(), EditEffort::EXACT, &Workers::one())?;
+/// // An edge goes to another node, and a node gets another label.
+/// assert_eq!(found.distance(), Some(3.0));
+/// # Ok::<(), EditError>(())
+/// ```
+///
+/// # Errors
+/// If a graph is too large, a label has no costs, or there are too many kinds of edges.
 pub fn edit_distance(
     first: &LabelledGraph,
     second: &LabelledGraph,
@@ -85,11 +107,14 @@ pub fn edit_distance(
     effort: EditEffort,
     workers: &Workers,
 ) -> Result<EditComparison, EditError> {
-    let problem = problem::Problem::new(first, second, costs)?;
+    let problem = Problem::new(first, second, costs)?;
     Ok(rounds::solve(&problem, costs.unit(), effort, workers))
 }
 
-/// Compares one graph with many, side by side.
+/// Compares one graph with many, side by side; the effort is for each of them.
+///
+/// # Errors
+/// As [`edit_distance`], of the first pair that cannot be compared.
 pub fn edit_distances(
     first: &LabelledGraph,
     others: &[LabelledGraph],
@@ -97,6 +122,38 @@ pub fn edit_distances(
     effort: EditEffort,
     workers: &Workers,
 ) -> Result<Vec<EditComparison>, EditError> {
-    let compare = |other| edit_distance(first, &others[other], costs, effort, &Workers::one());
-    workers.map(others.len(), compare).into_iter().collect()
+    compare_pairs(others.len(), |other| [first, &others[other]], costs, effort, workers)
+}
+
+/// Compares each graph with all after it, side by side; the effort is for each pair. The pairs are in the order 0 and 1,
+/// 0 and 2, and so on.
+///
+/// # Errors
+/// As [`edit_distance`], of the first pair that cannot be compared.
+pub fn pairwise_edit_distances(
+    graphs: &[LabelledGraph],
+    costs: &EditCosts,
+    effort: EditEffort,
+    workers: &Workers,
+) -> Result<Vec<EditComparison>, EditError> {
+    let of_one = |one: usize| (one + 1..graphs.len()).map(move |other| [one, other]);
+    let pairs: Vec<[usize; 2]> = (0..graphs.len()).flat_map(of_one).collect();
+    compare_pairs(pairs.len(), |pair| pairs[pair].map(|graph| &graphs[graph]), costs, effort, workers)
+}
+
+fn compare_pairs<'a>(
+    count: usize,
+    pair: impl Fn(usize) -> [&'a LabelledGraph; 2] + Sync,
+    costs: &EditCosts,
+    effort: EditEffort,
+    workers: &Workers,
+) -> Result<Vec<EditComparison>, EditError> {
+    let one = Workers::one();
+    // A single pair is searched by all; of several each has a worker of its own.
+    let of_each = if count == 1 { workers } else { &one };
+    let compare = |number| {
+        let [first, second] = pair(number);
+        edit_distance(first, second, costs, effort, of_each)
+    };
+    workers.map(count, compare).into_iter().collect()
 }

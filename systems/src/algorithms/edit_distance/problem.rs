@@ -64,13 +64,14 @@ impl Problem {
             if graph.node_count() > MOST_NODES {
                 return Err(EditError::TooManyNodes { nodes: graph.node_count() });
             }
-            costs.check_labels(graph.labels().iter().copied(), graph.labelled_edges().map(|(_, label)| label))?;
+            costs.check_labels(graph)?;
         }
         let swapped = first.node_count() > second.node_count();
         let [small, large] = if swapped { [second, first] } else { [first, second] };
         let priced = Priced { costs, swapped };
 
-        let mut labels: Vec<u32> = graphs.iter().flat_map(|graph| graph.labelled_edges()).map(|(_, label)| label).collect();
+        let mut labels: Vec<u32> =
+            graphs.iter().flat_map(|graph| graph.labelled_edges()).map(|(_, label)| label).collect();
         labels.sort_unstable();
         labels.dedup();
         if labels.len() > MOST_EDGE_LABELS {
@@ -85,7 +86,8 @@ impl Problem {
         let (row_edges, row_neighbours) = dense(small, |node| row_of[node as usize], kind_of);
         let (column_edges, column_neighbours) = dense(large, |node| node, kind_of);
 
-        let deletions: Vec<Units> = nodes.iter().map(|node| priced.deletion(true, small.labels()[*node as usize])).collect();
+        let deletions: Vec<Units> =
+            nodes.iter().map(|node| priced.deletion(true, small.labels()[*node as usize])).collect();
         let insertions: Vec<Units> = large.labels().iter().map(|label| priced.insertion(true, *label)).collect();
         let mut node_gain = Vec::with_capacity(nodes.len() * insertions.len());
         let mut optional = false;
@@ -171,20 +173,6 @@ impl Problem {
     #[inline]
     pub fn row_gain(&self, row: usize, column: u32) -> Units {
         if column == NONE { self.node_alone[row] } else { self.node_gain[row * self.columns + column as usize] }
-    }
-
-    /// The cost of a whole solution: the column of each row, or [`NONE`].
-    pub fn cost(&self, column_of: &[u32]) -> Units {
-        let mut cost = self.inserted;
-        for (row, &column) in column_of.iter().enumerate() {
-            cost += self.row_gain(row, column);
-            for &(other, kind) in &self.row_neighbours[row] {
-                if (other as usize) < row {
-                    cost += self.edge_gain(kind as usize, column, column_of[other as usize]);
-                }
-            }
-        }
-        cost
     }
 
     /// For each node of the first graph the node of the second that it becomes, if any.

@@ -3,11 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    EditComparison, EditCut, EditEffort, Units,
-    problem::Problem,
-    refine::refine,
-    search::Branch,
-    state::State,
+    EditComparison, EditCut, EditEffort, Units, problem::Problem, refine::refine, search::Branch, state::State,
     twins::Twins,
 };
 use crate::Workers;

@@ -58,7 +58,14 @@ impl Branch {
     }
 
     /// Searches for a solution that costs less than `best`, and looks at `budget` states at most, until `end`.
-    pub fn search(&mut self, problem: &Problem, twins: &Twins, mut best: Units, budget: u64, end: Option<Instant>) -> Found {
+    pub fn search(
+        &mut self,
+        problem: &Problem,
+        twins: &Twins,
+        mut best: Units,
+        budget: u64,
+        end: Option<Instant>,
+    ) -> Found {
         let mut found = Found::default();
         let mut room = Room::default();
         room.state(0)[0].start(problem);

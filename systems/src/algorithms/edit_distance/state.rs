@@ -90,8 +90,7 @@ impl State {
         };
         self.depth = row + 1;
         self.bound = before.bound;
-        self.fixed = before.fixed
-            + if column == NONE { before.known_alone[0] } else { before.known[place] };
+        self.fixed = before.fixed + if column == NONE { before.known_alone[0] } else { before.known[place] };
         self.columns.clear();
         self.columns.extend(before.columns.iter().filter(|other| **other != column));
         let columns = self.columns.len();
@@ -165,7 +164,8 @@ impl State {
             }
         }
         if problem.optional {
-            self.alone.extend(self.known_alone.iter().zip(&self.row_deleted).map(|(known, deleted)| 2 * known + deleted));
+            self.alone
+                .extend(self.known_alone.iter().zip(&self.row_deleted).map(|(known, deleted)| 2 * known + deleted));
         } else {
             self.alone.resize(self.known_alone.len(), FORBIDDEN);
         }

@@ -45,5 +45,7 @@ impl Twins {
 
 /// For each place the latest one before it that is its twin.
 fn latest(count: usize, are_twins: impl Fn(usize, usize) -> bool) -> Vec<u32> {
-    (0..count).map(|place| (0..place).rfind(|other| are_twins(*other, place)).map_or(NONE, |twin| twin as u32)).collect()
+    (0..count)
+        .map(|place| (0..place).rfind(|other| are_twins(*other, place)).map_or(NONE, |twin| twin as u32))
+        .collect()
 }
