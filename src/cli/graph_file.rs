@@ -44,6 +44,8 @@ fn name_of(names: &[String], number: u32) -> Cow<'_, str> {
 pub struct GraphFiles {
     /// In the order of the files, and within them.
     pub graphs: Vec<NamedGraph>,
+    /// How many there are of each file.
+    pub counts: Vec<usize>,
     /// Known distances between all of them, if they are one whole file that tells some.
     pub distances: Option<DenseRows>,
 }
@@ -69,6 +71,7 @@ pub fn read_graphs(paths: &[PathBuf], format: Option<Format>) -> Result<GraphFil
             return Err(message.into());
         }
         files.distances = read.distances.filter(|_| paths.len() == 1 && index.is_none());
+        files.counts.push(if index.is_some() { 1 } else { count });
         let node_names: Arc<[String]> = read.node_names.into();
         let wanted = |number: &usize| index.is_none_or(|index| index == *number);
         for (number, graph) in read.graphs.into_iter().enumerate().filter(|(number, _)| wanted(number)) {

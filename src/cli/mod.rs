@@ -1,6 +1,7 @@
 //! The commands and their arguments.
 
 mod bench;
+mod distance;
 mod files;
 #[allow(dead_code, reason = "commands on the structure of graphs use it")]
 mod graph_file;
@@ -52,6 +53,12 @@ enum Command {
     Bench(bench::Bench),
     /// Turn graphs of other programs into graph files that scenes read.
     Import(import::Import),
+    /// Measure what it costs to edit one graph into another: their edit distance, or bounds on it.
+    ///
+    /// Of two files each graph of the first is compared with each graph of the second; of one file that holds a set, each
+    /// graph with all after it. An edit path inserts, deletes and relabels nodes and edges; the distance is the cost of the
+    /// cheapest. Directions, self-loops and parallel edges do not count.
+    Distance(distance::Distance),
 }
 
 impl Arguments {
@@ -64,6 +71,7 @@ impl Arguments {
             Command::Inspect(command) => command.run(),
             Command::Bench(command) => command.run(),
             Command::Import(command) => command.run(),
+            Command::Distance(command) => command.run(),
         }
     }
 }

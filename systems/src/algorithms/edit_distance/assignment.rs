@@ -39,9 +39,10 @@ struct Path {
 }
 
 impl Assignment {
-    /// Solves for `rows` rows that cost `costs`, `[rows, columns]`, and `alone` where they stay alone, `[rows]`; returns
-    /// the least sum. Where that is [`FORBIDDEN`] for all rows, there must be at least as many columns as rows.
-    pub fn solve(&mut self, columns: usize, costs: &[Units], alone: &[Units]) -> Units {
+    /// Solves for rows that cost `costs`, `[rows, columns]`, and `alone` where they stay alone, `[rows]`; returns the least
+    /// sum. Gives up, with a sum that is too low, once that is not below `limit`. Where it is [`FORBIDDEN`] to stay
+    /// alone, there must be at least as many columns as rows.
+    pub fn solve(&mut self, columns: usize, costs: &[Units], alone: &[Units], limit: Units) -> Units {
         let rows = alone.len();
         self.column_of.clear();
         self.column_of.resize(rows, NONE);
@@ -52,22 +53,24 @@ impl Assignment {
         self.of_rows.clear();
         for (row, alone) in alone.iter().enumerate() {
             let costs = &costs[row * columns..][..columns];
-            let mut least = *alone;
-            for cost in costs {
-                least = least.min(*cost);
-            }
+            let least = costs.iter().fold(*alone, |least, cost| least.min(*cost));
             self.of_rows.push(least);
-            if let Some(column) = (0..columns).find(|column| costs[*column] == least && self.row_of[*column] == NONE) {
+            let is_free = |(cost, row): (&Units, &u32)| *cost == least && *row == NONE;
+            if let Some(column) = costs.iter().zip(&self.row_of).position(is_free) {
                 self.join(row, column);
             }
         }
+        let mut sum: Units = self.of_rows.iter().sum();
         for row in 0..rows {
+            if sum >= limit {
+                break;
+            }
             // Its cheapest columns were taken, and it does not like to stay alone.
             if self.column_of[row] == NONE && self.of_rows[row] < alone[row] {
-                self.augment(row, columns, costs, alone);
+                sum += self.augment(row, columns, costs, alone);
             }
         }
-        self.of_rows.iter().sum::<Units>() + self.of_columns.iter().sum::<Units>()
+        sum
     }
 
     fn join(&mut self, row: usize, column: usize) {
@@ -75,8 +78,8 @@ impl Assignment {
         self.column_of[row] = column as u32;
     }
 
-    /// Finds a column for one more row, along the shortest path on which rows pass their columns on.
-    fn augment(&mut self, start: usize, columns: usize, costs: &[Units], alone: &[Units]) {
+    /// Finds a column for one more row, along the shortest path on which rows pass their columns on; returns its length.
+    fn augment(&mut self, start: usize, columns: usize, costs: &[Units], alone: &[Units]) -> Units {
         let Path { distance, before, done, open } = &mut self.path;
         distance.clear();
         before.clear();
@@ -124,7 +127,7 @@ impl Assignment {
         }
         if end == NONE {
             if leaver == start {
-                return;
+                return length;
             }
             end = self.column_of[leaver];
             self.column_of[leaver] = NONE;
@@ -134,9 +137,71 @@ impl Assignment {
             let next = self.column_of[row];
             self.join(row, end as usize);
             if row == start {
-                return;
+                return length;
             }
             end = next;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+
+    /// The least sum over all ways to assign the rows from `row` on.
+    fn least(columns: usize, costs: &[Units], alone: &[Units], row: usize, taken: &mut Vec<usize>) -> Units {
+        if row == alone.len() {
+            return 0;
+        }
+        let mut best = alone[row] + least(columns, costs, alone, row + 1, taken);
+        for column in 0..columns {
+            if !taken.contains(&column) {
+                taken.push(column);
+                best = best.min(costs[row * columns + column] + least(columns, costs, alone, row + 1, taken));
+                taken.pop();
+            }
+        }
+        best
+    }
+
+    proptest! {
+        #[test]
+        fn the_sum_is_the_least(
+            columns in 0..6_usize,
+            rows in 0..6_usize,
+            costs in vec(-5..6 as Units, 36),
+            alone in vec(-3..8 as Units, 6),
+            may_stay_alone: bool,
+        ) {
+            let rows = if may_stay_alone { rows } else { rows.min(columns) };
+            let costs = &costs[..rows * columns];
+            let alone = if may_stay_alone { alone[..rows].to_vec() } else { vec![FORBIDDEN; rows] };
+            let mut assignment = Assignment::default();
+            let sum = assignment.solve(columns, costs, &alone, Units::MAX);
+            prop_assert_eq!(sum, least(columns, costs, &alone, 0, &mut Vec::new()));
+            let mut taken = vec![NONE; columns];
+            let mut real = 0;
+            for row in 0..rows {
+                let column = assignment.column_of[row];
+                real += if column == NONE { alone[row] } else { costs[row * columns + column as usize] };
+                if column != NONE {
+                    prop_assert_eq!(taken[column as usize], NONE);
+                    taken[column as usize] = row as u32;
+                }
+            }
+            prop_assert_eq!(real, sum);
+            prop_assert_eq!(&taken, &assignment.row_of);
+            for (column, &of_column) in assignment.of_columns.iter().enumerate() {
+                prop_assert!(of_column == 0 || of_column < 0 && taken[column] != NONE);
+                for row in 0..rows {
+                    prop_assert!(assignment.of_rows[row] + of_column <= costs[row * columns + column]);
+                    prop_assert!(assignment.of_rows[row] <= alone[row]);
+                }
+            }
+            // What gives up says no more than it knows.
+            let early = assignment.solve(columns, costs, &alone, sum - 2);
+            prop_assert!(early >= sum - 2 && early <= sum);
         }
     }
 }

@@ -170,6 +170,9 @@ impl Default for EditCosts {
     }
 }
 
+/// Up to there each whole number is an f64.
+const MOST_WHOLE: f64 = (1u64 << 53) as f64;
+
 /// What all costs are multiples of, as near as makes no difference.
 fn unit_of(costs: &[f64]) -> f64 {
     let largest = costs.iter().copied().fold(0.0, f64::max);
@@ -179,10 +182,12 @@ fn unit_of(costs: &[f64]) -> f64 {
     for digits in 0..=6 {
         let parts = 10f64.powi(digits);
         let is_whole = |cost: &f64| (cost * parts - (cost * parts).round()).abs() <= 1e-9 * (cost * parts).min(1.0);
-        if largest * parts <= EditCosts::MOST_UNITS && costs.iter().all(is_whole) {
-            let divisor =
-                costs.iter().fold(0, |divisor, cost| greatest_divisor(divisor, (cost * parts).round() as u64));
-            return divisor as f64 / parts;
+        if largest * parts < MOST_WHOLE && costs.iter().all(is_whole) {
+            let whole = costs.iter().map(|cost| (cost * parts).round() as u64);
+            let unit = whole.fold(0, greatest_divisor) as f64 / parts;
+            if largest / unit <= EditCosts::MOST_UNITS {
+                return unit;
+            }
         }
     }
     largest / EditCosts::MOST_UNITS
@@ -199,7 +204,7 @@ fn greatest_divisor(mut one: u64, mut other: u64) -> u64 {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum EditError {
     /// Operations cost something or nothing.
-    #[error("a {kind} operation costs {cost}; costs must be finite and not negative")]
+    #[error("an operation on {kind}s costs {cost}; costs must be finite and not negative")]
     Cost {
         /// Node or edge.
         kind: &'static str,
@@ -256,7 +261,8 @@ mod tests {
         assert_eq!(unit_of(&[4.0, 6.0]), 2.0);
         assert_eq!(unit_of(&[0.3, 0.1, 1.2]), 0.1);
         assert_eq!(unit_of(&[0.0]), 1.0);
-        assert_eq!(unit_of(&[2500.0, 1e12]), 2500.0f64.max(1e12 / EditCosts::MOST_UNITS));
+        assert_eq!(unit_of(&[2500.0, 1e12]), 2500.0);
+        assert_eq!(unit_of(&[1.0, 1e12]), 1e12 / EditCosts::MOST_UNITS);
         let third = unit_of(&[1.0, 1.0 / 3.0]);
         assert!((1.0 / 3.0 / third).round() * third - 1.0 / 3.0 < 1e-10);
     }

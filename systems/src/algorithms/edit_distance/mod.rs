@@ -72,6 +72,8 @@ pub enum EditCut {
     Expansions,
     /// The time.
     Time,
+    /// The graphs are too large to search, the smaller one of about 200 nodes or more; only bounds are taken.
+    Size,
 }
 
 impl EditComparison {

@@ -1,5 +1,7 @@
 //! Local search: solutions get better as long as few rows can change their columns for it.
 
+use std::time::Instant;
+
 use super::{Units, assignment::NONE, problem::Problem};
 
 /// Graphs of more rows are searched by two rows at a time only.
@@ -8,12 +10,19 @@ const MOST_FOR_THREE: usize = 64;
 /// Lets two rows, and where that does not help three, pass their columns around as long as this lowers the cost; a row may
 /// also take a free column or stay alone: K-REFINE of N. Boria et al., *Improved Local Search for Graph Edit Distance*,
 /// Pattern Recognition Letters 129, 2020, which takes the best change where this takes the first. Returns the new cost.
-pub(super) fn refine(problem: &Problem, mut cost: Units, column_of: &mut [u32]) -> Units {
+///
+/// Gives up at `end`.
+pub(super) fn refine(problem: &Problem, mut cost: Units, column_of: &mut [u32], end: Option<Instant>) -> Units {
     let mut free: Vec<u32> = (0..problem.columns as u32).filter(|column| !column_of.contains(column)).collect();
     loop {
         let before = cost;
-        cost += move_rows(problem, column_of, &mut free);
-        cost += swap_two(problem, column_of);
+        for row in 0..column_of.len() {
+            if end.is_some_and(|end| Instant::now() >= end) {
+                return cost;
+            }
+            cost += move_row(problem, column_of, row, &mut free);
+            cost += swap_two(problem, column_of, row);
+        }
         if cost == before && problem.rows <= MOST_FOR_THREE {
             cost += rotate_three(problem, column_of);
         }
@@ -39,51 +48,48 @@ fn cost_of(problem: &Problem, column_of: &[u32], rows: &[usize]) -> Units {
     cost
 }
 
-fn move_rows(problem: &Problem, column_of: &mut [u32], free: &mut Vec<u32>) -> Units {
-    let mut gained = 0;
-    for row in 0..column_of.len() {
-        let mut cost = cost_of(problem, column_of, &[row]);
-        for place in 0..free.len() {
-            let old = core::mem::replace(&mut column_of[row], free[place]);
-            let new_cost = cost_of(problem, column_of, &[row]);
-            if new_cost >= cost {
-                column_of[row] = old;
-                continue;
-            }
-            gained += new_cost - cost;
-            cost = new_cost;
-            if old == NONE {
-                free.remove(place);
-                break;
-            }
-            free[place] = old;
+/// Lets a row take a free column, or stay alone.
+fn move_row(problem: &Problem, column_of: &mut [u32], row: usize, free: &mut Vec<u32>) -> Units {
+    let before = cost_of(problem, column_of, &[row]);
+    let mut cost = before;
+    for place in 0..free.len() {
+        let old = core::mem::replace(&mut column_of[row], free[place]);
+        let new_cost = cost_of(problem, column_of, &[row]);
+        if new_cost >= cost {
+            column_of[row] = old;
+            continue;
         }
-        if problem.optional && column_of[row] != NONE {
-            let old = core::mem::replace(&mut column_of[row], NONE);
-            let new_cost = cost_of(problem, column_of, &[row]);
-            if new_cost < cost {
-                gained += new_cost - cost;
-                free.push(old);
-            } else {
-                column_of[row] = old;
-            }
+        cost = new_cost;
+        if old == NONE {
+            free.remove(place);
+            break;
+        }
+        free[place] = old;
+    }
+    if problem.optional && column_of[row] != NONE {
+        let old = core::mem::replace(&mut column_of[row], NONE);
+        let new_cost = cost_of(problem, column_of, &[row]);
+        if new_cost < cost {
+            cost = new_cost;
+            free.push(old);
+        } else {
+            column_of[row] = old;
         }
     }
-    gained
+    cost - before
 }
 
-fn swap_two(problem: &Problem, column_of: &mut [u32]) -> Units {
+/// Lets a row and one before it swap their columns.
+fn swap_two(problem: &Problem, column_of: &mut [u32], row: usize) -> Units {
     let mut gained = 0;
-    for one in 0..column_of.len() {
-        for other in 0..one {
-            let before = cost_of(problem, column_of, &[one, other]);
-            column_of.swap(one, other);
-            let gain = cost_of(problem, column_of, &[one, other]) - before;
-            if gain < 0 {
-                gained += gain;
-            } else {
-                column_of.swap(one, other);
-            }
+    for other in 0..row {
+        let before = cost_of(problem, column_of, &[row, other]);
+        column_of.swap(row, other);
+        let gain = cost_of(problem, column_of, &[row, other]) - before;
+        if gain < 0 {
+            gained += gain;
+        } else {
+            column_of.swap(row, other);
         }
     }
     gained

@@ -3,86 +3,61 @@
 use std::time::Instant;
 
 use super::{
-    EditComparison, EditCut, EditEffort, Units, problem::Problem, refine::refine, search::Branch, state::State,
+    EditComparison, EditCut, EditEffort, Units,
+    problem::Problem,
+    refine::refine,
+    search::{Branch, Task},
+    state::State,
     twins::Twins,
 };
 use crate::Workers;
 
-/// Branches that are searched side by side.
-const BRANCHES: usize = 32;
+/// The tree is parted into at least so many branches, if it has them.
+const BRANCHES: usize = 64;
 
-/// States that the first branch, and then each of several, may look at in a round.
+/// States that the whole tree may have before it is parted.
 const FIRST: u64 = 512;
-const SLICE: u64 = 512;
 
+/// States that each branch may look at in a round; then all learn of the best solution.
+const SLICE: u64 = 256;
+
+/// Rows squared times columns, where states on one way through the tree take about 50 MB for each worker.
+const MOST_PLACES: usize = 1 << 23;
+
+/// Bounds the distance, and searches until the bounds meet or the effort is used up.
+///
+/// Branches do not hear of each other within a round, and rounds end by the number of states alone. So the same
+/// states are looked at whoever does it, and the answer is the same for any number of workers.
 pub(super) fn solve(problem: &Problem, unit: f64, effort: EditEffort, workers: &Workers) -> EditComparison {
-    let end = effort.time.map(|time| Instant::now() + time);
+    let end = effort.time.and_then(|time| Instant::now().checked_add(time));
     let mut root = State::default();
     root.start(problem);
-    let mut solution = vec![0; problem.rows];
-    let mut best = root.complete(problem, &mut solution);
-    let mut expansions = 0;
-    let mut cut = None;
+    let mut column_of = vec![0; problem.rows];
+    let cost = root.complete(problem, &mut column_of);
+    let mut search = Search { problem, workers, end, best: cost, column_of, expansions: 0 };
     let mut lower = half(root.bound);
-    if lower < best {
-        best = refine(problem, best, &mut solution);
+    let mut cut = None;
+    if lower < search.best {
+        search.best = refine(problem, search.best, &mut search.column_of, end);
     }
-    if lower < best {
-        let twins = Twins::new(problem);
-        let mut branches = vec![Branch::root(problem, &root, 2 * best - 1)];
-        let mut slice = FIRST;
-        loop {
-            branches.retain_mut(|branch| {
-                branch.prune(best);
-                !branch.is_done()
-            });
-            if branches.is_empty() {
-                lower = best;
-                break;
-            }
-            let left = effort.expansions.map_or(u64::MAX, |most| most - expansions);
-            let late = end.is_some_and(|end| Instant::now() >= end);
-            if left == 0 || late {
-                cut = Some(if left == 0 { EditCut::Expansions } else { EditCut::Time });
-                let open = branches.iter().filter_map(Branch::bound).min();
-                lower = lower.max(open.map_or(best, half)).min(best);
-                break;
-            }
-            while expansions > 0 && branches.len() < BRANCHES {
-                let before = branches.len();
-                branches = branches.into_iter().flat_map(Branch::part).collect();
-                if branches.len() <= before {
-                    break;
-                }
-            }
-            let budget = |branch: usize| {
-                let count = branches.len() as u64;
-                slice.min(left / count + u64::from((branch as u64) < left % count))
-            };
-            let search = |place: usize| {
-                let mut branch = branches[place].clone();
-                let found = branch.search(problem, &twins, best, budget(place), end);
-                (branch, found)
-            };
-            let searched = if branches.len() == 1 { vec![search(0)] } else { workers.map(branches.len(), search) };
-            branches.clear();
-            for (branch, found) in searched {
-                expansions += found.expansions;
-                if let Some((cost, better)) = found.solution
-                    && cost < best
-                {
-                    (best, solution) = (cost, better);
-                }
-                branches.push(branch);
-            }
-            slice = SLICE;
-        }
+    if lower < search.best {
+        let open = if problem.rows.pow(2) * problem.columns > MOST_PLACES {
+            cut = Some(EditCut::Size);
+            Some(root.bound)
+        } else {
+            let branches = vec![Branch::root(problem, &root, 2 * search.best - 1)];
+            drop(root);
+            let (open, why) = search.run(branches, effort.expansions);
+            cut = why;
+            open
+        };
+        lower = open.map_or(search.best, |bound| lower.max(half(bound)).min(search.best));
     }
     EditComparison {
         lower: lower as f64 * unit,
-        upper: best as f64 * unit,
-        mapping: problem.mapping(&solution),
-        expansions,
+        upper: search.best as f64 * unit,
+        mapping: problem.mapping(&search.column_of),
+        expansions: search.expansions,
         cut,
     }
 }
@@ -90,4 +65,78 @@ pub(super) fn solve(problem: &Problem, unit: f64, effort: EditEffort, workers: &
 /// Half of a bound, rounded up: costs are whole.
 fn half(doubled: Units) -> Units {
     (doubled + 1).div_euclid(2)
+}
+
+/// How far a search has come.
+struct Search<'a> {
+    problem: &'a Problem,
+    workers: &'a Workers,
+    end: Option<Instant>,
+    /// The least cost that was found.
+    best: Units,
+    /// The solution of that cost.
+    column_of: Vec<u32>,
+    expansions: u64,
+}
+
+impl Search<'_> {
+    /// Searches the branches, and looks at `most` states. Returns twice a bound from below on what is left, and why it is.
+    fn run(&mut self, mut branches: Vec<Branch>, most: Option<u64>) -> (Option<Units>, Option<EditCut>) {
+        let twins = Twins::new(self.problem);
+        loop {
+            branches.retain_mut(|branch| {
+                branch.prune(self.best);
+                !branch.is_done()
+            });
+            if branches.is_empty() {
+                return (None, None);
+            }
+            let left = most.map_or(u64::MAX, |most| most - self.expansions);
+            let is_late = self.end.is_some_and(|end| Instant::now() >= end);
+            if left == 0 || is_late {
+                let bound = branches.iter().filter_map(Branch::bound).min();
+                return (bound, Some(if left == 0 { EditCut::Expansions } else { EditCut::Time }));
+            }
+            let slice = if self.expansions == 0 {
+                FIRST
+            } else {
+                part(&mut branches);
+                SLICE
+            };
+            self.round(&twins, &mut branches, slice, left);
+        }
+    }
+
+    /// Searches each branch for a while.
+    fn round(&mut self, twins: &Twins, branches: &mut [Branch], slice: u64, left: u64) {
+        let count = branches.len() as u64;
+        let &mut Self { problem, best, end, .. } = self;
+        let search = |place: usize| {
+            let budget = slice.min(left / count + u64::from((place as u64) < left % count));
+            let mut branch = branches[place].clone();
+            let found = branch.search(&Task { problem, twins, end }, best, budget);
+            (branch, found)
+        };
+        let searched = if count == 1 { vec![search(0)] } else { self.workers.map(branches.len(), search) };
+        for (place, (branch, found)) in branches.iter_mut().zip(searched) {
+            *place = branch;
+            self.expansions += found.expansions;
+            if let Some((cost, column_of)) = found.solution
+                && cost < self.best
+            {
+                (self.best, self.column_of) = (cost, column_of);
+            }
+        }
+    }
+}
+
+/// Parts branches until there are enough for many workers, or none can be parted.
+fn part(branches: &mut Vec<Branch>) {
+    while branches.len() < BRANCHES {
+        let before = branches.len();
+        *branches = core::mem::take(branches).into_iter().flat_map(Branch::part).collect();
+        if branches.len() <= before {
+            return;
+        }
+    }
 }

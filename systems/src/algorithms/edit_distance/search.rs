@@ -14,6 +14,14 @@ pub(super) struct Branch {
     open: Vec<Vec<(Units, u32)>>,
 }
 
+/// What is searched, and until when.
+#[derive(Clone, Copy)]
+pub(super) struct Task<'a> {
+    pub problem: &'a Problem,
+    pub twins: &'a Twins,
+    pub end: Option<Instant>,
+}
+
 /// What a branch came to.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -57,25 +65,19 @@ impl Branch {
         self.open.iter().filter_map(|choices| choices.last()).map(|(bound, _)| *bound).min()
     }
 
-    /// Searches for a solution that costs less than `best`, and looks at `budget` states at most, until `end`.
-    pub fn search(
-        &mut self,
-        problem: &Problem,
-        twins: &Twins,
-        mut best: Units,
-        budget: u64,
-        end: Option<Instant>,
-    ) -> Found {
+    /// Searches for a solution that costs less than `best`, and looks at `budget` states at most.
+    pub fn search(&mut self, task: &Task, mut best: Units, budget: u64) -> Found {
+        let &Task { problem, twins, end } = task;
         let mut found = Found::default();
         let mut room = Room::default();
         room.state(0)[0].start(problem);
         for (depth, column) in self.path.iter().enumerate() {
             let [before, after] = room.state(depth);
-            after.decide(problem, before, *column);
+            after.decide(problem, before, *column, Units::MAX);
         }
         let mut solution = vec![0; problem.rows];
         solution[..self.path.len()].copy_from_slice(&self.path);
-        while found.expansions < budget {
+        while found.expansions < budget && end.is_none_or(|end| Instant::now() < end) {
             let Some(choices) = self.open.last_mut() else { break };
             let depth = self.path.len();
             let choice = choices.pop().filter(|(bound, _)| *bound < 2 * best - 1);
@@ -92,11 +94,8 @@ impl Branch {
                 continue;
             }
             found.expansions += 1;
-            if found.expansions % 32 == 0 && end.is_some_and(|end| Instant::now() >= end) {
-                break;
-            }
             let [before, after] = room.state(depth);
-            after.decide(problem, before, column);
+            after.decide(problem, before, column, 2 * best - 1);
             after.bound = after.bound.max(bound);
             if after.bound >= 2 * best - 1 {
                 continue;

@@ -21,6 +21,8 @@ pub(super) struct State {
     fixed: Units,
     /// Twice a bound from below on any solution from here.
     pub bound: Units,
+    /// The one that the assignment gives here.
+    sum: Units,
     /// The free columns, rising.
     pub columns: Vec<u32>,
     /// What undecided rows cost by their labels and their edges to decided ones, `[rows, columns]`; not doubled.
@@ -75,11 +77,12 @@ impl State {
             }
         }
         self.bound = 0;
-        self.estimate(problem);
+        self.estimate(problem, Units::MAX);
     }
 
-    /// What is left when the next row of `before` gets a column, or stays alone ([`NONE`]).
-    pub fn decide(&mut self, problem: &Problem, before: &Self, column: u32) {
+    /// What is left when the next row of `before` gets a column, or stays alone ([`NONE`]). Once the bound is found not to be
+    /// below `limit`, nothing more is found out.
+    pub fn decide(&mut self, problem: &Problem, before: &Self, column: u32, limit: Units) {
         let (row, kinds) = (before.depth, problem.kinds);
         // Where the column stands among the free ones; past them if it is none.
         let place = before.columns.partition_point(|other| *other < column);
@@ -136,11 +139,11 @@ impl State {
             self.row_counts[other * kinds + kind] -= 1;
             self.row_deleted[other] -= gains[0];
         }
-        self.estimate(problem);
+        self.estimate(problem, limit);
     }
 
     /// Bounds what the undecided rows cost.
-    fn estimate(&mut self, problem: &Problem) {
+    fn estimate(&mut self, problem: &Problem, limit: Units) {
         let (columns, kinds, least) = (self.columns.len(), problem.kinds, problem.least);
         self.costs.clear();
         self.alone.clear();
@@ -169,8 +172,9 @@ impl State {
         } else {
             self.alone.resize(self.known_alone.len(), FORBIDDEN);
         }
-        let rest = self.assignment.solve(columns, &self.costs, &self.alone);
-        self.bound = self.bound.max(2 * self.fixed + rest);
+        let fixed = 2 * self.fixed;
+        self.sum = fixed + self.assignment.solve(columns, &self.costs, &self.alone, limit.saturating_sub(fixed));
+        self.bound = self.bound.max(self.sum);
     }
 
     /// Completes a solution by the assignment that gave the bound, `[rows]`; returns what it really costs.
@@ -207,17 +211,11 @@ impl State {
             }
         };
         for (place, &column) in self.columns.iter().enumerate() {
-            add(self.bound.max(self.sum() + self.costs[place] - own - self.assignment.of_columns[place]), column);
+            add(self.bound.max(self.sum + self.costs[place] - own - self.assignment.of_columns[place]), column);
         }
         if problem.optional {
-            add(self.bound.max(self.sum() + self.alone[0] - own), NONE);
+            add(self.bound.max(self.sum + self.alone[0] - own), NONE);
         }
         choices[start..].sort_unstable_by(|one, other| other.cmp(one));
-    }
-
-    /// Twice the bound of this state alone.
-    fn sum(&self) -> Units {
-        let Assignment { of_rows, of_columns, .. } = &self.assignment;
-        2 * self.fixed + of_rows.iter().sum::<Units>() + of_columns.iter().sum::<Units>()
     }
 }

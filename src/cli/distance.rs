@@ -1,0 +1,246 @@
+//! `connectome distance`.
+
+use clap::Args;
+use connectome::import::Format;
+use connectome::scene::DenseRows;
+use connectome::systems::{
+    Workers,
+    algorithms::{
+        EditComparison, EditCosts, EditCut, EditEffort, EditError, EditOperation, LabelledGraph, OperationCosts,
+        edit_distances, edit_path,
+    },
+};
+use serde::Serialize;
+use std::{error::Error, fmt::Write as _, io::Write as _, path::PathBuf, time::Duration, time::Instant};
+
+use super::graph_file::{GraphFiles, NamedGraph, read_graphs};
+use super::print_line;
+
+/// States of the search tree that are looked at for each pair, where nothing else is asked for.
+const EXPANSIONS: u64 = 1_000_000;
+
+/// Measure what it costs to edit one graph into another.
+#[derive(Args, Debug)]
+pub struct Distance {
+    /// A graph, or a set of graphs; FILE#INDEX is one graph of a set, counted from 0.
+    first: PathBuf,
+    /// What to compare it with: each graph of FIRST with each graph of SECOND, or, if not given, each graph of FIRST with
+    /// all after it.
+    second: Option<PathBuf>,
+    /// How the files are written; their names tell if not given.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Search until each distance is exact, however long that takes.
+    #[arg(long, conflicts_with_all = ["expansions", "seconds"])]
+    exact: bool,
+    /// States of the search tree to look at for each pair; 0 for the bounds at its root alone. A million if neither this nor
+    /// --seconds is given. When they are used up, the bounds that were found are told.
+    #[arg(long, value_name = "N")]
+    expansions: Option<u64>,
+    /// Seconds to search for each pair. What is cut by time may differ from run to run.
+    #[arg(long, value_name = "S")]
+    seconds: Option<f64>,
+    /// Tell the operations too.
+    #[arg(long)]
+    path: bool,
+    #[command(flatten)]
+    costs: Costs,
+    /// One JSON object for each pair.
+    #[arg(long)]
+    json: bool,
+    /// Tell on standard error how long all comparisons took, reading left out.
+    #[arg(long)]
+    time: bool,
+    /// Workers to share the pairs, or the search tree of a single one; all cores if not given. The results are the same
+    /// for any number.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, allow_negative_numbers = true)]
+    workers: usize,
+}
+
+/// What operations cost.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Costs")]
+struct Costs {
+    /// Of a node that only the second graph has.
+    #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
+    node_insertion: f64,
+    /// Of a node that only the first graph has.
+    #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
+    node_deletion: f64,
+    /// Of a node that gets another label.
+    #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
+    node_substitution: f64,
+    /// Of an edge that only the second graph has.
+    #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
+    edge_insertion: f64,
+    /// Of an edge that only the first graph has.
+    #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
+    edge_deletion: f64,
+    /// Of an edge that gets another label.
+    #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
+    edge_substitution: f64,
+}
+
+impl Costs {
+    fn checked(&self) -> Result<EditCosts, EditError> {
+        let uniform = |[insertion, deletion, substitution]: [f64; 3]| OperationCosts::Uniform {
+            insertion,
+            deletion,
+            substitution,
+        };
+        EditCosts::new(
+            uniform([self.node_insertion, self.node_deletion, self.node_substitution]),
+            uniform([self.edge_insertion, self.edge_deletion, self.edge_substitution]),
+        )
+    }
+}
+
+/// One pair, as JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    first: &'a str,
+    second: &'a str,
+    lower: f64,
+    upper: f64,
+    exact: bool,
+    expansions: u64,
+    /// What ended the search before the distance was exact.
+    cut: Option<&'static str>,
+    /// For each node of the first graph the node of the second that it becomes; null if it is deleted.
+    mapping: &'a [Option<u32>],
+    /// What the file tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<Vec<Step>>,
+}
+
+/// One operation, as JSON.
+#[derive(Serialize)]
+struct Step {
+    operation: &'static str,
+    /// The node or the two ends in the first graph.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    from: Vec<u32>,
+    /// The same in the second graph.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    to: Vec<u32>,
+    cost: f64,
+}
+
+impl Step {
+    fn new(operation: EditOperation, cost: f64) -> Self {
+        let (operation, from, to) = match operation {
+            EditOperation::DeleteEdge { ends } => ("delete edge", ends.to_vec(), vec![]),
+            EditOperation::DeleteNode { node } => ("delete node", vec![node], vec![]),
+            EditOperation::SubstituteNode { node, with } => ("substitute node", vec![node], vec![with]),
+            EditOperation::SubstituteEdge { ends, with } => ("substitute edge", ends.to_vec(), with.to_vec()),
+            EditOperation::InsertNode { node } => ("insert node", vec![], vec![node]),
+            EditOperation::InsertEdge { ends } => ("insert edge", vec![], ends.to_vec()),
+        };
+        Self { operation, from, to, cost }
+    }
+
+    /// As a line for people, with the names of nodes and their labels.
+    fn sentence(&self, first: &NamedGraph, second: &NamedGraph) -> String {
+        let named = |graph: &NamedGraph, nodes: &[u32]| match nodes {
+            [node] => {
+                let label = graph.label_name(graph.graph.labels()[*node as usize]).into_owned();
+                format!("{} ({label})", graph.node_name(*node))
+            }
+            nodes => nodes.iter().map(|node| graph.node_name(*node)).collect::<Vec<_>>().join(" - "),
+        };
+        let nodes = match (&self.from[..], &self.to[..]) {
+            (from, []) => named(first, from),
+            ([], to) => named(second, to),
+            (from, to) => format!("{} by {}", named(first, from), named(second, to)),
+        };
+        format!("  {} {nodes}: {}", self.operation, self.cost)
+    }
+}
+
+impl Distance {
+    pub fn run(self) -> Result<(), Box<dyn Error>> {
+        let (costs, effort) = (self.costs.checked()?, self.effort()?);
+        let workers = Workers::new(self.workers)?;
+        let paths: Vec<PathBuf> = [&self.first].into_iter().chain(&self.second).cloned().collect();
+        let GraphFiles { graphs, counts, distances: known } = read_graphs(&paths, self.format)?;
+        let begin = self.second.is_some().then(|| counts[0]);
+        // Without a second file each graph is compared with those after it.
+        let others = |first: usize| begin.unwrap_or(first + 1)..graphs.len();
+        let plain: Vec<LabelledGraph> = graphs.iter().map(|graph| graph.graph.clone()).collect();
+        let (mut count, mut time) = (0, Duration::ZERO);
+        for first in 0..begin.unwrap_or(graphs.len()) {
+            let start = Instant::now();
+            let found = edit_distances(&plain[first], &plain[others(first)], &costs, effort, &workers)?;
+            time += start.elapsed();
+            count += found.len();
+            for (found, second) in found.iter().zip(others(first)) {
+                let known = known.as_ref().map(|known| known_distance(known, first, second));
+                self.print(&graphs[first], &graphs[second], &costs, found, known)?;
+            }
+        }
+        if self.time {
+            let _ = writeln!(std::io::stderr(), "{count} comparisons in {} ms", 1e3 * time.as_secs_f64());
+        }
+        Ok(())
+    }
+
+    fn effort(&self) -> Result<EditEffort, Box<dyn Error>> {
+        let time = match self.seconds {
+            Some(seconds) => Some(
+                Duration::try_from_secs_f64(seconds)
+                    .map_err(|_| format!("{seconds} seconds are no time to search; give a number not below 0"))?,
+            ),
+            None => None,
+        };
+        let is_free = self.exact || time.is_some();
+        Ok(EditEffort { expansions: self.expansions.or((!is_free).then_some(EXPANSIONS)), time })
+    }
+
+    fn print(
+        &self,
+        first: &NamedGraph,
+        second: &NamedGraph,
+        costs: &EditCosts,
+        found: &EditComparison,
+        known: Option<f64>,
+    ) -> Result<(), Box<dyn Error>> {
+        let path = if self.path {
+            let path = edit_path(&first.graph, &second.graph, costs, &found.mapping)?;
+            Some(path.into_iter().map(|(operation, cost)| Step::new(operation, cost)).collect())
+        } else {
+            None
+        };
+        let cut = found.cut.map(|cut| match cut {
+            EditCut::Expansions => ("expansions", "expansions used up"),
+            EditCut::Time => ("time", "time used up"),
+            EditCut::Size => ("size", "too large to search"),
+        });
+        let &EditComparison { lower, upper, expansions, ref mapping, .. } = found;
+        if self.json {
+            let exact = found.distance().is_some();
+            let (first, second) = (&first.name, &second.name);
+            let cut = cut.map(|(name, _)| name);
+            let line = Line { first, second, lower, upper, exact, expansions, cut, mapping, known, path };
+            return Ok(print_line(serde_json::to_string(&line)?)?);
+        }
+        let mut text = format!("{} and {}: ", first.name, second.name);
+        match cut {
+            None => write!(text, "{upper}")?,
+            Some((_, cut)) => write!(text, "from {lower} to {upper}, {cut}")?,
+        }
+        if let Some(known) = known.filter(|known| *known < lower || *known > upper) {
+            write!(text, ", but the file tells {known}")?;
+        }
+        for step in path.iter().flatten() {
+            write!(text, "\n{}", step.sentence(first, second))?;
+        }
+        Ok(print_line(text)?)
+    }
+}
+
+/// What the file tells of two of its graphs.
+fn known_distance(known: &DenseRows, first: usize, second: usize) -> f64 {
+    f64::from(known.values[first * known.width + second])
+}
