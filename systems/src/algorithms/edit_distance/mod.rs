@@ -1,4 +1,12 @@
 //! Graph edit distance: what it costs at least to make one labelled graph into another.
+//!
+//! Bounds first: an assignment of nodes to nodes by their labels and the edges around them, whose sum is a bound from below
+//! (`state`, `assignment`) and whose edit path one from above (K. Riesen and H. Bunke, *Approximate Graph Edit Distance
+//! Computation by Means of Bipartite Graph Matching*, Image and Vision Computing 27, 2009), which a local search lowers
+//! (`refine`). Where they do not meet, nodes are decided one by one, depth first (`search`): what is decided makes the
+//! bounds of the rest sharper, and each state of the search tries its assignment as a solution. Depth first needs little
+//! memory and can be halted at any time. On molecules it looks at a third more states than those whose bounds are below
+//! the distance, which A* could not do without either. `rounds` shares the tree among workers.
 
 mod assignment;
 mod costs;
