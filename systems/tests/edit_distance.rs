@@ -285,6 +285,21 @@ fn time_that_is_over_is_told() {
 }
 
 #[test]
+fn graphs_that_are_too_large_to_search_have_bounds() {
+    let [one, other] = [random_graph(250, 1), random_graph(220, 2)];
+    let find = |workers| {
+        edit_distance(&one, &other, &EditCosts::default(), EditEffort::EXACT, &Workers::new(workers).unwrap()).unwrap()
+    };
+    let found = find(1);
+    assert!(found.cut == Some(EditCut::Size) && found.lower < found.upper, "{} to {}", found.lower, found.upper);
+    check_path(&one, &other, &EditCosts::default(), &found);
+    assert_eq!(find(3), found);
+    // Those that differ by little need no search.
+    let (near, most) = edited(&one, &[2, 3, 4, 5], &(0..250).rev().collect::<Vec<u32>>());
+    assert!(check_exact(&one, &near, &EditCosts::default()).upper <= most as f64);
+}
+
+#[test]
 fn the_smallest_graphs_have_distances() {
     let costs = EditCosts::default();
     let empty = LabelledGraph::default();
