@@ -65,7 +65,7 @@ def connectome_distance(binary, file, pair, workers, rounds):
     seconds = []
     for _ in range(rounds):
         done = subprocess.run(command + ["--workers", str(workers)], capture_output=True, text=True, check=True)
-        seconds.append(float(done.stderr.split(" in ")[1].split()[0]) / 1e3)
+        seconds.append(float(done.stderr.splitlines()[-1].split(" in ")[1].split()[0]) / 1e3)
     found = json.loads(done.stdout)
     assert found["exact"]
     return found["upper"], min(seconds)

@@ -181,7 +181,7 @@ impl Distance {
             }
         }
         if self.time {
-            let _ = writeln!(std::io::stderr(), "{count} comparisons in {} ms", 1e3 * time.as_secs_f64());
+            let _ = writeln!(std::io::stderr(), "pairs compared: {count}, in {} ms", 1e3 * time.as_secs_f64());
         }
         Ok(())
     }
