@@ -7,6 +7,7 @@
 mod labelled_graph;
 mod parallel_graph;
 mod simple_graph;
+pub mod weisfeiler_leman;
 
 pub use labelled_graph::LabelledGraph;
 pub use parallel_graph::ParallelGraph;
