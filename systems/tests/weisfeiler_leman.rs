@@ -148,10 +148,10 @@ proptest! {
             prop_assert_eq!(subtree_kernel(one, other, iterations, &Workers::one()), gram.row(0)[1]);
         }
         let normalised = gram.clone().normalised();
-        for graph in 0..graphs.len() {
-            let expected = if graphs[graph].node_count() > 0 { 1.0 } else { 0.0 };
-            prop_assert_eq!(normalised.row(graph)[graph], expected);
-            prop_assert!(normalised.row(graph).iter().all(|value| (0.0..=1.0 + 1e-12).contains(value)));
+        for (number, graph) in graphs.iter().enumerate() {
+            let expected = if graph.node_count() > 0 { 1.0 } else { 0.0 };
+            prop_assert_eq!(normalised.row(number)[number], expected);
+            prop_assert!(normalised.row(number).iter().all(|value| (0.0..=1.0 + 1e-12).contains(value)));
         }
         prop_assert!(is_positive_semidefinite(&normalised));
     }

@@ -1,4 +1,4 @@
-//! Graphs from and for [petgraph](::petgraph), with the feature `petgraph`.
+//! Graphs from and for [petgraph], with the feature `petgraph`.
 //!
 //! | from | to | by |
 //! | --- | --- | --- |
