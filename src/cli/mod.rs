@@ -7,6 +7,7 @@ mod graph_file;
 mod import;
 mod infer;
 mod inspect;
+mod kernel;
 mod progress;
 mod spread;
 mod train;
@@ -52,6 +53,8 @@ enum Command {
     Bench(bench::Bench),
     /// Turn graphs of other programs into graph files that scenes read.
     Import(import::Import),
+    /// Compare graphs by the Weisfeiler-Leman subtree kernel, or tell which are not isomorphic.
+    Kernel(kernel::Kernel),
 }
 
 impl Arguments {
@@ -64,6 +67,7 @@ impl Arguments {
             Command::Inspect(command) => command.run(),
             Command::Bench(command) => command.run(),
             Command::Import(command) => command.run(),
+            Command::Kernel(command) => command.run(),
         }
     }
 }

@@ -4,9 +4,12 @@
 //! All of them read a [`ParallelGraph`]: the [`Topology`](connectome_components::Topology) of a graph of the world, data
 //! loaded from a file, or a graph of the user's.
 
+#[cfg(feature = "petgraph")]
+pub mod interchange;
 mod labelled_graph;
 mod parallel_graph;
 mod simple_graph;
+pub mod weisfeiler_leman;
 
 pub use labelled_graph::LabelledGraph;
 pub use parallel_graph::ParallelGraph;
