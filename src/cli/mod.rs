@@ -8,6 +8,7 @@ mod graph_file;
 mod import;
 mod infer;
 mod inspect;
+mod kernel;
 mod progress;
 mod spread;
 mod train;
@@ -59,6 +60,8 @@ enum Command {
     /// graph with all after it. An edit path inserts, deletes and relabels nodes and edges; the distance is the cost of the
     /// cheapest. Directions, self-loops and parallel edges do not count.
     Distance(distance::Distance),
+    /// Compare graphs by the Weisfeiler-Leman subtree kernel, or tell which are not isomorphic.
+    Kernel(kernel::Kernel),
 }
 
 impl Arguments {
@@ -72,6 +75,7 @@ impl Arguments {
             Command::Bench(command) => command.run(),
             Command::Import(command) => command.run(),
             Command::Distance(command) => command.run(),
+            Command::Kernel(command) => command.run(),
         }
     }
 }

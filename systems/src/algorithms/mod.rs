@@ -5,9 +5,12 @@
 //! loaded from a file, or a graph of the user's.
 
 mod edit_distance;
+#[cfg(feature = "petgraph")]
+pub mod interchange;
 mod labelled_graph;
 mod parallel_graph;
 mod simple_graph;
+pub mod weisfeiler_leman;
 
 pub use edit_distance::{
     Compared, EditComparison, EditCosts, EditCut, EditEffort, EditError, EditOperation, MOST_EDGE_LABELS, MOST_NODES,
