@@ -4,10 +4,15 @@
 //! All of them read a [`ParallelGraph`]: the [`Topology`](connectome_components::Topology) of a graph of the world, data
 //! loaded from a file, or a graph of the user's.
 
+pub mod cliques;
 mod labelled_graph;
 mod parallel_graph;
 mod simple_graph;
 
+pub use cliques::{
+    CliqueKind, Cliques, Completeness, Count, Degeneracy, Limits, MaximumClique, SizeError, count_cliques, degeneracy,
+    list_cliques, maximum_clique, visit_cliques,
+};
 pub use labelled_graph::LabelledGraph;
 pub use parallel_graph::ParallelGraph;
 pub use simple_graph::SimpleGraph;
