@@ -7,8 +7,12 @@
 mod command;
 #[path = "import/csv.rs"]
 mod csv;
+#[path = "import/dimacs.rs"]
+mod dimacs;
 #[path = "import/graphml.rs"]
 mod graphml;
+#[path = "import/labelled.rs"]
+mod labelled;
 #[path = "import/mutations.rs"]
 mod mutations;
 #[path = "import/npz.rs"]

@@ -15,7 +15,7 @@ use super::print_line;
 /// Turn graphs of other programs into graph files that scenes read.
 #[derive(Args, Debug)]
 pub struct Import {
-    /// A TUDataset folder, an edge list (CSV), a GraphML file or NumPy arrays (.npz).
+    /// A TUDataset folder, an edge list (CSV), a GraphML or DIMACS file (these may be .gz), or NumPy arrays (.npz).
     source: PathBuf,
     /// The graph file to write.
     #[arg(long, value_name = "FILE.npz")]

@@ -2,6 +2,8 @@
 
 mod bench;
 mod files;
+#[allow(dead_code, reason = "commands on the structure of graphs use it")]
+mod graph_file;
 mod import;
 mod infer;
 mod inspect;

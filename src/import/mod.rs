@@ -5,10 +5,13 @@
 //! | [`Format::TuDataset`] | a folder with `NAME_A.txt`, `NAME_graph_indicator.txt` and their companions: a set of graphs |
 //! | [`Format::Csv`] | an edge list with columns source, target and maybe weight; its nodes maybe in a second table |
 //! | [`Format::GraphMl`] | GraphML: nodes and edges with the values of their keys |
+//! | [`Format::Dimacs`] | a graph of the DIMACS challenges: `p edge N M`, then `e I J` for each edge |
 //! | [`Format::Npz`] | NumPy arrays, in the layout of [`scene`](crate::scene) or as bare lists of edges |
 //!
+//! A text that gzip has packed (`.csv.gz`, `.clq.gz`) is unpacked while it is read.
+//!
 //! What comes out is [`GraphData`], which [`GraphData::to_npz`] turns into a file that scenes read; [`starting_scene`]
-//! writes such a scene.
+//! writes such a scene. [`import_labelled`] keeps only what algorithms on graphs look at.
 //!
 //! ```
 //! use connectome::import::{ImportOptions, import};
@@ -25,10 +28,12 @@
 //!
 //! No file makes importing panic, and none makes it take more memory than the machine has available.
 
+mod dimacs;
 mod draft;
 mod edge_list;
 mod error;
 mod graphml;
+mod labelled;
 mod matrix;
 mod node_list;
 mod npz;
@@ -40,6 +45,7 @@ mod tu_dataset;
 use std::path::{Path, PathBuf};
 
 pub use self::error::ImportError;
+pub use self::labelled::{LabelledGraphs, import_labelled, labelled};
 pub use self::scene::starting_scene;
 use crate::scene::GraphData;
 
@@ -54,6 +60,8 @@ pub enum Format {
     /// An XML dialect for graphs.
     #[cfg_attr(feature = "cli", value(name = "graphml"))]
     GraphMl,
+    /// Lines of the DIMACS challenges on cliques and colourings.
+    Dimacs,
     /// A zip of NumPy arrays.
     Npz,
 }
@@ -64,9 +72,12 @@ impl Format {
         if path.is_dir() {
             return Some(Self::TuDataset);
         }
-        match path.extension()?.to_str()?.to_lowercase().as_str() {
+        let name = path.file_name()?.to_str()?.to_lowercase();
+        let name = Path::new(name.strip_suffix(".gz").unwrap_or(&name));
+        match name.extension()?.to_str()? {
             "csv" | "tsv" | "txt" | "edges" | "edgelist" => Some(Self::Csv),
             "graphml" | "xml" => Some(Self::GraphMl),
+            "clq" | "col" | "dimacs" => Some(Self::Dimacs),
             "npz" => Some(Self::Npz),
             _ => None,
         }
@@ -113,13 +124,14 @@ pub fn import(source: &Path, options: &ImportOptions) -> Result<Imported, Import
         Format::TuDataset => tu_dataset::read(source),
         Format::Csv => edge_list::read(source, options.nodes.as_deref(), options.undirected),
         Format::GraphMl => graphml::read(source),
+        Format::Dimacs => dimacs::read(source),
         Format::Npz => npz::read(source),
     }
 }
 
 fn unknown(source: &Path) -> ImportError {
     if source.exists() {
-        let help = "name the format: tu-dataset, csv, graphml or npz";
+        let help = "name the format: tu-dataset, csv, graphml, dimacs or npz";
         return ImportError::new(source, "its name does not tell the format", help);
     }
     ImportError::new(source, "there is no such file or folder", "check the path")

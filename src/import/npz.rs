@@ -2,30 +2,68 @@
 
 use std::path::Path;
 
+use connectome_components::Split;
+
 use super::Imported;
 use super::draft::Draft;
 use super::error::ImportError;
-use crate::scene::GraphData;
+use super::text::fits;
 use crate::scene::npz::{Archive, Problem, check};
+use crate::scene::{DenseRows, GraphData, GraphSet};
 
 /// Arrays that list edges where there is no `edge_index`, and whether those go both ways.
 const BARE: [(&str, bool); 3] = [("edges_undirected", true), ("edges_directed", false), ("edges", false)];
 
-/// Reads a graph in the layout of scenes, or a bare list of edges `[2, E]` among `n` nodes.
+/// Known distances between the graphs of a set.
+const DISTANCES: &str = "ged";
+
+/// Reads a graph in the layout of scenes, or one of the bare ones:
+///
+/// - edges `[2, E]` among `n` nodes
+/// - a set of graphs with `node_ptr`, `edge_ptr`, `node_label` and undirected `edges` `[E, 2]`, whose nodes are counted
+///   within each graph
 pub(super) fn read(path: &Path) -> Result<Imported, ImportError> {
-    let mut archive = Archive::open(path).map_err(|problem| problem.of_file(path.display()))?;
-    let bare =
-        BARE.into_iter().find(|(name, _)| archive.has(name)).filter(|_| archive.has("n") && !archive.has("edge_index"));
-    match bare {
-        Some((name, undirected)) => {
-            let draft = read_bare(&mut archive, name, undirected).map_err(|problem| problem.of_file(path.display()))?;
-            let unread: Vec<&str> =
-                archive.names().into_iter().filter(|other| *other != name && *other != "n").collect();
-            let note = format!("arrays that are not read: {}", unread.join(", "));
-            Ok(draft.finish(if unread.is_empty() { Vec::new() } else { vec![note] }))
-        }
-        None => Ok(Imported { data: GraphData::read_npz(path)?, class_names: Vec::new(), notes: Vec::new() }),
+    let of_file = |problem: Problem| problem.of_file(path.display());
+    let mut archive = Archive::open(path).map_err(of_file)?;
+    if archive.has("edge_index") {
+        return as_scenes_do(path);
     }
+    if archive.has("node_ptr") && archive.has("edges") {
+        let data = read_set(&mut archive).map_err(of_file)?;
+        let notes = unread(&archive, &["node_ptr", "edge_ptr", "node_label", "edges", DISTANCES]);
+        return Ok(Imported { data, class_names: Vec::new(), notes });
+    }
+    match BARE.into_iter().find(|(name, _)| archive.has(name)).filter(|_| archive.has("n")) {
+        Some((name, undirected)) => {
+            let draft = read_bare(&mut archive, name, undirected).map_err(of_file)?;
+            Ok(draft.finish(unread(&archive, &[name, "n"])))
+        }
+        None => as_scenes_do(path),
+    }
+}
+
+/// Reads the known distances between so many graphs, if the file has some.
+pub(super) fn read_distances(path: &Path, graphs: usize) -> Result<Option<DenseRows>, ImportError> {
+    let read = || {
+        let distances = check::optional_rows(&mut Archive::open(path)?, DISTANCES, graphs)?;
+        match distances {
+            Some(rows) if rows.width != graphs => {
+                Err(check::wrong_shape(DISTANCES, &[graphs, rows.width], &format!("[{graphs}, {graphs}]")))
+            }
+            other => Ok(other),
+        }
+    };
+    Ok(read().map_err(|problem: Problem| problem.of_file(path.display()))?)
+}
+
+fn as_scenes_do(path: &Path) -> Result<Imported, ImportError> {
+    Ok(Imported { data: GraphData::read_npz(path)?, class_names: Vec::new(), notes: Vec::new() })
+}
+
+/// A note on the arrays that are not among these.
+fn unread(archive: &Archive, read: &[&str]) -> Vec<String> {
+    let unread: Vec<&str> = archive.names().into_iter().filter(|name| !read.contains(name)).collect();
+    if unread.is_empty() { Vec::new() } else { vec![format!("arrays that are not read: {}", unread.join(", "))] }
 }
 
 fn read_bare(archive: &mut Archive, name: &str, undirected: bool) -> Result<Draft, Problem> {
@@ -39,7 +77,7 @@ fn read_bare(archive: &mut Archive, name: &str, undirected: bool) -> Result<Draf
         return Err(check::wrong_shape(name, &array.shape, "[2, edges]"));
     }
     let ends = check::indices(name, &array.values, u64::from(nodes), "each must be the number of a node")?;
-    super::text::fits(nodes as usize, 16)
+    fits(nodes as usize, 16)
         .map_err(|message| Problem::of("n", format!("is {nodes}: {message}"), "use a smaller graph"))?;
     let (sources, targets) = ends.split_at(ends.len() / 2);
     let mut draft = Draft {
@@ -49,4 +87,43 @@ fn read_bare(archive: &mut Archive, name: &str, undirected: bool) -> Result<Draf
     };
     draft.add_ways_back(|_| undirected);
     Ok(draft)
+}
+
+fn read_set(archive: &mut Archive) -> Result<GraphData, Problem> {
+    let labels = check::list(archive.read("node_label")?, "node_label", None)?;
+    let labels = check::indices("node_label", &labels, check::END_OF_NUMBERS, "labels are counted from 0")?;
+    let array = archive.read::<i64>("edges")?;
+    if array.shape.len() != 2 || array.shape[1] != 2 {
+        return Err(check::wrong_shape("edges", &array.shape, "[edges, 2]"));
+    }
+    let help = "it must rise from 0 to that number";
+    let starts = check::list(archive.read("node_ptr")?, "node_ptr", None)?;
+    let node_offsets = check::offsets("node_ptr", &starts, labels.len(), "nodes in node_label", help)?;
+    let starts = check::list(archive.read("edge_ptr")?, "edge_ptr", Some(node_offsets.len()))?;
+    let starts = check::offsets("edge_ptr", &starts, array.shape[0], "edges", help)?;
+    let (mut edges, mut edge_offsets) = (Vec::new(), vec![0]);
+    for (nodes, rows) in node_offsets.windows(2).zip(starts.windows(2)) {
+        let ends = &array.values[2 * rows[0]..2 * rows[1]];
+        let help = "nodes are counted from 0 within each graph";
+        let ends = check::indices("edges", ends, (nodes[1] - nodes[0]) as u64, help)?;
+        let mut draft = Draft { edges: ends.as_chunks().0.to_vec(), ..Draft::default() };
+        draft.add_ways_back(|_| true);
+        // Nodes can be numbered, as they have labels in memory, so this does not overflow but for more than 2^32 of them.
+        let first = u32::try_from(nodes[0])
+            .map_err(|_| Problem::of("node_label", "has more nodes than can be numbered", "use a smaller set"))?;
+        edges.extend(draft.edges.into_iter().map(|ends| ends.map(|end| first + end)));
+        edge_offsets.push(edges.len());
+    }
+    let count = node_offsets.len() - 1;
+    let graphs = GraphSet {
+        node_offsets,
+        edge_offsets,
+        labels: vec![0; count],
+        classes: count.min(1),
+        splits: vec![Split::Unused; count],
+        ..GraphSet::default()
+    };
+    let classes = labels.iter().map(|&label| label as usize + 1).max().unwrap_or(0);
+    let (nodes, splits) = (labels.len(), vec![Split::Unused; labels.len()]);
+    Ok(GraphData { nodes, classes, labels, splits, edges, graphs: Some(graphs), ..GraphData::default() })
 }

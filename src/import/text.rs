@@ -1,7 +1,9 @@
 //! Text files to import.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
 
 use super::error::ImportError;
 use crate::scene::{Position, memory, npz::open_file, suggest::quote};
@@ -12,6 +14,9 @@ const PART_FOR_TEXT: usize = 32;
 /// A matrix takes at most this part: it is kept, written and compressed.
 const PART_FOR_MATRIX: usize = 8;
 
+/// What gzip begins with, and UTF-8 never.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
 /// A file that was read, and what it is called.
 #[derive(Clone, Debug)]
 pub(super) struct TextFile {
@@ -20,14 +25,13 @@ pub(super) struct TextFile {
 }
 
 impl TextFile {
-    /// Reads a plain file of UTF-8. A byte order mark, which spreadsheets write, is left out.
+    /// Reads a plain file of UTF-8, compressed by gzip or not. A byte order mark, which spreadsheets write, is left out.
     pub fn read(path: &Path) -> Result<Self, ImportError> {
         let limit = memory::available() / PART_FOR_TEXT;
-        let mut bytes = Vec::new();
-        let read = open_file(path).and_then(|file| file.take(limit as u64 + 1).read_to_end(&mut bytes));
-        read.map_err(|error| ImportError::new(path, format!("the file cannot be read: {error}"), "check the path"))?;
+        let bytes = read_bytes(path, limit as u64 + 1)
+            .map_err(|error| ImportError::new(path, format!("the file cannot be read: {error}"), "check the path"))?;
         if bytes.len() > limit {
-            let message = format!("the file is longer than {limit} bytes, too large for this machine");
+            let message = format!("the text is longer than {limit} bytes, too large for this machine");
             return Err(ImportError::new(path, message, "import a part of it, or use a larger machine"));
         }
         let file = path.display().to_string();
@@ -60,6 +64,19 @@ impl TextFile {
     pub fn error_of_file(&self, message: impl Into<String>, help: impl Into<String>) -> ImportError {
         ImportError::new(Path::new(&self.file), message, help)
     }
+}
+
+/// At most so many bytes of a file, unpacked: a few packed ones may stand for any number of them.
+fn read_bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut file = open_file(path)?;
+    let mut start = Vec::new();
+    file.by_ref().take(GZIP.len() as u64).read_to_end(&mut start)?;
+    let is_packed = start == GZIP;
+    let whole = io::Cursor::new(start).chain(file);
+    let reader: Box<dyn Read> = if is_packed { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) };
+    let mut bytes = Vec::new();
+    reader.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// A finite number, or what is wrong with its text.

@@ -82,6 +82,19 @@ proptest! {
     }
 
     #[test]
+    fn patched_dimacs_files_are_read_or_refused(patches in patches()) {
+        try_read("g.clq", &[("g.clq", &patch(crate::dimacs::TEXT, &patches))], None);
+    }
+
+    #[test]
+    fn damaged_packed_texts_are_read_or_refused(damage in vec((any::<Index>(), any::<u8>()), 1..4), cut in any::<Index>()) {
+        let mut bytes = crate::dimacs::pack(crate::dimacs::TEXT.as_bytes());
+        damage.iter().for_each(|(place, byte)| *place.get_mut(&mut bytes) = *byte);
+        bytes.truncate(cut.index(bytes.len() + 1));
+        crate::dimacs::try_bytes(&bytes);
+    }
+
+    #[test]
     fn patched_folders_are_read_or_refused(patches in patches(), file in any::<Index>()) {
         let mut files = crate::tu_dataset::FILES;
         let (_, text) = &mut files[file.index(8)];
@@ -92,7 +105,7 @@ proptest! {
 
     #[test]
     fn any_text_is_read_or_refused(text in "\\PC*|.*|[0-9, \n]*") {
-        for name in ["a.csv", "a.graphml", "a.npz"] {
+        for name in ["a.csv", "a.graphml", "a.clq", "a.npz"] {
             try_read(name, &[(name, &text)], None);
         }
         try_read("", &[("T_A.txt", &text), ("T_graph_indicator.txt", &text)], None);

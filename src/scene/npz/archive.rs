@@ -66,7 +66,7 @@ impl Number for u8 {
 
 /// A double too large for an `f32` becomes infinite, which is refused later on.
 impl Number for f32 {
-    const KINDS: &'static [&'static str] = &["f4", "f8", "i4", "i8", "u4"];
+    const KINDS: &'static [&'static str] = &["f4", "f8", "i4", "i8", "u4", "i1", "u1"];
 
     fn decode(kind: &str, source: impl Read, header: &Header, length: usize) -> Result<Vec<Self>, ReadDataError> {
         match kind {
@@ -74,6 +74,8 @@ impl Number for f32 {
             "i4" => convert(source, header, length, |value: i32| value as f32),
             "i8" => convert(source, header, length, |value: i64| value as f32),
             "u4" => convert(source, header, length, |value: u32| value as f32),
+            "i1" => convert(source, header, length, |value: i8| value.into()),
+            "u1" => convert(source, header, length, |value: u8| value.into()),
             _ => convert(source, header, length, |value: f32| value),
         }
     }

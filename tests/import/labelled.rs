@@ -1,0 +1,84 @@
+//! Graphs with labels, as algorithms read them.
+
+use std::io::Cursor;
+
+use connectome::import::{ImportOptions, LabelledGraphs, import, import_labelled};
+use connectome::systems::algorithms::{LabelledGraph, ParallelGraph};
+use ndarray::{Array2, array};
+use ndarray_npy::NpzWriter;
+
+use crate::check_round_trip;
+
+fn fixture(name: &str) -> std::path::PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests/fixtures/graphs", name].iter().collect()
+}
+
+fn labelled(path: &std::path::Path) -> LabelledGraphs {
+    import_labelled(path, &ImportOptions::default()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Writes two graphs, O - C - N and a lone atom, with these ends of edges and distances.
+fn pair(edges: Array2<i8>, distances: Array2<i8>) -> (tempfile::TempDir, std::path::PathBuf) {
+    let mut npz = NpzWriter::new_compressed(Cursor::new(Vec::new()));
+    npz.add_array("node_ptr", &array![0_i32, 3, 4]).expect("it is written");
+    npz.add_array("edge_ptr", &array![0_i32, 2, 2]).expect("it is written");
+    npz.add_array("node_label", &array![8_i8, 6, 7, 6]).expect("it is written");
+    npz.add_array("edges", &edges).expect("it is written");
+    npz.add_array("gid", &array![1_i32, 2]).expect("it is written");
+    npz.add_array("ged", &distances).expect("it is written");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("pair.npz");
+    std::fs::write(&path, npz.finish().expect("it is written").into_inner()).expect("it is written");
+    (folder, path)
+}
+
+#[test]
+fn a_set_of_graphs_comes_with_its_distances() {
+    let (_folder, path) = pair(array![[0, 1], [1, 2]], array![[0, 4], [4, 0]]);
+    let read = labelled(&path);
+    let oxygen = LabelledGraph::new(vec![8, 6, 7], [([0, 1], 0), ([1, 2], 0)]);
+    assert_eq!(read.graphs, [oxygen, LabelledGraph::new(vec![6], [])]);
+    assert_eq!(read.distances.map(|rows| (rows.width, rows.values)), Some((2, vec![0.0, 4.0, 4.0, 0.0])));
+    assert_eq!(read.notes, ["arrays that are not read: gid"]);
+    check_round_trip(&import(&path, &ImportOptions::default()).expect("it is in order").data);
+}
+
+#[test]
+fn mistakes_in_a_set_are_shown() {
+    let bad = |edges: Array2<i8>, distances: Array2<i8>, expected: &str| {
+        let (_folder, path) = pair(edges, distances);
+        let error = import_labelled(&path, &ImportOptions::default()).expect_err("the file is wrong").to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    let known = || array![[0, 4], [4, 0]];
+    bad(array![[0, 3], [1, 2]], known(), "holds 3 at position 1, outside 0..3");
+    bad(array![[0, -1], [1, 2]], known(), "holds -1");
+    bad(array![[0, 1]], known(), "array \"edge_ptr\" goes from 0 to 2, but there are 1 edges");
+    bad(array![[0, 1, 2], [1, 2, 0]], known(), "must have the shape [edges, 2]");
+    bad(array![[0, 1], [1, 2]], array![[0, 4]], "array \"ged\" has the shape [1, 2]");
+    bad(array![[0, 1], [1, 2]], array![[0], [4]], "array \"ged\" has the shape [2, 1]");
+}
+
+#[test]
+fn graphs_of_the_dimacs_challenge_are_read() {
+    let read = labelled(&fixture("MANN_a9.clq.gz"));
+    let [graph] = &read.graphs[..] else { panic!("{read:?}") };
+    assert_eq!((graph.node_count(), graph.graph().edge_count()), (45, 918));
+    assert_eq!((read.node_names[44].as_str(), read.label_names.len()), ("45", 0));
+    assert!(graph.labels().iter().all(|&label| label == 0));
+}
+
+#[test]
+fn kinds_of_bonds_come_of_a_code() {
+    let files = [
+        ("T_A.txt", "1,2\n2,1\n2,3\n"),
+        ("T_graph_indicator.txt", "1\n1\n1\n2\n"),
+        ("T_graph_labels.txt", "1\n2\n"),
+        ("T_node_labels.txt", "6\n7\n6\n8\n"),
+        ("T_edge_labels.txt", "3\n3\n1\n"),
+    ];
+    let folder = crate::folder(&files);
+    let read = labelled(folder.path());
+    let first = LabelledGraph::new(vec![0, 1, 0], [([0, 1], 1), ([1, 2], 0)]);
+    assert_eq!(read.graphs, [first, LabelledGraph::new(vec![2], [])]);
+}
