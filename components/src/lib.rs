@@ -2,13 +2,15 @@
 //!
 //! | entity | components |
 //! | --- | --- |
-//! | graph | [`Graph`], [`Topology`] |
+//! | graph | [`Graph`], [`Topology`], [`GraphCliques`], [`CliqueCensus`] |
 //! | node | [`Node`] or a component of the user's, [`Label`], [`Split`], [`InGraph`], and the [`Field`]s of the models on it |
 //! | edge | [`Edge`], [`EdgeWeight`], and fields |
 //! | subgraph | [`Subgraph`] or a component of the user's, and fields |
+//! | clique | [`Clique`], [`CliqueOf`] |
 //! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`GradientAccumulation`], [`GradientClipping`], [`TrainingState`], [`Metrics`] |
 //! | parameter | [`Parameter`], and its fields: value, gradient, moments |
 
+mod clique;
 mod column;
 mod edge;
 mod error;
@@ -25,6 +27,7 @@ mod rows;
 mod subgraph;
 mod topology;
 
+pub use clique::{Clique, CliqueCensus, CliqueOf, GraphCliques};
 pub use column::{
     Column, ColumnMut, ColumnState, Marker, Read, Write, attach_fields, insert_default, register_default,
 };

@@ -11,7 +11,7 @@ mod simple_graph;
 
 pub use cliques::{
     CliqueKind, Cliques, Completeness, Count, Degeneracy, Limits, MaximumClique, SizeError, count_cliques, degeneracy,
-    list_cliques, maximum_clique, visit_cliques,
+    find_cliques, find_maximum_clique, list_cliques, maximum_clique, visit_cliques,
 };
 pub use labelled_graph::LabelledGraph;
 pub use parallel_graph::ParallelGraph;

@@ -15,6 +15,8 @@ use super::{
 pub(super) struct MaximalSearch<B> {
     /// Whose rows these are.
     root: Option<usize>,
+    /// Whether no earlier neighbour of the root is joined to all later ones; else no clique is maximal.
+    is_open: bool,
     /// Over the later neighbours of the root: the neighbours of each of them, then those of earlier neighbours of the root.
     rows: Vec<B>,
     /// Who makes cliques not maximal: those joined to all of the path who were searched before. Of each level of the search
@@ -42,7 +44,7 @@ struct Level<B> {
 impl<B> Default for MaximalSearch<B> {
     fn default() -> Self {
         let (rows, excluded, levels, path, branches) = Default::default();
-        Self { root: None, rows, excluded, levels, path, branches }
+        Self { root: None, is_open: false, rows, excluded, levels, path, branches }
     }
 }
 
@@ -70,8 +72,11 @@ impl<B: Bits> MaximalSearch<B> {
         }
         // Branches of one root come one after the other.
         if self.root != Some(root) {
-            read_all(graph, root, numbers, &mut self.rows);
+            self.is_open = read_all(graph, root, numbers, &mut self.rows);
             self.root = Some(root);
+        }
+        if !self.is_open {
+            return true;
         }
         self.levels.clear();
         self.branches.clear();

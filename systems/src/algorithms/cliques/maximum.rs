@@ -9,12 +9,12 @@ use std::sync::Mutex;
 use super::{
     Completeness,
     branch_and_bound::{Goal, MaximumSearch},
-    degeneracy::degeneracy,
+    degeneracy::{Degeneracy, degeneracy},
     limits::{Stop, Watch},
     ordered::{Numbers, Ordered},
     turns::work_off,
 };
-use crate::{Workers, algorithms::SimpleGraph, kernels::vectorize};
+use crate::{Workers, algorithms::SimpleGraph, kernels::vectorize, ordering::places};
 
 /// A largest clique.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,8 +33,9 @@ pub struct MaximumClique {
 /// are the algorithms of Tomita et al. (MCS, 2010) and of San Segundo et al. (BBMCR, 2013), on sets of bits.
 pub fn maximum_clique(graph: &SimpleGraph, workers: &Workers, time: Option<Duration>) -> MaximumClique {
     let stop = Stop::new(time);
-    let ordered = Ordered::new(graph, degeneracy(graph), workers);
-    let best = Best::new(greedy(graph, &ordered.order));
+    let found = degeneracy(graph);
+    let best = Best::new(greedy(graph, &found));
+    let ordered = Ordered::new(graph, found, workers);
     let roots = ordered.len();
     work_off(
         workers,
@@ -59,14 +60,11 @@ pub fn maximum_clique(graph: &SimpleGraph, workers: &Workers, time: Option<Durat
 }
 
 /// A clique that is there at once: the largest that comes of the last nodes of the order, adding the last neighbours first.
-fn greedy(graph: &SimpleGraph, order: &[u32]) -> Vec<u32> {
+fn greedy(graph: &SimpleGraph, found: &Degeneracy) -> Vec<u32> {
     const STARTS: usize = 16;
-    let mut places = vec![0_u32; order.len()];
-    for (place, node) in (0..).zip(order) {
-        places[*node as usize] = place;
-    }
+    let places = places(&found.order);
     let mut largest = Vec::new();
-    for start in order.iter().rev().take(STARTS) {
+    for start in found.order.iter().rev().take(STARTS) {
         let mut neighbours = graph.neighbours(*start).to_vec();
         neighbours.sort_unstable_by_key(|node| core::cmp::Reverse(places[*node as usize]));
         let mut clique = vec![*start];
@@ -77,6 +75,9 @@ fn greedy(graph: &SimpleGraph, order: &[u32]) -> Vec<u32> {
         }
         if clique.len() > largest.len() {
             largest = clique;
+        }
+        if largest.len() > found.degeneracy {
+            break;
         }
     }
     largest

@@ -7,6 +7,7 @@
 //! | how many there are | [`count_cliques`] |
 //! | a largest one | [`maximum_clique`] |
 //! | how large one may be at most, and where | [`degeneracy`] |
+//! | the same as entities of the world | [`find_cliques`], [`find_maximum_clique`] |
 //!
 //! Each clique is found from the node of it that comes first in the order of [`degeneracy`], and from the few neighbours
 //! that come after that, whose adjacency fits into a matrix of bits. The searches below the nodes are shared by the workers;
@@ -38,6 +39,7 @@ mod maximum;
 mod ordered;
 mod search;
 mod sized;
+mod system;
 mod turns;
 
 use core::{
@@ -49,6 +51,7 @@ pub use self::cliques::Cliques;
 pub use degeneracy::{Degeneracy, degeneracy};
 pub use limits::{Completeness, Limits};
 pub use maximum::{MaximumClique, maximum_clique};
+pub use system::{find_cliques, find_maximum_clique};
 
 use self::{
     limits::Stop,

@@ -1,7 +1,7 @@
 //! A graph by the places of its nodes in a degeneracy order, and the neighbourhoods in it as sets of bits.
 
 use super::{bits::Bits, degeneracy::Degeneracy};
-use crate::{Workers, algorithms::SimpleGraph};
+use crate::{Workers, algorithms::SimpleGraph, ordering::places};
 
 /// A graph whose nodes are named by their places in a degeneracy order.
 pub(super) struct Ordered {
@@ -21,10 +21,7 @@ const BLOCK: usize = 2048;
 impl Ordered {
     pub fn new(graph: &SimpleGraph, found: Degeneracy, workers: &Workers) -> Self {
         let order = found.order;
-        let mut places = vec![0; order.len()];
-        for (place, node) in (0..).zip(&order) {
-            places[*node as usize] = place;
-        }
+        let places = places(&order);
         let nodes = order.len();
         let parts = workers.map(nodes.div_ceil(BLOCK), |block| {
             let places_of_block = block * BLOCK..nodes.min((block + 1) * BLOCK);
@@ -112,17 +109,18 @@ pub(super) fn read_later<B: Bits>(graph: &Ordered, root: usize, numbers: &mut Nu
     );
 }
 
-/// The same, followed by a row for each earlier neighbour of the root that is joined to some of its later ones.
+/// The same, followed by a row for each earlier neighbour of the root that is joined to some of its later ones. Returns false
+/// if one is joined to all of them, and leaves the rows as they may be.
 #[inline(always)]
-pub(super) fn read_all<B: Bits>(graph: &Ordered, root: usize, numbers: &mut Numbers, rows: &mut Vec<B>) {
+pub(super) fn read_all<B: Bits>(graph: &Ordered, root: usize, numbers: &mut Numbers, rows: &mut Vec<B>) -> bool {
     let members = graph.later(root);
     rows.clear();
     rows.resize(members.len(), B::empty(members.len()));
+    let mut is_open = true;
     numbers.with(
         members,
         #[inline(always)]
         |numbers| {
-            add_inner(graph, members, numbers, rows);
             // A common neighbour of both comes after the earlier one too.
             for earlier in graph.earlier(root) {
                 let mut row = B::empty(members.len());
@@ -131,15 +129,21 @@ pub(super) fn read_all<B: Bits>(graph: &Ordered, root: usize, numbers: &mut Numb
                     let number = numbers[*later as usize];
                     if number != 0 {
                         row.insert(number as usize - 1);
-                        found = number;
+                        found += 1;
                     }
+                }
+                if found == members.len() {
+                    is_open = false;
+                    return;
                 }
                 if found != 0 {
                     rows.push(row);
                 }
             }
+            add_inner(graph, members, numbers, rows);
         },
     );
+    is_open
 }
 
 #[inline(always)]
