@@ -48,7 +48,8 @@ fn p_hat() -> SimpleGraph {
 }
 
 fn brock() -> SimpleGraph {
-    const [NODES, HIDDEN]: [f32; 2] = [200.0, 17.0];
+    const NODES: f32 = 200.0;
+    const HIDDEN: f32 = 17.0;
     const DEGREE: f32 = 0.65 * (NODES - 1.0);
     // What is left of the degree for the others, on either side.
     let between = (DEGREE - (HIDDEN - 1.0)) / (NODES - HIDDEN);

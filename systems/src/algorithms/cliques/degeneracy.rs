@@ -5,7 +5,7 @@ use crate::algorithms::{ParallelGraph, SimpleGraph};
 /// An order of the nodes in which each has few neighbours among those after it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Degeneracy {
-    /// The nodes in the order in which they are taken away: always one with the fewest neighbours left, `[N]`.
+    /// The nodes by rising core numbers, each with no more neighbours after it than its core number, `[N]`.
     pub order: Vec<u32>,
     /// The core number of each node, `[N]`: the largest `c` such that it lies in a part of the graph in which all have `c`
     /// neighbours or more.
@@ -15,7 +15,7 @@ pub struct Degeneracy {
     pub degeneracy: usize,
 }
 
-/// Takes away the node with fewest neighbours over and over (Matula and Beck 1983), in the linear time of Batagelj and
+/// Takes away nodes with few neighbours over and over, as Matula and Beck (1983) do, in the linear time of Batagelj and
 /// Zaveršnik (2003), `N + E`.
 ///
 /// ```
@@ -54,7 +54,7 @@ pub fn degeneracy(graph: &SimpleGraph) -> Degeneracy {
             let degree = cores[neighbour as usize];
             if degree > core {
                 // It changes places with the first of its degree, and then is the last of the next lower one.
-                let (here, first) = (places[neighbour as usize], starts[degree as usize].max(place as u32 + 1));
+                let (here, first) = (places[neighbour as usize], starts[degree as usize]);
                 let other = order[first as usize];
                 order.swap(here as usize, first as usize);
                 places[other as usize] = here;
@@ -75,24 +75,31 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_node_has_fewest_neighbours_when_it_goes(
+        fn cores_are_what_is_left_when_nodes_with_few_neighbours_go(
             nodes in 0..13_usize,
             edges in proptest::collection::vec([0..13_u32, 0..13_u32], 0..60),
         ) {
             let graph = SimpleGraph::new(nodes, edges);
             let found = degeneracy(&graph);
-            let mut left: Vec<u32> = graph.nodes().collect();
-            let mut core = 0;
-            for node in &found.order {
-                let degree = |node: &u32| left.iter().filter(|other| graph.are_joined(*node, **other)).count() as u32;
-                let fewest = left.iter().map(degree).min().unwrap();
-                prop_assert_eq!(degree(node), fewest);
-                core = core.max(fewest);
-                prop_assert_eq!(found.cores[*node as usize], core);
-                left.retain(|other| other != node);
+            for core in 0..=13 {
+                let mut left: Vec<u32> = graph.nodes().collect();
+                let degree = |left: &[u32], node: u32| left.iter().filter(|other| graph.are_joined(node, **other)).count();
+                while let Some(place) = left.iter().position(|node| degree(&left, *node) < core) {
+                    left.remove(place);
+                }
+                let expected: Vec<u32> = graph.nodes().filter(|node| found.cores[*node as usize] as usize >= core).collect();
+                prop_assert_eq!(left, expected);
             }
-            prop_assert!(left.is_empty());
-            prop_assert_eq!(found.degeneracy, core as usize);
+            let core = |node: &u32| found.cores[*node as usize];
+            prop_assert!(found.order.is_sorted_by_key(core));
+            for (place, node) in found.order.iter().enumerate() {
+                let later = found.order[place..].iter().filter(|other| graph.are_joined(*node, **other)).count();
+                prop_assert!(later <= core(node) as usize);
+            }
+            let mut sorted = found.order.clone();
+            sorted.sort_unstable();
+            prop_assert!(graph.nodes().eq(sorted));
+            prop_assert_eq!(found.degeneracy, found.cores.iter().max().map_or(0, |core| *core as usize));
         }
     }
 }

@@ -23,10 +23,8 @@ pub(super) struct MaximalSearch<B> {
     /// its own, one after the other.
     excluded: Vec<u32>,
     levels: Vec<Level<B>>,
-    /// The nodes from the root to the level that is searched.
+    /// The numbers of those who come after the root on the way to the level that is searched.
     path: Vec<u32>,
-    /// The number of each of them but the root.
-    branches: Vec<u32>,
 }
 
 /// A step of the search: the path as it is, and who may be added to it.
@@ -43,8 +41,8 @@ struct Level<B> {
 
 impl<B> Default for MaximalSearch<B> {
     fn default() -> Self {
-        let (rows, excluded, levels, path, branches) = Default::default();
-        Self { root: None, is_open: false, rows, excluded, levels, path, branches }
+        let (rows, excluded, levels, path) = Default::default();
+        Self { root: None, is_open: false, rows, excluded, levels, path }
     }
 }
 
@@ -62,11 +60,9 @@ impl<B: Bits> MaximalSearch<B> {
     ) -> bool {
         let members = graph.later(root);
         let node = |number: usize| graph.order[members[number] as usize];
-        self.path.clear();
-        self.path.push(graph.order[root]);
         if members.is_empty() {
             if graph.earlier(root).is_empty() {
-                sink.add(&self.path);
+                sink.add(graph.order[root], &B::empty(0), node);
             }
             return true;
         }
@@ -79,7 +75,7 @@ impl<B: Bits> MaximalSearch<B> {
             return true;
         }
         self.levels.clear();
-        self.branches.clear();
+        self.path.clear();
         self.excluded.clear();
         self.excluded.extend(members.len() as u32..self.rows.len() as u32);
         let all = 0..self.excluded.len();
@@ -97,17 +93,18 @@ impl<B: Bits> MaximalSearch<B> {
                 }
             }
         }
-        self.go_on(node, sink)
+        self.go_on(graph.order[root], B::empty(members.len()), node, sink)
     }
 
+    /// Searches all levels that are open. `clique` is the path as a set.
     #[inline(always)]
-    fn go_on(&mut self, node: impl Fn(usize) -> u32, sink: &mut impl Sink) -> bool {
+    fn go_on(&mut self, root: u32, mut clique: B, node: impl Fn(usize) -> u32, sink: &mut impl Sink) -> bool {
         while let Some(level) = self.levels.last_mut() {
             let Some(branch) = level.branches.pop_first() else {
                 self.excluded.truncate(level.excluded);
                 self.levels.pop();
-                self.path.pop();
-                if let (Some(branch), Some(level)) = (self.branches.pop(), self.levels.last_mut()) {
+                if let (Some(branch), Some(level)) = (self.path.pop(), self.levels.last_mut()) {
+                    clique.remove(branch as usize);
                     level.leave(branch as usize, &self.rows, &mut self.excluded);
                 }
                 continue;
@@ -115,9 +112,9 @@ impl<B: Bits> MaximalSearch<B> {
             let candidates = level.candidates.common(&self.rows[branch]);
             if candidates.is_empty() {
                 if !level.covered.contains(branch) {
-                    self.path.push(node(branch));
-                    sink.add(&self.path);
-                    self.path.pop();
+                    clique.insert(branch);
+                    sink.add(root, &clique, &node);
+                    clique.remove(branch);
                 }
                 level.leave(branch, &self.rows, &mut self.excluded);
                 continue;
@@ -127,8 +124,8 @@ impl<B: Bits> MaximalSearch<B> {
             }
             let inherited = level.excluded..self.excluded.len();
             if self.open(candidates, inherited, Some(branch)) {
-                self.path.push(node(branch));
-                self.branches.push(branch as u32);
+                self.path.push(branch as u32);
+                clique.insert(branch);
             } else if let Some(level) = self.levels.last_mut() {
                 level.leave(branch, &self.rows, &mut self.excluded);
             }

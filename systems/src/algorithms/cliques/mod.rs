@@ -31,9 +31,9 @@
 
 mod bits;
 mod branch_and_bound;
-mod cliques;
 mod degeneracy;
 mod limits;
+mod list;
 mod maximal;
 mod maximum;
 mod ordered;
@@ -47,9 +47,9 @@ use core::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-pub use self::cliques::Cliques;
 pub use degeneracy::{Degeneracy, degeneracy};
 pub use limits::{Completeness, Limits};
+pub use list::Cliques;
 pub use maximum::{MaximumClique, maximum_clique};
 pub use system::{find_cliques, find_maximum_clique};
 

@@ -31,7 +31,7 @@ impl Ordered {
                 let start = neighbours.len();
                 let all = graph.neighbours(*node).iter().map(|neighbour| places[*neighbour as usize]);
                 neighbours.extend(all);
-                // Whoever comes later changes places with the first that does not.
+                // Whoever comes later changes places with the first that does not, so that these stay sorted by their nodes.
                 let mut later = 0;
                 let own = &mut neighbours[start..];
                 for here in 0..own.len() {
@@ -62,7 +62,7 @@ impl Ordered {
         self.order.len()
     }
 
-    /// The neighbours that come after `place`: no more than the degeneracy.
+    /// The neighbours that come after `place`, by rising numbers of their nodes: no more than the degeneracy.
     #[inline(always)]
     pub fn later(&self, place: usize) -> &[u32] {
         &self.neighbours[self.offsets[place]..self.middles[place]]

@@ -17,8 +17,9 @@ pub(super) struct SizedSearch<B> {
     root: Option<usize>,
     /// The neighbours of each of the later neighbours of the root among them.
     rows: Vec<B>,
-    /// For each node of the path who may still come after it.
+    /// For the root and each node of the path who may still come after it.
     levels: Vec<B>,
+    /// The nodes after the root.
     path: Vec<u32>,
 }
 
@@ -47,20 +48,20 @@ impl<B: Bits> SizedSearch<B> {
             return true;
         }
         let node = |number: usize| graph.order[members[number] as usize];
+        let root_node = graph.order[root];
         self.path.clear();
-        self.path.push(graph.order[root]);
         let mut first = B::full(members.len());
         let branches = branches.unwrap_or(0..members.len());
         (0..branches.start).for_each(|earlier| first.remove(earlier));
         if size == 1 {
             if branches.start == 0 {
-                sink.add(&self.path);
+                sink.add(root_node, &B::empty(members.len()), node);
             }
             return true;
         }
         if size == 2 {
             (branches.end..members.len()).for_each(|later| first.remove(later));
-            sink.add_each(&mut self.path, &first, node);
+            sink.add_each(root_node, &[], &first, node);
             return true;
         }
         if self.root != Some(root) {
@@ -69,15 +70,16 @@ impl<B: Bits> SizedSearch<B> {
         }
         self.levels.clear();
         self.levels.push(first);
-        self.go_on(branches.end, size, node, sink)
+        self.go_on(branches.end, root_node, size, node, sink)
     }
 
     /// Goes through all levels; in the first one only by branches below `end`.
     #[inline(always)]
-    fn go_on(&mut self, end: usize, size: usize, node: impl Fn(usize) -> u32, sink: &mut impl Sink) -> bool {
+    fn go_on(&mut self, end: usize, root: u32, size: usize, node: impl Fn(usize) -> u32, sink: &mut impl Sink) -> bool {
         while let Some(level) = self.levels.last_mut() {
-            let branch = if level.count() < size - self.path.len() { None } else { level.pop_first() };
-            let is_first = self.path.len() == 1;
+            let wanted = size - 1 - self.path.len();
+            let branch = if level.count() < wanted { None } else { level.pop_first() };
+            let is_first = self.path.is_empty();
             let Some(branch) = branch.filter(|branch| !is_first || *branch < end) else {
                 self.levels.pop();
                 self.path.pop();
@@ -88,8 +90,8 @@ impl<B: Bits> SizedSearch<B> {
                 return false;
             }
             self.path.push(node(branch));
-            if self.path.len() + 1 == size {
-                sink.add_each(&mut self.path, &rest, &node);
+            if wanted == 2 {
+                sink.add_each(root, &self.path, &rest, &node);
                 self.path.pop();
             } else {
                 self.levels.push(rest);

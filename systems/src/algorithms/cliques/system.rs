@@ -23,8 +23,8 @@ pub fn find_maximum_clique(graph: Entity, time: Option<Duration>) -> impl FnMut(
         renew(world, graph, |simple, workers| {
             let largest = maximum_clique(simple, workers, time);
             let mut cliques = Cliques::default();
-            if !largest.nodes.is_empty() {
-                cliques.push(&largest.nodes);
+            if let Some((first, others)) = largest.nodes.split_first() {
+                cliques.push(*first, |nodes| nodes.extend_from_slice(others));
             }
             cliques.completeness = largest.completeness;
             cliques

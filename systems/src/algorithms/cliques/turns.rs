@@ -79,11 +79,12 @@ pub(super) fn work_off<S>(
 
 /// Where a search puts the cliques that it finds.
 pub(super) trait Sink {
-    /// Takes a clique; its nodes come in any order.
-    fn add(&mut self, clique: &[u32]);
+    /// Takes the clique of `root` and of the nodes whose numbers are in `others`; nodes rise with their numbers.
+    fn add<B: Bits>(&mut self, root: u32, others: &B, node: impl Fn(usize) -> u32);
 
-    /// Takes `clique` with each single one of `nodes` whose number is in `last`.
-    fn add_each<B: Bits>(&mut self, clique: &mut Vec<u32>, last: &B, node: impl Fn(usize) -> u32);
+    /// Takes the cliques of `root`, of `others`, which rise, and of each single one of the later nodes whose number is in
+    /// `last`.
+    fn add_each<B: Bits>(&mut self, root: u32, others: &[u32], last: &B, node: impl Fn(usize) -> u32);
 
     /// Whether to stop; asked for each step of a search.
     fn is_over(&mut self) -> bool;
@@ -103,12 +104,12 @@ impl<'a> Counter<'a> {
 
 impl Sink for Counter<'_> {
     #[inline(always)]
-    fn add(&mut self, _: &[u32]) {
+    fn add<B: Bits>(&mut self, _: u32, _: &B, _: impl Fn(usize) -> u32) {
         self.count += 1;
     }
 
     #[inline(always)]
-    fn add_each<B: Bits>(&mut self, _: &mut Vec<u32>, last: &B, _: impl Fn(usize) -> u32) {
+    fn add_each<B: Bits>(&mut self, _: u32, _: &[u32], last: &B, _: impl Fn(usize) -> u32) {
         self.count += last.count() as u64;
     }
 
@@ -128,18 +129,27 @@ pub(super) struct Lister<'a, 'v> {
 
 impl Sink for Lister<'_, '_> {
     #[inline(always)]
-    fn add(&mut self, clique: &[u32]) {
-        self.cliques.push(clique);
+    fn add<B: Bits>(&mut self, root: u32, others: &B, node: impl Fn(usize) -> u32) {
+        self.cliques.push(
+            root,
+            #[inline(always)]
+            |nodes| others.for_each(|number| nodes.push(node(number))),
+        );
     }
 
     #[inline(always)]
-    fn add_each<B: Bits>(&mut self, clique: &mut Vec<u32>, last: &B, node: impl Fn(usize) -> u32) {
+    fn add_each<B: Bits>(&mut self, root: u32, others: &[u32], last: &B, node: impl Fn(usize) -> u32) {
         last.for_each(
             #[inline(always)]
             |number| {
-                clique.push(node(number));
-                self.add(clique);
-                clique.pop();
+                self.cliques.push(
+                    root,
+                    #[inline(always)]
+                    |nodes| {
+                        nodes.extend_from_slice(others);
+                        nodes.push(node(number));
+                    },
+                );
             },
         );
     }

@@ -37,12 +37,16 @@ impl Cliques {
         self.completeness
     }
 
-    /// Appends a clique, whose nodes come in any order.
-    #[inline]
-    pub(super) fn push(&mut self, clique: &[u32]) {
+    /// Appends a clique: one node of it, and the others, which `add` appends in rising order.
+    #[inline(always)]
+    pub(super) fn push(&mut self, node: u32, add: impl FnOnce(&mut Vec<u32>)) {
         let start = self.nodes.len();
-        self.nodes.extend_from_slice(clique);
-        self.nodes[start..].sort_unstable();
+        add(&mut self.nodes);
+        let place = self.nodes[start..].iter().position(|other| *other > node);
+        match place {
+            Some(place) => self.nodes.insert(start + place, node),
+            None => self.nodes.push(node),
+        }
         self.offsets.push(self.nodes.len());
     }
 
