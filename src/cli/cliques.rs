@@ -162,7 +162,7 @@ impl<W: Write> Printer<'_, W> {
         let head = json!({ "file": self.graph.name, "nodes": nodes, "edges": edges, "question": question }).to_string();
         // The object stays open for what is found.
         let list = if self.lists { ",\"cliques\":[" } else { "" };
-        write!(self.output, "{}{list}", head.trim_end_matches('}'))
+        write!(self.output, "{}{list}", &head[..head.len() - 1])
     }
 
     fn print(&mut self, clique: &[u32]) -> io::Result<()> {
@@ -196,7 +196,7 @@ impl<W: Write> Printer<'_, W> {
                 tail["milliseconds"] = json!({ "least": least, "median": median });
             }
             let list = if self.lists { "]" } else { "" };
-            writeln!(self.output, "{list},{}", tail.to_string().trim_start_matches('{'))?;
+            writeln!(self.output, "{list},{}", &tail.to_string()[1..])?;
             return self.output.flush();
         }
         if !self.lists {
