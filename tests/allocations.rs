@@ -1,6 +1,5 @@
 //! An epoch in a resident world allocates nothing once it is warm, beyond what bevy_ecs does to run as many systems
-//! that do nothing, and the buffers into which the crate `gemm` packs matrices of some shapes. Those are told by their
-//! alignment. A failure prints the counts.
+//! that do nothing. A failure prints the counts.
 //!
 //! The counter sees every thread of the process, so this file holds a single test.
 #![expect(unsafe_code, reason = "an allocator that counts")]
@@ -21,18 +20,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 struct Counting;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-static PACKING_BUFFERS: AtomicUsize = AtomicUsize::new(0);
-
-/// gemm aligns its buffers to 128 bytes, and keeps a byte for each of their parts.
-fn is_packing_buffer(layout: Layout) -> bool {
-    layout.align() == 128 || layout.align() == 1
-}
 
 // SAFETY: every call is handed on to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let counter = if is_packing_buffer(layout) { &PACKING_BUFFERS } else { &ALLOCATIONS };
-        counter.fetch_add(1, Ordering::Relaxed);
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: as the caller promises.
         unsafe { System.alloc(layout) }
     }
@@ -54,18 +46,16 @@ static ALLOCATOR: Counting = Counting;
 
 const EPOCHS: usize = 20;
 
-/// Allocations, and packing buffers, in the mean of some warm epochs.
-fn allocations_in(mut epoch: impl FnMut()) -> [f64; 2] {
-    let counts = || [&ALLOCATIONS, &PACKING_BUFFERS].map(|counter| counter.load(Ordering::Relaxed));
+/// Allocations in the mean of some warm epochs.
+fn allocations_in(mut epoch: impl FnMut()) -> f64 {
     (0..3).for_each(|_| epoch());
-    let before = counts();
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
     (0..EPOCHS).for_each(|_| epoch());
-    let after = counts();
-    [0, 1].map(|place| (after[place] - before[place]) as f64 / EPOCHS as f64)
+    (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64 / EPOCHS as f64
 }
 
 /// What an epoch allocates, and how many systems it runs.
-fn of_training(workers: usize) -> ([f64; 2], usize) {
+fn of_training(workers: usize) -> (f64, usize) {
     let (scene, data) = Scene::load("assets/cora.ron").unwrap();
     let mut trainer = Trainer::new(&scene, &data, 0, Workers::new(workers).unwrap()).unwrap();
     let model = trainer.entities().model;
@@ -89,18 +79,15 @@ fn of_empty_systems(count: usize) -> f64 {
     (0..count).for_each(|_| {
         schedule.add_systems(|| {});
     });
-    allocations_in(|| schedule.run(&mut world))[0]
+    allocations_in(|| schedule.run(&mut world))
 }
 
 #[test]
 fn a_warm_epoch_allocates_no_more_than_bevy_does() {
     for workers in [1, 2, 3] {
-        let ([training, packing], systems) = of_training(workers);
+        let (training, systems) = of_training(workers);
         let empty = of_empty_systems(systems);
-        println!(
-            "{workers} workers: {training} allocations an epoch and {packing} packing buffers; {empty} by bevy_ecs"
-        );
+        println!("{workers} workers: {training} allocations an epoch; {empty} by bevy_ecs");
         assert!(training <= empty, "{workers} workers: {training} allocations, {empty} by bevy_ecs");
-        assert!(packing <= 64.0, "{workers} workers: {packing} packing buffers");
     }
 }

@@ -3,7 +3,7 @@
 //! | entity | components |
 //! | --- | --- |
 //! | graph | [`Graph`], [`Topology`], [`GraphCliques`], [`CliqueCensus`] |
-//! | node | [`Node`] or a component of the user's, [`Label`], [`Split`], [`InGraph`], and the [`Field`]s of the models on it |
+//! | node | [`Node`] or a component of the user's, [`Label`], [`Split`], [`InGraph`], [`Colour`], and the [`Field`]s of the models on it |
 //! | edge | [`Edge`], [`EdgeWeight`], and fields |
 //! | subgraph | [`Subgraph`] or a component of the user's, and fields |
 //! | clique | [`Clique`], [`CliqueOf`] |
@@ -39,7 +39,7 @@ pub use graph::Graph;
 pub use loss::Loss;
 pub use matrix::{Matrix, MatrixMut};
 pub use model::{Metrics, Model, Signal, SplitMetrics, TrainingState};
-pub use node::{Label, Node, Split};
+pub use node::{Colour, Label, Node, Split};
 pub use optimizer::{LearningRateSchedule, Optimizer};
 pub use parameter::{Parameter, Stored};
 pub use rows::Rows;

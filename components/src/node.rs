@@ -13,6 +13,12 @@ pub struct Node;
 #[repr(transparent)]
 pub struct Label(pub u32);
 
+/// What colour refinement calls a node, counted from 0: nodes of one graph with the same colour cannot be told apart by
+/// their neighbours, those neighbours' neighbours and so on. Written by the system `refine_colours`.
+#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)]
+pub struct Colour(pub u32);
+
 /// Which part of the data a node belongs to. It is data and no marker component, so that all nodes stay in one table.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(u8)]

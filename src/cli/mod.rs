@@ -8,6 +8,7 @@ mod graph_file;
 mod import;
 mod infer;
 mod inspect;
+mod kernel;
 mod progress;
 mod spread;
 mod train;
@@ -55,6 +56,8 @@ enum Command {
     Cliques(cliques::Cliques),
     /// Turn graphs of other programs into graph files that scenes read.
     Import(import::Import),
+    /// Compare graphs by the Weisfeiler-Leman subtree kernel, or tell which are not isomorphic.
+    Kernel(kernel::Kernel),
 }
 
 impl Arguments {
@@ -68,6 +71,7 @@ impl Arguments {
             Command::Bench(command) => command.run(),
             Command::Cliques(command) => command.run(),
             Command::Import(command) => command.run(),
+            Command::Kernel(command) => command.run(),
         }
     }
 }

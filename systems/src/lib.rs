@@ -1,5 +1,7 @@
 //! What *happens* in connectome: kernels, layers, losses, optimizers, schedules.
 
+#![forbid(unsafe_code)]
+
 pub mod algorithms;
 pub mod batch;
 mod clock;

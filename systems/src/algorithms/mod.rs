@@ -5,9 +5,12 @@
 //! loaded from a file, or a graph of the user's.
 
 pub mod cliques;
+#[cfg(feature = "petgraph")]
+pub mod interchange;
 mod labelled_graph;
 mod parallel_graph;
 mod simple_graph;
+pub mod weisfeiler_leman;
 
 pub use cliques::{
     CliqueKind, Cliques, Completeness, Count, Degeneracy, Limits, MaximumClique, SizeError, count_cliques, degeneracy,

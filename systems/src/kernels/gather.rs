@@ -70,12 +70,7 @@ impl<T: Terms, F: Fn(usize) -> T> WithSimd for GatherRows<'_, F> {
         for (row, output) in self.rows.zip(self.output.chunks_exact_mut(width)) {
             let terms = (self.terms)(row);
             if width < S::F32_LANES {
-                let mut sums = [0.0; 64];
-                let sums = &mut sums[..width];
-                gather_narrow(&terms, self.source, sums);
-                for (output, sum) in output.iter_mut().zip(sums) {
-                    *output = if self.adds { *output + *sum } else { *sum };
-                }
+                sum_narrow(simd, &terms, self.source, self.adds, output);
                 continue;
             }
             let mut column = 0;
@@ -168,38 +163,18 @@ fn sum<S: Simd, const COUNT: usize, const REST: bool>(
     }
 }
 
-/// `output = sum of coefficient * source[row]` over the terms, for rows narrower than a vector.
+/// Sums rows that are narrower than a vector.
 #[inline(always)]
-fn gather_narrow(terms: &impl Terms, source: &Matrix, output: &mut [f32]) {
-    let width = output.len();
-    let mut column = 0;
-    while column < width {
-        column = match width - column {
-            64.. => tile::<64>(terms, source, column, output),
-            32.. => tile::<32>(terms, source, column, output),
-            9.. if width >= 16 => tile::<16>(terms, source, column.min(width - 16), output),
-            5.. if width >= 8 => tile::<8>(terms, source, column.min(width - 8), output),
-            2.. if width >= 4 => tile::<4>(terms, source, column.min(width - 4), output),
-            _ => tile::<1>(terms, source, column, output),
-        };
-    }
-}
-
-/// Sums `TILE` columns of the output from `column` on; returns the column after them.
-#[inline(always)]
-fn tile<const TILE: usize>(terms: &impl Terms, source: &Matrix, column: usize, output: &mut [f32]) -> usize {
-    let mut sums = [0.0; TILE];
+fn sum_narrow<S: Simd>(simd: S, terms: &impl Terms, source: &Matrix, adds: bool, output: &mut [f32]) {
+    let mut sum = if adds { simd.partial_load_f32s(output) } else { simd.splat_f32s(0.0) };
     terms.for_each_ahead(
         #[inline(always)]
         |row, coefficient, _| {
-            let values = source.part(row, column..column + TILE);
-            for (sum, value) in sums.iter_mut().zip(values) {
-                *sum += coefficient * value;
-            }
+            let values = simd.partial_load_f32s(source.row(row));
+            sum = simd.add_f32s(sum, simd.mul_f32s(simd.splat_f32s(coefficient), values));
         },
     );
-    output[column..column + TILE].copy_from_slice(&sums);
-    column + TILE
+    simd.partial_store_f32s(output, sum);
 }
 
 #[cfg(test)]

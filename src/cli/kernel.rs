@@ -1,0 +1,121 @@
+//! `connectome kernel`.
+
+use clap::Args;
+use connectome::{
+    import::Format,
+    systems::{
+        Workers,
+        algorithms::{
+            LabelledGraph,
+            weisfeiler_leman::{GramMatrix, refute_isomorphism, subtree_kernels},
+        },
+    },
+};
+use serde::Serialize;
+use std::{error::Error, path::PathBuf};
+
+use super::{
+    graph_file::{NamedGraph, read_graphs},
+    print_line,
+};
+
+/// Most graphs that are compared with each other: their matrix takes 3 GB.
+const MOST_GRAPHS: usize = 20_000;
+
+/// Compare graphs by the Weisfeiler-Leman subtree kernel, or tell which are not isomorphic.
+#[derive(Args, Debug)]
+pub struct Kernel {
+    /// Graphs, or sets of graphs: any file that `import` reads; `FILE#NUMBER` is one graph of a set, counted from 0.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Rounds of colour refinement after the labels themselves.
+    #[arg(long, value_name = "H", default_value_t = 3, conflicts_with = "refute")]
+    iterations: usize,
+    /// Divide kernels so that each graph has 1 with itself.
+    #[arg(long, conflicts_with = "refute")]
+    normalised: bool,
+    /// Instead of kernels tell, for each two graphs, why they are not isomorphic, if refinement shows it.
+    #[arg(long)]
+    refute: bool,
+    /// Print one line of JSON, or with --refute one for each two graphs.
+    #[arg(long)]
+    json: bool,
+    /// How the files are written; guessed from their names if not given.
+    #[arg(long)]
+    format: Option<Format>,
+    /// Workers to share the work; all cores if not given. The output is the same for any number.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, allow_negative_numbers = true)]
+    workers: usize,
+}
+
+/// The line of JSON about kernels.
+#[derive(Serialize)]
+struct Kernels<'a> {
+    graphs: Vec<&'a str>,
+    iterations: usize,
+    normalised: bool,
+    kernels: Vec<&'a [f64]>,
+}
+
+/// The line of JSON about two graphs.
+#[derive(Serialize)]
+struct Verdict<'a> {
+    graphs: [&'a str; 2],
+    refuted: bool,
+    reason: Option<String>,
+}
+
+impl Kernel {
+    pub fn run(self) -> Result<(), Box<dyn Error>> {
+        let workers = Workers::new(self.workers)?;
+        let graphs = read_graphs(&self.files, self.format)?.graphs;
+        if graphs.len() > MOST_GRAPHS {
+            let count = graphs.len();
+            return Err(format!("{count} graphs are too many to compare each two; give at most {MOST_GRAPHS}").into());
+        }
+        if self.refute { self.print_verdicts(&graphs, &workers) } else { self.print_kernels(&graphs, &workers) }
+    }
+
+    fn print_kernels(&self, graphs: &[NamedGraph], workers: &Workers) -> Result<(), Box<dyn Error>> {
+        let plain: Vec<&LabelledGraph> = graphs.iter().map(|graph| &graph.graph).collect();
+        let gram = subtree_kernels(&plain, self.iterations, workers);
+        let gram = if self.normalised { gram.normalised() } else { gram };
+        if self.json {
+            return Ok(print_line(self.json_of(graphs, &gram)?)?);
+        }
+        for (number, graph) in graphs.iter().enumerate() {
+            let write = |value: &f64| if self.normalised { format!("{value:.6}") } else { value.to_string() };
+            let values: Vec<String> = gram.row(number).iter().map(write).collect();
+            print_line(format_args!("{}\t{}", graph.name, values.join("\t")))?;
+        }
+        Ok(())
+    }
+
+    fn json_of(&self, graphs: &[NamedGraph], gram: &GramMatrix) -> serde_json::Result<String> {
+        serde_json::to_string(&Kernels {
+            graphs: graphs.iter().map(|graph| graph.name.as_str()).collect(),
+            iterations: self.iterations,
+            normalised: self.normalised,
+            kernels: (0..gram.size()).map(|graph| gram.row(graph)).collect(),
+        })
+    }
+
+    fn print_verdicts(&self, graphs: &[NamedGraph], workers: &Workers) -> Result<(), Box<dyn Error>> {
+        for (number, one) in graphs.iter().enumerate() {
+            let others = &graphs[number + 1..];
+            // Pairs are shared among the workers, each of which is alone with its own.
+            let refute = |other: usize| refute_isomorphism(&one.graph, &others[other].graph, &Workers::one());
+            for (other, difference) in others.iter().zip(workers.map(others.len(), refute)) {
+                let reason = difference.map(|difference| difference.to_string());
+                let graphs = [one.name.as_str(), other.name.as_str()];
+                let line = match &reason {
+                    _ if self.json => serde_json::to_string(&Verdict { graphs, refuted: reason.is_some(), reason })?,
+                    Some(reason) => format!("{} and {} are not isomorphic: {reason}", graphs[0], graphs[1]),
+                    None => format!("{} and {} are not told apart", graphs[0], graphs[1]),
+                };
+                print_line(line)?;
+            }
+        }
+        Ok(())
+    }
+}

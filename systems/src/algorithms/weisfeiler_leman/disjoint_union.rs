@@ -1,0 +1,84 @@
+//! Several graphs side by side.
+
+use core::{borrow::Borrow, ops::Range};
+
+use crate::algorithms::{LabelledGraph, ParallelGraph};
+
+/// Graphs as one, in compressed sparse rows. All of them together have less than 2^32 nodes.
+pub(super) struct DisjointUnion {
+    /// Where the nodes of each graph begin; `[G + 1]`.
+    pub starts: Vec<usize>,
+    /// The label of each node.
+    pub labels: Vec<u32>,
+    /// The neighbours of node `i` are `neighbours[offsets[i]..offsets[i + 1]]`; `[N + 1]`.
+    offsets: Vec<usize>,
+    neighbours: Vec<u32>,
+    /// The label of the edge to each neighbour; empty if they are all alike.
+    edge_labels: Vec<u32>,
+}
+
+impl DisjointUnion {
+    pub fn of(graphs: &[impl Borrow<LabelledGraph>]) -> Self {
+        let nodes = graphs.iter().map(|graph| graph.borrow().node_count()).sum();
+        let entries = graphs.iter().map(|graph| 2 * graph.borrow().graph().edge_count()).sum();
+        let mut first = None;
+        let mut edge_labels = graphs.iter().flat_map(|graph| graph.borrow().labelled_edges().map(|(_, label)| label));
+        let are_alike = edge_labels.all(|label| *first.get_or_insert(label) == label);
+        drop(edge_labels);
+        let mut union = Self {
+            starts: vec![0],
+            labels: Vec::with_capacity(nodes),
+            offsets: Vec::with_capacity(nodes + 1),
+            neighbours: Vec::with_capacity(entries),
+            edge_labels: vec![0; if are_alike { 0 } else { entries }],
+        };
+        union.offsets.push(0);
+        graphs.iter().for_each(|graph| union.add(graph.borrow()));
+        union
+    }
+
+    fn add(&mut self, graph: &LabelledGraph) {
+        let first = self.labels.len();
+        for node in graph.nodes() {
+            self.neighbours.extend(graph.graph().neighbours(node).iter().map(|other| first as u32 + other));
+            self.offsets.push(self.neighbours.len());
+        }
+        if !self.edge_labels.is_empty() {
+            let mut next = self.offsets[first..].to_vec();
+            // Rising edges meet the neighbours of each node in rising order.
+            for (ends, label) in graph.labelled_edges() {
+                for end in ends {
+                    self.edge_labels[next[end as usize]] = label;
+                    next[end as usize] += 1;
+                }
+            }
+        }
+        self.labels.extend(graph.labels());
+        self.starts.push(self.labels.len());
+    }
+
+    pub fn node_count(&self) -> usize {
+        self.labels.len()
+    }
+
+    pub fn has_edge_labels(&self) -> bool {
+        !self.edge_labels.is_empty()
+    }
+
+    pub fn degree(&self, node: u32) -> usize {
+        self.entries(node).len()
+    }
+
+    pub fn neighbours(&self, node: u32) -> &[u32] {
+        &self.neighbours[self.entries(node)]
+    }
+
+    /// The labels of the edges to the neighbours of a node; empty if all edges are alike.
+    pub fn edge_labels(&self, node: u32) -> &[u32] {
+        self.edge_labels.get(self.entries(node)).unwrap_or(&[])
+    }
+
+    fn entries(&self, node: u32) -> Range<usize> {
+        self.offsets[node as usize]..self.offsets[node as usize + 1]
+    }
+}

@@ -1,0 +1,177 @@
+//! Dense matrix products.
+
+mod outer_products;
+mod product;
+mod tile;
+
+use core::cell::RefCell;
+
+use self::{
+    outer_products::OuterProducts,
+    product::{Panel, Product},
+};
+use super::dispatch;
+
+/// A dense matrix as it lies in memory, or its transpose.
+#[derive(Clone, Copy, Debug)]
+pub struct Operand<'a> {
+    data: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> Operand<'a> {
+    /// A row-major matrix; `data` holds whole rows of `columns` numbers.
+    pub fn new(data: &'a [f32], columns: usize) -> Self {
+        debug_assert_eq!(data.len() % columns, 0);
+        Self { data, rows: data.len() / columns, columns, row_stride: columns, column_stride: 1 }
+    }
+
+    /// Whether each row lies in one piece; otherwise each column does.
+    fn lies_in_rows(&self) -> bool {
+        self.column_stride == 1
+    }
+
+    /// Rows and columns change places; nothing moves.
+    pub fn transposed(self) -> Self {
+        // A single row lies in one piece, whatever it was.
+        let [row_stride, column_stride] =
+            if self.columns == 1 { [self.rows, 1] } else { [self.column_stride, self.row_stride] };
+        Self { rows: self.columns, columns: self.rows, row_stride, column_stride, ..self }
+    }
+}
+
+/// `output = left * right`, computed by the calling thread. `output` is row-major.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn matmul(left: Operand, right: Operand, output: &mut [f32]) {
+    matmul_onto(left, right, 1.0, false, output);
+}
+
+/// `output = left * factor * right`, or that added to what stands there; as [`matmul`].
+///
+/// Each number is one sum in the order of the inner dimension, so it has the same bits on every processor that multiplies
+/// and adds in one instruction. Nothing is allocated.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn matmul_onto(left: Operand, right: Operand, factor: f32, adds: bool, output: &mut [f32]) {
+    thread_local! {
+        /// Each thread keeps one, so that nothing is allocated nor cleared for a product.
+        static PANEL: RefCell<Panel> = const { RefCell::new(Panel::EMPTY) };
+    }
+    assert_eq!(left.columns, right.rows, "inner dimensions of a product");
+    assert_eq!(output.len(), left.rows * right.columns, "size of a product");
+    if left.columns == 0 && !adds {
+        output.fill(0.0);
+    }
+    PANEL.with_borrow_mut(|panel| dispatch(Product { left, right, factor, adds, panel, output }));
+}
+
+/// `output = left^T * right`, computed by the calling thread: the sum of the outer products of the rows of two matrices
+/// with `inputs` and `outputs` columns.
+///
+/// For few outputs there is no time to wait for columns of `left`, each number of which lies in another line of memory; so
+/// we go along its rows.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn matmul_transposed(left: &[f32], right: &[f32], [inputs, outputs]: [usize; 2], output: &mut [f32]) {
+    /// A multiple of the lanes of every processor.
+    const LANES: usize = 16;
+    if outputs == LANES {
+        output.fill(0.0);
+        dispatch(OuterProducts { left, right, inputs, outputs, sums: output });
+    } else {
+        matmul(Operand::new(left, inputs).transposed(), Operand::new(right, outputs), output);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pulp::{Scalar128b, WithSimd};
+
+    const SHAPES: [[usize; 3]; 12] = [
+        [1, 1, 1],
+        [3, 5, 2],
+        [5, 2, 1],
+        [17, 33, 16],
+        [21, 37, 32],
+        [29, 300, 40],
+        [40, 3, 16],
+        [64, 40, 7],
+        [13, 530, 48],
+        [11, 64, 100],
+        [33, 1, 65],
+        [2, 259, 130],
+    ];
+
+    fn numbers(rows: usize, columns: usize, number: impl Fn(usize, usize) -> f32) -> Vec<f32> {
+        (0..rows * columns).map(|place| number(place / columns, place % columns)).collect()
+    }
+
+    fn transposed(rows: usize, columns: usize, matrix: &[f32]) -> Vec<f32> {
+        numbers(columns, rows, |row, column| matrix[column * columns + row])
+    }
+
+    #[test]
+    fn products_of_matrices_and_transposes_are_exact_on_small_integers() {
+        for [rows, inner, columns] in SHAPES {
+            let left = numbers(rows, inner, |i, j| ((i * 31 + j * 17) % 7) as f32 - 3.0);
+            let right = numbers(inner, columns, |i, j| ((i * 17 + j * 31) % 7) as f32 - 3.0);
+            let (left_transposed, right_transposed) =
+                (transposed(rows, inner, &left), transposed(inner, columns, &right));
+            let expected = numbers(rows, columns, |i, j| {
+                (0..inner).map(|k| left[i * inner + k] * right[k * columns + j]).sum::<f32>()
+            });
+            let lefts = [Operand::new(&left, inner), Operand::new(&left_transposed, rows).transposed()];
+            let rights = [Operand::new(&right, columns), Operand::new(&right_transposed, inner).transposed()];
+            for (left, right) in lefts.into_iter().flat_map(|left| rights.map(|right| (left, right))) {
+                let mut output = vec![f32::NAN; rows * columns];
+                matmul(left, right, &mut output);
+                assert_eq!(output, expected, "{left:?} {right:?}");
+                matmul_onto(left, right, 2.0, true, &mut output);
+                assert_eq!(output, expected.iter().map(|number| 3.0 * number).collect::<Vec<_>>());
+            }
+            let mut output = vec![f32::NAN; rows * columns];
+            matmul_transposed(&left_transposed, &right, [rows, columns], &mut output);
+            assert_eq!(output, expected);
+        }
+    }
+
+    #[test]
+    fn a_product_over_nothing_is_zero() {
+        let (left, right) = (Operand::new(&[], 1).transposed(), Operand::new(&[], 3));
+        let mut output = [f32::NAN; 3];
+        matmul(left, right, &mut output);
+        assert_eq!(output, [0.0; 3]);
+        matmul(Operand::new(&[], 3), Operand::new(&[1.0; 6], 2), &mut []);
+    }
+
+    /// What vectors of a kind compute, if the processor has them.
+    fn by<S: pulp::Simd>(simd: Option<S>, [rows, inner, columns]: [usize; 3]) -> Option<Vec<u32>> {
+        let left = numbers(rows, inner, |i, j| ((i * 37 + j * 101) as f32).sin());
+        let right = numbers(inner, columns, |i, j| ((i * 53 + j * 71) as f32).cos());
+        let mut output = vec![0.5; rows * columns];
+        let mut panel = Panel::EMPTY;
+        let (left, right) = (Operand::new(&left, inner), Operand::new(&right, columns));
+        Product { left, right, factor: 0.3, adds: true, panel: &mut panel, output: &mut output }.with_simd(simd?);
+        Some(output.into_iter().map(f32::to_bits).collect())
+    }
+
+    #[test]
+    fn vectors_of_any_width_compute_the_same_bits() {
+        for shape in SHAPES {
+            let expected = by(Some(Scalar128b), shape);
+            #[cfg(target_arch = "x86_64")]
+            for bits in [by(pulp::x86::V3::try_new(), shape), by(pulp::x86::V4::try_new(), shape)] {
+                assert!(bits.is_none() || bits == expected, "{shape:?}");
+            }
+            assert!(expected.is_some());
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Tiles of a product, whose sums stay in registers.
+
+use core::ops::Range;
+use pulp::Simd;
+
+use super::Operand;
+
+/// What the tiles of a panel have in common.
+pub(super) struct Tile<'a> {
+    pub left: Operand<'a>,
+    /// The numbers of the inner dimension.
+    pub inner: Range<usize>,
+    /// The columns of the output.
+    pub columns: Range<usize>,
+    /// Whether products are added to what stands there.
+    pub adds: bool,
+}
+
+impl Tile<'_> {
+    /// Multiplies `ROWS` rows from `first_row` on, which begin where `output` does, with a panel of `VECTORS` vectors in a
+    /// row; returns how many rows these were.
+    #[inline(always)]
+    pub fn multiply<S: Simd, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        simd: S,
+        first_row: usize,
+        panel: &[S::f32s],
+        stride: usize,
+        output: &mut [f32],
+    ) -> usize {
+        let output = &mut output[..ROWS * stride];
+        let start = |row: usize| row * stride + self.columns.start;
+        let is_whole = self.columns.len() == VECTORS * S::F32_LANES;
+        let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
+        // What is done to whole vectors is a plain loop of constant length: so the sums never leave the registers.
+        if self.adds && is_whole {
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let (numbers, _) = S::as_simd_f32s(&output[start(row)..]);
+                sums.iter_mut().zip(&numbers[..VECTORS]).for_each(|(sum, number)| *sum = *number);
+            }
+        } else if self.adds {
+            sums = self.load_parts(simd, &output[self.columns.start..], stride);
+        }
+        let (panel, _) = panel.as_chunks::<VECTORS>();
+        let sums = if self.left.lies_in_rows() {
+            add_rows_times(simd, self, first_row, panel, sums)
+        } else {
+            add_columns_times(simd, self, first_row, panel, sums)
+        };
+        if is_whole {
+            for (row, sums) in sums.iter().enumerate() {
+                let (numbers, _) = S::as_mut_simd_f32s(&mut output[start(row)..]);
+                numbers[..VECTORS].iter_mut().zip(sums).for_each(|(number, sum)| *number = *sum);
+            }
+        } else {
+            self.store_parts(simd, sums, &mut output[self.columns.start..], stride);
+        }
+        ROWS
+    }
+
+    /// Fills vectors with numbers, and what they have left over with zeros.
+    #[inline(always)]
+    fn load_parts<S: Simd, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        simd: S,
+        output: &[f32],
+        stride: usize,
+    ) -> [[S::f32s; VECTORS]; ROWS] {
+        let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
+        for (row, sums) in sums.iter_mut().enumerate() {
+            let row = &output[row * stride..][..self.columns.len()];
+            let (whole, rest) = row.split_at((VECTORS - 1) * S::F32_LANES);
+            sums.iter_mut().zip(S::as_simd_f32s(whole).0).for_each(|(sum, numbers)| *sum = *numbers);
+            sums[VECTORS - 1] = simd.partial_load_f32s(rest);
+        }
+        sums
+    }
+
+    /// Takes from vectors as many numbers as there are to be.
+    #[inline(always)]
+    fn store_parts<S: Simd, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        simd: S,
+        sums: [[S::f32s; VECTORS]; ROWS],
+        output: &mut [f32],
+        stride: usize,
+    ) {
+        for (row, sums) in sums.iter().enumerate() {
+            let row = &mut output[row * stride..][..self.columns.len()];
+            let (whole, rest) = row.split_at_mut((VECTORS - 1) * S::F32_LANES);
+            S::as_mut_simd_f32s(whole).0.iter_mut().zip(sums).for_each(|(numbers, sum)| *numbers = *sum);
+            simd.partial_store_f32s(rest, sums[VECTORS - 1]);
+        }
+    }
+}
+
+/// `sums += left * panel`, of rows that lie as such.
+#[inline(always)]
+fn add_rows_times<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    Tile { left, inner, .. }: &Tile,
+    first_row: usize,
+    panel: &[[S::f32s; VECTORS]],
+    mut sums: [[S::f32s; VECTORS]; ROWS],
+) -> [[S::f32s; VECTORS]; ROWS] {
+    let mut rows = [&left.data[..inner.len()]; ROWS];
+    for (place, row) in rows.iter_mut().enumerate() {
+        *row = &left.data[(first_row + place) * left.row_stride + inner.start..][..inner.len()];
+    }
+    for (place, vectors) in panel.iter().take(inner.len()).enumerate() {
+        for (row, sums) in rows.iter().zip(&mut sums) {
+            let number = simd.splat_f32s(row[place]);
+            for (sum, vector) in sums.iter_mut().zip(vectors) {
+                *sum = simd.mul_add_f32s(number, *vector, *sum);
+            }
+        }
+    }
+    sums
+}
+
+/// `sums += left * panel`, of rows that lie as columns.
+#[inline(always)]
+fn add_columns_times<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    Tile { left, inner, .. }: &Tile,
+    first_row: usize,
+    panel: &[[S::f32s; VECTORS]],
+    mut sums: [[S::f32s; VECTORS]; ROWS],
+) -> [[S::f32s; VECTORS]; ROWS] {
+    let columns = left.data[inner.start * left.column_stride + first_row..].chunks(left.column_stride);
+    for (column, vectors) in columns.zip(panel).take(inner.len()) {
+        let Some(column) = column.first_chunk::<ROWS>() else { break };
+        for (number, sums) in column.iter().zip(&mut sums) {
+            let number = simd.splat_f32s(*number);
+            for (sum, vector) in sums.iter_mut().zip(vectors) {
+                *sum = simd.mul_add_f32s(number, *vector, *sum);
+            }
+        }
+    }
+    sums
+}
