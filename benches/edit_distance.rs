@@ -11,7 +11,10 @@ use common::{WORKERS, hurry};
 use connectome::import::{ImportOptions, import_labelled};
 use connectome::systems::{
     Workers,
-    algorithms::{EditCosts, EditEffort, LabelledGraph, edit_distance, edit_distances},
+    algorithms::{
+        LabelledGraph,
+        edit_distance::{EditCosts, EditEffort, edit_distance, edit_distances},
+    },
     random::Random,
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

@@ -7,7 +7,7 @@
 use connectome::import::{ImportOptions, LabelledGraphs, import_labelled};
 use connectome::systems::{
     Workers,
-    algorithms::{EditCosts, EditEffort, edit_distance},
+    algorithms::edit_distance::{EditCosts, EditEffort, edit_distance},
 };
 use serde_json::Value;
 use std::{

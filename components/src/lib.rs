@@ -2,14 +2,16 @@
 //!
 //! | entity | components |
 //! | --- | --- |
-//! | graph | [`Graph`], [`Topology`] |
+//! | graph | [`Graph`], [`Topology`], [`GraphCliques`], [`CliqueCensus`] |
 //! | node | [`Node`] or a component of the user's, [`Label`], [`Split`], [`InGraph`], [`Colour`], and the [`Field`]s of the models on it |
 //! | edge | [`Edge`], [`EdgeWeight`], [`Label`], and fields |
 //! | subgraph | [`Subgraph`] or a component of the user's, and fields |
+//! | clique | [`Clique`], [`CliqueOf`] |
 //! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`GradientAccumulation`], [`GradientClipping`], [`TrainingState`], [`Metrics`] |
 //! | comparison | [`Comparison`], [`EditDistance`] |
 //! | parameter | [`Parameter`], and its fields: value, gradient, moments |
 
+mod clique;
 mod column;
 mod comparison;
 mod edge;
@@ -27,6 +29,7 @@ mod rows;
 mod subgraph;
 mod topology;
 
+pub use clique::{Clique, CliqueCensus, CliqueOf, GraphCliques};
 pub use column::{
     Column, ColumnMut, ColumnState, Marker, Read, Write, attach_fields, insert_default, register_default,
 };

@@ -6,8 +6,11 @@ use connectome::scene::DenseRows;
 use connectome::systems::{
     Workers,
     algorithms::{
-        EditComparison, EditCosts, EditCut, EditEffort, EditError, EditOperation, LabelledGraph, OperationCosts,
-        edit_distances, edit_path,
+        LabelledGraph,
+        edit_distance::{
+            EditComparison, EditCosts, EditCut, EditEffort, EditError, EditOperation, OperationCosts, edit_distances,
+            edit_path,
+        },
     },
 };
 use serde::Serialize;

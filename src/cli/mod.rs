@@ -1,9 +1,9 @@
 //! The commands and their arguments.
 
 mod bench;
+mod cliques;
 mod distance;
 mod files;
-#[allow(dead_code, reason = "commands on the structure of graphs use it")]
 mod graph_file;
 mod import;
 mod infer;
@@ -52,6 +52,8 @@ enum Command {
     /// batch of an epoch, without the time to extract it. They are warmed up, then run over and over, at least five times.
     /// The systems are measured afterwards, by a clock between them that the figures of the whole do without.
     Bench(bench::Bench),
+    /// Find cliques in a graph: all of a size, all maximal ones, or a largest one.
+    Cliques(cliques::Cliques),
     /// Turn graphs of other programs into graph files that scenes read.
     Import(import::Import),
     /// Measure what it costs to edit one graph into another: their edit distance, or bounds on it.
@@ -73,6 +75,7 @@ impl Arguments {
             Command::Infer(command) => command.run(),
             Command::Inspect(command) => command.run(),
             Command::Bench(command) => command.run(),
+            Command::Cliques(command) => command.run(),
             Command::Import(command) => command.run(),
             Command::Distance(command) => command.run(),
             Command::Kernel(command) => command.run(),

@@ -5,7 +5,7 @@ use bevy_ecs::{prelude::*, schedule::Schedule};
 use connectome_components::{Comparison, Edge, EditDistance, Graph, Label, Topology};
 use connectome_systems::{
     Workers,
-    algorithms::{EditCosts, EditEffort, EditError, OperationCosts, compare_graphs},
+    algorithms::edit_distance::{EditCosts, EditEffort, EditError, OperationCosts, compare_graphs},
     rebuild_topology,
 };
 
@@ -118,7 +118,7 @@ fn graphs_that_cannot_be_compared_lose_their_distance() {
     scene.check(Some(0.0));
     scene.world.get_mut::<Label>(scene.caves[1]).unwrap().0 = 4;
     let mut compared = Default::default();
-    let update = connectome_systems::algorithms::update_edit_distances;
+    let update = connectome_systems::algorithms::edit_distance::update_edit_distances;
     let found = update(&mut scene.world, &costs, EditEffort::EXACT, &mut compared);
     assert_eq!(found, Err(EditError::Label { kind: "node", label: 4, labels: 1 }));
     assert_eq!(scene.world.get::<EditDistance>(scene.comparison), None);

@@ -4,8 +4,11 @@
 use connectome_systems::{
     Workers,
     algorithms::{
-        EditComparison, EditCosts, EditCut, EditEffort, EditError, EditOperation, LabelledGraph, MOST_NODES,
-        OperationCosts, ParallelGraph, edit_distance, edit_distances, edit_path, pairwise_edit_distances,
+        LabelledGraph, ParallelGraph,
+        edit_distance::{
+            EditComparison, EditCosts, EditCut, EditEffort, EditError, EditOperation, MOST_NODES, OperationCosts,
+            edit_distance, edit_distances, edit_path, pairwise_edit_distances,
+        },
     },
     random::Random,
 };

@@ -35,7 +35,8 @@ pub struct Bench {
     trace: Option<PathBuf>,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+/// Reads a time in seconds.
+pub fn seconds(text: &str) -> Result<Duration, String> {
     let help = |error: &dyn Error| format!("{error}; write a number of seconds such as 0.5");
     let seconds: f64 = text.parse().map_err(|error| help(&error))?;
     Duration::try_from_secs_f64(seconds).map_err(|error| help(&error))

@@ -90,7 +90,7 @@ impl OperationCosts {
 /// and bounds can be rounded up.
 ///
 /// ```
-/// use connectome_systems::algorithms::{EditCosts, EditError, OperationCosts};
+/// use connectome_systems::algorithms::edit_distance::{EditCosts, EditError, OperationCosts};
 ///
 /// let nodes = OperationCosts::Uniform { insertion: 2.0, deletion: 2.0, substitution: 1.5 };
 /// assert_eq!(EditCosts::new(nodes, OperationCosts::UNIT)?.unit(), 0.5);

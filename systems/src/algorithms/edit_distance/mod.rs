@@ -98,7 +98,7 @@ impl EditComparison {
 /// workers.
 ///
 /// ```
-/// use connectome_systems::{Workers, algorithms::{EditCosts, EditEffort, EditError, LabelledGraph, edit_distance}};
+/// use connectome_systems::{Workers, algorithms::{LabelledGraph, edit_distance::{EditCosts, EditEffort, EditError, edit_distance}}};
 ///
 /// let path = LabelledGraph::new(vec![0, 0, 0, 0], [([0, 1], 0), ([1, 2], 0), ([2, 3], 0)]);
 /// let star = LabelledGraph::new(vec![0, 0, 0, 1], [([0, 1], 0), ([0, 2], 0), ([0, 3], 0)]);

@@ -49,7 +49,7 @@ pub enum EditOperation {
 /// nothing are left out. An edge is deleted and another inserted where that is cheaper than substituting it.
 ///
 /// ```
-/// use connectome_systems::{Workers, algorithms::{EditCosts, EditEffort, EditOperation, LabelledGraph, edit_distance, edit_path}};
+/// use connectome_systems::{Workers, algorithms::{LabelledGraph, edit_distance::{EditCosts, EditEffort, EditOperation, edit_distance, edit_path}}};
 ///
 /// let [water, peroxide] = [LabelledGraph::new(vec![1, 8, 1], [([0, 1], 1), ([1, 2], 1)]),
 ///     LabelledGraph::new(vec![1, 8, 8, 1], [([0, 1], 1), ([1, 2], 1), ([2, 3], 1)])];
@@ -58,7 +58,7 @@ pub enum EditOperation {
 /// let path = edit_path(&water, &peroxide, &costs, &found.mapping)?;
 /// assert_eq!(path.iter().map(|(_, cost)| cost).sum::<f64>(), found.upper);
 /// assert!(path.iter().any(|(operation, _)| matches!(operation, EditOperation::InsertNode { .. })));
-/// # Ok::<(), connectome_systems::algorithms::EditError>(())
+/// # Ok::<(), connectome_systems::algorithms::edit_distance::EditError>(())
 /// ```
 ///
 /// # Errors
