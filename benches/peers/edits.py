@@ -73,7 +73,7 @@ def connectome_distance(binary, file, pair, workers, rounds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--binary", default=Path(__file__).resolve().parents[2] / "target/release/connectome")
+    parser.add_argument("--connectome", default=Path(__file__).resolve().parents[2] / "target/release/connectome")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(COUNTS), choices=list(COUNTS))
     parser.add_argument("--limit", type=float, default=40, help="seconds that networkx has for a pair; 0 leaves it out")
     parser.add_argument("--workers", type=int, default=1)
@@ -87,7 +87,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             file = f"{folder}/pairs.npz"
             write([one for pair in pairs for one in pair], file)
-            ours = [connectome_distance(arguments.binary, file, pair, arguments.workers, arguments.rounds)
+            ours = [connectome_distance(arguments.connectome, file, pair, arguments.workers, arguments.rounds)
                     for pair in range(len(pairs))]
         cells = ["", "", ""]
         middle = statistics.median(seconds for _, seconds in ours)

@@ -15,8 +15,7 @@ pub struct Degeneracy {
     pub degeneracy: usize,
 }
 
-/// Takes away nodes with few neighbours over and over, as Matula and Beck (1983) do, in the linear time of Batagelj and
-/// Zaveršnik (2003), `N + E`.
+/// Takes away nodes with few neighbours over and over (Matula and Beck 1983), in linear time, `N + E`.
 ///
 /// ```
 /// use connectome_systems::algorithms::{SimpleGraph, cliques::degeneracy};
@@ -28,42 +27,33 @@ pub struct Degeneracy {
 /// assert_eq!(found.cores, [2, 2, 2, 1]);
 /// ```
 pub fn degeneracy(graph: &SimpleGraph) -> Degeneracy {
-    let nodes = graph.node_count();
+    // What is left of the degree of each node; of those that went, what was left when they did.
     let mut cores: Vec<u32> = graph.nodes().map(|node| graph.degree(node) as u32).collect();
-    // Where the nodes of each degree begin among all, sorted by what is left of their degree.
-    let largest = cores.iter().max().map_or(0, |degree| *degree as usize);
-    let mut starts = vec![0_u32; largest + 2];
-    for degree in &cores {
-        starts[*degree as usize + 1] += 1;
-    }
-    for degree in 0..=largest {
-        starts[degree + 1] += starts[degree];
-    }
-    let mut next = starts.clone();
-    let (mut order, mut places) = (vec![0; nodes], vec![0_u32; nodes]);
-    for (node, degree) in (0..).zip(&cores) {
-        let place = &mut next[*degree as usize];
-        order[*place as usize] = node;
-        places[node as usize] = *place;
-        *place += 1;
-    }
-    for place in 0..nodes {
-        let node = order[place];
-        let core = cores[node as usize];
-        for &neighbour in graph.neighbours(node) {
-            let degree = cores[neighbour as usize];
-            if degree > core {
-                // It changes places with the first of its degree, and then is the last of the next lower one.
-                let (here, first) = (places[neighbour as usize], starts[degree as usize]);
-                let other = order[first as usize];
-                order.swap(here as usize, first as usize);
-                places[other as usize] = here;
-                places[neighbour as usize] = first;
-                starts[degree as usize] = first + 1;
-                cores[neighbour as usize] = degree - 1;
-            }
+    // One place more than nodes, since what comes after the last one is written as well.
+    let mut order = vec![0; cores.len() + 1];
+    let mut count = 0;
+    let mut left: Vec<u32> = graph.nodes().collect();
+    while let Some(core) = left.iter().map(|node| cores[*node as usize]).min() {
+        let mut gone = count;
+        // A node is looked at once for each core up to its own, of which it has as many later neighbours.
+        for node in &left {
+            order[count] = *node;
+            count += usize::from(cores[*node as usize] == core);
         }
+        while gone < count {
+            for &neighbour in graph.neighbours(order[gone]) {
+                // Without branches: no processor foresees who has gone.
+                let degree = &mut cores[neighbour as usize];
+                let stays = *degree > core;
+                *degree -= u32::from(stays);
+                order[count] = neighbour;
+                count += usize::from(stays & (*degree == core));
+            }
+            gone += 1;
+        }
+        left.retain(|node| cores[*node as usize] > core);
     }
+    order.truncate(count);
     let degeneracy = cores.iter().max().map_or(0, |core| *core as usize);
     Degeneracy { order, cores, degeneracy }
 }

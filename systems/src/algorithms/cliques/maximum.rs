@@ -32,6 +32,10 @@ pub struct MaximumClique {
 /// that candidates need bound the size of cliques among them, and few candidates are given colours anew to save one. These
 /// are the algorithms of Tomita et al. (MCS, 2010) and of San Segundo et al. (BBMCR, 2013), on sets of bits.
 pub fn maximum_clique(graph: &SimpleGraph, workers: &Workers, time: Option<Duration>) -> MaximumClique {
+    workers.enter(|| search(graph, workers, time))
+}
+
+fn search(graph: &SimpleGraph, workers: &Workers, time: Option<Duration>) -> MaximumClique {
     let stop = Stop::new(time);
     let found = degeneracy(graph);
     let best = Best::new(greedy(graph, &found));

@@ -107,10 +107,11 @@ pub struct Count {
 /// All cliques of a kind, as far as `limits` allow, in the order of the search.
 pub fn list_cliques(graph: &SimpleGraph, kind: CliqueKind, workers: &Workers, limits: Limits) -> Cliques {
     let mut all = Cliques::default();
-    let completeness = stream(graph, kind, workers, limits, &mut |cliques| {
+    let mut append = |cliques: &Cliques| {
         all.append(cliques);
         ControlFlow::Continue(())
-    });
+    };
+    let completeness = workers.enter(|| stream(graph, kind, workers, limits, &mut append));
     all.completeness = completeness;
     all
 }
@@ -125,11 +126,15 @@ pub fn visit_cliques(
     limits: Limits,
     mut visitor: impl FnMut(&[u32]) -> ControlFlow<()> + Send,
 ) -> Completeness {
-    stream(graph, kind, workers, limits, &mut |cliques| cliques.iter().try_for_each(&mut visitor))
+    workers.enter(|| stream(graph, kind, workers, limits, &mut |cliques| cliques.iter().try_for_each(&mut visitor)))
 }
 
 /// Counts the cliques of a kind without keeping them; up to [`Limits::most`] if that is given.
 pub fn count_cliques(graph: &SimpleGraph, kind: CliqueKind, workers: &Workers, limits: Limits) -> Count {
+    workers.enter(|| count(graph, kind, workers, limits))
+}
+
+fn count(graph: &SimpleGraph, kind: CliqueKind, workers: &Workers, limits: Limits) -> Count {
     let stop = Stop::new(limits.time);
     let most = limits.most.map_or(u64::MAX, |most| most as u64);
     let graph = Ordered::new(graph, degeneracy(graph), workers);
