@@ -128,6 +128,7 @@ fn what_is_wrong_is_told() {
     for (arguments, expected) in [
         (vec![&*one, "tests/fixtures/aids700nef.npz#560"], "holds 560"),
         (vec!["nowhere.npz"], "cannot be opened"),
+        (vec![&*one], "holds one graph, so there is nothing to compare"),
         (vec![&*one, &one, "--node-deletion", "-1"], "an operation on nodes costs -1"),
         (vec![&*one, &one, "--edge-substitution", "inf"], "an operation on edges costs inf"),
         (vec![&*one, &one, "--seconds", "nan"], "no time to search"),

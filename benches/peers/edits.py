@@ -4,32 +4,16 @@ import argparse, json, statistics, subprocess, tempfile, time
 from pathlib import Path
 
 import numpy as np
+from graphs import SEED, pairs as random_pairs
 
-SEED = 20240607
 COUNTS = {6: 10, 8: 5, 10: 3, 12: 2}
 NODE_LABELS, EDGE_LABELS = 3, 2
-
-
-def uniform_pairs(nodes, count, random):
-    """Distinct pairs of nodes: the first ones of a random order."""
-    weights = np.ones(nodes)
-    cumulative = np.cumsum(weights / weights.sum())
-    node_of = random.permutation(nodes)
-    keys = np.empty(0, dtype=np.int64)
-    while len(keys) < count:
-        more = int((count - len(keys)) * 1.2) + 64
-        a = random.integers(0, nodes, more)
-        b = node_of[np.minimum(np.searchsorted(cumulative, random.random(more)), nodes - 1)]
-        a, b = np.minimum(a, b), np.maximum(a, b)
-        keys = np.unique(np.concatenate([keys, (a * nodes + b)[a != b]]))
-    keys = random.permutation(keys)[:count]
-    return keys // nodes, keys % nodes
 
 
 def graph(nodes, random):
     """Labels of nodes, and edges with their labels: half as many again as nodes."""
     labels = random.integers(0, NODE_LABELS, nodes)
-    a, b = uniform_pairs(nodes, 3 * nodes // 2, random)
+    a, b = random_pairs(nodes, 3 * nodes // 2, 0.0, random)
     return labels, [(int(i), int(j), int(random.integers(0, EDGE_LABELS))) for i, j in zip(a, b)]
 
 

@@ -169,6 +169,10 @@ impl Distance {
         let paths: Vec<PathBuf> = [&self.first].into_iter().chain(&self.second).cloned().collect();
         let GraphFiles { graphs, counts, distances: known } = read_graphs(&paths, self.format)?;
         let begin = self.second.is_some().then(|| counts[0]);
+        if self.second.is_none() && graphs.len() < 2 {
+            let (file, held) = (self.first.display(), if graphs.is_empty() { "no graph" } else { "one graph" });
+            return Err(format!("{file} holds {held}, so there is nothing to compare; name a second file").into());
+        }
         // Without a second file each graph is compared with those after it.
         let others = |first: usize| begin.unwrap_or(first + 1)..graphs.len();
         let plain: Vec<LabelledGraph> = graphs.iter().map(|graph| graph.graph.clone()).collect();

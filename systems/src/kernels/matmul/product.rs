@@ -113,8 +113,8 @@ fn ahead<'a>(
     if left.lies_in_rows() {
         // The rows of the next tile, unless they are so long that processors do foresee how they go on.
         let size = height * left.columns;
-        let is_short = inner.len() == left.columns && left.columns <= DEPTH;
-        return [of(left.data.get(size..).filter(|_| is_short).unwrap_or(&[]), size), of(&[], 1)];
+        let is_first = inner.start == 0 && left.columns <= 2 * DEPTH;
+        return [of(left.data.get(size..).filter(|_| is_first).unwrap_or(&[]), size), of(&[], 1)];
     }
     // The rows of memory that come after those of all tiles.
     let next = inner.end..right.rows.min(inner.end + inner.len());

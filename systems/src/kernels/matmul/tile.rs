@@ -108,12 +108,11 @@ fn add_rows_times<S: Simd, const ROWS: usize, const VECTORS: usize>(
         *row = &left.data[(first_row + place) * left.row_stride + inner.start..][..inner.len()];
     }
     for (place, vectors) in panel.iter().take(inner.len()).enumerate() {
-        for (row, sums) in rows.iter().zip(&mut sums) {
-            let number = simd.splat_f32s(row[place]);
-            for (sum, vector) in sums.iter_mut().zip(vectors) {
-                *sum = simd.mul_add_f32s(number, *vector, *sum);
-            }
-        }
+        let numbers = rows.iter().map(
+            #[inline(always)]
+            |row| row[place],
+        );
+        add_outer_product::<S, ROWS, VECTORS>(simd, numbers, vectors, &mut sums);
     }
     sums
 }
@@ -130,12 +129,23 @@ fn add_columns_times<S: Simd, const ROWS: usize, const VECTORS: usize>(
     let columns = left.data[inner.start * left.column_stride + first_row..].chunks(left.column_stride);
     for (column, vectors) in columns.zip(panel).take(inner.len()) {
         let Some(column) = column.first_chunk::<ROWS>() else { break };
-        for (number, sums) in column.iter().zip(&mut sums) {
-            let number = simd.splat_f32s(*number);
-            for (sum, vector) in sums.iter_mut().zip(vectors) {
-                *sum = simd.mul_add_f32s(number, *vector, *sum);
-            }
-        }
+        add_outer_product::<S, ROWS, VECTORS>(simd, column.iter().copied(), vectors, &mut sums);
     }
     sums
+}
+
+/// Adds the products of a number for each row with a row of the panel.
+#[inline(always)]
+fn add_outer_product<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    numbers: impl Iterator<Item = f32>,
+    vectors: &[S::f32s; VECTORS],
+    sums: &mut [[S::f32s; VECTORS]; ROWS],
+) {
+    for (number, sums) in numbers.zip(sums) {
+        let number = simd.splat_f32s(number);
+        for (sum, vector) in sums.iter_mut().zip(vectors) {
+            *sum = simd.mul_add_f32s(number, *vector, *sum);
+        }
+    }
 }
