@@ -122,7 +122,7 @@ impl LabelNumbers {
         for graph in &mut read.graphs {
             let number = |label| *known.entry(label).or_insert_with(|| self.number(name_of(&read.label_names, label)));
             let labels = graph.labels().iter().copied().map(number).collect();
-            *graph = LabelledGraph::new(labels, graph.labelled_edges());
+            *graph = core::mem::take(graph).with_labels(labels);
         }
     }
 

@@ -3,9 +3,10 @@
 use std::io::Cursor;
 
 use connectome::import::{ImportOptions, LabelledGraphs, import, import_labelled};
-use connectome::systems::algorithms::{LabelledGraph, ParallelGraph};
+use connectome::systems::algorithms::{LabelledGraph, ParallelGraph, SimpleGraph};
 use ndarray::{Array2, array};
 use ndarray_npy::NpzWriter;
+use rayon::iter::ParallelIterator;
 
 use crate::check_round_trip;
 
@@ -66,6 +67,11 @@ fn graphs_of_the_dimacs_challenge_are_read() {
     assert_eq!((graph.node_count(), graph.graph().edge_count()), (45, 918));
     assert_eq!((read.node_names[44].as_str(), read.label_names.len()), ("45", 0));
     assert!(graph.labels().iter().all(|&label| label == 0));
+    // What was imported is a graph for algorithms itself.
+    let path = fixture("MANN_a9.clq.gz");
+    let data = import(&path, &ImportOptions::default()).unwrap_or_else(|error| panic!("{error}")).data;
+    assert_eq!(&SimpleGraph::of(&data), graph.graph());
+    assert_eq!(data.par_edges().collect::<Vec<_>>(), data.edges);
 }
 
 #[test]

@@ -39,11 +39,16 @@ impl LabelledGraph {
 
     /// A graph with labels for its nodes, as [`SimpleGraph::of`] sees it; its edges are all of kind 0. Nodes for which
     /// there is no label get 0.
-    pub fn of(graph: &impl ParallelGraph, mut labels: Vec<u32>) -> Self {
-        labels.resize(graph.node_count(), 0);
+    pub fn of(graph: &impl ParallelGraph, labels: Vec<u32>) -> Self {
         let graph = SimpleGraph::of(graph);
         let edge_labels = vec![0; graph.edge_count()];
-        Self { graph, labels, edge_labels }
+        Self { graph, labels: Vec::new(), edge_labels }.with_labels(labels)
+    }
+
+    /// The same nodes and edges with other labels of the nodes. Nodes for which there is none get 0.
+    pub fn with_labels(self, mut labels: Vec<u32>) -> Self {
+        labels.resize(self.node_count(), 0);
+        Self { labels, ..self }
     }
 
     /// Who is joined to whom.

@@ -9,6 +9,12 @@ use crate::kernels::prefetch;
 /// How many numbers of the inner dimension are multiplied at a time, at most.
 const DEPTH: usize = 256;
 
+/// The same at least, where there are so many.
+const LEAST_DEPTH: usize = 64;
+
+/// Numbers of the left matrix that stay in the caches next to a processor, beside what else is there.
+const NEAR_CACHE: usize = 1 << 14;
+
 /// Vectors of neighbouring columns of the right matrix that are multiplied at a time, at most.
 const MOST_VECTORS: usize = 3;
 
@@ -56,8 +62,9 @@ impl Product<'_> {
         let depth = match left.lies_in_rows() {
             true if is_panel => right.rows,
             true => DEPTH,
-            // As many rows of memory as stay in a near cache while tiles go across them again and again.
-            false => (16384 / left.rows.max(1)).clamp(64, DEPTH),
+            // As many rows of memory as stay in a near cache while tiles go across them again and again, but not so few
+            // that loading and storing the sums takes longer than the products.
+            false => (NEAR_CACHE / left.rows.max(1)).clamp(LEAST_DEPTH, DEPTH),
         };
         let height = [ONE, TWO, THREE][width / S::F32_LANES - 1];
         let tiles = left.rows.div_ceil(height) * right.columns.div_ceil(width);
