@@ -25,13 +25,14 @@ mod model;
 mod node;
 mod optimizer;
 mod parameter;
+mod pool;
 mod rows;
 mod subgraph;
 mod topology;
 
 pub use clique::{Clique, CliqueCensus, CliqueOf, GraphCliques};
 pub use column::{
-    Column, ColumnMut, ColumnState, Marker, Read, Write, attach_fields, insert_default, register_default,
+    Column, ColumnMut, ColumnSet, ColumnState, Columns, ColumnsState, MAX_WRITTEN, Marker, Read, UnwrittenColumns, Write, attach_fields, insert_default, register_default,
 };
 pub use comparison::{Comparison, EditDistance};
 pub use edge::{Edge, EdgeWeight};
@@ -45,6 +46,7 @@ pub use model::{Metrics, Model, Signal, SplitMetrics, TrainingState};
 pub use node::{Colour, Label, Node, Split};
 pub use optimizer::{LearningRateSchedule, Optimizer};
 pub use parameter::{Parameter, Stored};
+pub use pool::FieldPool;
 pub use rows::Rows;
 pub use subgraph::{InGraph, Subgraph};
 pub use topology::{Adjacency, Coefficients, Normalization, Topology};

@@ -132,6 +132,12 @@ impl<'a, T> MatrixMut<'a, T> {
         self.width
     }
 
+    /// The same rows for a while, so that they can be written again afterwards.
+    pub fn reborrow(&mut self) -> MatrixMut<'_, T> {
+        let rest = self.rest.iter_mut().map(|(start, chunk)| (*start, &mut **chunk)).collect();
+        MatrixMut { width: self.width, first: self.first, rest }
+    }
+
     /// The same rows, read-only.
     pub fn as_matrix(&self) -> Matrix<'_, T> {
         let rest = self.rest.iter().map(|(start, chunk)| (*start, &**chunk)).collect();

@@ -111,4 +111,10 @@ impl Topology {
         self.derived_at = None;
         self.normalizations.len() - 1
     }
+
+    /// The coefficients of a normalization in one of the topology's adjacencies; none if nobody has asked for them.
+    pub fn coefficients<'a>(&self, adjacency: &'a Adjacency, normalization: Normalization) -> Option<&'a Coefficients> {
+        let place = self.normalizations.iter().position(|known| *known == normalization)?;
+        adjacency.coefficients.get(place)
+    }
 }

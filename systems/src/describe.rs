@@ -8,7 +8,7 @@ use bevy_ecs::{
 };
 use std::collections::HashMap;
 
-use crate::Phase;
+use crate::GraphSystems;
 
 /// A system of a schedule and the components it touches, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct SystemDescription {
     /// The system.
     pub name: String,
     /// The phase it belongs to; none if it was added without one.
-    pub phase: Option<Phase>,
+    pub phase: Option<GraphSystems>,
     /// What it only reads.
     pub reads: Vec<String>,
     /// What it writes.
@@ -52,12 +52,10 @@ pub fn describe(world: &World, label: impl ScheduleLabel) -> Vec<SystemDescripti
 }
 
 /// The phase of each system that has one.
-fn phases(schedule: &Schedule) -> HashMap<SystemKey, Phase> {
+fn phases(schedule: &Schedule) -> HashMap<SystemKey, GraphSystems> {
     let graph = schedule.graph();
-    let exists = |phase: Phase| graph.system_sets.contains(phase);
-    let layers = (0..).take_while(|layer| exists(Phase::Message(*layer))).count();
-    let systems_in = |phase: Phase| graph.systems_in_set(phase.intern()).into_iter().flatten().copied();
-    Phase::sequence(layers).flat_map(|phase| systems_in(phase).map(move |system| (system, phase))).collect()
+    let systems_in = |phase: GraphSystems| graph.systems_in_set(phase.intern()).into_iter().flatten().copied();
+    GraphSystems::ALL.into_iter().flat_map(|phase| systems_in(phase).map(move |system| (system, phase))).collect()
 }
 
 fn component_name(world: &World, id: ComponentId) -> String {

@@ -16,7 +16,8 @@ mod optimize;
 pub mod ordering;
 mod phases;
 pub mod random;
-pub mod stages;
+pub mod operators;
+pub mod program;
 mod topology;
 mod worker_log;
 mod workers;
@@ -24,10 +25,12 @@ mod workers;
 pub use clock::SystemClock;
 pub use describe::{SystemDescription, describe};
 pub use loss::{LossError, Targets, loss_and_gradient, measure};
-pub use model::{Evaluate, Infer, ModelBuilder, Train, add_systems, run};
+pub use model::{
+    DryRun, Evaluate, Infer, MemoryBudget, ModelBuilder, Train, add_systems, remove_model, replace_model, run,
+};
 pub use negatives::sample_negatives;
 pub use optimize::OptimizerStep;
-pub use phases::Phase;
+pub use phases::GraphSystems;
 pub use topology::{Scratch, rebuild_topology, update_topology};
 pub use worker_log::{WorkerLog, WorkerSpan};
 pub use workers::{Blocks, PerBlock, RowsMut, SplitRows, Workers, WorkersError};

@@ -2,70 +2,60 @@
 
 use bevy_ecs::schedule::{IntoScheduleConfigs, Schedule, SystemSet};
 
-/// The ordered sets of a model's schedules. Put your own systems into `Observe` and `Act`, or order them
-/// `.after(Phase::Update(0))` and `.before(Phase::Message(1))`.
+/// The parts of a step of a model, in order. Put your own systems into `Observe` and `Act`, or order them against the others:
+/// `.after(GraphSystems::Backward).before(GraphSystems::Optimize)`.
 ///
-/// A system of one phase never reads what the same phase writes.
+/// Within `Forward` and `Backward` the operations of the model run in the order of its plan; none reads what it writes.
 ///
-/// 1. `Prepare`: new nodes are given their fields, and the topology follows the edges.
-/// 2. `Observe`: the user's components become input fields.
-/// 3. For each layer, counted from 0: `Message` reads node fields and writes what is sent; `Aggregate` reads that, with
-///    one owner for each target row; `Update` writes the layer's output.
-/// 4. When learning or measuring: `Loss` compares the output with the target.
-/// 5. When learning: `Backward` of each layer, last to first; then `Optimize`.
-/// 6. `Commit`: front and back change roles, steps are counted.
-/// 7. `Act`: output fields become the user's components.
+/// 1. `Sync`: new nodes are given their fields, and the topology follows the edges.
+/// 2. `Observe`: the user's components become inputs.
+/// 3. `Forward`: from the inputs to the outputs of all heads.
+/// 4. `Loss`: when learning or measuring, the outputs are compared with the targets.
+/// 5. `Backward`: when learning, the gradients with respect to all parameters.
+/// 6. `Reduce`: when learning, nobody but the user: gradients, and the number of terms they are a mean over, may be changed.
+/// 7. `Optimize`: when learning, the parameters follow their gradients.
+/// 8. `Commit`: front and back change roles, steps are counted.
+/// 9. `Act`: outputs become the user's components.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Phase {
+pub enum GraphSystems {
     /// Fields and topology follow the world.
-    Prepare,
-    /// The user's components to input fields.
+    Sync,
+    /// The user's components to inputs.
     Observe,
-    /// What the nodes of a layer send.
-    Message(usize),
-    /// Sums over the messages that meet at a node.
-    Aggregate(usize),
-    /// The next activations.
-    Update(usize),
-    /// The output against the target.
+    /// From inputs to outputs.
+    Forward,
+    /// The outputs against the targets.
     Loss,
-    /// The gradients of a layer's input and parameters.
-    Backward(usize),
+    /// The gradients with respect to parameters.
+    Backward,
+    /// What the user does to gradients.
+    Reduce,
     /// Parameters follow their gradients.
     Optimize,
     /// Buffers change roles, steps are counted.
     Commit,
-    /// Output fields to the user's components.
+    /// Outputs to the user's components.
     Act,
 }
 
-impl Phase {
-    /// The layer it belongs to, counted from 0.
-    pub fn layer(&self) -> Option<usize> {
-        match *self {
-            Self::Message(layer) | Self::Aggregate(layer) | Self::Update(layer) | Self::Backward(layer) => Some(layer),
-            _ => None,
-        }
-    }
+impl GraphSystems {
+    /// All of them, in order.
+    pub const ALL: [Self; 9] = [
+        Self::Sync,
+        Self::Observe,
+        Self::Forward,
+        Self::Loss,
+        Self::Backward,
+        Self::Reduce,
+        Self::Optimize,
+        Self::Commit,
+        Self::Act,
+    ];
 
-    /// All phases of a model with so many layers, in order.
-    pub fn sequence(layers: usize) -> impl Iterator<Item = Phase> {
-        let forward = (0..layers).flat_map(|layer| [Self::Message(layer), Self::Aggregate(layer), Self::Update(layer)]);
-        [Self::Prepare, Self::Observe]
-            .into_iter()
-            .chain(forward)
-            .chain([Self::Loss])
-            .chain((0..layers).rev().map(Self::Backward))
-            .chain([Self::Optimize, Self::Commit, Self::Act])
-    }
-
-    /// Chains all phases in a schedule.
-    pub fn chain(schedule: &mut Schedule, layers: usize) {
-        let mut sequence = Self::sequence(layers).peekable();
-        while let Some(phase) = sequence.next() {
-            if let Some(next) = sequence.peek() {
-                schedule.configure_sets((phase, *next).chain());
-            }
+    /// Chains all of them in a schedule.
+    pub fn chain(schedule: &mut Schedule) {
+        for pair in Self::ALL.windows(2) {
+            schedule.configure_sets((pair[0], pair[1]).chain());
         }
     }
 }

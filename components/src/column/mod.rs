@@ -13,6 +13,7 @@
 //!   id of a half can name the storage, but bevy_ecs gives it a bare pointer, for which its user answers.)
 #![expect(unsafe_code, reason = "a table column is handed out as a slice; the module's rules are above")]
 
+mod columns;
 mod make;
 mod marker;
 mod parameter;
@@ -30,6 +31,7 @@ use nonmax::NonMaxU32;
 
 use crate::{Field, FieldError, Matrix, MatrixMut, Parity};
 
+pub use columns::{ColumnSet, Columns, ColumnsState, MAX_WRITTEN, UnwrittenColumns};
 pub use make::{insert_default, register_default};
 pub use marker::Marker;
 pub use parameter::{Column, ColumnMut, ColumnState, Read, Write};

@@ -56,7 +56,6 @@ pub struct Write<T>(Field<T>);
 pub struct Column<'w, 's, T = f32> {
     tables: &'w Tables,
     state: &'s ColumnState<T>,
-    storage: ComponentId,
     now: Tick,
 }
 
@@ -64,7 +63,6 @@ pub struct Column<'w, 's, T = f32> {
 pub struct ColumnMut<'w, 's, T = f32> {
     tables: &'w Tables,
     state: &'s ColumnState<T>,
-    storage: ComponentId,
     now: Tick,
 }
 
@@ -77,17 +75,14 @@ impl<T: Send + Sync + 'static> Column<'_, '_, T> {
     /// The column as a matrix `[N, width]`.
     pub fn matrix(&self) -> Matrix<'_, T> {
         // SAFETY: the parameter declared the read, and the state lists the field's tables.
-        unsafe { matrix(self.tables, self.state.tables.iter().copied(), self.storage, self.width()) }
+        unsafe { matrix(self.tables, self.state.tables.iter().copied(), self.state.storage, self.width()) }
     }
 
     /// Whether a number of the column may have been written after `tick`: by a [`ColumnMut`] or a method of [`Field`],
     /// which mark a table as written as a whole, or as a Rust component that has a summary tick. Of other Rust components
     /// nothing is known, so they may have been. What is written through pointers, by the id of the component, is not seen.
     pub fn written_since(&self, tick: Tick) -> bool {
-        self.state.tables.iter().any(|table| {
-            let written = self.tables.get(*table).map(|table| table.get_summary_tick(self.storage));
-            written.is_some_and(|written| written.is_none_or(|written| written.get().is_newer_than(tick, self.now)))
-        })
+        self.state.written_since(self.tables, tick, self.now)
     }
 }
 
@@ -100,14 +95,14 @@ impl<T: Send + Sync + 'static> ColumnMut<'_, '_, T> {
     /// The column as a matrix `[N, width]`.
     pub fn matrix(&mut self) -> MatrixMut<'_, T> {
         // SAFETY: the parameter declared the write and is borrowed mutably; the state lists each table once.
-        unsafe { matrix_mut(self.tables, self.state.tables.iter().copied(), self.storage, self.width(), self.now) }
+        unsafe { matrix_mut(self.tables, self.state.tables.iter().copied(), self.state.storage, self.width(), self.now) }
     }
 
     /// Whether the column was written as a whole after `tick`, and after what stands in `others` was; see
     /// [`Column::written_since`].
     pub fn is_newer_than(&self, tick: Tick, others: &[&Column]) -> bool {
         self.state.tables.iter().filter_map(|table| self.tables.get(*table)).all(|table| {
-            let written = table.get_summary_tick(self.storage).map(|written| written.get());
+            let written = table.get_summary_tick(self.state.storage).map(|written| written.get());
             written.is_some_and(|written| {
                 let follows = |other: &&Column| !other.written_since(written);
                 written.is_newer_than(tick, self.now) && others.iter().all(follows)
@@ -118,8 +113,10 @@ impl<T: Send + Sync + 'static> ColumnMut<'_, '_, T> {
 
 /// What a column parameter remembers between runs: the field and the tables that hold it.
 pub struct ColumnState<T> {
-    field: Field<T>,
-    tables: Vec<TableId>,
+    pub(super) field: Field<T>,
+    pub(super) tables: Vec<TableId>,
+    /// The component that holds the numbers at the moment.
+    pub(super) storage: ComponentId,
     /// Tables of the world that have been looked at; tables are never removed.
     seen: usize,
     parity: ComponentId,
@@ -127,12 +124,12 @@ pub struct ColumnState<T> {
 
 impl<T: Send + Sync + 'static> ColumnState<T> {
     #[track_caller]
-    fn new(field: Field<T>, world: &mut World) -> Self {
+    pub(super) fn new(field: Field<T>, world: &mut World) -> Self {
         field.assert_world(world.id());
-        Self { field, tables: Vec::new(), seen: 0, parity: world.register_component::<Parity>() }
+        Self { field, tables: Vec::new(), storage: field.id(), seen: 0, parity: world.register_component::<Parity>() }
     }
 
-    fn declare(&self, write: bool, meta: &mut SystemMeta, access: &mut SystemAccess, world: &World) {
+    pub(super) fn declare(&self, write: bool, meta: &mut SystemMeta, access: &mut SystemAccess, world: &World) {
         let mut own = FilteredAccess::default();
         if write {
             own.add_write(self.field.id());
@@ -159,7 +156,7 @@ impl<T: Send + Sync + 'static> ColumnState<T> {
     ///
     /// # Safety
     /// The parameter's access was declared, and `world` allows it.
-    unsafe fn refresh<'w>(&mut self, world: UnsafeWorldCell<'w>) -> (&'w Tables, ComponentId) {
+    pub(super) unsafe fn refresh<'w>(&mut self, world: UnsafeWorldCell<'w>) -> &'w Tables {
         // SAFETY: only columns of declared fields are reached through the tables.
         let tables = unsafe { &world.storages().tables };
         if self.seen < tables.len() {
@@ -173,7 +170,15 @@ impl<T: Send + Sync + 'static> ColumnState<T> {
             // SAFETY: reading `Parity` was declared.
             owner.and_then(|owner| unsafe { owner.get::<Parity>() }).is_some_and(|parity| parity.0)
         });
-        (tables, self.field.storage(odd))
+        self.storage = self.field.storage(odd);
+        tables
+    }
+
+    pub(super) fn written_since(&self, tables: &Tables, tick: Tick, now: Tick) -> bool {
+        self.tables.iter().any(|table| {
+            let written = tables.get(*table).map(|table| table.get_summary_tick(self.storage));
+            written.is_some_and(|written| written.is_none_or(|written| written.get().is_newer_than(tick, now)))
+        })
     }
 }
 
@@ -198,8 +203,8 @@ unsafe impl<T: Send + Sync + 'static> SystemParam for Column<'_, '_, T> {
         now: Tick,
     ) -> Result<Self::Item<'w, 's>, SystemParamValidationError> {
         // SAFETY: the caller grants what `init_access` declared.
-        let (tables, storage) = unsafe { state.refresh(world) };
-        Ok(Column { tables, state, storage, now })
+        let tables = unsafe { state.refresh(world) };
+        Ok(Column { tables, state, now })
     }
 }
 
@@ -224,13 +229,13 @@ unsafe impl<T: Send + Sync + 'static> SystemParam for ColumnMut<'_, '_, T> {
         now: Tick,
     ) -> Result<Self::Item<'w, 's>, SystemParamValidationError> {
         // SAFETY: the caller grants what `init_access` declared.
-        let (tables, storage) = unsafe { state.refresh(world) };
-        Ok(ColumnMut { tables, state, storage, now })
+        let tables = unsafe { state.refresh(world) };
+        Ok(ColumnMut { tables, state, now })
     }
 }
 
 #[track_caller]
-fn unbuilt() -> ! {
+pub(super) fn unbuilt() -> ! {
     panic!(
         "a column does not know its field: build the system with `(field.read(), ...).build_state(world).build_system(...)`"
     )

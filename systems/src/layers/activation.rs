@@ -1,18 +1,15 @@
 //! Activations as layers.
 
-use connectome_components::Signal;
-
-use super::{BuildError, Layer, LayerBuilder};
-use crate::{kernels::Activation, stages};
+use super::{BuildError, Layer};
+use crate::{
+    kernels::Activation,
+    operators::activate,
+    program::{Program, Value},
+};
 
 /// `Y = f(X)`, number by number; `[N, F]` to `[N, F]`.
 impl Layer for Activation {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        layer.last_stage();
-        stages::activate(layer, input, *self)
-    }
-
-    fn activation(&self) -> Option<Activation> {
-        Some(*self)
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        activate(program, input, *self)
     }
 }

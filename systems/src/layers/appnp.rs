@@ -1,10 +1,13 @@
 //! Personalised propagation of predictions.
 
-use connectome_components::{Normalization, Signal};
+use connectome_components::Normalization;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Layer, LayerBuilder};
-use crate::stages::{CoefficientMask, Epilogue, NeighbourCoefficients, aggregate};
+use super::{BuildError, Layer};
+use crate::{
+    operators::{EdgeCoefficients, EdgeDropout, add, aggregate},
+    program::{Program, Value},
+};
 
 /// `Z_k[i] = (1 - alpha) (sum over edges j -> i and i itself of s[ij] Z_(k-1)[j]) + alpha X[i]`, `K` times from `Z_0 = X`,
 /// with `s` of `D^-1/2 (A + I) D^-1/2` (Gasteiger, Bojchevski & Günnemann, "Predict then propagate: graph neural networks
@@ -54,27 +57,19 @@ impl Default for Appnp {
 }
 
 impl Layer for Appnp {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let Self { hops, alpha, dropout } = *self;
         if !(0.0..=1.0).contains(&alpha) {
-            return Err(layer.refuse(format!("returns to its input with a share of {alpha}; give one from 0 to 1")));
+            return Err(program.error(format!("returns to its input with a share of {alpha}; give one from 0 to 1")));
         }
-        layer.dense(input)?;
-        layer.hold(input);
-        let mut signal = input;
-        for hop in 1..=hops {
-            let mask = CoefficientMask::draw(layer, dropout)?;
-            if hop == hops {
-                layer.last_stage();
-            }
-            let epilogue = Epilogue::blend(1.0 - alpha, input, alpha);
-            let sums =
-                aggregate(layer, signal, NeighbourCoefficients::from(Normalization::Symmetric).masked(mask), epilogue)?;
-            layer.release(signal);
-            mask.iter().for_each(|mask| mask.release(layer));
-            signal = sums;
+        let input = program.dense(input)?;
+        let mut value = input;
+        for _ in 0..hops {
+            let mask = EdgeDropout::draw(program, dropout)?;
+            let coefficients = EdgeCoefficients::from(Normalization::Symmetric).masked(mask);
+            let sums = aggregate(program, value, coefficients)?;
+            value = add(program, [(sums, 1.0 - alpha), (input, alpha)])?;
         }
-        layer.release(input);
-        Ok(signal)
+        Ok(value)
     }
 }

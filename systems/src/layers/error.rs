@@ -39,7 +39,7 @@ pub enum BuildError {
         /// What the layer does wrong; and, after a semicolon, what to do.
         reason: String,
     },
-    /// The model would take more than the [`Room`] it is given.
+    /// The model would take more than the [`MemoryBudget`](crate::MemoryBudget) it is given.
     #[error(
         "with layer {layer} the model takes more memory than it may; make the layer narrower, or the graph smaller"
     )]
@@ -49,6 +49,23 @@ pub enum BuildError {
         /// Bytes that the model takes up to there; none if they are more than can be counted.
         needed: Option<usize>,
     },
+    /// The model has more operations than can be built.
+    #[error("with layer {layer} the model has more than {most} operations; give it fewer layers or hops")]
+    TooManyOperations {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// How many are allowed.
+        most: usize,
+    },
+    /// A field that the model is given is on entities that are neither nodes, edges nor subgraphs of its graph.
+    #[error("`{field}` is on entities that are no nodes, edges or subgraphs of the model's graph; register it on one of these")]
+    OtherRows {
+        /// The field.
+        field: String,
+    },
+    /// A graph that a layer reads has other nodes than the model's.
+    #[error("a layer reads graph {0}, which has other nodes than the model's; make one over the same nodes")]
+    OtherNodes(Entity),
     /// The model has no layers.
     #[error("the model has no layers; add at least one")]
     Empty,
@@ -63,18 +80,4 @@ pub enum BuildError {
     /// Systems without an order touch the same field, or their order goes round in a circle.
     #[error("the schedule cannot be built:\n{0}")]
     Schedule(String),
-}
-
-/// How much memory a model may take, and on how many rows it will work: so that one which is too large for the machine
-/// is refused before any of it is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
-    /// Nodes of the graph.
-    pub nodes: usize,
-    /// Edges of the graph.
-    pub edges: usize,
-    /// Subgraphs of the graph.
-    pub subgraphs: usize,
-    /// Bytes for columns and parameters.
-    pub bytes: usize,
 }

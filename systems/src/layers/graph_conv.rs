@@ -1,10 +1,10 @@
 //! The graph convolution of Kipf and Welling.
 
-use connectome_components::{Normalization, Signal};
+use connectome_components::Normalization;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Layer, LayerBuilder, convolution::convolve};
-use crate::kernels::Activation;
+use super::{BuildError, Layer, convolution::convolve};
+use crate::program::{Program, Value};
 
 /// `Y = D^-1/2 (A + I) D^-1/2 X W + b` (Kipf & Welling, "Semi-supervised classification with graph convolutional
 /// networks", ICLR 2017, eq. 2), with the weights of the edges in `A` and degrees by target.
@@ -29,8 +29,7 @@ impl GraphConv {
 }
 
 impl Layer for GraphConv {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let normalization = Normalization::Symmetric;
-        convolve(layer, input, self.width, "lin.weight", normalization, Activation::Identity, self.weight_decay)
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        convolve(program, input, self.width, "lin.weight", Normalization::Symmetric, self.weight_decay)
     }
 }

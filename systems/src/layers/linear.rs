@@ -1,10 +1,12 @@
 //! The linear layer.
 
-use connectome_components::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer, LayerBuilder};
-use crate::stages::{self, Epilogue};
+use super::{BuildError, Initialization, Layer};
+use crate::{
+    operators::linear,
+    program::{Program, Value},
+};
 
 /// `Y = X W + b`, each node by itself.
 ///
@@ -27,10 +29,9 @@ impl Linear {
 }
 
 impl Layer for Linear {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let weight = layer.weight("weight", [input.width(), self.width], self.weight_decay)?;
-        let bias = layer.vector("bias", self.width, Initialization::ZEROS, self.weight_decay)?;
-        layer.last_stage();
-        stages::linear(layer, input, &weight, Epilogue::bias(&bias))
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        let weight = program.weight("weight", [input.width(), self.width], self.weight_decay)?;
+        let bias = program.vector("bias", self.width, Initialization::ZEROS, self.weight_decay)?;
+        linear(program, input, &weight, Some(&bias))
     }
 }

@@ -36,151 +36,82 @@
 //! | [`Residual`], [`JumpingKnowledge`] | none | those of their layers, after `layers.i.` or `blocks.k.i.` |
 
 mod activation;
-mod affine;
 mod appnp;
-mod attention_pooling;
-mod backward;
-mod batch_norm;
-mod builder;
 mod convolution;
 mod dropout;
-mod edge_conv;
-mod egnn;
-mod embedding;
 mod error;
-mod gat_conv;
-mod gated_graph_conv;
-mod gatv2_conv;
-mod gcn2_conv;
-mod gcnii;
-mod gin_conv;
-mod gine_conv;
 mod graph_conv;
-mod graph_norm;
-mod heads;
-mod inner_product;
-mod interaction_block;
-mod jumping_knowledge;
-mod layer_norm;
 mod linear;
-mod message_passing;
-mod mlp;
-mod nn_conv;
-mod parameters;
-mod pna_conv;
-mod readout;
-mod res_gated_conv;
-mod residual;
-mod sage_conv;
-mod sequence;
-mod sg_conv;
-mod signals;
-mod tape;
-mod transformer_conv;
 
+pub use crate::program::Initialization;
 pub use appnp::Appnp;
-pub use attention_pooling::AttentionPooling;
-pub use batch_norm::BatchNorm;
-pub use builder::{LayerBuilder, Mode};
-pub(crate) use builder::{ModelParts, Rebuild};
 pub use dropout::Dropout;
-pub use edge_conv::EdgeConv;
-pub use egnn::Egnn;
-pub use embedding::Embedding;
-pub use error::{BuildError, Room};
-pub use gat_conv::GatConv;
-pub use gated_graph_conv::GatedGraphConv;
-pub use gatv2_conv::Gatv2Conv;
-pub use gcn2_conv::Gcn2Conv;
-pub use gcnii::Gcnii;
-pub use gin_conv::GinConv;
-pub use gine_conv::GineConv;
+pub use error::BuildError;
 pub use graph_conv::GraphConv;
-pub use graph_norm::GraphNorm;
-pub use inner_product::InnerProduct;
-pub use interaction_block::InteractionBlock;
-pub use jumping_knowledge::{JumpingKnowledge, JumpingMode};
-pub use layer_norm::LayerNorm;
 pub use linear::Linear;
-pub use message_passing::MessagePassing;
-pub use mlp::{AfterFirst, Mlp};
-pub use nn_conv::NnConv;
-pub use parameters::Initialization;
-pub use pna_conv::PnaConv;
-pub use readout::Readout;
-pub use res_gated_conv::ResGatedConv;
-pub use residual::Residual;
-pub use sage_conv::SageConv;
-pub use sg_conv::SgConv;
-pub(crate) use tape::{Columns, Constant};
-pub use transformer_conv::TransformerConv;
 
-use connectome_components::Signal;
+use crate::program::{Program, Value};
 
-/// Something that turns one signal into another, forward and backward.
+/// A formula: turns one value into another.
 ///
-/// [`Layer::build`] is called once for each schedule of a model: for training, for evaluation, for inference. It asks the
-/// [`LayerBuilder`] for fields and parameters, which are the same ones each time, and adds systems.
+/// [`Layer::build`] records the formula into a [`Program`], once, whatever the model is for. Operations come from
+/// [operators](crate::operators), or are your own:
 ///
 /// ```
-/// use bevy_ecs::{prelude::*, system::SystemParamBuilder};
-/// use connectome_components::{Column, ColumnMut, Signal};
-/// use connectome_systems::{Phase, layers::{BuildError, Layer, LayerBuilder}};
+/// use connectome_systems::{
+///     layers::{BuildError, Layer},
+///     program::{Operation, Operator, Partition, Program, Shape, Step, Tape, Value},
+/// };
 ///
-/// /// Multiplies the signal by a constant.
-/// #[derive(Debug)]
+/// /// Multiplies its input by a constant.
+/// #[derive(Clone, Copy, Debug)]
 /// struct Scale(f32);
 ///
-/// fn scale(from: Column, mut to: ColumnMut, factor: f32) {
-///     for (to, from) in to.matrix().rows_mut().zip(from.matrix().rows()) {
-///         for (to, from) in to.iter_mut().zip(from) {
-///             *to = factor * from;
-///         }
+/// impl Operator for Scale {
+///     fn name(&self) -> &'static str {
+///         "scale"
+///     }
+///
+///     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+///         Ok(vec![inputs[0].shape()])
+///     }
+///
+///     fn run(&self, step: &mut Step<'_>) {
+///         step.write_rows(Partition::Uniform, [0], |_, [input], rows, output| {
+///             for (output, input) in output.iter_mut().zip(input.slice(rows)) {
+///                 *output = self.0 * input;
+///             }
+///         });
+///     }
+///
+///     // Done in training only, and only if something before it learns.
+///     fn differentiate(
+///         &self,
+///         operation: &Operation,
+///         gradients: &[Option<Value>],
+///         tape: &mut Tape<'_>,
+///     ) -> Result<(), BuildError> {
+///         let &[Some(gradient)] = gradients else { return Ok(()) };
+///         tape.gradient(operation.inputs[0], *self, &[gradient])
 ///     }
 /// }
 ///
 /// impl Layer for Scale {
-///     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-///         let value = layer.dense(input)?;
-///         let output = layer.signal(value.on(), value.width(), input.learns())?;
-///         let factor = self.0;
-///         let forward = (value.read(), output.value().write())
-///             .build_state(layer.world())
-///             .build_system(move |from: Column, to: ColumnMut| scale(from, to, factor));
-///         layer.forward(Phase::Update, forward.with_name("scale"));
-///         // Done in training only, and only if something before it learns.
-///         layer.on_backward(output, &[], move |layer, gradient| {
-///             let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
-///             let backward = (gradient.read(), target.write())
-///                 .build_state(layer.world())
-///                 .build_system(move |from: Column, to: ColumnMut| scale(from, to, factor));
-///             layer.backward(backward.with_name("scale backward"));
-///             Ok(())
-///         });
-///         Ok(output)
+///     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+///         program.record_one(*self, &[program.dense(input)?])
 ///     }
 /// }
 /// ```
 pub trait Layer: Send + Sync {
-    /// Adds the systems that compute the output from the input, and the gradients backward; returns the output.
+    /// Records the operations that compute the output from the input; returns the output.
     ///
     /// # Errors
-    /// If a field cannot be registered, or the layer cannot take such an input.
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError>;
-
-    /// The activation, if the layer is nothing else: the layer before may then apply it in passing, and this one is not
-    /// built.
-    fn activation(&self) -> Option<crate::kernels::Activation> {
-        None
-    }
+    /// If the layer cannot take such an input.
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError>;
 }
 
 impl Layer for Box<dyn Layer> {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        (**self).build(input, layer)
-    }
-
-    fn activation(&self) -> Option<crate::kernels::Activation> {
-        (**self).activation()
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        (**self).build(input, program)
     }
 }

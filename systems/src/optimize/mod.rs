@@ -18,7 +18,7 @@ use connectome_components::{
     TrainingState,
 };
 
-use crate::{Phase, Workers};
+use crate::{GraphSystems, Workers};
 use accumulate::{accumulate, count_pass, is_last};
 use clip::measure_norm;
 
@@ -28,7 +28,7 @@ pub use step::OptimizerStep;
 /// Weights in a block; a multiple of every vector width.
 const BLOCK: usize = 4096;
 
-/// What comes before what in [`Phase::Optimize`].
+/// What comes before what in [`GraphSystems::Optimize`].
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Place {
     Accumulate,
@@ -50,7 +50,7 @@ pub fn add(
     parameters: &[(Entity, Parameter)],
     weight: PassWeight,
 ) -> Result<(), FieldError> {
-    schedule.configure_sets((Place::Accumulate, Place::Measure, Place::Step).chain().in_set(Phase::Optimize));
+    schedule.configure_sets((Place::Accumulate, Place::Measure, Place::Step).chain().in_set(GraphSystems::Optimize));
     if world.get::<GradientAccumulation>(model).is_some() {
         for (entity, parameter) in parameters {
             if let Some(system) = accumulate(world, model, *entity, parameter, weight)? {
@@ -66,7 +66,7 @@ pub fn add(
         schedule.add_systems(system.in_set(Place::Step));
     }
     let count = IntoSystem::into_system(count_pass(model, weight)).with_name("count_step");
-    schedule.add_systems(count.in_set(Phase::Commit));
+    schedule.add_systems(count.in_set(GraphSystems::Commit));
     Ok(())
 }
 

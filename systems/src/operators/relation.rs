@@ -1,10 +1,11 @@
 //! Who meets where: the rows that are reduced to one.
 
-use bevy_ecs::component::ComponentId;
-use connectome_components::{Adjacency, Graph, Topology};
+use connectome_components::{Adjacency, Topology};
 
-use super::rows::Cut;
-use crate::kernels::{Terms, for_each_ahead};
+use crate::{
+    kernels::{Terms, for_each_ahead},
+    program::{Domain, Footprint, GraphIndex, Partition},
+};
 
 /// Which rows meet in one row of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,34 +19,52 @@ pub enum Relation {
 }
 
 impl Relation {
-    /// What the rows that meet carry, and what the rows in which they meet do.
-    pub(crate) fn domains(self, rows: Graph) -> [ComponentId; 2] {
+    /// The rows that are aggregated, and those to which they are.
+    pub(crate) fn domains(self, graph: GraphIndex) -> [Domain; 2] {
         match self {
-            Self::Neighbours => [rows.nodes, rows.nodes],
-            Self::Edges => [rows.edges, rows.nodes],
-            Self::Members => [rows.nodes, rows.subgraphs],
+            Self::Neighbours => [Domain::Nodes, Domain::Nodes],
+            Self::Edges => [Domain::Edges(graph), Domain::Nodes],
+            Self::Members => [Domain::Nodes, Domain::Subgraphs(graph)],
         }
     }
 
-    /// How the work on the rows in which others meet is divided.
-    pub(crate) fn cut(self) -> Cut {
+    /// On which of the rows that are aggregated a row depends.
+    pub(crate) fn footprint(self) -> Footprint {
         match self {
-            Self::Neighbours | Self::Edges => Cut::Incoming,
-            Self::Members => Cut::Members,
+            Self::Neighbours => Footprint::Incoming,
+            Self::Edges => Footprint::IncomingEdges,
+            Self::Members => Footprint::Members,
         }
     }
 
-    /// How the work on the rows that meet is divided.
-    pub(crate) fn cut_back(self) -> Cut {
+    /// On which of the rows to which it is aggregated the gradient of a row depends.
+    pub(crate) fn footprint_back(self) -> Footprint {
         match self {
-            Self::Neighbours => Cut::Outgoing,
-            Self::Edges | Self::Members => Cut::Even,
+            Self::Neighbours => Footprint::Outgoing,
+            Self::Edges => Footprint::Endpoints,
+            Self::Members => Footprint::Membership,
+        }
+    }
+
+    /// How the work on the rows to which others are aggregated is divided.
+    pub(crate) fn partition(self) -> Partition {
+        match self {
+            Self::Neighbours | Self::Edges => Partition::Incoming,
+            Self::Members => Partition::Members,
+        }
+    }
+
+    /// How the work on the rows that are aggregated is divided.
+    pub(crate) fn partition_back(self) -> Partition {
+        match self {
+            Self::Neighbours => Partition::Outgoing,
+            Self::Edges | Self::Members => Partition::Uniform,
         }
     }
 
     /// The rows that meet in `row`, in their order.
     #[inline(always)]
-    pub(crate) fn meeting(self, topology: &Topology, row: usize) -> &[u32] {
+    pub(crate) fn sources_of(self, topology: &Topology, row: usize) -> &[u32] {
         let (adjacency, rows) = match self {
             Self::Neighbours => (&topology.incoming, &topology.incoming.neighbours),
             Self::Edges => (&topology.incoming, &topology.incoming.edges),
@@ -56,7 +75,7 @@ impl Relation {
 
     /// The rows in which `row` meets others, in their order.
     #[inline(always)]
-    pub(crate) fn meeting_points(self, topology: &Topology, row: usize) -> &[u32] {
+    pub(crate) fn targets_of(self, topology: &Topology, row: usize) -> &[u32] {
         match self {
             Self::Neighbours => &topology.outgoing.neighbours[topology.outgoing.entries(row)],
             Self::Edges => match &topology.ends[row] {
@@ -67,12 +86,11 @@ impl Relation {
         }
     }
 
-    /// What carries the numbers that belong to a *link*, by which one row comes to meet others: the edges, or the members
-    /// themselves.
-    pub(crate) fn links(self, rows: Graph) -> ComponentId {
+    /// The rows of what belongs to a *link*, by which one row is aggregated to another: the edges, or the members themselves.
+    pub(crate) fn links(self, graph: GraphIndex) -> Domain {
         match self {
-            Self::Neighbours | Self::Edges => rows.edges,
-            Self::Members => rows.nodes,
+            Self::Neighbours | Self::Edges => Domain::Edges(graph),
+            Self::Members => Domain::Nodes,
         }
     }
 
@@ -103,7 +121,7 @@ impl Relation {
                 [source, target] => Some([source as usize, target as usize]),
             },
             Self::Edges | Self::Members => {
-                self.meeting_points(topology, link).first().map(|place| [link, *place as usize])
+                self.targets_of(topology, link).first().map(|place| [link, *place as usize])
             }
         }
     }

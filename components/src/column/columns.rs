@@ -1,0 +1,228 @@
+//! The system parameter that reads and writes any number of fields.
+
+use bevy_ecs::{
+    change_detection::Tick,
+    storage::Tables,
+    system::{SystemAccess, SystemMeta, SystemParam, SystemParamBuilder, SystemParamValidationError},
+    world::{World, unsafe_world_cell::UnsafeWorldCell},
+};
+
+use super::{matrix, matrix_mut, parameter::ColumnState};
+use crate::{Field, Matrix, MatrixMut};
+
+/// The most fields that [`Columns::split_mut`] hands out for writing at once.
+pub const MAX_WRITTEN: usize = 4;
+
+/// The fields of a [`Columns`], and what it does with them; the builder of the parameter.
+///
+/// A field is known by its index: that of a field added twice is the same.
+#[derive(Clone, Debug, Default)]
+pub struct ColumnSet {
+    fields: Vec<(Field, bool)>,
+    indices: Vec<Field<u32>>,
+}
+
+impl ColumnSet {
+    /// The index of a field that is read.
+    pub fn read(&mut self, field: Field) -> usize {
+        self.add(field, false)
+    }
+
+    /// The index of a field that is written, and may be read as well.
+    pub fn write(&mut self, field: Field) -> usize {
+        self.add(field, true)
+    }
+
+    /// The index, among those of its kind, of a field of whole numbers that is read.
+    pub fn read_indices(&mut self, field: Field<u32>) -> usize {
+        match self.indices.iter().position(|known| *known == field) {
+            Some(index) => index,
+            None => {
+                self.indices.push(field);
+                self.indices.len() - 1
+            }
+        }
+    }
+
+    /// The fields, and whether each is written.
+    pub fn fields(&self) -> &[(Field, bool)] {
+        &self.fields
+    }
+
+    fn add(&mut self, field: Field, written: bool) -> usize {
+        match self.fields.iter().position(|(known, _)| *known == field) {
+            Some(index) => {
+                self.fields[index].1 |= written;
+                index
+            }
+            None => {
+                self.fields.push((field, written));
+                self.fields.len() - 1
+            }
+        }
+    }
+}
+
+/// A system parameter that reads and writes any number of fields, built from a [`ColumnSet`].
+///
+/// To the scheduler it is one access to all of them; within the system [`Columns::split_mut`] keeps what is written apart
+/// from what is read.
+///
+/// ```
+/// use bevy_ecs::{prelude::*, system::SystemParamBuilder};
+/// use connectome_components::{ColumnSet, Columns, Field, Node};
+///
+/// let mut world = World::new();
+/// let nodes = world.register_component::<Node>();
+/// let input = Field::register(&mut world, "input", nodes, 1)?;
+/// let output = Field::register(&mut world, "output", nodes, 1)?;
+/// let mut set = ColumnSet::default();
+/// let (from, to) = (set.read(input), set.write(output));
+/// let copy = (set,).build_state(&mut world).build_system(move |mut columns: Columns| {
+///     let (read, [output, ..]) = columns.split_mut(&[to]);
+///     for (output, input) in output.into_iter().flat_map(|output| output.rows_mut()).zip(read.matrix(from).rows()) {
+///         output.copy_from_slice(input);
+///     }
+/// });
+/// let mut schedule = Schedule::default();
+/// schedule.add_systems(copy);
+/// schedule.run(&mut world);
+/// # Ok::<(), connectome_components::FieldError>(())
+/// ```
+pub struct Columns<'w, 's> {
+    tables: &'w Tables,
+    state: &'s ColumnsState,
+    now: Tick,
+}
+
+/// What a [`Columns`] remembers between runs.
+pub struct ColumnsState {
+    columns: Vec<(ColumnState<f32>, bool)>,
+    indices: Vec<ColumnState<u32>>,
+}
+
+/// The columns of a [`Columns`] that are not written at the moment.
+#[derive(Clone, Copy)]
+pub struct UnwrittenColumns<'a> {
+    columns: &'a Columns<'a, 'a>,
+    written: [usize; MAX_WRITTEN],
+}
+
+impl Columns<'_, '_> {
+    /// Some columns for writing, in the order of `written`, and all others for reading meanwhile.
+    ///
+    /// # Panics
+    /// If there are more than [`MAX_WRITTEN`], one is named twice, or one was not declared as written.
+    pub fn split_mut<'a>(
+        &'a mut self,
+        written: &[usize],
+    ) -> (UnwrittenColumns<'a>, [Option<MatrixMut<'a>>; MAX_WRITTEN]) {
+        assert!(written.len() <= MAX_WRITTEN, "an operation writes more columns than can be handed out at once");
+        let mut taken = [usize::MAX; MAX_WRITTEN];
+        let mut outputs = [const { None }; MAX_WRITTEN];
+        let columns: &'a Columns<'a, 'a> = self;
+        for ((place, output), index) in taken.iter_mut().zip(&mut outputs).zip(written) {
+            let (state, is_written) = &columns.state.columns[*index];
+            assert!(is_written, "a column is written that was declared as read");
+            let is_first = written.iter().filter(|other| *other == index).count() == 1;
+            assert!(is_first, "a column is to be written twice at once");
+            *place = *index;
+            // SAFETY: the write was declared. The parameter is borrowed mutably for as long as the matrix lives; of this
+            // borrow no column is handed out for writing twice (asserted above), and none of these for reading
+            // (`UnwrittenColumns::matrix` asserts it). Different fields of one parameter are different components, and
+            // the two halves of a double buffer are different storage.
+            *output = Some(unsafe {
+                matrix_mut(columns.tables, state.tables.iter().copied(), state.storage, state.field.width(), columns.now)
+            });
+        }
+        (UnwrittenColumns { columns, written: taken }, outputs)
+    }
+
+    /// Whether a column was written as a whole after `tick`, and after what stands in `others` was; see
+    /// [`Column::written_since`](crate::Column::written_since).
+    pub fn is_newer_than(&self, index: usize, tick: Tick, others: &[usize]) -> bool {
+        let (state, _) = &self.state.columns[index];
+        state.tables.iter().filter_map(|table| self.tables.get(*table)).all(|table| {
+            let written = table.get_summary_tick(state.storage).map(|written| written.get());
+            written.is_some_and(|written| {
+                let follows = |other: &usize| !self.written_since(*other, written);
+                written.is_newer_than(tick, self.now) && others.iter().all(follows)
+            })
+        })
+    }
+
+    fn written_since(&self, index: usize, tick: Tick) -> bool {
+        self.state.columns[index].0.written_since(self.tables, tick, self.now)
+    }
+}
+
+impl<'a> UnwrittenColumns<'a> {
+    /// The column as a matrix `[N, width]`.
+    ///
+    /// # Panics
+    /// If the column is being written.
+    pub fn matrix(&self, index: usize) -> Matrix<'a> {
+        assert!(!self.written.contains(&index), "an operation reads a column that it writes");
+        let (state, _) = &self.columns.state.columns[index];
+        // SAFETY: the access was declared, and the column is not among those that are written (asserted above); all
+        // others are only read while this borrow of the parameter lasts.
+        unsafe {
+            matrix(self.columns.tables, state.tables.iter().copied(), state.storage, state.field.width())
+        }
+    }
+
+    /// A column of whole numbers.
+    pub fn indices(&self, index: usize) -> Matrix<'a, u32> {
+        let state = &self.columns.state.indices[index];
+        // SAFETY: the read was declared; columns of whole numbers are never written by this parameter.
+        unsafe {
+            matrix(self.columns.tables, state.tables.iter().copied(), state.storage, state.field.width())
+        }
+    }
+}
+
+// SAFETY: `declare` adds each field as it is used, and the parity for halves of double buffers; nothing else is reached.
+unsafe impl SystemParam for Columns<'_, '_> {
+    type State = ColumnsState;
+    type Item<'w, 's> = Columns<'w, 's>;
+
+    #[track_caller]
+    fn init_state(_: &mut World) -> Self::State {
+        super::parameter::unbuilt()
+    }
+
+    fn init_access(state: &Self::State, meta: &mut SystemMeta, access: &mut SystemAccess, world: &mut World) {
+        state.columns.iter().for_each(|(column, written)| column.declare(*written, meta, access, world));
+        state.indices.iter().for_each(|column| column.declare(false, meta, access, world));
+    }
+
+    unsafe fn get_param<'w, 's>(
+        state: &'s mut Self::State,
+        _: &SystemMeta,
+        world: UnsafeWorldCell<'w>,
+        now: Tick,
+    ) -> Result<Self::Item<'w, 's>, SystemParamValidationError> {
+        for (column, _) in &mut state.columns {
+            // SAFETY: the caller grants what `init_access` declared.
+            unsafe { column.refresh(world) };
+        }
+        for column in &mut state.indices {
+            // SAFETY: as above.
+            unsafe { column.refresh(world) };
+        }
+        // SAFETY: only columns of declared fields are reached through the tables.
+        let tables = unsafe { &world.storages().tables };
+        Ok(Columns { tables, state, now })
+    }
+}
+
+// SAFETY: the state is made from fields of this world, as the parameter expects.
+unsafe impl<'w, 's> SystemParamBuilder<Columns<'w, 's>> for ColumnSet {
+    #[track_caller]
+    fn build(self, world: &mut World) -> ColumnsState {
+        ColumnsState {
+            columns: self.fields.into_iter().map(|(field, written)| (ColumnState::new(field, world), written)).collect(),
+            indices: self.indices.into_iter().map(|field| ColumnState::new(field, world)).collect(),
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! Puts a model into a world, and takes it out.
+
+use bevy_ecs::{
+    entity::Entity,
+    name::Name,
+    schedule::{
+        IntoScheduleConfigs, LogLevel, Schedule, ScheduleBuildSettings, ScheduleLabel, Schedules,
+        SingleThreadedExecutor, SystemSet,
+    },
+    system::{IntoSystem, Query},
+    world::World,
+};
+use connectome_components::{
+    DoubleBuffer, Field, FieldPool, Graph, Metrics, Model, Parameter, Parity, Signal, Topology, TrainingState,
+};
+
+use super::{
+    Evaluate, Infer, ModelBuilder, Train,
+    builder::{Input, Learning, domain_of},
+    dry_run::DryRun,
+    finish,
+};
+use crate::{
+    GraphSystems, Workers,
+    layers::BuildError,
+    loss::{LossError, Targets, loss_and_gradient, measure},
+    optimize::{self, PassWeight},
+    program::{Bindings, Column, Domain, Emission, Operation, Pass, Plan},
+    topology::rebuild_topology,
+};
+
+impl ModelBuilder {
+    /// Spawns the model and its parameters, and adds its schedules to the world: [`Infer`], and if it learns [`Train`] and
+    /// [`Evaluate`]. Adds the resource [`Workers`] if there is none.
+    ///
+    /// # Errors
+    /// If the graph is none, a layer cannot take its input, or two systems would race; then nothing of the model is left but
+    /// the fields that its nodes may have been given.
+    pub fn build(self, world: &mut World) -> Result<Entity, BuildError> {
+        let graph = world.get::<Graph>(self.graph).ok_or(BuildError::NoGraph(self.graph))?;
+        graph.check(world)?;
+        let rows = *graph;
+        if matches!(self.input, Input::State(_)) && self.learning.is_some() {
+            return Err(BuildError::Recurrent);
+        }
+        let program = self.program(|field| domain_of(world, rows, field))?;
+        let planned = DryRun::new(&self, program)?;
+        let graphs = planned.program.graphs.iter().map(|graph| graph_rows(world, *graph, rows));
+        let graphs = graphs.collect::<Result<Vec<Graph>, BuildError>>()?;
+        world.init_resource::<Workers>();
+        world.init_resource::<Schedules>();
+        let model = world.spawn(Name::new(self.name.clone())).id();
+        let mut construction = Construction { builder: &self, planned: &planned, graphs, model, borrowed: Vec::new(), parameters: Vec::new() };
+        match construction.build(world) {
+            Ok(()) => Ok(model),
+            Err(error) => {
+                let Construction { borrowed, parameters, .. } = construction;
+                take_out(world, model, parameters, borrowed);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Takes a model out of the world: its schedules, its parameters and its entity. Its columns stay on their entities for the
+/// models that come.
+///
+/// # Errors
+/// If the entity is no model.
+pub fn remove_model(world: &mut World, model: Entity) -> Result<(), BuildError> {
+    let parts = world.get::<Model>(model).cloned().ok_or(BuildError::NoModel(model))?;
+    let parameters = parts.parameters.iter().filter_map(|parameter| world.get::<Parameter>(*parameter));
+    let fields = parameters.flat_map(|parameter| [Some(parameter.value), parameter.gradient, parameter.moments]);
+    let borrowed = fields.flatten().chain(parts.columns.iter().copied()).collect();
+    take_out(world, model, parts.parameters, borrowed);
+    Ok(())
+}
+
+/// Builds a model in place of another one, which is taken out. Parameters of the same name and shape keep their values.
+///
+/// # Errors
+/// Those of [`ModelBuilder::build`], and if the entity is no model: then it stays as it was.
+pub fn replace_model(world: &mut World, before: Entity, model: ModelBuilder) -> Result<Entity, BuildError> {
+    let known = world.get::<Model>(before).ok_or(BuildError::NoModel(before))?.parameters.clone();
+    let after = model.build(world)?;
+    let new = world.get::<Model>(after).map(|model| model.parameters.clone()).unwrap_or_default();
+    for target in new {
+        let Some(to) = world.get::<Parameter>(target).cloned() else { continue };
+        let same = |from: &&Parameter| from.name == to.name && from.shape == to.shape;
+        let Some(from) = known.iter().filter_map(|entity| world.get::<Parameter>(*entity)).find(same).cloned() else {
+            continue;
+        };
+        let mut pairs = vec![(from.value, to.value)];
+        pairs.extend(from.moments.zip(to.moments).filter(|(from, to)| from.width() == to.width()));
+        for (from, to) in pairs {
+            let numbers: Vec<f32> = from.matrix(world).rows().flatten().copied().collect();
+            to.matrix_mut(world).rows_mut().for_each(|row| row.copy_from_slice(&numbers));
+        }
+    }
+    remove_model(world, before)?;
+    Ok(after)
+}
+
+fn take_out(world: &mut World, model: Entity, parameters: Vec<Entity>, borrowed: Vec<Field>) {
+    let mut schedules = world.resource_mut::<Schedules>();
+    schedules.remove(Infer(model));
+    schedules.remove(Train(model));
+    schedules.remove(Evaluate(model));
+    parameters.into_iter().chain([model]).for_each(|entity| {
+        world.despawn(entity);
+    });
+    FieldPool::give_back(world, borrowed);
+}
+
+/// The rows of a graph over the same nodes as the model's own.
+fn graph_rows(world: &World, graph: Entity, own: Graph) -> Result<Graph, BuildError> {
+    let rows = *world.get::<Graph>(graph).ok_or(BuildError::NoGraph(graph))?;
+    rows.check(world)?;
+    if rows.nodes == own.nodes { Ok(rows) } else { Err(BuildError::OtherNodes(graph)) }
+}
+
+/// A model while it is built.
+struct Construction<'a> {
+    builder: &'a ModelBuilder,
+    planned: &'a DryRun,
+    /// The rows of the graphs of the program.
+    graphs: Vec<Graph>,
+    model: Entity,
+    borrowed: Vec<Field>,
+    parameters: Vec<Entity>,
+}
+
+impl Construction<'_> {
+    fn build(&mut self, world: &mut World) -> Result<(), BuildError> {
+        let state = match self.builder.input {
+            Input::State(width) => {
+                Some(DoubleBuffer::register(world, self.model, "state", self.graphs[0].nodes, width)?)
+            }
+            _ => None,
+        };
+        let inputs = self.inputs(world, state)?;
+        let (parameters, gradients) = self.spawn_parameters(world)?;
+        let columns = self.columns(world, state)?;
+        let graphs = self.planned.program.graphs.clone();
+        let bindings = Bindings { model: self.model, graphs, inputs, parameters, gradients, columns };
+        self.require_normalizations(world);
+
+        let inference = &self.planned.inference;
+        let output = |plan: &Plan| bindings.field(plan.column(plan.output(0)?)?).ok_or(()).ok();
+        let result = output(inference).ok_or(BuildError::Empty)?;
+        let coordinates = self.builder.coordinates.and_then(|_| inference.kept(self.kept_coordinates()?));
+        let coordinates = coordinates.and_then(|moved| bindings.field(inference.column(moved)?));
+        let mut targets = None;
+        if let (Some(learning), Some(training)) = (&self.builder.learning, &self.planned.training) {
+            targets = Some(self.add_learning(world, learning, training, &bindings, result)?);
+        }
+        let mut infer = self.schedule(Infer(self.model));
+        self.add_pass(world, &mut infer, inference, &bindings, Pass::Forward);
+        if state.is_some() {
+            let flip = IntoSystem::into_system(flip(self.model)).with_name("flip");
+            infer.add_systems(flip.in_set(GraphSystems::Commit));
+        }
+        finish(world, infer)?;
+        let model = Model {
+            graph: self.builder.graph,
+            input: bindings.inputs[0],
+            // Once the buffers have changed roles, what was written is in front.
+            output: state.map_or(result, |state| state.front),
+            targets: targets.and_then(|targets| match targets {
+                Targets::Numbers { values, .. } => Some(values),
+                Targets::Classes { .. } => None,
+            }),
+            coordinates,
+            parameters: self.parameters.clone(),
+            columns: self.borrowed.clone(),
+        };
+        world.entity_mut(self.model).insert(model);
+        Ok(())
+    }
+
+    /// Which of the kept values of the program are the coordinates: the last one.
+    fn kept_coordinates(&self) -> Option<usize> {
+        self.planned.program.kept.len().checked_sub(1)
+    }
+
+    /// The fields of what is given from outside.
+    fn inputs(&mut self, world: &mut World, state: Option<DoubleBuffer>) -> Result<Vec<Signal>, BuildError> {
+        let given = [Some(self.builder.input), self.builder.edges, self.builder.coordinates].into_iter().flatten();
+        let inputs = given.zip(&self.planned.program.inputs).map(|(given, input)| match (given, state) {
+            (Input::Given(signal), _) => Ok(signal),
+            (Input::State(_), Some(state)) => Ok(state.front.into()),
+            _ => {
+                let on = self.component(input.value.domain());
+                let field = FieldPool::take(world, on, input.value.width())?;
+                self.borrowed.push(field);
+                Ok(field.into())
+            }
+        });
+        inputs.collect()
+    }
+
+    /// Spawns the parameters: the fields of their numbers, and of the gradients of those that learn.
+    fn spawn_parameters(&mut self, world: &mut World) -> Result<(Vec<Field>, Vec<Option<Field>>), BuildError> {
+        let (mut values, mut gradients) = (Vec::new(), Vec::new());
+        let learning = self.builder.learning;
+        for (number, description) in self.planned.program.parameters().iter().enumerate() {
+            let size = description.size();
+            let optimizer = learning.filter(|_| description.is_learned).map(|learning| learning.optimizer);
+            let widths = [Some(size), optimizer.map(|_| size), optimizer.map(|optimizer| size * optimizer.moments())];
+            let fields = widths.map(|width| width.filter(|width| *width > 0).map(|width| FieldPool::take(world, None, width)));
+            let [value, gradient, moments] = fields.map(Option::transpose);
+            let (value, gradient, moments) = (value?, gradient?, moments?);
+            let Some(value) = value else { continue };
+            let parameter = Parameter {
+                name: description.name.clone(),
+                shape: description.shape,
+                stored: description.stored.clone(),
+                value,
+                gradient,
+                moments,
+                weight_decay: description.weight_decay,
+            };
+            let entity = world.spawn((Name::new(description.name.clone()), parameter)).id();
+            let fields: Vec<Field> = [Some(value), gradient, moments].into_iter().flatten().collect();
+            Field::give(world, entity, &fields)?;
+            for row in value.matrix_mut(world).rows_mut() {
+                description.initialize(self.builder.seed, number as u32, row);
+            }
+            self.parameters.push(entity);
+            values.push(value);
+            gradients.push(gradient);
+        }
+        Ok((values, gradients))
+    }
+
+    /// The fields of the layout's columns. The output of a recurrent model goes to the back of its state, the gradients with
+    /// respect to inputs where the user wants them.
+    fn columns(&mut self, world: &mut World, state: Option<DoubleBuffer>) -> Result<Vec<Field>, BuildError> {
+        let mut fixed: Vec<(Column, Field)> = Vec::new();
+        let inference = &self.planned.inference;
+        if let Some(state) = state {
+            let output = inference.output(0).and_then(|output| inference.column(output));
+            fixed.extend(output.map(|output| (output, state.back)));
+        }
+        for (input, gradient) in self.planned.training.iter().flat_map(|plan| self.wanted_gradients(plan)) {
+            fixed.push((input, gradient));
+        }
+        let mut columns = Vec::new();
+        let mut single = Vec::new();
+        for (place, shape) in self.planned.layout.shapes().enumerate() {
+            let known = fixed.iter().find(|(column, _)| *column == Column::Layout(place)).map(|(_, field)| *field);
+            let field = match known {
+                Some(field) => field,
+                None => {
+                    let on = self.component(shape.domain);
+                    let field = FieldPool::take(world, on, shape.width)?;
+                    self.borrowed.push(field);
+                    if on.is_none() {
+                        single.push(field);
+                    }
+                    field
+                }
+            };
+            columns.push(field);
+        }
+        if !single.is_empty() {
+            Field::give(world, self.model, &single)?;
+        }
+        Ok(columns)
+    }
+
+    /// The columns of the gradients with respect to inputs, and the fields that the user wants them in.
+    fn wanted_gradients(&self, plan: &Plan) -> Vec<(Column, Field)> {
+        let given = [Some(self.builder.input), self.builder.edges, self.builder.coordinates].into_iter().flatten();
+        let given: Vec<Option<Field>> = given.map(|input| input.given().map(|signal| signal.value())).collect();
+        let gradients = plan.input_gradients.iter().filter_map(|(value, gradient)| {
+            let Some(Column::Input(number)) = plan.column(*value) else { return None };
+            let field = given[number]?;
+            let (_, into) = self.builder.wanted.iter().find(|(wanted, _)| *wanted == field)?;
+            Some((plan.column(*gradient)?, *into))
+        });
+        gradients.collect()
+    }
+
+    /// The component whose carriers are the rows of a domain; none for single rows.
+    fn component(&self, domain: Domain) -> Option<bevy_ecs::component::ComponentId> {
+        match domain {
+            Domain::Nodes => Some(self.graphs[0].nodes),
+            Domain::Edges(graph) => Some(self.graphs[graph.0 as usize].edges),
+            Domain::Subgraphs(graph) => Some(self.graphs[graph.0 as usize].subgraphs),
+            Domain::Single => None,
+        }
+    }
+
+    /// Asks the topologies for the coefficients that operations read.
+    fn require_normalizations(&self, world: &mut World) {
+        let operations = self.planned.program.operations().iter();
+        let asked = |operation: &Operation| Some((operation.graph, operation.operator.normalization()?));
+        for (graph, normalization) in operations.filter_map(asked) {
+            let graph = self.planned.program.graphs[graph.0 as usize];
+            if let Some(mut topology) = world.get_mut::<Topology>(graph) {
+                topology.require(normalization);
+            }
+        }
+    }
+
+    fn add_learning(
+        &self,
+        world: &mut World,
+        learning: &Learning,
+        training: &Plan,
+        bindings: &Bindings,
+        output: Field,
+    ) -> Result<Targets, BuildError> {
+        let model = self.model;
+        let last = self.builder.layers.len() - 1;
+        let unfit = |error: LossError| BuildError::Layer { layer: last, setting: None, reason: error.to_string() };
+        let state = TrainingState { seed: self.builder.seed, ..TrainingState::default() };
+        let mut entity = world.entity_mut(model);
+        entity.insert((learning.optimizer, learning.schedule, Metrics::default(), state));
+        self.builder.accumulation.map(|accumulation| entity.insert(accumulation));
+        self.builder.clipping.map(|clipping| entity.insert(clipping));
+
+        let mut train = self.schedule(Train(model));
+        self.add_pass(world, &mut train, training, bindings, Pass::Forward);
+        let targets = self.targets(world, output)?;
+        let gradient = training.head_gradient(0).and_then(|column| bindings.field(column));
+        let Some(gradient) = gradient else {
+            let reason = "hands on nothing that can be learned; add a layer with parameters";
+            return Err(BuildError::Layer { layer: last, setting: None, reason: reason.to_owned() });
+        };
+        let trained = training.output(0).and_then(|output| bindings.field(training.column(output)?)).unwrap_or(output);
+        let system =
+            loss_and_gradient(world, model, self.builder.loss, trained, gradient, targets).map_err(unfit)?;
+        train.add_systems(system.in_set(GraphSystems::Loss));
+        self.add_pass(world, &mut train, training, bindings, Pass::Backward);
+        let parameters: Vec<(Entity, Parameter)> = self
+            .parameters
+            .iter()
+            .filter_map(|entity| Some((*entity, world.get::<Parameter>(*entity)?.clone())))
+            .collect();
+        optimize::add(world, &mut train, model, &parameters, PassWeight::Terms)?;
+        finish(world, train)?;
+
+        let mut evaluate = self.schedule(Evaluate(model));
+        self.add_pass(world, &mut evaluate, &self.planned.inference, bindings, Pass::Forward);
+        let system = measure(world, model, self.builder.loss, output, targets).map_err(unfit)?;
+        evaluate.add_systems(system.in_set(GraphSystems::Loss));
+        finish(world, evaluate)?;
+        Ok(targets)
+    }
+
+    fn add_pass(&self, world: &mut World, schedule: &mut Schedule, plan: &Plan, bindings: &Bindings, pass: Pass) {
+        let set = match pass {
+            Pass::Forward => GraphSystems::Forward,
+            Pass::Backward => GraphSystems::Backward,
+        };
+        if let Some(system) = (Emission { plan, bindings }).system(world, pass) {
+            schedule.add_systems(system.in_set(set));
+        }
+    }
+
+    /// What the rows of `output` are to become.
+    fn targets(&self, world: &mut World, output: Field) -> Result<Targets, BuildError> {
+        Ok(match self.builder.targets {
+            Some(values) if !self.builder.loss.takes_classes() => {
+                Targets::Numbers { values, splits: Field::of_component(world, output.on())? }
+            }
+            _ => Targets::register(world, self.builder.loss, output)?,
+        })
+    }
+
+    /// A schedule with its parts in order, in which races are errors, and the topologies kept up to date.
+    ///
+    /// Its systems run one after another and share their rows among the workers: for a single model that costs less than
+    /// an executor with threads of its own.
+    fn schedule(&self, label: impl ScheduleLabel) -> Schedule {
+        let mut schedule = Schedule::new(label);
+        schedule.set_build_settings(ScheduleBuildSettings {
+            ambiguity_detection: LogLevel::Error,
+            // Nodes that come, go or move in the midst of a step would have rows that the topology does not know.
+            auto_insert_apply_deferred: false,
+            ..ScheduleBuildSettings::default()
+        });
+        schedule.set_executor(SingleThreadedExecutor::new());
+        GraphSystems::chain(&mut schedule);
+        for (number, graph) in self.planned.program.graphs.iter().enumerate() {
+            let rebuild = IntoSystem::into_system(rebuild_topology(*graph)).with_name("rebuild_topology");
+            schedule.add_systems(rebuild.in_set(GraphSystems::Sync).in_set(Rebuild(number)));
+            if let Some(before) = number.checked_sub(1) {
+                // One after the other, for each may change the whole world.
+                schedule.configure_sets(Rebuild(number).after(Rebuild(before)));
+            }
+        }
+        schedule
+    }
+}
+
+/// The place of a graph among those whose topology a schedule keeps up to date.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Rebuild(usize);
+
+fn flip(model: Entity) -> impl FnMut(Query<&mut Parity>) {
+    move |mut parities| {
+        if let Ok(mut parity) = parities.get_mut(model) {
+            parity.flip();
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What a model would be, without a world.
+
+use super::{ModelBuilder, builder::Input};
+use crate::{
+    layers::BuildError,
+    program::{Domain, GraphIndex, Layout, Mode, Plan, Program, RowCounts},
+};
+
+/// How much memory a model may take, and on how many rows it will work: so that one which is too large for the machine
+/// is refused before any of it is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryBudget {
+    /// The rows of the graph.
+    pub rows: RowCounts,
+    /// Bytes for columns and parameters.
+    pub bytes: usize,
+}
+
+/// A model that is planned and not built: its operations, shapes, memory and cost.
+#[derive(Clone, Debug)]
+pub struct DryRun {
+    /// What its layers recorded.
+    pub program: Program,
+    /// To train, if it learns.
+    pub training: Option<Plan>,
+    /// To infer and to measure.
+    pub inference: Plan,
+    /// The columns of both.
+    pub layout: Layout,
+    /// For each number of a parameter that is learned, the numbers that the optimizer keeps.
+    moments: Option<usize>,
+    accumulates: bool,
+}
+
+impl DryRun {
+    pub(super) fn new(builder: &ModelBuilder, program: Program) -> Result<Self, BuildError> {
+        let mut layout = Layout::default();
+        let learns = builder.learning.is_some();
+        let training = learns.then(|| Plan::new(&program, Mode::Training, &mut layout)).transpose()?;
+        let inference = Plan::new(&program, Mode::Inference, &mut layout)?;
+        let moments = builder.learning.map(|learning| learning.optimizer.moments());
+        Ok(Self { program, training, inference, layout, moments, accumulates: builder.accumulation.is_some() })
+    }
+
+    /// Numbers of all parameters and buffers.
+    pub fn parameter_count(&self) -> usize {
+        self.program.parameters().iter().map(|parameter| parameter.size()).fold(0, usize::saturating_add)
+    }
+
+    /// Of these, those that are learned.
+    pub fn learned_count(&self) -> usize {
+        let learned = self.program.parameters().iter().filter(|parameter| parameter.is_learned);
+        learned.map(|parameter| parameter.size()).fold(0, usize::saturating_add)
+    }
+
+    /// Numbers that are kept for parameters: values and, if the model learns, gradients, moments and sums of gradients.
+    pub fn stored_count(&self) -> usize {
+        let copies = self.moments.map_or(0, |moments| 1 + moments + usize::from(self.accumulates));
+        self.parameter_count().saturating_add(copies.saturating_mul(self.learned_count()))
+    }
+
+    /// Bytes of columns and parameters on so many rows; none if they are more than can be counted.
+    pub fn bytes(&self, rows: &RowCounts) -> Option<usize> {
+        let parameters = self.stored_count().checked_mul(size_of::<f32>())?;
+        self.layout.bytes(rows)?.checked_add(parameters)
+    }
+
+    /// The rows and the width of the output.
+    pub fn output(&self) -> Option<(Domain, usize)> {
+        self.inference.output(0).map(|output| (output.domain(), output.width()))
+    }
+
+    /// Whether it fits.
+    ///
+    /// # Errors
+    /// If it takes more memory: the layer with which it does.
+    pub fn check(&self, budget: &MemoryBudget) -> Result<(), BuildError> {
+        let needed = self.bytes(&budget.rows);
+        if needed.is_some_and(|needed| needed <= budget.bytes) {
+            return Ok(());
+        }
+        let copies = self.stored_count() / self.parameter_count().max(1);
+        let parameter_bytes = |size: usize| size.saturating_mul(copies).saturating_mul(size_of::<f32>());
+        let parameters = self.program.parameters().iter();
+        let parameters = parameters.map(|parameter| (parameter.layer, parameter_bytes(parameter.size())));
+        let mut bytes: Vec<(usize, usize)> = self.layout.bytes_by_layer(&budget.rows).chain(parameters).collect();
+        bytes.sort_unstable();
+        let mut total = 0usize;
+        let beyond = bytes.iter().find(|(_, bytes)| {
+            total = total.saturating_add(*bytes);
+            total > budget.bytes
+        });
+        let layer = beyond.or(bytes.last()).map_or(0, |(layer, _)| *layer);
+        Err(BuildError::TooLarge { layer, needed })
+    }
+}
+
+impl ModelBuilder {
+    /// Plans the model without a world. Fields that it is given count as those of nodes, or of edges for features of edges.
+    ///
+    /// Cost: that of recording and planning; no memory for numbers.
+    ///
+    /// # Errors
+    /// If a layer cannot take its input, or there are too many operations.
+    pub fn dry_run(&self) -> Result<DryRun, BuildError> {
+        let edges = self.edges.as_ref().and_then(Input::given).map(|signal| signal.value());
+        let program = self.program(|field| {
+            Ok(if Some(field) == edges { Domain::Edges(GraphIndex(0)) } else { Domain::Nodes })
+        })?;
+        DryRun::new(self, program)
+    }
+}

@@ -1,0 +1,12 @@
+//! Models: from a description to an entity with parameters, columns and schedules; and its life in a world.
+
+mod build;
+mod builder;
+mod dry_run;
+mod schedules;
+
+pub use build::{remove_model, replace_model};
+pub use builder::ModelBuilder;
+pub use dry_run::{DryRun, MemoryBudget};
+pub use schedules::{Evaluate, Infer, Train, add_systems, run};
+pub(crate) use schedules::finish;

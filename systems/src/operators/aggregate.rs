@@ -1,0 +1,363 @@
+//! Weighted sums over neighbors.
+
+use connectome_components::{Adjacency, Coefficients, Matrix, Normalization, Topology};
+use core::ops::Range;
+use std::sync::Arc;
+
+use super::{dropout::draw_mask, epilogue::Epilogue, linear::dense_map, scale_by::factor_gradient};
+use crate::{
+    kernels::{self, Operand, for_each_ahead, gather_rows, matmul},
+    layers::BuildError,
+    program::{
+        Cost, Domain, Footprint, Fusion, InInference, Mode, Operation, Operator, Partition, Program, Shape, Step, Tape,
+        Value, Weight, kernel,
+    },
+};
+
+/// `Y[i] = c[i] X[i] + sum over edges j -> i of c[ij] X[j]` with the coefficients of a normalization.
+///
+/// What only reads inputs of a model that rest is computed when these or the edges change, and kept in a column of its own.
+///
+/// # Errors
+/// If the value is sparse, or not on nodes, or the parameter for the row itself has more numbers than one.
+pub fn aggregate(
+    program: &mut Program,
+    input: Value,
+    coefficients: impl Into<EdgeCoefficients>,
+) -> Result<Value, BuildError> {
+    let EdgeCoefficients { normalization, mask, self_loop } = coefficients.into();
+    let mut inputs = vec![program.dense(input)?];
+    let mut add = |value: Value| {
+        inputs.push(value);
+        inputs.len() - 1
+    };
+    let mask = mask.map(|mask| [add(mask.nodes), add(mask.edges)]);
+    let self_loop = self_loop.map(|weight| add(weight.value()));
+    program.record_one(Aggregate { normalization, mask, self_loop, epilogue: Epilogue::default() }, &inputs)
+}
+
+/// What the terms of a sum over neighbors are multiplied by.
+#[derive(Clone, Copy, Debug)]
+pub struct EdgeCoefficients {
+    normalization: Normalization,
+    mask: Option<EdgeDropout>,
+    self_loop: Option<Weight>,
+}
+
+impl From<Normalization> for EdgeCoefficients {
+    fn from(normalization: Normalization) -> Self {
+        Self { normalization, mask: None, self_loop: None }
+    }
+}
+
+impl EdgeCoefficients {
+    /// The same, each multiplied by its number of a mask.
+    pub fn masked(self, mask: Option<EdgeDropout>) -> Self {
+        Self { mask, ..self }
+    }
+
+    /// The same, but the row itself is multiplied by `1 + p` with the only number `p` of a parameter.
+    pub fn with_self_loop(self, parameter: &Weight) -> Self {
+        Self { self_loop: Some(*parameter), ..self }
+    }
+}
+
+/// What the coefficients of a sum are multiplied by in training: those of the nodes themselves `[N, 1]`, and those of the
+/// edges `[E, 1]`.
+#[derive(Clone, Copy, Debug)]
+pub struct EdgeDropout {
+    nodes: Value,
+    edges: Value,
+}
+
+impl EdgeDropout {
+    /// A mask that sets each coefficient to 0 with probability `rate`, and divides the others by `1 - rate`. None for a rate of
+    /// 0.
+    ///
+    /// # Errors
+    /// If the rate is not from 0 up to, but not, 1.
+    pub fn draw(program: &mut Program, rate: f32) -> Result<Option<Self>, BuildError> {
+        let nodes = draw_mask(program, program.nodes(), 1, rate)?;
+        let edges = draw_mask(program, program.edges(), 1, rate)?;
+        Ok(nodes.zip(edges).map(|(nodes, edges)| Self { nodes, edges }))
+    }
+}
+
+/// [`aggregate`]: reads the values, then what the coefficients and the epilogue read.
+#[derive(Clone, Copy, Debug)]
+struct Aggregate {
+    normalization: Normalization,
+    /// What the coefficients of the nodes themselves and those of the edges are multiplied by.
+    mask: Option<[usize; 2]>,
+    /// What is added to 1 for the nodes themselves, in place of their coefficient.
+    self_loop: Option<usize>,
+    epilogue: Epilogue,
+}
+
+impl Operator for Aggregate {
+    fn name(&self) -> &'static str {
+        "aggregate"
+    }
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        if inputs[0].domain() != Domain::Nodes {
+            return Err("sums over neighbors, so its input is to be on nodes".to_owned());
+        }
+        if let Some(parameter) = self.self_loop.map(|input| inputs[input]).filter(|value| value.width() != 1) {
+            return Err(format!("multiplies by a parameter of {} numbers; give one number", parameter.width()));
+        }
+        Ok(vec![inputs[0].shape()])
+    }
+
+    fn normalization(&self) -> Option<Normalization> {
+        Some(self.normalization)
+    }
+
+    fn footprint(&self, input: usize) -> Footprint {
+        if input == 0 { Footprint::Incoming } else { Footprint::Same }
+    }
+
+    fn is_worth_keeping(&self) -> bool {
+        self.mask.is_none() && self.epilogue == Epilogue::default()
+    }
+
+    fn cost(&self, inputs: &[Value], _: &[Value]) -> Cost {
+        Cost { per_row: inputs[0].width(), per_entry: inputs[0].width() }
+    }
+
+    fn in_inference(&self, inputs: &[Value]) -> InInference {
+        let Some(masks) = self.mask else { return InInference::Same };
+        let kept = (0..inputs.len()).filter(|input| !masks.contains(input)).collect::<Vec<_>>();
+        let self_loop = self.self_loop.and_then(|input| kept.iter().position(|kept| *kept == input));
+        InInference::Replaced(Arc::new(Self { mask: None, self_loop, ..*self }), kept)
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let epilogue = self.epilogue;
+        let [bias, blended] = epilogue.inputs();
+        self.terms(1.0).sum_rows(
+            step,
+            Partition::Incoming,
+            [0, bias, blended],
+            #[inline(always)]
+            |[values, bias, blended], rows, output| epilogue.apply([bias, blended], rows, output, values.width()),
+        );
+    }
+
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> Result<(), BuildError> {
+        let &[Some(gradient)] = gradients else { return Ok(()) };
+        let (input, own) = (operation.inputs[0], self.epilogue.scale());
+        let gradient = self.epilogue.backward(operation, gradient, tape)?;
+        if let Some(self_loop) = self.self_loop {
+            factor_gradient(operation.inputs[self_loop], [gradient, input], own, tape)?;
+        }
+        let blended = self.epilogue.factor_of(operation, input);
+        let mut inputs = vec![gradient];
+        let mut add = |place: usize| {
+            inputs.push(operation.inputs[place]);
+            inputs.len() - 1
+        };
+        let mask = self.mask.map(|masks| masks.map(&mut add));
+        let self_loop = self.self_loop.map(&mut add);
+        let terms = Terms { normalization: self.normalization, mask, self_loop, factor: own };
+        let backward = kernel("aggregate_backward", Footprint::Outgoing, move |step: &mut Step<'_>| {
+            terms.sum_rows(
+                step,
+                Partition::Outgoing,
+                [0; 3],
+                #[inline(always)]
+                |[gradient, ..], rows, target| {
+                    if let Some(factor) = blended {
+                        let terms = target.iter_mut().zip(gradient.slice(rows));
+                        terms.for_each(|(target, gradient)| *target += factor * gradient);
+                    }
+                },
+            );
+        });
+        let cost = Cost { per_row: input.width(), per_entry: input.width() };
+        tape.gradient(input, backward.accumulating().with_cost(cost), &inputs)?;
+        self.epilogue.backward_blend(operation, Some(input), gradient, tape)
+    }
+
+    fn fuse(&self, next: &Operation, place: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
+        if let Some(epilogue) = self.epilogue.absorb(context.operation.inputs.len(), next, place, context) {
+            return Some(Arc::new(Self { epilogue, ..*self }));
+        }
+        let (linear, weight) = dense_map(next)?;
+        let inputs = context.operation.inputs[0].width();
+        let is_plain = self.mask.is_none() && self.self_loop.is_none() && self.epilogue == Epilogue::default();
+        // In training the backward pass reads the sums.
+        let fits = context.mode == Mode::Inference && inputs * LEAST_ROWS <= MAX_SUMS;
+        let (normalization, epilogue) = (self.normalization, linear.epilogue);
+        (fits && is_plain && place == 0).then(|| -> Arc<dyn Operator> {
+            Arc::new(AggregateLinear { normalization, weight, epilogue })
+        })
+    }
+}
+
+impl Aggregate {
+    fn terms(&self, factor: f32) -> Terms {
+        let Self { normalization, mask, self_loop, .. } = *self;
+        Terms { normalization, mask, self_loop, factor }
+    }
+}
+
+/// Sums that are made before they are multiplied: as many as fit into a first-level cache, on the stack of a worker.
+const MAX_SUMS: usize = 8192;
+/// Fewer rows are not multiplied at full speed.
+const LEAST_ROWS: usize = 32;
+
+/// `Y = f(A X W + b)`: [`aggregate`] and then [`linear`](super::linear), for inference in one pass, in which the sums of
+/// some rows are multiplied before those of the next are made.
+#[derive(Clone, Copy, Debug)]
+struct AggregateLinear {
+    normalization: Normalization,
+    weight: Weight,
+    epilogue: Epilogue,
+}
+
+impl Operator for AggregateLinear {
+    fn name(&self) -> &'static str {
+        "aggregate_linear"
+    }
+
+    fn normalization(&self) -> Option<Normalization> {
+        Some(self.normalization)
+    }
+
+    fn footprint(&self, input: usize) -> Footprint {
+        if input == 0 { Footprint::Incoming } else { Footprint::Same }
+    }
+
+    fn cost(&self, inputs: &[Value], _: &[Value]) -> Cost {
+        Cost { per_row: inputs[0].width() + self.weight.numbers().len(), per_entry: inputs[0].width() }
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let (epilogue, [inputs, width]) = (self.epilogue, self.weight.shape());
+        let [bias, blended] = epilogue.inputs();
+        let numbers = self.weight.numbers();
+        step.write_rows(
+            Partition::Incoming,
+            [0, 1, bias, blended],
+            #[inline(always)]
+            |topology, [values, weight, bias, blended], rows, output| {
+                let Some(weight) = weight.rows().next() else { return };
+                let weight = &weight[numbers.clone()];
+                let adjacency = &topology.incoming;
+                let Some(coefficients) = topology.coefficients(adjacency, self.normalization) else { return };
+                let terms = |row| Neighbors { adjacency, coefficients, masks: None, self_loop: None, factor: 1.0, row };
+                let mut sums = [0.0; MAX_SUMS];
+                let count = MAX_SUMS / inputs;
+                for (start, output) in rows.clone().step_by(count).zip(output.chunks_mut(count * width)) {
+                    let rows = start..(start + count).min(rows.end);
+                    let sums = &mut sums[..rows.len() * inputs];
+                    gather_rows(rows.clone(), terms, values, false, sums);
+                    matmul(Operand::new(sums, inputs), Operand::new(weight, width), output);
+                    epilogue.apply([bias, blended], rows, output, width);
+                }
+            },
+        );
+    }
+
+    fn fuse(&self, next: &Operation, place: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
+        let epilogue = self.epilogue.absorb(context.operation.inputs.len(), next, place, context)?;
+        Some(Arc::new(Self { epilogue, ..*self }))
+    }
+}
+
+/// What the terms of a sum are made of: numbers of inputs.
+#[derive(Clone, Copy)]
+struct Terms {
+    normalization: Normalization,
+    mask: Option<[usize; 2]>,
+    self_loop: Option<usize>,
+    /// What all are multiplied by.
+    factor: f32,
+}
+
+impl Terms {
+    /// Sums the rows of the first input over neighbors in the direction of `partition`, onto what is there if the step
+    /// accumulates. `finish(inputs, rows, sums)` is called while the sums of some rows are in the cache.
+    fn sum_rows(
+        self,
+        step: &mut Step<'_>,
+        partition: Partition,
+        [values, second, third]: [usize; 3],
+        finish: impl Fn([&Matrix; 3], Range<usize>, &mut [f32]) + Sync,
+    ) {
+        let (masks, adds) = (self.mask.unwrap_or([values; 2]), step.accumulates());
+        step.write_rows(
+            partition,
+            [values, second, third, masks[0], masks[1], self.self_loop.unwrap_or(values)],
+            #[inline(always)]
+            |topology: &Topology, [values, second, third, nodes, edges, self_loop], rows, output| {
+                let adjacency = partition.adjacency(topology).unwrap_or(&topology.incoming);
+                let Some(coefficients) = topology.coefficients(adjacency, self.normalization) else { return };
+                let self_loop =
+                    self.self_loop.and_then(|_| self_loop.rows().next()).map(|number| 1.0 + number[0]);
+                let terms = |row| Neighbors {
+                    adjacency,
+                    coefficients,
+                    masks: self.mask.map(|_| [nodes, edges]),
+                    self_loop,
+                    factor: self.factor,
+                    row,
+                };
+                gather_rows(rows.clone(), terms, values, adds, output);
+                finish([values, second, third], rows, output);
+            },
+        );
+    }
+}
+
+/// A node and its neighbors.
+struct Neighbors<'a> {
+    adjacency: &'a Adjacency,
+    coefficients: &'a Coefficients,
+    masks: Option<[&'a Matrix<'a>; 2]>,
+    self_loop: Option<f32>,
+    factor: f32,
+    row: usize,
+}
+
+impl kernels::Terms for Neighbors<'_> {
+    #[inline(always)]
+    fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
+        let (Adjacency { neighbours, edges, .. }, factor) = (self.adjacency, self.factor);
+        let coefficients = &self.coefficients.edges;
+        let own = self.self_loop.unwrap_or_else(|| self.coefficients.own[self.row]);
+        let own = factor * own * self.masks.map_or(1.0, |[nodes, _]| nodes.row(self.row)[0]);
+        if own != 0.0 {
+            add(self.row, own, self.row);
+        }
+        let entries = self.adjacency.entries(self.row);
+        let weights = coefficients[entries.clone()].iter();
+        match self.masks {
+            None => for_each_ahead(
+                neighbours,
+                entries,
+                weights,
+                #[inline(always)]
+                |neighbor, weight, soon| add(neighbor, factor * weight, soon),
+            ),
+            Some([_, masks]) => {
+                let masked = weights.zip(&edges[entries.clone()]);
+                for_each_ahead(
+                    neighbours,
+                    entries,
+                    masked,
+                    #[inline(always)]
+                    |neighbor, (weight, edge), soon| {
+                        add(neighbor, factor * weight * masks.row(*edge as usize)[0], soon);
+                    },
+                );
+            }
+        }
+    }
+}

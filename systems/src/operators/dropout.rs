@@ -1,0 +1,116 @@
+//! Dropout.
+
+use crate::{
+    kernels,
+    layers::BuildError,
+    program::{Domain, InInference, Operation, Operator, Program, Shape, Step, Tape, Value},
+};
+
+/// Sets each number to 0 with probability `rate` while training, and divides the others by `1 - rate` (Srivastava et al.,
+/// JMLR 2014). Outside of training it is not there at all.
+///
+/// Of a sparse value only the stored numbers are drawn for. The random numbers are keyed by seed, operation, step and place,
+/// so the backward pass draws the same mask again and none is kept.
+///
+/// # Errors
+/// If the rate is not from 0 up to, but not, 1.
+pub fn dropout(program: &mut Program, input: Value, rate: f32) -> Result<Value, BuildError> {
+    if !drops(program, rate)? {
+        return Ok(input);
+    }
+    let stream = program.random_stream();
+    program.record_like(Dropout { name: "dropout", rate, stream }, &[input])
+}
+
+/// [`dropout`], which is its own derivative.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Dropout {
+    name: &'static str,
+    rate: f32,
+    stream: u32,
+}
+
+impl Operator for Dropout {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        Ok(vec![inputs[0].shape()])
+    }
+
+    fn in_inference(&self, _: &[Value]) -> InInference {
+        InInference::Identity
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let (random, from, rate) = (step.random(self.stream), step.input(0), self.rate);
+        step.write_blocks(8 * from.width(), |rows, place, to| {
+            kernels::drop_out(rate, &random, place, from.slice(rows), to);
+        });
+    }
+
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> Result<(), BuildError> {
+        let &[Some(gradient)] = gradients else { return Ok(()) };
+        tape.gradient(operation.inputs[0], Self { name: "dropout_backward", ..*self }, &[gradient])
+    }
+}
+
+/// A value `[rows of domain, width]` of zeros, with probability `rate`, and of `1 / (1 - rate)`: what dropout multiplies by. It
+/// is read by operations that leave it out outside of training. None for a rate of 0.
+///
+/// # Errors
+/// If the rate is not from 0 up to, but not, 1.
+pub(super) fn draw_mask(
+    program: &mut Program,
+    domain: Domain,
+    width: usize,
+    rate: f32,
+) -> Result<Option<Value>, BuildError> {
+    if !drops(program, rate)? {
+        return Ok(None);
+    }
+    let stream = program.random_stream();
+    program.record_one(Mask { rate, stream, shape: Shape::new(domain, width) }, &[]).map(Some)
+}
+
+/// [`draw_mask`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Mask {
+    rate: f32,
+    stream: u32,
+    shape: Shape,
+}
+
+impl Operator for Mask {
+    fn name(&self) -> &'static str {
+        "draw_mask"
+    }
+
+    fn shapes(&self, _: &[Value]) -> Result<Vec<Shape>, String> {
+        Ok(vec![self.shape])
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        const ONES: [f32; 1024] = [1.0; 1024];
+        let (random, rate) = (step.random(self.stream), self.rate);
+        step.write_blocks(8 * self.shape.width, |_, place, to| {
+            for (number, to) in to.chunks_mut(ONES.len()).enumerate() {
+                kernels::drop_out(rate, &random, place + number * ONES.len(), &ONES[..to.len()], to);
+            }
+        });
+    }
+}
+
+/// Whether anything is dropped at all.
+fn drops(program: &Program, rate: f32) -> Result<bool, BuildError> {
+    if (0.0..1.0).contains(&rate) {
+        return Ok(rate > 0.0);
+    }
+    Err(program.error(format!("dropout of {rate} is no share below 1; give a rate from 0 up to, but not, 1")))
+}

@@ -1,0 +1,298 @@
+//! Linear maps, of dense and of sparse values.
+
+use connectome_components::Matrix;
+use core::any::Any;
+use std::sync::Arc;
+
+use super::epilogue::{Epilogue, scale};
+use crate::{
+    kernels::{Operand, Terms, gather_rows, matmul_onto, matmul_transposed},
+    layers::BuildError,
+    program::{
+        Cost, Footprint, Fusion, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, Weight, kernel,
+    },
+};
+
+/// `Y = X W + b`: `X` is `[N, F]`, dense or sparse, `W` `[F, width]`, `b` `[width]`.
+///
+/// # Errors
+/// If the weights are not those of a map from `F` inputs.
+pub fn linear(
+    program: &mut Program,
+    input: Value,
+    weight: &Weight,
+    bias: Option<&Weight>,
+) -> Result<Value, BuildError> {
+    record(program, &[(input, *weight)], bias)
+}
+
+/// `Y = X W + Z V + b`, the map of two values side by side: in one pass over the rows if both are dense.
+///
+/// # Errors
+/// Those of [`linear`]; and if the values are on different rows, or the weights of different width.
+pub fn linear_pair(
+    program: &mut Program,
+    terms: [(Value, Weight); 2],
+    bias: Option<&Weight>,
+) -> Result<Value, BuildError> {
+    if terms.iter().all(|(input, _)| !input.is_sparse()) {
+        return record(program, &terms, bias);
+    }
+    let [first, second] = terms.map(|(input, weight)| linear(program, input, &weight, None));
+    let sum = super::add(program, [(first?, 1.0), (second?, 1.0)])?;
+    bias.map_or(Ok(sum), |bias| super::add_bias(program, sum, bias))
+}
+
+fn record(program: &mut Program, terms: &[(Value, Weight)], bias: Option<&Weight>) -> Result<Value, BuildError> {
+    let epilogue = Epilogue::bias(bias.map(|_| 2 * terms.len()));
+    let weights = terms.iter().map(|(_, weight)| *weight).collect();
+    let inputs = terms.iter().flat_map(|(input, weight)| [*input, weight.value()]);
+    let inputs: Vec<Value> = inputs.chain(bias.map(Weight::value)).collect();
+    program.record_one(Linear { weights, epilogue }, &inputs)
+}
+
+/// [`linear`] and [`linear_pair`]: reads each value and its weights, and then what the epilogue reads.
+#[derive(Clone, Debug)]
+pub(super) struct Linear {
+    weights: Vec<Weight>,
+    pub(super) epilogue: Epilogue,
+}
+
+impl Linear {
+    /// The weights, if there is a single map.
+    pub(super) fn only_weight(&self) -> Option<Weight> {
+        let [weight] = self.weights[..] else { return None };
+        Some(weight)
+    }
+}
+
+impl Operator for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        let (domain, [_, width]) = (inputs[0].domain(), self.weights[0].shape());
+        for (input, weight) in inputs.chunks(2).zip(&self.weights) {
+            let [rows, columns] = weight.shape();
+            if rows != input[0].width() {
+                let found = input[0].width();
+                return Err(format!("has weights for {rows} inputs, but its input is {found} wide"));
+            }
+            if input[0].domain() != domain || columns != width {
+                return Err("adds maps to different widths, or of different rows".to_owned());
+            }
+        }
+        if let Some(bias) = self.epilogue.bias.map(|bias| inputs[bias]).filter(|bias| bias.width() != width) {
+            let found = bias.width();
+            return Err(format!("adds a bias {found} wide to a map to {width} numbers; give both one width"));
+        }
+        Ok(vec![Shape::new(domain, width)])
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        if step.is_sparse(0) { self.run_sparse(step) } else { self.run_dense(step) }
+    }
+
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> Result<(), BuildError> {
+        let &[Some(gradient)] = gradients else { return Ok(()) };
+        let gradient = self.epilogue.backward(operation, gradient, tape)?;
+        let own = self.epilogue.scale();
+        let terms = || operation.inputs.chunks(2).zip(&self.weights);
+        for (input, weight) in terms() {
+            let inputs = [input[0], gradient];
+            if input[0].is_sparse() {
+                tape.weight_gradient(input[1], weight.numbers(), sparse_weight_gradient(weight, own), &inputs)?;
+            } else {
+                tape.weight_gradient(input[1], weight.numbers(), weight_gradient(weight, own), &inputs)?;
+            }
+        }
+        for (place, (input, weight)) in terms().enumerate() {
+            let blended = self.epilogue.factor_of(operation, input[0]).filter(|_| place == 0);
+            tape.gradient(input[0], input_gradient(weight, (own, blended)), &[gradient, input[1]])?;
+        }
+        self.epilogue.backward_blend(operation, operation.inputs.first().copied(), gradient, tape)
+    }
+
+    fn cost(&self, inputs: &[Value], _: &[Value]) -> Cost {
+        let products = inputs.chunks(2).zip(&self.weights).map(|(_, weight)| weight.shape().iter().product::<usize>());
+        Cost { per_row: products.sum(), per_entry: 0 }
+    }
+
+    fn fuse(&self, next: &Operation, place: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
+        let epilogue = self.epilogue.absorb(context.operation.inputs.len(), next, place, context)?;
+        Some(Arc::new(Self { epilogue, ..self.clone() }))
+    }
+}
+
+impl Linear {
+    /// The products of one or two values, added up.
+    fn run_dense(&self, step: &mut Step<'_>) {
+        let epilogue = self.epilogue;
+        let [bias, blended] = epilogue.inputs();
+        let last = 2 * (self.weights.len() - 1);
+        step.write_rows(
+            Partition::Product,
+            [0, 1, last, last + 1, bias, blended],
+            #[inline(always)]
+            |_, [input, weight, other, other_weight, bias, blended], rows, output| {
+                let pairs = [[input, weight], [other, other_weight]].into_iter().zip(&self.weights);
+                for (place, ([input, weight], known)) in pairs.enumerate() {
+                    let Some(weight) = weight.rows().next() else { return };
+                    let values = Operand::new(input.slice(rows.clone()), input.width());
+                    let weight = Operand::new(&weight[known.numbers()], known.shape()[1]);
+                    matmul_onto(values, weight, 1.0, place > 0, output);
+                }
+                let width = output.len() / rows.len().max(1);
+                epilogue.apply([bias, blended], rows, output, width);
+            },
+        );
+    }
+
+    fn run_sparse(&self, step: &mut Step<'_>) {
+        let epilogue = self.epilogue;
+        let [bias, blended] = epilogue.inputs();
+        let (indices, [inputs, width]) = (step.indices(0), self.weights[0].shape());
+        let numbers = self.weights[0].numbers();
+        step.write_rows(
+            Partition::Uniform,
+            [0, 1, bias, blended],
+            #[inline(always)]
+            |_, [values, weight, bias, blended], rows, output| {
+                let Some(weight) = weight.rows().next() else { return };
+                let weight = Matrix::new(width, core::iter::once(&weight[numbers.clone()]));
+                let terms = |row| StoredEntries::new(indices.row(row), values.row(row), inputs);
+                gather_rows(rows.clone(), terms, &weight, false, output);
+                epilogue.apply([bias, blended], rows, output, width);
+            },
+        );
+    }
+}
+
+/// `target = own * gradient * weight^T`, and where the input is blended into the output that times `gradient` besides; or
+/// both are added to what is there.
+fn input_gradient(weight: &Weight, (own, blended): (f32, Option<f32>)) -> impl Operator + use<> {
+    let (numbers, cost) = (weight.numbers(), Cost { per_row: weight.numbers().len(), per_entry: 0 });
+    kernel("input_gradient", Footprint::Same, move |step: &mut Step<'_>| {
+        let adds = step.accumulates();
+        step.write_rows(
+            Partition::Product,
+            [0, 1],
+            #[inline(always)]
+            |_, [gradient, weight], rows, target| {
+                let Some(weight) = weight.rows().next() else { return };
+                let weight = Operand::new(&weight[numbers.clone()], gradient.width()).transposed();
+                let values = Operand::new(gradient.slice(rows.clone()), gradient.width());
+                matmul_onto(values, weight, own, adds, target);
+                if let Some(factor) = blended {
+                    let terms = target.iter_mut().zip(gradient.slice(rows));
+                    terms.for_each(|(target, gradient)| *target += factor * gradient);
+                }
+            },
+        );
+    })
+    .accumulating()
+    .with_cost(cost)
+}
+
+/// The gradient with respect to weights: `own * input^T * gradient`.
+///
+/// Blocks of rows are multiplied side by side, and their products added in order.
+fn weight_gradient(weight: &Weight, own: f32) -> impl Operator + use<> {
+    let (numbers, cost) = (weight.numbers(), Cost { per_row: weight.numbers().len(), per_entry: 0 });
+    kernel("weight_gradient", Footprint::All, move |step: &mut Step<'_>| {
+        step.sum_rows(
+            [0, 1],
+            numbers.clone(),
+            #[inline(always)]
+            |_, [input, gradient], rows, sum| {
+                let widths = [input.width(), gradient.width()];
+                matmul_transposed(input.slice(rows.clone()), gradient.slice(rows), widths, sum);
+                scale(own, sum);
+            },
+        );
+    })
+    .accumulating()
+    .with_cost(cost)
+}
+
+fn sparse_weight_gradient(weight: &Weight, own: f32) -> impl Operator + use<> {
+    let (numbers, [inputs, _]) = (weight.numbers(), weight.shape());
+    kernel("weight_gradient_sparse", Footprint::All, move |step: &mut Step<'_>| {
+        step.sum_sparse_rows(
+            [0, 1],
+            numbers.clone(),
+            #[inline(always)]
+            |indices, [values, gradient], rows, sum| {
+                sum.fill(0.0);
+                for row in rows {
+                    scatter(&StoredEntries::new(indices.row(row), values.row(row), inputs), gradient.row(row), sum);
+                }
+                scale(own, sum);
+            },
+        );
+    })
+    .accumulating()
+}
+
+/// The stored numbers of one row, without the zeros that fill it up. Indices that the weights do not have count for nothing.
+struct StoredEntries<'a> {
+    indices: &'a [u32],
+    values: &'a [f32],
+    inputs: usize,
+}
+
+impl<'a> StoredEntries<'a> {
+    #[inline(always)]
+    fn new(indices: &'a [u32], values: &'a [f32], inputs: usize) -> Self {
+        let used = values.iter().rposition(|value| *value != 0.0).map_or(0, |last| last + 1);
+        Self { indices: &indices[..used], values: &values[..used], inputs }
+    }
+}
+
+impl Terms for StoredEntries<'_> {
+    #[inline(always)]
+    fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
+        for (index, value) in self.indices.iter().zip(self.values) {
+            if (*index as usize) < self.inputs {
+                // Weights are in the cache.
+                add(*index as usize, *value, 0);
+            }
+        }
+    }
+}
+
+/// `sum[index] += value * row` for the numbers of a sparse row.
+#[inline(always)]
+fn scatter(entries: &StoredEntries, row: &[f32], sum: &mut [f32]) {
+    /// Numbers of one vector register of the widest kind.
+    const TILE: usize = 16;
+    let width = row.len();
+    entries.for_each_ahead(
+        #[inline(always)]
+        |index, value, _| {
+            let (targets, rest) = sum[index * width..(index + 1) * width].as_chunks_mut::<TILE>();
+            let (numbers, rest_of_numbers) = row.as_chunks::<TILE>();
+            for (target, numbers) in targets.iter_mut().zip(numbers) {
+                // A copy, so that the compiler need not fear that the two overlap.
+                let mut sums = *target;
+                sums.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += value * number);
+                *target = sums;
+            }
+            rest.iter_mut().zip(rest_of_numbers).for_each(|(sum, number)| *sum += value * number);
+        },
+    );
+}
+
+/// The linear map that an operation is, if it is a single one of a dense value.
+pub(super) fn dense_map(operation: &Operation) -> Option<(&Linear, Weight)> {
+    let operator: &dyn Any = &*operation.operator;
+    let linear: &Linear = operator.downcast_ref()?;
+    let weight = linear.only_weight().filter(|_| !operation.inputs[0].is_sparse())?;
+    Some((linear, weight))
+}

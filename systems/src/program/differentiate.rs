@@ -1,0 +1,258 @@
+//! The backward pass of a program.
+
+use connectome_components::Matrix;
+use core::ops::Range;
+
+use super::{
+    Footprint, GraphIndex, Operation, Operator, Partition, Program, Run, Shape, Step, Value, ValueKind, kernel,
+};
+use crate::layers::BuildError;
+
+/// Records the operations that compute the gradients of the loss with respect to all parameters, and to the inputs that
+/// require one, last to first. Returns those, and the gradients with respect to the inputs.
+///
+/// Each head's gradient with respect to its output is written by its loss.
+pub(super) fn differentiate(program: &mut Program) -> Result<(Vec<Operation>, Vec<(Value, Value)>), BuildError> {
+    let forward = core::mem::take(&mut program.operations);
+    let parameters = vec![Vec::new(); program.parameters.len()];
+    let gradients = vec![None; program.values.len()];
+    let mut tape =
+        Tape { program, operations: Vec::new(), gradients, parameters, graph: GraphIndex(0), layer: 0, recorded: 0 };
+    let result = tape.unroll(&forward);
+    let (backward, gradients) = (core::mem::take(&mut tape.operations), core::mem::take(&mut tape.gradients));
+    program.operations = forward;
+    result?;
+    let inputs = program.inputs.iter().filter_map(|input| Some((input.value, gradients[input.value.id()]?)));
+    Ok((backward, inputs.collect()))
+}
+
+/// Records the backward pass: what [`Operator::differentiate`] is given.
+pub struct Tape<'a> {
+    program: &'a mut Program,
+    operations: Vec<Operation>,
+    /// The sum so far of the gradient with respect to each value.
+    gradients: Vec<Option<Value>>,
+    /// For each parameter the numbers whose gradient is written already, and the latest value that holds them.
+    parameters: Vec<Vec<(Range<usize>, Value)>>,
+    graph: GraphIndex,
+    layer: usize,
+    recorded: usize,
+}
+
+impl Tape<'_> {
+    fn unroll(&mut self, forward: &[Operation]) -> Result<(), BuildError> {
+        for head in 0..self.program.heads.len() {
+            let output = self.program.heads[head].output;
+            if !output.requires_gradient() {
+                continue;
+            }
+            let seed = self.value(ValueKind::HeadGradient(head), output.shape());
+            self.add_to(output, seed);
+        }
+        for operation in forward.iter().rev() {
+            (self.graph, self.layer, self.recorded) = (operation.graph, operation.layer, operation.recorded);
+            let gradients: Vec<Option<Value>> =
+                operation.outputs.iter().map(|output| self.gradients[output.id()].take()).collect();
+            if gradients.iter().any(Option::is_some) {
+                operation.operator.differentiate(operation, &gradients, self)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The error that the layer of the present operation cannot learn: what it does wrong and, after a semicolon, what to
+    /// do.
+    pub fn error(&self, reason: impl Into<String>) -> BuildError {
+        BuildError::Layer { layer: self.layer, setting: None, reason: reason.into() }
+    }
+
+    /// Records an operation whose only output is the gradient with respect to `of`, or one of the terms of it: where several
+    /// operations read a value its gradient is their sum. Nothing is recorded if nobody needs it.
+    ///
+    /// # Errors
+    /// If there are too many operations.
+    pub fn gradient(&mut self, of: Value, operator: impl Operator, inputs: &[Value]) -> Result<(), BuildError> {
+        self.gradients_of(&[of], operator, inputs)
+    }
+
+    /// As [`Tape::gradient`], by an operation that has an output for each of several values.
+    ///
+    /// # Errors
+    /// If there are too many operations.
+    pub fn gradients_of(
+        &mut self,
+        of: &[Value],
+        operator: impl Operator,
+        inputs: &[Value],
+    ) -> Result<(), BuildError> {
+        if !of.iter().any(Value::requires_gradient) {
+            return Ok(());
+        }
+        let total = match of {
+            [only] if operator.accumulates() => self.gradients[only.id()],
+            _ => None,
+        };
+        let kind = |value: &Value| ValueKind::Computed { indices: None, stored: value.width() };
+        let outputs: Vec<Value> = of.iter().map(|value| self.value(kind(value), value.shape())).collect();
+        self.push(operator, inputs, outputs.clone(), total, total.is_some())?;
+        for (of, term) in of.iter().zip(outputs) {
+            if !of.requires_gradient() {
+                continue;
+            }
+            match self.gradients[of.id()].filter(|_| total.is_none()) {
+                Some(sum) => {
+                    let added = self.value(kind(of), of.shape());
+                    self.push(add_gradient(), &[term], vec![added], Some(sum), true)?;
+                    self.gradients[of.id()] = Some(added);
+                }
+                None => self.gradients[of.id()] = Some(term),
+            }
+        }
+        Ok(())
+    }
+
+    /// Records an operation whose only output is the gradient with respect to some numbers of a parameter, in a single row as
+    /// long as that of the whole parameter, of which it writes just these. Nothing is recorded if the parameter is not learned.
+    ///
+    /// # Errors
+    /// If there are too many operations, or `of` is no parameter and the numbers are not all of it.
+    pub fn weight_gradient(
+        &mut self,
+        of: Value,
+        numbers: Range<usize>,
+        operator: impl Operator,
+        inputs: &[Value],
+    ) -> Result<(), BuildError> {
+        if !of.requires_gradient() {
+            return Ok(());
+        }
+        let shape = of.shape();
+        let ValueKind::Parameter(number) = self.program.values[of.id()] else {
+            if numbers == (0..shape.width) {
+                return self.gradient(of, operator, inputs);
+            }
+            return Err(self.error("reads some rows of weights that are computed; read all of them"));
+        };
+        let latest = self.parameters[number].last().map(|(_, value)| *value);
+        let overlaps = |(known, _): &(Range<usize>, Value)| known.start < numbers.end && numbers.start < known.end;
+        let is_written = self.parameters[number].iter().any(overlaps);
+        let value = if is_written && !operator.accumulates() {
+            let kind = ValueKind::Computed { indices: None, stored: shape.width };
+            let term = self.value(kind, shape);
+            self.push(operator, inputs, vec![term], None, false)?;
+            let sum = self.value(ValueKind::ParameterGradient(number), shape);
+            self.push(add_numbers(numbers.clone()), &[term], vec![sum], latest, true)?;
+            sum
+        } else {
+            let value = self.value(ValueKind::ParameterGradient(number), shape);
+            self.push(operator, inputs, vec![value], latest, is_written)?;
+            value
+        };
+        self.parameters[number].push((numbers, value));
+        Ok(())
+    }
+
+    /// Records an operation that changes a gradient in place, by its only output, and returns it as it is then. The gradients
+    /// that [`Operator::differentiate`] is given may be changed.
+    ///
+    /// # Errors
+    /// If there are too many operations.
+    pub fn update(&mut self, gradient: Value, operator: impl Operator, inputs: &[Value]) -> Result<Value, BuildError> {
+        let kind = ValueKind::Computed { indices: None, stored: gradient.width() };
+        let output = self.value(kind, gradient.shape());
+        self.push(operator, inputs, vec![output], Some(gradient), false)?;
+        Ok(output)
+    }
+
+    /// Records an operation of the backward pass that computes something which is no gradient, of this shape.
+    ///
+    /// # Errors
+    /// If there are too many operations.
+    pub fn compute(&mut self, operator: impl Operator, inputs: &[Value], shape: Shape) -> Result<Value, BuildError> {
+        let output = self.value(ValueKind::Computed { indices: None, stored: shape.width }, shape);
+        self.push(operator, inputs, vec![output], None, false)?;
+        Ok(output)
+    }
+
+    fn value(&mut self, kind: ValueKind, shape: Shape) -> Value {
+        self.gradients.push(None);
+        self.program.add_value(kind, shape, false)
+    }
+
+    /// Makes `term` the gradient with respect to `of`, if there is none.
+    fn add_to(&mut self, of: Value, term: Value) {
+        match self.gradients[of.id()] {
+            Some(sum) => {
+                let added = self.value(ValueKind::Computed { indices: None, stored: of.width() }, of.shape());
+                // Both are seeds of heads with one output: they cannot be too many.
+                let pushed = self.push(add_gradient(), &[term], vec![added], Some(sum), true);
+                if pushed.is_ok() {
+                    self.gradients[of.id()] = Some(added);
+                }
+            }
+            None => self.gradients[of.id()] = Some(term),
+        }
+    }
+
+    fn push(
+        &mut self,
+        operator: impl Operator,
+        inputs: &[Value],
+        outputs: Vec<Value>,
+        in_place_of: Option<Value>,
+        accumulates: bool,
+    ) -> Result<(), BuildError> {
+        if self.operations.len() >= super::MAX_OPERATIONS {
+            return Err(BuildError::TooManyOperations { layer: self.layer, most: super::MAX_OPERATIONS });
+        }
+        self.operations.push(Operation {
+            operator: std::sync::Arc::new(operator),
+            inputs: inputs.to_vec(),
+            outputs,
+            in_place_of,
+            accumulates,
+            run: Run::Always,
+            graph: self.graph,
+            layer: self.layer,
+            recorded: self.recorded,
+        });
+        Ok(())
+    }
+}
+
+/// `total += term`, two gradients of one value.
+fn add_gradient() -> impl Operator {
+    kernel("add_gradient", Footprint::Same, |step: &mut Step<'_>| {
+        step.write_rows(
+            Partition::Uniform,
+            [0],
+            #[inline(always)]
+            |_, [term]: [&Matrix; 1], rows, total| {
+                total.iter_mut().zip(term.slice(rows)).for_each(|(total, term)| *total += term);
+            },
+        );
+    })
+    .accumulating()
+}
+
+/// `total += term` for some numbers of a parameter's gradient.
+fn add_numbers(numbers: Range<usize>) -> impl Operator {
+    kernel("add_gradient", Footprint::Same, move |step: &mut Step<'_>| {
+        step.write_rows(
+            Partition::Uniform,
+            [0],
+            #[inline(always)]
+            |_, [term]: [&Matrix; 1], rows, total| {
+                let terms = total.iter_mut().zip(term.slice(rows));
+                terms.take(numbers.end).skip(numbers.start).for_each(|(total, term)| *total += term);
+            },
+        );
+    })
+    .accumulating()
+}
+
+/// Whether a gradient can be computed at all: whether a head depends on a parameter or on an input that requires one.
+pub(super) fn has_gradient(program: &Program) -> bool {
+    program.heads.iter().any(|head| head.output.requires_gradient())
+}
+

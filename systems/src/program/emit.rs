@@ -1,0 +1,161 @@
+//! Turns the operations of a plan into systems of a schedule.
+
+use bevy_ecs::{
+    entity::Entity,
+    system::{BoxedSystem, Local, ParamBuilder, Query, Res, SystemParamBuilder},
+    world::World,
+};
+use connectome_components::{ColumnSet, Columns, Field, Signal, Topology, TrainingState};
+use std::sync::Arc;
+
+use super::{Column, Operation, Operator, Pass, Plan, Run, Step, Value};
+use crate::Workers;
+
+/// Where the numbers of a plan are in a world.
+#[derive(Clone, Debug)]
+pub(crate) struct Bindings {
+    pub(crate) model: Entity,
+    pub(crate) graphs: Vec<Entity>,
+    /// What is given from outside.
+    pub(crate) inputs: Vec<Signal>,
+    /// The numbers of each parameter.
+    pub(crate) parameters: Vec<Field>,
+    /// The gradient with respect to each parameter, if it learns.
+    pub(crate) gradients: Vec<Option<Field>>,
+    /// The columns of the model's layout.
+    pub(crate) columns: Vec<Field>,
+}
+
+impl Bindings {
+    /// The field of a column.
+    pub(crate) fn field(&self, column: Column) -> Option<Field> {
+        match column {
+            Column::Input(input) => self.inputs.get(input).map(Signal::value),
+            Column::Parameter(parameter) => self.parameters.get(parameter).copied(),
+            Column::ParameterGradient(parameter) => self.gradients.get(parameter).copied().flatten(),
+            Column::Layout(column) => self.columns.get(column).copied(),
+        }
+    }
+}
+
+/// A system that runs the operations of a pass one after another, and shares the rows of each among the workers.
+///
+/// To the scheduler it is one access to all the columns that they read and write: what systems of others do with these is
+/// checked against that. The order within is the planner's, which gives no operation a column to read that it writes. A
+/// system for each operation would cost the scheduler more to build, quadratically, than the operations cost to plan.
+pub(crate) struct Emission<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) bindings: &'a Bindings,
+}
+
+impl Emission<'_> {
+    /// The system of a pass; none if it has no operations.
+    pub(crate) fn system(&self, world: &mut World, pass: Pass) -> Option<BoxedSystem> {
+        let operations = self.plan.operations(pass);
+        if operations.is_empty() {
+            return None;
+        }
+        let mut set = ColumnSet::default();
+        let compiled: Vec<Compiled> =
+            operations.iter().filter_map(|operation| self.compile(operation, &mut set)).collect();
+        let (model, graphs) = (self.bindings.model, self.bindings.graphs.clone());
+        let state = (
+            set,
+            ParamBuilder::query::<&Topology>(),
+            ParamBuilder::query::<&TrainingState>(),
+            ParamBuilder::resource::<Workers>(),
+            ParamBuilder::local::<Vec<f32>>(),
+        )
+            .build_state(world);
+        let system = state.build_system(
+            move |mut columns: Columns,
+                  topologies: Query<&Topology>,
+                  states: Query<&TrainingState>,
+                  workers: Res<Workers>,
+                  mut scratch: Local<Vec<f32>>| {
+                let state = states.get(model).ok();
+                let random = state.map_or((0, 0), |state| (state.seed, state.pass()));
+                for operation in &compiled {
+                    let Ok(topology) = topologies.get(graphs[operation.graph]) else { return };
+                    operation.run(&mut columns, topology, &workers, random, &mut scratch);
+                }
+            },
+        );
+        let name = match pass {
+            Pass::Forward => "forward",
+            Pass::Backward => "backward",
+        };
+        Some(Box::new(system.with_name(name)))
+    }
+
+    fn compile(&self, operation: &Operation, set: &mut ColumnSet) -> Option<Compiled> {
+        let field = |value: &Value| self.bindings.field(self.plan.column(*value)?);
+        let inputs = operation.inputs.iter().map(|value| Some(set.read(field(value)?))).collect::<Option<_>>()?;
+        let indices = operation.inputs.iter().map(|value| self.indices(*value).map(|field| set.read_indices(field)));
+        let indices = indices.collect();
+        let outputs = operation.outputs.iter().map(|value| Some(set.write(field(value)?))).collect::<Option<_>>()?;
+        Some(Compiled {
+            operator: operation.operator.clone(),
+            inputs,
+            indices,
+            outputs,
+            accumulates: operation.accumulates,
+            run: operation.run,
+            graph: operation.graph.0 as usize,
+        })
+    }
+
+    /// The field of the indices of a sparse value.
+    fn indices(&self, value: Value) -> Option<Field<u32>> {
+        if !value.is_sparse() {
+            return None;
+        }
+        let (input, _) = self.plan.program.sparse_parts(value);
+        match self.bindings.inputs.get(input?)? {
+            Signal::Sparse { columns, .. } => Some(*columns),
+            Signal::Dense { .. } => None,
+        }
+    }
+}
+
+/// An operation with the places of its columns.
+struct Compiled {
+    operator: Arc<dyn Operator>,
+    inputs: Vec<usize>,
+    indices: Vec<Option<usize>>,
+    outputs: Vec<usize>,
+    accumulates: bool,
+    run: Run,
+    graph: usize,
+}
+
+impl Compiled {
+    fn run(
+        &self,
+        columns: &mut Columns,
+        topology: &Topology,
+        workers: &Workers,
+        (seed, pass): (u64, u64),
+        scratch: &mut Vec<f32>,
+    ) {
+        if self.run == Run::OnChange
+            && topology.derived_at.is_some_and(|tick| columns.is_newer_than(self.outputs[0], tick, &self.inputs))
+        {
+            return;
+        }
+        let (columns, outputs) = columns.split_mut(&self.outputs);
+        let mut step = Step {
+            inputs: &self.inputs,
+            indices: &self.indices,
+            columns,
+            outputs,
+            accumulates: self.accumulates,
+            topology,
+            workers,
+            seed,
+            pass,
+            scratch,
+        };
+        self.operator.run(&mut step);
+    }
+}

@@ -1,0 +1,69 @@
+//! Makes one operation of neighbors that one pass over the rows can do.
+
+use super::{Fusion, Mode, Operation, Program, Run};
+
+/// Fuses each operation with the only reader of its only output, as long as its operator knows how
+/// ([`Operator::fuse`](super::Operator::fuse)). The fused operation stands where the reader stood.
+pub(super) fn fuse(program: &mut Program, mode: Mode) {
+    let mut readers = readers(program);
+    let mut operations: Vec<Option<Operation>> =
+        core::mem::take(&mut program.operations).into_iter().map(Some).collect();
+    for place in 0..operations.len() {
+        let Some(operation) = operations[place].take() else { continue };
+        match fused(&operation, &operations, &readers, mode) {
+            Some((next, fused)) => {
+                // Who wrote what the reader of the fused operation reads has that one as its reader now.
+                for input in &operation.inputs {
+                    let readers = &mut readers[input.id()];
+                    readers.places.iter_mut().filter(|reader| **reader == place).for_each(|reader| *reader = next);
+                    readers.places.dedup();
+                }
+                operations[next] = Some(fused);
+            }
+            None => operations[place] = Some(operation),
+        }
+    }
+    program.operations = operations.into_iter().flatten().collect();
+}
+
+/// Who reads a value.
+#[derive(Clone, Default)]
+struct Readers {
+    places: Vec<usize>,
+    /// Whether it is read after the program, too.
+    is_kept: bool,
+}
+
+fn readers(program: &Program) -> Vec<Readers> {
+    let mut readers = vec![Readers::default(); program.values.len()];
+    for (place, operation) in program.operations.iter().enumerate() {
+        for value in operation.inputs.iter().chain(&operation.in_place_of) {
+            readers[value.id()].places.push(place);
+        }
+    }
+    let heads = program.heads.iter().map(|head| head.output);
+    heads.chain(program.kept.iter().copied()).for_each(|value| readers[value.id()].is_kept = true);
+    readers
+}
+
+/// The place of the only reader of an operation's output, and what the two are together.
+fn fused(
+    operation: &Operation,
+    operations: &[Option<Operation>],
+    readers: &[Readers],
+    mode: Mode,
+) -> Option<(usize, Operation)> {
+    let [output] = operation.outputs[..] else { return None };
+    let Readers { places, is_kept: false } = &readers[output.id()] else { return None };
+    let [next_place] = places[..] else { return None };
+    let next = operations[next_place].as_ref()?;
+    let rests = operation.run == Run::OnChange || next.run == Run::OnChange;
+    if rests || operation.in_place_of.is_some() || next.in_place_of.is_some() || operation.graph != next.graph {
+        return None;
+    }
+    let place = next.inputs.iter().position(|input| *input == output)?;
+    let operator = operation.operator.fuse(next, place, Fusion { mode, operation })?;
+    let others = next.inputs.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, input)| *input);
+    let inputs = operation.inputs.iter().copied().chain(others).collect();
+    Some((next_place, Operation { operator, inputs, layer: operation.layer, ..next.clone() }))
+}

@@ -1,0 +1,237 @@
+//! Operators: what an operation does, and what the passes over a program need to know of it.
+
+use connectome_components::Normalization;
+use core::{any::Any, fmt::Debug};
+use std::sync::Arc;
+
+use super::{GraphIndex, Mode, Shape, Step, Tape, Value};
+use crate::layers::BuildError;
+
+/// What is done to values: the rule of an operation, without its inputs and outputs.
+///
+/// An operator is three small contracts: what it computes ([`Operator::run`]), what gradients flow through it
+/// ([`Operator::differentiate`]), and what may be concluded about it without running it (the rest). Only the first has to
+/// be written; the defaults of the others are safe.
+///
+/// An operator never sees a column, a component or a world, so it cannot be wrong about memory: the planner decides which
+/// column a value has and how long it keeps it.
+pub trait Operator: Any + Debug + Send + Sync {
+    /// What it is called where a program is shown.
+    fn name(&self) -> &'static str;
+
+    /// The shapes of its outputs, given its inputs; or why it cannot be applied to them: what is wrong and, after a
+    /// semicolon, what to do.
+    ///
+    /// # Errors
+    /// If it cannot be applied to such inputs.
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        let _ = inputs;
+        Err(format!("records {}, which belongs to a backward pass; record the operator it is the derivative of", self.name()))
+    }
+
+    /// Writes the outputs, every number of them, from the inputs.
+    ///
+    /// For the same bits on any number of workers each output row is to be computed by one of them, as
+    /// [`Step::write_rows`] and its siblings do.
+    fn run(&self, step: &mut Step<'_>);
+
+    /// Records the operations that compute the gradients with respect to the inputs from `gradients`, those with respect to
+    /// the outputs; none where nobody needs one, though there is at least one.
+    ///
+    /// # Errors
+    /// Those of recording; without a derivative, that there is none.
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> Result<(), BuildError> {
+        let _ = (operation, gradients);
+        Err(tape.error(format!("cannot learn, for {} has no derivative; detach its input", self.name())))
+    }
+
+    /// On which rows of input number `input` a row of the outputs depends.
+    fn footprint(&self, input: usize) -> Footprint {
+        let _ = input;
+        Footprint::Same
+    }
+
+    /// Multiplications for each row of the first output, and for each entry of its adjacency if it gathers rows.
+    fn cost(&self, inputs: &[Value], outputs: &[Value]) -> Cost {
+        let _ = inputs;
+        Cost { per_row: outputs.first().map_or(0, Value::width), per_entry: 0 }
+    }
+
+    /// Whether it can add to what stands in its first output ([`Step::accumulates`]). Then no further operation is needed
+    /// where several gradients of one value are summed.
+    fn accumulates(&self) -> bool {
+        false
+    }
+
+    /// What it is outside of training, if it is something else there, as dropout is.
+    fn in_inference(&self, inputs: &[Value]) -> InInference {
+        let _ = inputs;
+        InInference::Same
+    }
+
+    /// The operator that does the work of this one and then that of `next`, if there is one. `next` is the only reader of
+    /// this one's only output, and reads it as its input number `place`. The inputs of the fused operator are those of this
+    /// one and then those of `next`, without the value in between.
+    fn fuse(&self, next: &Operation, place: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
+        let _ = (next, place, context);
+        None
+    }
+
+    /// The coefficients of edges that it reads, if any: they are derived with the topology.
+    fn normalization(&self) -> Option<Normalization> {
+        None
+    }
+
+    /// Whether the same inputs always give the same outputs, and these are worth a column of their own: then what it makes
+    /// of inputs that rest is computed when they change.
+    fn is_worth_keeping(&self) -> bool {
+        false
+    }
+}
+
+/// What [`Operator::fuse`] may take into account.
+#[derive(Clone, Copy, Debug)]
+pub struct Fusion<'a> {
+    /// What the program is planned for: in training, what the backward pass reads has to stay.
+    pub mode: Mode,
+    /// The operation that is to be fused with the next one.
+    pub operation: &'a Operation,
+}
+
+/// What an operation is outside of training.
+#[derive(Debug)]
+pub enum InInference {
+    /// The same.
+    Same,
+    /// Its first input is its first output.
+    Identity,
+    /// Another operator, of these of its inputs.
+    Replaced(Arc<dyn Operator>, Vec<usize>),
+}
+
+/// On which rows of an input a row of the output depends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Footprint {
+    /// The same row; the only row of a single one.
+    Same,
+    /// The sources of the edges that end in the row, and the row itself.
+    Incoming,
+    /// The targets of the edges that start in the row, and the row itself.
+    Outgoing,
+    /// The edges that end in the row.
+    IncomingEdges,
+    /// The edges that start in the row.
+    OutgoingEdges,
+    /// The nodes at both ends of the edge.
+    Endpoints,
+    /// The nodes of the subgraph.
+    Members,
+    /// The subgraph of the node.
+    Membership,
+    /// All rows.
+    All,
+}
+
+/// Multiplications of an operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// For each row of its first output, or of its first input where that has more.
+    pub per_row: usize,
+    /// For each entry that is gathered.
+    pub per_entry: usize,
+}
+
+/// An operator applied to values.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// What is done.
+    pub operator: Arc<dyn Operator>,
+    /// What it reads.
+    pub inputs: Vec<Value>,
+    /// What it writes.
+    pub outputs: Vec<Value>,
+    /// The value whose column its first output takes over: it is changed in place, or added to.
+    pub in_place_of: Option<Value>,
+    /// Whether it adds to what stands in that column.
+    pub accumulates: bool,
+    /// When it is run.
+    pub run: Run,
+    /// The graph that it is on.
+    pub graph: GraphIndex,
+    /// The layer that recorded it, counted from 0.
+    pub layer: usize,
+    /// Its number among those that were recorded; that of the recorded operation which it is the derivative of.
+    pub recorded: usize,
+}
+
+/// When an operation is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Run {
+    /// In each step.
+    Always,
+    /// When an input or the topology has changed since the output was written.
+    OnChange,
+}
+
+/// An operator of a backward pass, made of a function.
+pub fn kernel<F>(name: &'static str, footprint: Footprint, run: F) -> Kernel<F>
+where
+    F: Fn(&mut Step<'_>) + Send + Sync + 'static,
+{
+    Kernel { name, footprint, accumulates: false, cost: None, run }
+}
+
+/// An operator made by [`kernel`].
+pub struct Kernel<F> {
+    name: &'static str,
+    footprint: Footprint,
+    accumulates: bool,
+    cost: Option<Cost>,
+    run: F,
+}
+
+impl<F> Kernel<F> {
+    /// The same; the function looks at [`Step::accumulates`].
+    pub fn accumulating(self) -> Self {
+        Self { accumulates: true, ..self }
+    }
+
+    /// The same with its cost.
+    pub fn with_cost(self, cost: Cost) -> Self {
+        Self { cost: Some(cost), ..self }
+    }
+}
+
+impl<F> Debug for Kernel<F> {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.write_str(self.name)
+    }
+}
+
+impl<F: Fn(&mut Step<'_>) + Send + Sync + 'static> Operator for Kernel<F> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        (self.run)(step);
+    }
+
+    fn footprint(&self, _: usize) -> Footprint {
+        self.footprint
+    }
+
+    fn accumulates(&self) -> bool {
+        self.accumulates
+    }
+
+    fn cost(&self, _: &[Value], outputs: &[Value]) -> Cost {
+        let width = outputs.first().map_or(0, Value::width);
+        self.cost.unwrap_or(Cost { per_row: width, per_entry: 0 })
+    }
+}

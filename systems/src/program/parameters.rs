@@ -1,0 +1,157 @@
+//! How layers ask for parameters.
+
+use connectome_components::Stored;
+
+use super::{Domain, Program, Shape, ValueKind, Weight};
+use crate::{layers::BuildError, random::Random};
+
+/// Random numbers with this purpose and above initialize parameters; those below belong to operations.
+const PARAMETERS: u32 = 1 << 16;
+
+/// How weights begin.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Initialization {
+    /// All the same, as biases begin with 0 and scales with 1.
+    Constant(f32),
+    /// Uniform within `sqrt(6 / (rows + columns))` on either side of 0 (Glorot & Bengio 2010, eq. 16).
+    Glorot,
+    /// Uniform within this bound on either side of 0.
+    Uniform(f32),
+}
+
+impl Initialization {
+    /// All 0.
+    pub const ZEROS: Self = Self::Constant(0.0);
+}
+
+/// A parameter or a buffer of a program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParameterDescription {
+    /// Its name in weight files, such as `layers.1.weight`.
+    pub name: String,
+    /// Rows and columns; a bias has one row.
+    pub shape: [usize; 2],
+    /// How weight files hold it.
+    pub stored: Stored,
+    /// How it begins.
+    pub initialization: Initialization,
+    /// Its weight decay; the optimizer's if none.
+    pub weight_decay: Option<f32>,
+    /// Whether it is learned; a buffer is not.
+    pub is_learned: bool,
+    /// The layer that asked for it first, counted from 0.
+    pub layer: usize,
+    pub(crate) weight: Weight,
+}
+
+impl ParameterDescription {
+    /// How many numbers it has.
+    pub fn size(&self) -> usize {
+        self.shape[0] * self.shape[1]
+    }
+
+    /// Its first numbers; `number` is its own among the parameters of the model.
+    pub(crate) fn initialize(&self, seed: u64, number: u32, numbers: &mut [f32]) {
+        let random = Random::new(seed, PARAMETERS + number, 0);
+        let [rows, columns] = self.shape;
+        let bound = match self.initialization {
+            Initialization::Constant(constant) => return numbers.fill(constant),
+            Initialization::Glorot => (6.0 / (rows + columns) as f64).sqrt() as f32,
+            Initialization::Uniform(bound) => bound,
+        };
+        random.fill_uniform(numbers);
+        numbers.iter_mut().for_each(|weight| *weight = bound * (2.0 * *weight - 1.0));
+    }
+}
+
+impl Program {
+    /// A parameter of the present layer `[rows, columns]`, known by its name; the same one if it was asked for before.
+    /// Weight files hold it in the shape `stored`.
+    ///
+    /// # Errors
+    /// If it is empty or too large to be addressed, or the weight decay is negative or not finite.
+    pub fn parameter(
+        &mut self,
+        name: &str,
+        shape: [usize; 2],
+        stored: Stored,
+        initialization: Initialization,
+        weight_decay: Option<f32>,
+    ) -> Result<Weight, BuildError> {
+        self.add_parameter(name, shape, stored, initialization, weight_decay, true)
+    }
+
+    /// The weights of a linear map, `[inputs, outputs]`; `[outputs, inputs]` in files.
+    ///
+    /// # Errors
+    /// As [`Program::parameter`].
+    pub fn weight(&mut self, name: &str, shape: [usize; 2], weight_decay: Option<f32>) -> Result<Weight, BuildError> {
+        let stored = Stored { shape: vec![shape[1], shape[0]], transposed: true };
+        self.parameter(name, shape, stored, Initialization::Glorot, weight_decay)
+    }
+
+    /// A vector of `width` numbers, such as a bias.
+    ///
+    /// # Errors
+    /// As [`Program::parameter`].
+    pub fn vector(
+        &mut self,
+        name: &str,
+        width: usize,
+        initialization: Initialization,
+        weight_decay: Option<f32>,
+    ) -> Result<Weight, BuildError> {
+        let stored = Stored { shape: vec![width], transposed: false };
+        self.parameter(name, [1, width], stored, initialization, weight_decay)
+    }
+
+    /// A vector of `width` numbers that is saved with the weights but not learned, such as running statistics.
+    ///
+    /// # Errors
+    /// As [`Program::parameter`].
+    pub fn buffer(&mut self, name: &str, width: usize, initialization: Initialization) -> Result<Weight, BuildError> {
+        let stored = Stored { shape: vec![width], transposed: false };
+        self.add_parameter(name, [1, width], stored, initialization, None, false)
+    }
+
+    fn add_parameter(
+        &mut self,
+        name: &str,
+        shape: [usize; 2],
+        stored: Stored,
+        initialization: Initialization,
+        weight_decay: Option<f32>,
+        is_learned: bool,
+    ) -> Result<Weight, BuildError> {
+        let name = format!("{}.{name}", self.path);
+        if let Some(known) = self.parameters.iter().find(|known| known.name == name) {
+            if known.shape != shape {
+                let [rows, columns] = known.shape;
+                let reason = format!(
+                    "asks for the parameter {name} as {shape:?}, which is [{rows}, {columns}] already; give it one shape"
+                );
+                return Err(self.error(reason));
+            }
+            return Ok(known.weight);
+        }
+        if shape.contains(&0) {
+            return Err(self.setting_error("width", "has width 0; a layer is at least 1 wide"));
+        }
+        if let Some(decay) = weight_decay.filter(|decay| !(decay.is_finite() && *decay >= 0.0)) {
+            let reason = format!("has the weight decay {decay}; write a finite number that is not negative");
+            return Err(self.setting_error("weight_decay", reason));
+        }
+        let [rows, columns] = shape;
+        let Some(size) = rows.checked_mul(columns) else {
+            return Err(self.setting_error("width", "has more weights than can be counted; make it narrower"));
+        };
+        let kind = ValueKind::Parameter(self.parameters.len());
+        let value = self.add_value(kind, Shape::new(Domain::Single, size), is_learned);
+        let weight = Weight { value, start: 0, rows, columns };
+        let layer = self.layer;
+        let description =
+            ParameterDescription { name, shape, stored, initialization, weight_decay, is_learned, layer, weight };
+        self.parameters.push(description);
+        Ok(weight)
+    }
+}

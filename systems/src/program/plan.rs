@@ -1,0 +1,152 @@
+//! A program made ready for one purpose: operations in order, and the column of each value.
+
+use super::{Domain, Operation, Program, Shape, Value, assign, differentiate, fuse, hoist, specialize};
+use crate::layers::BuildError;
+
+pub use super::assign::{Column, Layout};
+
+/// What a program is planned for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Forward with dropout, loss, backward, optimizer. What the backward pass reads is kept.
+    Training,
+    /// Forward alone, to infer or to measure.
+    Inference,
+}
+
+/// A part of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// From the inputs to the outputs of the heads.
+    Forward,
+    /// From the gradients with respect to these to those with respect to the parameters.
+    Backward,
+}
+
+/// A program made ready for one purpose.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    mode: Mode,
+    pub(crate) program: Program,
+    pub(crate) backward: Vec<Operation>,
+    pub(crate) columns: Vec<Option<Column>>,
+    /// The gradients with respect to inputs that require one.
+    pub(crate) input_gradients: Vec<(Value, Value)>,
+}
+
+impl Plan {
+    /// Plans a program; `layout` are the columns of the model's plans so far, to which this one adds what it needs besides.
+    ///
+    /// Cost: linear in the number of operations but for a logarithm of that of the columns.
+    ///
+    /// # Errors
+    /// If the model is to learn and one of its operations has no derivative, or there are too many operations.
+    pub fn new(program: &Program, mode: Mode, layout: &mut Layout) -> Result<Self, BuildError> {
+        let mut program = program.clone();
+        specialize::specialize(&mut program, mode);
+        prune(&mut program, &[]);
+        hoist::hoist(&mut program);
+        fuse::fuse(&mut program, mode);
+        let (mut backward, input_gradients) = match mode {
+            Mode::Training => differentiate::differentiate(&mut program)?,
+            Mode::Inference => Default::default(),
+        };
+        let is_kept = |value: Value| {
+            let gradient = |(_, gradient): &(Value, Value)| *gradient == value;
+            let of_parameter = matches!(program.values[value.id()], super::ValueKind::ParameterGradient(_));
+            of_parameter || input_gradients.iter().any(gradient)
+        };
+        specialize::prune(&mut backward, program.values.len(), is_kept);
+        prune(&mut program, &backward);
+        let columns = assign::assign(&program, [&program.operations, &backward], &input_gradients, layout)?;
+        Ok(Self { mode, program, backward, columns, input_gradients })
+    }
+
+    /// What it is for.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The operations of a pass, in order.
+    pub fn operations(&self, pass: Pass) -> &[Operation] {
+        match pass {
+            Pass::Forward => &self.program.operations,
+            Pass::Backward => &self.backward,
+        }
+    }
+
+    /// The column of a value; none if no operation of the plan reads or writes it.
+    pub fn column(&self, value: Value) -> Option<Column> {
+        self.columns.get(value.id()).copied().flatten()
+    }
+
+    /// The output of a head.
+    pub fn output(&self, head: usize) -> Option<Value> {
+        self.program.heads.get(head).map(|head| head.output)
+    }
+
+    /// The gradient with respect to the output of a head, which its loss writes.
+    pub(crate) fn head_gradient(&self, head: usize) -> Option<Column> {
+        let is_gradient = |kind: &super::ValueKind| *kind == super::ValueKind::HeadGradient(head);
+        self.columns[self.program.values.iter().position(is_gradient)?]
+    }
+
+    /// The value that a kept one of the program is in this plan.
+    pub(crate) fn kept(&self, number: usize) -> Option<Value> {
+        self.program.kept.get(number).copied()
+    }
+}
+
+/// Leaves out the operations that neither a head nor the backward pass needs.
+fn prune(program: &mut Program, backward: &[Operation]) {
+    let mut kept = vec![false; program.values.len()];
+    let heads = program.heads.iter().map(|head| head.output);
+    let read = backward.iter().flat_map(|operation| operation.inputs.iter().chain(&operation.in_place_of)).copied();
+    heads.chain(program.kept.iter().copied()).chain(read).for_each(|value| kept[value.id()] = true);
+    specialize::prune(&mut program.operations, kept.len(), |value| kept[value.id()]);
+}
+
+/// How many rows there are of each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowCounts {
+    /// Nodes.
+    pub nodes: usize,
+    /// Edges of each graph.
+    pub edges: usize,
+    /// Subgraphs of each graph.
+    pub subgraphs: usize,
+}
+
+impl RowCounts {
+    /// The rows of a domain.
+    pub fn of(&self, domain: Domain) -> usize {
+        match domain {
+            Domain::Nodes => self.nodes,
+            Domain::Edges(_) => self.edges,
+            Domain::Subgraphs(_) => self.subgraphs,
+            Domain::Single => 1,
+        }
+    }
+}
+
+/// As many bytes as so many numbers: when a row of a column was added and when it was changed, which bevy_ecs keeps.
+const TICKS: usize = 2;
+
+impl Layout {
+    /// Bytes of all columns, and of those up to each layer; none if they are more than can be counted.
+    pub fn bytes(&self, rows: &RowCounts) -> Option<usize> {
+        self.columns.iter().try_fold(0usize, |bytes, (shape, _)| {
+            bytes.checked_add(column_bytes(rows.of(shape.domain), shape.width)?)
+        })
+    }
+
+    /// The bytes of the columns that each layer was the first to need; `usize::MAX` if they are more than can be counted.
+    pub(crate) fn bytes_by_layer(&self, rows: &RowCounts) -> impl Iterator<Item = (usize, usize)> {
+        let bytes = |shape: &Shape| column_bytes(rows.of(shape.domain), shape.width).unwrap_or(usize::MAX);
+        self.columns.iter().map(move |(shape, layer)| (*layer, bytes(shape)))
+    }
+}
+
+fn column_bytes(rows: usize, width: usize) -> Option<usize> {
+    rows.checked_mul(width.checked_add(TICKS)?)?.checked_mul(size_of::<f32>())
+}

@@ -1,0 +1,144 @@
+//! Values: the matrices that operations read and write, before any of them has a column.
+
+use core::{fmt, ops::Range};
+
+/// Which rows a value has: one for each entity of a kind, or a single one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Domain {
+    /// The nodes, which all graphs of a program share.
+    Nodes,
+    /// The edges of a graph.
+    Edges(GraphIndex),
+    /// The subgraphs of a graph.
+    Subgraphs(GraphIndex),
+    /// A single row: a parameter, or what is computed over all rows.
+    Single,
+}
+
+/// A graph of a program; 0 is the model's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GraphIndex(pub u32);
+
+impl fmt::Display for Domain {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, graph) = match self {
+            Self::Nodes => ("nodes", GraphIndex(0)),
+            Self::Edges(graph) => ("edges", *graph),
+            Self::Subgraphs(graph) => ("subgraphs", *graph),
+            Self::Single => ("1", GraphIndex(0)),
+        };
+        match graph {
+            GraphIndex(0) => formatter.write_str(name),
+            GraphIndex(graph) => write!(formatter, "{name} of graph {graph}"),
+        }
+    }
+}
+
+/// The rows and the width of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// The rows.
+    pub domain: Domain,
+    /// Numbers in a row.
+    pub width: usize,
+}
+
+impl Shape {
+    /// `[rows of domain, width]`.
+    pub fn new(domain: Domain, width: usize) -> Self {
+        Self { domain, width }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "[{}, {}]", self.domain, self.width)
+    }
+}
+
+/// A matrix of a [`Program`](super::Program): what one operation hands to another. A handle without numbers.
+///
+/// A value is written once, by one operation, or given from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Value {
+    pub(super) id: u32,
+    pub(super) shape: Shape,
+    pub(super) sparse: bool,
+    pub(super) requires_gradient: bool,
+}
+
+impl Value {
+    /// Its number in the program.
+    pub fn id(&self) -> usize {
+        self.id as usize
+    }
+
+    /// Rows and width.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Which rows it has.
+    pub fn domain(&self) -> Domain {
+        self.shape.domain
+    }
+
+    /// Numbers in a row, stored or not.
+    pub fn width(&self) -> usize {
+        self.shape.width
+    }
+
+    /// Whether only some numbers of each row are stored, as for bags of words. A sparse value has no gradient.
+    pub fn is_sparse(&self) -> bool {
+        self.sparse
+    }
+
+    /// Whether the gradient of the loss with respect to it is of use: for itself, or for what it was computed from.
+    pub fn requires_gradient(&self) -> bool {
+        self.requires_gradient
+    }
+
+    /// The same numbers, through which no gradient flows back.
+    pub fn detached(self) -> Self {
+        Self { requires_gradient: false, ..self }
+    }
+}
+
+/// A parameter of a program `[rows, columns]`, or some of its rows.
+///
+/// The linear map of several inputs side by side is the sum of a map of each, by its own rows of the weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weight {
+    pub(super) value: Value,
+    pub(super) start: usize,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+}
+
+impl Weight {
+    /// All its numbers, in a single row.
+    pub fn value(&self) -> Value {
+        self.value
+    }
+
+    /// Rows and columns.
+    pub fn shape(&self) -> [usize; 2] {
+        [self.rows, self.columns]
+    }
+
+    /// Some of its rows; fewer or none if it has not so many.
+    pub fn rows(&self, rows: Range<usize>) -> Self {
+        let (start, end) = (rows.start.min(self.rows), rows.end.min(self.rows));
+        Self { start: self.start + start, rows: end.saturating_sub(start), ..*self }
+    }
+
+    /// Where its numbers are among those of the whole parameter.
+    pub fn numbers(&self) -> Range<usize> {
+        self.start * self.columns..(self.start + self.rows) * self.columns
+    }
+
+    /// Whether it is learned.
+    pub fn requires_gradient(&self) -> bool {
+        self.value.requires_gradient
+    }
+}
