@@ -41,19 +41,19 @@ pub struct Evaluate(pub Entity);
 ///
 /// ```
 /// use bevy_ecs::prelude::*;
-/// use connectome_components::{Edge, Graph, Model, Node};
-/// use connectome_systems::{Infer, ModelBuilder, kernels::Activation, layers::{GraphConv, Linear}, run};
+/// use connectome_components::{Edge, Graph, Model, GraphNode};
+/// use connectome_systems::{Infer, ModelBuilder, kernels::Activation, layers::{GcnConv, Linear}, run};
 ///
 /// let mut world = World::new();
 /// let graph = Graph::spawn(&mut world);
 /// let model = ModelBuilder::new(graph)
 ///     .input_width(3)
-///     .layer(GraphConv::new(8))
+///     .layer(GcnConv::new(8))
 ///     .layer(Activation::Relu)
 ///     .layer(Linear::new(2))
 ///     .build(&mut world)?;
 ///
-/// let [a, b] = [world.spawn(Node).id(), world.spawn(Node).id()];
+/// let [a, b] = [world.spawn(GraphNode).id(), world.spawn(GraphNode).id()];
 /// world.spawn(Edge { source: a, target: b });
 /// run(&mut world, Infer(model))?;
 /// let output = world.get::<Model>(model).map(|model| model.output).unwrap();
@@ -167,7 +167,7 @@ impl ModelBuilder {
     }
 
     /// Lets the model learn the targets of the rows that its output has: nodes, edges or subgraphs. Of these rows each
-    /// has a [`Split`](connectome_components::Split), and a [`Label`](connectome_components::Label) if the loss takes
+    /// has a [`Split`](connectome_components::Split), and a [`ClassLabel`](connectome_components::ClassLabel) if the loss takes
     /// classes.
     pub fn learn(mut self, optimizer: Optimizer, schedule: LearningRateSchedule) -> Self {
         self.learning = Some(Learning { optimizer, schedule });
@@ -331,8 +331,8 @@ impl ModelBuilder {
     /// What the rows of `output` are to become.
     fn targets(&self, world: &mut World, output: Field) -> Result<Targets, BuildError> {
         Ok(match self.targets {
-            Some(values) if !self.loss.takes_classes() => {
-                Targets::Numbers { values, splits: Field::of_component(world, output.on())? }
+            Some(values) if !self.loss.is_classification() => {
+                Targets::Numbers { values, splits: Field::of_component(world, output.domain())? }
             }
             _ => Targets::register(world, self.loss, output)?,
         })
@@ -445,7 +445,7 @@ pub fn run(world: &mut World, label: impl ScheduleLabel) -> Result<(), BuildErro
         check_parts(world, model)?;
     }
     let workers = world.get_resource_or_init::<Workers>().clone();
-    workers.enter(|| world.try_run_schedule(label)).map_err(|_| BuildError::NoSchedule(format!("{label:?}")))
+    workers.install(|| world.try_run_schedule(label)).map_err(|_| BuildError::NoSchedule(format!("{label:?}")))
 }
 
 /// The model that a schedule of this module belongs to.

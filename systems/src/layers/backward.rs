@@ -53,14 +53,14 @@ impl LayerBuilder<'_> {
     pub fn gradient_of(&mut self, signal: Signal) -> Result<Option<Field>, BuildError> {
         let Signal::Dense { value, learns: true } = signal else { return Ok(None) };
         if let Some(total) = self.gradients.of(value) {
-            let part = self.take(value.on(), value.width())?;
+            let part = self.take(value.domain(), value.width())?;
             self.sums.push((part, total));
             return Ok(Some(part));
         }
         let wanted = self.parts.wanted.iter().find(|(known, _)| *known == value).map(|(_, gradient)| *gradient);
         let gradient = match wanted {
             Some(gradient) => gradient,
-            None => self.take(value.on(), value.width())?,
+            None => self.take(value.domain(), value.width())?,
         };
         self.gradients.insert(value, gradient);
         Ok(Some(gradient))
@@ -101,7 +101,7 @@ impl LayerBuilder<'_> {
             Some((_, part)) => *part,
             None => {
                 let name = format!("{}.part", parameter.name);
-                let part = Field::register_for(self.world, *owner, &name, total.width())?;
+                let part = Field::register_on(self.world, *owner, &name, total.width())?;
                 self.parts.shared.push((total, part));
                 part
             }

@@ -300,7 +300,7 @@ impl<'a> LayerBuilder<'a> {
             (self.index, self.systems, self.reached, self.sends) = (index, 0, Phase::Message(index), false);
             self.place = destination.filter(|_| index + 1 == layers.len());
             let following = layers.get(index + 1).and_then(|layer| layer.activation());
-            self.following = following.filter(|activation| activation.is_told_from_output());
+            self.following = following.filter(|activation| activation.derivative_from_output());
             (self.ends_layer, self.ends_frame) = (false, true);
             let passes = self.following.is_some();
             signal = self.nested(&index.to_string(), &**layer, signal)?;

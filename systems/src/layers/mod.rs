@@ -16,13 +16,13 @@
 //! | [`BatchNorm`] | `torch.nn.BatchNorm1d` | `weight`, `bias`, `running_mean`, `running_var` |
 //! | [`LayerNorm`] | `torch.nn.LayerNorm` | `weight`, `bias` |
 //! | [`GraphNorm`] | `GraphNorm` | `weight`, `bias`, `mean_scale` |
-//! | [`GraphConv`] | `GCNConv` | `lin.weight`, `bias` |
+//! | [`GcnConv`] | `GCNConv` | `lin.weight`, `bias` |
 //! | [`SageConv`] | `SAGEConv` | `lin_l.*`, `lin_r.weight`; with `project` `lin.*` |
 //! | [`GinConv`], [`GineConv`] | `GINConv`, `GINEConv` | `eps`, `nn.*`; `lin.*` |
 //! | [`GatConv`] | `GATConv` | `lin.weight`, `att_src`, `att_dst`, `bias`; `lin_edge.weight`, `att_edge` |
 //! | [`Gatv2Conv`] | `GATv2Conv` | `lin_l.*`, `lin_r.*`, `att`, `bias`; `lin_edge.weight` |
 //! | [`TransformerConv`] | `TransformerConv` | `lin_key.*`, `lin_query.*`, `lin_value.*`, `lin_skip.*`, `lin_beta.weight`; `lin_edge.weight` |
-//! | [`ResGatedConv`] | `ResGatedGraphConv` | `lin_key.*`, `lin_query.*`, `lin_value.*`, `lin_skip.weight`, `bias` |
+//! | [`ResGatedGraphConv`] | `ResGatedGraphConv` | `lin_key.*`, `lin_query.*`, `lin_value.*`, `lin_skip.weight`, `bias` |
 //! | [`EdgeConv`] | `EdgeConv` | `nn.*` |
 //! | [`NnConv`] | `NNConv` | `nn.*`, `lin.weight`, `bias` |
 //! | [`PnaConv`] | `PNAConv` (one tower) | `pre_nns.0.0.*`, `post_nns.0.0.*`, `lin.*`, `aggr_module.avg_deg_lin`, `aggr_module.avg_deg_log` |
@@ -30,46 +30,46 @@
 //! | [`Appnp`] | `APPNP` | none |
 //! | [`Gcn2Conv`] | `GCN2Conv` (shared weights) | `weight1`; in [`Gcnii`] `convs.i.weight1` |
 //! | [`GatedGraphConv`] | `GatedGraphConv` | `weight`, `rnn.weight_ih`, `rnn.weight_hh`, `rnn.bias_ih`, `rnn.bias_hh` |
-//! | [`AttentionPooling`] | `AttentionalAggregation` | `gate_nn.*`, `nn.*` |
-//! | [`InteractionBlock`] | none | `edge.0.*`, `edge.2.*`, `edge.3.*`, `node.0.*`, `node.2.*`, `node.3.*` |
-//! | [`Egnn`] | none | `phi_e.0.*`, `phi_e.2.*`, `phi_x.0.*`, `phi_x.2.weight`, `phi_h.0.*`, `phi_h.2.*` |
+//! | [`AttentionalAggregation`] | `AttentionalAggregation` | `gate_nn.*`, `nn.*` |
+//! | [`GraphNetBlock`] | none | `edge.0.*`, `edge.2.*`, `edge.3.*`, `node.0.*`, `node.2.*`, `node.3.*` |
+//! | [`EgnnConv`] | none | `phi_e.0.*`, `phi_e.2.*`, `phi_x.0.*`, `phi_x.2.weight`, `phi_h.0.*`, `phi_h.2.*` |
 //! | [`Residual`], [`JumpingKnowledge`] | none | those of their layers, after `layers.i.` or `blocks.k.i.` |
 
 mod activation;
 mod affine;
 mod appnp;
-mod attention_pooling;
+mod attentional_aggregation;
 mod backward;
 mod batch_norm;
 mod builder;
 mod convolution;
 mod dropout;
 mod edge_conv;
-mod egnn;
+mod egnn_conv;
 mod embedding;
 mod error;
 mod gat_conv;
 mod gated_graph_conv;
 mod gatv2_conv;
 mod gcn2_conv;
+mod gcn_conv;
 mod gcnii;
 mod gin_conv;
 mod gine_conv;
-mod graph_conv;
+mod graph_net_block;
 mod graph_norm;
 mod heads;
-mod inner_product;
-mod interaction_block;
+mod inner_product_decoder;
 mod jumping_knowledge;
 mod layer_norm;
 mod linear;
-mod message_passing;
+mod mean_conv;
 mod mlp;
 mod nn_conv;
 mod parameters;
 mod pna_conv;
 mod readout;
-mod res_gated_conv;
+mod res_gated_graph_conv;
 mod residual;
 mod sage_conv;
 mod sequence;
@@ -79,36 +79,36 @@ mod tape;
 mod transformer_conv;
 
 pub use appnp::Appnp;
-pub use attention_pooling::AttentionPooling;
+pub use attentional_aggregation::AttentionalAggregation;
 pub use batch_norm::BatchNorm;
 pub use builder::{LayerBuilder, Mode};
 pub(crate) use builder::{ModelParts, Rebuild};
 pub use dropout::Dropout;
 pub use edge_conv::EdgeConv;
-pub use egnn::Egnn;
+pub use egnn_conv::EgnnConv;
 pub use embedding::Embedding;
 pub use error::{BuildError, Room};
 pub use gat_conv::GatConv;
 pub use gated_graph_conv::GatedGraphConv;
 pub use gatv2_conv::Gatv2Conv;
+pub use gcn_conv::GcnConv;
 pub use gcn2_conv::Gcn2Conv;
 pub use gcnii::Gcnii;
 pub use gin_conv::GinConv;
 pub use gine_conv::GineConv;
-pub use graph_conv::GraphConv;
+pub use graph_net_block::GraphNetBlock;
 pub use graph_norm::GraphNorm;
-pub use inner_product::InnerProduct;
-pub use interaction_block::InteractionBlock;
+pub use inner_product_decoder::InnerProductDecoder;
 pub use jumping_knowledge::{JumpingKnowledge, JumpingMode};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
-pub use message_passing::MessagePassing;
+pub use mean_conv::MeanConv;
 pub use mlp::{AfterFirst, Mlp};
 pub use nn_conv::NnConv;
 pub use parameters::Initialization;
 pub use pna_conv::PnaConv;
 pub use readout::Readout;
-pub use res_gated_conv::ResGatedConv;
+pub use res_gated_graph_conv::ResGatedGraphConv;
 pub use residual::Residual;
 pub use sage_conv::SageConv;
 pub use sg_conv::SgConv;
@@ -142,7 +142,7 @@ use connectome_components::Signal;
 /// impl Layer for Scale {
 ///     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
 ///         let value = layer.dense(input)?;
-///         let output = layer.signal(value.on(), value.width(), input.learns())?;
+///         let output = layer.signal(value.domain(), value.width(), input.learns())?;
 ///         let factor = self.0;
 ///         let forward = (value.read(), output.value().write())
 ///             .build_state(layer.world())

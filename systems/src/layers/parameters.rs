@@ -1,10 +1,10 @@
 //! How a layer comes by its parameters.
 
 use bevy_ecs::{component::ComponentId, name::Name, world::World};
-use connectome_components::{Field, FieldError, Optimizer, Parameter, Stored};
+use connectome_components::{Field, FieldError, Optimizer, Parameter, TensorLayout};
 
 use super::{BuildError, LayerBuilder};
-use crate::random::Random;
+use crate::random::Philox;
 
 /// Random numbers with this purpose and above initialise parameters; those below belong to layers.
 const PARAMETERS: u32 = 1 << 16;
@@ -35,7 +35,7 @@ impl LayerBuilder<'_> {
         &mut self,
         name: &str,
         shape: [usize; 2],
-        stored: Stored,
+        stored: TensorLayout,
         initialization: Initialization,
         weight_decay: Option<f32>,
     ) -> Result<Parameter, BuildError> {
@@ -53,7 +53,7 @@ impl LayerBuilder<'_> {
         shape: [usize; 2],
         weight_decay: Option<f32>,
     ) -> Result<Parameter, BuildError> {
-        let stored = Stored { shape: vec![shape[1], shape[0]], transposed: true };
+        let stored = TensorLayout { shape: vec![shape[1], shape[0]], transposed: true };
         self.parameter(name, shape, stored, Initialization::Glorot, weight_decay)
     }
 
@@ -68,7 +68,7 @@ impl LayerBuilder<'_> {
         initialization: Initialization,
         weight_decay: Option<f32>,
     ) -> Result<Parameter, BuildError> {
-        let stored = Stored { shape: vec![width], transposed: false };
+        let stored = TensorLayout { shape: vec![width], transposed: false };
         self.parameter(name, [1, width], stored, initialization, weight_decay)
     }
 
@@ -82,7 +82,7 @@ impl LayerBuilder<'_> {
         width: usize,
         initialization: Initialization,
     ) -> Result<Parameter, BuildError> {
-        let stored = Stored { shape: vec![width], transposed: false };
+        let stored = TensorLayout { shape: vec![width], transposed: false };
         self.add_parameter(name, [1, width], stored, initialization, None, None)
     }
 
@@ -90,7 +90,7 @@ impl LayerBuilder<'_> {
         &mut self,
         name: &str,
         shape: [usize; 2],
-        stored: Stored,
+        stored: TensorLayout,
         initialization: Initialization,
         weight_decay: Option<f32>,
         optimizer: Option<Optimizer>,
@@ -116,14 +116,14 @@ impl LayerBuilder<'_> {
         let planned_on = self.parts.room.map(|_| self.parts.rows.nodes);
         let (value, learned) = parameter_fields(self.world, &name, size, optimizer, planned_on)?;
         let (gradient, moments) = learned.unzip();
-        let parameter = Parameter { name: name.clone(), shape, stored, value, gradient, moments, weight_decay };
+        let parameter = Parameter { name: name.clone(), shape, layout: stored, value, gradient, moments, weight_decay };
         let entity = self.world.spawn((Name::new(name), parameter.clone())).id();
         if planned_on.is_none() {
             let fields: Vec<Field> = [Some(value), gradient, moments].into_iter().flatten().collect();
-            Field::give(self.world, entity, &fields)?;
+            Field::insert_into(self.world, entity, &fields)?;
         }
         let number = self.parts.parameters.len() as u32;
-        let random = Random::new(self.parts.seed, PARAMETERS + number, 0);
+        let random = Philox::new(self.parts.seed, PARAMETERS + number, 0);
         let bound = match initialization {
             Initialization::Constant(_) => 0.0,
             Initialization::Glorot => (6.0 / (shape[0] + shape[1]) as f64).sqrt() as f32,
@@ -156,7 +156,7 @@ fn parameter_fields(
         let name = format!("{name}.{part}");
         match planned_on {
             Some(nodes) => Field::register(world, &name, nodes, width),
-            None => Field::register_alone(world, &name, width),
+            None => Field::register_detached(world, &name, width),
         }
     };
     let value = field("value", size)?;

@@ -30,7 +30,7 @@ impl LayerBuilder<'_> {
     /// If the field cannot be registered, as for width 0.
     pub fn signal(&mut self, on: ComponentId, width: usize, learns: bool) -> Result<Signal, BuildError> {
         let learns = learns && self.mode == Mode::Training;
-        if let Some(value) = self.destination.take_if(|field| field.width() == width && field.on() == on) {
+        if let Some(value) = self.destination.take_if(|field| field.width() == width && field.domain() == on) {
             return Ok(Signal::Dense { value, learns });
         }
         let value = self.take(on, width)?;
@@ -45,7 +45,7 @@ impl LayerBuilder<'_> {
         let value = match self.parts.columns.constant(&constant) {
             Some(value) => value,
             None => {
-                let value = self.take(constant.input.on(), constant.input.width())?;
+                let value = self.take(constant.input.domain(), constant.input.width())?;
                 self.parts.columns.set_constant(value, constant);
                 value
             }

@@ -32,7 +32,7 @@ impl Columns {
     /// A column that is free; it has one user from now on.
     pub(crate) fn take_free(&mut self, on: ComponentId, width: usize) -> Option<Field> {
         let is_free = |slot: &Slot| slot.users == 0 && slot.constant.is_none();
-        let fits = |slot: &&mut Slot| is_free(slot) && slot.field.on() == on && slot.field.width() == width;
+        let fits = |slot: &&mut Slot| is_free(slot) && slot.field.domain() == on && slot.field.width() == width;
         let slot = self.0.iter_mut().find(fits)?;
         slot.users = 1;
         Some(slot.field)

@@ -36,13 +36,13 @@ pub fn aggregate(
     let NeighbourCoefficients { normalization, mask, own } = coefficients.into();
     let epilogue = layer.in_passing(epilogue);
     let values = layer.dense(input)?;
-    if values.on() != layer.rows().nodes {
+    if values.domain() != layer.rows().nodes {
         return Err(layer.refuse("sums over neighbours, so its input is to be on nodes"));
     }
     if let Some(own) = own.as_ref().filter(|own| own.shape != [1, 1]) {
         return Err(layer.refuse(format!("multiplies by a parameter of shape {:?}; give one number", own.shape)));
     }
-    epilogue.check(layer, values.on(), values.width())?;
+    epilogue.check(layer, values.domain(), values.width())?;
     let fields = Terms {
         place: layer.require(normalization),
         masks: mask.map(|mask| [mask.nodes.value(), mask.edges.value()]),
@@ -56,7 +56,7 @@ pub fn aggregate(
         layer.constant(constant)?
     } else {
         let learns = input.learns() || own_learns || epilogue.learns();
-        layer.signal(values.on(), values.width(), learns)?
+        layer.signal(values.domain(), values.width(), learns)?
     };
     let finish = epilogue.finish();
     let [bias, blended] = epilogue.fields(values, values);
@@ -121,7 +121,7 @@ pub fn aggregate_and_map(
 
     let values = layer.dense(input)?;
     let fits = input.width() * LEAST_ROWS <= SUMS && weight.shape[0] == input.width();
-    if layer.mode() == Mode::Training || layer.is_constant(input) || !fits || values.on() != layer.rows().nodes {
+    if layer.mode() == Mode::Training || layer.is_constant(input) || !fits || values.domain() != layer.rows().nodes {
         // The way back reads the sums.
         let sums = aggregate(layer, input, normalization, Epilogue::default())?;
         layer.release(input);
@@ -131,9 +131,9 @@ pub fn aggregate_and_map(
     layer.last_stage();
     let epilogue = layer.in_passing(epilogue);
     let [inputs, width] = weight.shape;
-    epilogue.check(layer, values.on(), width)?;
+    epilogue.check(layer, values.domain(), width)?;
     let place = layer.require(normalization);
-    let output = layer.signal(values.on(), width, false)?;
+    let output = layer.signal(values.domain(), width, false)?;
     let (finish, [bias, blended]) = (epilogue.finish(), epilogue.fields(weight.value, values));
     let forward = write_rows(
         layer,
@@ -275,12 +275,12 @@ struct Neighbours<'a> {
     row: usize,
 }
 
-impl kernels::Terms for Neighbours<'_> {
+impl kernels::SparseRow for Neighbours<'_> {
     #[inline(always)]
     fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
-        let (Adjacency { neighbours, edges, .. }, factor) = (self.adjacency, self.factor);
+        let (Adjacency { neighbors, edges, .. }, factor) = (self.adjacency, self.factor);
         let coefficients = &self.coefficients.edges;
-        let own = self.own.unwrap_or_else(|| self.coefficients.own[self.row]);
+        let own = self.own.unwrap_or_else(|| self.coefficients.self_loop[self.row]);
         let own = factor * own * self.masks.map_or(1.0, |[nodes, _]| nodes.row(self.row)[0]);
         if own != 0.0 {
             add(self.row, own, self.row);
@@ -289,7 +289,7 @@ impl kernels::Terms for Neighbours<'_> {
         let weights = coefficients[entries.clone()].iter();
         match self.masks {
             None => for_each_ahead(
-                neighbours,
+                neighbors,
                 entries,
                 weights,
                 #[inline(always)]
@@ -298,7 +298,7 @@ impl kernels::Terms for Neighbours<'_> {
             Some([_, masks]) => {
                 let masked = weights.zip(&edges[entries.clone()]);
                 for_each_ahead(
-                    neighbours,
+                    neighbors,
                     entries,
                     masked,
                     #[inline(always)]

@@ -10,7 +10,7 @@ use core::ops::Range;
 use crate::{
     Blocks, Phase, RowsMut, Workers, kernels,
     layers::{BuildError, LayerBuilder, Mode},
-    random::Random,
+    random::Philox,
 };
 
 /// Sets each number to 0 with probability `rate` while training, and divides the others by `1 - rate` (Srivastava et al.,
@@ -27,7 +27,7 @@ pub fn drop_out(layer: &mut LayerBuilder, input: Signal, rate: f32) -> Result<Si
     }
     let purpose = layer.purpose();
     let values = input.value();
-    let output = layer.signal(values.on(), values.width(), input.learns())?;
+    let output = layer.signal(values.domain(), values.width(), input.learns())?;
     let forward = masked(layer, "drop_out", values, rate, purpose, output.value());
     layer.forward(Phase::Update, forward);
     layer.on_backward(output, &[], move |layer, gradient| {
@@ -89,9 +89,9 @@ fn masked(
     let system = state.build_system(
         move |(from, to): (Column, ColumnMut), state: Query<&TrainingState>, workers: Res<Workers>| {
             let (Ok(state), from) = (state.get(model), from.matrix()) else { return };
-            let random = Random::new(state.seed, purpose, state.pass());
+            let random = Philox::new(state.seed, purpose, state.micro_step());
             for_each_block(&workers, to, |rows, place, to| {
-                kernels::drop_out(rate, &random, place, from.slice(rows), to);
+                kernels::dropout(rate, &random, place, from.slice(rows), to);
             });
         },
     );
@@ -106,10 +106,10 @@ fn mask(layer: &mut LayerBuilder, rate: f32, purpose: u32, to: Field) -> BoxedSy
         .build_state(layer.world());
     let system = state.build_system(move |to: ColumnMut, state: Query<&TrainingState>, workers: Res<Workers>| {
         let Ok(state) = state.get(model) else { return };
-        let random = Random::new(state.seed, purpose, state.pass());
+        let random = Philox::new(state.seed, purpose, state.micro_step());
         for_each_block(&workers, to, |_, place, to| {
             for (number, to) in to.chunks_mut(ONES.len()).enumerate() {
-                kernels::drop_out(rate, &random, place + number * ONES.len(), &ONES[..to.len()], to);
+                kernels::dropout(rate, &random, place + number * ONES.len(), &ONES[..to.len()], to);
             }
         });
     });

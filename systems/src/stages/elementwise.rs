@@ -17,7 +17,7 @@ use crate::{
 /// If the signal is sparse.
 pub fn activate(layer: &mut LayerBuilder, input: Signal, activation: Activation) -> Result<Signal, BuildError> {
     let values = layer.dense(input)?;
-    let output = layer.signal(values.on(), values.width(), input.learns())?;
+    let output = layer.signal(values.domain(), values.width(), input.learns())?;
     let forward = write_rows(
         layer,
         "activate",
@@ -57,7 +57,7 @@ pub fn activate(layer: &mut LayerBuilder, input: Signal, activation: Activation)
 /// If the signal is sparse.
 pub fn scale(layer: &mut LayerBuilder, input: Signal, factor: f32) -> Result<Signal, BuildError> {
     let values = layer.dense(input)?;
-    let output = layer.signal(values.on(), values.width(), input.learns())?;
+    let output = layer.signal(values.domain(), values.width(), input.learns())?;
     let forward = scaled(layer, "scale", values, factor, (output.value(), false));
     layer.forward(Phase::Update, forward);
     layer.on_backward(output, &[], move |layer, gradient| {
@@ -76,11 +76,11 @@ pub fn scale(layer: &mut LayerBuilder, input: Signal, factor: f32) -> Result<Sig
 pub fn add(layer: &mut LayerBuilder, terms: [(Signal, f32); 2]) -> Result<Signal, BuildError> {
     let [(first, first_factor), (second, second_factor)] = terms;
     let [a, b] = [layer.dense(first)?, layer.dense(second)?];
-    if (a.on(), a.width()) != (b.on(), b.width()) {
+    if (a.domain(), a.width()) != (b.domain(), b.width()) {
         let (a, b) = (a.width(), b.width());
         return Err(layer.refuse(format!("adds signals {a} and {b} wide; give both one width, on the same rows")));
     }
-    let output = layer.signal(a.on(), a.width(), first.learns() || second.learns())?;
+    let output = layer.signal(a.domain(), a.width(), first.learns() || second.learns())?;
     let forward = write_rows(
         layer,
         "add",

@@ -50,7 +50,7 @@ impl Epilogue {
     pub(super) fn check(&self, layer: &LayerBuilder, on: ComponentId, width: usize) -> Result<(), BuildError> {
         let Some(Blend { signal, .. }) = &self.blend else { return Ok(()) };
         let field = layer.dense(*signal)?;
-        if (field.on(), field.width()) == (on, width) {
+        if (field.domain(), field.width()) == (on, width) {
             return Ok(());
         }
         let found = field.width();

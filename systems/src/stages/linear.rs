@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Blocks, Phase, RowsMut, Workers,
-    kernels::{Operand, Terms, gather_rows, matmul_onto, matmul_transposed, vectorize},
+    kernels::{Operand, SparseRow, gather_rows, matmul_onto, matmul_transposed, vectorize},
     layers::{BuildError, LayerBuilder},
 };
 
@@ -84,13 +84,13 @@ pub fn linear_of_two(
 fn map(layer: &mut LayerBuilder, terms: &[(Signal, Weight)], epilogue: Epilogue) -> Result<Signal, BuildError> {
     let epilogue = layer.in_passing(epilogue);
     let [(first, first_weight), ..] = terms else { return Err(layer.refuse("maps nothing")) };
-    let (on, width) = (first.value().on(), first_weight.parameter.shape[1]);
+    let (on, width) = (first.value().domain(), first_weight.parameter.shape[1]);
     for (input, weight) in terms {
         if weight.rows.len() != input.width() || weight.rows.end > weight.parameter.shape[0] {
             let (found, expected) = (input.width(), weight.rows.len());
             return Err(layer.refuse(format!("has weights for {expected} inputs, but its input is {found} wide")));
         }
-        if input.value().on() != on || weight.parameter.shape[1] != width {
+        if input.value().domain() != on || weight.parameter.shape[1] != width {
             return Err(layer.refuse("adds maps to different widths, or of different rows"));
         }
     }
@@ -193,7 +193,7 @@ fn multiply_sparse(
                     vectorize(
                         #[inline(always)]
                         || {
-                            let terms = |row| SparseRow::new(columns.row(row), values.row(row), inputs);
+                            let terms = |row| StoredEntries::new(columns.row(row), values.row(row), inputs);
                             gather_rows(rows.clone(), terms, &weight, false, output.data);
                             finish.apply([&bias, &blended], rows, output.data, width);
                         },
@@ -285,7 +285,7 @@ fn weight_gradient(
                                 sum.fill(0.0);
                                 for row in rows {
                                     scatter(
-                                        &SparseRow::new(columns.row(row), values.row(row), inputs),
+                                        &StoredEntries::new(columns.row(row), values.row(row), inputs),
                                         gradient.row(row),
                                         sum,
                                     );
@@ -304,13 +304,13 @@ fn weight_gradient(
 
 /// The stored numbers of one row, without the zeros that fill it up. Columns that the weights do not have count for
 /// nothing.
-struct SparseRow<'a> {
+struct StoredEntries<'a> {
     columns: &'a [u32],
     values: &'a [f32],
     inputs: usize,
 }
 
-impl<'a> SparseRow<'a> {
+impl<'a> StoredEntries<'a> {
     #[inline(always)]
     fn new(columns: &'a [u32], values: &'a [f32], inputs: usize) -> Self {
         let used = values.iter().rposition(|value| *value != 0.0).map_or(0, |last| last + 1);
@@ -318,7 +318,7 @@ impl<'a> SparseRow<'a> {
     }
 }
 
-impl Terms for SparseRow<'_> {
+impl SparseRow for StoredEntries<'_> {
     #[inline(always)]
     fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
         for (column, value) in self.columns.iter().zip(self.values) {
@@ -332,7 +332,7 @@ impl Terms for SparseRow<'_> {
 
 /// `sum[column] += value * row` for the numbers of a sparse row.
 #[inline(always)]
-fn scatter(entries: &SparseRow, row: &[f32], sum: &mut [f32]) {
+fn scatter(entries: &StoredEntries, row: &[f32], sum: &mut [f32]) {
     /// Numbers of one vector register of the widest kind.
     const TILE: usize = 16;
     let width = row.len();

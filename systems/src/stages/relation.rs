@@ -4,7 +4,7 @@ use bevy_ecs::component::ComponentId;
 use connectome_components::{Adjacency, Graph, Topology};
 
 use super::rows::Cut;
-use crate::kernels::{Terms, for_each_ahead};
+use crate::kernels::{SparseRow, for_each_ahead};
 
 /// Which rows meet in one row of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +47,9 @@ impl Relation {
     #[inline(always)]
     pub(crate) fn meeting(self, topology: &Topology, row: usize) -> &[u32] {
         let (adjacency, rows) = match self {
-            Self::Neighbours => (&topology.incoming, &topology.incoming.neighbours),
+            Self::Neighbours => (&topology.incoming, &topology.incoming.neighbors),
             Self::Edges => (&topology.incoming, &topology.incoming.edges),
-            Self::Members => (&topology.members, &topology.members.neighbours),
+            Self::Members => (&topology.members, &topology.members.neighbors),
         };
         &rows[adjacency.entries(row)]
     }
@@ -58,12 +58,12 @@ impl Relation {
     #[inline(always)]
     pub(crate) fn meeting_points(self, topology: &Topology, row: usize) -> &[u32] {
         match self {
-            Self::Neighbours => &topology.outgoing.neighbours[topology.outgoing.entries(row)],
-            Self::Edges => match &topology.ends[row] {
+            Self::Neighbours => &topology.outgoing.neighbors[topology.outgoing.entries(row)],
+            Self::Edges => match &topology.endpoints[row] {
                 [_, Topology::NO_ROW] => &[],
                 [_, target] => core::slice::from_ref(target),
             },
-            Self::Members => &topology.membership.neighbours[topology.membership.entries(row)],
+            Self::Members => &topology.membership.neighbors[topology.membership.entries(row)],
         }
     }
 
@@ -98,7 +98,7 @@ impl Relation {
     #[inline(always)]
     pub(crate) fn ends(self, topology: &Topology, link: usize) -> Option<[usize; 2]> {
         match self {
-            Self::Neighbours => match topology.ends[link] {
+            Self::Neighbours => match topology.endpoints[link] {
                 [_, Topology::NO_ROW] => None,
                 [source, target] => Some([source as usize, target as usize]),
             },
@@ -115,7 +115,7 @@ pub(crate) struct Uniform<'a> {
     pub(crate) coefficient: f32,
 }
 
-impl Terms for Uniform<'_> {
+impl SparseRow for Uniform<'_> {
     #[inline(always)]
     fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
         for_each_ahead(

@@ -10,7 +10,7 @@ use core::{array, ops::Range};
 use crate::{Blocks, RowsMut, Workers, kernels::vectorize, layers::LayerBuilder, workers::even_size};
 
 /// The most fields that one system reads.
-const MOST_INPUTS: usize = 10;
+const MAX_INPUTS: usize = 10;
 
 /// How the rows that a system writes are cut into blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Cut {
             None => (Blocks::of_width(rows, width), width + read),
             Some(adjacency) => {
                 let entries = adjacency.len() / (adjacency.offsets.len().max(2) - 1);
-                (Blocks::At(&adjacency.blocks), width + read * (1 + entries))
+                (Blocks::Boundaries(&adjacency.blocks), width + read * (1 + entries))
             }
         };
         (blocks.within(start, rows), cost)
@@ -227,12 +227,12 @@ type Columns<'w, 's> = Ten<Column<'w, 's>>;
 
 /// The parameters that read these fields; the last one several times.
 fn read<const K: usize>(inputs: [Field; K]) -> Ten<Read<f32>> {
-    const { assert!(K > 0 && K <= MOST_INPUTS) }
+    const { assert!(K > 0 && K <= MAX_INPUTS) }
     let read = |place: usize| inputs[place.min(K - 1)].read();
     (read(0), read(1), read(2), read(3), read(4), read(5), read(6), read(7), read(8), read(9))
 }
 
-fn all<'a, 'w, 's>(columns: &'a Columns<'w, 's>) -> [&'a Column<'w, 's>; MOST_INPUTS] {
+fn all<'a, 'w, 's>(columns: &'a Columns<'w, 's>) -> [&'a Column<'w, 's>; MAX_INPUTS] {
     let (a, b, c, d, e, f, g, h, i, j) = columns;
     [a, b, c, d, e, f, g, h, i, j]
 }
@@ -244,10 +244,10 @@ fn matrices<'a, const K: usize>(columns: &'a Columns) -> [Matrix<'a>; K] {
 /// How many rows a block of a sum over so many has: about 512, or more so that there are at most 64 blocks.
 fn sum_block(rows: usize) -> usize {
     const SMALLEST_BLOCK: usize = 512;
-    const MOST_BLOCKS: usize = 64;
+    const MAX_BLOCKS: usize = 64;
     // Products take so many rows at once.
     const GROUP: usize = 16;
-    even_size(rows, rows.div_ceil(MOST_BLOCKS).max(SMALLEST_BLOCK)).next_multiple_of(GROUP)
+    even_size(rows, rows.div_ceil(MAX_BLOCKS).max(SMALLEST_BLOCK)).next_multiple_of(GROUP)
 }
 
 /// How many sums of blocks the gradient of a parameter is added up from, where it comes from so many rows. They stay in
@@ -274,7 +274,7 @@ pub(crate) fn sum_over_rows<T>(
         let count = rows.div_ceil(block);
         partial.resize((count * size).max(partial.len()), 0.0);
         let sums = &mut partial[..count * size];
-        let tasks = Blocks::Even { start: 0, rows: count, size: 1 };
+        let tasks = Blocks::Uniform { start: 0, rows: count, size: 1 };
         workers.for_each_block(tasks, block * size, RowsMut::new(sums, size), |task, sum| {
             let first_row = start + task.start * block;
             block_sum(first_row..(first_row + block).min(start + rows), sum.data);

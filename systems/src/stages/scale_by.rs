@@ -22,7 +22,7 @@ pub fn scale_by(
     if factor.shape != [1, 1] {
         return Err(layer.refuse(format!("multiplies by a parameter of shape {:?}; give one number", factor.shape)));
     }
-    let output = layer.signal(values.on(), values.width(), input.learns() || factor.gradient.is_some())?;
+    let output = layer.signal(values.domain(), values.width(), input.learns() || factor.gradient.is_some())?;
     let forward = scaled(layer, "scale_by", [values, factor.value], offset, output.value());
     layer.forward(Phase::Update, forward);
     let factor = factor.clone();
