@@ -17,7 +17,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 type Side = (World, Entity, Field);
 
 fn with_features(mut world: World, graph: Entity) -> Side {
-    let nodes = world.register_component::<Node>();
+    let nodes = world.register_component::<GraphNode>();
     let features = Field::register(&mut world, "features", nodes, 16).expect("the field is small");
     (world, graph, features)
 }
@@ -26,7 +26,7 @@ fn with_features(mut world: World, graph: Entity) -> Side {
 fn training() -> Side {
     let mut world = World::new();
     let graph = Graph::spawn(&mut world);
-    let nodes = world.register_component::<Node>();
+    let nodes = world.register_component::<GraphNode>();
     for layer in 0..8 {
         Field::<f32>::register(&mut world, &format!("layer {layer}"), nodes, 32).expect("the field is small");
     }
@@ -40,7 +40,7 @@ fn rings() -> (Side, Vec<Entity>) {
     let subgraphs: Vec<Entity> = world.spawn_batch([Subgraph; 1_000]).collect();
     for (number, subgraph) in subgraphs.iter().enumerate() {
         let size = 20 + number % 20;
-        let nodes: Vec<Entity> = world.spawn_batch(vec![(Node, InGraph(*subgraph)); size]).collect();
+        let nodes: Vec<Entity> = world.spawn_batch(vec![(GraphNode, InSubgraph(*subgraph)); size]).collect();
         let edge = |place: usize, step| Edge { source: nodes[place], target: nodes[(place + step) % size] };
         let edges: Vec<Edge> = (0..size).flat_map(|place| [edge(place, 1), edge(place, 5)]).collect();
         world.spawn_batch(edges);
@@ -89,13 +89,13 @@ fn samples(criterion: &mut Criterion) {
     let (world, graph) = Links::power_law(100_000, 1_000_000, 0.0).world(1);
     let (mut corpus, training) = (with_features(world, graph), training());
     let step = extract(&mut corpus, &training);
-    let seeds: Vec<Entity> = corpus.0.query_filtered::<Entity, With<Node>>().iter(&corpus.0).take(512).collect();
+    let seeds: Vec<Entity> = corpus.0.query_filtered::<Entity, With<GraphNode>>().iter(&corpus.0).take(512).collect();
     let mut batch = Batch::default();
     let mut number = 0;
     group.bench_function("extract/sample", |bencher| {
         bencher.iter(|| {
             number += 1;
-            let sampled = step.neighbourhood(&corpus.0, &seeds, &[5, 5], 0, number, &mut batch);
+            let sampled = step.sample_neighbors(&corpus.0, &seeds, &[5, 5], 0, number, &mut batch);
             sampled.expect("the corpus is at rest");
         });
     });

@@ -4,7 +4,7 @@
 //! degree 10, one end of each edge drawn by a power law, and a clique of 20 nodes hidden in it. `p_hat` and `brock` are made
 //! as the DIMACS graphs p_hat300-3 and brock200_4 were, from other random numbers: in `p_hat` each node draws how willing it
 //! is, between a half and one, and two are joined with the mean of both; in `brock` a clique of 17 of 200 nodes is hidden
-//! whose nodes have no more neighbours than others, 65 % of all.
+//! whose nodes have no more neighbors than others, 65 % of all.
 
 #[expect(dead_code, reason = "shared with benchmarks that need more")]
 mod common;
@@ -16,7 +16,7 @@ use connectome::systems::{
         SimpleGraph,
         cliques::{CliqueKind, Limits, count_cliques, degeneracy, list_cliques, maximum_clique},
     },
-    random::Random,
+    random::Philox,
 };
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main, measurement::WallTime};
 use std::hint::black_box;
@@ -33,7 +33,7 @@ fn hubs() -> SimpleGraph {
 /// Numbers in `[0, 1)`, the same for each purpose.
 fn draws(count: usize, purpose: u32) -> Vec<f32> {
     let mut draws = vec![0.0; count];
-    Random::new(20_240_607, purpose, 0).fill_uniform(&mut draws);
+    Philox::new(20_240_607, purpose, 0).fill_uniform(&mut draws);
     draws
 }
 

@@ -8,14 +8,14 @@
 mod common;
 
 use common::{WORKERS, hurry};
-use connectome::import::{ImportOptions, import_labelled};
+use connectome::import::{ImportOptions, import_labeled};
 use connectome::systems::{
     Workers,
     algorithms::{
-        LabelledGraph,
-        edit_distance::{EditCosts, EditEffort, edit_distance, edit_distances},
+        LabeledGraph,
+        edit_distance::{EditCosts, SearchBudget, edit_distance, edit_distances},
     },
-    random::Random,
+    random::Philox,
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::path::Path;
@@ -23,21 +23,21 @@ use std::path::Path;
 const SEED: u64 = 20_240_607;
 
 /// A graph of `nodes` nodes of 3 kinds and half as many edges again of 2 kinds.
-fn random_graph(nodes: usize, number: u64) -> LabelledGraph {
+fn random_graph(nodes: usize, number: u64) -> LabeledGraph {
     let edges = 3 * nodes / 2;
     let mut draws = vec![0.0; nodes + 3 * 4 * edges];
-    Random::new(SEED, nodes as u32, number).fill_uniform(&mut draws);
+    Philox::new(SEED, nodes as u32, number).fill_uniform(&mut draws);
     let below = |draw: f32, count: usize| ((draw * count as f32) as usize).min(count - 1) as u32;
     let labels = draws[..nodes].iter().map(|draw| below(*draw, 3)).collect();
     let mut pairs: Vec<([u32; 2], u32)> = Vec::new();
     for draw in draws[nodes..].chunks_exact(3) {
         let (one, other) = (below(draw[0], nodes), below(draw[1], nodes));
-        let ends = [one.min(other), one.max(other)];
-        if one != other && pairs.len() < edges && pairs.iter().all(|(known, _)| *known != ends) {
-            pairs.push((ends, below(draw[2], 2)));
+        let endpoints = [one.min(other), one.max(other)];
+        if one != other && pairs.len() < edges && pairs.iter().all(|(known, _)| *known != endpoints) {
+            pairs.push((endpoints, below(draw[2], 2)));
         }
     }
-    LabelledGraph::new(labels, pairs)
+    LabeledGraph::new(labels, pairs)
 }
 
 fn pairs(criterion: &mut Criterion) {
@@ -45,14 +45,15 @@ fn pairs(criterion: &mut Criterion) {
     hurry(&mut group);
     let costs = EditCosts::default();
     let pair = |nodes| [random_graph(nodes, 0), random_graph(nodes, 1)];
-    for (case, effort, sizes) in
-        [("random", EditEffort::EXACT, [8, 10, 12, 14].as_slice()), ("bounds", EditEffort::BOUNDS, &[20, 100, 500])]
+    for (case, budget, sizes) in
+        [("random", SearchBudget::EXACT, [8, 10, 12, 14].as_slice()), ("bounds", SearchBudget::BOUNDS, &[20, 100, 500])]
     {
         for &nodes in sizes {
             let [one, other] = pair(nodes);
             let id = BenchmarkId::new(format!("{case}/{nodes}"), 1);
             group.bench_function(id, |bencher| {
-                bencher.iter(|| edit_distance(&one, &other, &costs, effort, &Workers::one()).expect("they are small"));
+                bencher
+                    .iter(|| edit_distance(&one, &other, &costs, budget, &Workers::single()).expect("they are small"));
             });
         }
     }
@@ -60,7 +61,8 @@ fn pairs(criterion: &mut Criterion) {
     for count in WORKERS {
         let workers = Workers::new(count).expect("there are so many threads");
         group.bench_function(BenchmarkId::new("random/16", count), |bencher| {
-            bencher.iter(|| edit_distance(&one, &other, &costs, EditEffort::EXACT, &workers).expect("they are small"));
+            bencher
+                .iter(|| edit_distance(&one, &other, &costs, SearchBudget::EXACT, &workers).expect("they are small"));
         });
     }
     group.finish();
@@ -70,7 +72,7 @@ fn molecules(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("edit_distance");
     hurry(&mut group);
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/aids700nef.npz");
-    let graphs = import_labelled(&file, &ImportOptions::default()).expect("the file is whole").graphs;
+    let graphs = import_labeled(&file, &ImportOptions::default()).expect("the file is whole").graphs;
     // One is compared with all others.
     let first = &graphs[220];
     group.throughput(Throughput::Elements(graphs.len() as u64));
@@ -78,7 +80,7 @@ fn molecules(criterion: &mut Criterion) {
         let workers = Workers::new(count).expect("there are so many threads");
         group.bench_function(BenchmarkId::new(format!("molecules/{}", graphs.len()), count), |bencher| {
             bencher.iter(|| {
-                edit_distances(first, &graphs, &EditCosts::default(), EditEffort::EXACT, &workers)
+                edit_distances(first, &graphs, &EditCosts::default(), SearchBudget::EXACT, &workers)
                     .expect("they are small")
             });
         });

@@ -2,7 +2,7 @@
 //! over all rows, Adam, no dropout.
 //!
 //! The ids are `group/network/graph/workers`: `forward` runs the whole of `Infer`, `train` the whole of `Train`: forward, loss,
-//! backward, Adam. Inputs rest, but for `aggregation`, the sum over neighbours alone, 128 wide, and `message_passing`, where
+//! backward, Adam. Inputs rest, but for `aggregation`, the sum over neighbors alone, 128 wide, and `message_passing`, where
 //! a number of the input changes in each run.
 //!
 //! `cargo bench --bench models -- train/gat/cora` measures a part of them; `benches/peers/` runs the peers beside them.
@@ -42,7 +42,7 @@ fn network(name: &str, graph: Entity, [input, hidden, classes]: [usize; 3]) -> M
     let builder = ModelBuilder::new(graph).input_width(input);
     let perceptron = |width| GinConv::new(Mlp::new([hidden, width]));
     match name {
-        "gcn" => builder.layer(GraphConv::new(hidden)).layer(Activation::Relu).layer(GraphConv::new(classes)),
+        "gcn" => builder.layer(GcnConv::new(hidden)).layer(Activation::Relu).layer(GcnConv::new(classes)),
         "sage" => builder.layer(SageConv::new(hidden)).layer(Activation::Relu).layer(SageConv::new(classes)),
         "gin" => builder.layer(perceptron(hidden)).layer(Activation::Relu).layer(perceptron(classes)),
         _ => builder
@@ -59,8 +59,8 @@ fn graphs() -> (World, ModelBuilder, Option<Field>) {
     for number in 0..256 {
         let nodes = 20 + number * 21 / 256;
         let links = Links::power_law(nodes, 4 * nodes, 0.0);
-        let subgraph = world.spawn((Subgraph, Label(number as u32 % 2), Split::Train)).id();
-        let nodes: Vec<Entity> = world.spawn_batch(vec![(Node, InGraph(subgraph)); nodes]).collect();
+        let subgraph = world.spawn((Subgraph, ClassLabel(number as u32 % 2), Split::Train)).id();
+        let nodes: Vec<Entity> = world.spawn_batch(vec![(GraphNode, InSubgraph(subgraph)); nodes]).collect();
         let end = |number: u32| nodes[number as usize];
         let edges: Vec<Edge> =
             links.edges.iter().map(|[source, target]| Edge { source: end(*source), target: end(*target) }).collect();
@@ -78,7 +78,7 @@ fn particles() -> (World, ModelBuilder, Option<Field>) {
     let edges = world.register_component::<Edge>();
     let features = Field::register(&mut world, "edge features", edges, 128).expect("the field is small");
     let builder = ModelBuilder::new(graph).input_width(128).edge_input(features).loss(Loss::MeanSquaredError);
-    let builder = (0..10).fold(builder, |builder, _| builder.layer(InteractionBlock::new([128, 128])));
+    let builder = (0..10).fold(builder, |builder, _| builder.layer(GraphNetBlock::new([128, 128])));
     (world, builder, Some(features))
 }
 
@@ -126,7 +126,7 @@ fn simulation(criterion: &mut Criterion) {
     both(criterion, "mgn/sim", 12_000, particles);
 }
 
-/// The sum over neighbours by itself, and the plain layer of messages.
+/// The sum over neighbors by itself, and the plain layer of messages.
 fn parts(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("aggregation");
     hurry(&mut group);
@@ -146,7 +146,7 @@ fn parts(criterion: &mut Criterion) {
     hurry(&mut group);
     measure(&mut group, "message_passing_64/100k", 800_000, || {
         let (mut world, graph) = Links::power_law(100_000, 800_000, 0.0).world(1);
-        let model = ModelBuilder::new(graph).input_width(64).layer(MessagePassing::new(64)).build(&mut world);
+        let model = ModelBuilder::new(graph).input_width(64).layer(MeanConv::new(64)).build(&mut world);
         let label = Infer(model.expect("the model fits the graph"));
         prepare(&mut world, label.0, label);
         stir(&mut world, label.0, label);

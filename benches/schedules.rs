@@ -116,7 +116,7 @@ fn generated_cases() -> Vec<Case> {
 /// Cora itself by the recipe of its scene: sparse features, dropout, 140 training nodes.
 fn cora_scene(criterion: &mut Criterion) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/cora.ron");
-    let (scene, data) = Scene::load(path).expect("the scene is part of the repository");
+    let (scene, data) = SceneFile::load(path).expect("the scene is part of the repository");
     let mut group = criterion.benchmark_group("train");
     hurry(&mut group);
     measure(&mut group, "scene/cora", data.edges.len(), || {

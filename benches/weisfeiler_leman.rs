@@ -1,7 +1,7 @@
-//! What it costs to tell nodes and graphs apart by colour refinement.
+//! What it costs to tell nodes and graphs apart by color refinement.
 //!
 //! The ids are `group/case/size/workers`:
-//! - `refine` colours the nodes of one graph until that is stable,
+//! - `refine` colors the nodes of one graph until that is stable,
 //! - `subtree_kernels` compares each two of a set of graphs, with five iterations,
 //! - `refute_isomorphism` compares a graph with itself, which takes all rounds.
 //!
@@ -12,11 +12,11 @@ mod common;
 
 use common::{Links, WORKERS, hurry, thousands};
 use connectome::{
-    import::{ImportOptions, import_labelled},
+    import::{ImportOptions, import_labeled},
     systems::{
         Workers,
         algorithms::{
-            LabelledGraph, ParallelGraph, SimpleGraph,
+            LabeledGraph, ParallelGraph, SimpleGraph,
             weisfeiler_leman::{refine, refute_isomorphism, subtree_kernels},
         },
     },
@@ -28,23 +28,23 @@ use std::hint::black_box;
 const ITERATIONS: usize = 5;
 
 /// The graphs in a file that comes with the crate.
-fn asset(name: &str) -> Vec<LabelledGraph> {
+fn asset(name: &str) -> Vec<LabeledGraph> {
     let path = format!("{}/assets/{name}.npz", env!("CARGO_MANIFEST_DIR"));
-    import_labelled(path.as_ref(), &ImportOptions::default()).expect("it comes with the crate").graphs
+    import_labeled(path.as_ref(), &ImportOptions::default()).expect("it comes with the crate").graphs
 }
 
 /// One graph without labels.
-fn unlabelled(links: &Links) -> LabelledGraph {
-    LabelledGraph::of(&SimpleGraph::new(links.nodes, links.edges.iter().copied()), Vec::new())
+fn unlabeled(links: &Links) -> LabeledGraph {
+    LabeledGraph::of(&SimpleGraph::new(links.nodes, links.edges.iter().copied()), Vec::new())
 }
 
 /// Graphs of one node or more: a citation network, one with hubs, and one whose nodes look alike for long.
-fn graphs() -> [(String, LabelledGraph); 3] {
-    let named = |name: &str, graph: LabelledGraph| (format!("{name}/{}", thousands(graph.node_count())), graph);
+fn graphs() -> [(String, LabeledGraph); 3] {
+    let named = |name: &str, graph: LabeledGraph| (format!("{name}/{}", thousands(graph.node_count())), graph);
     let cora = asset("cora").swap_remove(0);
-    let law = unlabelled(&Links::power_law(169_343, 2_332_486, 0.6));
+    let law = unlabeled(&Links::power_law(169_343, 2_332_486, 0.6));
     let comb: Vec<[u32; 2]> = (1..20_000).map(|node| [node - 1 - (node - 1) % 2, node]).collect();
-    [named("cora", cora), named("power_law", law), named("comb", unlabelled(&Links { nodes: 20_000, edges: comb }))]
+    [named("cora", cora), named("power_law", law), named("comb", unlabeled(&Links { nodes: 20_000, edges: comb }))]
 }
 
 /// Measures with each number of workers.
@@ -55,7 +55,7 @@ fn measure<R>(group: &mut BenchmarkGroup<WallTime>, name: &str, run: impl Fn(&Wo
     }
 }
 
-fn colours(criterion: &mut Criterion) {
+fn colors(criterion: &mut Criterion) {
     let graphs = graphs();
     let mut group = criterion.benchmark_group("refine");
     hurry(&mut group);
@@ -85,5 +85,5 @@ fn kernels(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, colours, kernels);
+criterion_group!(benches, colors, kernels);
 criterion_main!(benches);

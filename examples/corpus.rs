@@ -13,10 +13,10 @@ use bevy_ecs::entity::Entity;
 use connectome::{
     Trainer,
     components::Split,
-    scene::{Features, GraphData, GraphSet, Scene},
+    scene::{Features, GraphData, GraphSet, SceneFile},
     systems::{
         Workers,
-        random::{Draws, Random},
+        random::{Philox, RandomStream},
     },
 };
 use std::{error::Error, fs, process::Command, time::Instant};
@@ -34,7 +34,7 @@ const SCENE: &str = r#"(
     ],
     task: GraphClassification,
     optimizer: Adam(learning_rate: 0.01),
-    training: (batch: 256),
+    training: (batch_size: 256),
 )"#;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -54,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn learn(graphs: usize) -> Result<(), Box<dyn Error>> {
-    let scene = Scene::parse(SCENE, "the scene of this example")?;
+    let scene = SceneFile::parse(SCENE, "the scene of this example")?;
     let start = resident("VmRSS");
     let data = corpus(graphs);
     let with_data = resident("VmRSS");
@@ -85,14 +85,14 @@ fn learn(graphs: usize) -> Result<(), Box<dyn Error>> {
 
 /// Rings of 8 to 15 nodes with two more ways across, which are short in one class and long in the other.
 fn corpus(graphs: usize) -> GraphData {
-    let mut draws = Draws::new(Random::new(1, 1, 0));
+    let mut draws = RandomStream::new(Philox::new(1, 1, 0));
     let mut edges: Vec<[u32; 2]> = Vec::new();
     let (mut node_offsets, mut edge_offsets, mut labels) = (vec![0], vec![0], Vec::new());
     for graph in 0..graphs {
         let (first, size, class) = (node_offsets[graph] as u32, 8 + draws.below(8) as u32, graph as u32 % 2);
         let mut join = |one: u32, other: u32| {
-            let ends = [first + one % size, first + other % size];
-            edges.extend([ends, [ends[1], ends[0]]]);
+            let endpoints = [first + one % size, first + other % size];
+            edges.extend([endpoints, [endpoints[1], endpoints[0]]]);
         };
         (0..size).for_each(|node| join(node, node + 1));
         for _ in 0..2 {

@@ -23,10 +23,10 @@ pub mod prelude {
     pub use bevy_ecs::system::{ParamBuilder, SystemParamBuilder};
 
     pub use crate::components::{
-        Column, ColumnMut, Edge, EdgeWeight, Field, Graph, InGraph, Label, LearningRateSchedule, Loss, Metrics, Model,
-        Node, Optimizer, Signal, Split, Subgraph, Topology,
+        ClassLabel, Column, ColumnMut, Edge, EdgeWeight, Field, Graph, GraphNode, InSubgraph, LearningRateSchedule,
+        Loss, Metrics, Model, Optimizer, Signal, Split, Subgraph, Topology,
     };
-    pub use crate::scene::Scene;
+    pub use crate::scene::SceneFile;
     pub use crate::systems::{
         Evaluate, Infer, ModelBuilder, Phase, Train, Workers, add_systems, kernels::Activation, layers::*, run,
         stages::Reduction,

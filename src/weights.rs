@@ -10,7 +10,7 @@ use crate::output::{OutputError, Tensor, expect_tensor, read_weights};
 pub fn weights(world: &World, model: Entity) -> Vec<Tensor> {
     let tensor = |parameter: &Parameter| Tensor {
         name: parameter.name.clone(),
-        shape: parameter.stored.shape.clone(),
+        shape: parameter.layout.shape.clone(),
         values: parameter.to_stored(numbers(world, parameter.value)),
     };
     parameters(world, model).iter().map(tensor).collect()
@@ -33,7 +33,7 @@ pub fn load_weights(world: &mut World, model: Entity, path: &Path, renames: &[Re
     let parameters = parameters(world, model);
     let found = parameters
         .iter()
-        .map(|parameter| expect_tensor(path, &tensors, &parameter.name, &parameter.stored.shape))
+        .map(|parameter| expect_tensor(path, &tensors, &parameter.name, &parameter.layout.shape))
         .collect::<Result<Vec<&Tensor>, OutputError>>()?;
     for (parameter, tensor) in parameters.iter().zip(found) {
         set_numbers(world, parameter.value, &parameter.from_stored(&tensor.values));

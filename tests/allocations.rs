@@ -11,7 +11,7 @@ use bevy_ecs::{
 use connectome::{
     Trainer,
     components::TrainingState,
-    scene::Scene,
+    scene::SceneFile,
     systems::{Evaluate, Train, Workers, describe, run},
 };
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -56,12 +56,12 @@ fn allocations_in(mut epoch: impl FnMut()) -> f64 {
 
 /// What an epoch allocates, and how many systems it runs.
 fn of_training(workers: usize) -> (f64, usize) {
-    let (scene, data) = Scene::load("assets/cora.ron").unwrap();
+    let (scene, data) = SceneFile::load("assets/cora.ron").unwrap();
     let mut trainer = Trainer::new(&scene, &data, 0, Workers::new(workers).unwrap()).unwrap();
     let model = trainer.entities().model;
     let workers = trainer.world().resource::<Workers>().clone();
     let world = trainer.world();
-    let allocations = workers.enter(|| {
+    let allocations = workers.install(|| {
         allocations_in(|| {
             run(world, Train(model)).unwrap();
             run(world, Evaluate(model)).unwrap();

@@ -1,4 +1,4 @@
-//! Learning batch by batch through the trainer: summed gradients, sampled neighbours, and epochs of so many steps.
+//! Learning batch by batch through the trainer: summed gradients, sampled neighbors, and epochs of so many steps.
 //!
 //! A failure shows the numbers that should have been near each other.
 
@@ -6,14 +6,14 @@ use connectome::{
     Trainer,
     components::{Optimizer, TrainingState},
     output::Tensor,
-    scene::{GraphData, LayerDescription, Scene, Selection},
+    scene::{GraphData, LayerDescription, SceneFile, Selection},
     systems::{
         Workers,
         layers::{Dropout, GinConv, Linear, Mlp, Readout, SageConv},
     },
 };
 
-fn trainer(scene: &Scene, data: &GraphData) -> Trainer {
+fn trainer(scene: &SceneFile, data: &GraphData) -> Trainer {
     Trainer::new(scene, data, 7, Workers::new(2).unwrap()).unwrap()
 }
 
@@ -34,8 +34,8 @@ fn difference(found: &[Tensor], expected: &[Tensor]) -> f32 {
 }
 
 /// MUTAG, and a model whose numbers for a graph do not depend on the other graphs of its batch.
-fn mutag() -> (Scene, GraphData) {
-    let (mut scene, data) = Scene::load("assets/mutag.ron").unwrap();
+fn mutag() -> (SceneFile, GraphData) {
+    let (mut scene, data) = SceneFile::load("assets/mutag.ron").unwrap();
     let convolution = || LayerDescription::GinConv(GinConv::new(Mlp::new([16, 16])));
     scene.model = vec![
         convolution(),
@@ -45,7 +45,7 @@ fn mutag() -> (Scene, GraphData) {
         LayerDescription::Linear(Linear::new(2)),
     ];
     scene.optimizer = Optimizer::sgd(0.01);
-    scene.training.steps = None;
+    scene.training.steps_per_epoch = None;
     (scene, data)
 }
 
@@ -53,7 +53,7 @@ fn mutag() -> (Scene, GraphData) {
 fn four_batches_whose_gradients_are_summed_up_are_one_of_four_times_the_size() {
     let (mut scene, data) = mutag();
     let mut epoch = |batch, accumulate| {
-        (scene.training.batch, scene.training.accumulate) = (Some(batch), accumulate);
+        (scene.training.batch_size, scene.training.accumulation_steps) = (Some(batch), accumulate);
         let mut trainer = trainer(&scene, &data);
         let loss = trainer.epoch().unwrap().train_loss;
         (steps(&mut trainer), loss, trainer.weights())
@@ -75,16 +75,16 @@ fn an_epoch_has_as_many_steps_as_are_asked_for() {
     let (mut scene, data) = mutag();
     // More graphs in a batch than there are to learn from are all of them.
     for (batch, expected) in [(32, 7), (100, 7), (1000, 7)] {
-        (scene.training.batch, scene.training.steps) = (Some(batch), Some(7));
+        (scene.training.batch_size, scene.training.steps_per_epoch) = (Some(batch), Some(7));
         let mut trainer = trainer(&scene, &data);
         trainer.epoch().unwrap();
         assert_eq!(steps(&mut trainer), expected, "batches of {batch}");
     }
 }
 
-/// Cora, with layers that take means over neighbours: what they compute is the same in a batch that has all of them.
-fn cora(dropout: Option<f32>) -> (Scene, GraphData) {
-    let (mut scene, data) = Scene::load("assets/cora.ron").unwrap();
+/// Cora, with layers that take means over neighbors: what they compute is the same in a batch that has all of them.
+fn cora(dropout: Option<f32>) -> (SceneFile, GraphData) {
+    let (mut scene, data) = SceneFile::load("assets/cora.ron").unwrap();
     let convolution = |width| LayerDescription::SageConv(SageConv::new(width));
     let dropout = || dropout.map(|share| LayerDescription::Dropout(Dropout(share)));
     let hidden = [convolution(16), LayerDescription::Relu];
@@ -93,11 +93,11 @@ fn cora(dropout: Option<f32>) -> (Scene, GraphData) {
 }
 
 #[test]
-fn with_all_neighbours_a_step_is_that_of_the_whole_graph() {
+fn with_all_neighbors_a_step_is_that_of_the_whole_graph() {
     let (mut scene, data) = cora(None);
     scene.optimizer = Optimizer::sgd(1.0);
-    let mut train = |neighbours: Vec<usize>| {
-        scene.training.neighbours = neighbours;
+    let mut train = |neighbors: Vec<usize>| {
+        scene.training.fan_outs = neighbors;
         let mut trainer = trainer(&scene, &data);
         let losses: Vec<f32> = (0..5).map(|_| trainer.epoch().unwrap().train_loss).collect();
         let infer = trainer.infer().unwrap();
@@ -119,26 +119,26 @@ fn with_all_neighbours_a_step_is_that_of_the_whole_graph() {
 }
 
 #[test]
-fn with_some_neighbours_it_learns_about_as_well() {
+fn with_some_neighbors_it_learns_about_as_well() {
     let (mut scene, data) = cora(Some(0.5));
-    scene.training.selection = Selection::Last;
-    let mut accuracy = |epochs, batch, neighbours: Vec<usize>| {
+    scene.training.keep = Selection::Last;
+    let mut accuracy = |epochs, batch, neighbors: Vec<usize>| {
         scene.training.epochs = epochs;
-        (scene.training.batch, scene.training.neighbours) = (batch, neighbours);
+        (scene.training.batch_size, scene.training.fan_outs) = (batch, neighbors);
         trainer(&scene, &data).train(|_| ()).unwrap().test_accuracy
     };
     let whole = accuracy(60, None, Vec::new());
     let sampled = accuracy(20, Some(64), vec![10, 10]);
-    println!("test accuracy {sampled} with 10 neighbours, {whole} with all");
+    println!("test accuracy {sampled} with 10 neighbors, {whole} with all");
     assert!(whole > 0.75 && (sampled - whole).abs() < 0.04, "{sampled}, and {whole} with the whole graph");
 }
 
 #[test]
 fn batches_of_nodes_may_go_on_from_one_shuffling_to_the_next() {
     let (mut scene, data) = cora(None);
-    (scene.training.batch, scene.training.neighbours) = (Some(64), vec![3, 3]);
+    (scene.training.batch_size, scene.training.fan_outs) = (Some(64), vec![3, 3]);
     // 140 nodes to learn from: the third batch takes 12 of one shuffling and 52 of the next, none of them twice.
-    scene.training.steps = Some(9);
+    scene.training.steps_per_epoch = Some(9);
     let mut trainer = trainer(&scene, &data);
     assert!(trainer.epoch().unwrap().train_loss.is_finite());
     assert_eq!(steps(&mut trainer), 9);
@@ -147,7 +147,7 @@ fn batches_of_nodes_may_go_on_from_one_shuffling_to_the_next() {
 #[test]
 fn sampling_gives_the_same_bits_for_any_number_of_workers() {
     let (mut scene, data) = cora(Some(0.5));
-    (scene.training.batch, scene.training.neighbours) = (Some(64), vec![5, 5]);
+    (scene.training.batch_size, scene.training.fan_outs) = (Some(64), vec![5, 5]);
     let bits = |workers| {
         let mut trainer = Trainer::new(&scene, &data, 7, Workers::new(workers).unwrap()).unwrap();
         let losses: Vec<u32> = (0..3).map(|_| trainer.epoch().unwrap().train_loss.to_bits()).collect();

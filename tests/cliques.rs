@@ -25,7 +25,7 @@ fn clique_numbers_are_the_published_ones() {
     {
         let found = json_of(file, &["--maximum", "--workers", "1"]);
         assert_eq!(
-            (&found["question"], &found["complete"], &found["cut"]),
+            (&found["question"], &found["complete"], &found["stop_reason"]),
             (&json!("maximum"), &json!(true), &Value::Null)
         );
         assert_eq!(
@@ -56,7 +56,7 @@ fn counts_are_those_of_igraph() {
 #[test]
 fn the_same_bytes_come_out_for_any_number_of_workers() {
     let questions: [&[&str]; 4] =
-        [&["--maximal"], &["--size", "3", "--json"], &["--maximum"], &["--maximal", "--most", "1000", "--json"]];
+        [&["--maximal"], &["--size", "3", "--json"], &["--maximum"], &["--maximal", "--limit", "1000", "--json"]];
     for question in questions {
         let [one, others @ ..] =
             ["1", "2", "8"].map(|workers| cliques("email-eu-core", &[question, &["--workers", workers]].concat()));
@@ -76,14 +76,14 @@ fn people_read_names_and_what_was_cut() {
     let mut lines: Vec<&str> = text.lines().collect();
     lines.sort();
     assert_eq!((lines, output.stderr.as_slice()), (vec!["Ann Bob Cid", "Cid Dan"], b"".as_slice()));
-    let cut = cliques(path, &["--size", "2", "--most", "3", "--repeat", "2"]);
+    let cut = cliques(path, &["--size", "2", "--limit", "3", "--timing", "2"]);
     let notes = String::from_utf8(cut.stderr).unwrap();
     assert_eq!(String::from_utf8(cut.stdout).unwrap().lines().count(), 3);
-    assert!(notes.contains("cut by the limit of number") && notes.contains("2 searches: least"), "{notes}");
+    assert!(notes.contains("raise --limit to find more") && notes.contains("2 searches: least"), "{notes}");
     let counted = cliques(path, &["--size", "2", "--count"]);
     assert_eq!(counted.stdout, b"4\n");
-    let found = json_of(path, &["--size", "3", "--seconds", "0", "--repeat", "1"]);
-    assert_eq!((&found["cut"], &found["cliques"], &found["count"]), (&json!("time"), &json!([]), &json!(0)));
+    let found = json_of(path, &["--size", "3", "--time-limit", "0", "--timing", "1"]);
+    assert_eq!((&found["stop_reason"], &found["cliques"], &found["count"]), (&json!("time"), &json!([]), &json!(0)));
     assert!(found["milliseconds"]["least"].is_f64());
 }
 
@@ -100,5 +100,5 @@ fn what_cannot_be_asked_is_refused() {
     refused(&["--size", "1025"], "ask for 1 to 1024");
     refused(&["--maximal", "--maximum"], "cannot be used with");
     refused(&["--maximum", "--count"], "cannot be used with");
-    refused(&["--maximal", "--seconds", "-1"], "write a number of seconds");
+    refused(&["--maximal", "--time-limit", "-1"], "write a number of seconds");
 }

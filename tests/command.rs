@@ -170,8 +170,8 @@ fn mistakes_are_told_with_their_place_and_exit_code_2() {
     let karate = fs::read_to_string("assets/karate.ron").unwrap();
     let cases = [
         (karate.replacen("features: Identity", "feature: Identity", 1), "features"),
-        (karate.replacen("GraphConv(width: 2", "GraphConv(width: 3", 1), "classes"),
-        (karate.replacen("GraphConv(width: 16", "GraphConv(width: 1000000000000", 1), "memory"),
+        (karate.replacen("GcnConv(width: 2", "GcnConv(width: 3", 1), "classes"),
+        (karate.replacen("GcnConv(width: 16", "GcnConv(width: 1000000000000", 1), "memory"),
         ("this is no scene".to_owned(), "expected"),
     ];
     for (text, expected) in cases {

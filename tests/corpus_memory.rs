@@ -8,10 +8,10 @@ use bevy_ecs::entity::Entity;
 use connectome::{
     Trainer,
     components::Split,
-    scene::{Features, GraphData, GraphSet, Scene},
+    scene::{Features, GraphData, GraphSet, SceneFile},
     systems::{
         Workers,
-        random::{Draws, Random},
+        random::{Philox, RandomStream},
     },
 };
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -69,19 +69,19 @@ const SCENE: &str = r#"(
     ],
     task: GraphClassification,
     optimizer: Adam(learning_rate: 0.01),
-    training: (batch: 256),
+    training: (batch_size: 256),
 )"#;
 
 /// Graphs of one size, wired at random, of which one in five is to measure by.
 fn corpus(graphs: usize) -> GraphData {
-    let mut draws = Draws::new(Random::new(1, 1, 0));
+    let mut draws = RandomStream::new(Philox::new(1, 1, 0));
     let edges = (0..graphs * EDGES).map(|edge| {
         let first = edge / EDGES * NODES;
         [0, 1].map(|_| first as u32 + draws.below(NODES as u64) as u32)
     });
     let edges = edges.collect();
     let mut values = vec![0.0; 4 * graphs * NODES];
-    Random::new(1, 2, 0).fill_uniform(&mut values);
+    Philox::new(1, 2, 0).fill_uniform(&mut values);
     GraphData {
         nodes: graphs * NODES,
         features: Features::Dense { width: 4, values },
@@ -118,9 +118,9 @@ struct Usage {
 fn usage(graphs: usize, warm_epochs: usize) -> Usage {
     const EPOCHS: usize = 2;
     let data = corpus(graphs);
-    let scene = Scene::parse(SCENE, "scene.ron").unwrap();
+    let scene = SceneFile::parse(SCENE, "scene.ron").unwrap();
     // With one worker what is in use at once does not depend on which of two threads is ahead.
-    let mut trainer = Trainer::new(&scene, &data, 0, Workers::one()).unwrap();
+    let mut trainer = Trainer::new(&scene, &data, 0, Workers::single()).unwrap();
     let standing = LIVE.load(Ordering::Relaxed);
     let mut train = |epochs: usize| (0..epochs).for_each(|_| _ = trainer.epoch().unwrap());
     // The last batch of an epoch is smaller, and buffers grow until they have seen the largest change.

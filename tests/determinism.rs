@@ -5,7 +5,7 @@ use connectome::{
     Trainer,
     components::{Model, Parameter},
     output::EpochReport,
-    scene::{GraphData, Scene},
+    scene::{GraphData, SceneFile},
     systems::Workers,
 };
 
@@ -29,7 +29,7 @@ fn epoch_bits(report: &EpochReport) -> [u32; 5] {
         .map(f32::to_bits)
 }
 
-fn trace(scene: &Scene, data: &GraphData, workers: usize) -> Trace {
+fn trace(scene: &SceneFile, data: &GraphData, workers: usize) -> Trace {
     let mut trainer = Trainer::new(scene, data, 3, Workers::new(workers).unwrap()).unwrap();
     let epochs = (0..EPOCHS).map(|_| epoch_bits(&trainer.epoch().unwrap())).collect();
     let weights = trainer.weights().iter().map(|tensor| bits(&tensor.values)).collect();
@@ -46,7 +46,7 @@ fn trace(scene: &Scene, data: &GraphData, workers: usize) -> Trace {
 
 #[test]
 fn every_number_of_workers_and_every_run_gives_the_same_bits() {
-    let (scene, data) = Scene::load("assets/cora.ron").unwrap();
+    let (scene, data) = SceneFile::load("assets/cora.ron").unwrap();
     let one = trace(&scene, &data, 1);
     assert_ne!(one.epochs[0], one.epochs[1], "nothing was learned, so nothing is compared");
     assert!(one.gradients.iter().flatten().any(|bits| f32::from_bits(*bits) != 0.0));
@@ -60,8 +60,8 @@ fn every_number_of_workers_and_every_run_gives_the_same_bits() {
 
 #[test]
 fn another_seed_gives_other_weights() {
-    let (scene, data) = Scene::load("assets/karate.ron").unwrap();
-    let weights = |seed| Trainer::new(&scene, &data, seed, Workers::one()).unwrap().weights();
+    let (scene, data) = SceneFile::load("assets/karate.ron").unwrap();
+    let weights = |seed| Trainer::new(&scene, &data, seed, Workers::single()).unwrap().weights();
     assert_eq!(weights(0), weights(0));
     assert_ne!(weights(0), weights(1));
 }

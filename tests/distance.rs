@@ -4,10 +4,10 @@
 //! The molecules are the training graphs of AIDS700nef with exact distances by A* (Y. Bai et al., *SimGNN: A Neural Network
 //! Approach to Fast Graph Similarity Computation*, WSDM 2019); each operation costs 1.
 
-use connectome::import::{ImportOptions, LabelledGraphs, import_labelled};
+use connectome::import::{ImportOptions, LabeledGraphs, import_labeled};
 use connectome::systems::{
     Workers,
-    algorithms::edit_distance::{EditCosts, EditEffort, edit_distance},
+    algorithms::edit_distance::{EditCosts, SearchBudget, edit_distance},
 };
 use serde_json::Value;
 use std::{
@@ -38,8 +38,8 @@ fn molecule(number: usize) -> String {
 
 #[test]
 fn distances_of_molecules_are_those_that_are_known() {
-    let read = import_labelled(Path::new(MOLECULES), &ImportOptions::default()).unwrap();
-    let LabelledGraphs { graphs, distances: Some(known), .. } = read else { panic!("no distances") };
+    let read = import_labeled(Path::new(MOLECULES), &ImportOptions::default()).unwrap();
+    let LabeledGraphs { graphs, distances: Some(known), .. } = read else { panic!("no distances") };
     assert_eq!(graphs.len(), 560);
     // One pair in 31 of 156,520.
     let pairs = (0..560).flat_map(|one| (0..one).map(move |other| [one, other]));
@@ -48,7 +48,7 @@ fn distances_of_molecules_are_those_that_are_known() {
     let workers = Workers::new(2).unwrap();
     let found = workers.map(pairs.len(), |pair| {
         let [one, other] = pairs[pair];
-        edit_distance(&graphs[one], &graphs[other], &costs, EditEffort::EXACT, &Workers::one()).unwrap().distance()
+        edit_distance(&graphs[one], &graphs[other], &costs, SearchBudget::EXACT, &Workers::single()).unwrap().distance()
     });
     for ([one, other], found) in pairs.into_iter().zip(found) {
         let known = f64::from(known.values[one * known.width + other]);
@@ -62,7 +62,10 @@ fn one_is_compared_with_one_and_many_with_many() {
     let lines = json_lines(&[&one, &other, "--path"]);
     let [line] = &lines[..] else { panic!("{lines:?}") };
     assert_eq!((line["first"].as_str(), line["second"].as_str()), (Some(&*one), Some(&*other)));
-    assert_eq!((&line["exact"], &line["cut"], &line["lower"]), (&Value::Bool(true), &Value::Null, &line["upper"]));
+    assert_eq!(
+        (&line["exact"], &line["stop_reason"], &line["lower"]),
+        (&Value::Bool(true), &Value::Null, &line["upper"])
+    );
     let path = line["path"].as_array().unwrap();
     let sum: f64 = path.iter().map(|step| step["cost"].as_f64().unwrap()).sum();
     assert_eq!(Some(sum), line["upper"].as_f64(), "{line}");
@@ -99,11 +102,11 @@ fn costs_and_effort_are_given() {
     assert_eq!(upper(&halves), plain / 2.0);
     assert!(upper(&["--node-substitution=0", "--edge-insertion", "0"]) < plain);
 
-    for (cut, arguments) in [("expansions", ["--expansions", "3"]), ("time", ["--seconds", "0"])] {
+    for (cut, arguments) in [("expansions", ["--expansions", "3"]), ("time", ["--time-limit", "0"])] {
         let lines = json_lines(&[&*one, &other, arguments[0], arguments[1]]);
         let (lower, upper) = (lines[0]["lower"].as_f64().unwrap(), lines[0]["upper"].as_f64().unwrap());
         assert!(lower <= plain && plain <= upper && lower < upper, "{lines:?}");
-        assert_eq!((&lines[0]["cut"], &lines[0]["exact"]), (&Value::from(cut), &Value::Bool(false)));
+        assert_eq!((&lines[0]["stop_reason"], &lines[0]["exact"]), (&Value::from(cut), &Value::Bool(false)));
         let sentence = text(&distance(&[&*one, &other, arguments[0], arguments[1]]).stdout);
         assert!(sentence.contains(&format!("from {lower} to {upper}, {cut} used up")), "{sentence}");
     }
@@ -131,7 +134,7 @@ fn what_is_wrong_is_told() {
         (vec![&*one], "holds one graph, so there is nothing to compare"),
         (vec![&*one, &one, "--node-deletion", "-1"], "an operation on nodes costs -1"),
         (vec![&*one, &one, "--edge-substitution", "inf"], "an operation on edges costs inf"),
-        (vec![&*one, &one, "--seconds", "nan"], "no time to search"),
+        (vec![&*one, &one, "--time-limit", "nan"], "no time to search"),
         (vec![&*one, &one, "--exact", "--expansions", "1"], "cannot be used with"),
     ] {
         let output = distance(&arguments);

@@ -38,7 +38,7 @@ fn edges_follow_the_agents_and_never_dangle() {
         assert_eq!(topology.dangling, 0, "tick {tick}");
         assert_eq!((topology.edges.len(), topology.incoming.len()), (7 * agents, 7 * agents), "tick {tick}");
         for row in 0..agents {
-            let mut sources = topology.incoming.neighbours[topology.incoming.entries(row)].to_vec();
+            let mut sources = topology.incoming.neighbors[topology.incoming.entries(row)].to_vec();
             sources.sort_unstable();
             sources.dedup();
             assert!(sources.len() == 7 && sources.contains(&(row as u32)), "tick {tick}: {row} hears {sources:?}");

@@ -11,8 +11,8 @@ mod csv;
 mod dimacs;
 #[path = "import/graphml.rs"]
 mod graphml;
-#[path = "import/labelled.rs"]
-mod labelled;
+#[path = "import/labeled.rs"]
+mod labeled;
 #[path = "import/mutations.rs"]
 mod mutations;
 #[path = "import/npz.rs"]
@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use connectome::Trainer;
 use connectome::import::{ImportError, ImportOptions, Imported, import, starting_scene};
-use connectome::scene::{GraphData, Position, Scene};
+use connectome::scene::{GraphData, Position, SceneFile};
 use connectome::systems::Workers;
 
 /// Marks the place in a text where an error is expected.
@@ -63,10 +63,10 @@ fn check_round_trip(data: &GraphData) {
 
 /// Asserts that the scene that is written for the data is in order, and gives it with its graph.
 #[track_caller]
-fn check_scene(name: &str, imported: &Imported) -> (Scene, GraphData) {
+fn check_scene(name: &str, imported: &Imported) -> (SceneFile, GraphData) {
     let folder = folder(&[("start.ron", &starting_scene(name, "graph.npz", imported))]);
     fs::write(folder.path().join("graph.npz"), imported.data.to_npz().expect("the data fit")).expect("it is written");
-    let (scene, data) = Scene::load(folder.path().join("start.ron")).unwrap_or_else(|error| panic!("{error}"));
+    let (scene, data) = SceneFile::load(folder.path().join("start.ron")).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(scene.name, name);
     (scene, data)
 }
@@ -76,7 +76,7 @@ fn check_scene(name: &str, imported: &Imported) -> (Scene, GraphData) {
 fn check_training(imported: &Imported) {
     let (mut scene, data) = check_scene("start", imported);
     scene.training.epochs = 3;
-    let mut trainer = Trainer::new(&scene, &data, 0, Workers::one()).unwrap_or_else(|error| panic!("{error}"));
+    let mut trainer = Trainer::new(&scene, &data, 0, Workers::single()).unwrap_or_else(|error| panic!("{error}"));
     let summary = trainer.train(|_| ()).unwrap_or_else(|error| panic!("{error}"));
     assert!(summary.train_loss.is_finite());
 }

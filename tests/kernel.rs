@@ -41,9 +41,9 @@ fn kernels_are_printed_for_people_and_programs() {
     let line = json(&printed(folder.path(), &[&files[..], &["--json"]].concat()));
     assert_eq!(line["graphs"], json("[\"path.csv\", \"star.clq\"]"));
     assert_eq!(line["kernels"], json("[[24.0, 22.0], [22.0, 26.0]]"));
-    assert_eq!((line["iterations"].as_u64(), line["normalised"].as_bool()), (Some(1), Some(false)));
-    let normalised = printed(folder.path(), &[&files[..], &["--normalised"]].concat());
-    assert_eq!(normalised, "path.csv\t1.000000\t0.880705\nstar.clq\t0.880705\t1.000000\n");
+    assert_eq!((line["iterations"].as_u64(), line["normalized"].as_bool()), (Some(1), Some(false)));
+    let normalized = printed(folder.path(), &[&files[..], &["--normalize"]].concat());
+    assert_eq!(normalized, "path.csv\t1.000000\t0.880705\nstar.clq\t0.880705\t1.000000\n");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn mistakes_are_told_with_exit_code_2() {
     fails(&["kernel"], "<FILE>");
     fails(&["kernel", "absent.clq"], "absent.clq: the file cannot be read");
     fails(&["kernel", "star.clq#1"], "star.clq has no graph 1; it holds 1");
-    fails(&["kernel", "star.clq", "--refute", "--normalised"], "cannot be used with");
+    fails(&["kernel", "star.clq", "--refute", "--normalize"], "cannot be used with");
     fs::write(folder.path().join("bad.clq"), "p edge 2 1\ne 1 3\n").unwrap();
     fails(&["kernel", "bad.clq"], "bad.clq:2:5: there is no node 3");
 }

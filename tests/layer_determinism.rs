@@ -6,11 +6,11 @@
 use bevy_ecs::{entity::Entity, world::World};
 use connectome::{
     components::{Metrics, Model, Parameter, Split},
-    scene::{DenseRows, Features, GraphData, GraphSet, LayerDescription, Scene},
+    scene::{DenseRows, Features, GraphData, GraphSet, LayerDescription, SceneFile},
     spawn,
     systems::{
         Evaluate, Train, Workers,
-        random::{Draws, Random},
+        random::{Philox, RandomStream},
         run,
     },
 };
@@ -34,40 +34,40 @@ const CASES: &[&str] = &[
     "[Embedding(width: 32), Linear(width: 3)]",
     "[Linear(width: 32), BatchNorm(), Linear(width: 3)]",
     "[Linear(width: 32), BatchNorm(frozen: true), Linear(width: 3)]",
-    "[GraphConv(width: 32), GraphConv(width: 8), Linear(width: 3)]",
+    "[GcnConv(width: 32), GcnConv(width: 8), Linear(width: 3)]",
     "[Linear(width: 32), SageConv(width: 16), Linear(width: 3)]",
     "[Linear(width: 16), SageConv(width: 32, aggregation: Max, normalize: true), Linear(width: 3)]",
     "[Linear(width: 16), SageConv(width: 32, aggregation: Min, project: true), Linear(width: 3)]",
     "[Linear(width: 32), SageConv(width: 16, aggregation: Sum, root_weight: false), Linear(width: 3)]",
-    "[Linear(width: 16), GinConv(nn: (widths: [32, 16]), eps: 0.1, train_eps: true), Linear(width: 3)]",
+    "[Linear(width: 16), GinConv(nn: (widths: [32, 16]), epsilon: 0.1, train_epsilon: true), Linear(width: 3)]",
     "[Linear(width: 32), GinConv(nn: (widths: [16, 8], batch_norm: true)), Linear(width: 3)]",
-    "[Linear(width: 16), GineConv(nn: (widths: [32, 16]), train_eps: true), Linear(width: 3)]",
-    "[Linear(width: 6), GineConv(nn: (widths: [16]), map_edges: false), Linear(width: 3)]",
-    "[Linear(width: 16), GatConv(width: 8, heads: 4, edges: true, dropout: 0.3), Linear(width: 3)]",
-    "[Linear(width: 16), GatConv(width: 16, heads: 2, mean: true, self_loops: false), Linear(width: 3)]",
-    "[Linear(width: 16), Gatv2Conv(width: 8, heads: 4, edges: true, dropout: 0.3), Linear(width: 3)]",
-    "[Linear(width: 16), Gatv2Conv(width: 16, heads: 2, mean: true), Linear(width: 3)]",
+    "[Linear(width: 16), GineConv(nn: (widths: [32, 16]), train_epsilon: true), Linear(width: 3)]",
+    "[Linear(width: 6), GineConv(nn: (widths: [16]), edge_features: false), Linear(width: 3)]",
+    "[Linear(width: 16), GatConv(width: 8, heads: 4, edge_features: true, dropout: 0.3), Linear(width: 3)]",
+    "[Linear(width: 16), GatConv(width: 16, heads: 2, concat: false, add_self_loops: false), Linear(width: 3)]",
+    "[Linear(width: 16), Gatv2Conv(width: 8, heads: 4, edge_features: true, dropout: 0.3), Linear(width: 3)]",
+    "[Linear(width: 16), Gatv2Conv(width: 16, heads: 2, concat: false), Linear(width: 3)]",
     "[Linear(width: 16), TransformerConv(width: 8, heads: 4, beta: true, dropout: 0.3), Linear(width: 3)]",
-    "[Linear(width: 16), TransformerConv(width: 16, heads: 2, mean: true, edges: true), Linear(width: 3)]",
-    "[Linear(width: 16), ResGatedConv(width: 16), Linear(width: 3)]",
+    "[Linear(width: 16), TransformerConv(width: 16, heads: 2, concat: false, edge_features: true), Linear(width: 3)]",
+    "[Linear(width: 16), ResGatedGraphConv(width: 16), Linear(width: 3)]",
     "[Linear(width: 16), EdgeConv(nn: (widths: [16, 16])), Linear(width: 3)]",
     "[Linear(width: 8), NnConv(width: 8, nn: (widths: [8, 64])), Linear(width: 3)]",
     "[Linear(width: 16), PnaConv(width: 16, edge_features: true), Linear(width: 3)]",
     "[Linear(width: 16), PnaConv(width: 16, average_log_degree: 1.5), Linear(width: 3)]",
     "[Linear(width: 16), GatedGraphConv(width: 16, layers: 2), Linear(width: 3)]",
-    "[Linear(width: 16), InteractionBlock(hidden: [16]), InteractionBlock(hidden: [16]), Linear(width: 3)]",
+    "[Linear(width: 16), GraphNetBlock(hidden: [16]), GraphNetBlock(hidden: [16]), Linear(width: 3)]",
     "[Linear(width: 32), LayerNorm(), Linear(width: 3)]",
     "[Linear(width: 32), GraphNorm(), Linear(width: 3)]",
-    "[Linear(width: 32), AttentionPooling(width: 16), Linear(width: 3)]",
+    "[Linear(width: 32), AttentionalAggregation(width: 16), Linear(width: 3)]",
     "[SgConv(width: 16, hops: 2), Linear(width: 3)]",
     "[Linear(width: 32), SgConv(width: 16, hops: 3), Linear(width: 3)]",
     "[Linear(width: 16), Appnp(hops: 4, dropout: 0.2), Linear(width: 3)]",
     "[Linear(width: 16), Gcnii(layers: 3, dropout: 0.2), Linear(width: 3)]",
-    "[Linear(width: 16), MessagePassing(width: 16), Linear(width: 3)]",
-    "[Linear(width: 16), Residual(layers: [GraphConv(width: 16), Relu]), Linear(width: 3)]",
+    "[Linear(width: 16), MeanConv(width: 16), Linear(width: 3)]",
+    "[Linear(width: 16), Residual(layers: [GcnConv(width: 16), Relu]), Linear(width: 3)]",
     "[Linear(width: 16), Residual(layers: [SageConv(width: 32)], shortcut: true), Linear(width: 3)]",
-    "[JumpingKnowledge(blocks: [[Linear(width: 16)], [GraphConv(width: 16), Relu], [SageConv(width: 16)]]), Linear(width: 3)]",
-    "[JumpingKnowledge(mode: Max, blocks: [[Linear(width: 16)], [GraphConv(width: 16), Tanh]]), Linear(width: 3)]",
+    "[JumpingKnowledge(blocks: [[Linear(width: 16)], [GcnConv(width: 16), Relu], [SageConv(width: 16)]]), Linear(width: 3)]",
+    "[JumpingKnowledge(mode: Max, blocks: [[Linear(width: 16)], [GcnConv(width: 16), Tanh]]), Linear(width: 3)]",
     "[Linear(width: 32), Readout(Sum), Linear(width: 3)]",
     "[Linear(width: 32), Readout(Mean), Linear(width: 3)]",
     "[Linear(width: 32), Readout(Max), BatchNorm(), Linear(width: 3)]",
@@ -97,9 +97,9 @@ fn names_in(layers: &[LayerDescription], names: &mut BTreeSet<String>) {
     }
 }
 
-/// A random graph of several subgraphs, where few nodes are the ends of many edges.
+/// A random graph of several subgraphs, where few nodes are the endpoints of many edges.
 fn data() -> GraphData {
-    let mut draws = Draws::new(Random::new(5, 1, 0));
+    let mut draws = RandomStream::new(Philox::new(5, 1, 0));
     let mut below = |end: usize| draws.below(end as u64) as u32;
     let edges = (0..EDGES)
         .map(|number| match number % 4 {
@@ -112,7 +112,7 @@ fn data() -> GraphData {
     let (labels, graph_labels) = (classes(NODES), classes(SUBGRAPHS));
     let numbers = |purpose, count: usize| {
         let mut numbers = vec![0.0; count];
-        Random::new(5, purpose, 0).fill_uniform(&mut numbers);
+        Philox::new(5, purpose, 0).fill_uniform(&mut numbers);
         numbers
     };
     let splits =
@@ -145,7 +145,7 @@ fn categories(data: &GraphData) -> GraphData {
 }
 
 /// What some training steps and a measurement compute, as bits, each with its name.
-fn trace(scene: &Scene, data: &GraphData, workers: usize) -> Vec<(String, Vec<u32>)> {
+fn trace(scene: &SceneFile, data: &GraphData, workers: usize) -> Vec<(String, Vec<u32>)> {
     let mut world = World::new();
     world.insert_resource(Workers::new(workers).unwrap());
     let entity = spawn(&mut world, scene, data, 9).unwrap().model;
@@ -177,11 +177,11 @@ fn numbers_of(world: &World, owner: Entity) -> Vec<(String, Vec<u32>)> {
     numbers.collect()
 }
 
-fn scene(model: &str) -> Scene {
+fn scene(model: &str) -> SceneFile {
     let text = format!(
         r#"(name: "case", graph: Npz("none.npz"), model: {model}, optimizer: Adam(learning_rate: 0.01, weight_decay: 1e-4))"#
     );
-    Scene::parse(&text, model).unwrap_or_else(|error| panic!("{error}"))
+    SceneFile::parse(&text, model).unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]

@@ -4,13 +4,13 @@ use bevy_ecs::prelude::*;
 use connectome::{
     Trainer,
     components::{Edge, Graph, Model, Split},
-    scene::{GraphData, Scene, Task, hide_edges},
+    scene::{GraphData, SceneFile, Task, hide_edges},
     systems::Workers,
 };
 use std::collections::{BTreeSet, HashMap};
 
-fn cora() -> (Scene, GraphData) {
-    Scene::load("assets/cora-links.ron").unwrap()
+fn cora() -> (SceneFile, GraphData) {
+    SceneFile::load("assets/cora-links.ron").unwrap()
 }
 
 fn trainer(seed: u64, workers: usize) -> Trainer {
@@ -19,7 +19,7 @@ fn trainer(seed: u64, workers: usize) -> Trainer {
 }
 
 /// The numbers of the nodes that the edges with a component join.
-fn ends(trainer: &mut Trainer, is_asked_for: impl Fn(&World, Entity) -> bool) -> Vec<[u32; 2]> {
+fn endpoints(trainer: &mut Trainer, is_asked_for: impl Fn(&World, Entity) -> bool) -> Vec<[u32; 2]> {
     let numbers: HashMap<Entity, u32> = trainer.entities().nodes.iter().copied().zip(0..).collect();
     let world = trainer.world();
     let mut edges = world.query::<(Entity, &Edge)>();
@@ -31,7 +31,7 @@ fn ends(trainer: &mut Trainer, is_asked_for: impl Fn(&World, Entity) -> bool) ->
 /// The edges that carry messages.
 fn messages(trainer: &mut Trainer) -> BTreeSet<[u32; 2]> {
     let marker = trainer.entities().edge_marker.id();
-    ends(trainer, |world, edge| world.entity(edge).contains_id(marker)).into_iter().collect()
+    endpoints(trainer, |world, edge| world.entity(edge).contains_id(marker)).into_iter().collect()
 }
 
 /// The pairs of one kind that are to be told apart.
@@ -43,7 +43,7 @@ fn pairs(trainer: &mut Trainer, split: Split, positive: bool) -> Vec<[u32; 2]> {
         graphs.iter(world).filter(|(graph, _)| *graph != entities.graph).map(|(_, g)| *g).collect();
     let [graph] = others[..] else { panic!("one graph of pairs: {others:?}") };
     let targets = world.get::<Model>(entities.model).unwrap().targets.unwrap();
-    ends(trainer, |world, pair| {
+    endpoints(trainer, |world, pair| {
         let is_one = world.entity(pair).contains_id(graph.edges) && world.get::<Split>(pair) == Some(&split);
         is_one && targets.get(world, pair).unwrap() == [f32::from(positive)]
     })

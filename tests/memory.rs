@@ -1,5 +1,5 @@
 //! What `inspect` says of memory is true: the most that the machine hands to a process that trains, or infers, is what
-//! [`Scene::memory`] says, within a tenth. A failure prints both, in MB.
+//! [`SceneFile::memory`] says, within a tenth. A failure prints both, in MB.
 //!
 //! Each scene is measured in a process of its own, which is this test again. The machine counts the pages that were
 //! written, where an allocator would count room that tables hold and never use.
@@ -8,10 +8,10 @@
 use connectome::{
     Trainer,
     components::Split,
-    scene::{DenseRows, Features, GraphData, GraphSet, Scene},
+    scene::{DenseRows, Features, GraphData, GraphSet, SceneFile},
     systems::{
         Workers,
-        random::{Draws, Random},
+        random::{Philox, RandomStream},
     },
 };
 use std::{env, fs, process::Command};
@@ -19,24 +19,24 @@ use std::{env, fs, process::Command};
 /// Which scene a process is to measure, and for what.
 const MEASURED: &str = "CONNECTOME_MEASURED";
 
-const CONVOLUTIONS: &str = "model: [GraphConv(width: 64), Relu, GraphConv(width: 8)]";
+const CONVOLUTIONS: &str = "model: [GcnConv(width: 64), Relu, GcnConv(width: 8)]";
 const ATTENTION: &str = "model: [GatConv(width: 8, heads: 4), Elu(1.0), GatConv(width: 8, heads: 1)]";
-const EDGE_FEATURES: &str = "model: [GineConv(nn: (widths: [32])), Relu, GraphConv(width: 8)]";
+const EDGE_FEATURES: &str = "model: [GineConv(nn: (widths: [32])), Relu, GcnConv(width: 8)]";
 const GRAPHS: &str = "model: [
     GinConv(nn: (widths: [32, 32], batch_norm: true)), Relu, Readout(Sum), Linear(width: 2),
-], task: GraphClassification, training: (batch: 2000)";
-const LINKS: &str = "model: [GraphConv(width: 32), Relu, GraphConv(width: 16)], task: LinkPrediction()";
+], task: GraphClassification, training: (batch_size: 2000)";
+const LINKS: &str = "model: [GcnConv(width: 32), Relu, GcnConv(width: 16)], task: LinkPrediction()";
 const SAMPLES: &str =
-    "model: [SageConv(width: 64), Relu, SageConv(width: 8)], training: (batch: 256, neighbours: [3, 3])";
+    "model: [SageConv(width: 64), Relu, SageConv(width: 8)], training: (batch_size: 256, fan_outs: [3, 3])";
 
 /// A scene with a graph that is large enough for the program itself to count little.
-fn scene(name: &str) -> (Scene, GraphData) {
+fn scene(name: &str) -> (SceneFile, GraphData) {
     let (model, nodes, degree, width) = match name {
         "small" => (CONVOLUTIONS, 10, 2, 2),
         "convolutions" => (CONVOLUTIONS, 90_000, 10, 48),
         "many edges" => (CONVOLUTIONS, 10_000, 100, 4),
-        "wide features" => ("model: [GraphConv(width: 8)]", 40_000, 2, 500),
-        "copied features" => ("model: [GraphConv(width: 8)]", 40_000, 2, 512),
+        "wide features" => ("model: [GcnConv(width: 8)]", 40_000, 2, 500),
+        "copied features" => ("model: [GcnConv(width: 8)]", 40_000, 2, 512),
         "attention" => (ATTENTION, 50_000, 16, 32),
         "edge features" => (EDGE_FEATURES, 20_000, 20, 32),
         "graphs" => (GRAPHS, 200_000, 4, 16),
@@ -45,15 +45,17 @@ fn scene(name: &str) -> (Scene, GraphData) {
         name => panic!("there is no scene {name}"),
     };
     let text = format!(r#"(name: "{name}", graph: Npz("none.npz"), {model}, optimizer: Adam(learning_rate: 0.01))"#);
-    (Scene::parse(&text, "scene.ron").unwrap(), graph(name, nodes, degree, width))
+    (SceneFile::parse(&text, "scene.ron").unwrap(), graph(name, nodes, degree, width))
 }
 
 /// A graph that is wired at random; a set of graphs of ten nodes each if the name asks for it.
 fn graph(name: &str, nodes: usize, degree: usize, width: usize) -> GraphData {
-    let mut draws = Draws::new(Random::new(1, 1, 0));
+    let mut draws = RandomStream::new(Philox::new(1, 1, 0));
     let size = if name == "graphs" { 10 } else { nodes };
     let count = nodes * degree;
-    let end = |edge: usize, draws: &mut Draws| (edge / degree / size * size + draws.below(size as u64) as usize) as u32;
+    let end = |edge: usize, draws: &mut RandomStream| {
+        (edge / degree / size * size + draws.below(size as u64) as usize) as u32
+    };
     let edges = (0..count).map(|edge| [end(edge, &mut draws), end(edge, &mut draws)]).collect();
     let set = (name == "graphs").then(|| GraphSet {
         node_offsets: (0..=nodes).step_by(size).collect(),
@@ -92,10 +94,10 @@ fn measured() {
     let (scene, data) = scene(name);
     match purpose {
         "train" => {
-            let mut trainer = Trainer::new(&scene, data, 0, Workers::one()).unwrap();
+            let mut trainer = Trainer::new(&scene, data, 0, Workers::single()).unwrap();
             (0..2).for_each(|_| _ = trainer.epoch().unwrap());
         }
-        _ => _ = Trainer::for_inference(&scene, data, Workers::one()).unwrap().infer().unwrap(),
+        _ => _ = Trainer::for_inference(&scene, data, Workers::single()).unwrap().infer().unwrap(),
     }
     println!("peak {}", peak());
 }

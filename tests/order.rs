@@ -5,11 +5,11 @@
 use connectome::{
     Trainer,
     components::{Split, Topology},
-    scene::{DenseRows, Features, GraphData, GraphSet, NodeOrder, Scene},
+    scene::{DenseRows, Features, GraphData, GraphSet, NodeOrder, SceneFile},
     systems::{
         Workers,
         ordering::bandwidth,
-        random::{Draws, Random},
+        random::{Philox, RandomStream},
     },
 };
 
@@ -19,27 +19,30 @@ const NODES: usize = 1200;
 
 /// Of which graph a scene is, and the scene.
 const SCENES: [(&str, &str); 5] = [
-    ("one graph", "model: [GraphConv(width: 16), Relu, GraphConv(width: 3)]"),
+    ("one graph", "model: [GcnConv(width: 16), Relu, GcnConv(width: 3)]"),
     ("edge features", "model: [GineConv(nn: (widths: [16])), Relu, GatConv(width: 3)]"),
     (
         "graphs",
         "model: [GinConv(nn: (widths: [16])), Relu, Readout(Sum), Linear(width: 2)], task: GraphClassification,
-         training: (batch: 40)",
+         training: (batch_size: 40)",
     ),
-    ("links", "model: [GraphConv(width: 16), Relu, GraphConv(width: 4)], task: LinkPrediction()"),
-    ("samples", "model: [SageConv(width: 16), Relu, SageConv(width: 3)], training: (batch: 100, neighbours: [5, 5])"),
+    ("links", "model: [GcnConv(width: 16), Relu, GcnConv(width: 4)], task: LinkPrediction()"),
+    (
+        "samples",
+        "model: [SageConv(width: 16), Relu, SageConv(width: 3)], training: (batch_size: 100, fan_outs: [5, 5])",
+    ),
 ];
 
-fn scene(model: &str, order: NodeOrder) -> Scene {
+fn scene(model: &str, order: NodeOrder) -> SceneFile {
     let text = format!(
         r#"(name: "order", graph: Npz("none.npz"), order: {order:?}, {model}, optimizer: Adam(learning_rate: 0.01))"#
     );
-    Scene::parse(&text, "scene.ron").unwrap_or_else(|error| panic!("{error}"))
+    SceneFile::parse(&text, "scene.ron").unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A ring of nodes in random order with edges that leap over a few, or a set of such rings.
 fn graph(name: &str) -> GraphData {
-    let mut draws = Draws::new(Random::new(5, 1, 0));
+    let mut draws = RandomStream::new(Philox::new(5, 1, 0));
     let size = if name == "graphs" { 12 } else { NODES };
     let mut edges = Vec::new();
     for start in (0..NODES).step_by(size) {
@@ -54,7 +57,7 @@ fn graph(name: &str) -> GraphData {
     }
     let numbers = |count: usize, purpose: u32| {
         let mut values = vec![0.0; count];
-        Random::new(5, purpose, 0).fill_uniform(&mut values);
+        Philox::new(5, purpose, 0).fill_uniform(&mut values);
         values
     };
     let edge_count = edges.len();
@@ -94,7 +97,7 @@ fn run(model: &str, data: &GraphData, order: NodeOrder, workers: usize) -> ([Vec
 fn outputs_come_in_the_order_of_the_scene() {
     for (name, model) in SCENES {
         let data = graph(name);
-        let ([given, learned], _) = run(model, &data, NodeOrder::AsGiven, 2);
+        let ([given, learned], _) = run(model, &data, NodeOrder::Given, 2);
         // Links and samples are drawn by row, and so are others.
         let drawn = ["links", "samples"].contains(&name);
         for order in ORDERS {
@@ -127,15 +130,15 @@ fn each_order_has_the_same_bits_for_any_number_of_workers() {
 fn rows_lie_in_the_order_that_the_scene_asks_for() {
     let data = graph("one graph");
     let band = |order| {
-        let mut trainer = Trainer::new(&scene(SCENES[0].1, order), &data, 0, Workers::one()).unwrap();
+        let mut trainer = Trainer::new(&scene(SCENES[0].1, order), &data, 0, Workers::single()).unwrap();
         let graph = trainer.entities().graph;
         let topology = trainer.world().get::<Topology>(graph).unwrap();
         let rows: Vec<u32> = (0..NODES as u32).collect();
-        let by_target = topology.ends.is_sorted_by_key(|[source, target]| (*target, *source));
+        let by_target = topology.endpoints.is_sorted_by_key(|[source, target]| (*target, *source));
         let degrees = topology.incoming.offsets.windows(2).map(|pair| pair[1] - pair[0]);
-        (bandwidth(&rows, &topology.ends), by_target, degrees.rev().is_sorted())
+        (bandwidth(&rows, &topology.endpoints), by_target, degrees.rev().is_sorted())
     };
-    let given = band(NodeOrder::AsGiven);
+    let given = band(NodeOrder::Given);
     assert!(given.0 > 1000 && !given.1 && !given.2, "{given:?}");
     let narrow = band(NodeOrder::ReverseCuthillMcKee);
     assert!(narrow.0 < 20 && narrow.1, "{narrow:?}");

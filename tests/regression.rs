@@ -5,7 +5,7 @@ use connectome::{
     Trainer,
     components::Split,
     output::{Summary, read_metrics},
-    scene::{GraphData, GraphSource, Scene},
+    scene::{GraphData, GraphSource, SceneFile},
     systems::Workers,
 };
 use ndarray::{Array1, Array2};
@@ -16,18 +16,18 @@ use std::{
     process::Command,
 };
 
-fn rooms() -> (Scene, GraphData) {
-    Scene::load("assets/rooms.ron").unwrap()
+fn rooms() -> (SceneFile, GraphData) {
+    SceneFile::load("assets/rooms.ron").unwrap()
 }
 
-fn train(scene: &Scene, data: &GraphData) -> (Summary, Trainer) {
-    let mut trainer = Trainer::new(scene, data, 0, Workers::one()).unwrap();
+fn train(scene: &SceneFile, data: &GraphData) -> (Summary, Trainer) {
+    let mut trainer = Trainer::new(scene, data, 0, Workers::single()).unwrap();
     let summary = trainer.train(|_| {}).unwrap();
     (summary, trainer)
 }
 
 #[test]
-fn a_linear_function_of_the_neighbours_is_found() {
+fn a_linear_function_of_the_neighbors_is_found() {
     let (scene, data) = rooms();
     let (summary, trainer) = train(&scene, &data);
     assert!(summary.train_loss < 1e-6, "{summary}");
@@ -47,7 +47,7 @@ fn the_epoch_with_the_least_validation_loss_is_kept() {
     scene.optimizer = connectome::scene::options().from_str("Sgd(learning_rate: 0.6)").unwrap();
     scene.training.epochs = 40;
     let mut losses = Vec::new();
-    let mut trainer = Trainer::new(&scene, &data, 0, Workers::one()).unwrap();
+    let mut trainer = Trainer::new(&scene, &data, 0, Workers::single()).unwrap();
     let summary = trainer.train(|report| losses.push(report.validation_loss)).unwrap();
     let least = losses.iter().copied().fold(f32::INFINITY, f32::min);
     assert!(losses.last().unwrap() > &(1.5 * least), "the last epoch is the best anyway: {losses:?}");
@@ -58,7 +58,7 @@ fn the_epoch_with_the_least_validation_loss_is_kept() {
 
 #[test]
 fn every_loss_of_numbers_leads_there() {
-    for loss in ["MeanSquaredError", "L1", "Huber(delta: 0.5)"] {
+    for loss in ["MeanSquaredError", "MeanAbsoluteError", "Huber(delta: 0.5)"] {
         let (mut scene, data) = rooms();
         scene.task = connectome::scene::options().from_str(&format!("NodeRegression(loss: {loss})")).unwrap();
         let (summary, _) = train(&scene, &data);
@@ -67,13 +67,13 @@ fn every_loss_of_numbers_leads_there() {
 }
 
 /// Writes the rooms as a graph file, and a scene that reads it, into a folder.
-fn in_a_file(folder: &Path, training: &str) -> (Scene, GraphData) {
+fn in_a_file(folder: &Path, training: &str) -> (SceneFile, GraphData) {
     let (mut scene, data) = rooms();
     fs::write(folder.join("rooms.npz"), data.to_npz().unwrap()).unwrap();
     scene.graph = GraphSource::Npz("rooms.npz".to_owned());
     scene.training = connectome::scene::options().from_str(training).unwrap();
     fs::write(folder.join("rooms.ron"), scene.to_ron().unwrap()).unwrap();
-    let (read, read_data) = Scene::load(folder.join("rooms.ron")).unwrap();
+    let (read, read_data) = SceneFile::load(folder.join("rooms.ron")).unwrap();
     assert_eq!((&read, &read_data), (&scene, &data));
     (read, read_data)
 }
@@ -81,7 +81,7 @@ fn in_a_file(folder: &Path, training: &str) -> (Scene, GraphData) {
 #[test]
 fn targets_of_a_file_and_of_drawn_batches_are_learned_alike() {
     let folder = tempfile::tempdir().unwrap();
-    let (scene, data) = in_a_file(folder.path(), "(epochs: 300, batch: 4, neighbours: [2])");
+    let (scene, data) = in_a_file(folder.path(), "(epochs: 300, batch_size: 4, fan_outs: [2])");
     let (summary, mut trainer) = train(&scene, &data);
     assert!(summary.train_loss < 1e-5 && summary.test_mean_absolute_error.unwrap() < 5e-3, "{summary}");
     let (output, width) = trainer.infer().unwrap();
@@ -99,8 +99,8 @@ fn a_file_with_targets_needs_no_classes() {
     let column = |values: &[f32]| Array2::from_shape_vec((12, 1), values.to_vec()).unwrap();
     npz.add_array("x", &column(data.features.values())).unwrap();
     npz.add_array("node_target", &column(&data.targets.as_ref().unwrap().values)).unwrap();
-    let ends = (0..2).flat_map(|end| data.edges.iter().map(move |edge| edge[end])).collect();
-    npz.add_array("edge_index", &Array2::from_shape_vec((2, data.edges.len()), ends).unwrap()).unwrap();
+    let endpoints = (0..2).flat_map(|end| data.edges.iter().map(move |edge| edge[end])).collect();
+    npz.add_array("edge_index", &Array2::from_shape_vec((2, data.edges.len()), endpoints).unwrap()).unwrap();
     for (name, split) in [("train", Split::Train), ("val", Split::Validation), ("test", Split::Test)] {
         let members: Array1<u32> = (0..12).filter(|node| data.splits[*node as usize] == split).collect();
         npz.add_array(name, &members).unwrap();

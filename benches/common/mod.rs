@@ -4,7 +4,7 @@ use bevy_ecs::{
     prelude::*,
     schedule::{ScheduleCleanupPolicy, ScheduleLabel, SingleThreadedExecutor},
 };
-use connectome::{prelude::*, systems::random::Random};
+use connectome::{prelude::*, systems::random::Philox};
 use criterion::{BenchmarkGroup, BenchmarkId, SamplingMode, Throughput, measurement::WallTime};
 use std::{collections::BTreeSet, time::Duration};
 
@@ -28,7 +28,7 @@ impl Links {
     }
 
     /// Pairs of nodes, linked both ways: one end uniform, the other with probability proportional to `rank^-exponent`.
-    /// Ranks are dealt to the nodes at random; exponent 0 makes both ends uniform. Sorted by target, then source.
+    /// Ranks are dealt to the nodes at random; exponent 0 makes both endpoints uniform. Sorted by target, then source.
     pub fn power_law(nodes: usize, edges: usize, exponent: f64) -> Self {
         let mut total = 0.0;
         let mut cumulative = Vec::with_capacity(nodes);
@@ -38,7 +38,7 @@ impl Links {
         }
         let mut node_of: Vec<u32> = (0..nodes as u32).collect();
         let mut places = vec![0.0; nodes];
-        Random::new(SEED, 0, 0).fill_uniform(&mut places);
+        Philox::new(SEED, 0, 0).fill_uniform(&mut places);
         for rank in (1..nodes).rev() {
             node_of.swap(rank, (f64::from(places[rank]) * (rank + 1) as f64) as usize);
         }
@@ -46,7 +46,7 @@ impl Links {
         let mut draws = [0.0; 3 * 1024];
         let mut step = 0;
         while 2 * pairs.len() < edges {
-            Random::new(SEED, 1, step).fill_uniform(&mut draws);
+            Philox::new(SEED, 1, step).fill_uniform(&mut draws);
             step += 1;
             for draw in draws.map(f64::from).chunks_exact(3).take(edges / 2 - pairs.len()) {
                 let first = (draw[0] * nodes as f64) as u32;
@@ -67,9 +67,9 @@ impl Links {
     pub fn world(&self, classes: usize) -> (World, Entity) {
         let mut world = World::new();
         let graph = Graph::spawn(&mut world);
-        let label = move |node| Label((node % classes) as u32);
+        let label = move |node| ClassLabel((node % classes) as u32);
         let nodes: Vec<Entity> =
-            world.spawn_batch((0..self.nodes).map(move |node| (Node, label(node), Split::Train))).collect();
+            world.spawn_batch((0..self.nodes).map(move |node| (GraphNode, label(node), Split::Train))).collect();
         let end = |number: u32| nodes[number as usize];
         let edges: Vec<Edge> =
             self.edges.iter().map(|[source, target]| Edge { source: end(*source), target: end(*target) }).collect();
@@ -78,13 +78,13 @@ impl Links {
     }
 }
 
-/// `GraphConv(hidden)`, `Relu`, `GraphConv(classes)`, the network that is measured everywhere.
+/// `GcnConv(hidden)`, `Relu`, `GcnConv(classes)`, the network that is measured everywhere.
 pub fn graph_convolutions(graph: Entity, [input, hidden, classes]: [usize; 3]) -> ModelBuilder {
     ModelBuilder::new(graph)
         .input_width(input)
-        .layer(GraphConv::new(hidden))
+        .layer(GcnConv::new(hidden))
         .layer(Activation::Relu)
-        .layer(GraphConv::new(classes))
+        .layer(GcnConv::new(classes))
 }
 
 /// Adam, as peer libraries are measured with.
@@ -121,7 +121,7 @@ pub fn stir(world: &mut World, model: Entity, label: impl ScheduleLabel) {
 pub fn fill_normal(world: &mut World, field: Field) {
     let mut draws = vec![0.0; 4 * field.width()];
     for (row, numbers) in field.matrix_mut(world).rows_mut().enumerate() {
-        Random::new(SEED, 2, row as u64).fill_uniform(&mut draws);
+        Philox::new(SEED, 2, row as u64).fill_uniform(&mut draws);
         for (number, draws) in numbers.iter_mut().zip(draws.chunks_exact(4)) {
             // The sum of four uniform numbers has the variance 1/3.
             *number = (draws.iter().sum::<f32>() - 2.0) * 3f32.sqrt();

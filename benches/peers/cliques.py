@@ -68,7 +68,7 @@ def connectome(binary, file, workers, seconds):
     found = {}
     for question, arguments in QUESTIONS.items():
         ask = lambda repeat: json.loads(subprocess.run(
-            [binary, "cliques", file, *arguments, "--json", "--workers", str(workers), "--repeat", str(repeat)],
+            [binary, "cliques", file, *arguments, "--json", "--workers", str(workers), "--timing", str(repeat)],
             capture_output=True, check=True).stdout)
         once = max(ask(3)["milliseconds"]["least"], 1e-3)
         answer = ask(min(max(int(1e3 * seconds / once), 3), 1000))

@@ -19,12 +19,12 @@ def scene(graph, kind, file):
     h, c = graph["h"], graph["c"]
     perceptron = lambda *widths: f"(widths: {list(widths)})"
     layers = {
-        "gcn": [f"GraphConv(width: {h})", "Relu", f"GraphConv(width: {c})"],
+        "gcn": [f"GcnConv(width: {h})", "Relu", f"GcnConv(width: {c})"],
         "sage": [f"SageConv(width: {h})", "Relu", f"SageConv(width: {c})"],
         "gin": [f"GinConv(nn: {perceptron(h, h)})", "Relu", f"GinConv(nn: {perceptron(h, c)})"],
         "gat": ["GatConv(width: 8, heads: 8)", "Elu(1.0)", f"GatConv(width: {c})"],
         "linear": [f"Linear(width: {c})"],
-        "mgn": [f"InteractionBlock(hidden: [{h}, {h}])"] * graph.get("blocks", 0),
+        "mgn": [f"GraphNetBlock(hidden: [{h}, {h}])"] * graph.get("blocks", 0),
     }
     layers["sum"] = layers["gcn"]
     if "batch" in graph:

@@ -45,7 +45,7 @@ def networkx_distance(pair, limit):
 
 def connectome_distance(binary, file, pair, workers, rounds):
     """The exact distance, and the least of the seconds that several runs took without reading the file."""
-    command = [binary, "distance", f"{file}#{2 * pair}", f"{file}#{2 * pair + 1}", "--exact", "--json", "--time"]
+    command = [binary, "distance", f"{file}#{2 * pair}", f"{file}#{2 * pair + 1}", "--exact", "--json", "--timing"]
     seconds = []
     for _ in range(rounds):
         done = subprocess.run(command + ["--workers", str(workers)], capture_output=True, text=True, check=True)

@@ -46,7 +46,7 @@ def make(name):
         f, h, c = 32, 64, 2
         more = {"batch": np.concatenate(batch), "graphs": 256}
         more |= {"x": random.standard_normal((n, f), dtype=np.float32), "y": random.integers(0, c, 256)}
-    elif name == "sim":  # points in a cube, 12 neighbours each on average
+    elif name == "sim":  # points in a cube, 12 neighbors each on average
         from scipy.spatial import cKDTree
         n, f, h, c = 1000, 128, 128, 128
         places = random.random((n, 3))

@@ -98,7 +98,7 @@ def run_pyg(graph, kind, route):
         from torch_sparse import SparseTensor
         adjacency = SparseTensor(row=edges[1], col=edges[0], sparse_sizes=(n, n), is_sorted=True).fill_cache_()
     activation = nn.functional.elu if kind == "gat" else torch.relu
-    if kind == "gcn":  # cached: the normalised adjacency is made once
+    if kind == "gcn":  # cached: the normalized adjacency is made once
         one, two = pyg.GCNConv(f, h, cached=True), pyg.GCNConv(h, c, cached=True)
     elif kind == "sage":
         one, two = pyg.SAGEConv(f, h), pyg.SAGEConv(h, c)
@@ -206,7 +206,7 @@ def run_jax(graph, kind, _):
         with_norm = lambda width: (perceptron(width, d, d, d), jnp.ones(d), jnp.zeros(d))
         parameters = [(with_norm(3 * d), with_norm(2 * d)) for _ in range(graph["blocks"])]
 
-        def normalised(p, v):
+        def normalized(p, v):
             v = through(p[0], v)
             v = v - v.mean(-1, keepdims=True)
             return v * jax.lax.rsqrt((v * v).mean(-1, keepdims=True) + 1e-5) * p[1] + p[2]
@@ -214,8 +214,8 @@ def run_jax(graph, kind, _):
         def network(p, v):
             e = jnp.asarray(e0)
             for edge, node in p:
-                m = normalised(edge, jnp.concatenate([e, v[src], v[dst]], -1))
-                v, e = v + normalised(node, jnp.concatenate([v, sum_to(m, dst)], -1)), e + m
+                m = normalized(edge, jnp.concatenate([e, v[src], v[dst]], -1))
+                v, e = v + normalized(node, jnp.concatenate([v, sum_to(m, dst)], -1)), e + m
             return v
         loss = lambda p, v: ((network(p, v) - y) ** 2).mean()
     else:

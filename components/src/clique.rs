@@ -12,18 +12,18 @@ pub struct Clique {
 
 /// The graph that a [`Clique`] is one of.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
-#[relationship(relationship_target = GraphCliques)]
+#[relationship(relationship_target = CliquesOf)]
 pub struct CliqueOf(pub Entity);
 
 /// The entities of the [`Clique`]s of a graph, in the order in which they were found; they are despawned with it.
 #[derive(Component, Clone, Debug, Default, PartialEq, Eq)]
 #[relationship_target(relationship = CliqueOf, linked_spawn)]
-pub struct GraphCliques(Vec<Entity>);
+pub struct CliquesOf(Vec<Entity>);
 
 /// What was looked for among the cliques of a graph, and whether it was found: stands on the graph beside its
-/// [`GraphCliques`].
+/// [`CliquesOf`].
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CliqueCensus {
+pub struct CliqueSearch {
     /// The [`Topology::version`](crate::Topology::version) that was searched.
     pub version: u64,
     /// How many were found.

@@ -15,7 +15,7 @@ pub trait Element: bytemuck::Pod + Send + Sync {}
 impl Element for f32 {}
 impl Element for u32 {}
 
-/// A named component of `width` numbers on every entity that carries the component [`Field::on`].
+/// A named component of `width` numbers on every entity that carries the component [`Field::domain`].
 ///
 /// bevy_ecs stores one component of all entities of a table contiguously, so the field of `N` entities *is* an `[N,
 /// width]` row-major matrix. Systems read and write it through [`Column`](crate::Column) and
@@ -26,12 +26,12 @@ impl Element for u32 {}
 ///
 /// ```
 /// use bevy_ecs::prelude::*;
-/// use connectome_components::{Field, Node, attach_fields};
+/// use connectome_components::{Field, GraphNode, attach_fields};
 ///
 /// let mut world = World::new();
-/// let nodes = world.register_component::<Node>();
+/// let nodes = world.register_component::<GraphNode>();
 /// let mass = Field::<f32>::register(&mut world, "mass", nodes, 3)?;
-/// let node = world.spawn(Node).id();
+/// let node = world.spawn(GraphNode).id();
 /// attach_fields(&mut world, nodes);
 /// mass.set(&mut world, node, &[1.0, 2.0, 3.0])?;
 /// assert_eq!(mass.get(&world, node)?, [1.0, 2.0, 3.0]);
@@ -42,7 +42,7 @@ pub struct Field<T = f32> {
     /// The other half of a [`DoubleBuffer`]; `None` for an ordinary field.
     pub(crate) buffer: Option<Buffer>,
     pub(crate) world: WorldId,
-    on: ComponentId,
+    domain: ComponentId,
     width: usize,
     element: PhantomData<fn() -> T>,
 }
@@ -55,37 +55,37 @@ pub(crate) struct Buffer {
 }
 
 impl<T: Element> Field<T> {
-    /// Registers a field of `width` numbers for the entities that carry the component `on`.
+    /// Registers a field of `width` numbers for the entities that carry the component `domain`.
     ///
     /// # Errors
-    /// If the width is 0, a row does not fit into the address space, or `on` is in sparse-set storage.
-    pub fn register(world: &mut World, name: &str, on: ComponentId, width: usize) -> Result<Self, FieldError> {
-        check_storage(world, on)?;
+    /// If the width is 0, a row does not fit into the address space, or `domain` is in sparse-set storage.
+    pub fn register(world: &mut World, name: &str, domain: ComponentId, width: usize) -> Result<Self, FieldError> {
+        check_storage(world, domain)?;
         let id = column::register::<T>(world, name, width)?;
-        world.get_resource_or_init::<column::AttachedFields>().zeroed(on, id);
-        Ok(Self { id, buffer: None, world: world.id(), on, width, element: PhantomData })
+        world.get_resource_or_init::<column::AttachedFields>().zeroed(domain, id);
+        Ok(Self { id, buffer: None, world: world.id(), domain, width, element: PhantomData })
     }
 
     /// Registers a field that `entity` alone has, and gives it to it with all numbers 0.
     ///
     /// # Errors
     /// As [`Field::register`]; and if `entity` is not alive.
-    pub fn register_for(world: &mut World, entity: Entity, name: &str, width: usize) -> Result<Self, FieldError> {
+    pub fn register_on(world: &mut World, entity: Entity, name: &str, width: usize) -> Result<Self, FieldError> {
         if world.get_entity(entity).is_err() {
             return Err(FieldError::NotOnEntity { entity, name: name.to_owned() });
         }
-        let field = Self::register_alone(world, name, width)?;
+        let field = Self::register_detached(world, name, width)?;
         column::insert_zeros(world, entity, &[field.id]);
         Ok(field)
     }
 
-    /// Registers a field that no entity has but those that are given it by [`Field::give`].
+    /// Registers a field that no entity has but those that are given it by [`Field::insert_into`].
     ///
     /// # Errors
     /// If the width is 0, or a row does not fit into the address space.
-    pub fn register_alone(world: &mut World, name: &str, width: usize) -> Result<Self, FieldError> {
+    pub fn register_detached(world: &mut World, name: &str, width: usize) -> Result<Self, FieldError> {
         let id = column::register::<T>(world, name, width)?;
-        Ok(Self { id, buffer: None, world: world.id(), on: id, width, element: PhantomData })
+        Ok(Self { id, buffer: None, world: world.id(), domain: id, width, element: PhantomData })
     }
 
     /// Gives several fields to one entity at once, with all numbers 0. One after the other they would move it from table
@@ -93,7 +93,7 @@ impl<T: Element> Field<T> {
     ///
     /// # Errors
     /// If the entity is not alive.
-    pub fn give(world: &mut World, entity: Entity, fields: &[Self]) -> Result<(), FieldError> {
+    pub fn insert_into(world: &mut World, entity: Entity, fields: &[Self]) -> Result<(), FieldError> {
         if world.get_entity(entity).is_err() {
             let name = fields.first().map_or_else(String::new, |field| field.name(world));
             return Err(FieldError::NotOnEntity { entity, name });
@@ -106,22 +106,22 @@ impl<T: Element> Field<T> {
 }
 
 impl<T: Component<Mutability = Mutable> + Default> Field<T> {
-    /// The column of an ordinary, mutable component, a field of width 1, for the entities that carry the component `on`.
+    /// The column of an ordinary, mutable component, a field of width 1, for the entities that carry the component `domain`.
     ///
-    /// Entities with `on` but without `T` are given `T::default()` when fields are attached, so that the rows of all
+    /// Entities with `domain` but without `T` are given `T::default()` when fields are attached, so that the rows of all
     /// fields agree. Writing through a [`ColumnMut`](crate::ColumnMut) leaves the change ticks alone.
     ///
     /// # Errors
-    /// If `T` or `on` is in sparse-set storage.
-    pub fn of_component(world: &mut World, on: ComponentId) -> Result<Self, FieldError> {
-        let id = attach_component::<T>(world, on)?;
-        Ok(Self { id, buffer: None, world: world.id(), on, width: 1, element: PhantomData })
+    /// If `T` or `domain` is in sparse-set storage.
+    pub fn of_component(world: &mut World, domain: ComponentId) -> Result<Self, FieldError> {
+        let id = attach_component::<T>(world, domain)?;
+        Ok(Self { id, buffer: None, world: world.id(), domain, width: 1, element: PhantomData })
     }
 }
 
 impl Field<f32> {
     /// The column of an ordinary, mutable component that is nothing but `f32`s, as numbers: as wide as it has of them,
-    /// for the entities that carry the component `on`. What is read and written is the component itself, not a copy.
+    /// for the entities that carry the component `domain`. What is read and written is the component itself, not a copy.
     ///
     /// Otherwise as [`Field::of_component`]; a system that has both is refused as one that uses a field twice. A component
     /// with other members of 4 bytes, such as `u32`, is not found out; their bits are read as `f32`s.
@@ -129,7 +129,7 @@ impl Field<f32> {
     /// ```
     /// use bevy_ecs::prelude::*;
     /// use bytemuck::{Pod, Zeroable};
-    /// use connectome_components::{Field, Node, attach_fields};
+    /// use connectome_components::{Field, GraphNode, attach_fields};
     /// use glam::{Vec3, vec3};
     ///
     /// #[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
@@ -137,9 +137,9 @@ impl Field<f32> {
     /// struct Position(Vec3);
     ///
     /// let mut world = World::new();
-    /// let nodes = world.register_component::<Node>();
-    /// let positions = Field::of_numbers::<Position>(&mut world, nodes)?;
-    /// let node = world.spawn((Node, Position(vec3(1.0, 2.0, 3.0)))).id();
+    /// let nodes = world.register_component::<GraphNode>();
+    /// let positions = Field::from_f32s::<Position>(&mut world, nodes)?;
+    /// let node = world.spawn((GraphNode, Position(vec3(1.0, 2.0, 3.0)))).id();
     /// assert_eq!(positions.matrix(&world).row(0), [1.0, 2.0, 3.0]);
     /// positions.set(&mut world, node, &[4.0, 5.0, 6.0])?;
     /// assert_eq!(world.get::<Position>(node).unwrap().0, vec3(4.0, 5.0, 6.0));
@@ -147,21 +147,21 @@ impl Field<f32> {
     /// ```
     ///
     /// # Errors
-    /// If `T` or `on` is in sparse-set storage; if the size of `T` is 0 or no multiple of 4, or `T` is aligned to less
+    /// If `T` or `domain` is in sparse-set storage; if the size of `T` is 0 or no multiple of 4, or `T` is aligned to less
     /// than 4 or more than 64 bytes.
-    pub fn of_numbers<T>(world: &mut World, on: ComponentId) -> Result<Self, FieldError>
+    pub fn from_f32s<T>(world: &mut World, domain: ComponentId) -> Result<Self, FieldError>
     where
         T: Component<Mutability = Mutable> + Default + bytemuck::Pod,
     {
         let width = column::numbers_in::<T>()?;
-        let id = attach_component::<T>(world, on)?;
-        Ok(Self { id, buffer: None, world: world.id(), on, width, element: PhantomData })
+        let id = attach_component::<T>(world, domain)?;
+        Ok(Self { id, buffer: None, world: world.id(), domain, width, element: PhantomData })
     }
 }
 
-/// Sees to it that all carriers of `on` have a component `T` in their table.
-fn attach_component<T: Component + Default>(world: &mut World, on: ComponentId) -> Result<ComponentId, FieldError> {
-    check_storage(world, on)?;
+/// Sees to it that all carriers of `domain` have a component `T` in their table.
+fn attach_component<T: Component + Default>(world: &mut World, domain: ComponentId) -> Result<ComponentId, FieldError> {
+    check_storage(world, domain)?;
     if T::STORAGE_TYPE != StorageType::Table {
         return Err(FieldError::NotInTable { name: core::any::type_name::<T>().to_owned() });
     }
@@ -169,7 +169,7 @@ fn attach_component<T: Component + Default>(world: &mut World, on: ComponentId) 
     let insert = |mut entity: EntityWorldMut| {
         entity.insert(T::default());
     };
-    world.get_resource_or_init::<column::AttachedFields>().defaulted(on, id, insert);
+    world.get_resource_or_init::<column::AttachedFields>().defaulted(domain, id, insert);
     Ok(id)
 }
 
@@ -179,9 +179,9 @@ impl<T: Send + Sync + 'static> Field<T> {
         self.width
     }
 
-    /// The component whose carriers have this field.
-    pub fn on(&self) -> ComponentId {
-        self.on
+    /// The component whose carriers have this field: that of the nodes, the edges or the subgraphs of a graph.
+    pub fn domain(&self) -> ComponentId {
+        self.domain
     }
 
     /// The component by which the scheduler knows the field.
@@ -219,7 +219,7 @@ impl<T> Clone for Field<T> {
 impl<T> Copy for Field<T> {}
 impl<T> PartialEq for Field<T> {
     fn eq(&self, other: &Self) -> bool {
-        (self.id, self.on, self.world) == (other.id, other.on, other.world)
+        (self.id, self.domain, self.world) == (other.id, other.domain, other.world)
     }
 }
 impl<T> Eq for Field<T> {}
@@ -262,11 +262,11 @@ impl DoubleBuffer {
         world: &mut World,
         owner: Entity,
         name: &str,
-        on: ComponentId,
+        domain: ComponentId,
         width: usize,
     ) -> Result<Self, FieldError> {
-        let front = Field::register(world, &format!("{name}.front"), on, width)?;
-        let back = Field::register(world, &format!("{name}.back"), on, width)?;
+        let front = Field::register(world, &format!("{name}.front"), domain, width)?;
+        let back = Field::register(world, &format!("{name}.back"), domain, width)?;
         let mut entity = world
             .get_entity_mut(owner)
             .map_err(|_| FieldError::NotOnEntity { entity: owner, name: "Parity".to_owned() })?;

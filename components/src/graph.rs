@@ -6,12 +6,12 @@ use bevy_ecs::{
     world::World,
 };
 
-use crate::{Edge, FieldError, Node, Subgraph, Topology, field::check_storage};
+use crate::{Edge, FieldError, GraphNode, Subgraph, Topology, field::check_storage};
 
 /// The nodes of a graph are the entities with one component, its edges the entities with [`Edge`] and another, its
 /// subgraphs the entities with a third.
 ///
-/// Usually these are [`Node`], [`Edge`] and [`Subgraph`] themselves. A game with several kinds of agents and of relations
+/// Usually these are [`GraphNode`], [`Edge`] and [`Subgraph`] themselves. A game with several kinds of agents and of relations
 /// makes one graph of each by naming its own components: `Graph::of::<Citizen, Friendship>(&mut world)`. Edges between
 /// entities that are not the graph's nodes are dangling for it. All components must be in table storage: a model on a
 /// graph of others is refused.
@@ -22,14 +22,14 @@ pub struct Graph {
     pub nodes: ComponentId,
     /// The component that makes an [`Edge`] one of this graph.
     pub edges: ComponentId,
-    /// The component that makes an entity a subgraph of this graph, for nodes to be [`InGraph`](crate::InGraph).
+    /// The component that makes an entity a subgraph of this graph, for nodes to be [`InSubgraph`](crate::InSubgraph).
     pub subgraphs: ComponentId,
 }
 
 impl Graph {
-    /// Spawns the graph of all [`Node`]s, [`Edge`]s and [`Subgraph`]s of the world.
+    /// Spawns the graph of all [`GraphNode`]s, [`Edge`]s and [`Subgraph`]s of the world.
     pub fn spawn(world: &mut World) -> Entity {
-        Self::of::<Node, Edge>(world)
+        Self::of::<GraphNode, Edge>(world)
     }
 
     /// Spawns the graph of the entities with component `N` and the edges with component `E`; its subgraphs are the

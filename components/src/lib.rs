@@ -1,14 +1,14 @@
-//! What things *are* in connectome: fields, graphs, topology, models, parameters. Data and no behaviour.
+//! What things *are* in connectome: fields, graphs, topology, models, parameters. Data and no behavior.
 //!
 //! | entity | components |
 //! | --- | --- |
-//! | graph | [`Graph`], [`Topology`], [`GraphCliques`], [`CliqueCensus`] |
-//! | node | [`Node`] or a component of the user's, [`Label`], [`Split`], [`InGraph`], [`Colour`], and the [`Field`]s of the models on it |
-//! | edge | [`Edge`], [`EdgeWeight`], [`Label`], and fields |
+//! | graph | [`Graph`], [`Topology`], [`CliquesOf`], [`CliqueSearch`] |
+//! | node | [`GraphNode`] or a component of the user's, [`ClassLabel`], [`Split`], [`InSubgraph`], [`NodeColor`], and the [`Field`]s of the models on it |
+//! | edge | [`Edge`], [`EdgeWeight`], [`EdgeKind`], and fields |
 //! | subgraph | [`Subgraph`] or a component of the user's, and fields |
 //! | clique | [`Clique`], [`CliqueOf`] |
 //! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`GradientAccumulation`], [`GradientClipping`], [`TrainingState`], [`Metrics`] |
-//! | comparison | [`Comparison`], [`EditDistance`] |
+//! | comparison | [`GraphPair`], [`EditDistance`] |
 //! | parameter | [`Parameter`], and its fields: value, gradient, moments |
 
 mod clique;
@@ -30,12 +30,12 @@ mod rows;
 mod subgraph;
 mod topology;
 
-pub use clique::{Clique, CliqueCensus, CliqueOf, GraphCliques};
+pub use clique::{Clique, CliqueOf, CliqueSearch, CliquesOf};
 pub use column::{
     Column, ColumnMut, ColumnSet, ColumnState, Columns, ColumnsState, MAX_WRITTEN, Marker, Read, UnwrittenColumns, Write, attach_fields, insert_default, register_default,
 };
-pub use comparison::{Comparison, EditDistance};
-pub use edge::{Edge, EdgeWeight};
+pub use comparison::{EditDistance, GraphPair};
+pub use edge::{Edge, EdgeKind, EdgeWeight};
 pub use error::FieldError;
 pub use field::{DoubleBuffer, Element, Field, Parity};
 pub use gradient::{GradientAccumulation, GradientClipping};
@@ -43,10 +43,10 @@ pub use graph::Graph;
 pub use loss::Loss;
 pub use matrix::{Matrix, MatrixMut};
 pub use model::{Metrics, Model, Signal, SplitMetrics, TrainingState};
-pub use node::{Colour, Label, Node, Split};
+pub use node::{ClassLabel, GraphNode, NodeColor, Split};
 pub use optimizer::{LearningRateSchedule, Optimizer};
-pub use parameter::{Parameter, Stored};
+pub use parameter::{Parameter, TensorLayout};
 pub use pool::FieldPool;
 pub use rows::Rows;
-pub use subgraph::{InGraph, Subgraph};
+pub use subgraph::{InSubgraph, Subgraph};
 pub use topology::{Adjacency, Coefficients, Normalization, Topology};

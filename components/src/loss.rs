@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Loss {
-    /// Softmax cross-entropy `-ln softmax(z)[y]` with one class `y` for each row, a [`Label`](crate::Label).
+    /// Softmax cross-entropy `-ln softmax(z)[y]` with one class `y` for each row, a [`ClassLabel`](crate::ClassLabel).
     #[default]
     CrossEntropy,
     /// `ln(1 + exp(z)) - y z`: cross-entropy of the sigmoid of each number with a target `y` of 0 or 1.
@@ -18,7 +18,7 @@ pub enum Loss {
     /// `(z - y)^2`.
     MeanSquaredError,
     /// `|z - y|`. Its slope is 0 where output and target are equal.
-    L1,
+    MeanAbsoluteError,
     /// `(z - y)^2 / 2` up to a difference of `delta`, and from there on along the tangent, `delta (|z - y| - delta / 2)`
     /// (Huber 1964).
     Huber {
@@ -34,7 +34,7 @@ fn delta() -> f32 {
 
 impl Loss {
     /// Whether the target of a row is one class. If not, it is as many numbers as the output has.
-    pub fn takes_classes(&self) -> bool {
+    pub fn is_classification(&self) -> bool {
         matches!(self, Self::CrossEntropy)
     }
 }

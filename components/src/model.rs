@@ -95,7 +95,7 @@ pub struct TrainingState {
 
 impl TrainingState {
     /// A number of its own for each training pass, which its random numbers are keyed by: the step, where each pass is one.
-    pub fn pass(&self) -> u64 {
+    pub fn micro_step(&self) -> u64 {
         self.step ^ u64::from(self.micro_batch) << 32
     }
 }

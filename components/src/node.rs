@@ -6,18 +6,18 @@ use serde::{Deserialize, Serialize};
 /// Marks an entity as a node. A graph takes all entities with this component, or with one of the user's own
 /// (see [`Graph`](crate::Graph)).
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Node;
+pub struct GraphNode;
 
-/// The class of a node, counted from 0. On an edge it tells what kind of edge that is, to algorithms that look at kinds.
+/// The class of a node, counted from 0.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(transparent)]
-pub struct Label(pub u32);
+pub struct ClassLabel(pub u32);
 
-/// What colour refinement calls a node, counted from 0: nodes of one graph with the same colour cannot be told apart by
-/// their neighbours, those neighbours' neighbours and so on. Written by the system `refine_colours`.
+/// What color refinement calls a node, counted from 0: nodes of one graph with the same color cannot be told apart by
+/// their neighbors, those neighbors' neighbors and so on. Written by the system `refine_colors`.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
-pub struct Colour(pub u32);
+pub struct NodeColor(pub u32);
 
 /// Which part of the data a node belongs to. It is data and no marker component, so that all nodes stay in one table.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,7 +15,7 @@ pub enum Optimizer {
     Sgd {
         /// Step length.
         learning_rate: f32,
-        /// Share of the last step that is kept.
+        /// Fraction of the last step that is kept.
         #[serde(default)]
         momentum: f32,
         /// Whether the gradient is taken ahead, where the momentum leads.
@@ -52,7 +52,7 @@ pub enum Optimizer {
         /// Added to the denominator.
         #[serde(default = "epsilon")]
         epsilon: f32,
-        /// Share of the weight that each step takes away, times the learning rate.
+        /// Fraction of the weight that each step takes away, times the learning rate.
         #[serde(default = "decoupled_decay")]
         weight_decay: f32,
     },
@@ -61,8 +61,8 @@ pub enum Optimizer {
         /// Step length.
         learning_rate: f32,
         /// Decay rate of the mean square.
-        #[serde(default = "smoothing")]
-        smoothing: f32,
+        #[serde(default = "rms_decay")]
+        decay: f32,
         /// Added to the denominator.
         #[serde(default = "epsilon")]
         epsilon: f32,
@@ -81,7 +81,7 @@ fn epsilon() -> f32 {
 fn decoupled_decay() -> f32 {
     1e-2
 }
-fn smoothing() -> f32 {
+fn rms_decay() -> f32 {
     0.99
 }
 
@@ -127,27 +127,27 @@ impl Optimizer {
     }
 }
 
-/// How the learning rate changes over the epochs, a component of the model entity.
+/// How the learning rate changes with the optimizer steps, a component of the model entity.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum LearningRateSchedule {
-    /// The same for ever.
+    /// The same in every step.
     #[default]
     Constant,
-    /// Multiplied by `factor` after each `every` steps.
+    /// Multiplied by `factor` after every `every` optimizer steps.
     Step {
         /// Steps between two changes; 0 means never.
         every: u64,
         /// What the rate is multiplied by.
         factor: f32,
     },
-    /// Half a cosine from the full rate to `minimum` times it over `steps`, then level (Loshchilov & Hutter 2017).
+    /// Half a cosine from the full rate to `final_factor` times it over `steps`, then level (Loshchilov & Hutter 2017).
     Cosine {
         /// Length of the fall.
         steps: u64,
-        /// The share of the rate that is left at the end.
+        /// The fraction of the rate that is left at the end.
         #[serde(default)]
-        minimum: f32,
+        final_factor: f32,
     },
 }
 
@@ -160,12 +160,12 @@ impl LearningRateSchedule {
                 let falls = step.checked_div(every).unwrap_or(0);
                 factor.powi(i32::try_from(falls).unwrap_or(i32::MAX))
             }
-            Self::Cosine { steps, minimum } => {
+            Self::Cosine { steps, final_factor } => {
                 if step >= steps {
-                    return minimum;
+                    return final_factor;
                 }
                 let turned = core::f64::consts::PI * step as f64 / steps as f64;
-                minimum + (1.0 - minimum) * (0.5 * (1.0 + turned.cos())) as f32
+                final_factor + (1.0 - final_factor) * (0.5 * (1.0 + turned.cos())) as f32
             }
         }
     }
@@ -179,7 +179,7 @@ mod tests {
     fn schedules_fall_as_their_formulas_say() {
         let step = LearningRateSchedule::Step { every: 10, factor: 0.5 };
         assert_eq!([0, 9, 10, 25].map(|s| step.factor(s)), [1.0, 1.0, 0.5, 0.25]);
-        let cosine = LearningRateSchedule::Cosine { steps: 100, minimum: 0.1 };
+        let cosine = LearningRateSchedule::Cosine { steps: 100, final_factor: 0.1 };
         assert_eq!(cosine.factor(0), 1.0);
         assert!((cosine.factor(50) - 0.55).abs() < 1e-6);
         assert_eq!(cosine.factor(100), 0.1);

@@ -15,7 +15,7 @@ pub struct Parameter {
     /// Rows and columns; a bias has one row.
     pub shape: [usize; 2],
     /// How weight files hold it.
-    pub stored: Stored,
+    pub layout: TensorLayout,
     /// The weights.
     pub value: Field,
     /// The gradient of the loss by the weights. Each backward pass writes it anew, so none is ever cleared. None if it
@@ -32,13 +32,13 @@ impl Parameter {
     /// `numbers`, which are `[rows, columns]`, as weight files hold them.
     pub fn to_stored(&self, numbers: &[f32]) -> Vec<f32> {
         let [rows, columns] = self.shape;
-        if self.stored.transposed { transpose(numbers, rows, columns) } else { numbers.to_vec() }
+        if self.layout.transposed { transpose(numbers, rows, columns) } else { numbers.to_vec() }
     }
 
     /// `numbers` of a weight file as `[rows, columns]`.
     pub fn from_stored(&self, numbers: &[f32]) -> Vec<f32> {
         let [rows, columns] = self.shape;
-        if self.stored.transposed { transpose(numbers, columns, rows) } else { numbers.to_vec() }
+        if self.layout.transposed { transpose(numbers, columns, rows) } else { numbers.to_vec() }
     }
 }
 
@@ -49,7 +49,7 @@ fn transpose(numbers: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 
 /// The shape of a parameter in weight files, which are those of PyTorch: a linear map is `[outputs, inputs]` there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
+pub struct TensorLayout {
     /// Length of each dimension; their product is that of [`Parameter::shape`].
     pub shape: Vec<usize>,
     /// Whether rows and columns change places in the file.

@@ -19,7 +19,7 @@ struct Pooled {
 }
 
 impl FieldPool {
-    /// A field of `width` numbers for the carriers of `on`, or for single entities that are given it by [`Field::give`]. All its
+    /// A field of `width` numbers for the carriers of `on`, or for single entities that are given it by [`Field::insert_into`]. All its
     /// numbers are 0.
     ///
     /// # Errors
@@ -36,7 +36,7 @@ impl FieldPool {
         let name = format!("column {}", pool.0.len());
         let field = match on {
             Some(on) => Field::register(world, &name, on, width)?,
-            None => Field::register_alone(world, &name, width)?,
+            None => Field::register_detached(world, &name, width)?,
         };
         world.resource_mut::<Self>().0.push(Pooled { field, on, is_free: false });
         Ok(field)
@@ -63,10 +63,10 @@ impl FieldPool {
     /// Takes fields for one entity and gives them to it.
     ///
     /// # Errors
-    /// As [`Field::register`] and [`Field::give`].
+    /// As [`Field::register`] and [`Field::insert_into`].
     pub fn take_for(world: &mut World, entity: Entity, widths: &[usize]) -> Result<Vec<Field>, FieldError> {
         let fields = widths.iter().map(|width| Self::take(world, None, *width)).collect::<Result<Vec<Field>, _>>()?;
-        Field::give(world, entity, &fields)?;
+        Field::insert_into(world, entity, &fields)?;
         Ok(fields)
     }
 }

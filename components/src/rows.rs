@@ -9,7 +9,7 @@ use bevy_ecs::{
 };
 use core::{iter::repeat_n, ops::Range};
 
-use crate::{Edge, EdgeWeight, InGraph, column};
+use crate::{Edge, EdgeWeight, InSubgraph, column};
 
 /// Which entity lies in which row of the columns: tables one after the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,9 +91,9 @@ impl Rows {
         written(world.component_id::<Edge>()) || written(world.component_id::<EdgeWeight>())
     }
 
-    /// Whether an [`InGraph`] in these rows was written after `tick`.
+    /// Whether an [`InSubgraph`] in these rows was written after `tick`.
     pub fn memberships_changed_since(&self, world: &World, tick: Tick) -> bool {
-        self.written_since(world, world.component_id::<InGraph>(), tick)
+        self.written_since(world, world.component_id::<InSubgraph>(), tick)
     }
 
     fn written_since(&self, world: &World, component: Option<ComponentId>, tick: Tick) -> bool {

@@ -13,4 +13,4 @@ pub struct Subgraph;
 /// in place to move the node.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
 #[component(summary_tick)]
-pub struct InGraph(pub Entity);
+pub struct InSubgraph(pub Entity);

@@ -20,7 +20,7 @@ pub struct Topology {
     pub subgraphs: Rows,
     /// For each row of the edges the nodes that it comes from and goes to, `[E]`; [`Topology::NO_ROW`] twice for a
     /// dangling edge.
-    pub ends: Vec<[u32; 2]>,
+    pub endpoints: Vec<[u32; 2]>,
     /// For each node the edges that end there, by which messages come in.
     pub incoming: Adjacency,
     /// For each node the edges that start there, by which gradients come back.
@@ -47,7 +47,7 @@ pub struct Adjacency {
     /// The entries of row `i` are `offsets[i]..offsets[i + 1]`; `[N + 1]`.
     pub offsets: Vec<u32>,
     /// The row at the other end, `[E]`; in the order of the edges' rows for each row.
-    pub neighbours: Vec<u32>,
+    pub neighbors: Vec<u32>,
     /// The row of the edge itself, `[E]`.
     pub edges: Vec<u32>,
     /// For each entry of [`Topology::normalizations`], in its order; none for memberships.
@@ -65,27 +65,28 @@ impl Adjacency {
 
     /// Number of entries: of edges that are not dangling, or of nodes that belong to a subgraph.
     pub fn len(&self) -> usize {
-        self.neighbours.len()
+        self.neighbors.len()
     }
 
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
-        self.neighbours.is_empty()
+        self.neighbors.is_empty()
     }
 }
 
 /// How the messages that meet at a node are weighed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Normalization {
-    /// `D^-1/2 (A + I) D^-1/2` with weighted degrees by target (Kipf & Welling 2017, eq. 2). A node with self-loops of
-    /// its own keeps the last one's weight in place of the added 1. A degree that is not positive gives coefficient 0.
+    /// `D^-1/2 A' D^-1/2` with weighted degrees by target (Kipf & Welling 2017, eq. 2), where `A'` is `A` with a self-loop of
+    /// weight 1 added to each node that has none: an existing self-loop keeps its weight, the last one of several. A degree
+    /// that is not positive gives coefficient 0.
     Symmetric,
-    /// `1 / (1 + number of incoming edges)` for the node itself and each neighbour; weights of edges are left out.
-    Mean,
-    /// 1 for each neighbour and 0 for the node itself; weights of edges are left out.
+    /// `1 / (1 + number of incoming edges)` for the node itself and each neighbor; weights of edges are left out.
+    MeanWithSelf,
+    /// 1 for each neighbor and 0 for the node itself; weights of edges are left out.
     Sum,
-    /// `1 / number of incoming edges` for each neighbour and 0 for the node itself; weights of edges are left out.
-    NeighbourMean,
+    /// `1 / number of incoming edges` for each neighbor and 0 for the node itself; weights of edges are left out.
+    Mean,
 }
 
 /// What each message is multiplied by.
@@ -93,15 +94,15 @@ pub enum Normalization {
 pub struct Coefficients {
     /// For each entry of the adjacency, `[E]`.
     pub edges: Vec<f32>,
-    /// For the node's own features, `[N]`.
-    pub own: Vec<f32>,
+    /// For the self-loop of each node, `[N]`.
+    pub self_loop: Vec<f32>,
 }
 
 impl Topology {
-    /// Stands in [`Topology::ends`] where there is no row.
+    /// Stands in [`Topology::endpoints`] where there is no row.
     pub const NO_ROW: u32 = u32::MAX;
 
-    /// Asks that the coefficients of a normalisation be derived from now on; returns where they stand in
+    /// Asks that the coefficients of a normalization be derived from now on; returns where they stand in
     /// [`Adjacency::coefficients`].
     pub fn require(&mut self, normalization: Normalization) -> usize {
         if let Some(place) = self.normalizations.iter().position(|known| *known == normalization) {

@@ -11,8 +11,8 @@ use bevy_ecs::{
 };
 use bytemuck::{Pod, Zeroable};
 use connectome_components::{
-    Column, ColumnMut, DoubleBuffer, Edge, Field, FieldError, Label, Marker, Node, Parity, Split, attach_fields,
-    insert_default, register_default,
+    ClassLabel, Column, ColumnMut, DoubleBuffer, Edge, Field, FieldError, GraphNode, Marker, Parity, Split,
+    attach_fields, insert_default, register_default,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -33,13 +33,13 @@ struct Scene {
 impl Scene {
     fn of_width(width: usize) -> Self {
         let mut world = World::new();
-        let nodes = world.register_component::<Node>();
+        let nodes = world.register_component::<GraphNode>();
         let field = Field::register(&mut world, "numbers", nodes, width).unwrap();
         Self { world, field }
     }
 
     fn attach(&mut self) {
-        attach_fields(&mut self.world, self.field.on());
+        attach_fields(&mut self.world, self.field.domain());
     }
 
     /// Three nodes in a table each, two in the first, all filled.
@@ -47,10 +47,10 @@ impl Scene {
         let mut scene = Self::of_width(width);
         let world = &mut scene.world;
         let nodes = [
-            world.spawn(Node).id(),
-            world.spawn((Node, Marked)).id(),
-            world.spawn((Node, Named("far".to_owned()))).id(),
-            world.spawn(Node).id(),
+            world.spawn(GraphNode).id(),
+            world.spawn((GraphNode, Marked)).id(),
+            world.spawn((GraphNode, Named("far".to_owned()))).id(),
+            world.spawn(GraphNode).id(),
         ];
         scene.attach();
         nodes.iter().for_each(|node| scene.fill(*node));
@@ -69,7 +69,7 @@ impl Scene {
 
     /// Every node has its own numbers, and they are the rows of the matrix, each once.
     fn check(&mut self) {
-        let nodes: Vec<Entity> = self.world.query_filtered::<Entity, With<Node>>().iter(&self.world).collect();
+        let nodes: Vec<Entity> = self.world.query_filtered::<Entity, With<GraphNode>>().iter(&self.world).collect();
         for node in &nodes {
             assert_eq!(self.field.get(&self.world, *node).unwrap(), self.row_of(*node), "{node}");
         }
@@ -117,13 +117,13 @@ fn rows_start_on_boundaries_of_their_vectors() {
 #[test]
 fn fields_start_as_zeros_and_attaching_again_leaves_them() {
     let mut scene = Scene::of_width(3);
-    let node = scene.world.spawn(Node).id();
+    let node = scene.world.spawn(GraphNode).id();
     let missing = FieldError::NotOnEntity { entity: node, name: "numbers".to_owned() };
     assert_eq!(scene.field.get(&scene.world, node), Err(missing));
     scene.attach();
     assert_eq!(scene.field.get(&scene.world, node), Ok(&[0.0; 3][..]));
     scene.fill(node);
-    let late = scene.world.spawn(Node).id();
+    let late = scene.world.spawn(GraphNode).id();
     assert_eq!(scene.field.matrix(&scene.world).row_count(), 1, "a node is in the column once it has the field");
     scene.attach();
     assert_eq!(scene.field.get(&scene.world, late), Ok(&[0.0; 3][..]));
@@ -140,7 +140,7 @@ fn rows_follow_their_entities() {
     scene.check();
     scene.world.entity_mut(nodes[1]).remove::<Marked>();
     scene.check();
-    let late = scene.world.spawn((Node, Marked)).id();
+    let late = scene.world.spawn((GraphNode, Marked)).id();
     scene.attach();
     scene.fill(late);
     scene.check();
@@ -179,21 +179,21 @@ fn a_column_of_several_tables_is_one_matrix() {
 fn an_entity_may_have_a_field_of_its_own() {
     let mut world = World::new();
     let [owner, other] = [world.spawn_empty().id(), world.spawn_empty().id()];
-    let field = Field::<u32>::register_for(&mut world, owner, "own", 3).unwrap();
+    let field = Field::<u32>::register_on(&mut world, owner, "own", 3).unwrap();
     field.set(&mut world, owner, &[4, 5, 6]).unwrap();
     assert_eq!(field.matrix(&world).row(0), [4, 5, 6]);
     assert_eq!(field.matrix(&world).row_count(), 1);
     assert!(field.get(&world, other).is_err());
     world.despawn(owner);
     assert_eq!(field.matrix(&world).row_count(), 0);
-    let error = Field::<u32>::register_for(&mut world, owner, "own", 3).unwrap_err();
+    let error = Field::<u32>::register_on(&mut world, owner, "own", 3).unwrap_err();
     assert_eq!(error, FieldError::NotOnEntity { entity: owner, name: "own".to_owned() });
 }
 
 #[test]
 fn what_cannot_be_is_an_error_with_a_name() {
     let (mut scene, nodes) = Scene::of_three_tables(4);
-    let on = scene.field.on();
+    let on = scene.field.domain();
     let name = || "numbers".to_owned();
     assert_eq!(Field::<f32>::register(&mut scene.world, "numbers", on, 0), Err(FieldError::ZeroWidth { name: name() }));
     for width in [usize::MAX, usize::MAX / 4, isize::MAX as usize / 4 + 1] {
@@ -217,7 +217,7 @@ fn a_component_in_sparse_set_storage_is_no_field() {
     #[component(storage = "SparseSet")]
     struct Fleeting;
     let mut world = World::new();
-    let nodes = world.register_component::<Node>();
+    let nodes = world.register_component::<GraphNode>();
     let error = Field::<Fleeting>::of_component(&mut world, nodes).unwrap_err();
     assert!(matches!(&error, FieldError::NotInTable { name } if name.contains("Fleeting")), "{error}");
 }
@@ -233,7 +233,7 @@ fn components_are_given_by_their_id() {
     }
     let mut world = World::new();
     let marker = Marker::register(&mut world, "marker").id();
-    let [node, mood] = [world.register_component::<Node>(), world.register_component::<Mood>()];
+    let [node, mood] = [world.register_component::<GraphNode>(), world.register_component::<Mood>()];
     let [first, dead, last] = [(); 3].map(|()| world.spawn_empty().id());
     world.despawn(dead);
     let all = [first, dead, last];
@@ -260,11 +260,11 @@ fn marked_entities_are_spawned_in_order_with_their_fields() {
     for number in 0..10 {
         let marker = Marker::register(&mut world, "marker");
         let field = (number % 2 == 0).then(|| Field::<f32>::register(&mut world, "numbers", marker.id(), 3).unwrap());
-        let labels = (0..count).map(|label| (Node, Label(label)));
+        let labels = (0..count).map(|label| (GraphNode, ClassLabel(label)));
         let entities = marker.spawn(&mut world, labels);
         assert_eq!(entities.len(), count as usize);
         for (label, entity) in (0..).zip(&entities) {
-            assert_eq!(world.get::<Label>(*entity), Some(&Label(label)));
+            assert_eq!(world.get::<ClassLabel>(*entity), Some(&ClassLabel(label)));
             assert!(world.entity(*entity).contains_id(marker.id()));
         }
         let table = world.entity(entities[0]).location().table_id;
@@ -274,7 +274,7 @@ fn marked_entities_are_spawned_in_order_with_their_fields() {
             let matrix = field.matrix(&world);
             assert_eq!((matrix.row(0), matrix.row(1)), (&[0.0; 3][..], &[1.0, 2.0, 3.0][..]));
         }
-        assert_eq!(marker.spawn(&mut world, core::iter::empty::<Node>()), []);
+        assert_eq!(marker.spawn(&mut world, core::iter::empty::<GraphNode>()), []);
     }
 }
 
@@ -300,17 +300,17 @@ fn assert_foreign(access: impl FnOnce()) {
 #[test]
 fn typed_components_are_columns_and_missing_ones_get_their_default() {
     let mut world = World::new();
-    let on = world.register_component::<Node>();
-    let labels = Field::<Label>::of_component(&mut world, on).unwrap();
+    let on = world.register_component::<GraphNode>();
+    let labels = Field::<ClassLabel>::of_component(&mut world, on).unwrap();
     let splits = Field::<Split>::of_component(&mut world, on).unwrap();
     let numbers = Field::<f32>::register(&mut world, "numbers", on, 2).unwrap();
     let nodes = [
-        world.spawn((Node, Label(3))).id(),
-        world.spawn(Node).id(),
-        world.spawn((Node, Split::Test, Label(5))).id(),
-        world.spawn((Node, Marked, Split::Train)).id(),
+        world.spawn((GraphNode, ClassLabel(3))).id(),
+        world.spawn(GraphNode).id(),
+        world.spawn((GraphNode, Split::Test, ClassLabel(5))).id(),
+        world.spawn((GraphNode, Marked, Split::Train)).id(),
     ];
-    world.spawn(Label(99));
+    world.spawn(ClassLabel(99));
     attach_fields(&mut world, on);
     let label = |node| labels.get(&world, node).unwrap()[0].0;
     let split = |node| splits.get(&world, node).unwrap()[0];
@@ -318,8 +318,8 @@ fn typed_components_are_columns_and_missing_ones_get_their_default() {
     assert_eq!(nodes.map(split), [Split::Unused, Split::Unused, Split::Test, Split::Train]);
     assert_eq!(labels.matrix(&world).row_count(), 4, "a label without a node is none of the graph's");
     assert_eq!(numbers.matrix(&world).row_count(), 4);
-    labels.set(&mut world, nodes[3], &[Label(7)]).unwrap();
-    assert_eq!(world.get::<Label>(nodes[3]), Some(&Label(7)));
+    labels.set(&mut world, nodes[3], &[ClassLabel(7)]).unwrap();
+    assert_eq!(world.get::<ClassLabel>(nodes[3]), Some(&ClassLabel(7)));
     // Rows of different fields are rows of the same entities.
     for node in nodes {
         let label = labels.get(&world, node).unwrap()[0].0 as f32;
@@ -334,10 +334,10 @@ fn typed_columns_of_structs_and_large_alignment() {
     #[derive(Component, Clone, Copy, Debug, Default, PartialEq)]
     struct Position(glam::Vec4);
     let mut world = World::new();
-    let on = world.register_component::<Node>();
+    let on = world.register_component::<GraphNode>();
     let positions = Field::<Position>::of_component(&mut world, on).unwrap();
     let place = |x: usize| Position(glam::Vec4::splat(x as f32));
-    let nodes: Vec<Entity> = (0..3).map(|x| world.spawn((Node, place(x))).id()).collect();
+    let nodes: Vec<Entity> = (0..3).map(|x| world.spawn((GraphNode, place(x))).id()).collect();
     let double = (positions.write(),).build_state(&mut world).build_system(|mut column: ColumnMut<Position>| {
         column.matrix().rows_mut().for_each(|row| row[0].0 *= 2.0);
     });
@@ -364,13 +364,13 @@ fn a_component_of_numbers_is_a_column_of_them() {
         }
     }
     let mut world = World::new();
-    let on = world.register_component::<Node>();
-    let positions = Field::of_numbers::<Position>(&mut world, on).unwrap();
-    let weathers = Field::of_numbers::<Weather>(&mut world, on).unwrap();
+    let on = world.register_component::<GraphNode>();
+    let positions = Field::from_f32s::<Position>(&mut world, on).unwrap();
+    let weathers = Field::from_f32s::<Weather>(&mut world, on).unwrap();
     assert_eq!((positions.width(), weathers.width()), (3, 4));
     let place = |x: usize| Position(glam::vec3(x as f32, 1.0, -1.0));
-    let nodes: Vec<Entity> = (0..3).map(|x| world.spawn((Node, place(x))).id()).collect();
-    let far = world.spawn((Node, Marked)).id();
+    let nodes: Vec<Entity> = (0..3).map(|x| world.spawn((GraphNode, place(x))).id()).collect();
+    let far = world.spawn((GraphNode, Marked)).id();
     attach_fields(&mut world, on);
     assert_eq!(positions.matrix(&world).row(2), [2.0, 1.0, -1.0]);
     assert_eq!(positions.get(&world, far), Ok(&[0.0; 3][..]));
@@ -414,16 +414,16 @@ fn a_component_that_is_not_numbers_is_refused() {
     #[repr(transparent)]
     struct Fleeting(f32);
     let mut world = World::new();
-    let on = world.register_component::<Node>();
+    let on = world.register_component::<GraphNode>();
     let refused = |error: Result<Field, FieldError>, expected: [usize; 2]| match error {
         Err(FieldError::NotNumbers { size, alignment, .. }) => assert_eq!([size, alignment], expected),
         other => panic!("{other:?} instead of {expected:?}"),
     };
-    refused(Field::of_numbers::<Bytes>(&mut world, on), [4, 1]);
-    refused(Field::of_numbers::<Halves>(&mut world, on), [6, 2]);
-    refused(Field::of_numbers::<Nothing>(&mut world, on), [0, 1]);
-    refused(Field::of_numbers::<Page>(&mut world, on), [128, 128]);
-    let error = Field::of_numbers::<Fleeting>(&mut world, on).unwrap_err();
+    refused(Field::from_f32s::<Bytes>(&mut world, on), [4, 1]);
+    refused(Field::from_f32s::<Halves>(&mut world, on), [6, 2]);
+    refused(Field::from_f32s::<Nothing>(&mut world, on), [0, 1]);
+    refused(Field::from_f32s::<Page>(&mut world, on), [128, 128]);
+    let error = Field::from_f32s::<Fleeting>(&mut world, on).unwrap_err();
     assert!(matches!(&error, FieldError::NotInTable { name } if name.contains("Fleeting")), "{error}");
 }
 
@@ -433,9 +433,9 @@ fn a_component_as_a_whole_and_as_numbers_is_one_column_to_the_scheduler() {
     #[repr(transparent)]
     struct Speed(f32);
     let mut world = World::new();
-    let on = world.register_component::<Node>();
+    let on = world.register_component::<GraphNode>();
     let whole = Field::<Speed>::of_component(&mut world, on).unwrap();
-    let numbers = Field::of_numbers::<Speed>(&mut world, on).unwrap();
+    let numbers = Field::from_f32s::<Speed>(&mut world, on).unwrap();
     let refusal = catch_unwind(AssertUnwindSafe(|| {
         let both = (whole.read(), numbers.write()).build_state(&mut world);
         drop(both.build_system(|_: Column<Speed>, _: ColumnMut| ()));
@@ -447,7 +447,7 @@ fn a_component_as_a_whole_and_as_numbers_is_one_column_to_the_scheduler() {
 #[test]
 fn systems_see_tables_made_after_they_were_built() {
     let mut scene = Scene::of_width(1);
-    let on = scene.field.on();
+    let on = scene.field.domain();
     let total = Field::<f32>::register(&mut scene.world, "total", on, 1).unwrap();
     let add = (scene.field.read(), total.write()).build_state(&mut scene.world).build_system(
         |from: Column, mut to: ColumnMut| {
@@ -458,11 +458,11 @@ fn systems_see_tables_made_after_they_were_built() {
     let mut schedule = Schedule::default();
     schedule.add_systems(add);
     schedule.run(&mut scene.world);
-    let first = scene.world.spawn(Node).id();
+    let first = scene.world.spawn(GraphNode).id();
     scene.attach();
     scene.fill(first);
     schedule.run(&mut scene.world);
-    let second = scene.world.spawn((Node, Marked)).id();
+    let second = scene.world.spawn((GraphNode, Marked)).id();
     scene.attach();
     scene.fill(second);
     schedule.run(&mut scene.world);
@@ -481,11 +481,11 @@ fn a_column_without_a_field_says_how_to_build_it() {
 #[test]
 fn halves_of_a_double_buffer_change_roles_and_nothing_moves() {
     let mut world = World::new();
-    let on = world.register_component::<Node>();
+    let on = world.register_component::<GraphNode>();
     let owner = world.spawn_empty().id();
     let DoubleBuffer { front, back } = DoubleBuffer::register(&mut world, owner, "state", on, 3).unwrap();
     assert_eq!(world.get::<Parity>(owner), Some(&Parity::default()));
-    let node = world.spawn(Node).id();
+    let node = world.spawn(GraphNode).id();
     attach_fields(&mut world, on);
     front.set(&mut world, node, &[1.0; 3]).unwrap();
     let step =
@@ -511,10 +511,10 @@ fn halves_of_a_double_buffer_change_roles_and_nothing_moves() {
 #[test]
 fn double_buffers_of_one_owner_share_its_parity_and_others_do_not() {
     let mut world = World::new();
-    let on = world.register_component::<Node>();
+    let on = world.register_component::<GraphNode>();
     let owners = [world.spawn_empty().id(), world.spawn_empty().id()];
     let first = DoubleBuffer::register(&mut world, owners[0], "a", on, 1).unwrap();
-    let node = world.spawn(Node).id();
+    let node = world.spawn(GraphNode).id();
     attach_fields(&mut world, on);
     first.front.set(&mut world, node, &[1.0]).unwrap();
     world.get_mut::<Parity>(owners[0]).unwrap().flip();
@@ -535,11 +535,11 @@ fn double_buffers_of_one_owner_share_its_parity_and_others_do_not() {
 #[test]
 fn fields_of_nodes_and_of_edges_keep_apart() {
     let mut world = World::new();
-    let [on_nodes, on_edges] = [world.register_component::<Node>(), world.register_component::<Edge>()];
+    let [on_nodes, on_edges] = [world.register_component::<GraphNode>(), world.register_component::<Edge>()];
     let of_nodes = Field::<f32>::register(&mut world, "numbers", on_nodes, 2).unwrap();
     let of_edges = Field::<f32>::register(&mut world, "numbers", on_edges, 2).unwrap();
     assert_ne!(of_nodes, of_edges, "a name is no identity");
-    let node = world.spawn(Node).id();
+    let node = world.spawn(GraphNode).id();
     let edge = world.spawn(Edge { source: node, target: node }).id();
     attach_fields(&mut world, on_nodes);
     assert!(of_nodes.get(&world, node).is_ok() && of_edges.get(&world, edge).is_err());
@@ -552,22 +552,22 @@ fn fields_of_nodes_and_of_edges_keep_apart() {
 fn a_column_of_a_component_and_a_query_of_it_are_told_apart_from_a_race() {
     let attempt = |racing: bool| {
         let mut world = World::new();
-        let on = world.register_component::<Node>();
-        let labels = Field::<Label>::of_component(&mut world, on).unwrap();
-        let read = (labels.read(),).build_state(&mut world).build_system(|_: Column<Label>| ());
+        let on = world.register_component::<GraphNode>();
+        let labels = Field::<ClassLabel>::of_component(&mut world, on).unwrap();
+        let read = (labels.read(),).build_state(&mut world).build_system(|_: Column<ClassLabel>| ());
         let mut schedule = Schedule::default();
         schedule.set_build_settings(bevy_ecs::schedule::ScheduleBuildSettings {
             ambiguity_detection: bevy_ecs::schedule::LogLevel::Error,
             ..Default::default()
         });
         if racing {
-            schedule.add_systems((read, |_: Query<&mut Label>| ()));
+            schedule.add_systems((read, |_: Query<&mut ClassLabel>| ()));
         } else {
-            schedule.add_systems((read, |_: Query<&Label>, _: Query<&mut Split>| ()));
+            schedule.add_systems((read, |_: Query<&ClassLabel>, _: Query<&mut Split>| ()));
         }
         schedule.initialize(&mut world).map(drop).map_err(|error| error.to_string(schedule.graph(), &world))
     };
-    assert!(attempt(true).unwrap_err().contains("Label"));
+    assert!(attempt(true).unwrap_err().contains("ClassLabel"));
     attempt(false).unwrap();
 }
 
@@ -576,14 +576,14 @@ fn an_observer_that_despawns_nodes_while_fields_are_attached_does_no_harm() {
     #[derive(Component, Clone, Copy, Default)]
     struct Trap;
     let mut world = World::new();
-    let on = world.register_component::<Node>();
+    let on = world.register_component::<GraphNode>();
     Field::<Trap>::of_component(&mut world, on).unwrap();
-    Field::<Label>::of_component(&mut world, on).unwrap();
+    Field::<ClassLabel>::of_component(&mut world, on).unwrap();
     let numbers = Field::<f32>::register(&mut world, "numbers", on, 2).unwrap();
-    world.add_observer(|_: On<Add<Trap>>, nodes: Query<Entity, With<Node>>, mut commands: Commands| {
+    world.add_observer(|_: On<Add<Trap>>, nodes: Query<Entity, With<GraphNode>>, mut commands: Commands| {
         nodes.iter().for_each(|node| commands.entity(node).despawn());
     });
-    world.spawn_batch([Node; 3]).for_each(drop);
+    world.spawn_batch([GraphNode; 3]).for_each(drop);
     attach_fields(&mut world, on);
     assert_eq!(numbers.matrix(&world).row_count(), 0);
 }

@@ -31,21 +31,21 @@ pub struct Cliques {
     file: PathBuf,
     #[command(flatten)]
     wanted: Wanted,
-    /// Tell how many there are, not which.
+    /// Print the number of cliques only.
     #[arg(long, conflicts_with = "maximum")]
     count: bool,
-    /// Stop after so many: the first ones, in an order that the graph alone determines.
+    /// Stop after N cliques: the first ones, in an order that the graph alone determines.
     #[arg(long, value_name = "N", conflicts_with = "maximum")]
-    most: Option<usize>,
-    /// Stop after so long.
+    limit: Option<usize>,
+    /// Stop after this time.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
-    seconds: Option<Duration>,
+    time_limit: Option<Duration>,
     /// Print one object of JSON. It is the same for any number of workers.
     #[arg(long)]
     json: bool,
-    /// Search so often, and tell how long it takes.
+    /// Repeat the search N times and report how long it takes.
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    repeat: usize,
+    timing: usize,
     /// How the file is written; guessed from its name if not given.
     #[arg(long)]
     format: Option<Format>,
@@ -57,13 +57,13 @@ pub struct Cliques {
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
 struct Wanted {
-    /// All cliques of so many nodes.
+    /// All cliques of K nodes.
     #[arg(long, value_name = "K")]
     size: Option<usize>,
     /// All cliques that are part of no larger one.
     #[arg(long)]
     maximal: bool,
-    /// A clique of most nodes.
+    /// A largest clique.
     #[arg(long)]
     maximum: bool,
 }
@@ -84,7 +84,7 @@ impl Cliques {
     }
 
     fn limits(&self) -> Limits {
-        Limits { most: self.most, time: self.seconds }
+        Limits { max_count: self.limit, time: self.time_limit }
     }
 
     /// Searches as often as asked, and tells how long each took, in rising order.
@@ -92,7 +92,7 @@ impl Cliques {
         let search = |_| {
             let begin = Instant::now();
             if self.wanted.maximum {
-                maximum_clique(graph, workers, self.seconds);
+                maximum_clique(graph, workers, self.time_limit);
             } else if self.count {
                 count_cliques(graph, kind, workers, self.limits());
             } else {
@@ -100,7 +100,7 @@ impl Cliques {
             }
             begin.elapsed()
         };
-        let mut times: Vec<Duration> = (0..self.repeat).map(search).collect();
+        let mut times: Vec<Duration> = (0..self.timing).map(search).collect();
         times.sort();
         times
     }
@@ -125,7 +125,7 @@ impl Cliques {
         }
         let mut result = Ok(());
         let completeness = if self.wanted.maximum {
-            let largest = maximum_clique(graph, workers, self.seconds);
+            let largest = maximum_clique(graph, workers, self.time_limit);
             if !largest.nodes.is_empty() {
                 result = printer.print(&largest.nodes);
             }
@@ -180,18 +180,18 @@ impl<W: Write> Printer<'_, W> {
         Ok(())
     }
 
-    /// Closes the object of JSON; or tells people on standard error what was cut and how long it took.
+    /// Closes the object of JSON; or reports on standard error why the search stopped early, and how long it took.
     fn finish(mut self, count: u64, end: Completeness, times: &[Duration]) -> io::Result<()> {
-        let cut = match end {
+        let stopped = match end {
             Completeness::All => None,
-            Completeness::CutByNumber => Some("number"),
-            Completeness::CutByTime => Some("time"),
-            Completeness::CutByVisitor => Some("visitor"),
+            Completeness::LimitReached => Some(("limit", "raise --limit")),
+            Completeness::TimedOut => Some(("time", "raise --time-limit")),
+            Completeness::Stopped => Some(("visitor", "visit all of them")),
         };
         let milliseconds = |time: &Duration| 1e3 * time.as_secs_f64();
         let least_and_median = times.first().map(milliseconds).zip(times.get(times.len() / 2).map(milliseconds));
         if self.json {
-            let mut tail = json!({ "count": count, "complete": cut.is_none(), "cut": cut });
+            let mut tail = json!({ "count": count, "complete": stopped.is_none(), "stop_reason": stopped.map(|(reason, _)| reason) });
             if let Some((least, median)) = least_and_median {
                 tail["milliseconds"] = json!({ "least": least, "median": median });
             }
@@ -204,8 +204,8 @@ impl<W: Write> Printer<'_, W> {
         }
         self.output.flush()?;
         // Whoever has closed standard error does not want to know.
-        if let Some(cut) = cut {
-            let _ = writeln!(io::stderr(), "note: these are not all; the search was cut by the limit of {cut}");
+        if let Some((_, help)) = stopped {
+            let _ = writeln!(io::stderr(), "note: these are not all the cliques; {help} to find more");
         }
         if let Some((least, median)) = least_and_median {
             let _ = writeln!(io::stderr(), "{} searches: least {least:.3} ms, median {median:.3} ms", times.len());

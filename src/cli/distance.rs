@@ -6,10 +6,10 @@ use connectome::scene::DenseRows;
 use connectome::systems::{
     Workers,
     algorithms::{
-        LabelledGraph,
+        LabeledGraph,
         edit_distance::{
-            EditComparison, EditCosts, EditCut, EditEffort, EditError, EditOperation, OperationCosts, edit_distances,
-            edit_path,
+            EditComparison, EditCosts, EditError, EditOperation, OperationCosts, SearchBudget, StopReason,
+            edit_distances, edit_path,
         },
     },
 };
@@ -34,16 +34,16 @@ pub struct Distance {
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// Search until each distance is exact, however long that takes.
-    #[arg(long, conflicts_with_all = ["expansions", "seconds"])]
+    #[arg(long, conflicts_with_all = ["expansions", "time_limit"])]
     exact: bool,
     /// States of the search tree to look at for each pair; 0 for the bounds at its root alone. A million if neither this nor
-    /// --seconds is given. When they are used up, the bounds that were found are told.
+    /// --time-limit is given. When they are used up, the bounds that were found are printed.
     #[arg(long, value_name = "N")]
     expansions: Option<u64>,
-    /// Seconds to search for each pair. What is cut by time may differ from run to run.
+    /// Seconds to search for each pair. Results of a search that ran out of time may differ from run to run.
     #[arg(long, value_name = "S")]
-    seconds: Option<f64>,
-    /// Tell the operations too.
+    time_limit: Option<f64>,
+    /// Print the operations too.
     #[arg(long)]
     path: bool,
     #[command(flatten)]
@@ -51,9 +51,9 @@ pub struct Distance {
     /// One JSON object for each pair.
     #[arg(long)]
     json: bool,
-    /// Tell on standard error how long all comparisons took, reading left out.
+    /// Report on standard error how long all comparisons took, without reading.
     #[arg(long)]
-    time: bool,
+    timing: bool,
     /// Workers to share the pairs, or the search tree of a single one; all cores if not given. The results are the same
     /// for any number.
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, allow_negative_numbers = true)]
@@ -108,7 +108,7 @@ struct Line<'a> {
     exact: bool,
     expansions: u64,
     /// What ended the search before the distance was exact.
-    cut: Option<&'static str>,
+    stop_reason: Option<&'static str>,
     /// For each node of the first graph the node of the second that it becomes; null if it is deleted.
     mapping: &'a [Option<u32>],
     /// What the file tells.
@@ -122,7 +122,7 @@ struct Line<'a> {
 #[derive(Serialize)]
 struct Step {
     operation: &'static str,
-    /// The node or the two ends in the first graph.
+    /// The node or the two endpoints in the first graph.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     from: Vec<u32>,
     /// The same in the second graph.
@@ -134,12 +134,12 @@ struct Step {
 impl Step {
     fn new(operation: EditOperation, cost: f64) -> Self {
         let (operation, from, to) = match operation {
-            EditOperation::DeleteEdge { ends } => ("delete edge", ends.to_vec(), vec![]),
+            EditOperation::DeleteEdge { endpoints } => ("delete edge", endpoints.to_vec(), vec![]),
             EditOperation::DeleteNode { node } => ("delete node", vec![node], vec![]),
             EditOperation::SubstituteNode { node, with } => ("substitute node", vec![node], vec![with]),
-            EditOperation::SubstituteEdge { ends, with } => ("substitute edge", ends.to_vec(), with.to_vec()),
+            EditOperation::SubstituteEdge { endpoints, with } => ("substitute edge", endpoints.to_vec(), with.to_vec()),
             EditOperation::InsertNode { node } => ("insert node", vec![], vec![node]),
-            EditOperation::InsertEdge { ends } => ("insert edge", vec![], ends.to_vec()),
+            EditOperation::InsertEdge { endpoints } => ("insert edge", vec![], endpoints.to_vec()),
         };
         Self { operation, from, to, cost }
     }
@@ -164,7 +164,7 @@ impl Step {
 
 impl Distance {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let (costs, effort) = (self.costs.checked()?, self.effort()?);
+        let (costs, budget) = (self.costs.checked()?, self.budget()?);
         let workers = Workers::new(self.workers)?;
         let paths: Vec<PathBuf> = [&self.first].into_iter().chain(&self.second).cloned().collect();
         let GraphFiles { graphs, counts, distances: known } = read_graphs(&paths, self.format)?;
@@ -175,11 +175,11 @@ impl Distance {
         }
         // Without a second file each graph is compared with those after it.
         let others = |first: usize| begin.unwrap_or(first + 1)..graphs.len();
-        let plain: Vec<LabelledGraph> = graphs.iter().map(|graph| graph.graph.clone()).collect();
+        let plain: Vec<LabeledGraph> = graphs.iter().map(|graph| graph.graph.clone()).collect();
         let (mut count, mut time) = (0, Duration::ZERO);
         for first in 0..begin.unwrap_or(graphs.len()) {
             let start = Instant::now();
-            let found = edit_distances(&plain[first], &plain[others(first)], &costs, effort, &workers)?;
+            let found = edit_distances(&plain[first], &plain[others(first)], &costs, budget, &workers)?;
             time += start.elapsed();
             count += found.len();
             for (found, second) in found.iter().zip(others(first)) {
@@ -187,14 +187,14 @@ impl Distance {
                 self.print(&graphs[first], &graphs[second], &costs, found, known)?;
             }
         }
-        if self.time {
+        if self.timing {
             let _ = writeln!(std::io::stderr(), "pairs compared: {count}, in {} ms", 1e3 * time.as_secs_f64());
         }
         Ok(())
     }
 
-    fn effort(&self) -> Result<EditEffort, Box<dyn Error>> {
-        let time = match self.seconds {
+    fn budget(&self) -> Result<SearchBudget, Box<dyn Error>> {
+        let time = match self.time_limit {
             Some(seconds) => Some(
                 Duration::try_from_secs_f64(seconds)
                     .map_err(|_| format!("{seconds} seconds are no time to search; give a number not below 0"))?,
@@ -202,7 +202,7 @@ impl Distance {
             None => None,
         };
         let is_free = self.exact || time.is_some();
-        Ok(EditEffort { expansions: self.expansions.or((!is_free).then_some(EXPANSIONS)), time })
+        Ok(SearchBudget { expansions: self.expansions.or((!is_free).then_some(EXPANSIONS)), time })
     }
 
     fn print(
@@ -219,23 +219,23 @@ impl Distance {
         } else {
             None
         };
-        let cut = found.cut.map(|cut| match cut {
-            EditCut::Expansions => ("expansions", "expansions used up"),
-            EditCut::Time => ("time", "time used up"),
-            EditCut::Size => ("size", "too large to search"),
+        let stop_reason = found.stop_reason.map(|reason| match reason {
+            StopReason::Expansions => ("expansions", "expansions used up"),
+            StopReason::Time => ("time", "time used up"),
+            StopReason::Size => ("size", "too large to search"),
         });
         let &EditComparison { lower, upper, expansions, ref mapping, .. } = found;
         if self.json {
             let exact = found.distance().is_some();
             let (first, second) = (&first.name, &second.name);
-            let cut = cut.map(|(name, _)| name);
-            let line = Line { first, second, lower, upper, exact, expansions, cut, mapping, known, path };
+            let stop_reason = stop_reason.map(|(name, _)| name);
+            let line = Line { first, second, lower, upper, exact, expansions, stop_reason, mapping, known, path };
             return Ok(print_line(serde_json::to_string(&line)?)?);
         }
         let mut text = format!("{} and {}: ", first.name, second.name);
-        match cut {
+        match stop_reason {
             None => write!(text, "{upper}")?,
-            Some((_, cut)) => write!(text, "from {lower} to {upper}, {cut}")?,
+            Some((_, reason)) => write!(text, "from {lower} to {upper}, {reason}")?,
         }
         if let Some(known) = known.filter(|known| *known < lower || *known > upper) {
             write!(text, ", but the file tells {known}")?;

@@ -3,7 +3,7 @@
 use connectome::{
     Trainer,
     output::{EpochReport, MetricsWriter, OutputError, training_curves, write_file, write_weights},
-    scene::Scene,
+    scene::SceneFile,
 };
 use std::{
     collections::BTreeMap,
@@ -30,7 +30,7 @@ impl Files {
         self.metrics.write(report)
     }
 
-    pub fn finish(self, scene: &Scene, trainer: &Trainer) -> Result<(), OutputError> {
+    pub fn finish(self, scene: &SceneFile, trainer: &Trainer) -> Result<(), OutputError> {
         let about = BTreeMap::from([("scene".to_owned(), scene.name.clone())]);
         write_weights(&self.folder.join("weights.safetensors"), &trainer.weights(), about)?;
         write_file(&self.folder.join("curves.svg"), training_curves(&scene.name, &self.reports).as_bytes())?;

@@ -1,8 +1,8 @@
 //! The graphs that commands on structure are given.
 
-use connectome::import::{Format, ImportOptions, LabelledGraphs, import_labelled};
+use connectome::import::{Format, ImportOptions, LabeledGraphs, import_labeled};
 use connectome::scene::DenseRows;
-use connectome::systems::algorithms::LabelledGraph;
+use connectome::systems::algorithms::LabeledGraph;
 use std::{
     borrow::Cow,
     collections::HashMap,
@@ -17,7 +17,7 @@ use std::{
 pub struct NamedGraph {
     /// The file, and for one of several graphs in it `#` and its number.
     pub name: String,
-    pub graph: LabelledGraph,
+    pub graph: LabeledGraph,
     /// Empty if the nodes have only numbers.
     node_names: Arc<[String]>,
     label_names: Arc<[String]>,
@@ -59,7 +59,7 @@ pub fn read_graphs(paths: &[PathBuf], format: Option<Format>) -> Result<GraphFil
     let mut labels = LabelNumbers::default();
     for path in paths {
         let (path, index) = split_index(path);
-        let mut read = import_labelled(&path, &ImportOptions { format, ..ImportOptions::default() })?;
+        let mut read = import_labeled(&path, &ImportOptions { format, ..ImportOptions::default() })?;
         for note in &read.notes {
             // Whoever has closed standard error does not want to know.
             let _ = writeln!(io::stderr(), "note: {}: {note}", path.display());
@@ -117,7 +117,7 @@ struct LabelNumbers {
 
 impl LabelNumbers {
     /// Numbers the labels of a file by their names.
-    fn unify(&mut self, read: &mut LabelledGraphs) {
+    fn unify(&mut self, read: &mut LabeledGraphs) {
         let mut known = HashMap::new();
         for graph in &mut read.graphs {
             let number = |label| *known.entry(label).or_insert_with(|| self.number(name_of(&read.label_names, label)));

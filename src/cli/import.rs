@@ -3,7 +3,7 @@
 use clap::Args;
 use connectome::import::{Format, ImportOptions, Imported, import, starting_scene};
 use connectome::output::write_file;
-use connectome::scene::Scene;
+use connectome::scene::SceneFile;
 use std::{
     error::Error,
     io,
@@ -48,7 +48,7 @@ impl Import {
         let text = starting_scene(name, &graph_path(&path, &self.output)?, &imported);
         write_file(&path, text.as_bytes())?;
         // A graph may be too small, or too dense, for what it could be used for; its owner should learn that now.
-        Scene::load(&path)?;
+        SceneFile::load(&path)?;
         print_line(format_args!("wrote a scene to begin with to {}", path.display()))?;
         Ok(())
     }

@@ -6,7 +6,7 @@ use connectome::{
     systems::{
         Workers,
         algorithms::{
-            LabelledGraph,
+            LabeledGraph,
             weisfeiler_leman::{GramMatrix, refute_isomorphism, subtree_kernels},
         },
     },
@@ -20,7 +20,7 @@ use super::{
 };
 
 /// Most graphs that are compared with each other: their matrix takes 3 GB.
-const MOST_GRAPHS: usize = 20_000;
+const MAX_GRAPHS: usize = 20_000;
 
 /// Compare graphs by the Weisfeiler-Leman subtree kernel, or tell which are not isomorphic.
 #[derive(Args, Debug)]
@@ -28,12 +28,12 @@ pub struct Kernel {
     /// Graphs, or sets of graphs: any file that `import` reads; `FILE#NUMBER` is one graph of a set, counted from 0.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Rounds of colour refinement after the labels themselves.
+    /// Rounds of color refinement after the labels themselves.
     #[arg(long, value_name = "H", default_value_t = 3, conflicts_with = "refute")]
     iterations: usize,
     /// Divide kernels so that each graph has 1 with itself.
     #[arg(long, conflicts_with = "refute")]
-    normalised: bool,
+    normalize: bool,
     /// Instead of kernels tell, for each two graphs, why they are not isomorphic, if refinement shows it.
     #[arg(long)]
     refute: bool,
@@ -53,7 +53,7 @@ pub struct Kernel {
 struct Kernels<'a> {
     graphs: Vec<&'a str>,
     iterations: usize,
-    normalised: bool,
+    normalized: bool,
     kernels: Vec<&'a [f64]>,
 }
 
@@ -69,22 +69,22 @@ impl Kernel {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
         let workers = Workers::new(self.workers)?;
         let graphs = read_graphs(&self.files, self.format)?.graphs;
-        if graphs.len() > MOST_GRAPHS {
+        if graphs.len() > MAX_GRAPHS {
             let count = graphs.len();
-            return Err(format!("{count} graphs are too many to compare each two; give at most {MOST_GRAPHS}").into());
+            return Err(format!("{count} graphs are too many to compare each two; give at most {MAX_GRAPHS}").into());
         }
         if self.refute { self.print_verdicts(&graphs, &workers) } else { self.print_kernels(&graphs, &workers) }
     }
 
     fn print_kernels(&self, graphs: &[NamedGraph], workers: &Workers) -> Result<(), Box<dyn Error>> {
-        let plain: Vec<&LabelledGraph> = graphs.iter().map(|graph| &graph.graph).collect();
+        let plain: Vec<&LabeledGraph> = graphs.iter().map(|graph| &graph.graph).collect();
         let gram = subtree_kernels(&plain, self.iterations, workers);
-        let gram = if self.normalised { gram.normalised() } else { gram };
+        let gram = if self.normalize { gram.normalized() } else { gram };
         if self.json {
             return Ok(print_line(self.json_of(graphs, &gram)?)?);
         }
         for (number, graph) in graphs.iter().enumerate() {
-            let write = |value: &f64| if self.normalised { format!("{value:.6}") } else { value.to_string() };
+            let write = |value: &f64| if self.normalize { format!("{value:.6}") } else { value.to_string() };
             let values: Vec<String> = gram.row(number).iter().map(write).collect();
             print_line(format_args!("{}\t{}", graph.name, values.join("\t")))?;
         }
@@ -95,7 +95,7 @@ impl Kernel {
         serde_json::to_string(&Kernels {
             graphs: graphs.iter().map(|graph| graph.name.as_str()).collect(),
             iterations: self.iterations,
-            normalised: self.normalised,
+            normalized: self.normalize,
             kernels: (0..gram.size()).map(|graph| gram.row(graph)).collect(),
         })
     }
@@ -104,7 +104,7 @@ impl Kernel {
         for (number, one) in graphs.iter().enumerate() {
             let others = &graphs[number + 1..];
             // Pairs are shared among the workers, each of which is alone with its own.
-            let refute = |other: usize| refute_isomorphism(&one.graph, &others[other].graph, &Workers::one());
+            let refute = |other: usize| refute_isomorphism(&one.graph, &others[other].graph, &Workers::single());
             for (other, difference) in others.iter().zip(workers.map(others.len(), refute)) {
                 let reason = difference.map(|difference| difference.to_string());
                 let graphs = [one.name.as_str(), other.name.as_str()];

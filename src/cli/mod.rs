@@ -10,13 +10,13 @@ mod infer;
 mod inspect;
 mod kernel;
 mod progress;
-mod spread;
+mod statistics;
 mod train;
 
 use clap::{Args, Parser, Subcommand};
 use connectome::{
     Trainer,
-    scene::{GraphData, Scene},
+    scene::{GraphData, SceneFile},
     systems::{Workers, WorkersError},
 };
 use std::{
@@ -48,7 +48,7 @@ enum Command {
     /// Measure how long a forward pass and a training step take, and each system in them.
     ///
     /// A forward pass is one run of the model's inference schedule, on an input that counts as changed; a step is forward with
-    /// dropout, loss, backward and optimizer, on the same input as the step before. Both are run on the whole graph; of a set of graphs, or of a graph whose neighbours are drawn, on the first
+    /// dropout, loss, backward and optimizer, on the same input as the step before. Both are run on the whole graph; of a set of graphs, or of a graph whose neighbors are drawn, on the first
     /// batch of an epoch, without the time to extract it. They are warmed up, then run over and over, at least five times.
     /// The systems are measured afterwards, by a clock between them that the figures of the whole do without.
     Bench(bench::Bench),
@@ -95,13 +95,13 @@ struct SceneArguments {
 
 impl SceneArguments {
     /// Reads the scene and checks that it fits into memory.
-    fn load(&self) -> Result<(Scene, GraphData), Box<dyn Error>> {
-        Ok(Scene::load(&self.scene)?)
+    fn load(&self) -> Result<(SceneFile, GraphData), Box<dyn Error>> {
+        Ok(SceneFile::load(&self.scene)?)
     }
 
     fn trainer<'a>(
         &self,
-        scene: &Scene,
+        scene: &SceneFile,
         data: impl Into<Cow<'a, GraphData>>,
         seed: u64,
     ) -> Result<Trainer, Box<dyn Error>> {

@@ -4,11 +4,11 @@ use clap::Args;
 use connectome::{
     Trainer,
     output::{OutputError, Summary},
-    scene::{GraphData, Scene, stratified_folds},
+    scene::{GraphData, SceneFile, stratified_folds},
 };
 use std::{borrow::Cow, error::Error, mem, path::PathBuf};
 
-use super::{SceneArguments, distance, files::Files, percent, print_line, progress::Progress, spread::Spread};
+use super::{SceneArguments, distance, files::Files, percent, print_line, progress::Progress, statistics::Statistics};
 
 /// Train the model of a scene.
 #[derive(Args, Debug)]
@@ -72,13 +72,13 @@ impl Train {
             held_out.push(accuracies);
         }
         progress.finish();
-        let spread = match self.folds {
-            Some(_) => Spread::of_folds(&held_out),
-            None => (runs.len() > 1).then(|| Spread::of_test(&summaries)),
+        let statistics = match self.folds {
+            Some(_) => Statistics::of_folds(&held_out),
+            None => (runs.len() > 1).then(|| Statistics::of_test(&summaries)),
         };
-        match spread {
-            Some(spread) if self.json => Ok(print_line(spread.to_json())?),
-            Some(spread) => Ok(print_line(format!("{}: {spread}", scene.name))?),
+        match statistics {
+            Some(statistics) if self.json => Ok(print_line(statistics.to_json())?),
+            Some(statistics) => Ok(print_line(format!("{}: {statistics}", scene.name))?),
             None => Ok(()),
         }
     }
@@ -96,7 +96,7 @@ impl Train {
 
     fn train_once(
         &self,
-        scene: &Scene,
+        scene: &SceneFile,
         mut trainer: Trainer,
         run: Run,
         progress: &mut Progress,
@@ -143,7 +143,7 @@ enum FoldError {
 }
 
 /// Sees to it that the graphs have so many folds: those of the data if they are as many, else folds that are dealt out.
-fn fold(scene: &Scene, data: &mut GraphData, count: u8) -> Result<(), FoldError> {
+fn fold(scene: &SceneFile, data: &mut GraphData, count: u8) -> Result<(), FoldError> {
     let graphs = data.graphs.as_mut().ok_or(FoldError::OneGraph)?;
     if graphs.len() < usize::from(count) {
         return Err(FoldError::TooFew { count, graphs: graphs.len() });

@@ -1,4 +1,4 @@
-//! Graphs of the second DIMACS challenge, on cliques and colourings.
+//! Graphs of the second DIMACS challenge, on cliques and colorings.
 //!
 //! | line | meaning |
 //! | --- | --- |

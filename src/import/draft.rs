@@ -81,10 +81,10 @@ fn are_numbers(names: &[String]) -> bool {
 
 /// The splits of nodes that have classes: a fifth each to validate and to test on.
 fn split(classes: &[Option<u32>], nodes: usize) -> Vec<Split> {
-    let labelled: Vec<usize> = (0..classes.len()).filter(|&node| classes[node].is_some()).collect();
-    let labels: Vec<u32> = labelled.iter().filter_map(|&node| classes[node]).collect();
+    let labeled: Vec<usize> = (0..classes.len()).filter(|&node| classes[node].is_some()).collect();
+    let labels: Vec<u32> = labeled.iter().filter_map(|&node| classes[node]).collect();
     let mut splits = vec![Split::Unused; nodes];
-    for (node, fold) in labelled.into_iter().zip(stratified_folds(&labels, PARTS, 0)) {
+    for (node, fold) in labeled.into_iter().zip(stratified_folds(&labels, PARTS, 0)) {
         // Folds are dealt from 0 on, so that something is to learn from however few nodes there are.
         splits[node] = match fold {
             1 => Split::Validation,

@@ -68,8 +68,8 @@ pub(super) fn read(path: &Path, nodes: Option<&Path>, undirected: bool) -> Resul
     table.each(columns.has_header, |row| {
         row.check_width(columns.count)?;
         let mut end = |column| read_end(&row, column, has_nodes, &mut numbers);
-        let ends = [end(columns.source)?, end(columns.target)?];
-        draft.edges.push(ends);
+        let endpoints = [end(columns.source)?, end(columns.target)?];
+        draft.edges.push(endpoints);
         if let Some((column, weights)) = columns.weight.zip(draft.weights.as_mut()) {
             weights.push(row.number(column, "the weight")?);
         }

@@ -7,7 +7,7 @@ use crate::scene::{GraphFileError, Position};
 /// What is wrong with a file to import, where, and what to do.
 ///
 /// ```text
-/// nodes.csv:3:9: "red" is no number, but the column "colour" holds features
+/// nodes.csv:3:9: "red" is no number, but the column "color" holds features
 ///   help: write a number, or take the column out
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

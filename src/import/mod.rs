@@ -11,7 +11,7 @@
 //! A text that gzip has packed (`.csv.gz`, `.clq.gz`) is unpacked while it is read.
 //!
 //! What comes out is [`GraphData`], which [`GraphData::to_npz`] turns into a file that scenes read; [`starting_scene`]
-//! writes such a scene. [`import_labelled`] keeps only what algorithms on graphs look at.
+//! writes such a scene. [`import_labeled`] keeps only what algorithms on graphs look at.
 //!
 //! ```
 //! use connectome::import::{ImportOptions, import};
@@ -33,7 +33,7 @@ mod draft;
 mod edge_list;
 mod error;
 mod graphml;
-mod labelled;
+mod labeled;
 mod matrix;
 mod node_list;
 mod npz;
@@ -45,7 +45,7 @@ mod tu_dataset;
 use std::path::{Path, PathBuf};
 
 pub use self::error::ImportError;
-pub use self::labelled::{LabelledGraphs, import_labelled, labelled};
+pub use self::labeled::{LabeledGraphs, import_labeled, labeled};
 pub use self::scene::starting_scene;
 use crate::scene::GraphData;
 
@@ -60,7 +60,7 @@ pub enum Format {
     /// An XML dialect for graphs.
     #[cfg_attr(feature = "cli", value(name = "graphml"))]
     GraphMl,
-    /// Lines of the DIMACS challenges on cliques and colourings.
+    /// Lines of the DIMACS challenges on cliques and colorings.
     Dimacs,
     /// A zip of NumPy arrays.
     Npz,

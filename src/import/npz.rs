@@ -76,10 +76,10 @@ fn read_bare(archive: &mut Archive, name: &str, undirected: bool) -> Result<Draf
     if array.shape.len() != 2 || array.shape[0] != 2 {
         return Err(check::wrong_shape(name, &array.shape, "[2, edges]"));
     }
-    let ends = check::indices(name, &array.values, u64::from(nodes), "each must be the number of a node")?;
+    let endpoints = check::indices(name, &array.values, u64::from(nodes), "each must be the number of a node")?;
     fits(nodes as usize, 16)
         .map_err(|message| Problem::of("n", format!("is {nodes}: {message}"), "use a smaller graph"))?;
-    let (sources, targets) = ends.split_at(ends.len() / 2);
+    let (sources, targets) = endpoints.split_at(endpoints.len() / 2);
     let mut draft = Draft {
         names: (0..nodes).map(|node| node.to_string()).collect(),
         edges: sources.iter().zip(targets).map(|(&source, &target)| [source, target]).collect(),
@@ -103,15 +103,15 @@ fn read_set(archive: &mut Archive) -> Result<GraphData, Problem> {
     let starts = check::offsets("edge_ptr", &starts, array.shape[0], "edges", help)?;
     let (mut edges, mut edge_offsets) = (Vec::new(), vec![0]);
     for (nodes, rows) in node_offsets.windows(2).zip(starts.windows(2)) {
-        let ends = &array.values[2 * rows[0]..2 * rows[1]];
+        let endpoints = &array.values[2 * rows[0]..2 * rows[1]];
         let help = "nodes are counted from 0 within each graph";
-        let ends = check::indices("edges", ends, (nodes[1] - nodes[0]) as u64, help)?;
-        let mut draft = Draft { edges: ends.as_chunks().0.to_vec(), ..Draft::default() };
+        let endpoints = check::indices("edges", endpoints, (nodes[1] - nodes[0]) as u64, help)?;
+        let mut draft = Draft { edges: endpoints.as_chunks().0.to_vec(), ..Draft::default() };
         draft.add_ways_back(|_| true);
         // Nodes can be numbered, as they have labels in memory, so this does not overflow but for more than 2^32 of them.
         let first = u32::try_from(nodes[0])
             .map_err(|_| Problem::of("node_label", "has more nodes than can be numbered", "use a smaller set"))?;
-        edges.extend(draft.edges.into_iter().map(|ends| ends.map(|end| first + end)));
+        edges.extend(draft.edges.into_iter().map(|endpoints| endpoints.map(|end| first + end)));
         edge_offsets.push(edges.len());
     }
     let count = node_offsets.len() - 1;

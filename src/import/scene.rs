@@ -3,13 +3,13 @@
 use connectome_components::Split;
 
 use super::Imported;
-use crate::scene::{FeatureScaling, Features, GraphData};
+use crate::scene::{Features, GraphData, NodeFeatures};
 
 /// Most nodes that get a column of their own each where they have no features.
-const MOST_COLUMNS: usize = 20_000;
+const MAX_COLUMNS: usize = 20_000;
 
 /// Most class names that a comment lists.
-const MOST_NAMES: usize = 100;
+const MAX_NAMES: usize = 100;
 
 /// Width of the output by which nodes are compared.
 const EMBEDDING: usize = 16;
@@ -54,7 +54,7 @@ fn task(data: &GraphData) -> StartingTask {
             text: "GraphClassification",
             model: isomorphism_network(graphs.classes.max(1)),
             optimizer: "Adam(learning_rate: 0.01)",
-            training: "(epochs: 100, batch: 32, seed: 0)",
+            training: "(epochs: 100, batch_size: 32, seed: 0)",
             comment: "The model is that of Xu et al., How Powerful are Graph Neural Networks?, ICLR 2019, made small.",
         };
     }
@@ -73,7 +73,7 @@ fn task(data: &GraphData) -> StartingTask {
             model: convolutions(16, targets.width),
             optimizer: "Adam(learning_rate: 0.01)",
             training: "(epochs: 200, seed: 0)",
-            comment: "The numbers of each node are predicted from those of its neighbours.",
+            comment: "The numbers of each node are predicted from those of its neighbors.",
         };
     }
     StartingTask {
@@ -90,10 +90,10 @@ fn convolutions(hidden: usize, output: usize) -> String {
     format!(
         "
         Dropout(0.5),
-        GraphConv(width: {hidden}),
+        GcnConv(width: {hidden}),
         Relu,
         Dropout(0.5),
-        GraphConv(width: {output}, weight_decay: 0.0),"
+        GcnConv(width: {output}, weight_decay: 0.0),"
     )
 }
 
@@ -112,15 +112,15 @@ fn isomorphism_network(classes: usize) -> String {
 }
 
 /// What the model can learn from: counts are normalized, and nodes without features are told apart by what there is.
-fn features(data: &GraphData) -> FeatureScaling {
+fn features(data: &GraphData) -> NodeFeatures {
     let is_set = data.graphs.is_some();
     match &data.features {
-        features if features.width() == 0 && !is_set && data.nodes <= MOST_COLUMNS => FeatureScaling::Identity,
-        features if features.width() == 0 => FeatureScaling::Degree,
+        features if features.width() == 0 && !is_set && data.nodes <= MAX_COLUMNS => NodeFeatures::Identity,
+        features if features.width() == 0 => NodeFeatures::Degree,
         Features::Sparse { values, .. } if !is_set && values.iter().all(|&value| value >= 0.0) => {
-            FeatureScaling::RowNormalized
+            NodeFeatures::RowNormalized
         }
-        _ => FeatureScaling::AsGiven,
+        _ => NodeFeatures::Given,
     }
 }
 
@@ -134,9 +134,9 @@ fn comments(imported: &Imported, task: &str) -> String {
     };
     let mut text = format!("// {counts}. {task}\n");
     if !imported.class_names.is_empty() {
-        let names = imported.class_names.iter().take(MOST_NAMES).enumerate();
+        let names = imported.class_names.iter().take(MAX_NAMES).enumerate();
         let names: Vec<String> = names.map(|(number, name)| format!("{number} = {}", one_line(name))).collect();
-        let more = if imported.class_names.len() > MOST_NAMES { ", …" } else { "" };
+        let more = if imported.class_names.len() > MAX_NAMES { ", …" } else { "" };
         text += &format!("// Classes: {}{more}.\n", names.join(", "));
     }
     text

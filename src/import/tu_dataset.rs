@@ -37,7 +37,7 @@ pub(super) fn read(path: &Path) -> Result<Imported, ImportError> {
     graphs.node_offsets = offsets(graph_of.iter().copied(), graphs.len());
 
     let (edges, order) = read_edges(&folder, &graph_of)?;
-    graphs.edge_offsets = offsets(edges.iter().map(|ends| graph_of[ends[0] as usize]), graphs.len());
+    graphs.edge_offsets = offsets(edges.iter().map(|endpoints| graph_of[endpoints[0] as usize]), graphs.len());
     let edge_features = read_edge_features(&folder, &order)?;
 
     let attributes = folder.optional::<f32>("node_attributes", nodes, "nodes")?;
@@ -181,8 +181,8 @@ fn read_edges(folder: &Folder, graph_of: &[usize]) -> Result<(Vec<[u32; 2]>, Vec
         })
     };
     let mut edges = Vec::with_capacity(matrix.rows());
-    for (row, ends) in matrix.values.chunks_exact(2).enumerate() {
-        let [source, target] = [end(row, ends[0])?, end(row, ends[1])?];
+    for (row, endpoints) in matrix.values.chunks_exact(2).enumerate() {
+        let [source, target] = [end(row, endpoints[0])?, end(row, endpoints[1])?];
         let [graph, other] = [source, target].map(|node| graph_of[node as usize] + 1);
         if graph != other {
             let message = format!("the edge joins graph {graph} to graph {other}");

@@ -12,7 +12,7 @@ use self::panel::Panel;
 use self::series::Series;
 use super::EpochReport;
 
-/// Blue, vermillion and green of Okabe and Ito, which colour-blind readers tell apart.
+/// Blue, vermillion and green of Okabe and Ito, which color-blind readers tell apart.
 const TRAIN: &str = "#0072B2";
 const VALIDATION: &str = "#D55E00";
 const TEST: &str = "#009E73";
@@ -41,7 +41,7 @@ pub fn training_curves(title: &str, reports: &[EpochReport]) -> String {
 
 fn loss_panel(reports: &[EpochReport]) -> Panel {
     let curve =
-        |name, colour, loss: fn(&EpochReport) -> f32| Series::new(name, colour, reports, |report| loss(report).into());
+        |name, color, loss: fn(&EpochReport) -> f32| Series::new(name, color, reports, |report| loss(report).into());
     Panel {
         left: 0.0,
         title: "Loss",
@@ -56,8 +56,8 @@ fn loss_panel(reports: &[EpochReport]) -> Panel {
 }
 
 fn accuracy_panel(reports: &[EpochReport]) -> Panel {
-    let curve = |name, colour, share: fn(&EpochReport) -> f32| {
-        Series::new(name, colour, reports, |report| f64::from(share(report)) * 100.0)
+    let curve = |name, color, share: fn(&EpochReport) -> f32| {
+        Series::new(name, color, reports, |report| f64::from(share(report)) * 100.0)
     };
     Panel {
         left: 480.0,
@@ -74,8 +74,8 @@ fn accuracy_panel(reports: &[EpochReport]) -> Panel {
 }
 
 fn error_panel(reports: &[EpochReport]) -> Panel {
-    let curve = |name, colour, error: fn(&EpochReport) -> Option<f32>| {
-        Series::new(name, colour, reports, |report| error(report).map_or(f64::NAN, f64::from))
+    let curve = |name, color, error: fn(&EpochReport) -> Option<f32>| {
+        Series::new(name, color, reports, |report| error(report).map_or(f64::NAN, f64::from))
     };
     Panel {
         left: 480.0,
@@ -209,8 +209,8 @@ mod tests {
         assert_eq!(picture.matches("<polyline").count(), 5);
         assert!(picture.contains(">81.5<") && picture.contains(">0.600<"));
         assert!(picture.contains("width=\"960\" height=\"400\""));
-        for colour in [TRAIN, VALIDATION, TEST] {
-            assert!(picture.contains(colour));
+        for color in [TRAIN, VALIDATION, TEST] {
+            assert!(picture.contains(color));
         }
     }
 

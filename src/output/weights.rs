@@ -220,7 +220,7 @@ fn read_header_length(path: &Path, file: &mut File, length: u64) -> Result<u64, 
     Ok(declared)
 }
 
-/// Whether a tensor only counts the batches that a normalisation of PyTorch has seen.
+/// Whether a tensor only counts the batches that a normalization of PyTorch has seen.
 fn is_counter(name: &str) -> bool {
     name.rsplit('.').next() == Some("num_batches_tracked")
 }

@@ -7,18 +7,18 @@ use super::layer::LayerDescription;
 
 /// A graph, a model and how the model learns: the content of one scene file.
 ///
-/// A scene that came from [`Scene::parse`] or [`Scene::load`] is valid; one built in code is checked by
-/// [`Scene::validate`].
+/// A scene that came from [`SceneFile::parse`] or [`SceneFile::load`] is valid; one built in code is checked by
+/// [`SceneFile::validate`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Scene {
+#[serde(deny_unknown_fields, rename = "Scene")]
+pub struct SceneFile {
     /// What people call it.
     pub name: String,
     /// Where the graph is found.
     pub graph: GraphSource,
     /// What is done to the features of the nodes before the model sees them.
     #[serde(default)]
-    pub features: FeatureScaling,
+    pub features: NodeFeatures,
     /// In which order the nodes lie in memory.
     #[serde(default)]
     pub order: NodeOrder,
@@ -95,10 +95,10 @@ fn one() -> f32 {
 /// What is done to the features of the nodes before the model sees them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub enum FeatureScaling {
+pub enum NodeFeatures {
     /// Nothing.
     #[default]
-    AsGiven,
+    Given,
     /// Each row is divided by its sum; rows that sum to 0 are left.
     RowNormalized,
     /// Features are ignored: each node gets the one-hot code of its own number.
@@ -111,7 +111,7 @@ pub enum FeatureScaling {
 
 /// In which order nodes lie in memory, and edges by the place of their target, then of their source.
 ///
-/// The nearer a node lies to its neighbours, the more of what it reads from them is in the cache of the processor. All that
+/// The nearer a node lies to its neighbors, the more of what it reads from them is in the cache of the processor. All that
 /// is written, as by `infer`, has the order of the file whatever the order of the rows; but sums are taken in that order
 /// and dropout is drawn by row, so each order has bits of its own, the same for any number of workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,10 +119,10 @@ pub enum FeatureScaling {
 pub enum NodeOrder {
     /// That of the file, for edges as well.
     #[default]
-    AsGiven,
+    Given,
     /// Those with most edges first; see [`order_by_degree`](crate::systems::ordering::order_by_degree).
     Degree,
-    /// Close to their neighbours; see [`reverse_cuthill_mckee`](crate::systems::ordering::reverse_cuthill_mckee).
+    /// Close to their neighbors; see [`reverse_cuthill_mckee`](crate::systems::ordering::reverse_cuthill_mckee).
     ReverseCuthillMcKee,
 }
 
@@ -136,7 +136,7 @@ pub enum Task {
     /// Tell the numbers that each node has as `targets`; the model's output has one column for each. Of the epochs the one
     /// with the least validation loss is kept.
     NodeRegression {
-        /// How far an output is from its target: `MeanSquaredError`, `L1` or `Huber(delta: 1.0)`.
+        /// How far an output is from its target: `MeanSquaredError`, `MeanAbsoluteError` or `Huber(delta: 1.0)`.
         #[serde(default = "squared")]
         loss: Loss,
     },
@@ -181,27 +181,27 @@ pub struct Training {
     pub epochs: u64,
     /// From which every random number follows.
     pub seed: u64,
-    /// How the learning rate changes over the epochs.
+    /// How the learning rate changes with the steps of the optimizer.
     pub schedule: LearningRateSchedule,
     /// Which epoch's parameters are kept.
-    pub selection: Selection,
+    pub keep: Selection,
     /// Epochs without a better validation loss after which training stops early; without it, all epochs run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
-    /// Graphs of a set that are computed at once, or nodes of one graph with their `neighbours`; without it, all that are
+    /// Graphs of a set that are computed at once, or nodes of one graph with their `fan_outs`; without it, all that are
     /// to be learned from.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub batch: Option<usize>,
-    /// How many neighbours of each node are drawn for a batch, layer by layer, the one nearest to the output first
+    pub batch_size: Option<usize>,
+    /// How many neighbors of each node are drawn for a batch, layer by layer, the one nearest to the output first
     /// (W. L. Hamilton et al., *Inductive Representation Learning on Large Graphs*, 2017). Without it, one graph is computed
-    /// as a whole. To measure, all neighbours are taken.
+    /// as a whole. To measure, all neighbors are taken.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub neighbours: Vec<usize>,
+    pub fan_outs: Vec<usize>,
     /// Batches in an epoch, drawn from one shuffling of the graphs after the other; without it, as many as one pass takes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub steps: Option<u64>,
+    pub steps_per_epoch: Option<u64>,
     /// Batches whose gradients are summed up before the parameters follow them. An epoch ends in a step, be it of fewer.
-    pub accumulate: usize,
+    pub accumulation_steps: usize,
     /// Gradients longer than this are shortened to it: the length of all of them as one vector. Without it, none is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f32>,
@@ -213,12 +213,12 @@ impl Default for Training {
             epochs: 200,
             seed: 0,
             schedule: LearningRateSchedule::Constant,
-            selection: Selection::BestValidation,
+            keep: Selection::BestValidation,
             patience: None,
-            batch: None,
-            neighbours: Vec::new(),
-            steps: None,
-            accumulate: 1,
+            batch_size: None,
+            fan_outs: Vec::new(),
+            steps_per_epoch: None,
+            accumulation_steps: 1,
             clip_norm: None,
         }
     }

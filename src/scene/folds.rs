@@ -1,6 +1,6 @@
 //! Folds for cross-validation.
 
-use connectome_systems::random::{Draws, Random};
+use connectome_systems::random::{Philox, RandomStream};
 
 /// What the random numbers here are for; the stages of a model count their purposes from 0.
 const FOLDS: u32 = 0xF01D_0000;
@@ -19,7 +19,7 @@ const FOLDS: u32 = 0xF01D_0000;
 /// ```
 pub fn stratified_folds(labels: &[u32], folds: u8, seed: u64) -> Vec<u8> {
     let mut order: Vec<usize> = (0..labels.len()).collect();
-    Draws::new(Random::new(seed, FOLDS, 0)).shuffle(&mut order);
+    RandomStream::new(Philox::new(seed, FOLDS, 0)).shuffle(&mut order);
     // Sorting is stable: within a class the order stays shuffled, and dealing goes on where the last class ended.
     order.sort_by_key(|&place| labels[place]);
     let mut dealt = vec![0; labels.len()];

@@ -15,7 +15,7 @@ type Numbers<'a> = HashMap<&'a str, u32>;
 /// The graph that `nodes` and `edges` describe.
 pub(super) fn graph(nodes: &[SceneNode], edges: &[SceneEdge], undirected: bool) -> Result<GraphData, Fault> {
     let numbers = number(nodes)?;
-    let Edges { ends, weights, features: edge_features } = connect(nodes, &numbers, edges, undirected)?;
+    let Edges { endpoints, weights, features: edge_features } = connect(nodes, &numbers, edges, undirected)?;
     let DenseRows { width, values } = rows(nodes.iter().map(|node| &node.features), "node", "features", node_field)?;
     let targets = rows(nodes.iter().map(|node| &node.targets), "node", "targets", node_field)?;
     Ok(GraphData {
@@ -24,7 +24,7 @@ pub(super) fn graph(nodes: &[SceneNode], edges: &[SceneEdge], undirected: bool) 
         labels: nodes.iter().map(|node| node.label).collect(),
         splits: nodes.iter().map(|node| node.split).collect(),
         classes: nodes.iter().map(|node| node.label as usize + 1).max().unwrap_or(0),
-        edges: ends,
+        edges: endpoints,
         weights: weights.iter().any(|&weight| weight != 1.0).then_some(weights),
         edge_features: Some(edge_features).filter(|rows| rows.width > 0),
         targets: Some(targets).filter(|rows| rows.width > 0),
@@ -84,15 +84,15 @@ fn rows<'a>(
     Ok(DenseRows { width: width.unwrap_or(0), values })
 }
 
-/// What edges carry beside their ends.
+/// What edges carry beside their endpoints.
 struct Edges {
-    ends: Vec<[u32; 2]>,
+    endpoints: Vec<[u32; 2]>,
     weights: Vec<f32>,
     features: DenseRows,
 }
 
 fn connect(nodes: &[SceneNode], numbers: &Numbers, edges: &[SceneEdge], undirected: bool) -> Result<Edges, Fault> {
-    let (mut ends, mut weights) = (Vec::new(), Vec::new());
+    let (mut endpoints, mut weights) = (Vec::new(), Vec::new());
     let mut features = rows(edges.iter().map(|edge| &edge.features), "edge", "features", edge_field)?;
     let width = features.width;
     let given = std::mem::take(&mut features.values);
@@ -105,12 +105,12 @@ fn connect(nodes: &[SceneNode], numbers: &Numbers, edges: &[SceneEdge], undirect
         }
         let ways = if undirected && source != target { 2 } else { 1 };
         for ends_of_way in [[source, target], [target, source]].into_iter().take(ways) {
-            ends.push(ends_of_way);
+            endpoints.push(ends_of_way);
             weights.push(edge.weight);
             features.values.extend(&given[position * width..(position + 1) * width]);
         }
     }
-    Ok(Edges { ends, weights, features })
+    Ok(Edges { endpoints, weights, features })
 }
 
 /// The number of the node at one end of an edge.

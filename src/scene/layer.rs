@@ -4,10 +4,10 @@ use connectome_components::Signal;
 use connectome_systems::{
     kernels::Activation,
     layers::{
-        Appnp, AttentionPooling, BatchNorm, BuildError, Dropout, EdgeConv, Embedding, GatConv, GatedGraphConv,
-        Gatv2Conv, Gcnii, GinConv, GineConv, GraphConv, GraphNorm, InteractionBlock, JumpingKnowledge, Layer,
-        LayerBuilder, LayerNorm, Linear, MessagePassing, Mlp, NnConv, PnaConv, Readout, ResGatedConv, Residual,
-        SageConv, SgConv, TransformerConv,
+        Appnp, AttentionalAggregation, BatchNorm, BuildError, Dropout, EdgeConv, Embedding, GatConv, GatedGraphConv,
+        Gatv2Conv, GcnConv, Gcnii, GinConv, GineConv, GraphNetBlock, GraphNorm, JumpingKnowledge, Layer, LayerBuilder,
+        LayerNorm, Linear, MeanConv, Mlp, NnConv, PnaConv, Readout, ResGatedGraphConv, Residual, SageConv, SgConv,
+        TransformerConv,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ macro_rules! descriptions {
     ($($name:ident($layer:ty),)* ; $($activation:ident,)*) => {
         /// One layer of a model.
         ///
-        /// In a scene file a model reads `[Dropout(0.5), GraphConv(width: 16), Relu, GraphConv(width: 7)]`. The settings of
+        /// In a scene file a model reads `[Dropout(0.5), GcnConv(width: 16), Relu, GcnConv(width: 7)]`. The settings of
         /// a layer are the fields of its type.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
@@ -79,14 +79,14 @@ descriptions! {
     BatchNorm(BatchNorm),
     LayerNorm(LayerNorm),
     GraphNorm(GraphNorm),
-    GraphConv(GraphConv),
+    GcnConv(GcnConv),
     SageConv(SageConv),
     GinConv(GinConv),
     GineConv(GineConv),
     GatConv(GatConv),
     Gatv2Conv(Gatv2Conv),
     TransformerConv(TransformerConv),
-    ResGatedConv(ResGatedConv),
+    ResGatedGraphConv(ResGatedGraphConv),
     EdgeConv(EdgeConv),
     NnConv(NnConv),
     PnaConv(PnaConv),
@@ -94,12 +94,12 @@ descriptions! {
     Appnp(Appnp),
     Gcnii(Gcnii),
     GatedGraphConv(GatedGraphConv),
-    InteractionBlock(InteractionBlock),
-    MessagePassing(MessagePassing),
+    GraphNetBlock(GraphNetBlock),
+    MeanConv(MeanConv),
     Residual(Residual<LayerDescription>),
     JumpingKnowledge(JumpingKnowledge<LayerDescription>),
     Readout(Readout),
-    AttentionPooling(AttentionPooling),
+    AttentionalAggregation(AttentionalAggregation),
     ;
     Relu,
     Gelu,

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use connectome_components::Split;
 
 use super::data::GraphData;
-use connectome_systems::random::{Draws, Random};
+use connectome_systems::random::{Philox, RandomStream};
 
 /// What the random numbers here are for; the stages of a model count their purposes from 0.
 const HIDDEN_EDGES: u32 = 0xED6E_0000;
@@ -25,7 +25,7 @@ pub struct LinkSplit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CandidatePair {
     /// The nodes; the smaller number stands first.
-    pub ends: [u32; 2],
+    pub endpoints: [u32; 2],
     /// The part of the data the pair belongs to.
     pub split: Split,
     /// Whether the graph has this edge, in one direction at least.
@@ -40,7 +40,7 @@ pub struct CandidatePair {
 pub fn hide_edges(data: &GraphData, validation: f32, test: f32, seed: u64) -> LinkSplit {
     let edges = undirected_edges(data);
     let counts = Hidden::of(edges.len(), validation, test);
-    let mut draws = Draws::new(Random::new(seed, HIDDEN_EDGES, 0));
+    let mut draws = RandomStream::new(Philox::new(seed, HIDDEN_EDGES, 0));
     let mut shuffled = edges.clone();
     draws.shuffle(&mut shuffled);
     let non_edges = draw_non_edges(data.nodes, &edges, counts.both(), &mut draws);
@@ -48,15 +48,15 @@ pub fn hide_edges(data: &GraphData, validation: f32, test: f32, seed: u64) -> Li
     let (hidden, visible) = shuffled.split_at_mut(counts.both());
     // What stays has the order of the nodes, whatever was drawn.
     visible.sort_unstable();
-    let pair = |split, positive| move |&ends: &[u32; 2]| CandidatePair { ends, split, positive };
+    let pair = |split, positive| move |&endpoints: &[u32; 2]| CandidatePair { endpoints, split, positive };
     let mut pairs: Vec<CandidatePair> = visible.iter().map(pair(Split::Train, true)).collect();
     for (split, range) in [(Split::Validation, 0..counts.validation), (Split::Test, counts.validation..counts.both())] {
         pairs.extend(hidden[range.clone()].iter().map(pair(split, true)));
         pairs.extend(non_edges.iter().take(range.end).skip(range.start).map(pair(split, false)));
     }
     hidden.sort_unstable();
-    let is_hidden = |ends: &[u32; 2]| hidden.binary_search(&ordered(*ends)).is_ok();
-    let (message_numbers, messages) = (0..).zip(&data.edges).filter(|(_, ends)| !is_hidden(ends)).unzip();
+    let is_hidden = |endpoints: &[u32; 2]| hidden.binary_search(&ordered(*endpoints)).is_ok();
+    let (message_numbers, messages) = (0..).zip(&data.edges).filter(|(_, endpoints)| !is_hidden(endpoints)).unzip();
     LinkSplit { messages, message_numbers, pairs }
 }
 
@@ -85,7 +85,7 @@ impl Hidden {
 /// Each pair of different nodes that an edge joins, once, sorted.
 pub(super) fn undirected_edges(data: &GraphData) -> Vec<[u32; 2]> {
     let mut edges: Vec<[u32; 2]> =
-        data.edges.iter().filter(|[source, target]| source != target).map(|&ends| ordered(ends)).collect();
+        data.edges.iter().filter(|[source, target]| source != target).map(|&endpoints| ordered(endpoints)).collect();
     edges.sort_unstable();
     edges.dedup();
     edges
@@ -103,7 +103,7 @@ fn ordered([one, other]: [u32; 2]) -> [u32; 2] {
 }
 
 /// So many different pairs that are not among the sorted `edges`, or all there are.
-fn draw_non_edges(nodes: usize, edges: &[[u32; 2]], wanted: usize, draws: &mut Draws) -> Vec<[u32; 2]> {
+fn draw_non_edges(nodes: usize, edges: &[[u32; 2]], wanted: usize, draws: &mut RandomStream) -> Vec<[u32; 2]> {
     let free = non_edge_count(nodes, edges.len());
     // In a graph this dense pairs are few enough to list; in any other, one draw in two hits a free one.
     if free <= 3 * edges.len() as u64 {
@@ -115,9 +115,9 @@ fn draw_non_edges(nodes: usize, edges: &[[u32; 2]], wanted: usize, draws: &mut D
     let mut taken = HashSet::with_capacity(wanted);
     let mut drawn = Vec::with_capacity(wanted);
     while drawn.len() < wanted {
-        let ends = ordered([draws.below(nodes as u64) as u32, draws.below(nodes as u64) as u32]);
-        if ends[0] != ends[1] && edges.binary_search(&ends).is_err() && taken.insert(ends) {
-            drawn.push(ends);
+        let endpoints = ordered([draws.below(nodes as u64) as u32, draws.below(nodes as u64) as u32]);
+        if endpoints[0] != endpoints[1] && edges.binary_search(&endpoints).is_err() && taken.insert(endpoints) {
+            drawn.push(endpoints);
         }
     }
     drawn
@@ -145,7 +145,7 @@ mod tests {
         let free = non_edge_count(data.nodes, edges.len()) as usize;
         let of = |part, positive| {
             let pairs = split.pairs.iter().filter(move |pair| pair.split == part && pair.positive == positive);
-            pairs.map(|pair| pair.ends).collect::<Vec<_>>()
+            pairs.map(|pair| pair.endpoints).collect::<Vec<_>>()
         };
         assert_eq!(of(Split::Validation, true).len(), counts.validation);
         assert_eq!(of(Split::Test, true).len(), counts.test);
@@ -155,16 +155,18 @@ mod tests {
         assert_eq!(of(Split::Test, false).len(), counts.test.min(free.saturating_sub(counts.validation)));
 
         // Every edge is in one split, every pair without an edge is listed once, and messages show nothing hidden.
-        let mut positive: Vec<_> = split.pairs.iter().filter(|pair| pair.positive).map(|pair| pair.ends).collect();
+        let mut positive: Vec<_> = split.pairs.iter().filter(|pair| pair.positive).map(|pair| pair.endpoints).collect();
         positive.sort_unstable();
         assert_eq!(positive, edges);
-        let negative: Vec<_> = split.pairs.iter().filter(|pair| !pair.positive).map(|pair| pair.ends).collect();
+        let negative: Vec<_> = split.pairs.iter().filter(|pair| !pair.positive).map(|pair| pair.endpoints).collect();
         assert_eq!(negative.iter().collect::<HashSet<_>>().len(), negative.len());
-        assert!(negative.iter().all(|ends| ends[0] < ends[1] && edges.binary_search(ends).is_err()));
+        assert!(
+            negative.iter().all(|endpoints| endpoints[0] < endpoints[1] && edges.binary_search(endpoints).is_err())
+        );
         let visible = of(Split::Train, true);
         let expected: Vec<_> = (0_u32..)
             .zip(data.edges.iter().copied())
-            .filter(|&(_, ends)| ends[0] == ends[1] || visible.contains(&ordered(ends)))
+            .filter(|&(_, endpoints)| endpoints[0] == endpoints[1] || visible.contains(&ordered(endpoints)))
             .collect();
         let kept: Vec<_> = split.message_numbers.iter().copied().zip(split.messages.iter().copied()).collect();
         assert_eq!(kept, expected);

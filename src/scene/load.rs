@@ -3,18 +3,21 @@
 use std::io::{self, Read};
 use std::path::Path;
 
+use super::check::memory::{self, Extent, Memory};
 use super::data::GraphData;
-use super::description::{GraphSource, Scene, Task};
+use super::description::{GraphSource, SceneFile, Task};
 use super::error::{Fault, SceneError, Source};
 use super::locate::{Position, Step};
-use super::memory::{self, Extent, Memory};
 use super::suggest::quote;
-use super::{fit, inline, npz, scaling, syntax, validate};
+use super::{
+    check::{data, settings},
+    inline, npz, scaling, syntax,
+};
 
 /// Longest scene file that is read, in bytes. A graph of this size belongs in an `.npz`.
 const LONGEST_SCENE: u64 = 1 << 26;
 
-impl Scene {
+impl SceneFile {
     /// Reads a scene file and the graph it names, and checks both.
     ///
     /// # Errors
@@ -47,7 +50,7 @@ impl Scene {
         Ok(scene)
     }
 
-    /// Writes the scene as text that [`Scene::parse`] reads back equal.
+    /// Writes the scene as text that [`SceneFile::parse`] reads back equal.
     ///
     /// # Errors
     ///
@@ -56,11 +59,11 @@ impl Scene {
         syntax::write(self)
     }
 
-    /// Checks a scene that was built in code, as [`Scene::parse`] does.
+    /// Checks a scene that was built in code, as [`SceneFile::parse`] does.
     ///
     /// # Errors
     ///
-    /// If the scene makes no sense; positions are those in [`Scene::to_ron`].
+    /// If the scene makes no sense; positions are those in [`SceneFile::to_ron`].
     pub fn validate(&self) -> Result<(), SceneError> {
         self.inspect().map_err(|fault| self.locate(fault))
     }
@@ -69,7 +72,7 @@ impl Scene {
     ///
     /// # Errors
     ///
-    /// If scene or graph make no sense; positions are those in [`Scene::to_ron`].
+    /// If scene or graph make no sense; positions are those in [`SceneFile::to_ron`].
     pub fn read_graph(&self, folder: impl AsRef<Path>) -> Result<GraphData, SceneError> {
         self.inspect_with_graph(folder.as_ref()).map_err(|fault| self.locate(fault))
     }
@@ -110,14 +113,14 @@ impl Scene {
             graphs.complete(self.training.seed);
         }
         scaling::scale(&mut data, self.features)?;
-        fit::check_data(self, &data)?;
+        data::check_data(self, &data)?;
         let (plan, _) = memory::estimate(self, Extent::of(&data, self))?;
-        fit::check_output(self, &data, plan)?;
+        data::check_output(self, &data, plan)?;
         Ok(data)
     }
 
     fn inspect_model(&self) -> Result<(), Fault> {
-        validate::check_parameters(self)?;
+        settings::check_parameters(self)?;
         // Layers beyond any machine are refused before a graph is read.
         memory::check_size(self)
     }

@@ -1,7 +1,7 @@
 //! Scene files: a graph, a model and how it learns, written in [RON](https://github.com/ron-rs/ron).
 //!
 //! ```
-//! use connectome::scene::Scene;
+//! use connectome::scene::SceneFile;
 //!
 //! let text = r#"(
 //!     name: "couple",
@@ -11,14 +11,14 @@
 //!         undirected: true,
 //!     ),
 //!     features: Identity,
-//!     model: [GraphConv(width: 8), Relu, Dropout(0.5), GraphConv(width: 2, weight_decay: 0.0)],
+//!     model: [GcnConv(width: 8), Relu, Dropout(0.5), GcnConv(width: 2, weight_decay: 0.0)],
 //!     optimizer: Adam(learning_rate: 0.01, weight_decay: 5e-4),
 //!     training: (epochs: 100, seed: 7),
 //! )"#;
-//! let scene = Scene::parse(text, "couple.ron")?;
-//! assert_eq!(scene, Scene::parse(&scene.to_ron()?, "again.ron")?);
+//! let scene = SceneFile::parse(text, "couple.ron")?;
+//! assert_eq!(scene, SceneFile::parse(&scene.to_ron()?, "again.ron")?);
 //!
-//! let error = Scene::parse(&text.replace(r#"target: "Bob""#, r#"target: "Rob""#), "couple.ron").unwrap_err();
+//! let error = SceneFile::parse(&text.replace(r#"target: "Bob""#, r#"target: "Rob""#), "couple.ron").unwrap_err();
 //! assert_eq!(error.to_string(), r#"
 //! couple.ron:5:41: edge 0 names the target "Rob", but no node has that name
 //!   help: did you mean "Bob"?
@@ -34,11 +34,11 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod check;
 mod data;
 mod description;
 mod error;
 mod features;
-mod fit;
 mod folds;
 mod graph_set;
 mod inline;
@@ -46,18 +46,17 @@ mod layer;
 mod links;
 mod load;
 mod locate;
-pub(crate) mod memory;
 pub(crate) mod model;
 pub(crate) mod npz;
 mod scaling;
 pub(crate) mod suggest;
 mod syntax;
 mod tokens;
-mod validate;
 
+pub use self::check::memory::{Memory, Usage};
 pub use self::data::GraphData;
 pub use self::description::{
-    FeatureScaling, GraphSource, NodeOrder, Scene, SceneEdge, SceneNode, Selection, Task, Training,
+    GraphSource, NodeFeatures, NodeOrder, SceneEdge, SceneFile, SceneNode, Selection, Task, Training,
 };
 pub use self::error::SceneError;
 pub use self::features::{DenseRows, Features};
@@ -66,6 +65,5 @@ pub use self::graph_set::GraphSet;
 pub use self::layer::LayerDescription;
 pub use self::links::{CandidatePair, LinkSplit, hide_edges};
 pub use self::locate::{Position, Step, locate};
-pub use self::memory::{Memory, Usage};
 pub use self::npz::GraphFileError;
 pub use self::syntax::options;

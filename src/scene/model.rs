@@ -1,15 +1,15 @@
 //! From the layers of a scene to a model.
 
 use bevy_ecs::{entity::Entity, world::World};
-use connectome_components::{Field, FieldError, Graph, Model, Node, Parameter, Signal, Topology};
+use connectome_components::{Field, FieldError, Graph, GraphNode, Model, Parameter, Signal, Topology};
 use connectome_systems::{
     ModelBuilder,
     layers::{BuildError, Room},
 };
 
-use super::description::Scene;
+use super::check::memory::available;
+use super::description::SceneFile;
 use super::features::Features;
-use super::memory::available;
 
 /// What a model is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(super) struct ModelSize {
     pub learned: usize,
     /// Values, gradients, moments and what else is kept of them, together.
     pub numbers: usize,
-    /// How many normalisations it asks of the topology.
+    /// How many normalizations it asks of the topology.
     pub normalizations: usize,
 }
 
@@ -77,7 +77,7 @@ pub(super) enum Rows {
     Graphs,
 }
 
-impl Scene {
+impl SceneFile {
     /// The scene's model over the nodes of `graph`, which reads `input`, and learns as the scene says from `seed`.
     pub fn model(&self, graph: Entity, input: Signal, seed: u64) -> ModelBuilder {
         self.model_for(Purpose::Training, graph, input, seed)
@@ -92,8 +92,8 @@ impl Scene {
             return builder;
         }
         builder = builder.learn(self.optimizer, training.schedule);
-        if training.accumulate > 1 {
-            builder = builder.accumulate(u32::try_from(training.accumulate).unwrap_or(u32::MAX));
+        if training.accumulation_steps > 1 {
+            builder = builder.accumulate(u32::try_from(training.accumulation_steps).unwrap_or(u32::MAX));
         }
         if let Some(norm) = training.clip_norm {
             builder = builder.clip(norm);
@@ -124,14 +124,14 @@ impl Scene {
         let entity = builder.build(&mut world)?;
         let rows = *world.get::<Graph>(graph).ok_or(BuildError::NoGraph(graph))?;
         let model = world.get::<Model>(entity).cloned().ok_or(BuildError::NoModel(entity))?;
-        let output = match model.output.on() {
+        let output = match model.output.domain() {
             on if on == rows.nodes => Rows::Nodes,
             on if on == rows.edges => Rows::Edges,
             _ => Rows::Graphs,
         };
         let mut size = ModelSize::default();
         for column in &model.columns {
-            match column.on() {
+            match column.domain() {
                 on if on == rows.nodes => size.nodes.add(column.width()),
                 on if on == rows.edges => size.edges.add(column.width()),
                 _ => size.graphs.add(column.width()),
@@ -143,7 +143,7 @@ impl Scene {
             size.values += value;
             size.learned += gradient;
             size.numbers = [value, gradient, moments].into_iter().fold(size.numbers, usize::saturating_add);
-            if self.training.accumulate > 1 {
+            if self.training.accumulation_steps > 1 {
                 // The sum of gradients moves the parameter to another table, and the first one stays.
                 size.numbers =
                     [value, gradient, gradient, moments].into_iter().fold(size.numbers, usize::saturating_add);
@@ -171,7 +171,7 @@ pub(super) struct Input {
 
 impl Input {
     fn register(&self, world: &mut World) -> Result<Signal, FieldError> {
-        let nodes = world.register_component::<Node>();
+        let nodes = world.register_component::<GraphNode>();
         Ok(match self.stored {
             None => Field::register(world, "features", nodes, self.width)?.into(),
             Some(stored) => Signal::Sparse {

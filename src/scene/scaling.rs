@@ -1,30 +1,30 @@
 //! What a scene asks for instead of the features as they are.
 
 use super::data::GraphData;
-use super::description::FeatureScaling;
+use super::description::NodeFeatures;
 use super::error::Fault;
 use super::features::Features;
 use super::locate::Step;
 
-impl FeatureScaling {
+impl NodeFeatures {
     /// Whether features are used that the data bring.
     pub(super) fn reads_features(self) -> bool {
-        matches!(self, Self::AsGiven | Self::RowNormalized)
+        matches!(self, Self::Given | Self::RowNormalized)
     }
 }
 
 /// Applies what the scene asks for to the features.
-pub(super) fn scale(data: &mut GraphData, scaling: FeatureScaling) -> Result<(), Fault> {
+pub(super) fn scale(data: &mut GraphData, scaling: NodeFeatures) -> Result<(), Fault> {
     match scaling {
-        FeatureScaling::AsGiven => {}
-        FeatureScaling::RowNormalized => {
+        NodeFeatures::Given => {}
+        NodeFeatures::RowNormalized => {
             data.features.normalize_rows();
             check_finite(data)?;
         }
         // Whoever made the graph has checked that nodes can be numbered.
-        FeatureScaling::Identity => data.features = Features::identity(data.nodes as u32),
-        FeatureScaling::Degree => data.features = degrees(data),
-        FeatureScaling::Ones => data.features = Features::Dense { width: 1, values: vec![1.0; data.nodes] },
+        NodeFeatures::Identity => data.features = Features::identity(data.nodes as u32),
+        NodeFeatures::Degree => data.features = degrees(data),
+        NodeFeatures::Ones => data.features = Features::Dense { width: 1, values: vec![1.0; data.nodes] },
     }
     Ok(())
 }
@@ -34,7 +34,7 @@ fn check_finite(data: &GraphData) -> Result<(), Fault> {
         return Ok(());
     }
     let message = "the features of a node sum to almost 0, so that dividing by the sum gives infinite numbers";
-    Err(Fault::new([Step::Field("features")], message, "write `features: AsGiven`, or change the features"))
+    Err(Fault::new([Step::Field("features")], message, "write `features: Given`, or change the features"))
 }
 
 /// The one-hot code of how many edges enter each node, among the counts that occur.

@@ -4,7 +4,7 @@
 const LONGEST: usize = 60;
 
 /// Most names that are compared.
-const MOST_NAMES: usize = 10_000;
+const MAX_NAMES: usize = 10_000;
 
 /// `text` in quotes, control characters escaped and cut if it is long.
 pub(crate) fn quote(text: &str) -> String {
@@ -19,7 +19,7 @@ pub(crate) fn nearest<'a>(meant: &str, names: impl IntoIterator<Item = &'a str>)
     let furthest = (meant.chars().count() / 3).max(1);
     names
         .into_iter()
-        .take(MOST_NAMES)
+        .take(MAX_NAMES)
         .filter(|name| name.len() <= LONGEST && meant.len() <= LONGEST)
         .map(|name| (distance(&meant.to_lowercase(), &name.to_lowercase()), name))
         .filter(|&(distance, _)| distance <= furthest)
@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(nearest("modle", names), Some("model"));
         assert_eq!(nearest("Graph", names), Some("graph"));
         assert_eq!(nearest("trainin", names), Some("training"));
-        assert_eq!(nearest("colour", names), None);
+        assert_eq!(nearest("color", names), None);
         assert_eq!(nearest("", names), None);
     }
 

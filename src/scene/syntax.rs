@@ -4,7 +4,7 @@ use ron::error::{Error, SpannedError};
 use ron::extensions::Extensions;
 use ron::ser::PrettyConfig;
 
-use super::description::Scene;
+use super::description::SceneFile;
 use super::error::{SceneError, Source};
 use super::locate::Position;
 use super::suggest::{nearest, quote};
@@ -18,12 +18,12 @@ pub fn options() -> ron::Options {
 }
 
 /// Reads a scene without checking what it means.
-pub(super) fn read(source: &Source) -> Result<Scene, SceneError> {
+pub(super) fn read(source: &Source) -> Result<SceneFile, SceneError> {
     options().from_str(source.text).map_err(|error| explain(source, &error))
 }
 
 /// Writes a scene for people to read.
-pub(super) fn write(scene: &Scene) -> Result<String, SceneError> {
+pub(super) fn write(scene: &SceneFile) -> Result<String, SceneError> {
     let layout = PrettyConfig::new().depth_limit(ONE_LINE);
     options().to_string_pretty(scene, layout).map_err(|error| {
         let message = format!("the scene cannot be written: {error}");
@@ -101,7 +101,7 @@ fn plain_words(error: &Error, rest: &str) -> (Option<&'static str>, &'static str
     match error {
         Error::UnclosedBlockComment => (None, "end the comment with `*/`"),
         Error::ExpectedStructLike | Error::ExpectedNamedStructLike(_) => {
-            (None, "write what belongs to it in round brackets, as in GraphConv(width: 16)")
+            (None, "write what belongs to it in round brackets, as in GcnConv(width: 16)")
         }
         _ if rest.trim().is_empty() => {
             (Some("the text ends too early"), "close the brackets and strings that are open")
@@ -140,7 +140,35 @@ fn thing(outer: &Option<String>) -> &str {
     outer.as_deref().unwrap_or("this")
 }
 
+/// Layers, settings and variants that had another name in earlier scenes, with the present one and how to write it.
+const RENAMED: [(&str, &str, &str); 20] = [
+    ("GraphConv", "GcnConv", ""),
+    ("MessagePassing", "MeanConv", ""),
+    ("InteractionBlock", "GraphNetBlock", ""),
+    ("ResGatedConv", "ResGatedGraphConv", ""),
+    ("AttentionPooling", "AttentionalAggregation", ""),
+    ("mean", "concat", ", its opposite: write `concat: false` for `mean: true`"),
+    ("edges", "edge_features", ""),
+    ("map_edges", "edge_features", ""),
+    ("self_loops", "add_self_loops", ""),
+    ("eps", "epsilon", ""),
+    ("train_eps", "train_epsilon", ""),
+    ("L1", "MeanAbsoluteError", ""),
+    ("AsGiven", "Given", ""),
+    ("batch", "batch_size", ""),
+    ("neighbours", "fan_outs", ""),
+    ("steps", "steps_per_epoch", ""),
+    ("accumulate", "accumulation_steps", ""),
+    ("selection", "keep", ""),
+    ("smoothing", "decay", ""),
+    ("minimum", "final_factor", ""),
+];
+
 fn choice(found: &str, expected: &[&'static str], what: &str) -> String {
+    let renamed = RENAMED.iter().find(|(old, new, _)| *old == found && expected.contains(new));
+    if let Some((old, new, help)) = renamed {
+        return format!("{old} is now called {new}{help}");
+    }
     let all = match expected {
         [] => format!("there are no {what}"),
         names => format!("the {what} are {}", names.join(", ")),

@@ -5,8 +5,8 @@ use std::{borrow::Cow, iter::repeat_n};
 use bevy_ecs::{entity::Entity, name::Name, world::World};
 
 use super::{GraphEntities, SceneEntities, features, order::Order};
-use crate::components::{Edge, EdgeWeight, Field, FieldError, Graph, InGraph, Label, Marker, Node};
-use crate::scene::{Features, GraphData, NodeOrder, Scene};
+use crate::components::{ClassLabel, Edge, EdgeWeight, Field, FieldError, Graph, GraphNode, InSubgraph, Marker};
+use crate::scene::{Features, GraphData, NodeOrder, SceneFile};
 use crate::systems::{Scratch, update_topology};
 
 impl GraphEntities {
@@ -14,7 +14,7 @@ impl GraphEntities {
     ///
     /// The models on it are to be built next, and then [`GraphEntities::fill`] brings the nodes and edges: so each is
     /// spawned with all the fields that it will have, and none is moved.
-    pub fn declare(world: &mut World, scene: &Scene, data: &GraphData) -> Result<Self, FieldError> {
+    pub fn declare(world: &mut World, scene: &SceneFile, data: &GraphData) -> Result<Self, FieldError> {
         let name = &scene.name;
         let node_marker = Marker::register(world, &format!("node of {name}"));
         let edge_marker = Marker::register(world, &format!("edge of {name}"));
@@ -48,7 +48,7 @@ impl GraphEntities {
     /// it is in the world, so that most of it is never there twice.
     pub fn fill(&mut self, world: &mut World, mut data: Cow<GraphData>) -> Result<(), FieldError> {
         if let Some(set) = &data.graphs {
-            let bundles = set.labels.iter().zip(&set.splits).map(|(label, split)| (Label(*label), *split));
+            let bundles = set.labels.iter().zip(&set.splits).map(|(label, split)| (ClassLabel(*label), *split));
             self.subgraphs = self.subgraph_marker.spawn(world, bundles);
         }
         let order = Order::of(self.order, &data);
@@ -80,7 +80,7 @@ impl GraphEntities {
         let numbers = (0..data.nodes).map(|row| order.node(row));
         let nodes = numbers.clone().map(|number| {
             let label = data.labels.get(number).copied().unwrap_or_default();
-            (Node, Label(label), data.splits.get(number).copied().unwrap_or_default())
+            (GraphNode, ClassLabel(label), data.splits.get(number).copied().unwrap_or_default())
         });
         let names = numbers.clone().filter_map(|number| data.names.get(number)).map(|name| Name::new(name.clone()));
         let has_names = !data.names.is_empty();
@@ -89,14 +89,14 @@ impl GraphEntities {
             None => marker.spawn(world, nodes),
             Some(set) => {
                 let graphs = self.subgraphs.iter().enumerate();
-                let places = graphs.flat_map(|(graph, entity)| repeat_n(InGraph(*entity), set.nodes(graph).len()));
+                let places = graphs.flat_map(|(graph, entity)| repeat_n(InSubgraph(*entity), set.nodes(graph).len()));
                 match has_names {
                     true => marker.spawn(world, nodes.zip(places).zip(names)),
                     false => marker.spawn(world, nodes.zip(places)),
                 }
             }
         };
-        if self.order == NodeOrder::AsGiven {
+        if self.order == NodeOrder::Given {
             return spawned;
         }
         let mut nodes = vec![Entity::PLACEHOLDER; spawned.len()];

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 
 use super::{GraphEntities, SceneEntities, model};
 use crate::components::{Edge, Field, FieldError, Graph, Loss, Marker, Split};
-use crate::scene::{CandidatePair, DenseRows, GraphData, LinkSplit, Scene, hide_edges, model::Purpose};
+use crate::scene::{CandidatePair, DenseRows, GraphData, LinkSplit, SceneFile, hide_edges, model::Purpose};
 use crate::systems::{
     Phase, Train, add_systems,
-    layers::{BuildError, InnerProduct},
+    layers::{BuildError, InnerProductDecoder},
     sample_negatives,
 };
 
@@ -17,7 +17,7 @@ use crate::systems::{
 /// with one.
 pub(super) fn spawn(
     world: &mut World,
-    scene: &Scene,
+    scene: &SceneFile,
     data: Cow<GraphData>,
     [validation, test]: [f32; 2],
     purpose: Purpose,
@@ -29,7 +29,7 @@ pub(super) fn spawn(
     let rows = Graph { nodes: graph.node_marker.id(), edges: pair_marker.id(), subgraphs: graph.subgraph_marker.id() };
     let pairs = world.spawn((Name::new(format!("pairs of {}", scene.name)), rows)).id();
     let targets = Field::<f32>::register(world, "link", pair_marker.id(), 1)?;
-    let model = model(scene, &graph, purpose, seed).layer(InnerProduct { pairs });
+    let model = model(scene, &graph, purpose, seed).layer(InnerProductDecoder { pairs });
     let model = model.loss(Loss::BinaryCrossEntropy).targets_in(targets).build(world)?;
     graph.fill(world, Cow::Owned(with_messages(data, &split)))?;
     let negatives = spawn_pairs(world, &split.pairs, &graph.nodes, pair_marker, targets)?;
@@ -62,7 +62,7 @@ fn spawn_pairs(
     targets: Field,
 ) -> Result<Vec<Entity>, FieldError> {
     let edge = |pair: &CandidatePair| {
-        let [source, target] = pair.ends.map(|end| nodes[end as usize]);
+        let [source, target] = pair.endpoints.map(|end| nodes[end as usize]);
         (Edge { source, target }, pair.split)
     };
     let given = marker.spawn(world, pairs.iter().map(edge));

@@ -9,7 +9,7 @@ use bevy_ecs::{entity::Entity, world::World};
 use std::borrow::Cow;
 
 use crate::components::{Field, Marker, Signal};
-use crate::scene::{GraphData, NodeOrder, Scene, Task, model::Purpose};
+use crate::scene::{GraphData, NodeOrder, SceneFile, Task, model::Purpose};
 use crate::systems::{ModelBuilder, layers::BuildError};
 
 /// What a scene became in a world.
@@ -27,7 +27,7 @@ pub struct SceneEntities {
     pub node_marker: Marker,
     /// Marks the edges of this graph.
     pub edge_marker: Marker,
-    /// Marks the subgraphs of this graph, to which nodes belong by `InGraph`.
+    /// Marks the subgraphs of this graph, to which nodes belong by `InSubgraph`.
     pub subgraph_marker: Marker,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct GraphEntities {
 /// The data are only read if they are borrowed. Data that are given away are dropped while they come into the world, which
 /// takes less memory.
 ///
-/// Nodes carry [`Node`](crate::components::Node), [`Label`](crate::components::Label), `Split` and, in small scenes, their
+/// Nodes carry [`GraphNode`](crate::components::GraphNode), [`ClassLabel`](crate::components::ClassLabel), `Split` and, in small scenes, their
 /// `Name`. The graphs of a set are [`Subgraph`](crate::components::Subgraph)s of one graph. Several scenes may live in one
 /// world.
 ///
@@ -62,7 +62,7 @@ pub(crate) struct GraphEntities {
 /// use connectome::{prelude::*, spawn};
 /// use bevy_ecs::prelude::*;
 ///
-/// let (scene, data) = Scene::load("assets/karate.ron")?;
+/// let (scene, data) = SceneFile::load("assets/karate.ron")?;
 /// let mut world = World::new();
 /// let karate = spawn(&mut world, &scene, &data, 0)?;
 /// for _ in 0..20 {
@@ -78,7 +78,7 @@ pub(crate) struct GraphEntities {
 /// If the model cannot be built.
 pub fn spawn<'a>(
     world: &mut World,
-    scene: &Scene,
+    scene: &SceneFile,
     data: impl Into<Cow<'a, GraphData>>,
     seed: u64,
 ) -> Result<SceneEntities, BuildError> {
@@ -88,7 +88,7 @@ pub fn spawn<'a>(
 /// As [`spawn`], with a model for one purpose.
 pub(crate) fn spawn_for(
     world: &mut World,
-    scene: &Scene,
+    scene: &SceneFile,
     data: Cow<GraphData>,
     purpose: Purpose,
     seed: u64,
@@ -103,7 +103,7 @@ pub(crate) fn spawn_for(
 }
 
 /// The model of a scene on its graph.
-pub(crate) fn model(scene: &Scene, graph: &GraphEntities, purpose: Purpose, seed: u64) -> ModelBuilder {
+pub(crate) fn model(scene: &SceneFile, graph: &GraphEntities, purpose: Purpose, seed: u64) -> ModelBuilder {
     let mut builder = scene.model_for(purpose, graph.graph, graph.input, seed);
     if let Some(edges) = graph.edge_input {
         builder = builder.edge_input(edges);

@@ -14,7 +14,7 @@ impl Order {
     /// What a scene asks for. The nodes of a set stay graph after graph, in the order of the set.
     pub fn of(order: NodeOrder, data: &GraphData) -> Self {
         let mut nodes = match order {
-            NodeOrder::AsGiven => return Self::default(),
+            NodeOrder::Given => return Self::default(),
             NodeOrder::Degree => order_by_degree(data.nodes, &data.edges),
             NodeOrder::ReverseCuthillMcKee => reverse_cuthill_mckee(data.nodes, &data.edges),
         };
@@ -77,7 +77,7 @@ mod tests {
         let order = Order::of(NodeOrder::Degree, &data);
         assert_eq!([0, 1, 2, 3, 4].map(|row| order.node(row)), [3, 0, 2, 1, 4]);
         assert_eq!([0, 1, 2, 3, 4].map(|row| order.edge(row)), [1, 0, 4, 2, 3]);
-        let order = Order::of(NodeOrder::AsGiven, &data);
+        let order = Order::of(NodeOrder::Given, &data);
         assert_eq!((order.node(2), order.edge(4)), (2, 4));
     }
 

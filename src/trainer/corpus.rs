@@ -4,8 +4,8 @@ use bevy_ecs::{component::ComponentId, entity::Entity, schedule::ScheduleLabel, 
 use std::borrow::Cow;
 
 use super::{TrainError, order::Shuffled};
-use crate::components::{Field, Label, Metrics, Model, Signal, Split};
-use crate::scene::{GraphData, Scene, model::Purpose};
+use crate::components::{ClassLabel, Field, Metrics, Model, Signal, Split};
+use crate::scene::{GraphData, SceneFile, model::Purpose};
 use crate::spawn::{GraphEntities, SceneEntities, model};
 use crate::systems::{
     Workers,
@@ -33,13 +33,13 @@ pub(super) struct Step {
     pub is_last: bool,
 }
 
-/// A set of graphs, or one graph of which each batch takes some nodes with their neighbours.
+/// A set of graphs, or one graph of which each batch takes some nodes with their neighbors.
 pub(super) struct Corpus {
     world: World,
     extract: Extract,
     /// The batch that is computed, and the one that is extracted meanwhile.
     batches: [Batch; 2],
-    /// How many neighbours are drawn, layer by layer; none where examples are graphs.
+    /// How many neighbors are drawn, layer by layer; none where examples are graphs.
     fan_outs: Vec<usize>,
     /// Graphs or nodes, in the order of the scene.
     examples: Vec<Entity>,
@@ -59,7 +59,7 @@ impl Corpus {
     /// Spawns the graphs of a scene into a world of their own, and the model into `training`, where no node is yet.
     pub fn spawn(
         training: &mut World,
-        scene: &Scene,
+        scene: &SceneFile,
         data: Cow<GraphData>,
         purpose: Purpose,
         seed: u64,
@@ -75,14 +75,14 @@ impl Corpus {
         extract.update(&mut world);
 
         let plan = &scene.training;
-        let fan_outs = plan.neighbours.clone();
+        let fan_outs = plan.fan_outs.clone();
         let examples = if fan_outs.is_empty() { source.subgraphs } else { source.nodes };
         let mut by_split = [const { Vec::new() }; 4];
         for example in &examples {
             let split = world.get::<Split>(*example).copied().unwrap_or_default();
             by_split[split as usize].push(*example);
         }
-        let size = plan.batch.unwrap_or(examples.len()).max(1);
+        let size = plan.batch_size.unwrap_or(examples.len()).max(1);
         let corpus = Self {
             world,
             extract,
@@ -94,7 +94,7 @@ impl Corpus {
             examples,
             by_split,
             size,
-            steps: plan.steps,
+            steps: plan.steps_per_epoch,
             seed,
         };
         Ok((corpus, place.with_model(model)))
@@ -103,7 +103,7 @@ impl Corpus {
     /// Runs a schedule of the model on one batch of examples after the other: `prepare` is shown the training world before
     /// it runs, `show` after. The next batch is extracted meanwhile.
     ///
-    /// Neighbours are drawn anew in each epoch; to measure, all are taken.
+    /// Neighbors are drawn anew in each epoch; to measure, all are taken.
     pub fn pass(
         &mut self,
         training: &mut World,
@@ -114,7 +114,7 @@ impl Corpus {
         mut show: impl FnMut(&World, Step),
     ) -> Result<(), TrainError> {
         let workers = training.get_resource_or_init::<Workers>().clone();
-        let all_neighbours = vec![usize::MAX; self.fan_outs.len()];
+        let all_neighbors = vec![usize::MAX; self.fan_outs.len()];
         let size = self.batch_size(&examples);
         let Self { world, extract, batches: [present, next], order, asked, fan_outs, examples: all, by_split, .. } =
             self;
@@ -140,8 +140,8 @@ impl Corpus {
         };
         let fill = |number: u64, examples: &[Entity], batch: &mut Batch| match epoch {
             _ if fan_outs.is_empty() => extract.subgraphs(corpus, examples, batch),
-            None => extract.neighbourhood(corpus, examples, &all_neighbours, seed, 0, batch),
-            Some(epoch) => extract.neighbourhood(corpus, examples, fan_outs, seed, epoch << 32 | number, batch),
+            None => extract.sample_neighbors(corpus, examples, &all_neighbors, seed, 0, batch),
+            Some(epoch) => extract.sample_neighbors(corpus, examples, fan_outs, seed, epoch << 32 | number, batch),
         };
         let mut count = ask(asked);
         if count == 0 {
@@ -179,7 +179,7 @@ impl Corpus {
         asked.extend(Shuffled::new(&by_split[Split::Train as usize], order, (*seed, 0), distinct_in).take(size));
         match fan_outs.is_empty() {
             true => extract.subgraphs(world, asked, batch)?,
-            false => extract.neighbourhood(world, asked, fan_outs, *seed, 0, batch)?,
+            false => extract.sample_neighbors(world, asked, fan_outs, *seed, 0, batch)?,
         }
         batch.load(training, graph)?;
         training.clear_trackers();
@@ -211,7 +211,7 @@ fn copy_fields(
     if let (Some(from), Some(to)) = (from.targets, to.targets) {
         extract.copy(corpus, from, to)?;
     }
-    // What is told of the nodes is carried along as well, for their neighbours are no examples.
+    // What is told of the nodes is carried along as well, for their neighbors are no examples.
     copy_targets(extract, (corpus, from.node_marker.id()), (training, to.node_marker.id()))?;
     copy_targets(extract, (corpus, from.subgraph_marker.id()), (training, to.subgraph_marker.id()))
 }
@@ -223,7 +223,8 @@ fn copy_targets(
     (training, to): (&mut World, ComponentId),
 ) -> Result<(), BatchError> {
     let marks = [from, to];
-    let labels = [Field::<Label>::of_component(corpus, marks[0])?, Field::<Label>::of_component(training, marks[1])?];
+    let labels =
+        [Field::<ClassLabel>::of_component(corpus, marks[0])?, Field::<ClassLabel>::of_component(training, marks[1])?];
     extract.copy(corpus, labels[0], labels[1])?;
     let splits = [Field::<Split>::of_component(corpus, marks[0])?, Field::<Split>::of_component(training, marks[1])?];
     extract.copy(corpus, splits[0], splits[1])

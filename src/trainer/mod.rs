@@ -13,7 +13,7 @@ use crate::components::{
     TrainingState,
 };
 use crate::output::{EpochReport, OutputError, Summary, Tensor};
-use crate::scene::{GraphData, Scene, Selection, model::Purpose};
+use crate::scene::{GraphData, SceneFile, Selection, model::Purpose};
 use crate::spawn::{SceneEntities, spawn_for};
 use crate::systems::{Evaluate, Infer, Train, Workers, batch::BatchError, layers::BuildError, run};
 use crate::weights::{Rename, load_weights, numbers, parameters as model_parameters, set_numbers, weights};
@@ -44,15 +44,15 @@ pub enum TrainError {
 
 /// A scene in a world, and how far it has been trained.
 ///
-/// One graph stays in the world. The graphs of a set, or a graph whose neighbours are drawn, rest in another one, the corpus,
+/// One graph stays in the world. The graphs of a set, or a graph whose neighbors are drawn, rest in another one, the corpus,
 /// and come batch by batch, so the memory of training follows the batch.
 ///
 /// ```
-/// use connectome::{Trainer, scene::Scene, systems::Workers};
+/// use connectome::{Trainer, scene::SceneFile, systems::Workers};
 ///
-/// let (mut scene, data) = Scene::load("assets/karate.ron")?;
+/// let (mut scene, data) = SceneFile::load("assets/karate.ron")?;
 /// scene.training.epochs = 30;
-/// let mut trainer = Trainer::new(&scene, &data, 0, Workers::one())?;
+/// let mut trainer = Trainer::new(&scene, &data, 0, Workers::single())?;
 /// let summary = trainer.train(|report| assert!(report.train_loss.is_finite()))?;
 /// assert!(summary.test_accuracy > 0.7);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -61,7 +61,7 @@ pub struct Trainer {
     world: World,
     entities: SceneEntities,
     corpus: Option<Corpus>,
-    scene: Scene,
+    scene: SceneFile,
     seed: u64,
     epochs: u64,
     /// The parameters, if they are learned.
@@ -86,7 +86,7 @@ impl Trainer {
     /// # Errors
     /// If the model cannot be built.
     pub fn new<'a>(
-        scene: &Scene,
+        scene: &SceneFile,
         data: impl Into<Cow<'a, GraphData>>,
         seed: u64,
         workers: Workers,
@@ -104,7 +104,7 @@ impl Trainer {
     /// # Errors
     /// If the model cannot be built.
     pub fn for_inference<'a>(
-        scene: &Scene,
+        scene: &SceneFile,
         data: impl Into<Cow<'a, GraphData>>,
         workers: Workers,
     ) -> Result<Self, TrainError> {
@@ -112,7 +112,7 @@ impl Trainer {
     }
 
     fn of(
-        scene: &Scene,
+        scene: &SceneFile,
         data: Cow<GraphData>,
         purpose: Purpose,
         seed: u64,
@@ -120,7 +120,7 @@ impl Trainer {
     ) -> Result<Self, TrainError> {
         let mut world = World::new();
         world.insert_resource(workers);
-        let (corpus, entities) = if data.graphs.is_some() || !scene.training.neighbours.is_empty() {
+        let (corpus, entities) = if data.graphs.is_some() || !scene.training.fan_outs.is_empty() {
             let (corpus, entities) = Corpus::spawn(&mut world, scene, data, purpose, seed)?;
             (Some(corpus), entities)
         } else {
@@ -189,7 +189,7 @@ impl Trainer {
             }
         };
         let mut sum = Metrics::default();
-        let passes = self.scene.training.accumulate;
+        let passes = self.scene.training.accumulation_steps;
         corpus.pass(
             &mut self.world,
             graph,
@@ -223,7 +223,7 @@ impl Trainer {
     pub fn train(&mut self, mut on_epoch: impl FnMut(&EpochReport) + Send) -> Result<Summary, TrainError> {
         let workers = self.world.get_resource_or_init::<Workers>().clone();
         // The whole run stays with the workers: handing over each step would cost as much as a small step itself.
-        workers.enter(|| self.train_here(&mut on_epoch))
+        workers.install(|| self.train_here(&mut on_epoch))
     }
 
     fn train_here(&mut self, on_epoch: &mut (impl FnMut(&EpochReport) + Send)) -> Result<Summary, TrainError> {
@@ -299,7 +299,7 @@ impl Trainer {
         }
         run(&mut self.world, Infer(model))?;
         match self.world.get::<Model>(model).map(|model| model.output) {
-            Some(output) if output.on() == node_marker.id() => {
+            Some(output) if output.domain() == node_marker.id() => {
                 let rows = nodes.iter().filter_map(|node| output.get(&self.world, *node).ok());
                 Ok((rows.flatten().copied().collect(), output.width()))
             }
@@ -349,7 +349,7 @@ impl Trainer {
         let better =
             self.best.is_none_or(|best| now.score > best.score || (now.score == best.score && now.loss <= best.loss));
         let measured = !report.validation_loss.is_nan();
-        let selected = self.scene.training.selection == Selection::Last || !measured || better;
+        let selected = self.scene.training.keep == Selection::Last || !measured || better;
         if selected {
             self.best = Some(now);
         }

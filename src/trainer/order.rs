@@ -2,7 +2,7 @@
 
 use bevy_ecs::entity::Entity;
 
-use crate::systems::random::{Draws, Random};
+use crate::systems::random::{Philox, RandomStream};
 
 /// What the random numbers here are for; the stages of a model count their purposes from 0.
 const ORDER: u32 = 0x0BDE_0000;
@@ -14,7 +14,7 @@ pub(super) struct Shuffled<'a> {
     examples: &'a [Entity],
     /// The present shuffling.
     order: &'a mut Vec<Entity>,
-    draws: Draws,
+    draws: RandomStream,
     /// The place in the present shuffling.
     next: usize,
     /// Examples in a batch, where none may be in it twice.
@@ -32,7 +32,14 @@ impl<'a> Shuffled<'a> {
         distinct_in: Option<usize>,
     ) -> Self {
         order.clear();
-        Self { examples, order, draws: Draws::new(Random::new(seed, ORDER, epoch)), next: 0, distinct_in, begun: 0 }
+        Self {
+            examples,
+            order,
+            draws: RandomStream::new(Philox::new(seed, ORDER, epoch)),
+            next: 0,
+            distinct_in,
+            begun: 0,
+        }
     }
 
     fn shuffle(&mut self) {

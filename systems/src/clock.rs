@@ -27,13 +27,13 @@ use crate::{SystemDescription, describe, layers::BuildError, model::finish};
 ///
 /// ```
 /// use bevy_ecs::prelude::*;
-/// use connectome_components::{Graph, Node};
+/// use connectome_components::{Graph, GraphNode};
 /// use connectome_systems::{Infer, ModelBuilder, SystemClock, layers::Linear, run};
 ///
 /// let mut world = World::new();
 /// let graph = Graph::spawn(&mut world);
 /// let model = ModelBuilder::new(graph).layer(Linear::new(2)).build(&mut world)?;
-/// world.spawn(Node);
+/// world.spawn(GraphNode);
 /// let clock = SystemClock::add(&mut world, Infer(model))?;
 /// run(&mut world, Infer(model))?;
 /// let readings = &clock.take()[0];

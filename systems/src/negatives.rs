@@ -3,7 +3,7 @@
 use bevy_ecs::{entity::Entity, system::Query};
 use connectome_components::{Edge, Topology, TrainingState};
 
-use crate::random::{Draws, Random};
+use crate::random::{Philox, RandomStream};
 
 /// The purpose of the random numbers here; the stages of a model count theirs from 0.
 const NEGATIVES: u32 = 0x4E65_0000;
@@ -27,7 +27,7 @@ pub fn sample_negatives(
         if nodes.len() < 2 {
             return;
         }
-        let mut draws = Draws::new(Random::new(state.seed, NEGATIVES, state.pass()));
+        let mut draws = RandomStream::new(Philox::new(state.seed, NEGATIVES, state.micro_step()));
         for pair in &pairs {
             let mut draw = || {
                 let [source, target] = [(); 2].map(|()| draws.below(nodes.len() as u64) as usize);
@@ -43,5 +43,5 @@ pub fn sample_negatives(
 }
 
 fn joins(topology: &Topology, source: usize, target: usize) -> bool {
-    topology.incoming.neighbours[topology.incoming.entries(target)].contains(&(source as u32))
+    topology.incoming.neighbors[topology.incoming.entries(target)].contains(&(source as u32))
 }

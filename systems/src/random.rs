@@ -1,18 +1,18 @@
 //! Random numbers that depend on what they are for and on nothing else.
 
-pub use crate::draws::Draws;
+pub use crate::random_stream::RandomStream;
 
 /// Philox 4x32 with 10 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 ///
 /// A stream is keyed by the seed and a purpose; the counter is made of the step and a number, such as a row's. So what
 /// was drawn can be drawn again, in any order, by any worker.
 #[derive(Clone, Copy, Debug)]
-pub struct Random {
+pub struct Philox {
     key: [u32; 2],
     step: u32,
 }
 
-impl Random {
+impl Philox {
     /// The stream of one purpose (a layer, a parameter) in one step. Seeds that differ beyond 32 bits differ still.
     pub fn new(seed: u64, purpose: u32, step: u64) -> Self {
         let high = (seed >> 32) as u32 ^ (step >> 32) as u32;
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn uniform_numbers_fill_the_unit_interval() {
         let mut numbers = [f32::NAN; 10_001];
-        Random::new(1, 2, 3).fill_uniform(&mut numbers);
+        Philox::new(1, 2, 3).fill_uniform(&mut numbers);
         assert!(numbers.iter().all(|number| (0.0..1.0).contains(number)));
         let mean = numbers.iter().map(|number| f64::from(*number)).sum::<f64>() / 10_001.0;
         assert!((mean - 0.5).abs() < 0.01, "{mean}");
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn seeds_purposes_and_steps_give_different_streams() {
-        let first = |seed, purpose, step| Random::new(seed, purpose, step).blocks(0);
+        let first = |seed, purpose, step| Philox::new(seed, purpose, step).blocks(0);
         assert_ne!(first(0, 0, 0), first(1, 0, 0));
         assert_ne!(first(0, 0, 0), first(1 << 32, 0, 0));
         assert_ne!(first(0, 0, 0), first(0, 1, 0));

@@ -21,8 +21,8 @@ pub struct Workers {
 /// The threads of a pool could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkersError {
-    /// More than [`Workers::MOST`].
-    #[error("{0} workers are more than any machine has use for; ask for at most {most}", most = Workers::MOST)]
+    /// More than [`Workers::MAX`].
+    #[error("{0} workers are more than any machine has use for; ask for at most {max}", max = Workers::MAX)]
     TooMany(usize),
     /// The operating system does not give so many threads.
     #[error("cannot start {count} workers: {source}; ask for fewer")]
@@ -36,20 +36,20 @@ pub enum WorkersError {
 
 impl Workers {
     /// The most workers of one pool: the threads of 100,000 do not even start within a minute.
-    pub const MOST: usize = 1024;
+    pub const MAX: usize = 1024;
 
     /// A pool of `count` workers; 0 means one for each core.
     ///
     /// # Errors
-    /// If `count` is more than [`Workers::MOST`], or than the operating system gives threads.
+    /// If `count` is more than [`Workers::MAX`], or than the operating system gives threads.
     pub fn new(count: usize) -> Result<Self, WorkersError> {
         let count = match count {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
-            count if count > Self::MOST => return Err(WorkersError::TooMany(count)),
+            count if count > Self::MAX => return Err(WorkersError::TooMany(count)),
             count => count,
         };
         if count == 1 {
-            return Ok(Self::one());
+            return Ok(Self::single());
         }
         let builder = rayon::ThreadPoolBuilder::new().num_threads(count);
         let pool = builder.thread_name(|index| format!("connectome worker {index}")).build();
@@ -58,7 +58,7 @@ impl Workers {
     }
 
     /// The calling thread alone.
-    pub fn one() -> Self {
+    pub fn single() -> Self {
         Self { pool: None, log: None }
     }
 
@@ -68,14 +68,14 @@ impl Workers {
     }
 
     /// The same workers, who write down each block that they compute; and where they do so.
-    pub fn logging(&self) -> (Self, Arc<WorkerLog>) {
+    pub fn with_log(&self) -> (Self, Arc<WorkerLog>) {
         let log = Arc::new(WorkerLog::new(self.count()));
         (Self { pool: self.pool.clone(), log: Some(log.clone()) }, log)
     }
 
     /// Runs `work` on one of the workers, so that the loops in it need not be handed over one by one: from outside of
     /// the pool each would cost 10 to 40 µs.
-    pub fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+    pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         match &self.pool {
             Some(pool) => pool.install(work),
             None => work(),
@@ -121,7 +121,7 @@ impl Workers {
             count => {
                 let shared = self.pool.is_some() && blocks.rows().len().saturating_mul(cost) >= WORTH_SHARING;
                 let task = Task { blocks, shared, body: &body };
-                if shared { self.enter(|| task.run(0..count, output)) } else { task.run(0..count, output) }
+                if shared { self.install(|| task.run(0..count, output)) } else { task.run(0..count, output) }
             }
         }
     }
@@ -129,7 +129,7 @@ impl Workers {
 
 impl Default for Workers {
     fn default() -> Self {
-        Self::one()
+        Self::single()
     }
 }
 
@@ -167,7 +167,7 @@ impl<F> Task<'_, F> {
 #[derive(Clone, Copy, Debug)]
 pub enum Blocks<'a> {
     /// Blocks of `size` rows, the last one shorter.
-    Even {
+    Uniform {
         /// The first row.
         start: usize,
         /// How many rows there are.
@@ -176,27 +176,27 @@ pub enum Blocks<'a> {
         size: usize,
     },
     /// From each boundary to the next.
-    At(&'a [usize]),
+    Boundaries(&'a [usize]),
 }
 
 impl<'a> Blocks<'a> {
     /// Blocks of rows whose `width` numbers fill a first-level cache together.
     pub fn of_width(rows: usize, width: usize) -> Self {
-        Self::Even { start: 0, rows, size: even_size(rows, (8192 / width.max(1)).max(32)) }
+        Self::Uniform { start: 0, rows, size: even_size(rows, (8192 / width.max(1)).max(32)) }
     }
 
     /// The same, but of at least 256 rows: what prepares a matrix for a product with a block costs as much for fewer.
     pub fn of_products(rows: usize, width: usize) -> Self {
-        Self::Even { start: 0, rows, size: even_size(rows, (8192 / width.max(1)).max(256)) }
+        Self::Uniform { start: 0, rows, size: even_size(rows, (8192 / width.max(1)).max(256)) }
     }
 
-    /// The blocks among the rows `start..start + rows`. Boundaries lie at both ends already.
+    /// The blocks among the rows `start..start + rows`. Boundaries lie at both endpoints already.
     pub fn within(self, start: usize, rows: usize) -> Self {
         match self {
-            Self::Even { size, .. } => Self::Even { start, rows, size },
-            Self::At(boundaries) => {
+            Self::Uniform { size, .. } => Self::Uniform { start, rows, size },
+            Self::Boundaries(boundaries) => {
                 let place = |row| boundaries.partition_point(|boundary| *boundary < row);
-                Self::At(boundaries.get(place(start)..=place(start + rows)).unwrap_or(&[]))
+                Self::Boundaries(boundaries.get(place(start)..=place(start + rows)).unwrap_or(&[]))
             }
         }
     }
@@ -204,23 +204,25 @@ impl<'a> Blocks<'a> {
     /// How many blocks.
     pub fn count(&self) -> usize {
         match self {
-            Self::Even { rows, size, .. } => rows.div_ceil(*size),
-            Self::At(boundaries) => boundaries.len().saturating_sub(1),
+            Self::Uniform { rows, size, .. } => rows.div_ceil(*size),
+            Self::Boundaries(boundaries) => boundaries.len().saturating_sub(1),
         }
     }
 
     /// All rows.
     pub fn rows(&self) -> Range<usize> {
         match self {
-            Self::Even { start, rows, .. } => *start..start + rows,
-            Self::At(boundaries) => boundaries.first().copied().unwrap_or(0)..boundaries.last().copied().unwrap_or(0),
+            Self::Uniform { start, rows, .. } => *start..start + rows,
+            Self::Boundaries(boundaries) => {
+                boundaries.first().copied().unwrap_or(0)..boundaries.last().copied().unwrap_or(0)
+            }
         }
     }
 
     fn boundary(&self, number: usize) -> usize {
         match self {
-            Self::Even { start, rows, size } => start + (number * size).min(*rows),
-            Self::At(boundaries) => boundaries[number],
+            Self::Uniform { start, rows, size } => start + (number * size).min(*rows),
+            Self::Boundaries(boundaries) => boundaries[number],
         }
     }
 }
@@ -309,7 +311,7 @@ mod tests {
         for workers in [1, 2, 3, 8] {
             let workers = Workers::new(workers).unwrap();
             let boundaries = [0, 1, 1, 40, 50_000];
-            for blocks in [Blocks::Even { start: 0, rows: 50_000, size: 7 }, Blocks::At(&boundaries)] {
+            for blocks in [Blocks::Uniform { start: 0, rows: 50_000, size: 7 }, Blocks::Boundaries(&boundaries)] {
                 let mut visits = vec![0u32; 50_000 * 2];
                 workers.for_each_block(blocks, 2, RowsMut::new(&mut visits, 2), |rows, output| {
                     assert_eq!(rows.len() * 2, output.data.len());
@@ -323,8 +325,8 @@ mod tests {
     #[test]
     fn blocks_within_a_table_keep_their_boundaries() {
         let boundaries = [0, 10, 25, 30, 60];
-        let inner = Blocks::At(&boundaries).within(25, 35);
+        let inner = Blocks::Boundaries(&boundaries).within(25, 35);
         assert_eq!((inner.count(), inner.rows()), (2, 25..60));
-        assert_eq!(Blocks::Even { start: 0, rows: 0, size: 5 }.count(), 0);
+        assert_eq!(Blocks::Uniform { start: 0, rows: 0, size: 5 }.count(), 0);
     }
 }

@@ -9,12 +9,12 @@ mod common;
 use bevy_ecs::prelude::*;
 use common::few_cases;
 use connectome_components::{
-    Edge, EdgeWeight, Field, FieldError, Graph, InGraph, Label, Marker, Node, Split, Subgraph, Topology,
+    ClassLabel, Edge, EdgeWeight, Field, FieldError, Graph, GraphNode, InSubgraph, Marker, Split, Subgraph, Topology,
     insert_default, register_default,
 };
 use connectome_systems::{
     Scratch,
-    batch::{Batch, BatchError, Content, Extract},
+    batch::{Batch, BatchElement, BatchError, Extract},
     update_topology,
 };
 use proptest::{prelude::*, sample::Index};
@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Component)]
 struct Marked;
 
-/// A corpus by its parts: how many graphs there are, the graph of each node if any and whether it is marked, and the ends
+/// A corpus by its parts: how many graphs there are, the graph of each node if any and whether it is marked, and the endpoints
 /// of each edge with its weight in quarters. Numbers that are too large start over.
 #[derive(Clone, Debug)]
 struct Plan {
@@ -52,7 +52,7 @@ fn plans() -> impl Strategy<Value = Plan> {
 struct Fields {
     features: Field,
     indices: Field<u32>,
-    labels: Field<Label>,
+    labels: Field<ClassLabel>,
     splits: Field<Split>,
     lengths: Field,
     targets: Field,
@@ -86,9 +86,9 @@ impl Corpus {
         let subgraphs: Vec<Entity> = (0..plan.graphs).map(|_| world.spawn(Subgraph).id()).collect();
         let mut nodes = Vec::new();
         for (of, marked) in &plan.nodes {
-            let mut node = world.spawn(Node);
+            let mut node = world.spawn(GraphNode);
             if let Some(of) = of.filter(|_| !subgraphs.is_empty()) {
-                node.insert(InGraph(subgraphs[of % subgraphs.len()]));
+                node.insert(InSubgraph(subgraphs[of % subgraphs.len()]));
             }
             if *marked {
                 node.insert(Marked);
@@ -118,10 +118,10 @@ impl Corpus {
         for entity in all.into_iter().chain(edges) {
             let number = entity.index_u32();
             let float = number as f32;
-            if world.get::<Node>(entity).is_some() {
+            if world.get::<GraphNode>(entity).is_some() {
                 fields.features.set(world, entity, &[float, -float, 0.5]).unwrap();
                 fields.indices.set(world, entity, &[number, 7]).unwrap();
-                fields.labels.set(world, entity, &[Label(number)]).unwrap();
+                fields.labels.set(world, entity, &[ClassLabel(number)]).unwrap();
                 fields.splits.set(world, entity, &[[Split::Train, Split::Test][number as usize % 2]]).unwrap();
             } else if world.get::<Edge>(entity).is_some() {
                 fields.lengths.set(world, entity, &[float]).unwrap();
@@ -159,8 +159,8 @@ impl Corpus {
     /// The rows that a batch holds are copies of those of its origins, and its edges go where theirs go.
     fn check(&self, batch: &Batch, to: &Fields) -> Result<(), TestCaseError> {
         let origin = |number: &u32| batch.nodes()[*number as usize];
-        prop_assert_eq!(batch.ends().len(), batch.edges().len());
-        for (edge, [source, target]) in batch.edges().iter().zip(batch.ends()) {
+        prop_assert_eq!(batch.endpoints().len(), batch.edges().len());
+        for (edge, [source, target]) in batch.edges().iter().zip(batch.endpoints()) {
             prop_assert_eq!(self.edge(*edge), Edge { source: origin(source), target: origin(target) });
         }
         let weight = |edge: &Entity| self.world.get::<EdgeWeight>(*edge).map_or(1.0, |weight| weight.0);
@@ -183,7 +183,7 @@ impl Corpus {
         to: Field<T>,
     ) -> Result<(), TestCaseError>
     where
-        T: Content + PartialEq + core::fmt::Debug,
+        T: BatchElement + PartialEq + core::fmt::Debug,
     {
         let expected: Vec<T> =
             origins.iter().flat_map(|entity| from.get(&self.world, *entity).unwrap()).copied().collect();
@@ -218,13 +218,13 @@ impl Training {
         prop_assert_eq!(topology.nodes.len(), batch.nodes().len());
         prop_assert_eq!(topology.subgraphs.len(), batch.subgraphs().len());
         prop_assert!(topology.nodes.tables().len() <= 1 && topology.edges.tables().len() <= 1);
-        prop_assert_eq!(&topology.ends[..], batch.ends());
+        prop_assert_eq!(&topology.endpoints[..], batch.endpoints());
         prop_assert_eq!(topology.dangling, 0);
         let weights: Vec<f32> = topology.edges.weights(world).collect();
         let ones = vec![1.0; weights.len()];
         prop_assert_eq!(&weights, batch.weights().unwrap_or(&ones));
         let membership = &topology.membership;
-        let place = |row| membership.neighbours[membership.entries(row)].first().copied();
+        let place = |row| membership.neighbors[membership.entries(row)].first().copied();
         let places: Vec<u32> = (0..topology.nodes.len()).map(|row| place(row).unwrap_or(Batch::NO_SUBGRAPH)).collect();
         prop_assert_eq!(&places[..], batch.subgraph_of());
         same(world, batch, fields.features)?;
@@ -247,7 +247,7 @@ impl Training {
 
 fn same<T>(world: &World, batch: &Batch, field: Field<T>) -> Result<(), TestCaseError>
 where
-    T: Content + PartialEq + core::fmt::Debug,
+    T: BatchElement + PartialEq + core::fmt::Debug,
 {
     let found: Vec<T> = field.matrix(world).rows().flatten().copied().collect();
     prop_assert_eq!(batch.contents(field), Some(&found[..]));
@@ -279,7 +279,7 @@ proptest! {
         corpus.check_field(&batch, batch.nodes(), corpus.fields.splits, training.fields.splits)?;
         prop_assert_eq!(batch.subgraphs(), &asked);
         let topology = corpus.topology();
-        let subgraph_of = |node: &Entity| corpus.world.get::<InGraph>(*node).map(|place| place.0);
+        let subgraph_of = |node: &Entity| corpus.world.get::<InSubgraph>(*node).map(|place| place.0);
         let (mut nodes, mut edges, mut places) = (Vec::new(), Vec::new(), Vec::new());
         for (number, graph) in asked.iter().enumerate() {
             let inside = |node: &Entity| subgraph_of(node) == Some(*graph);
@@ -294,12 +294,12 @@ proptest! {
         prop_assert_eq!(batch.edges(), &edges);
         prop_assert_eq!(batch.subgraph_of(), &places);
         // An edge that goes from one of the graphs into the next would be between their copies.
-        let mixed = batch.ends().iter().find(|[source, target]| places[*source as usize] != places[*target as usize]);
+        let mixed = batch.endpoints().iter().find(|[source, target]| places[*source as usize] != places[*target as usize]);
         prop_assert_eq!(mixed, None);
     }
 
     #[test]
-    fn a_sample_is_part_of_the_neighbourhood(
+    fn a_sample_is_part_of_the_neighborhood(
         plan in plans(),
         seeds in prop::collection::vec(any::<Index>(), 0..5),
         fan_outs in prop::collection::vec(prop_oneof![0..4usize, Just(usize::MAX)], 0..4),
@@ -310,7 +310,7 @@ proptest! {
         let seeds = distinct(choice(&seeds, &corpus.nodes));
         let extract = corpus.extract_into(&training.fields);
         let sample = |batch: &mut Batch| {
-            extract.neighbourhood(&corpus.world, &seeds, &fan_outs, key.0, key.1, batch).unwrap();
+            extract.sample_neighbors(&corpus.world, &seeds, &fan_outs, key.0, key.1, batch).unwrap();
         };
         let mut batch = Batch::default();
         sample(&mut batch);
@@ -329,7 +329,7 @@ proptest! {
             let mut next = reached;
             for target in expanded..reached {
                 let all = corpus.incoming(batch.nodes()[target]);
-                let taken = batch.edges().iter().zip(batch.ends()).filter(|(_, [_, end])| *end as usize == target);
+                let taken = batch.edges().iter().zip(batch.endpoints()).filter(|(_, [_, end])| *end as usize == target);
                 let taken: Vec<_> = taken.collect();
                 prop_assert_eq!(taken.len(), all.len().min(*fan_out));
                 prop_assert!(taken.iter().all(|(edge, _)| all.contains_key(edge)));
@@ -339,12 +339,12 @@ proptest! {
         }
         prop_assert_eq!(reached, batch.nodes().len());
         let leaves = expanded..reached;
-        prop_assert!(fan_outs.is_empty() || batch.ends().iter().all(|[_, end]| !leaves.contains(&(*end as usize))));
+        prop_assert!(fan_outs.is_empty() || batch.endpoints().iter().all(|[_, end]| !leaves.contains(&(*end as usize))));
         // The same in a batch that held something else before.
         let mut again = Batch::default();
-        extract.neighbourhood(&corpus.world, &distinct(corpus.nodes.clone()), &[2], 1, 1, &mut again).unwrap();
+        extract.sample_neighbors(&corpus.world, &distinct(corpus.nodes.clone()), &[2], 1, 1, &mut again).unwrap();
         sample(&mut again);
-        prop_assert_eq!((again.nodes(), again.edges(), again.ends()), (batch.nodes(), batch.edges(), batch.ends()));
+        prop_assert_eq!((again.nodes(), again.edges(), again.endpoints()), (batch.nodes(), batch.edges(), batch.endpoints()));
     }
 
     #[test]
@@ -361,7 +361,7 @@ proptest! {
                 extract.subgraphs(&corpus.world, &choice(asked, &corpus.subgraphs), &mut batch).unwrap();
             } else {
                 let seeds = distinct(choice(asked, &corpus.nodes));
-                extract.neighbourhood(&corpus.world, &seeds, &[2, 2], 0, step as u64, &mut batch).unwrap();
+                extract.sample_neighbors(&corpus.world, &seeds, &[2, 2], 0, step as u64, &mut batch).unwrap();
             }
             batch.load(&mut training.world, training.graph).unwrap();
             training.check(&batch)?;
@@ -384,14 +384,14 @@ fn stars() -> Corpus {
 }
 
 #[test]
-fn seeds_and_steps_draw_different_neighbours() {
+fn seeds_and_steps_draw_different_neighbors() {
     let corpus = stars();
     let training = Training::new();
     let extract = corpus.extract_into(&training.fields);
     let hub = corpus.topology().nodes.entities()[0];
     let draw = |seed, step| {
         let mut batch = Batch::default();
-        extract.neighbourhood(&corpus.world, &[hub], &[4], seed, step, &mut batch).unwrap();
+        extract.sample_neighbors(&corpus.world, &[hub], &[4], seed, step, &mut batch).unwrap();
         batch.nodes().to_vec()
     };
     let draws: BTreeSet<_> = (0..100).map(|number| draw(number / 10, number % 10)).collect();
@@ -421,7 +421,7 @@ fn graphs_without_nodes_or_edges_and_empty_batches_are_batches() {
         training.check(&batch).unwrap();
         assert_eq!(training.population(), nodes + edges + subgraphs);
     }
-    extract.neighbourhood(&corpus.world, &[], &[usize::MAX], 0, 0, &mut batch).unwrap();
+    extract.sample_neighbors(&corpus.world, &[], &[usize::MAX], 0, 0, &mut batch).unwrap();
     assert!(batch.nodes().is_empty());
 }
 
@@ -496,7 +496,7 @@ fn what_the_world_has_already_becomes_part_of_the_batch() {
     same(&training.world, &batch, training.fields.features).unwrap();
     update_topology(&mut training.world, training.graph, &mut Scratch::default());
     let topology = training.world.get::<Topology>(training.graph).unwrap();
-    assert_eq!((&topology.ends[..], topology.nodes.tables().len()), (batch.ends(), 2));
+    assert_eq!((&topology.endpoints[..], topology.nodes.tables().len()), (batch.endpoints(), 2));
 }
 
 #[test]
@@ -510,7 +510,7 @@ fn what_cannot_be_extracted_or_loaded_is_an_error() {
     let mut error = |subgraphs: &[Entity], seeds: &[Entity]| {
         let union = extract.subgraphs(&corpus.world, subgraphs, &mut batch);
         assert!(union.is_ok() || batch.nodes().is_empty());
-        let sample = extract.neighbourhood(&corpus.world, seeds, &[1], 0, 0, &mut batch);
+        let sample = extract.sample_neighbors(&corpus.world, seeds, &[1], 0, 0, &mut batch);
         assert!(sample.is_ok() || batch.nodes().is_empty());
         union.and(sample).unwrap_err()
     };
@@ -524,13 +524,13 @@ fn what_cannot_be_extracted_or_loaded_is_an_error() {
     assert_eq!(extract.copy(world, from.features, from.features), Err(BatchError::OtherWorld));
     let widths = BatchError::Widths { from: "features".to_owned(), from_width: 3, to_width: 1 };
     assert_eq!(extract.copy(world, from.features, to.lengths), Err(widths));
-    let stray = Field::<f32>::register_for(world, corpus.graph, "stray", 1).unwrap();
+    let stray = Field::<f32>::register_on(world, corpus.graph, "stray", 1).unwrap();
     let place = "nodes, edges or subgraphs";
     assert_eq!(extract.copy(world, stray, to.lengths), Err(BatchError::OtherRows { name: "stray".to_owned(), place }));
 
     assert_eq!(batch.load(&mut training.world, node), Err(BatchError::NoGraph(node)));
     extract
-        .copy(world, from.features, Field::register_for(&mut training.world, training.graph, "x", 3).unwrap())
+        .copy(world, from.features, Field::register_on(&mut training.world, training.graph, "x", 3).unwrap())
         .unwrap();
     extract.subgraphs(world, &[subgraph], &mut batch).unwrap();
     let error = batch.load(&mut training.world, training.graph).unwrap_err();
@@ -549,7 +549,7 @@ fn a_corpus_that_has_changed_must_be_updated() {
     let (star, leaf) = (corpus.subgraphs[0], corpus.nodes[5]);
     let changes: [fn(&mut World, Entity); 3] = [
         |world, leaf| _ = world.spawn(Edge { source: leaf, target: leaf }),
-        |world, leaf| world.get_mut::<InGraph>(leaf).unwrap().0 = Entity::PLACEHOLDER,
+        |world, leaf| world.get_mut::<InSubgraph>(leaf).unwrap().0 = Entity::PLACEHOLDER,
         |world, leaf| _ = world.despawn(leaf),
     ];
     for (change, nodes) in changes.into_iter().zip([10, 9, 9]) {
@@ -574,7 +574,7 @@ fn an_observer_that_despawns_what_is_loaded_is_an_error() {
     training.world.add_observer(|added: On<Add<EdgeWeight>>, mut commands: Commands| {
         commands.entity(added.entity).despawn();
     });
-    training.world.add_observer(|added: On<Add<Label>>, mut commands: Commands| {
+    training.world.add_observer(|added: On<Add<ClassLabel>>, mut commands: Commands| {
         commands.entity(added.entity).despawn();
     });
     assert_eq!(batch.load(&mut training.world, training.graph), Err(BatchError::Disturbed));

@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "an allocator that counts")]
 
 use bevy_ecs::prelude::*;
-use connectome_components::{Edge, Field, Graph, InGraph, Node, Subgraph};
+use connectome_components::{Edge, Field, Graph, GraphNode, InSubgraph, Subgraph};
 use connectome_systems::batch::{Batch, Extract};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,7 +51,7 @@ fn corpus(sizes: impl Iterator<Item = usize>) -> (World, Entity, Vec<Entity>) {
     let graph = Graph::spawn(&mut world);
     let subgraphs = sizes.map(|size| {
         let subgraph = world.spawn(Subgraph).id();
-        let nodes: Vec<Entity> = (0..size).map(|_| world.spawn((Node, InGraph(subgraph))).id()).collect();
+        let nodes: Vec<Entity> = (0..size).map(|_| world.spawn((GraphNode, InSubgraph(subgraph))).id()).collect();
         for (number, source) in nodes.iter().enumerate() {
             world.spawn(Edge { source: *source, target: nodes[(number + 1) % size] });
         }
@@ -64,16 +64,16 @@ fn corpus(sizes: impl Iterator<Item = usize>) -> (World, Entity, Vec<Entity>) {
 #[test]
 fn warm_batches_allocate_nothing_for_their_rows() {
     let (mut corpus, graph, subgraphs) = corpus(1..200);
-    let nodes = corpus.register_component::<Node>();
+    let nodes = corpus.register_component::<GraphNode>();
     let from = Field::<f32>::register(&mut corpus, "features", nodes, 4).unwrap();
     let mut world = World::new();
     let target = Graph::spawn(&mut world);
-    let nodes = world.register_component::<Node>();
+    let nodes = world.register_component::<GraphNode>();
     let to = Field::<f32>::register(&mut world, "features", nodes, 4).unwrap();
     let mut extract = Extract::new(&corpus, graph).unwrap();
     extract.copy(&corpus, from, to).unwrap();
     extract.update(&mut corpus);
-    let seeds: Vec<Entity> = corpus.query_filtered::<Entity, With<Node>>().iter(&corpus).step_by(30).collect();
+    let seeds: Vec<Entity> = corpus.query_filtered::<Entity, With<GraphNode>>().iter(&corpus).step_by(30).collect();
     let [mut large, mut small] = [Batch::default(), Batch::default()];
     let unions = when_warm(|| {
         extract.subgraphs(&corpus, &subgraphs, &mut large).unwrap();
@@ -83,7 +83,7 @@ fn warm_batches_allocate_nothing_for_their_rows() {
     let mut step = 0;
     let samples = when_warm(|| {
         step += 1;
-        extract.neighbourhood(&corpus, &seeds, &[1, 1, 1], 0, step, &mut large).unwrap();
+        extract.sample_neighbors(&corpus, &seeds, &[1, 1, 1], 0, step, &mut large).unwrap();
     });
     assert_eq!([unions, samples], [0, 0], "allocations of unions and of samples");
 

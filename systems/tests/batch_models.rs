@@ -1,20 +1,20 @@
 //! A model cannot tell a batch from the corpus it came from: what it computes for graphs of a union, or for seeds with
-//! their whole neighbourhood, is what it computes in the corpus. And it learns from batches that are extracted while it
+//! their whole neighborhood, is what it computes in the corpus. And it learns from batches that are extracted while it
 //! trains, to the same bits each time.
 //!
 //! A failure prints the node and both outputs.
 
 use bevy_ecs::prelude::*;
 use connectome_components::{
-    Edge, EdgeWeight, Field, Graph, InGraph, Label, LearningRateSchedule, Metrics, Model, Node, Optimizer, Parameter,
-    Split, Subgraph, attach_fields,
+    ClassLabel, Edge, EdgeWeight, Field, Graph, GraphNode, InSubgraph, LearningRateSchedule, Metrics, Model, Optimizer,
+    Parameter, Split, Subgraph, attach_fields,
 };
 use connectome_systems::{
     Infer, ModelBuilder, Train,
     batch::{Batch, Extract},
     kernels::Activation,
-    layers::{GraphConv, MessagePassing},
-    random::Random,
+    layers::{GcnConv, MeanConv},
+    random::Philox,
     run,
 };
 
@@ -23,7 +23,7 @@ struct Side {
     world: World,
     graph: Entity,
     features: Field,
-    labels: Field<Label>,
+    labels: Field<ClassLabel>,
     splits: Field<Split>,
     /// The subgraphs of a corpus.
     subgraphs: Vec<Entity>,
@@ -33,7 +33,7 @@ impl Side {
     fn new() -> Self {
         let mut world = World::new();
         let graph = Graph::spawn(&mut world);
-        let nodes = world.register_component::<Node>();
+        let nodes = world.register_component::<GraphNode>();
         let features = Field::register(&mut world, "features", nodes, 2).unwrap();
         let labels = Field::of_component(&mut world, nodes).unwrap();
         let splits = Field::of_component(&mut world, nodes).unwrap();
@@ -46,25 +46,25 @@ impl Side {
         let mut side = Self::new();
         let world = &mut side.world;
         let mut numbers = vec![0.0; 64 * graphs];
-        Random::new(1, 2, 3).fill_uniform(&mut numbers);
+        Philox::new(1, 2, 3).fill_uniform(&mut numbers);
         for numbers in numbers.chunks_exact(64) {
             let subgraph = world.spawn(Subgraph).id();
             let size = 3 + (7.0 * numbers[0]) as usize;
             let nodes: Vec<Entity> =
-                (0..size).map(|_| world.spawn((Node, InGraph(subgraph), Split::Train)).id()).collect();
+                (0..size).map(|_| world.spawn((GraphNode, InSubgraph(subgraph), Split::Train)).id()).collect();
             for (number, node) in nodes.iter().enumerate() {
                 for step in 1..=3 {
                     let (source, weight) = (nodes[(number + step * step) % size], numbers[20 + number]);
                     world.spawn((Edge { source, target: *node }, EdgeWeight(weight)));
                 }
             }
-            attach_fields(world, side.features.on());
+            attach_fields(world, side.features.domain());
             let features = |number: usize| [numbers[30 + 2 * number], numbers[31 + 2 * number]];
             for (number, node) in nodes.iter().enumerate() {
                 side.features.set(world, *node, &features(number)).unwrap();
                 let heard = (1..=3).map(|step| features((number + step * step) % size));
                 let difference: f32 = heard.map(|[first, second]| second - first).sum();
-                side.labels.set(world, *node, &[Label(u32::from(difference > 0.0))]).unwrap();
+                side.labels.set(world, *node, &[ClassLabel(u32::from(difference > 0.0))]).unwrap();
             }
             side.subgraphs.push(subgraph);
         }
@@ -90,13 +90,13 @@ impl Side {
 
 fn convolutions(side: &mut Side) -> Entity {
     let model = ModelBuilder::new(side.graph).input(side.features).seed(4);
-    let model = model.layer(GraphConv::new(8)).layer(Activation::Tanh).layer(GraphConv::new(3));
+    let model = model.layer(GcnConv::new(8)).layer(Activation::Tanh).layer(GcnConv::new(3));
     model.build(&mut side.world).unwrap()
 }
 
 fn messages(side: &mut Side) -> Entity {
     let model = ModelBuilder::new(side.graph).input(side.features).seed(4);
-    model.layer(MessagePassing::new(8)).layer(MessagePassing::new(3)).build(&mut side.world).unwrap()
+    model.layer(MeanConv::new(8)).layer(MeanConv::new(3)).build(&mut side.world).unwrap()
 }
 
 /// The output of a model for the first nodes of a batch is that for the nodes they came from.
@@ -112,7 +112,7 @@ fn assert_same_outputs(
     batch.load(&mut training.world, training.graph).unwrap();
     let found = training.infer(models[1]);
     let rows = corpus.features.matrix(&corpus.world).row_count();
-    let nodes: Vec<Entity> = corpus.world.query_filtered::<Entity, With<Node>>().iter(&corpus.world).collect();
+    let nodes: Vec<Entity> = corpus.world.query_filtered::<Entity, With<GraphNode>>().iter(&corpus.world).collect();
     assert_eq!((nodes.len(), found.len()), (rows, batch.nodes().len()));
     for (origin, found) in batch.nodes()[..count].iter().zip(&found) {
         let row = nodes.iter().position(|node| node == origin).unwrap();
@@ -133,13 +133,13 @@ fn graphs_of_a_union_give_what_they_give_in_the_corpus() {
 }
 
 #[test]
-fn seeds_with_all_their_neighbours_give_what_they_give_in_the_corpus() {
+fn seeds_with_all_their_neighbors_give_what_they_give_in_the_corpus() {
     let (mut corpus, mut training) = (Side::corpus(12), Side::new());
     let extract = corpus.extract_into(&training);
-    let mut query = corpus.world.query_filtered::<Entity, With<Node>>();
+    let mut query = corpus.world.query_filtered::<Entity, With<GraphNode>>();
     let seeds: Vec<Entity> = query.iter(&corpus.world).step_by(7).collect();
     let mut batch = Batch::default();
-    extract.neighbourhood(&corpus.world, &seeds, &[usize::MAX; 2], 0, 0, &mut batch).unwrap();
+    extract.sample_neighbors(&corpus.world, &seeds, &[usize::MAX; 2], 0, 0, &mut batch).unwrap();
     assert_same_outputs(&mut corpus, &mut training, messages, &batch, seeds.len());
 }
 
@@ -149,7 +149,7 @@ fn train(graphs: usize, epochs: usize) -> (Vec<f64>, Vec<f32>) {
     let (mut corpus, mut training) = (Side::corpus(graphs), Side::new());
     let extract = corpus.extract_into(&training);
     let model = ModelBuilder::new(training.graph).input(training.features);
-    let model = model.layer(MessagePassing::new(16)).layer(MessagePassing::new(2));
+    let model = model.layer(MeanConv::new(16)).layer(MeanConv::new(2));
     let model = model.learn(Optimizer::adam(0.01), LearningRateSchedule::Constant).build(&mut training.world).unwrap();
     let batches: Vec<&[Entity]> = (0..epochs).flat_map(|_| corpus.subgraphs.chunks(8)).collect();
     let [mut present, mut next] = [Batch::default(), Batch::default()];

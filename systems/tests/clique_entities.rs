@@ -1,7 +1,7 @@
 //! Cliques as entities of a live world: they follow its edges, and go with the graph.
 
 use bevy_ecs::{prelude::*, relationship::RelationshipTarget, schedule::ScheduleLabel};
-use connectome_components::{Clique, CliqueCensus, CliqueOf, Edge, Graph, GraphCliques, Node, Topology};
+use connectome_components::{Clique, CliqueOf, CliqueSearch, CliquesOf, Edge, Graph, GraphNode, Topology};
 use connectome_systems::{
     Workers,
     algorithms::cliques::{CliqueKind, Limits, find_cliques, find_maximum_clique},
@@ -16,7 +16,7 @@ fn world() -> (World, Entity, [Entity; 4]) {
     let mut world = World::new();
     world.insert_resource(Workers::new(2).unwrap_or_default());
     let graph = Graph::spawn(&mut world);
-    let [a, b, c, d] = core::array::from_fn(|_| world.spawn(Node).id());
+    let [a, b, c, d] = core::array::from_fn(|_| world.spawn(GraphNode).id());
     let nowhere = world.spawn_empty().id();
     for [source, target] in [[a, b], [b, a], [c, b], [c, a], [d, nowhere]] {
         world.spawn(Edge { source, target });
@@ -26,7 +26,7 @@ fn world() -> (World, Entity, [Entity; 4]) {
 
 /// The nodes of each clique of the graph, sorted.
 fn cliques(world: &World, graph: Entity) -> Vec<Vec<Entity>> {
-    let of_graph = world.get::<GraphCliques>(graph).map_or(Vec::new(), |cliques| cliques.iter().collect());
+    let of_graph = world.get::<CliquesOf>(graph).map_or(Vec::new(), |cliques| cliques.iter().collect());
     let nodes = |clique: &Entity| {
         assert_eq!(world.get::<CliqueOf>(*clique), Some(&CliqueOf(graph)));
         world.get::<Clique>(*clique).map(|clique| clique.nodes.clone()).unwrap_or_default()
@@ -44,14 +44,14 @@ fn cliques_follow_the_edges_and_go_with_the_graph() {
         .add_systems((rebuild_topology(graph), find_cliques(graph, CliqueKind::maximal(), Limits::default())).chain());
     schedule.run(&mut world);
     assert_eq!(cliques(&world, graph), [vec![a, b, c], vec![d]]);
-    let census = world.get::<CliqueCensus>(graph).copied();
+    let census = world.get::<CliqueSearch>(graph).copied();
     let version = world.get::<Topology>(graph).map_or(0, |topology| topology.version);
-    assert_eq!(census, Some(CliqueCensus { version, count: 2, is_complete: true }));
+    assert_eq!(census, Some(CliqueSearch { version, count: 2, is_complete: true }));
 
     // Nothing changes, so the entities stay the same.
-    let before = world.get::<GraphCliques>(graph).cloned();
+    let before = world.get::<CliquesOf>(graph).cloned();
     schedule.run(&mut world);
-    assert_eq!(world.get::<GraphCliques>(graph).cloned(), before);
+    assert_eq!(world.get::<CliquesOf>(graph).cloned(), before);
 
     world.spawn(Edge { source: d, target: a });
     world.despawn(c);
@@ -69,16 +69,16 @@ fn cliques_follow_the_edges_and_go_with_the_graph() {
 fn the_census_says_what_was_cut_and_a_largest_clique_is_one() {
     let (mut world, graph, [a, b, c, _]) = world();
     let mut schedule = Schedule::new(Tick);
-    let limits = Limits { most: Some(1), ..Limits::default() };
+    let limits = Limits { max_count: Some(1), ..Limits::default() };
     schedule.add_systems((rebuild_topology(graph), find_cliques(graph, CliqueKind::maximal(), limits)).chain());
     schedule.run(&mut world);
-    let found = world.get::<CliqueCensus>(graph).map(|census| (census.count, census.is_complete));
+    let found = world.get::<CliqueSearch>(graph).map(|census| (census.count, census.is_complete));
     assert_eq!((found, cliques(&world, graph).len()), (Some((1, false)), 1));
 
     let mut schedule = Schedule::new(Tick);
     schedule.add_systems((rebuild_topology(graph), find_maximum_clique(graph, None)).chain());
-    world.spawn(Node);
+    world.spawn(GraphNode);
     schedule.run(&mut world);
     assert_eq!(cliques(&world, graph), [vec![a, b, c]]);
-    assert!(world.get::<CliqueCensus>(graph).is_some_and(|census| census.is_complete));
+    assert!(world.get::<CliqueSearch>(graph).is_some_and(|census| census.is_complete));
 }

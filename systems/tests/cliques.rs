@@ -9,13 +9,13 @@ use connectome_systems::{
             visit_cliques,
         },
     },
-    random::Random,
+    random::Philox,
 };
 use core::{ops::ControlFlow, time::Duration};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-const ALL: Limits = Limits { most: None, time: None };
+const ALL: Limits = Limits { max_count: None, time: None };
 
 fn workers(count: usize) -> Workers {
     Workers::new(count).unwrap_or_else(|error| panic!("{error}"))
@@ -41,7 +41,7 @@ fn brute_force(graph: &SimpleGraph) -> Vec<Vec<u32>> {
         clique
             .iter()
             .enumerate()
-            .all(|(place, one)| clique[place + 1..].iter().all(|other| graph.are_joined(*one, *other)))
+            .all(|(place, one)| clique[place + 1..].iter().all(|other| graph.has_edge(*one, *other)))
     };
     let mut cliques: Vec<_> = (1..1_u32 << nodes).map(members).filter(joined).collect();
     cliques.sort();
@@ -49,14 +49,14 @@ fn brute_force(graph: &SimpleGraph) -> Vec<Vec<u32>> {
 }
 
 fn is_maximal(graph: &SimpleGraph, clique: &[u32]) -> bool {
-    !graph.nodes().any(|node| clique.iter().all(|member| graph.are_joined(node, *member)))
+    !graph.nodes().any(|node| clique.iter().all(|member| graph.has_edge(node, *member)))
 }
 
 /// A graph in which each pair is joined with a probability.
 fn random_graph(nodes: u32, probability: f32, seed: u64) -> SimpleGraph {
     let pairs: Vec<[u32; 2]> = (0..nodes).flat_map(|one| (0..one).map(move |other| [other, one])).collect();
     let mut draws = vec![0.0; pairs.len()];
-    Random::new(seed, 0, 0).fill_uniform(&mut draws);
+    Philox::new(seed, 0, 0).fill_uniform(&mut draws);
     let edges = pairs.into_iter().zip(draws).filter(|(_, draw)| *draw < probability);
     SimpleGraph::new(nodes as usize, edges.map(|(pair, _)| pair))
 }
@@ -66,7 +66,7 @@ fn uneven_graph() -> SimpleGraph {
     let mut edges = Vec::new();
     let mut start = 0;
     for (nodes, probability) in [(30, 0.9), (60, 0.6), (100, 0.3), (160, 0.2)] {
-        edges.extend(random_graph(nodes, probability, 5).edges().map(|ends| ends.map(|end| start + end)));
+        edges.extend(random_graph(nodes, probability, 5).edges().map(|endpoints| endpoints.map(|end| start + end)));
         start += nodes;
     }
     SimpleGraph::new(start as usize + 3, edges)
@@ -121,7 +121,7 @@ fn any_number_of_workers_finds_the_same_in_the_same_order() {
         let largest = maximum_clique(graph, &one, None);
         for kind in kinds {
             // One graph alone has ten million.
-            let limits = Limits { most: Some(100_000), ..ALL };
+            let limits = Limits { max_count: Some(100_000), ..ALL };
             let expected = list_cliques(graph, kind, &one, limits);
             let count = count_cliques(graph, kind, &one, limits);
             assert_eq!((count.count, count.completeness), (expected.len() as u64, expected.completeness()), "{kind:?}");
@@ -177,14 +177,14 @@ fn the_first_ones_come_where_not_all_are_wanted() {
         for count in [1, 2, 8] {
             let workers = workers(count);
             for most in [0, 1, 17, all.len() - 1] {
-                let first = list_cliques(&graph, kind, &workers, Limits { most: Some(most), ..ALL });
-                assert_eq!((first.len(), first.completeness()), (most, Completeness::CutByNumber));
+                let first = list_cliques(&graph, kind, &workers, Limits { max_count: Some(most), ..ALL });
+                assert_eq!((first.len(), first.completeness()), (most, Completeness::LimitReached));
                 assert!(first.iter().eq(all.iter().take(most)));
-                let counted = count_cliques(&graph, kind, &workers, Limits { most: Some(most), ..ALL });
-                assert_eq!((counted.count, counted.completeness), (most as u64, Completeness::CutByNumber));
+                let counted = count_cliques(&graph, kind, &workers, Limits { max_count: Some(most), ..ALL });
+                assert_eq!((counted.count, counted.completeness), (most as u64, Completeness::LimitReached));
             }
             // As many as there are is no cut.
-            let limits = Limits { most: Some(all.len()), ..ALL };
+            let limits = Limits { max_count: Some(all.len()), ..ALL };
             assert_eq!(list_cliques(&graph, kind, &workers, limits), all);
             assert!(count_cliques(&graph, kind, &workers, limits).completeness.is_complete());
         }
@@ -209,7 +209,7 @@ fn a_visitor_sees_all_and_may_break_off() {
             seen += 1;
             if seen == 10 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        assert_eq!((seen, end), (10, Completeness::CutByVisitor));
+        assert_eq!((seen, end), (10, Completeness::Stopped));
     }
 }
 
@@ -220,37 +220,35 @@ fn a_search_that_runs_out_of_time_says_so() {
         900,
         (0..900_u32).flat_map(|one| (0..one).filter(move |other| other / 3 != one / 3).map(move |other| [other, one])),
     );
-    let limits = Limits { time: Some(Duration::from_millis(30)), most: None };
+    let limits = Limits { time: Some(Duration::from_millis(30)), max_count: None };
     for count in [1, 2] {
         let workers = workers(count);
         let found = visit_cliques(&groups, CliqueKind::maximal(), &workers, limits, |clique| {
             assert_eq!(clique.len(), 300);
             ControlFlow::Continue(())
         });
-        assert_eq!(found, Completeness::CutByTime);
+        assert_eq!(found, Completeness::TimedOut);
         for kind in [CliqueKind::maximal(), of_size(50)] {
             let counted = count_cliques(&groups, kind, &workers, limits);
-            assert_eq!(counted.completeness, Completeness::CutByTime);
+            assert_eq!(counted.completeness, Completeness::TimedOut);
         }
         let hard = random_graph(400, 0.9, 6);
         let cut = maximum_clique(&hard, &workers, Some(Duration::from_millis(30)));
-        assert_eq!(cut.completeness, Completeness::CutByTime);
-        assert!(
-            cut.nodes.iter().all(|one| cut.nodes.iter().all(|other| one == other || hard.are_joined(*one, *other)))
-        );
+        assert_eq!(cut.completeness, Completeness::TimedOut);
+        assert!(cut.nodes.iter().all(|one| cut.nodes.iter().all(|other| one == other || hard.has_edge(*one, *other))));
         assert!(cut.nodes.len() > 20, "{}", cut.nodes.len());
-        let none = list_cliques(&hard, of_size(1), &workers, Limits { time: Some(Duration::ZERO), most: None });
-        assert_eq!((none.len(), none.completeness()), (0, Completeness::CutByTime));
+        let none = list_cliques(&hard, of_size(1), &workers, Limits { time: Some(Duration::ZERO), max_count: None });
+        assert_eq!((none.len(), none.completeness()), (0, Completeness::TimedOut));
     }
 }
 
 #[test]
 fn sizes_have_bounds() {
     assert_eq!(CliqueKind::of_size(0), Err(SizeError(0)));
-    assert_eq!(CliqueKind::of_size(CliqueKind::MOST_NODES + 1), Err(SizeError(1025)));
+    assert_eq!(CliqueKind::of_size(CliqueKind::MAX_NODES + 1), Err(SizeError(1025)));
     assert!(SizeError(1025).to_string().contains("ask for 1 to 1024"));
     let triangle = SimpleGraph::new(3, [[0, 1], [1, 2], [2, 0]]);
-    assert!(list_cliques(&triangle, of_size(CliqueKind::MOST_NODES), &workers(1), ALL).is_empty());
+    assert!(list_cliques(&triangle, of_size(CliqueKind::MAX_NODES), &workers(1), ALL).is_empty());
 }
 
 #[test]

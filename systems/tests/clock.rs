@@ -2,11 +2,11 @@
 //! readings, or the outputs that differ.
 
 use bevy_ecs::prelude::*;
-use connectome_components::{Edge, Graph, Model, Node};
+use connectome_components::{Edge, Graph, GraphNode, Model};
 use connectome_systems::{
     Infer, ModelBuilder, Phase, SystemClock, Workers, add_systems, describe,
     kernels::Activation,
-    layers::{BuildError, GraphConv, Linear},
+    layers::{BuildError, GcnConv, Linear},
     run,
 };
 
@@ -16,12 +16,12 @@ fn ring(count: usize) -> (World, Entity) {
     let graph = Graph::spawn(&mut world);
     let model = ModelBuilder::new(graph)
         .input_width(2)
-        .layer(GraphConv::new(3))
+        .layer(GcnConv::new(3))
         .layer(Activation::Tanh)
         .layer(Linear::new(2))
         .build(&mut world)
         .unwrap();
-    let nodes: Vec<Entity> = (0..count).map(|_| world.spawn(Node).id()).collect();
+    let nodes: Vec<Entity> = (0..count).map(|_| world.spawn(GraphNode).id()).collect();
     for (number, source) in nodes.iter().enumerate() {
         world.spawn(Edge { source: *source, target: nodes[(number + 1) % count] });
     }
@@ -94,7 +94,7 @@ fn workers_write_down_every_row_once() {
     for count in [1, 2] {
         let (mut world, model) = ring(30_000);
         let before = output(&mut world, model);
-        let (workers, log) = Workers::new(count).unwrap().logging();
+        let (workers, log) = Workers::new(count).unwrap().with_log();
         world.insert_resource(workers);
         let clock = SystemClock::add(&mut world, Infer(model)).unwrap();
         assert_eq!(output(&mut world, model), before);

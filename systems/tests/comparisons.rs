@@ -2,10 +2,10 @@
 //! failure names what was done last.
 
 use bevy_ecs::{prelude::*, schedule::Schedule};
-use connectome_components::{Comparison, Edge, EditDistance, Graph, Label, Topology};
+use connectome_components::{ClassLabel, Edge, EdgeKind, EditDistance, Graph, GraphPair, Topology};
 use connectome_systems::{
     Workers,
-    algorithms::edit_distance::{EditCosts, EditEffort, EditError, OperationCosts, compare_graphs},
+    algorithms::edit_distance::{EditCosts, EditError, OperationCosts, SearchBudget, compare_graphs},
     rebuild_topology,
 };
 
@@ -33,18 +33,18 @@ impl Scene {
         let mut world = World::new();
         world.insert_resource(Workers::new(workers).unwrap());
         let graphs = [Graph::of::<Room, Door>(&mut world), Graph::of::<Cave, Tunnel>(&mut world)];
-        let rooms: Vec<Entity> = world.spawn_batch([(Room, Label(0)); 3]).collect();
-        let caves: Vec<Entity> = world.spawn_batch([(Cave, Label(0)); 3]).collect();
+        let rooms: Vec<Entity> = world.spawn_batch([(Room, ClassLabel(0)); 3]).collect();
+        let caves: Vec<Entity> = world.spawn_batch([(Cave, ClassLabel(0)); 3]).collect();
         let mut tunnels = Vec::new();
         for place in 1..3 {
             world.spawn((Edge { source: rooms[place - 1], target: rooms[place] }, Door));
             tunnels.push(world.spawn((Edge { source: caves[place], target: caves[place - 1] }, Tunnel)).id());
         }
-        let comparison = world.spawn(Comparison { graphs }).id();
+        let comparison = world.spawn(GraphPair { graphs }).id();
         let mut schedule = Schedule::default();
         let topologies = graphs.map(rebuild_topology);
         let [one, other] = topologies;
-        schedule.add_systems((one, other, compare_graphs(costs, EditEffort::EXACT)).chain());
+        schedule.add_systems((one, other, compare_graphs(costs, SearchBudget::EXACT)).chain());
         Self { world, schedule, caves, tunnels, graphs, comparison }
     }
 
@@ -76,15 +76,15 @@ fn the_distance_follows_both_graphs() {
         let last = Edge { source: scene.caves[2], target: scene.caves[0] };
         scene.world.spawn((last, Tunnel));
         scene.check(Some(1.0));
-        scene.world.get_mut::<Label>(scene.caves[1]).unwrap().0 = 4;
+        scene.world.get_mut::<ClassLabel>(scene.caves[1]).unwrap().0 = 4;
         scene.check(Some(2.0));
         // The tunnel of its own kind is the one that closes the ring.
-        scene.world.entity_mut(scene.tunnels[0]).insert(Label(1));
+        scene.world.entity_mut(scene.tunnels[0]).insert(EdgeKind(1));
         scene.check(Some(2.0));
-        scene.world.entity_mut(scene.tunnels[1]).insert(Label(1));
+        scene.world.entity_mut(scene.tunnels[1]).insert(EdgeKind(1));
         scene.check(Some(3.0));
         for tunnel in scene.tunnels.clone() {
-            scene.world.entity_mut(tunnel).remove::<Label>();
+            scene.world.entity_mut(tunnel).remove::<EdgeKind>();
         }
         scene.check(Some(2.0));
         scene.world.despawn(scene.tunnels[0]);
@@ -98,11 +98,11 @@ fn the_distance_follows_both_graphs() {
         scene.world.entity_mut(scene.comparison).remove::<EditDistance>();
         scene.check(Some(1.0));
         // A graph compared with itself.
-        scene.world.entity_mut(scene.comparison).insert(Comparison { graphs: [scene.graphs[1]; 2] });
+        scene.world.entity_mut(scene.comparison).insert(GraphPair { graphs: [scene.graphs[1]; 2] });
         scene.check(Some(0.0));
-        scene.world.entity_mut(scene.comparison).insert(Comparison { graphs: scene.graphs });
+        scene.world.entity_mut(scene.comparison).insert(GraphPair { graphs: scene.graphs });
         scene.check(Some(1.0));
-        let other = scene.world.spawn(Comparison { graphs: [scene.graphs[1]; 2] }).id();
+        let other = scene.world.spawn(GraphPair { graphs: [scene.graphs[1]; 2] }).id();
         scene.check(Some(1.0));
         assert_eq!(scene.world.get::<EditDistance>(other), Some(&EditDistance { lower: 0.0, upper: 0.0 }));
         scene.world.entity_mut(scene.graphs[0]).remove::<(Graph, Topology)>();
@@ -116,12 +116,12 @@ fn graphs_that_cannot_be_compared_lose_their_distance() {
     let costs = EditCosts::new(table, OperationCosts::UNIT).unwrap();
     let mut scene = Scene::new(1, costs.clone());
     scene.check(Some(0.0));
-    scene.world.get_mut::<Label>(scene.caves[1]).unwrap().0 = 4;
+    scene.world.get_mut::<ClassLabel>(scene.caves[1]).unwrap().0 = 4;
     let mut compared = Default::default();
     let update = connectome_systems::algorithms::edit_distance::update_edit_distances;
-    let found = update(&mut scene.world, &costs, EditEffort::EXACT, &mut compared);
+    let found = update(&mut scene.world, &costs, SearchBudget::EXACT, &mut compared);
     assert_eq!(found, Err(EditError::Label { kind: "node", label: 4, labels: 1 }));
     assert_eq!(scene.world.get::<EditDistance>(scene.comparison), None);
-    scene.world.get_mut::<Label>(scene.caves[1]).unwrap().0 = 0;
+    scene.world.get_mut::<ClassLabel>(scene.caves[1]).unwrap().0 = 0;
     scene.check(Some(0.0));
 }

@@ -2,21 +2,22 @@
 
 use bevy_ecs::{prelude::*, system::RunSystemOnce};
 use connectome_components::{
-    Column, ColumnMut, Edge, Field, Graph, Label, LearningRateSchedule, Model, Node, Optimizer, Signal, Split,
+    ClassLabel, Column, ColumnMut, Edge, Field, Graph, GraphNode, LearningRateSchedule, Model, Optimizer, Signal, Split,
 };
 use connectome_systems::{
     Infer, ModelBuilder, Phase, Train, add_systems,
-    layers::{GinConv, GraphConv, Mlp, SgConv},
+    layers::{GcnConv, GinConv, Mlp, SgConv},
     run,
 };
 
 const NODES: usize = 5;
 
-/// A ring with a chord, and a model that sums its input over neighbours first; every layer widens.
+/// A ring with a chord, and a model that sums its input over neighbors first; every layer widens.
 fn world() -> (World, Entity, Vec<Entity>) {
     let mut world = World::new();
     let graph = Graph::spawn(&mut world);
-    let nodes: Vec<Entity> = (0..NODES).map(|i| world.spawn((Node, Label(i as u32 % 2), Split::Train)).id()).collect();
+    let nodes: Vec<Entity> =
+        (0..NODES).map(|i| world.spawn((GraphNode, ClassLabel(i as u32 % 2), Split::Train)).id()).collect();
     for [source, target] in [[0, 1], [1, 2], [2, 3], [3, 4], [4, 0], [0, 2]] {
         world.spawn(Edge { source: nodes[source], target: nodes[target] });
     }
@@ -25,7 +26,7 @@ fn world() -> (World, Entity, Vec<Entity>) {
 
 fn builder(graph: Entity) -> ModelBuilder {
     let perceptron = Mlp::new([4, 6]);
-    let builder = ModelBuilder::new(graph).input_width(3).layer(SgConv::new(4, 2)).layer(GraphConv::new(5));
+    let builder = ModelBuilder::new(graph).input_width(3).layer(SgConv::new(4, 2)).layer(GcnConv::new(5));
     let optimizer = Optimizer::Sgd { learning_rate: 0.0, momentum: 0.0, nesterov: false, weight_decay: 0.0 };
     builder.layer(GinConv::new(perceptron)).learn(optimizer, LearningRateSchedule::Constant)
 }
@@ -85,7 +86,7 @@ fn every_way_to_change_the_input_or_the_edges_is_seen() {
     check(&mut world, "an edge was rewired");
     world.despawn(edge);
     check(&mut world, "an edge went");
-    world.spawn((Node, Label(0), Split::Train));
+    world.spawn((GraphNode, ClassLabel(0), Split::Train));
     check(&mut world, "a node came");
     world.despawn(nodes[0]);
     check(&mut world, "a node went");
@@ -100,7 +101,7 @@ fn every_way_to_change_the_input_or_the_edges_is_seen() {
 }
 
 #[test]
-fn a_step_in_which_nothing_changed_sums_nothing_over_the_neighbours_of_the_input() {
+fn a_step_in_which_nothing_changed_sums_nothing_over_the_neighbors_of_the_input() {
     let (mut world, graph, nodes) = world();
     let model = builder(graph).build(&mut world).unwrap();
     fn sums_written(world: &mut World, model: Entity, step: &dyn Fn(&mut World)) -> usize {

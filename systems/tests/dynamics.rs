@@ -16,7 +16,7 @@ use connectome_systems::{
     ModelBuilder,
     kernels::Activation,
     layers::{
-        Appnp, BuildError, Dropout, Gcn2Conv, Gcnii, GraphConv, JumpingKnowledge, JumpingMode, Layer, Linear, Residual,
+        Appnp, BuildError, Dropout, Gcn2Conv, GcnConv, Gcnii, JumpingKnowledge, JumpingMode, Layer, Linear, Residual,
         SgConv,
     },
 };
@@ -141,7 +141,7 @@ proptest! {
             let hidden = adjacency.dot(input).dot(&parameters["layers.0.lin.weight"]) + &parameters["layers.0.bias"];
             input + hidden.mapv(f64::tanh).dot(&parameters["layers.2.weight"]) + &parameters["layers.2.bias"]
         };
-        let layers = vec![boxed(GraphConv::new(5)), boxed(Activation::Tanh), boxed(Linear::new(width))];
+        let layers = vec![boxed(GcnConv::new(5)), boxed(Activation::Tanh), boxed(Linear::new(width))];
         check(&case, Residual::new(layers), "Residual", &parameters, &formula)?;
     }
 

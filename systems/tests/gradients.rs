@@ -16,7 +16,7 @@ use connectome_components::{LearningRateSchedule, Signal};
 use connectome_systems::{
     Infer, ModelBuilder, Train,
     kernels::Activation,
-    layers::{Dropout, GraphConv, Layer, Linear, MessagePassing},
+    layers::{Dropout, GcnConv, Layer, Linear, MeanConv},
     run,
 };
 use ndarray::Array2;
@@ -95,7 +95,7 @@ proptest! {
     fn graph_conv_is_its_formula(case in cases()) {
         let adjacency = case.symmetric();
         let formula = |input: &Array2<f64>, parameters: &Matrices| affine(&adjacency.dot(input), parameters);
-        check(&case, GraphConv::new(case.output_width), &case.input(), &case.parameters("lin.weight"), &formula)?;
+        check(&case, GcnConv::new(case.output_width), &case.input(), &case.parameters("lin.weight"), &formula)?;
     }
 
     #[test]
@@ -105,7 +105,7 @@ proptest! {
         let parameters = case.parameters("lin.weight");
         prop_assume!(avoids_kink(&sums(&case.input(), &parameters)));
         let formula = |input: &Array2<f64>, parameters: &Matrices| sums(input, parameters).mapv(|x| leaky(x, 0.01));
-        check(&case, MessagePassing::new(case.output_width), &case.input(), &parameters, &formula)?;
+        check(&case, MeanConv::new(case.output_width), &case.input(), &parameters, &formula)?;
     }
 
     #[test]
@@ -121,8 +121,8 @@ proptest! {
     #[test]
     fn sparse_signals_give_what_dense_ones_give(case in cases()) {
         check_sparse(&case, Linear::new(case.output_width), case.parameters("weight"))?;
-        check_sparse(&case, GraphConv::new(case.output_width), case.parameters("lin.weight"))?;
-        check_sparse(&case, MessagePassing::new(case.output_width), case.parameters("lin.weight"))?;
+        check_sparse(&case, GcnConv::new(case.output_width), case.parameters("lin.weight"))?;
+        check_sparse(&case, MeanConv::new(case.output_width), case.parameters("lin.weight"))?;
     }
 
     #[test]

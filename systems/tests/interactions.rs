@@ -1,4 +1,4 @@
-//! Normalisations, gated updates and layers that change edges and coordinates compute what their formulas say, forward
+//! Normalizations, gated updates and layers that change edges and coordinates compute what their formulas say, forward
 //! and backward, on any graph; dangling edges carry nothing; and moving the nodes together moves them together.
 //!
 //! The formulas are written here a second time, in 64-bit floats with dense matrices and loops over the edges, and
@@ -12,12 +12,12 @@ use common::{
     differences::{BACKWARD, Case, FORWARD, assert_near, cases, differences},
     few_cases, numbers, random_matrices, run_layer,
 };
-use connectome_components::{Edge, InGraph, Model};
+use connectome_components::{Edge, InSubgraph, Model};
 use connectome_systems::{
     Infer, ModelBuilder,
     kernels::Activation,
     layers::{
-        BuildError, Egnn, GatedGraphConv, GraphNorm, InteractionBlock, JumpingKnowledge, JumpingMode, Layer, LayerNorm,
+        BuildError, EgnnConv, GatedGraphConv, GraphNetBlock, GraphNorm, JumpingKnowledge, JumpingMode, Layer, LayerNorm,
     },
     run,
 };
@@ -67,8 +67,8 @@ fn counts(case: &Case) -> Array2<f64> {
     adjacency
 }
 
-/// For each edge the row of a matrix that one of its ends has.
-fn ends(case: &Case, matrix: &Array2<f64>, end: impl Fn(&Link) -> usize) -> Array2<f64> {
+/// For each edge the row of a matrix that one of its endpoints has.
+fn endpoints(case: &Case, matrix: &Array2<f64>, end: impl Fn(&Link) -> usize) -> Array2<f64> {
     Array2::from_shape_fn((case.links.len(), matrix.ncols()), |(edge, column)| matrix[[end(&case.links[edge]), column]])
 }
 
@@ -95,16 +95,16 @@ fn silu(x: f64) -> f64 {
     x * sigmoid(x)
 }
 
-/// A layer normalisation, which notes the least variance that it meets.
+/// A layer normalization, which notes the least variance that it meets.
 fn norm(input: &Array2<f64>, weight: &Array2<f64>, bias: &Array2<f64>, least: &Cell<f64>) -> Array2<f64> {
     let mean = input.mean_axis(Axis(1)).unwrap().insert_axis(Axis(1));
-    let centred = input - &mean;
-    let variance = (&centred * &centred).mean_axis(Axis(1)).unwrap().insert_axis(Axis(1));
+    let centered = input - &mean;
+    let variance = (&centered * &centered).mean_axis(Axis(1)).unwrap().insert_axis(Axis(1));
     variance.iter().for_each(|variance| least.set(least.get().min(*variance)));
-    centred / (variance + 1e-5).mapv(f64::sqrt) * weight + bias
+    centered / (variance + 1e-5).mapv(f64::sqrt) * weight + bias
 }
 
-/// A case whose rows are wide enough to be normalised.
+/// A case whose rows are wide enough to be normalized.
 fn wide(mut case: Case) -> Case {
     case.input_width += 2;
     case
@@ -141,10 +141,10 @@ proptest! {
             for number in 0..count {
                 let nodes: Vec<usize> = (0..case.node_count).filter(|node| subgraph(*node) == Some(number)).collect();
                 let Some(mean) = input.select(Axis(0), &nodes).mean_axis(Axis(0)) else { continue };
-                let centred = input.select(Axis(0), &nodes) - &parameters["mean_scale"] * &mean.insert_axis(Axis(0));
-                let variance = (&centred * &centred).mean_axis(Axis(0)).unwrap().insert_axis(Axis(0));
+                let centered = input.select(Axis(0), &nodes) - &parameters["mean_scale"] * &mean.insert_axis(Axis(0));
+                let variance = (&centered * &centered).mean_axis(Axis(0)).unwrap().insert_axis(Axis(0));
                 variance.iter().for_each(|variance| least.set(least.get().min(*variance)));
-                let normal = centred / (variance + 1e-5).mapv(f64::sqrt) * &parameters["weight"];
+                let normal = centered / (variance + 1e-5).mapv(f64::sqrt) * &parameters["weight"];
                 for (node, row) in nodes.iter().zip(normal.rows()) {
                     let mut output = output.row_mut(*node);
                     output += &row;
@@ -160,7 +160,7 @@ proptest! {
         let strays = scene.nodes.iter().enumerate().filter(|(number, _)| subgraph(*number).is_none());
         for (_, node) in strays {
             // The graph's entity is no subgraph. Without the component the node would change its row.
-            scene.world.entity_mut(*node).insert(InGraph(scene.graph));
+            scene.world.entity_mut(*node).insert(InSubgraph(scene.graph));
         }
         let passes = run_layer(&mut scene, &given, GraphNorm::new(), &cotangent).unwrap();
         compare("GraphNorm", &given, &cotangent, &passes, &formula)?;
@@ -171,7 +171,7 @@ proptest! {
         let (adjacency, width) = (counts(&case), case.input_width.max(case.output_width));
         let shapes = [("weight", rounds * width, width), ("rnn.weight_ih", width, 3 * width),
             ("rnn.weight_hh", width, 3 * width), ("rnn.bias_ih", 1, 3 * width), ("rnn.bias_hh", 1, 3 * width)];
-        // Sums over neighbours must not grow beyond where floats have digits enough.
+        // Sums over neighbors must not grow beyond where floats have digits enough.
         let parameters = random_matrices(case.seed, &shapes).into_iter().map(|(name, value)| (name, 0.3 * value));
         let parameters: Matrices = parameters.map(|(name, value)| (name, value.mapv(|x| f64::from(x as f32)))).collect();
         let given = Given { input: case.input(), parameters, ..Given::default() };
@@ -226,8 +226,8 @@ proptest! {
                     let hidden = (input.dot(value("0.weight")) + value("0.bias")).mapv(f64::tanh);
                     norm(&(hidden.dot(value("2.weight")) + value("2.bias")), value("3.weight"), value("3.bias"), &least)
                 };
-                let sources = ends(&case, &nodes, |link| link.source);
-                let targets = ends(&case, &nodes, |link| link.target);
+                let sources = endpoints(&case, &nodes, |link| link.source);
+                let targets = endpoints(&case, &nodes, |link| link.target);
                 let sent = mapped("edge", &beside(&[&edges, &sources, &targets]));
                 nodes = &nodes + &mapped("node", &beside(&[&nodes, &sum_incoming(&case, &sent)]));
                 edges = edges + sent;
@@ -236,11 +236,11 @@ proptest! {
         };
         formula(&given.input, given.edges.as_ref().unwrap(), &given.parameters);
         prop_assume!(least.get() > 0.03);
-        let block = InteractionBlock { activation: Activation::Tanh, ..InteractionBlock::new([hidden]) };
+        let block = GraphNetBlock { activation: Activation::Tanh, ..GraphNetBlock::new([hidden]) };
         let blocks = JumpingKnowledge::new(JumpingMode::Concatenate, [vec![block.clone(), block]]);
         let cotangent = case.cotangent(width);
         let passes = run_layer(&mut case.scene(), &given, blocks, &cotangent).unwrap();
-        compare("InteractionBlock", &given, &cotangent, &passes, &formula)?;
+        compare("GraphNetBlock", &given, &cotangent, &passes, &formula)?;
     }
 
     #[test]
@@ -256,9 +256,9 @@ proptest! {
             beside(&[&moved, &features])
         };
         let cotangent = case.cotangent(case.input_width);
-        let layer = WithCoordinates(dimensions, Egnn::new(hidden));
+        let layer = WithCoordinates(dimensions, EgnnConv::new(hidden));
         let passes = run_layer(&mut case.scene(), &given, layer, &cotangent).unwrap();
-        compare("Egnn", &given, &cotangent, &passes, &formula)?;
+        compare("EgnnConv", &given, &cotangent, &passes, &formula)?;
     }
 
     /// Turned or mirrored and moved inputs give features that are the same, and coordinates turned or mirrored and moved.
@@ -275,7 +275,7 @@ proptest! {
             let [input, coordinates] = [("input", &case.input()), ("coordinates", &places)]
                 .map(|(name, numbers)| scene.field(name, numbers).unwrap());
             let model = ModelBuilder::new(scene.graph).input(input).coordinates(coordinates);
-            let model = model.layer(Egnn::new(4)).layer(Egnn::new(4)).build(&mut scene.world).unwrap();
+            let model = model.layer(EgnnConv::new(4)).layer(EgnnConv::new(4)).build(&mut scene.world).unwrap();
             let shapes = egnn_shapes(case.input_width, 4);
             scene.set_parameters(model, &random_matrices(case.seed, &shapes)).unwrap();
             run(&mut scene.world, Infer(model)).unwrap();
@@ -315,8 +315,8 @@ fn egnn(
         let product = input.dot(&parameters[&format!("{name}.weight")]);
         parameters.get(&format!("{name}.bias")).map_or_else(|| product.clone(), |bias| &product + bias)
     };
-    let of_target = |matrix: &Array2<f64>| ends(case, matrix, |link| link.target);
-    let of_source = |matrix: &Array2<f64>| ends(case, matrix, |link| link.source);
+    let of_target = |matrix: &Array2<f64>| endpoints(case, matrix, |link| link.target);
+    let of_source = |matrix: &Array2<f64>| endpoints(case, matrix, |link| link.source);
     let spans = of_target(places) - of_source(places);
     let lengths = (&spans * &spans).sum_axis(Axis(1)).insert_axis(Axis(1));
     let read = beside(&[&of_target(features), &of_source(features), &lengths]);
@@ -340,14 +340,14 @@ fn rotation(angles: [f64; 3]) -> Array2<f64> {
     turns.fold(Array2::eye(3), |product, turn| product.dot(&turn))
 }
 
-/// A ring of four nodes, with edges besides whose ends are no nodes.
+/// A ring of four nodes, with edges besides whose endpoints are no nodes.
 fn with_dangling(dangling: usize) -> Scene {
     let links: Vec<Link> = (0..4).map(|source| Link { source, target: (source + 1) % 4, weight: None }).collect();
     let mut scene = Scene::new(4, &links);
     for number in 0..dangling {
         let nowhere = scene.world.spawn_empty().id();
-        let ends = [scene.nodes[number % 4], nowhere];
-        let edge = scene.world.spawn(Edge { source: ends[number % 2], target: ends[1 - number % 2] }).id();
+        let endpoints = [scene.nodes[number % 4], nowhere];
+        let edge = scene.world.spawn(Edge { source: endpoints[number % 2], target: endpoints[1 - number % 2] }).id();
         scene.edges.push(edge);
     }
     scene
@@ -355,11 +355,11 @@ fn with_dangling(dangling: usize) -> Scene {
 
 #[test]
 fn dangling_edges_carry_nothing() {
-    for name in ["InteractionBlock", "Egnn", "GatedGraphConv"] {
+    for name in ["GraphNetBlock", "EgnnConv", "GatedGraphConv"] {
         let layer = || -> Box<dyn Layer> {
             match name {
-                "InteractionBlock" => Box::new(InteractionBlock::new([5])),
-                "Egnn" => Box::new(WithCoordinates(3, Egnn::new(5))),
+                "GraphNetBlock" => Box::new(GraphNetBlock::new([5])),
+                "EgnnConv" => Box::new(WithCoordinates(3, EgnnConv::new(5))),
                 _ => Box::new(GatedGraphConv::new(7, 2)),
             }
         };
@@ -372,7 +372,7 @@ fn dangling_edges_carry_nothing() {
         });
         assert_eq!(plain.output, dangling.output, "{name}");
         assert_eq!(plain.input, dangling.input, "{name}");
-        if name == "InteractionBlock" {
+        if name == "GraphNetBlock" {
             let (plain, dangling) = (plain.edges.unwrap(), dangling.edges.unwrap());
             assert_eq!(plain, dangling.slice(s![..4, ..]));
             assert!(dangling.slice(s![4.., ..]).iter().all(|number| *number == 0.0), "{dangling}");
@@ -392,6 +392,6 @@ fn what_cannot_be_built_is_refused() {
     refuse(Box::new(GraphNorm { epsilon: f32::NAN, ..GraphNorm::new() }), "epsilon");
     refuse(Box::new(GatedGraphConv::new(3, 2)), "4 wide");
     refuse(Box::new(GatedGraphConv::new(4, 0)), "at least one");
-    refuse(Box::new(InteractionBlock::new([5])), "`ModelBuilder::edge_input`");
-    refuse(Box::new(Egnn::new(5)), "`ModelBuilder::coordinates`");
+    refuse(Box::new(GraphNetBlock::new([5])), "`ModelBuilder::edge_input`");
+    refuse(Box::new(EgnnConv::new(5)), "`ModelBuilder::coordinates`");
 }

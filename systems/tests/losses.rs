@@ -8,7 +8,7 @@ mod common;
 
 use bevy_ecs::{component::Component, entity::Entity, world::World};
 use common::{few_cases, numbers, relative_error};
-use connectome_components::{Field, Label, Loss, Metrics, Split, attach_fields};
+use connectome_components::{ClassLabel, Field, Loss, Metrics, Split, attach_fields};
 use connectome_systems::{LossError, Targets, Workers, loss_and_gradient, measure};
 use ndarray::{Array2, Axis};
 use proptest::prelude::*;
@@ -34,7 +34,13 @@ struct Case {
 }
 
 fn losses(delta: f32) -> [Loss; 5] {
-    [Loss::CrossEntropy, Loss::BinaryCrossEntropy, Loss::MeanSquaredError, Loss::L1, Loss::Huber { delta }]
+    [
+        Loss::CrossEntropy,
+        Loss::BinaryCrossEntropy,
+        Loss::MeanSquaredError,
+        Loss::MeanAbsoluteError,
+        Loss::Huber { delta },
+    ]
 }
 
 impl Case {
@@ -96,7 +102,8 @@ impl Case {
 
     /// Whether no number is at a kink of the L1 loss, where there is no derivative.
     fn avoids_kinks(&self) -> bool {
-        self.loss != Loss::L1 || (&self.output - &self.target).iter().all(|difference| difference.abs() > 1e-4)
+        self.loss != Loss::MeanAbsoluteError
+            || (&self.output - &self.target).iter().all(|difference| difference.abs() > 1e-4)
     }
 }
 
@@ -148,7 +155,7 @@ impl Scene {
             self.gradient.set(&mut self.world, *row, &vec![f32::NAN; case.output.ncols()]).unwrap();
             match self.targets {
                 Targets::Classes { labels, .. } => {
-                    labels.set(&mut self.world, *row, &[Label(case.target[[number, 0]] as u32)]).unwrap();
+                    labels.set(&mut self.world, *row, &[ClassLabel(case.target[[number, 0]] as u32)]).unwrap();
                 }
                 Targets::Numbers { values, .. } => {
                     values.set(&mut self.world, *row, &floats(&case.target)).unwrap();
@@ -229,7 +236,7 @@ fn counts_and_accuracies_are_those_of_rows_or_of_numbers() {
         let case = case(loss);
         let train = Scene::new(&case, 0, 1).measure().of(Split::Train);
         let rows = case.rows_of(Split::Train);
-        let terms = if loss.takes_classes() { rows.len() } else { 3 * rows.len() };
+        let terms = if loss.is_classification() { rows.len() } else { 3 * rows.len() };
         assert_eq!(train.count, terms as u64, "{loss:?}");
         let pairs = || rows.iter().flat_map(|row| case.output.row(*row).into_iter().zip(case.target.row(*row)));
         let correct = match loss {
@@ -326,9 +333,9 @@ fn a_label_that_is_no_column_makes_the_loss_nan() {
 
 #[test]
 fn rows_without_targets_yet_are_not_read() {
-    let case = Case::new(Loss::L1, (6, 3), 1.0, 5, |_| Split::Train);
+    let case = Case::new(Loss::MeanAbsoluteError, (6, 3), 1.0, 5, |_| Split::Train);
     let mut scene = Scene::new(&case, 0, 1);
-    scene.targets = Targets::register(&mut scene.world, Loss::L1, scene.output).unwrap();
+    scene.targets = Targets::register(&mut scene.world, Loss::MeanAbsoluteError, scene.output).unwrap();
     assert!(scene.train().of(Split::Train).loss().is_nan());
     assert_eq!(scene.measure(), Metrics::default());
 }
@@ -338,7 +345,7 @@ fn fields_that_do_not_fit_are_refused() {
     let case = Case::new(Loss::MeanSquaredError, (2, 3), 1.0, 5, |_| Split::Train);
     let Scene { mut world, model, output, gradient, targets, .. } = Scene::new(&case, 0, 1);
     let mut attempt = |loss, targets| loss_and_gradient(&mut world, model, loss, output, gradient, targets).err();
-    assert_eq!(attempt(Loss::L1, targets), None);
+    assert_eq!(attempt(Loss::MeanAbsoluteError, targets), None);
     assert_eq!(attempt(Loss::CrossEntropy, targets), Some(LossError::WrongKind { loss: Loss::CrossEntropy }));
     assert_eq!(attempt(Loss::Huber { delta: 0.0 }, targets), Some(LossError::Delta(0.0)));
     assert!(matches!(attempt(Loss::Huber { delta: f32::NAN }, targets), Some(LossError::Delta(_))));
@@ -347,7 +354,7 @@ fn fields_that_do_not_fit_are_refused() {
     let narrow = Field::register(&mut world, "narrow", row, 2).unwrap();
     let elsewhere = Field::register(&mut world, "elsewhere", apart, 3).unwrap();
     let refused = |world: &mut World, values| {
-        measure(world, model, Loss::L1, output, Targets::Numbers { values, splits })
+        measure(world, model, Loss::MeanAbsoluteError, output, Targets::Numbers { values, splits })
             .err()
             .map(|error| error.to_string())
     };
@@ -356,5 +363,5 @@ fn fields_that_do_not_fit_are_refused() {
     let message =
         "`elsewhere` lies on other entities than the output `output`; register it on the component of the output";
     assert_eq!(refused(&mut world, elsewhere).as_deref(), Some(message));
-    assert!(loss_and_gradient(&mut world, model, Loss::L1, output, narrow, targets).is_err());
+    assert!(loss_and_gradient(&mut world, model, Loss::MeanAbsoluteError, output, narrow, targets).is_err());
 }

@@ -5,8 +5,8 @@ mod common;
 use bevy_ecs::{entity::Entity, world::World};
 use common::{Cotangent, Matrices, STANDSTILL, Scene, numbers, parameter_gradients, relative_error};
 use connectome_components::{
-    GradientAccumulation, GradientClipping, Label, LearningRateSchedule, Metrics, Model, Optimizer, Parameter, Split,
-    TrainingState,
+    ClassLabel, GradientAccumulation, GradientClipping, LearningRateSchedule, Metrics, Model, Optimizer, Parameter,
+    Split, TrainingState,
 };
 use connectome_systems::{
     ModelBuilder, Train, Workers,
@@ -18,12 +18,12 @@ use ndarray::Array2;
 
 const NODES: usize = 60;
 
-/// A network of two layers over some labelled nodes, all of them for training.
+/// A network of two layers over some labeled nodes, all of them for training.
 fn scene(optimizer: Optimizer, hidden: usize, change: impl Fn(ModelBuilder) -> ModelBuilder) -> (Scene, Entity) {
     let mut scene = Scene::new(NODES, &[]);
     let input = scene.field("input", &numbers(5, 0, (NODES, 300))).unwrap();
     for (number, node) in scene.nodes.iter().enumerate() {
-        scene.world.entity_mut(*node).insert((Label(number as u32 % 7), Split::Train));
+        scene.world.entity_mut(*node).insert((ClassLabel(number as u32 % 7), Split::Train));
     }
     let model = ModelBuilder::new(scene.graph).input(input).seed(9).layer(Linear::new(hidden)).layer(Activation::Tanh);
     let model = change(model.layer(Linear::new(7))).learn(optimizer, LearningRateSchedule::Constant);
@@ -124,9 +124,9 @@ fn micro_batches_without_training_nodes_move_nothing() {
 #[test]
 fn every_pass_has_random_numbers_of_its_own() {
     let mut passes: Vec<u64> = (0..20)
-        .flat_map(|step| (0..5).map(move |micro_batch| TrainingState { seed: 0, step, micro_batch }.pass()))
+        .flat_map(|step| (0..5).map(move |micro_batch| TrainingState { seed: 0, step, micro_batch }.micro_step()))
         .collect();
-    assert_eq!(TrainingState { seed: 3, step: 77, micro_batch: 0 }.pass(), 77);
+    assert_eq!(TrainingState { seed: 3, step: 77, micro_batch: 0 }.micro_step(), 77);
     passes.sort_unstable();
     passes.dedup();
     assert_eq!(passes.len(), 100);

@@ -3,7 +3,7 @@
 
 use connectome_systems::{
     ordering::{bandwidth, order_by_degree, places, reverse_cuthill_mckee},
-    random::{Draws, Random},
+    random::{Philox, RandomStream},
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -17,7 +17,7 @@ fn check_permutation(order: &[u32], nodes: usize) {
 
 /// The edges between nodes.
 fn inner(nodes: usize, edges: &[[u32; 2]]) -> impl Iterator<Item = &[u32; 2]> {
-    edges.iter().filter(move |ends| ends.iter().all(|end| (*end as usize) < nodes))
+    edges.iter().filter(move |endpoints| endpoints.iter().all(|end| (*end as usize) < nodes))
 }
 
 /// Which nodes can be reached from each, by the lowest of them.
@@ -25,7 +25,7 @@ fn components(nodes: usize, edges: &[[u32; 2]]) -> Vec<u32> {
     let mut lowest: Vec<u32> = (0..nodes as u32).collect();
     loop {
         let before = lowest.clone();
-        for [one, other] in inner(nodes, edges).map(|ends| ends.map(|end| end as usize)) {
+        for [one, other] in inner(nodes, edges).map(|endpoints| endpoints.map(|end| end as usize)) {
             let least = lowest[one].min(lowest[other]);
             (lowest[one], lowest[other]) = (least, least);
         }
@@ -64,7 +64,7 @@ proptest! {
     #[test]
     fn a_shuffled_grid_gets_its_band_back(width in 1_u32..8, height in 8_u32..20, seed: u64) {
         let mut numbers: Vec<u32> = (0..width * height).collect();
-        Draws::new(Random::new(seed, 0, 0)).shuffle(&mut numbers);
+        RandomStream::new(Philox::new(seed, 0, 0)).shuffle(&mut numbers);
         let node = |x: u32, y: u32| numbers[(y * width + x) as usize];
         let mut edges = Vec::new();
         for (x, y) in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))) {
@@ -83,7 +83,7 @@ proptest! {
 #[test]
 fn a_shuffled_path_lies_in_a_row() {
     let mut numbers: Vec<u32> = (0..1000).collect();
-    Draws::new(Random::new(3, 0, 0)).shuffle(&mut numbers);
+    RandomStream::new(Philox::new(3, 0, 0)).shuffle(&mut numbers);
     let edges: Vec<[u32; 2]> = numbers.windows(2).map(|pair| [pair[0], pair[1]]).collect();
     let given: Vec<u32> = (0..1000).collect();
     assert!(bandwidth(&given, &edges) > 900);

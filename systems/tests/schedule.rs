@@ -14,13 +14,13 @@ use bevy_ecs::{
 };
 use common::{Link, Matrices, Scene, numbers, relative_error};
 use connectome_components::{
-    Column, ColumnMut, DoubleBuffer, Edge, Field, Graph, Label, LearningRateSchedule, Model, Node, Parity, Signal,
-    Split, attach_fields,
+    ClassLabel, Column, ColumnMut, DoubleBuffer, Edge, Field, Graph, GraphNode, LearningRateSchedule, Model, Parity,
+    Signal, Split, attach_fields,
 };
 use connectome_systems::{
     Evaluate, Infer, ModelBuilder, Phase, Train, add_systems,
     kernels::Activation,
-    layers::{BuildError, Dropout, GraphConv, Layer, Linear, MessagePassing},
+    layers::{BuildError, Dropout, GcnConv, Layer, Linear, MeanConv},
     run,
 };
 use ndarray::{Array1, Array2, Axis};
@@ -39,7 +39,7 @@ fn ring(nodes: usize) -> Vec<Link> {
 }
 
 fn node_field(scene: &mut Scene, name: &str) -> Field {
-    let nodes = scene.world.register_component::<Node>();
+    let nodes = scene.world.register_component::<GraphNode>();
     Field::register(&mut scene.world, name, nodes, 2).unwrap()
 }
 
@@ -96,7 +96,7 @@ fn a_system_that_reads_and_writes_one_field_is_refused() {
 fn systems_that_cannot_race_are_accepted() {
     let (mut scene, model) = scene_with_model();
     let [speed, mass] = ["speed", "mass"].map(|name| node_field(&mut scene, name));
-    let nodes = scene.world.register_component::<Node>();
+    let nodes = scene.world.register_component::<GraphNode>();
     let state = DoubleBuffer::register(&mut scene.world, model, "memory", nodes, 2).unwrap();
     let different_fields = [writer(&mut scene, speed, "accelerate"), writer(&mut scene, mass, "feed")];
     let two_halves = [reader(&mut scene, state.front, "recall"), writer(&mut scene, state.back, "memorize")];
@@ -157,7 +157,7 @@ fn what_is_observed_is_computed_and_what_is_computed_is_acted_on_in_one_tick() {
     #[derive(Component, Clone, Copy, Debug, Default, PartialEq)]
     struct Mood(f32);
     let mut scene = Scene::new(3, &[]);
-    let nodes = scene.world.register_component::<Node>();
+    let nodes = scene.world.register_component::<GraphNode>();
     let moods = Field::<Mood>::of_component(&mut scene.world, nodes).unwrap();
     let model = ModelBuilder::new(scene.graph).input_width(1).layer(Linear::new(1)).layer(Linear::new(1));
     let model = model.build(&mut scene.world).unwrap();
@@ -201,7 +201,7 @@ fn recurrent() -> (Scene, Entity, Array2<f64>) {
 }
 
 fn attach(scene: &mut Scene) {
-    let nodes = scene.world.register_component::<Node>();
+    let nodes = scene.world.register_component::<GraphNode>();
     attach_fields(&mut scene.world, nodes);
 }
 
@@ -253,7 +253,7 @@ fn a_recurrent_model_flips_its_buffers_and_copies_nothing() {
 fn the_back_before_a_tick_is_the_front_after_it() {
     let mut scene = Scene::new(2, &[]);
     let owner = scene.graph;
-    let nodes = scene.world.register_component::<Node>();
+    let nodes = scene.world.register_component::<GraphNode>();
     let DoubleBuffer { front, back } = DoubleBuffer::register(&mut scene.world, owner, "state", nodes, 2).unwrap();
     attach(&mut scene);
     let place = |scene: &Scene, half: Field| half.matrix(&scene.world).row(0).as_ptr();
@@ -290,9 +290,9 @@ fn buffer_count(layer: impl Layer + Clone + 'static, depth: usize) -> usize {
 fn inference_needs_as_many_buffers_for_six_layers_as_for_two() {
     assert_eq!(buffer_count(Linear::new(5), 6), 2);
     assert_eq!(buffer_count(Activation::Tanh, 6), 2);
-    // One keeps the sums of the model's input over the neighbours.
-    assert_eq!([2, 6].map(|depth| buffer_count(GraphConv::new(5), depth)), [3, 3]);
-    assert_eq!([2, 6].map(|depth| buffer_count(MessagePassing::new(5), depth)), [3, 3]);
+    // One keeps the sums of the model's input over the neighbors.
+    assert_eq!([2, 6].map(|depth| buffer_count(GcnConv::new(5), depth)), [3, 3]);
+    assert_eq!([2, 6].map(|depth| buffer_count(MeanConv::new(5), depth)), [3, 3]);
 }
 
 /// What six layers compute is what they compute one by one.
@@ -301,9 +301,9 @@ fn buffers_that_are_used_again_do_not_mix() {
     let mut scene = Scene::new(4, &ring(4));
     let build = |scene: &mut Scene, learns: bool| {
         let model = ModelBuilder::new(scene.graph).seed(3).input_width(3);
-        let model = model.layer(GraphConv::new(3)).layer(Activation::Tanh).layer(MessagePassing::new(3));
+        let model = model.layer(GcnConv::new(3)).layer(Activation::Tanh).layer(MeanConv::new(3));
         let model =
-            model.layer(Linear::new(3)).layer(Activation::Elu(1.0)).layer(GraphConv::new(7)).layer(Linear::new(3));
+            model.layer(Linear::new(3)).layer(Activation::Elu(1.0)).layer(GcnConv::new(7)).layer(Linear::new(3));
         let model = if learns { model.learn(common::STANDSTILL, LearningRateSchedule::Constant) } else { model };
         model.build(&mut scene.world).unwrap()
     };
@@ -333,11 +333,11 @@ fn train_over_tables(spread: bool) -> [Array2<f64>; 2] {
         spread_out(&mut scene);
     }
     let model = ModelBuilder::new(scene.graph).input_width(4);
-    let model = model.layer(GraphConv::new(6)).layer(Activation::Gelu).layer(MessagePassing::new(5));
+    let model = model.layer(GcnConv::new(6)).layer(Activation::Gelu).layer(MeanConv::new(5));
     let model = model.layer(Linear::new(3)).learn(common::STANDSTILL, LearningRateSchedule::Constant);
     let model = model.build(&mut scene.world).unwrap();
     for (number, node) in scene.nodes.iter().enumerate() {
-        scene.world.entity_mut(*node).insert((Label(number as u32 % 3), Split::Train));
+        scene.world.entity_mut(*node).insert((ClassLabel(number as u32 % 3), Split::Train));
     }
     attach(&mut scene);
     let input = input_of(&scene, model);
@@ -397,7 +397,7 @@ fn graphs_of_components_without_rows_are_refused() {
     #[component(storage = "SparseSet")]
     struct Loose;
     let mut world = World::new();
-    for graph in [Graph::of::<Loose, Edge>(&mut world), Graph::of::<Node, Loose>(&mut world)] {
+    for graph in [Graph::of::<Loose, Edge>(&mut world), Graph::of::<GraphNode, Loose>(&mut world)] {
         let error = ModelBuilder::new(graph).layer(Linear::new(2)).build(&mut world).unwrap_err().to_string();
         assert!(error.contains("Loose") && error.contains("use table storage"), "{error}");
     }
@@ -406,7 +406,7 @@ fn graphs_of_components_without_rows_are_refused() {
 #[test]
 fn commands_given_in_a_step_are_applied_after_it() {
     let (mut scene, model) = scene_with_model();
-    let unsettle = |nodes: Query<Entity, With<Node>>, mut commands: Commands| {
+    let unsettle = |nodes: Query<Entity, With<GraphNode>>, mut commands: Commands| {
         let mut nodes = nodes.iter();
         if let Some(node) = nodes.next() {
             commands.entity(node).despawn();
@@ -414,7 +414,7 @@ fn commands_given_in_a_step_are_applied_after_it() {
         if let Some(node) = nodes.next() {
             commands.entity(node).insert(Name::new("moved"));
         }
-        commands.spawn(Node);
+        commands.spawn(GraphNode);
     };
     add_systems(&mut scene.world, Infer(model), unsettle.in_set(Phase::Observe)).unwrap();
     for _ in 0..4 {
@@ -441,7 +441,7 @@ fn a_model_that_cannot_be_built_leaves_no_entities() {
 #[test]
 fn a_schedule_run_without_its_parameters_computes_nothing() {
     let mut scene = Scene::new(2, &ring(2));
-    let model = ModelBuilder::new(scene.graph).input_width(2).layer(GraphConv::new(2)).layer(Linear::new(2));
+    let model = ModelBuilder::new(scene.graph).input_width(2).layer(GcnConv::new(2)).layer(Linear::new(2));
     let model = model.learn(common::STANDSTILL, LearningRateSchedule::Constant).build(&mut scene.world).unwrap();
     for parameter in scene.world.get::<Model>(model).unwrap().parameters.clone() {
         scene.world.despawn(parameter);

@@ -10,7 +10,7 @@ mod common;
 use bevy_ecs::{prelude::*, schedule::Schedule};
 use common::few_cases;
 use connectome_components::{
-    Adjacency, Edge, EdgeWeight, Field, Graph, InGraph, Node, Normalization, Rows, Subgraph, Topology,
+    Adjacency, Edge, EdgeWeight, Field, Graph, GraphNode, InSubgraph, Normalization, Rows, Subgraph, Topology,
 };
 use connectome_systems::rebuild_topology;
 use proptest::{prelude::*, sample::Index};
@@ -67,7 +67,7 @@ enum Operation {
 }
 
 const NORMALIZATIONS: [Normalization; 4] =
-    [Normalization::Symmetric, Normalization::Mean, Normalization::Sum, Normalization::NeighbourMean];
+    [Normalization::Symmetric, Normalization::MeanWithSelf, Normalization::Sum, Normalization::Mean];
 
 fn operations() -> impl Strategy<Value = Vec<Vec<Operation>>> {
     use Operation::*;
@@ -120,7 +120,7 @@ struct Life {
     /// A field of the nodes, one of the edges and one of the subgraphs, to find out which row is whose.
     owners: [Field<u32>; 3],
     /// Whoever has been a node, dead or alive, and one that never was.
-    ends: Vec<Entity>,
+    endpoints: Vec<Entity>,
     /// Edges that live.
     edges: Vec<Entity>,
     /// Whoever has been a subgraph, dead or alive.
@@ -132,7 +132,7 @@ impl Life {
         let mut world = World::new();
         let graph = Graph::spawn(&mut world);
         let components = [
-            world.register_component::<Node>(),
+            world.register_component::<GraphNode>(),
             world.register_component::<Edge>(),
             world.register_component::<Subgraph>(),
         ];
@@ -143,8 +143,8 @@ impl Life {
         }
         let mut schedule = Schedule::default();
         schedule.add_systems(rebuild_topology(graph));
-        let ends = vec![world.spawn_empty().id()];
-        Self { world, schedule, graph, owners, ends, edges: Vec::new(), subgraphs: Vec::new() }
+        let endpoints = vec![world.spawn_empty().id()];
+        Self { world, schedule, graph, owners, endpoints, edges: Vec::new(), subgraphs: Vec::new() }
     }
 
     /// Two nodes `a` and `b` with an edge from `a` to `b` of weight 1; `a` belongs to the first of two subgraphs.
@@ -152,7 +152,7 @@ impl Life {
         let mut life = Self::new();
         let [a, b] = [life.spawn_node(), life.spawn_node()];
         let [first, _] = [life.spawn_subgraph(), life.spawn_subgraph()];
-        life.world.entity_mut(a).insert(InGraph(first));
+        life.world.entity_mut(a).insert(InSubgraph(first));
         let edge = life.spawn_edge(a, b);
         life.world.entity_mut(edge).insert(EdgeWeight(1.0));
         life.step();
@@ -168,8 +168,8 @@ impl Life {
     }
 
     fn spawn_node(&mut self) -> Entity {
-        let node = self.world.spawn(Node).id();
-        self.ends.push(node);
+        let node = self.world.spawn(GraphNode).id();
+        self.endpoints.push(node);
         node
     }
 
@@ -200,12 +200,12 @@ impl Life {
     }
 
     fn end(&self, index: &Index) -> Entity {
-        *index.get(&self.ends)
+        *index.get(&self.endpoints)
     }
 
     fn living_end(&self, index: &Index, node: bool) -> Option<Entity> {
-        let fits = |end: &Entity| self.world.get_entity(*end).is_ok_and(|end| end.contains::<Node>() == node);
-        pick(index, &self.ends.iter().copied().filter(fits).collect::<Vec<_>>())
+        let fits = |end: &Entity| self.world.get_entity(*end).is_ok_and(|end| end.contains::<GraphNode>() == node);
+        pick(index, &self.endpoints.iter().copied().filter(fits).collect::<Vec<_>>())
     }
 
     fn play(&mut self, operation: &Operation) {
@@ -224,7 +224,7 @@ impl Life {
             }
             Operation::Promote(index) => {
                 if let Some(end) = self.living_end(index, false) {
-                    self.world.entity_mut(end).insert(Node);
+                    self.world.entity_mut(end).insert(GraphNode);
                 }
             }
             Operation::DespawnNode(index)
@@ -267,18 +267,18 @@ impl Life {
         match operation {
             Operation::MarkNode(_) => _ = self.world.entity_mut(node).insert(Marked),
             Operation::UnmarkNode(_) => _ = self.world.entity_mut(node).remove::<Marked>(),
-            Operation::Demote(_) => _ = self.world.entity_mut(node).remove::<Node>(),
+            Operation::Demote(_) => _ = self.world.entity_mut(node).remove::<GraphNode>(),
             Operation::Join(_, subgraph) => {
                 if let Some(subgraph) = pick(subgraph, &self.subgraphs) {
-                    self.world.entity_mut(node).insert(InGraph(subgraph));
+                    self.world.entity_mut(node).insert(InSubgraph(subgraph));
                 }
             }
             Operation::Move(_, subgraph) => {
-                if let Some(mut place) = self.world.get_mut::<InGraph>(node) {
+                if let Some(mut place) = self.world.get_mut::<InSubgraph>(node) {
                     place.0 = *subgraph.get(&self.subgraphs);
                 }
             }
-            Operation::Leave(_) => _ = self.world.entity_mut(node).remove::<InGraph>(),
+            Operation::Leave(_) => _ = self.world.entity_mut(node).remove::<InSubgraph>(),
             _ => {
                 self.despawn(node);
                 if let Operation::ReplaceNode(_) = operation {
@@ -307,8 +307,8 @@ impl Life {
                 self.spawn_edge(target, source);
             }
             Operation::Rewire { source, target, .. } => {
-                let ends = Edge { source: self.end(source), target: self.end(target) };
-                *self.world.get_mut::<Edge>(edge).unwrap() = ends;
+                let endpoints = Edge { source: self.end(source), target: self.end(target) };
+                *self.world.get_mut::<Edge>(edge).unwrap() = endpoints;
             }
             Operation::ChangeWeightInPlace(_, quarters) => {
                 if let Some(mut weight) = self.world.get_mut::<EdgeWeight>(edge) {
@@ -356,7 +356,7 @@ impl Life {
 
     fn check(&mut self) -> Result<(), TestCaseError> {
         let topology = self.topology().clone();
-        self.check_rows::<Node>(&topology.nodes, self.owners[0])?;
+        self.check_rows::<GraphNode>(&topology.nodes, self.owners[0])?;
         self.check_rows::<Edge>(&topology.edges, self.owners[1])?;
         self.check_rows::<Subgraph>(&topology.subgraphs, self.owners[2])?;
         check_ends(&self.world, &topology)?;
@@ -421,11 +421,11 @@ type Entries = (Vec<Entry>, [f64; NORMALIZATIONS.len()]);
 fn entries(topology: &Topology, adjacency: &Adjacency, row: usize) -> Entries {
     let all = |number: &dyn Fn(usize) -> f32| core::array::from_fn(|place| f64::from(number(place)));
     let entry = |entry: usize| Entry {
-        other: topology.nodes.entities()[adjacency.neighbours[entry] as usize],
+        other: topology.nodes.entities()[adjacency.neighbors[entry] as usize],
         edge: topology.edges.entities()[adjacency.edges[entry] as usize],
         coefficients: all(&|place| adjacency.coefficients[place].edges[entry]),
     };
-    (adjacency.entries(row).map(entry).collect(), all(&|place| adjacency.coefficients[place].own[row]))
+    (adjacency.entries(row).map(entry).collect(), all(&|place| adjacency.coefficients[place].self_loop[row]))
 }
 
 fn assert_same(
@@ -450,33 +450,33 @@ fn check_blocks(rows: &Rows, blocks: &[usize]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// The ends of each edge are those of its entity.
+/// The endpoints of each edge are those of its entity.
 fn check_ends(world: &World, topology: &Topology) -> Result<(), TestCaseError> {
     let row = |end: Entity| topology.nodes.entities().iter().position(|node| *node == end);
-    let ends = topology.edges.entities().iter().map(|edge| {
+    let endpoints = topology.edges.entities().iter().map(|edge| {
         let Edge { source, target } = *world.get::<Edge>(*edge).unwrap();
         row(source).zip(row(target)).map_or([Topology::NO_ROW; 2], |(source, target)| [source as u32, target as u32])
     });
-    prop_assert_eq!(&topology.ends, &ends.collect::<Vec<_>>());
+    prop_assert_eq!(&topology.endpoints, &endpoints.collect::<Vec<_>>());
     Ok(())
 }
 
 /// Who belongs to which subgraph, as the nodes themselves say.
 fn check_members(world: &World, topology: &Topology) -> Result<(), TestCaseError> {
     let Topology { nodes, subgraphs, members, membership, .. } = topology;
-    let subgraph_of = |node: &Entity| world.get::<InGraph>(*node).map(|place| place.0);
+    let subgraph_of = |node: &Entity| world.get::<InSubgraph>(*node).map(|place| place.0);
     for (row, subgraph) in subgraphs.entities().iter().enumerate() {
         let expected = nodes.entities().iter().enumerate().filter(|(_, node)| subgraph_of(node) == Some(*subgraph));
         let expected: Vec<u32> = expected.map(|(node, _)| node as u32).collect();
-        prop_assert_eq!(&members.neighbours[members.entries(row)], &expected, "members of {}", subgraph);
+        prop_assert_eq!(&members.neighbors[members.entries(row)], &expected, "members of {}", subgraph);
     }
     for (row, node) in nodes.entities().iter().enumerate() {
         let expected = subgraphs.entities().iter().position(|subgraph| subgraph_of(node) == Some(*subgraph));
         let expected: Vec<u32> = expected.into_iter().map(|row| row as u32).collect();
-        prop_assert_eq!(&membership.neighbours[membership.entries(row)], &expected, "membership of {}", node);
+        prop_assert_eq!(&membership.neighbors[membership.entries(row)], &expected, "membership of {}", node);
         prop_assert!(membership.edges[membership.entries(row)].iter().all(|edge| *edge == row as u32));
     }
-    prop_assert_eq!(&members.neighbours, &members.edges);
+    prop_assert_eq!(&members.neighbors, &members.edges);
     prop_assert_eq!((members.offsets.len(), membership.offsets.len()), (subgraphs.len() + 1, nodes.len() + 1));
     prop_assert_eq!(members.len(), membership.len());
     check_blocks(subgraphs, &members.blocks)?;
@@ -492,7 +492,7 @@ struct Naive {
 
 impl Naive {
     fn new(world: &World, topology: &Topology) -> Self {
-        let is_node = |end: Entity| world.get_entity(end).is_ok_and(|end| end.contains::<Node>());
+        let is_node = |end: Entity| world.get_entity(end).is_ok_and(|end| end.contains::<GraphNode>());
         let weight = |edge: Entity| world.get::<EdgeWeight>(edge).map_or(1.0, |weight| f64::from(weight.0));
         let edges =
             topology.edges.entities().iter().map(|edge| (*edge, *world.get::<Edge>(*edge).unwrap(), weight(*edge)));
@@ -571,7 +571,7 @@ fn every_kind_of_change_derives_the_topology_once() {
         ("spawn node", |life, _| _ = life.spawn_node()),
         ("despawn node", |life, [_, b, _]| life.despawn(b)),
         ("mark node", |life, [a, _, _]| life.toggle_mark(a)),
-        ("demote node", |life, [a, _, _]| _ = life.world.entity_mut(a).remove::<Node>()),
+        ("demote node", |life, [a, _, _]| _ = life.world.entity_mut(a).remove::<GraphNode>()),
         ("replace the last node", |life, [_, b, _]| {
             life.despawn(b);
             life.spawn_node();
@@ -600,12 +600,12 @@ fn every_kind_of_change_derives_the_topology_once() {
         ("spawn subgraph", |life, _| _ = life.spawn_subgraph()),
         ("despawn subgraph", |life, _| life.despawn(life.subgraphs[0])),
         ("mark subgraph", |life, _| life.toggle_mark(life.subgraphs[1])),
-        ("join", |life, [_, b, _]| _ = life.world.entity_mut(b).insert(InGraph(life.subgraphs[1]))),
+        ("join", |life, [_, b, _]| _ = life.world.entity_mut(b).insert(InSubgraph(life.subgraphs[1]))),
         ("insert another subgraph", |life, [a, ..]| {
-            life.world.entity_mut(a).insert(InGraph(life.subgraphs[1]));
+            life.world.entity_mut(a).insert(InSubgraph(life.subgraphs[1]));
         }),
-        ("move", |life, [a, ..]| life.world.get_mut::<InGraph>(a).unwrap().0 = life.subgraphs[1]),
-        ("leave", |life, [a, ..]| _ = life.world.entity_mut(a).remove::<InGraph>()),
+        ("move", |life, [a, ..]| life.world.get_mut::<InSubgraph>(a).unwrap().0 = life.subgraphs[1]),
+        ("leave", |life, [a, ..]| _ = life.world.entity_mut(a).remove::<InSubgraph>()),
     ];
     for (name, change) in changes {
         let (mut life, entities) = Life::of_two();
@@ -628,7 +628,7 @@ fn what_changes_no_structure_derives_nothing() {
     life.owners[2].set(&mut life.world, life.subgraphs[0], &[7, 7]).unwrap();
     life.world.spawn(Marked);
     let _read_only = life.world.query::<(&Edge, &EdgeWeight)>().iter(&life.world).count();
-    let _read_only = life.world.query::<&InGraph>().iter(&life.world).count();
+    let _read_only = life.world.query::<&InSubgraph>().iter(&life.world).count();
     life.step();
     assert_eq!(life.topology().version, version);
 }
@@ -660,7 +660,7 @@ fn a_graph_of_other_components_sees_its_own_nodes_and_edges_only() {
     let mut life = Life::new();
     life.graph = Graph::of::<Citizen, Friendship>(&mut life.world);
     life.schedule.add_systems(rebuild_topology(life.graph));
-    let [a, b] = [(); 2].map(|()| life.world.spawn((Node, Citizen)).id());
+    let [a, b] = [(); 2].map(|()| life.world.spawn((GraphNode, Citizen)).id());
     let stranger = life.spawn_node();
     life.spawn_edge(a, b);
     life.world.spawn((Edge { source: b, target: a }, Friendship));
@@ -681,13 +681,13 @@ fn a_graph_of_a_subgraph_marker_of_its_own_sees_no_others() {
     life.graph = life.world.spawn(Graph { subgraphs, ..graph }).id();
     life.schedule.add_systems(rebuild_topology(life.graph));
     let squad = life.world.spawn(Squad).id();
-    life.world.entity_mut(b).insert(InGraph(squad));
+    life.world.entity_mut(b).insert(InSubgraph(squad));
     life.step();
     let topology = life.topology();
     let row = |node| topology.nodes.entities().iter().position(|other| *other == node).unwrap();
     assert_eq!(topology.subgraphs.entities(), [squad]);
     assert!(topology.membership.entries(row(a)).is_empty());
-    assert_eq!(topology.members.neighbours, [row(b) as u32]);
+    assert_eq!(topology.members.neighbors, [row(b) as u32]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Tables of edges and nodes.
 
 use connectome::import::ImportOptions;
-use connectome::scene::{DenseRows, FeatureScaling, Features, Task};
+use connectome::scene::{DenseRows, Features, NodeFeatures, Task};
 use connectome_components::Split;
 
 use crate::{check_error, check_round_trip, check_scene, check_training, read};
@@ -40,7 +40,7 @@ fn an_edge_list_alone_is_enough() {
     let (scene, data) = check_scene("a \"b\" \\ \u{301}\n", &plain);
     assert_eq!(
         (scene.task, scene.features),
-        (Task::LinkPrediction { validation: 0.05, test: 0.1 }, FeatureScaling::Identity)
+        (Task::LinkPrediction { validation: 0.05, test: 0.1 }, NodeFeatures::Identity)
     );
     assert_eq!(data.features, Features::identity(3));
 }

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use connectome::components::Loss;
 use connectome::import::{ImportOptions, import};
-use connectome::scene::{GraphData, Scene, Task};
+use connectome::scene::{GraphData, SceneFile, Task};
 use ndarray::{arr0, array};
 use ndarray_npy::NpzWriter;
 
@@ -43,7 +43,7 @@ fn a_bare_list_of_edges_is_read() {
 #[test]
 fn numbers_to_predict_come_back_and_are_learned() {
     let scene = format!("{}/assets/rooms.ron", env!("CARGO_MANIFEST_DIR"));
-    let (_, data) = Scene::load(scene).unwrap_or_else(|error| panic!("{error}"));
+    let (_, data) = SceneFile::load(scene).unwrap_or_else(|error| panic!("{error}"));
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("rooms.npz");
     std::fs::write(&path, data.to_npz().expect("it is written")).expect("it is written");

@@ -1,7 +1,7 @@
 //! Folders of TUDataset.
 
 use connectome::import::ImportOptions;
-use connectome::scene::{DenseRows, FeatureScaling, Features, Task};
+use connectome::scene::{DenseRows, Features, NodeFeatures, Task};
 
 use crate::{check_error, check_round_trip, check_scene, read};
 
@@ -45,7 +45,7 @@ fn a_folder_is_read() {
     assert_eq!(data.edge_features, Some(DenseRows { width: 3, values: rows.concat() }));
     check_round_trip(data);
     let (scene, data) = check_scene("tiny", &imported);
-    assert_eq!((scene.task, scene.features), (Task::GraphClassification, FeatureScaling::AsGiven));
+    assert_eq!((scene.task, scene.features), (Task::GraphClassification, NodeFeatures::Given));
     assert_eq!(data.graphs.expect("it is a set").fold_count(), 2);
 }
 

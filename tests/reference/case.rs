@@ -85,14 +85,14 @@ impl Case {
     }
 
     pub fn links(&self, node_count: usize) -> Result<Vec<Link>> {
-        let ends = self.integers("edge_index")?;
-        if ends.ndim() != 2 || ends.shape()[0] != 2 {
-            return Err(format!("`edge_index` is {:?} and not 2 rows", ends.shape()).into());
+        let endpoints = self.integers("edge_index")?;
+        if endpoints.ndim() != 2 || endpoints.shape()[0] != 2 {
+            return Err(format!("`edge_index` is {:?} and not 2 rows", endpoints.shape()).into());
         }
-        let weights = self.edge_weights(ends.shape()[1])?;
-        let node = |row, edge| match usize::try_from(ends[[row, edge]]) {
+        let weights = self.edge_weights(endpoints.shape()[1])?;
+        let node = |row, edge| match usize::try_from(endpoints[[row, edge]]) {
             Ok(node) if node < node_count => Ok(node),
-            _ => Err(format!("`edge_index`: edge {edge} names node {} of {node_count}", ends[[row, edge]])),
+            _ => Err(format!("`edge_index`: edge {edge} names node {} of {node_count}", endpoints[[row, edge]])),
         };
         let link = |(edge, weight)| Ok(Link { source: node(0, edge)?, target: node(1, edge)?, weight });
         weights.into_iter().enumerate().map(link).collect()

@@ -1,7 +1,7 @@
 //! Layers against the reference.
 
 use crate::{
-    Comparison, Result,
+    GraphPair, Result,
     case::Case,
     common::{Given, Scene, Trial, WithCoordinates, name_in_layer},
     floor_of_zeros,
@@ -13,9 +13,9 @@ use connectome_systems::{
     Phase,
     kernels::Activation,
     layers::{
-        Appnp, AttentionPooling, BatchNorm, BuildError, EdgeConv, Egnn, GatConv, GatedGraphConv, Gatv2Conv, Gcn2Conv,
-        GinConv, GineConv, GraphConv, GraphNorm, InteractionBlock, Layer, LayerBuilder, LayerNorm, Linear, Mlp, NnConv,
-        PnaConv, Readout, ResGatedConv, SageConv, SgConv, TransformerConv,
+        Appnp, AttentionalAggregation, BatchNorm, BuildError, EdgeConv, EgnnConv, GatConv, GatedGraphConv, Gatv2Conv,
+        Gcn2Conv, GcnConv, GinConv, GineConv, GraphNetBlock, GraphNorm, Layer, LayerBuilder, LayerNorm, Linear, Mlp,
+        NnConv, PnaConv, Readout, ResGatedGraphConv, SageConv, SgConv, TransformerConv,
     },
     stages::Reduction,
 };
@@ -30,7 +30,7 @@ pub fn layer(class: &Printed, case: &Case) -> Result<Option<Box<dyn Layer>>> {
         "APPNP" => appnp(class).map(|layer| Box::new(layer) as Box<dyn Layer>),
         "EGNNLayer" => {
             let hidden = case.matrix("param.phi_e.0.bias")?.ncols();
-            Some(Box::new(WithCoordinates(3, Egnn::new(hidden))))
+            Some(Box::new(WithCoordinates(3, EgnnConv::new(hidden))))
         }
         "GatedGraphConv" => {
             let rounds = class.count("num_layers");
@@ -38,20 +38,20 @@ pub fn layer(class: &Printed, case: &Case) -> Result<Option<Box<dyn Layer>>> {
         }
         "GCN2Conv" => gcn2_conv(class, case).map(|layer| Box::new(layer) as Box<dyn Layer>),
         "EdgeConv" => Some(Box::new(EdgeConv::new(mlp(case, "nn")?).with_aggregation(reduction_of_case(case)?))),
-        "GCNConv" => Some(Box::new(GraphConv::new(width))),
+        "GCNConv" => Some(Box::new(GcnConv::new(width))),
         "GINConv" => {
             let layer = GinConv::new(mlp(case, "nn")?);
-            Some(Box::new(if case.has("param.eps") { layer.train_eps() } else { layer }))
+            Some(Box::new(if case.has("param.eps") { layer.train_epsilon() } else { layer }))
         }
         "GINEConv" => {
-            let layer = GineConv { map_edges: case.has("param.lin.weight"), ..GineConv::new(mlp(case, "nn")?) };
-            Some(Box::new(if case.has("param.eps") { layer.train_eps() } else { layer }))
+            let layer = GineConv { edge_features: case.has("param.lin.weight"), ..GineConv::new(mlp(case, "nn")?) };
+            Some(Box::new(if case.has("param.eps") { layer.train_epsilon() } else { layer }))
         }
         "GATConv" => Some(Box::new(gat_conv(case, width)?)),
         "GraphNorm" => Some(Box::new(GraphNorm::new())),
-        "InteractionBlock" => {
+        "GraphNetBlock" => {
             let hidden = case.matrix("param.edge.0.bias")?.ncols();
-            Some(Box::new(InteractionBlock::new([hidden])))
+            Some(Box::new(GraphNetBlock::new([hidden])))
         }
         "LayerNorm" => {
             let norm = class.number("eps").map(|epsilon| LayerNorm { epsilon, ..LayerNorm::new() });
@@ -85,9 +85,9 @@ pub fn layer(class: &Printed, case: &Case) -> Result<Option<Box<dyn Layer>>> {
         "SGConv" => class.count("K").map(|hops| Box::new(SgConv::new(width, hops)) as Box<dyn Layer>),
         "GATv2Conv" => Some(Box::new(gatv2_conv(case, width)?)),
         "AttentionalAggregation" if case.has("param.gate_nn.weight") && case.has("param.nn.weight") => {
-            Some(Box::new(AttentionPooling::new(width)))
+            Some(Box::new(AttentionalAggregation::new(width)))
         }
-        "ResGatedGraphConv" => Some(Box::new(ResGatedConv::new(width))),
+        "ResGatedGraphConv" => Some(Box::new(ResGatedGraphConv::new(width))),
         "TransformerConv" => Some(Box::new(transformer_conv(class, case, width)?)),
         _ => class.activation().map(|activation| Box::new(activation) as Box<dyn Layer>),
     })
@@ -140,7 +140,7 @@ struct FromInitial(Gcn2Conv);
 impl Layer for FromInitial {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> std::result::Result<Signal, BuildError> {
         let value = layer.dense(input)?;
-        let initial = layer.signal(value.on(), value.width(), input.learns())?;
+        let initial = layer.signal(value.domain(), value.width(), input.learns())?;
         let system = affine(layer, value, initial.value(), 0.1);
         layer.forward(Phase::Message, system);
         layer.on_backward(initial, &[], move |layer, gradient| {
@@ -174,14 +174,20 @@ fn heads(case: &Case, vectors: &str) -> Result<[usize; 2]> {
 fn gat_conv(case: &Case, out: usize) -> Result<GatConv> {
     let [heads, width] = heads(case, "param.att_src")?;
     let edges = case.has("param.lin_edge.weight");
-    Ok(GatConv { heads, edges, mean: out != heads * width, self_loops: adds_self_loops(case)?, ..GatConv::new(width) })
+    Ok(GatConv {
+        heads,
+        edge_features: edges,
+        concat: out == heads * width,
+        add_self_loops: adds_self_loops(case)?,
+        ..GatConv::new(width)
+    })
 }
 
 fn gatv2_conv(case: &Case, out: usize) -> Result<Gatv2Conv> {
     let [heads, width] = heads(case, "param.att")?;
     let edges = case.has("param.lin_edge.weight");
-    let self_loops = adds_self_loops(case)?;
-    Ok(Gatv2Conv { heads, edges, mean: out != heads * width, self_loops, ..Gatv2Conv::new(width) })
+    let add_self_loops = adds_self_loops(case)?;
+    Ok(Gatv2Conv { heads, edge_features: edges, concat: out == heads * width, add_self_loops, ..Gatv2Conv::new(width) })
 }
 
 fn transformer_conv(class: &Printed, case: &Case, out: usize) -> Result<TransformerConv> {
@@ -189,10 +195,10 @@ fn transformer_conv(class: &Printed, case: &Case, out: usize) -> Result<Transfor
     let heads = class.number("heads").map_or(1, |heads| heads as usize).max(1);
     Ok(TransformerConv {
         heads,
-        mean: out != columns,
+        concat: out == columns,
         beta: case.has("param.lin_beta.weight"),
         root: case.has("param.lin_skip.weight"),
-        edges: case.has("param.lin_edge.weight"),
+        edge_features: case.has("param.lin_edge.weight"),
         ..TransformerConv::new(columns / heads)
     })
 }
@@ -209,7 +215,7 @@ fn adds_self_loops(case: &Case) -> Result<bool> {
 
 /// Compares a layer forward, and backward from the cotangent. Parameters have the names and shapes of the file: so does
 /// a weight file that PyTorch has written.
-pub fn check(case: &Case, layer: Box<dyn Layer>, comparison: &mut Comparison) -> Result<()> {
+pub fn check(case: &Case, layer: Box<dyn Layer>, comparison: &mut GraphPair) -> Result<()> {
     let (x, out) = (case.matrix("x")?, case.matrix("out")?);
     let cotangent = case.matrix_of("cotangent", out.dim())?;
     let edges = case.has("edge_attr").then(|| case.matrix("edge_attr")).transpose()?;
@@ -262,6 +268,6 @@ pub fn check(case: &Case, layer: Box<dyn Layer>, comparison: &mut Comparison) ->
 fn stored_numbers(case: &Case, kind: &str, parameter: &Parameter) -> Result<Vec<f32>> {
     let array = format!("{kind}.{}", name_in_layer(&parameter.name));
     let numbers: Vec<f32> =
-        case.numbers(&array, &parameter.stored.shape)?.into_iter().map(|number| number as f32).collect();
+        case.numbers(&array, &parameter.layout.shape)?.into_iter().map(|number| number as f32).collect();
     Ok(parameter.from_stored(&numbers))
 }

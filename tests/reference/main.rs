@@ -91,7 +91,7 @@ fn check_folder(folder: &Path) -> Result<Report> {
     for path in paths {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let case = Case::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        match Subject::recognise(&case) {
+        match Subject::recognize(&case) {
             Ok(Some(subject)) => report.known.push((name, subject.check(&case).map_err(|error| error.to_string()))),
             Ok(None) => report.unknown.push(name),
             Err(error) => report.known.push((name, Err(error.to_string()))),
@@ -109,7 +109,7 @@ enum Subject {
 
 impl Subject {
     /// None for what the engine does not have.
-    fn recognise(case: &Case) -> Result<Option<Self>> {
+    fn recognize(case: &Case) -> Result<Option<Self>> {
         let meta = &case.meta;
         if !meta.optimizer.is_empty() {
             return Ok(Printed::of_optimizer(&meta.optimizer).optimizer().map(Self::Optimizer));
@@ -125,7 +125,7 @@ impl Subject {
             "cross_entropy" => Some(Loss::CrossEntropy),
             "bce_logits" => Some(Loss::BinaryCrossEntropy),
             "mse" => Some(Loss::MeanSquaredError),
-            "l1" => Some(Loss::L1),
+            "l1" => Some(Loss::MeanAbsoluteError),
             "huber" => Some(Loss::Huber { delta: 1.0 }),
             _ => None,
         }
@@ -133,7 +133,7 @@ impl Subject {
 
     /// Runs a case and finds its worst array.
     fn check(self, case: &Case) -> Result<Deviation> {
-        let mut comparison = Comparison::default();
+        let mut comparison = GraphPair::default();
         match self {
             Self::Layer(layer) => layers::check(case, layer, &mut comparison)?,
             Self::Loss(loss) => training::check_loss(case, loss, &mut comparison)?,
@@ -145,11 +145,11 @@ impl Subject {
 
 /// Keeps the worst of the arrays compared.
 #[derive(Default)]
-struct Comparison {
+struct GraphPair {
     worst: Option<Deviation>,
 }
 
-impl Comparison {
+impl GraphPair {
     fn compare(&mut self, array: &str, found: &Array2<f64>, expected: &Array2<f64>) {
         self.compare_above(f64::MIN_POSITIVE, array, found, expected);
     }
@@ -263,7 +263,7 @@ mod harness {
             Printed::of_optimizer(&text).optimizer()
         };
         assert_eq!(rmsprop("True"), None);
-        let known = Optimizer::RmsProp { learning_rate: 0.1, smoothing: 0.9, epsilon: 1e-6, weight_decay: 0.0 };
+        let known = Optimizer::RmsProp { learning_rate: 0.1, decay: 0.9, epsilon: 1e-6, weight_decay: 0.0 };
         assert_eq!(rmsprop("False"), Some(known));
     }
 }

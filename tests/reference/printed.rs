@@ -91,8 +91,8 @@ impl Printed {
                 Some(Optimizer::AdamW { learning_rate, betas, epsilon, weight_decay })
             }
             "RMSprop" if self.is_off("momentum") => {
-                let (smoothing, epsilon) = (self.number("alpha")?, self.number("eps")?);
-                Some(Optimizer::RmsProp { learning_rate, smoothing, epsilon, weight_decay })
+                let (decay, epsilon) = (self.number("alpha")?, self.number("eps")?);
+                Some(Optimizer::RmsProp { learning_rate, decay, epsilon, weight_decay })
             }
             _ => None,
         }

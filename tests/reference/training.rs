@@ -1,7 +1,7 @@
 //! Losses and optimizers against the reference.
 
 use crate::{
-    Comparison, Result,
+    GraphPair, Result,
     case::Case,
     common::{Matrices, Scene},
 };
@@ -11,8 +11,8 @@ use bevy_ecs::{
     system::{ParamBuilder, Query, SystemParamBuilder},
 };
 use connectome_components::{
-    Column, ColumnMut, Label, LearningRateSchedule, Loss, Metrics, Optimizer, Signal, Split, Stored, TrainingState,
-    attach_fields,
+    ClassLabel, Column, ColumnMut, LearningRateSchedule, Loss, Metrics, Optimizer, Signal, Split, TensorLayout,
+    TrainingState, attach_fields,
 };
 use connectome_systems::{
     ModelBuilder, Targets, Train, Workers,
@@ -22,14 +22,14 @@ use connectome_systems::{
 use ndarray::Array2;
 
 /// The mean over all nodes, and over all columns where targets are numbers.
-pub fn check_loss(case: &Case, loss: Loss, comparison: &mut Comparison) -> Result<()> {
+pub fn check_loss(case: &Case, loss: Loss, comparison: &mut GraphPair) -> Result<()> {
     let (x, out) = (case.matrix("x")?, case.floats("out")?.sum());
     let mut scene = Scene::new(x.nrows(), &[]);
     let (output, gradient) = (scene.field("x", &x)?, scene.field("gradient", &Array2::zeros(x.dim()))?);
     scene.world.init_resource::<Workers>();
     let model = scene.world.spawn(Metrics::default()).id();
     let targets = Targets::register(&mut scene.world, loss, output)?;
-    attach_fields(&mut scene.world, output.on());
+    attach_fields(&mut scene.world, output.domain());
     match targets {
         Targets::Classes { labels, .. } => {
             let classes = case.integers("y")?;
@@ -37,7 +37,7 @@ pub fn check_loss(case: &Case, loss: Loss, comparison: &mut Comparison) -> Resul
                 return Err(format!("`y` is {:?} for {} nodes", classes.shape(), x.nrows()).into());
             }
             for (node, class) in scene.nodes.iter().zip(&classes) {
-                labels.set(&mut scene.world, *node, &[Label(u32::try_from(*class)?)])?;
+                labels.set(&mut scene.world, *node, &[ClassLabel(u32::try_from(*class)?)])?;
             }
         }
         Targets::Numbers { values, .. } => {
@@ -71,7 +71,7 @@ pub fn check_loss(case: &Case, loss: Loss, comparison: &mut Comparison) -> Resul
 }
 
 /// Steps with the gradient `sin(w + t)`.
-pub fn check_optimizer(case: &Case, optimizer: Optimizer, comparison: &mut Comparison) -> Result<()> {
+pub fn check_optimizer(case: &Case, optimizer: Optimizer, comparison: &mut GraphPair) -> Result<()> {
     let (start, trajectory) = (case.matrix("w0")?, case.floats("trajectory")?);
     if trajectory.ndim() == 0 || trajectory.len() != trajectory.shape()[0] * start.len() {
         return Err(format!("`trajectory` is {:?} for weights of {:?}", trajectory.shape(), start.dim()).into());
@@ -106,7 +106,7 @@ struct Wave {
 
 impl Layer for Wave {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> std::result::Result<Signal, BuildError> {
-        let stored = Stored { shape: self.shape.to_vec(), transposed: false };
+        let stored = TensorLayout { shape: self.shape.to_vec(), transposed: false };
         let parameter = layer.parameter("weight", self.shape, stored, Initialization::ZEROS, None)?;
         layer.on_backward_of(&[], &[], move |layer, _| {
             let Some(gradient) = layer.gradient_of_parameter(&parameter, 0..parameter.shape[0])? else { return Ok(()) };

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use connectome::scene::{FeatureScaling, Features, GraphData, LayerDescription, Scene, Selection, Training, options};
+use connectome::scene::{Features, GraphData, LayerDescription, NodeFeatures, SceneFile, Selection, Training, options};
 use connectome_components::{Optimizer, Split};
 
 fn asset(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "assets", name].iter().collect()
 }
 
-fn load(name: &str) -> (Scene, GraphData) {
-    Scene::load(asset(name)).unwrap_or_else(|error| panic!("{error}"))
+fn load(name: &str) -> (SceneFile, GraphData) {
+    SceneFile::load(asset(name)).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn splits(data: &GraphData) -> [usize; 4] {
@@ -58,17 +58,16 @@ fn every_scene_is_fine() {
 }
 
 /// The recipe of Kipf and Welling.
-fn check_recipe(scene: &Scene, classes: usize) {
-    let text = format!(
-        "[Dropout(0.5), GraphConv(width: 16), Relu, Dropout(0.5), GraphConv(width: {classes}, weight_decay: 0.0)]"
-    );
+fn check_recipe(scene: &SceneFile, classes: usize) {
+    let text =
+        format!("[Dropout(0.5), GcnConv(width: 16), Relu, Dropout(0.5), GcnConv(width: {classes}, weight_decay: 0.0)]");
     assert_eq!(scene.model, layers(&text));
-    assert_eq!(scene.features, FeatureScaling::RowNormalized);
+    assert_eq!(scene.features, NodeFeatures::RowNormalized);
     let adam =
         Optimizer::Adam { learning_rate: 0.01, betas: (0.9, 0.999), epsilon: 1e-8, amsgrad: false, weight_decay: 5e-4 };
     assert_eq!(scene.optimizer, adam);
     assert_eq!(scene.training, Training::default());
-    assert_eq!((scene.training.epochs, scene.training.selection), (200, Selection::BestValidation));
+    assert_eq!((scene.training.epochs, scene.training.keep), (200, Selection::BestValidation));
 }
 
 #[test]
@@ -98,7 +97,7 @@ fn citeseer_is_citeseer() {
 #[test]
 fn the_karate_club_is_the_karate_club() {
     let (scene, data) = load("karate.ron");
-    assert_eq!(scene.features, FeatureScaling::Identity);
+    assert_eq!(scene.features, NodeFeatures::Identity);
     assert_eq!((data.nodes, data.edges.len(), data.classes, data.features.width()), (34, 2 * 78, 2, 34));
     assert_eq!(data.features, Features::identity(34));
     assert_eq!(splits(&data), [2, 4, 28, 0]);
@@ -130,7 +129,7 @@ fn the_memory_of_cora_follows_the_formula() {
     // Telling needs two columns of each width at most.
     let columns = (2 * 16 + 2 * 7) * 4 + 4 * 8;
     assert_eq!(memory.inference.node, node + topology + columns);
-    // A place, marker, ends; row, ends, and twice neighbour, row and coefficient.
+    // A place, marker, ends; row, ends, and twice neighbor, row and coefficient.
     let edge = (8 + 16 + 29) + (8 + 24) + (8 + 8 + 2 * 12);
     assert_eq!((memory.training.edge, memory.inference.edge), (edge, edge));
     // Value, gradient, two moments, the best value, and eight sums of at most 512 rows.
@@ -146,7 +145,7 @@ fn a_graph_too_large_for_a_layer_is_refused_where_the_layer_is() {
     assert!(error.message.contains("layer 0 (Dropout)"), "{error}");
     scene.model.remove(0);
     let error = scene.memory(&data).expect_err("it is too large");
-    assert!(error.message.contains("layer 0 (GraphConv)") && error.message.contains("counted"), "{error}");
+    assert!(error.message.contains("layer 0 (GcnConv)") && error.message.contains("counted"), "{error}");
 }
 
 #[test]
@@ -154,7 +153,7 @@ fn assets_read_back_equal() {
     for name in ["cora.ron", "citeseer.ron", "karate.ron"] {
         let (scene, data) = load(name);
         let text = scene.to_ron().expect("the scene is written");
-        assert_eq!(Scene::parse(&text, name), Ok(scene.clone()), "{text}");
+        assert_eq!(SceneFile::parse(&text, name), Ok(scene.clone()), "{text}");
         assert_eq!(scene.read_graph(asset("")), Ok(data));
     }
 }

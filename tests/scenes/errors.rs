@@ -1,6 +1,6 @@
 //! Every kind of error, with its line and column.
 
-use connectome::scene::{Scene, Step, Task, locate};
+use connectome::scene::{SceneFile, Step, Task, locate};
 
 use crate::{COUPLE, assert_error, unmark};
 
@@ -8,7 +8,7 @@ use crate::{COUPLE, assert_error, unmark};
 #[track_caller]
 fn check_text(marked: &str, message: &str, help: &str) {
     let (text, position) = unmark(marked);
-    let error = Scene::parse(&text, "x.ron").expect_err("the scene is wrong");
+    let error = SceneFile::parse(&text, "x.ron").expect_err("the scene is wrong");
     assert_error(&error, position, message, help);
     assert_eq!(error.file, "x.ron");
 }
@@ -22,13 +22,13 @@ fn check(part: &str, replacement: &str, message: &str, help: &str) {
 
 #[test]
 fn the_unchanged_scene_is_fine() {
-    Scene::parse(COUPLE, "x.ron").expect("the scene is fine");
+    SceneFile::parse(COUPLE, "x.ron").expect("the scene is fine");
 }
 
 #[test]
 fn an_error_shows_file_place_help_and_source() {
     let text = COUPLE.replace("source: \"Ann\"", "source: \"Anne\"");
-    let error = Scene::parse(&text, "assets/x.ron").expect_err("there is no Anne");
+    let error = SceneFile::parse(&text, "assets/x.ron").expect_err("there is no Anne");
     let expected = r#"
 assets/x.ron:9:22: edge 0 names the source "Anne", but no node has that name
   help: did you mean "Ann"?
@@ -69,15 +69,10 @@ fn unknown_names_are_corrected() {
     check("patience:", "§pateince:", "Training has no field", "did you mean \"patience\"?");
     check("(width: 4)", "(§widht: 4)", "no field \"widht\"", "did you mean \"width\"?");
     check("betas:", "§beta:", "no field \"beta\"", "did you mean \"betas\"?");
-    check(
-        "GraphConv(width: 4)",
-        "§GrafConv(width: 4)",
-        "LayerDescription has no variant",
-        "did you mean \"GraphConv\"?",
-    );
+    check("GcnConv(width: 4)", "§GrafConv(width: 4)", "LayerDescription has no variant", "did you mean \"GcnConv\"?");
     check("split: Train", "split: §Training", "Split has no variant", "Validation");
     check("Adam", "§Adm", "Optimizer has no variant", "did you mean \"Adam\"?");
-    check("AsGiven", "§Scaled", "FeatureScaling has no variant", "RowNormalized");
+    check("Given", "§Scaled", "NodeFeatures has no variant", "RowNormalized");
 }
 
 #[test]
@@ -113,18 +108,18 @@ fn edges_must_make_sense() {
 #[test]
 fn features_must_exist_unless_they_are_replaced() {
     let bare = COUPLE.replace("features: [1.0, 0.0], ", "").replace("features: [0.5, 0.5], ", "");
-    check_text(&bare.replace("AsGiven", "§AsGiven"), "no features", "Identity");
-    check_text(&bare.replace("AsGiven", "§RowNormalized"), "no features", "Identity");
-    Scene::parse(&bare.replace("AsGiven", "Identity"), "x.ron").expect("every node has its number");
+    check_text(&bare.replace("Given", "§Given"), "no features", "Identity");
+    check_text(&bare.replace("Given", "§RowNormalized"), "no features", "Identity");
+    SceneFile::parse(&bare.replace("Given", "Identity"), "x.ron").expect("every node has its number");
 }
 
 #[test]
 fn rows_that_cannot_be_normalized_are_refused() {
-    let normalized = COUPLE.replace("AsGiven", "§RowNormalized");
-    let cancelling = normalized.replace("[0.5, 0.5]", "[3e38, -3e38, 1e-45]").replace("[1.0, 0.0]", "[0, 0, 0]");
-    check_text(&cancelling, "sum to almost 0", "AsGiven");
+    let normalized = COUPLE.replace("Given", "§RowNormalized");
+    let canceling = normalized.replace("[0.5, 0.5]", "[3e38, -3e38, 1e-45]").replace("[1.0, 0.0]", "[0, 0, 0]");
+    check_text(&canceling, "sum to almost 0", "Given");
     let (text, _) = unmark(&normalized.replace("[0.5, 0.5]", "[0.5, -0.5]"));
-    Scene::parse(&text, "x.ron").expect("a sum of exactly 0 leaves the row");
+    SceneFile::parse(&text, "x.ron").expect("a sum of exactly 0 leaves the row");
 }
 
 #[test]
@@ -134,14 +129,14 @@ fn layers_must_make_sense() {
     check("Dropout(0.5)", "Dropout(§NaN)", "the dropout probability is NaN", "below 1");
     check("Relu", "LeakyRelu(§inf)", "the slope is inf", "finite");
     check("Relu", "Elu(§NaN)", "alpha is NaN", "finite");
-    check("width: 4", "width: §0", "GraphConv has width 0", "at least 1");
-    check("width: 4", "width: 4, weight_decay: §-1.0", "GraphConv has the weight decay -1", "not negative");
+    check("width: 4", "width: §0", "GcnConv has width 0", "at least 1");
+    check("width: 4", "width: 4, weight_decay: §-1.0", "GcnConv has the weight decay -1", "not negative");
     check("width: 2", "width: §3", "output is 3 wide, but the nodes have 2 classes", "write width: 2");
     check("width: 2", "width: §1", "output is 1 wide, but the nodes have 2 classes", "write width: 2");
     let marked = COUPLE.replace("label: 1", "label: 4294967295").replace("width: 2", "width: §2");
     check_text(&marked, "the nodes have 4294967296 classes", "write width: 4294967296");
-    let bare = "[Dropout(0.5), GraphConv(width: 4), Relu, GraphConv(width: 2, weight_decay: 0.0)]";
-    check(bare, "§[]", "the model has no layers", "GraphConv");
+    let bare = "[Dropout(0.5), GcnConv(width: 4), Relu, GcnConv(width: 2, weight_decay: 0.0)]";
+    check(bare, "§[]", "the model has no layers", "GcnConv");
     let three = COUPLE.replace("0.0]", "0.0, 1.0]").replace("0.5]", "0.5, 1.0]");
     check_text(&three.replace(bare, "§[Relu]"), "output is 3 wide", "a layer that has width: 2");
 }
@@ -156,10 +151,10 @@ fn settings_must_make_sense() {
     check("weight_decay: 5e-4)", "epsilon: §-1.0)", "epsilon is -1", "not negative");
     let sgd = "Sgd(learning_rate: 0.1, momentum: §-0.5)";
     check("Adam(learning_rate: 0.01, betas: (0.9, 0.999), weight_decay: 5e-4)", sgd, "the momentum is -0.5", "");
-    let root = "RmsProp(learning_rate: 0.1, smoothing: §1.5)";
+    let root = "RmsProp(learning_rate: 0.1, decay: §1.5)";
     check("Adam(learning_rate: 0.01, betas: (0.9, 0.999), weight_decay: 5e-4)", root, "the smoothing is 1.5", "");
     check("Constant", "Step(every: 1, factor: §NaN)", "the factor is NaN", "finite");
-    check("Constant", "Cosine(steps: 1, minimum: §-1)", "the minimum is -1", "not negative");
+    check("Constant", "Cosine(steps: 1, final_factor: §-1)", "the minimum is -1", "not negative");
 }
 
 #[test]
@@ -180,7 +175,7 @@ fn steps_must_make_sense() {
 fn batches_and_clipping_must_make_sense() {
     check("patience: 3", "patience: §0", "a patience of 0", "remove patience");
     check("patience: 3", "batch: §0", "a batch of 0 graphs", "at least 1");
-    check("patience: 3", "batch: §8", "how many neighbours of its nodes", "remove batch");
+    check("patience: 3", "batch: §8", "how many neighbors of its nodes", "remove batch");
     check("patience: 3", "accumulate: §0", "after 0 batches", "remove accumulate");
     check("patience: 3", "accumulate: §2", "where all is one batch", "`batch`");
     check("patience: 3", "clip_norm: §0", "the norm to clip to is 0", "above 0");
@@ -197,7 +192,7 @@ fn tasks_must_suit_the_graph() {
     check("NodeClassification", "§LinkPrediction()", "0 pairs of nodes have no edge, but 1 are needed", "sparser");
     check("NodeClassification", "§NodeRegression()", "the nodes have no targets to tell", "node_target");
     let wrong = "NodeRegression(loss: §CrossEntropy)";
-    check("NodeClassification", wrong, "CrossEntropy tells classes apart", "write MeanSquaredError, L1");
+    check("NodeClassification", wrong, "CrossEntropy tells classes apart", "write MeanSquaredError, MeanAbsoluteError");
     let flat = "NodeRegression(loss: Huber(delta: §0.0))";
     check("NodeClassification", flat, "delta is 0", "above 0");
     let bare = COUPLE.replace("(source: \"Ann\", target: \"Bob\", weight: 1.0),", "");
@@ -207,33 +202,33 @@ fn tasks_must_suit_the_graph() {
     let three = COUPLE.replace("(name: \"Bob\", features: [0.5, 0.5], label: 1, split: Validation),", third);
     let three = three.replace("NodeClassification", "LinkPrediction(test: 0.0)");
     check_text(&three.replace("patience: 3", "patience: §3"), "no edge is hidden for validation", "raise the share");
-    let scene = Scene::parse(&three.replace("patience: 3", ""), "x.ron").expect("the output may have any width");
+    let scene = SceneFile::parse(&three.replace("patience: 3", ""), "x.ron").expect("the output may have any width");
     assert_eq!(scene.task, Task::LinkPrediction { validation: 0.05, test: 0.0 });
-    assert_eq!(Scene::parse(&scene.to_ron().expect("the scene is written"), "x.ron"), Ok(scene));
+    assert_eq!(SceneFile::parse(&scene.to_ron().expect("the scene is written"), "x.ron"), Ok(scene));
 }
 
 #[test]
 fn epochs_may_be_0() {
-    Scene::parse(&COUPLE.replace("epochs: 10", "epochs: 0"), "x.ron").expect("a model may stay untrained");
+    SceneFile::parse(&COUPLE.replace("epochs: 10", "epochs: 0"), "x.ron").expect("a model may stay untrained");
 }
 
 #[test]
 fn models_beyond_the_machine_are_refused() {
-    check("width: 4", "width: §1000000000000", "layer 1 (GraphConv)", "narrower");
+    check("width: 4", "width: §1000000000000", "layer 1 (GcnConv)", "narrower");
     check("width: 4", "width: §18446744073709551615", "more than can be counted", "narrower");
-    check("GraphConv(width: 4)", "Linear(width: §1000000000000)", "(Linear)", "narrower");
-    check("GraphConv(width: 4)", "MessagePassing(width: §1000000000000)", "(MessagePassing)", "narrower");
-    let file = COUPLE.split_once("Inline(").zip(COUPLE.split_once("    features: AsGiven"));
+    check("GcnConv(width: 4)", "Linear(width: §1000000000000)", "(Linear)", "narrower");
+    check("GcnConv(width: 4)", "MeanConv(width: §1000000000000)", "(MeanConv)", "narrower");
+    let file = COUPLE.split_once("Inline(").zip(COUPLE.split_once("    features: Given"));
     let ((before, _), (_, after)) = file.expect("the scene has both");
-    let npz = format!("{before}Npz(\"nowhere.npz\"),\n    features: AsGiven{after}");
+    let npz = format!("{before}Npz(\"nowhere.npz\"),\n    features: Given{after}");
     // The graph file is not even looked for.
-    check_text(&npz.replace("width: 4", "width: §1000000000000"), "(GraphConv)", "narrower");
+    check_text(&npz.replace("width: 4", "width: §1000000000000"), "(GcnConv)", "narrower");
 }
 
 #[test]
 fn long_lines_are_shown_in_part() {
     let text = COUPLE.replace('\n', " ").replace("\"Ann\", target", "\"Zoe\", target");
-    let error = Scene::parse(&text, "x.ron").expect_err("there is no Zoe").to_string();
+    let error = SceneFile::parse(&text, "x.ron").expect_err("there is no Zoe").to_string();
     let lines: Vec<&str> = error.lines().collect();
     assert!(lines.iter().all(|line| line.chars().count() < 130), "{error}");
     let caret = lines[4].find('^').expect("there is a caret");
@@ -242,7 +237,7 @@ fn long_lines_are_shown_in_part() {
 
 #[test]
 fn scenes_built_in_code_are_checked_alike() {
-    let mut scene = Scene::parse(COUPLE, "x.ron").expect("the scene is fine");
+    let mut scene = SceneFile::parse(COUPLE, "x.ron").expect("the scene is fine");
     scene.optimizer = connectome::scene::options().from_str("Sgd(learning_rate: -1)").expect("an optimizer");
     let error = scene.validate().expect_err("the rate is negative");
     let text = scene.to_ron().expect("the scene is written");

@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Write};
 
-use connectome::scene::{DenseRows, Features, GraphData, Position, Scene, SceneError};
+use connectome::scene::{DenseRows, Features, GraphData, Position, SceneError, SceneFile};
 use connectome_components::Split;
 use ndarray::{Array1, Array2, ShapeBuilder, array};
 use ndarray_npy::WriteNpyExt;
@@ -17,7 +17,7 @@ const GRAPH: Position = Position { line: 3, column: 12 };
 const SCENE: &str = r#"(
     name: "file",
     graph: Npz("graph.npz"),
-    model: [GraphConv(width: 2)],
+    model: [GcnConv(width: 2)],
     optimizer: Sgd(learning_rate: 0.1),
 )"#;
 
@@ -85,16 +85,16 @@ impl Arrays {
 }
 
 /// Loads a scene with this graph file beside it.
-pub fn load(bytes: &[u8]) -> Result<(Scene, GraphData), SceneError> {
+pub fn load(bytes: &[u8]) -> Result<(SceneFile, GraphData), SceneError> {
     load_with(SCENE, bytes)
 }
 
 /// Loads a scene that names `graph.npz`, with these bytes in that file.
-pub fn load_with(scene: &str, bytes: &[u8]) -> Result<(Scene, GraphData), SceneError> {
+pub fn load_with(scene: &str, bytes: &[u8]) -> Result<(SceneFile, GraphData), SceneError> {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("graph.npz"), bytes).expect("the graph is written");
     std::fs::write(folder.path().join("x.ron"), scene).expect("the scene is written");
-    Scene::load(folder.path().join("x.ron"))
+    SceneFile::load(folder.path().join("x.ron"))
 }
 
 #[track_caller]
@@ -191,17 +191,17 @@ fn a_file_may_tell_of_no_split() {
 fn files_must_be_there_and_be_zips() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("x.ron");
-    let error = Scene::load(&path).expect_err("there is no scene");
+    let error = SceneFile::load(&path).expect_err("there is no scene");
     assert_error(&error, Position::START, "cannot be read", "path");
     std::fs::write(&path, SCENE).expect("the scene is written");
-    assert_error(&Scene::load(&path).expect_err("no graph"), GRAPH, "graph.npz: the file cannot be opened", "path");
+    assert_error(&SceneFile::load(&path).expect_err("no graph"), GRAPH, "graph.npz: the file cannot be opened", "path");
     assert_error(&load(b"no zip").expect_err("no zip"), GRAPH, "graph.npz: the file is no npz archive", "savez");
     assert_error(&load(b"").expect_err("no zip"), GRAPH, "is no npz archive", "savez");
     std::fs::create_dir(folder.path().join("graph.npz")).expect("a folder");
-    assert_error(&Scene::load(&path).expect_err("a folder"), GRAPH, "not a plain file", "path");
+    assert_error(&SceneFile::load(&path).expect_err("a folder"), GRAPH, "not a plain file", "path");
     std::fs::write(&path, b"(\n  name: \"\xff\"").expect("the scene is written");
     let place = Position { line: 2, column: 10 };
-    assert_error(&Scene::load(&path).expect_err("no text"), place, "byte 0xff is not UTF-8", "UTF-8");
+    assert_error(&SceneFile::load(&path).expect_err("no text"), place, "byte 0xff is not UTF-8", "UTF-8");
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn indices_must_be_in_range() {
     );
     bad(&small().with("train", &array![3_i32]), "array \"train\" holds 3 at position 0", "node");
     bad(&small().with("y", &array![0_i32, -1, 0]), "array \"y\" holds -1 at position 1", "classes are counted from 0");
-    bad(&small().with("unlabelled", &array![7_i32]), "array \"unlabelled\" holds 7", "node");
+    bad(&small().with("unlabeled", &array![7_i32]), "array \"unlabeled\" holds 7", "node");
 }
 
 #[test]
@@ -278,8 +278,8 @@ fn splits_must_not_overlap() {
     );
     bad(&small().with("test", &array![2_i32, 2]), "array \"test\" lists node 2, which is in the split Test", "once");
     bad(
-        &small().with("unlabelled", &array![1_i32]),
-        "array \"unlabelled\" lists node 1, which is in the split Validation",
+        &small().with("unlabeled", &array![1_i32]),
+        "array \"unlabeled\" lists node 1, which is in the split Validation",
         "out of",
     );
     bad_scene(&small().with("train", &Array1::<i32>::zeros(0)), "no node is in the split Train");

@@ -1,6 +1,6 @@
 //! Data of many graphs: what is read, what is refused, and the sets that come with the crate.
 
-use connectome::scene::{Features, GraphData, GraphSet, Position, Scene, SceneError};
+use connectome::scene::{Features, GraphData, GraphSet, Position, SceneError, SceneFile};
 use connectome_components::Split;
 use ndarray::{Array1, array};
 
@@ -12,11 +12,11 @@ const GRAPH: Position = Position { line: 3, column: 12 };
 const SCENE: &str = r#"(
     name: "set",
     graph: Npz("graph.npz"),
-    features: AsGiven,
-    model: [GraphConv(width: 2), Readout(Sum)],
+    features: Given,
+    model: [GcnConv(width: 2), Readout(Sum)],
     task: GraphClassification,
     optimizer: Sgd(learning_rate: 0.1),
-    training: (batch: 2, accumulate: 3, clip_norm: 1.0),
+    training: (batch_size: 2, accumulation_steps: 3, clip_norm: 1.0),
 )"#;
 
 /// Three graphs with two, none and three nodes.
@@ -31,7 +31,7 @@ pub fn small() -> Arrays {
 }
 
 /// Loads a scene with this set beside it.
-pub fn load(arrays: &Arrays) -> Result<(Scene, GraphData), SceneError> {
+pub fn load(arrays: &Arrays) -> Result<(SceneFile, GraphData), SceneError> {
     load_with(SCENE, &arrays.bytes())
 }
 
@@ -89,16 +89,16 @@ fn splits_of_the_file_count_and_missing_folds_are_made() {
 #[test]
 fn features_may_be_those_of_the_file_or_made() {
     let features = |name: &str, arrays: &Arrays| {
-        load_with(&SCENE.replace("AsGiven", name), &arrays.bytes()).map(|(_, data)| data.features)
+        load_with(&SCENE.replace("Given", name), &arrays.bytes()).map(|(_, data)| data.features)
     };
     let given = small().with("x", &array![[1.0_f32], [2.0], [3.0], [4.0], [5.0]]);
     let values = vec![1.0, 2.0, 3.0, 4.0, 5.0];
-    assert_eq!(features("AsGiven", &given), Ok(Features::Dense { width: 1, values }));
+    assert_eq!(features("Given", &given), Ok(Features::Dense { width: 1, values }));
     assert_eq!(features("Ones", &given), Ok(Features::Dense { width: 1, values: vec![1.0; 5] }));
     // Degrees 1, 1, 1, 1 and 0.
     assert_eq!(features("Degree", &given), Ok(Features::one_hot(vec![1, 1, 1, 1, 0], 2)));
     let alike = small().with("node_label", &Array1::<i8>::zeros(5));
-    let error = features("AsGiven", &alike).expect_err("nothing tells nodes apart");
+    let error = features("Given", &alike).expect_err("nothing tells nodes apart");
     assert_error(&error, Position { line: 4, column: 15 }, "the nodes have no features", "features: Degree");
     assert_eq!(features("Degree", &alike), Ok(Features::one_hot(vec![1, 1, 1, 1, 0], 2)));
 }
@@ -150,7 +150,7 @@ fn tasks_and_widths_must_suit_the_set() {
 
 /// A set that comes with the crate.
 fn asset(name: &str, features: &str) -> (GraphData, GraphSet) {
-    let scene = SCENE.replace("AsGiven", features);
+    let scene = SCENE.replace("Given", features);
     let bytes = std::fs::read(format!("{}/assets/{name}", env!("CARGO_MANIFEST_DIR"))).expect("the asset is there");
     let (_, data) = load_with(&scene, &bytes).unwrap_or_else(|error| panic!("{error}"));
     let graphs = data.graphs.clone().expect("the data are a set");
@@ -172,7 +172,7 @@ fn check_classes(graphs: &GraphSet, expected: [usize; 2]) {
 
 #[test]
 fn mutag_is_mutag() {
-    let (data, graphs) = asset("mutag.npz", "AsGiven");
+    let (data, graphs) = asset("mutag.npz", "Given");
     assert_eq!((graphs.len(), data.nodes, data.edges.len(), data.features.width()), (188, 3371, 7442, 7));
     check_classes(&graphs, [125, 63]);
     assert!(data.edges.iter().all(|&[source, target]| source != target));

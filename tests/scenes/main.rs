@@ -26,11 +26,11 @@ const COUPLE: &str = r#"(
             (source: "Ann", target: "Bob", weight: 1.0),
         ],
     ),
-    features: AsGiven,
-    model: [Dropout(0.5), GraphConv(width: 4), Relu, GraphConv(width: 2, weight_decay: 0.0)],
+    features: Given,
+    model: [Dropout(0.5), GcnConv(width: 4), Relu, GcnConv(width: 2, weight_decay: 0.0)],
     task: NodeClassification,
     optimizer: Adam(learning_rate: 0.01, betas: (0.9, 0.999), weight_decay: 5e-4),
-    training: (epochs: 10, seed: 1, schedule: Constant, selection: Last, patience: 3),
+    training: (epochs: 10, seed: 1, schedule: Constant, keep: Last, patience: 3),
 )"#;
 
 /// Takes the mark out of a text and tells where it was.

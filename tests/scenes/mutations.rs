@@ -1,6 +1,6 @@
 //! Whatever happens to a scene or a graph file, reading it ends, with a scene or an error that can be shown.
 
-use connectome::scene::{Scene, Step, locate};
+use connectome::scene::{SceneFile, Step, locate};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -15,7 +15,7 @@ const PIECES: [&str; 16] =
 
 /// Reads the text and shows what comes of it.
 fn read(text: &str) {
-    if let Err(error) = Scene::parse(text, "x.ron") {
+    if let Err(error) = SceneFile::parse(text, "x.ron") {
         assert!(error.to_string().starts_with("x.ron:"));
         assert!(error.position.line >= 1 && error.position.column >= 1);
     }
@@ -63,7 +63,7 @@ proptest! {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x.ron");
         std::fs::write(&path, &bytes).expect("the scene is written");
-        let _ = Scene::load(&path).map_err(|error| error.to_string());
+        let _ = SceneFile::load(&path).map_err(|error| error.to_string());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Any scene that is written reads back equal.
 
 use connectome::scene::{
-    FeatureScaling, GraphSource, LayerDescription, NodeOrder, Scene, SceneEdge, SceneNode, Selection, Task, Training,
+    GraphSource, LayerDescription, NodeFeatures, NodeOrder, SceneEdge, SceneFile, SceneNode, Selection, Task, Training,
     options,
 };
 use connectome_components::{LearningRateSchedule, Loss, Optimizer, Split};
@@ -35,7 +35,7 @@ fn with_width(name: &'static str, width: usize, decay: Option<f32>) -> LayerDesc
 }
 
 fn wide_layer(width: impl Strategy<Value = usize>) -> impl Strategy<Value = LayerDescription> {
-    (select(vec!["Linear", "GraphConv", "MessagePassing"]), width, option::of(positive()))
+    (select(vec!["Linear", "GcnConv", "MeanConv"]), width, option::of(positive()))
         .prop_map(|(name, width, decay)| with_width(name, width, decay))
 }
 
@@ -56,7 +56,7 @@ fn optimizer() -> impl Strategy<Value = Optimizer> {
         0 => Optimizer::Sgd { learning_rate, momentum: first, nesterov: flag, weight_decay },
         1 => Optimizer::Adam { learning_rate, betas: (first, second), epsilon, amsgrad: flag, weight_decay },
         2 => Optimizer::AdamW { learning_rate, betas: (first, second), epsilon, weight_decay },
-        _ => Optimizer::RmsProp { learning_rate, smoothing: first, epsilon, weight_decay },
+        _ => Optimizer::RmsProp { learning_rate, decay: first, epsilon, weight_decay },
     })
 }
 
@@ -64,16 +64,17 @@ fn training() -> impl Strategy<Value = Training> {
     let schedule = prop_oneof![
         Just(LearningRateSchedule::Constant),
         (any::<u64>(), positive()).prop_map(|(every, factor)| LearningRateSchedule::Step { every, factor }),
-        (any::<u64>(), positive()).prop_map(|(steps, minimum)| LearningRateSchedule::Cosine { steps, minimum }),
+        (any::<u64>(), positive())
+            .prop_map(|(steps, final_factor)| LearningRateSchedule::Cosine { steps, final_factor }),
     ];
-    let selection = select(vec![Selection::BestValidation, Selection::Last]);
+    let keep = select(vec![Selection::BestValidation, Selection::Last]);
     let norm = option::of(positive().prop_filter("above 0", |norm| *norm > 0.0));
-    (any::<u64>(), any::<u64>(), schedule, selection, option::of(1_u64..), norm).prop_map(
-        |(epochs, seed, schedule, selection, patience, clip_norm)| Training {
+    (any::<u64>(), any::<u64>(), schedule, keep, option::of(1_u64..), norm).prop_map(
+        |(epochs, seed, schedule, keep, patience, clip_norm)| Training {
             epochs,
             seed,
             schedule,
-            selection,
+            keep,
             patience,
             clip_norm,
             ..Training::default()
@@ -109,10 +110,10 @@ fn graph() -> impl Strategy<Value = GraphSource> {
     })
 }
 
-fn scene() -> impl Strategy<Value = Scene> {
-    use FeatureScaling::{AsGiven, Degree, Identity, Ones};
-    let scaling = select(vec![AsGiven, Identity, Degree, Ones]);
-    let order = select(vec![NodeOrder::AsGiven, NodeOrder::Degree, NodeOrder::ReverseCuthillMcKee]);
+fn scene() -> impl Strategy<Value = SceneFile> {
+    use NodeFeatures::{Degree, Given, Identity, Ones};
+    let scaling = select(vec![Given, Identity, Degree, Ones]);
+    let order = select(vec![NodeOrder::Given, NodeOrder::Degree, NodeOrder::ReverseCuthillMcKee]);
     (".*", graph(), (scaling, order), vec(layer(), 0..6), optimizer(), training()).prop_map(
         |(name, graph, (features, order), mut model, optimizer, training)| {
             let classes = match &graph {
@@ -127,8 +128,8 @@ fn scene() -> impl Strategy<Value = Scene> {
                 0 => (Task::NodeClassification, classes as usize),
                 targets => (Task::NodeRegression { loss: Loss::Huber { delta: 0.5 } }, targets),
             };
-            model.push(with_width("GraphConv", width, None));
-            Scene { name, graph, features, order, model, task, optimizer, training }
+            model.push(with_width("GcnConv", width, None));
+            SceneFile { name, graph, features, order, model, task, optimizer, training }
         },
     )
 }
@@ -139,7 +140,7 @@ proptest! {
     #[test]
     fn scenes_read_back_equal(scene in scene()) {
         let text = scene.to_ron().expect("the scene is written");
-        match Scene::parse(&text, "x.ron") {
+        match SceneFile::parse(&text, "x.ron") {
             Ok(read) => prop_assert_eq!(read, scene),
             Err(error) => prop_assert!(false, "{error}\n{text}"),
         }

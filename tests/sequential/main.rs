@@ -11,11 +11,11 @@ use connectome::{
     Trainer,
     components::{Metrics, Optimizer, Split},
     output::Tensor,
-    scene::{Features, GraphData, LayerDescription, Scene},
+    scene::{Features, GraphData, LayerDescription, SceneFile},
     systems::{
         Phase, Train, Workers, add_systems,
         layers::{GinConv, Linear, Mlp, Readout},
-        random::{Draws, Random},
+        random::{Philox, RandomStream},
     },
 };
 use plain::{Convolution, Map, PlainGraph, PlainModel, Rule, Weights};
@@ -29,10 +29,11 @@ const WIDTH: usize = 32;
 #[derive(Resource, Default)]
 struct Losses(Vec<f64>);
 
-fn scene(optimizer: Optimizer) -> (Scene, GraphData) {
-    let (mut scene, data) = Scene::load("assets/mutag.ron").unwrap();
-    let convolution =
-        |eps, train_eps| LayerDescription::GinConv(GinConv { nn: Mlp::new([WIDTH, WIDTH]), eps, train_eps });
+fn scene(optimizer: Optimizer) -> (SceneFile, GraphData) {
+    let (mut scene, data) = SceneFile::load("assets/mutag.ron").unwrap();
+    let convolution = |epsilon, train_epsilon| {
+        LayerDescription::GinConv(GinConv { nn: Mlp::new([WIDTH, WIDTH]), epsilon, train_epsilon })
+    };
     scene.model = vec![
         convolution(0.0, true),
         LayerDescription::Relu,
@@ -42,13 +43,13 @@ fn scene(optimizer: Optimizer) -> (Scene, GraphData) {
         LayerDescription::Linear(Linear::new(2)),
     ];
     scene.optimizer = optimizer;
-    scene.training.batch = Some(BATCH);
-    scene.training.steps = None;
+    scene.training.batch_size = Some(BATCH);
+    scene.training.steps_per_epoch = None;
     (scene, data)
 }
 
 /// A trainer that keeps the loss of each batch.
-fn trainer(scene: &Scene, data: &GraphData, workers: usize) -> Trainer {
+fn trainer(scene: &SceneFile, data: &GraphData, workers: usize) -> Trainer {
     let mut trainer = Trainer::new(scene, data, SEED, Workers::new(workers).unwrap()).unwrap();
     let model = trainer.entities().model;
     let record = move |metrics: Query<&Metrics>, mut losses: ResMut<Losses>| {
@@ -62,7 +63,7 @@ fn trainer(scene: &Scene, data: &GraphData, workers: usize) -> Trainer {
 }
 
 /// The losses of all batches, and the weights at the end.
-fn train(scene: &Scene, data: &GraphData, workers: usize) -> (Vec<f64>, Vec<Tensor>) {
+fn train(scene: &SceneFile, data: &GraphData, workers: usize) -> (Vec<f64>, Vec<Tensor>) {
     let mut trainer = trainer(scene, data, workers);
     for _ in 0..EPOCHS {
         trainer.epoch().unwrap();
@@ -127,7 +128,7 @@ fn named(model: &PlainModel) -> Vec<(String, &[f64])> {
 }
 
 /// Trains the plain model as long, on the same batches.
-fn train_plainly(scene: &Scene, data: &GraphData, rule: Rule) -> (Vec<f64>, PlainModel) {
+fn train_plainly(scene: &SceneFile, data: &GraphData, rule: Rule) -> (Vec<f64>, PlainModel) {
     let graphs = plain_graphs(data);
     let splits = &data.graphs.as_ref().unwrap().splits;
     let learned: Vec<usize> = (0..graphs.len()).filter(|graph| splits[*graph] == Split::Train).collect();
@@ -136,7 +137,7 @@ fn train_plainly(scene: &Scene, data: &GraphData, rule: Rule) -> (Vec<f64>, Plai
     for epoch in 0..EPOCHS {
         // The order in which the engine goes through them.
         let mut order = learned.clone();
-        Draws::new(Random::new(SEED, 0x0BDE_0000, epoch)).shuffle(&mut order);
+        RandomStream::new(Philox::new(SEED, 0x0BDE_0000, epoch)).shuffle(&mut order);
         for batch in order.chunks(BATCH) {
             let batch: Vec<&PlainGraph> = batch.iter().map(|graph| &graphs[*graph]).collect();
             losses.push(model.step(&batch, rule));

@@ -70,10 +70,10 @@ impl ColumnSet {
 ///
 /// ```
 /// use bevy_ecs::{prelude::*, system::SystemParamBuilder};
-/// use connectome_components::{ColumnSet, Columns, Field, Node};
+/// use connectome_components::{ColumnSet, Columns, Field, GraphNode};
 ///
 /// let mut world = World::new();
-/// let nodes = world.register_component::<Node>();
+/// let nodes = world.register_component::<GraphNode>();
 /// let input = Field::register(&mut world, "input", nodes, 1)?;
 /// let output = Field::register(&mut world, "output", nodes, 1)?;
 /// let mut set = ColumnSet::default();

@@ -8,7 +8,7 @@ use bevy_ecs::{
 };
 
 use super::register::{Initial, insert_zeros};
-use crate::{FieldError, Node, Subgraph};
+use crate::{FieldError, GraphNode, Subgraph};
 
 /// How components are made that were named by their id alone.
 #[derive(Resource, Default)]
@@ -34,7 +34,7 @@ pub fn register_default<T: Component + Default>(world: &mut World) -> ComponentI
     id
 }
 
-/// Gives living entities the component `id`: [`Node`], [`Subgraph`], a [`Marker`](crate::Marker), or one that
+/// Gives living entities the component `id`: [`GraphNode`], [`Subgraph`], a [`Marker`](crate::Marker), or one that
 /// [`register_default`] was told of. The dead are passed over.
 ///
 /// # Errors
@@ -43,7 +43,7 @@ pub fn insert_default(world: &mut World, entities: &[Entity], id: ComponentId) -
     let known = |defaults: &Defaults| defaults.0.iter().find(|(known, _)| *known == id).map(|(_, initial)| *initial);
     let initial = match world.get_resource::<Defaults>().and_then(known) {
         Some(initial) => initial,
-        None if world.component_id::<Node>() == Some(id) => return insert(world, entities, Node),
+        None if world.component_id::<GraphNode>() == Some(id) => return insert(world, entities, GraphNode),
         None if world.component_id::<Subgraph>() == Some(id) => return insert(world, entities, Subgraph),
         None => {
             let name = world.components().get_name(id).map_or_else(|| format!("{id:?}"), |name| name.to_string());

@@ -56,7 +56,7 @@ impl<T: Send + Sync + 'static> Field<T> {
         let id = self.storage(parity_in(world, self));
         // SAFETY: the world is borrowed for reading.
         unsafe {
-            matrix(&world.storages().tables, tables_of(&world.storages().tables, self.on(), id), id, self.width())
+            matrix(&world.storages().tables, tables_of(&world.storages().tables, self.domain(), id), id, self.width())
         }
     }
 
@@ -69,7 +69,7 @@ impl<T: Send + Sync + 'static> Field<T> {
         // SAFETY: the world is borrowed for writing, and the cell does not outlive the borrow.
         let tables = unsafe { &tables.storages().tables };
         // SAFETY: as above.
-        unsafe { matrix_mut(tables, tables_of(tables, self.on(), id), id, self.width(), tick) }
+        unsafe { matrix_mut(tables, tables_of(tables, self.domain(), id), id, self.width(), tick) }
     }
 
     /// The row of one entity, `[width]`.

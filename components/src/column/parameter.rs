@@ -35,10 +35,10 @@ pub struct Write<T>(Field<T>);
 /// Build the system with [`Field::read`]:
 /// ```
 /// use bevy_ecs::{prelude::*, system::SystemParamBuilder};
-/// use connectome_components::{Column, ColumnMut, Field, Node};
+/// use connectome_components::{Column, ColumnMut, Field, GraphNode};
 ///
 /// let mut world = World::new();
-/// let nodes = world.register_component::<Node>();
+/// let nodes = world.register_component::<GraphNode>();
 /// let input = Field::<f32>::register(&mut world, "input", nodes, 2)?;
 /// let output = Field::<f32>::register(&mut world, "output", nodes, 2)?;
 /// let double = (input.read(), output.write()).build_state(&mut world).build_system(
@@ -160,7 +160,7 @@ impl<T: Send + Sync + 'static> ColumnState<T> {
         // SAFETY: only columns of declared fields are reached through the tables.
         let tables = unsafe { &world.storages().tables };
         if self.seen < tables.len() {
-            let (on, id) = (self.field.on(), self.field.id());
+            let (on, id) = (self.field.domain(), self.field.id());
             self.tables.clear();
             self.tables.extend(tables_of(tables, on, id));
             self.seen = tables.len();

@@ -13,19 +13,19 @@ use core::{alloc::Layout, ptr::NonNull};
 use crate::{Element, FieldError};
 
 /// Rows of vector width start on a boundary of it, up to a cache line.
-const LARGEST_ALIGNMENT: usize = 64;
+const MAX_ALIGNMENT: usize = 64;
 
 pub(crate) fn register<T: Element>(world: &mut World, name: &str, width: usize) -> Result<ComponentId, FieldError> {
     const {
         assert!(size_of::<T>() > 0, "an element without bytes has no column");
-        assert!(align_of::<T>() <= LARGEST_ALIGNMENT, "rows of this element would not start on its boundary");
+        assert!(align_of::<T>() <= MAX_ALIGNMENT, "rows of this element would not start on its boundary");
     }
     let name = name.to_owned();
     if width == 0 {
         return Err(FieldError::ZeroWidth { name });
     }
     let Some(layout) = width.checked_mul(size_of::<T>()).and_then(|bytes| {
-        let alignment = (1 << bytes.trailing_zeros()).min(LARGEST_ALIGNMENT);
+        let alignment = (1 << bytes.trailing_zeros()).min(MAX_ALIGNMENT);
         Layout::from_size_align(bytes, alignment).ok()
     }) else {
         return Err(FieldError::TooWide { name, width });
@@ -50,7 +50,7 @@ pub(crate) fn register<T: Element>(world: &mut World, name: &str, width: usize) 
 /// How many `f32`s a component of plain data is as large as, if it may be read and written as them.
 pub(crate) fn numbers_in<T: bytemuck::Pod>() -> Result<usize, FieldError> {
     let (size, alignment) = (size_of::<T>(), align_of::<T>());
-    let aligned = (align_of::<f32>()..=LARGEST_ALIGNMENT).contains(&alignment);
+    let aligned = (align_of::<f32>()..=MAX_ALIGNMENT).contains(&alignment);
     if size == 0 || !size.is_multiple_of(size_of::<f32>()) || !aligned {
         return Err(FieldError::NotNumbers { name: core::any::type_name::<T>().to_owned(), size, alignment });
     }
@@ -145,13 +145,13 @@ struct Zeros<'a> {
 
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct CacheLine(#[expect(dead_code, reason = "only its bytes matter")] [u8; LARGEST_ALIGNMENT]);
+struct CacheLine(#[expect(dead_code, reason = "only its bytes matter")] [u8; MAX_ALIGNMENT]);
 
 impl<'a> Zeros<'a> {
     fn new(world: &World, fields: &'a [ComponentId]) -> Self {
         let size = |&id: &ComponentId| world.components().get_info(id).map_or(0, |info| info.layout().size());
         let largest = fields.iter().map(size).max().unwrap_or(0);
-        let bytes = vec![CacheLine([0; LARGEST_ALIGNMENT]); largest.div_ceil(LARGEST_ALIGNMENT)];
+        let bytes = vec![CacheLine([0; MAX_ALIGNMENT]); largest.div_ceil(MAX_ALIGNMENT)];
         Self { fields, bytes }
     }
 

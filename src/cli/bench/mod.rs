@@ -56,7 +56,7 @@ impl Bench {
         }
         let workers = trainer.world().get_resource_or_init::<Workers>().clone();
         // All stays with the workers: handing over each run would cost as much as a small one itself.
-        let (report, trace) = workers.enter(|| self.measure(&scene.name, &mut trainer, &workers))?;
+        let (report, trace) = workers.install(|| self.measure(&scene.name, &mut trainer, &workers))?;
         if let (Some(file), Some(trace)) = (&self.trace, &trace) {
             write_file(file, trace.to_string().as_bytes())?;
         }
@@ -98,7 +98,7 @@ impl Bench {
 
         let mut trace = None;
         if self.trace.is_some() {
-            let (logging, log) = workers.logging();
+            let (logging, log) = workers.with_log();
             world.insert_resource(logging);
             for _ in 0..TRACED {
                 change_input(world);

@@ -5,7 +5,7 @@
 /// `wanted` is rising, and the answer has the same order. Should there be no room, the last ones run over `high`.
 pub(super) fn spread(wanted: &[f64], spacing: f64, low: f64, high: f64) -> Vec<f64> {
     let offset = |index: usize| index as f64 * spacing;
-    // Less their offsets, the positions only need to be rising: where they fall, neighbours share their mean.
+    // Less their offsets, the positions only need to be rising: where they fall, neighbors share their mean.
     let mut groups: Vec<(f64, usize)> = Vec::new();
     for (index, position) in wanted.iter().enumerate() {
         let mut group = (position - offset(index), 1);

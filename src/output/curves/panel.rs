@@ -11,7 +11,7 @@ const PLOT_RIGHT: f64 = 346.0;
 const PLOT_TOP: f64 = 84.0;
 const PLOT_BOTTOM: f64 = 340.0;
 
-/// Distance between the labels of neighbouring curves.
+/// Distance between the labels of neighboring curves.
 const LABEL_SPACING: f64 = 17.0;
 
 /// Where the labels begin, from the right edge of the plot.
@@ -20,7 +20,7 @@ const LABEL_DISTANCE: f64 = 16.0;
 /// Steps that the axes are divided into, about.
 const STEPS: f64 = 5.0;
 
-/// Least height of an axis, as a share of its largest value: below that, it would be labelled with long numbers.
+/// Least height of an axis, as a share of its largest value: below that, it would be labeled with long numbers.
 const LEAST_SPAN: f64 = 1e-3;
 
 /// A diagram of some curves over the epochs.
@@ -183,7 +183,7 @@ fn draw_curve(drawing: &mut String, series: &Series, place: impl Fn(Point) -> Po
         drawing,
         format_args!(
             "<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"1.6\" stroke-linejoin=\"round\" points=\"",
-            series.colour
+            series.color
         ),
     );
     for &point in &series.points {
@@ -191,18 +191,18 @@ fn draw_curve(drawing: &mut String, series: &Series, place: impl Fn(Point) -> Po
         append(drawing, format_args!("{x:.2},{y:.2} "));
     }
     let (x, y) = place(last);
-    append(drawing, format_args!("\"/>\n<circle cx=\"{x:.2}\" cy=\"{y:.2}\" r=\"2.6\" fill=\"{}\"/>\n", series.colour));
+    append(drawing, format_args!("\"/>\n<circle cx=\"{x:.2}\" cy=\"{y:.2}\" r=\"2.6\" fill=\"{}\"/>\n", series.color));
 }
 
 /// Draws the label of one curve.
 fn draw_label(drawing: &mut String, series: &Series, end: Point, height: f64, value: &str) {
-    let Series { name, colour, .. } = series;
+    let Series { name, color, .. } = series;
     let (from, to) = (end.0 + 4.0, PLOT_RIGHT + LABEL_DISTANCE - 3.0);
     append(
         drawing,
         format_args!(
-            "<path d=\"M{from:.2} {:.2}L{to} {height:.2}\" stroke=\"{colour}\" stroke-opacity=\"0.45\"/>\n\
-             <text x=\"{}\" y=\"{:.2}\"><tspan fill=\"{colour}\" font-weight=\"bold\">{name}</tspan> \
+            "<path d=\"M{from:.2} {:.2}L{to} {height:.2}\" stroke=\"{color}\" stroke-opacity=\"0.45\"/>\n\
+             <text x=\"{}\" y=\"{:.2}\"><tspan fill=\"{color}\" font-weight=\"bold\">{name}</tspan> \
              <tspan fill=\"#1a1a1a\">{value}</tspan></text>\n",
             end.1,
             PLOT_RIGHT + LABEL_DISTANCE,
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn labels_of_equal_curves_do_not_overlap() {
-        let series = |name| Series { name, colour: "#000000", points: vec![(1.0, 50.0), (2.0, 80.0)] };
+        let series = |name| Series { name, color: "#000000", points: vec![(1.0, 50.0), (2.0, 80.0)] };
         let panel = Panel {
             left: 0.0,
             title: "Accuracy (%)",

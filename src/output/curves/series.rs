@@ -11,13 +11,13 @@ const STRETCHES: usize = 250;
 /// A point of a curve: the epoch and the value measured in it.
 pub(super) type Point = (f64, f64);
 
-/// A curve with its name and colour.
+/// A curve with its name and color.
 #[derive(Debug)]
 pub(super) struct Series {
     /// Name, as shown beside the curve.
     pub name: &'static str,
-    /// Colour in the notation of SVG.
-    pub colour: &'static str,
+    /// NodeColor in the notation of SVG.
+    pub color: &'static str,
     /// Finite points in the order of epochs, a thousand at most.
     pub points: Vec<Point>,
 }
@@ -26,7 +26,7 @@ impl Series {
     /// Takes one number out of each report, without those that are not finite.
     pub fn new(
         name: &'static str,
-        colour: &'static str,
+        color: &'static str,
         reports: &[EpochReport],
         value: impl Fn(&EpochReport) -> f64,
     ) -> Self {
@@ -36,7 +36,7 @@ impl Series {
             .filter(|(_, value)| value.is_finite())
             .collect();
         points.sort_by(|left, right| left.0.total_cmp(&right.0));
-        Self { name, colour, points: thin_out(points) }
+        Self { name, color, points: thin_out(points) }
     }
 }
 

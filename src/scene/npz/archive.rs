@@ -13,7 +13,7 @@ use ndarray_npy::{ReadDataError, ReadableElement};
 use zip::ZipArchive;
 
 use super::problem::Problem;
-use crate::scene::memory;
+use crate::scene::check::memory;
 
 /// NumPy itself refuses to read longer headers.
 const LONGEST_HEADER: usize = 10_000;

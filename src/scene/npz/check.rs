@@ -67,8 +67,8 @@ pub fn offsets(array: &str, offsets: &[i64], end: usize, what: &str, help: &str)
     }
     let (first, last) = (offsets.first().copied(), offsets.last().copied());
     if first != Some(0) || last.map(usize::try_from) != Some(Ok(end)) {
-        let ends = format!("{} to {}", first.unwrap_or(0), last.unwrap_or(0));
-        return Err(fault(format!("goes from {ends}, but there are {end} {what}")));
+        let endpoints = format!("{} to {}", first.unwrap_or(0), last.unwrap_or(0));
+        return Err(fault(format!("goes from {endpoints}, but there are {end} {what}")));
     }
     // They rise from 0 to a `usize`.
     Ok(offsets.iter().map(|&offset| offset as usize).collect())

@@ -11,8 +11,8 @@ pub fn read(archive: &mut Archive, data: &mut GraphData) -> Result<(), Problem> 
     if array.shape.len() != 2 || array.shape[0] != 2 {
         return Err(wrong_shape("edge_index", &array.shape, "[2, edges]"));
     }
-    let ends = indices("edge_index", &array.values, data.nodes as u64, "each must be the number of a node")?;
-    let (sources, targets) = ends.split_at(ends.len() / 2);
+    let endpoints = indices("edge_index", &array.values, data.nodes as u64, "each must be the number of a node")?;
+    let (sources, targets) = endpoints.split_at(endpoints.len() / 2);
     data.edges = sources.iter().zip(targets).map(|(&source, &target)| [source, target]).collect();
     data.weights = read_weights(archive, data.edges.len())?;
     data.edge_features = optional_rows(archive, "edge_attr", data.edges.len())?;

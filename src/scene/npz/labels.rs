@@ -69,8 +69,8 @@ pub fn read_splits(archive: &mut Archive, count: usize, what: &str) -> Result<Ve
             *place = split;
         }
     }
-    if archive.has("unlabelled") {
-        check_unlabelled(&read_members(archive, "unlabelled", count, what)?, &splits, what)?;
+    if archive.has("unlabeled") {
+        check_unlabeled(&read_members(archive, "unlabeled", count, what)?, &splits, what)?;
     }
     Ok(splits)
 }
@@ -80,13 +80,13 @@ fn read_members(archive: &mut Archive, array: &str, count: usize, what: &str) ->
     indices(array, &members, count as u64, &format!("each must be the number of a {what}"))
 }
 
-fn check_unlabelled(members: &[u32], splits: &[Split], what: &str) -> Result<(), Problem> {
+fn check_unlabeled(members: &[u32], splits: &[Split], what: &str) -> Result<(), Problem> {
     match members.iter().find(|&&member| splits[member as usize] != Split::Unused) {
         None => Ok(()),
         Some(&member) => {
             let message = format!("lists {what} {member}, which is in the split {:?}", splits[member as usize]);
             let help = format!("take {what}s without a label out of the splits");
-            Err(Problem::of("unlabelled", message, help))
+            Err(Problem::of("unlabeled", message, help))
         }
     }
 }

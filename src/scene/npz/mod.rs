@@ -11,10 +11,10 @@
 //! | `edge_weight` | \[E\] | optional |
 //! | `edge_attr` | \[E, F\] or \[E\] | optional: features of the edges |
 //! | `train`, `val`, `test` | any length | nodes of each split; all three, or none |
-//! | `unlabelled` | any length | optional: nodes that may be in no split |
+//! | `unlabeled` | any length | optional: nodes that may be in no split |
 //! | `node_name`, `node_name_ptr` | \[bytes\], \[N + 1\] | optional: names in UTF-8, and where each begins |
 //!
-//! If there is `node_ptr`, the file holds a set of graphs: `y`, `train`, `val`, `test` and `unlabelled` are about graphs
+//! If there is `node_ptr`, the file holds a set of graphs: `y`, `train`, `val`, `test` and `unlabeled` are about graphs
 //! then, and `node_label` must be there and is the class of each node; it may be 0 for all.
 //!
 //! | array | shape | meaning |

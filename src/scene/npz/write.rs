@@ -98,12 +98,12 @@ impl File {
     }
 
     fn edges(&mut self, data: &GraphData) -> Result<(), Problem> {
-        let ends = (0..2).flat_map(|end| data.edges.iter().map(move |ends| ends[end]));
-        let narrow: Option<Vec<i32>> = ends.clone().map(|end| end.try_into().ok()).collect();
+        let endpoints = (0..2).flat_map(|end| data.edges.iter().map(move |endpoints| endpoints[end]));
+        let narrow: Option<Vec<i32>> = endpoints.clone().map(|end| end.try_into().ok()).collect();
         let shape = (2, data.edges.len());
         match narrow {
             Some(narrow) => self.matrix("edge_index", &narrow, shape)?,
-            None => self.matrix("edge_index", &ends.map(i64::from).collect::<Vec<_>>(), shape)?,
+            None => self.matrix("edge_index", &endpoints.map(i64::from).collect::<Vec<_>>(), shape)?,
         }
         if let Some(weights) = &data.weights {
             self.list("edge_weight", weights, data.edges.len())?;

@@ -6,13 +6,13 @@
 
 pub mod cliques;
 pub mod edit_distance;
-#[cfg(feature = "petgraph")]
-pub mod interchange;
-mod labelled_graph;
+mod labeled_graph;
 mod parallel_graph;
+#[cfg(feature = "petgraph")]
+pub mod petgraph;
 mod simple_graph;
 pub mod weisfeiler_leman;
 
-pub use labelled_graph::LabelledGraph;
+pub use labeled_graph::LabeledGraph;
 pub use parallel_graph::ParallelGraph;
 pub use simple_graph::SimpleGraph;

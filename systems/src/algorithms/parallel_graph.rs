@@ -25,7 +25,7 @@ pub trait ParallelGraph: Sync {
     /// How many nodes there are.
     fn node_count(&self) -> usize;
 
-    /// Source and target of each edge, in their order. Dangling edges are left out; both ends are less than the number
+    /// Source and target of each edge, in their order. Dangling edges are left out; both endpoints are less than the number
     /// of nodes.
     fn edges(&self) -> impl Iterator<Item = [u32; 2]>;
 
@@ -61,10 +61,10 @@ impl ParallelGraph for Topology {
     }
 
     fn edges(&self) -> impl Iterator<Item = [u32; 2]> {
-        self.ends.iter().copied().filter(|ends| *ends != [Self::NO_ROW; 2])
+        self.endpoints.iter().copied().filter(|endpoints| *endpoints != [Self::NO_ROW; 2])
     }
 
     fn par_edges(&self) -> impl ParallelIterator<Item = [u32; 2]> {
-        self.ends.par_iter().copied().filter(|ends| *ends != [Self::NO_ROW; 2])
+        self.endpoints.par_iter().copied().filter(|endpoints| *endpoints != [Self::NO_ROW; 2])
     }
 }

@@ -8,10 +8,10 @@ use super::ParallelGraph;
 /// by a graph.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SimpleGraph {
-    /// The neighbours of node `i` are `neighbours[offsets[i]..offsets[i + 1]]`; `[N + 1]`.
+    /// The neighbors of node `i` are `neighbors[offsets[i]..offsets[i + 1]]`; `[N + 1]`.
     offsets: Vec<usize>,
     /// Those of each node in rising order; each edge stands here twice.
-    neighbours: Vec<u32>,
+    neighbors: Vec<u32>,
 }
 
 impl SimpleGraph {
@@ -28,29 +28,29 @@ impl SimpleGraph {
             offsets[node + 1] += offsets[node];
         }
         let mut next = offsets.clone();
-        let mut neighbours = vec![0; 2 * edges.len()];
+        let mut neighbors = vec![0; 2 * edges.len()];
         for [one, other] in edges {
-            for (node, neighbour) in [(one, other), (other, one)] {
-                neighbours[next[node as usize]] = neighbour;
+            for (node, neighbor) in [(one, other), (other, one)] {
+                neighbors[next[node as usize]] = neighbor;
                 next[node as usize] += 1;
             }
         }
         let mut kept = 0;
         for node in 0..nodes {
             let (start, end) = (offsets[node], next[node]);
-            neighbours[start..end].sort_unstable();
+            neighbors[start..end].sort_unstable();
             offsets[node] = kept;
             for place in start..end {
-                if kept == offsets[node] || neighbours[kept - 1] != neighbours[place] {
-                    neighbours[kept] = neighbours[place];
+                if kept == offsets[node] || neighbors[kept - 1] != neighbors[place] {
+                    neighbors[kept] = neighbors[place];
                     kept += 1;
                 }
             }
         }
         offsets[nodes] = kept;
-        neighbours.truncate(kept);
-        neighbours.shrink_to_fit();
-        Self { offsets, neighbours }
+        neighbors.truncate(kept);
+        neighbors.shrink_to_fit();
+        Self { offsets, neighbors }
     }
 
     /// The graph that is left of another when directions, self-loops and repetitions are forgotten.
@@ -60,7 +60,7 @@ impl SimpleGraph {
 
     /// Number of edges, each counted once.
     pub fn edge_count(&self) -> usize {
-        self.neighbours.len() / 2
+        self.neighbors.len() / 2
     }
 
     /// The nodes joined to `node`, in rising order.
@@ -68,31 +68,31 @@ impl SimpleGraph {
     /// # Panics
     /// If there is no such node.
     #[inline]
-    pub fn neighbours(&self, node: u32) -> &[u32] {
-        &self.neighbours[self.offsets[node as usize]..self.offsets[node as usize + 1]]
+    pub fn neighbors(&self, node: u32) -> &[u32] {
+        &self.neighbors[self.offsets[node as usize]..self.offsets[node as usize + 1]]
     }
 
-    /// Number of neighbours.
+    /// Number of neighbors.
     ///
     /// # Panics
     /// If there is no such node.
     #[inline]
     pub fn degree(&self, node: u32) -> usize {
-        self.neighbours(node).len()
+        self.neighbors(node).len()
     }
 
     /// Whether an edge joins two nodes.
     ///
     /// # Panics
     /// If there is no such node.
-    pub fn are_joined(&self, one: u32, other: u32) -> bool {
-        self.neighbours(one).binary_search(&other).is_ok()
+    pub fn has_edge(&self, one: u32, other: u32) -> bool {
+        self.neighbors(one).binary_search(&other).is_ok()
     }
 
-    /// The neighbours of `node` that come after it.
+    /// The neighbors of `node` that come after it.
     fn later(&self, node: u32) -> &[u32] {
-        let neighbours = self.neighbours(node);
-        &neighbours[neighbours.partition_point(|neighbour| *neighbour < node)..]
+        let neighbors = self.neighbors(node);
+        &neighbors[neighbors.partition_point(|neighbor| *neighbor < node)..]
     }
 }
 
@@ -119,14 +119,14 @@ mod tests {
     #[test]
     fn loops_repetitions_and_strangers_are_passed_over() {
         let graph = SimpleGraph::new(4, [[2, 0], [0, 2], [1, 1], [0, 1], [2, 0], [3, 4], [u32::MAX, 0]]);
-        assert_eq!(graph.neighbours(0), [1, 2]);
-        assert_eq!(graph.neighbours(1), [0]);
-        assert_eq!(graph.neighbours(2), [0]);
-        assert_eq!(graph.neighbours(3), []);
+        assert_eq!(graph.neighbors(0), [1, 2]);
+        assert_eq!(graph.neighbors(1), [0]);
+        assert_eq!(graph.neighbors(2), [0]);
+        assert_eq!(graph.neighbors(3), []);
         assert_eq!(graph.edges().collect::<Vec<_>>(), [[0, 1], [0, 2]]);
         assert_eq!(graph.par_edges().collect::<Vec<_>>(), [[0, 1], [0, 2]]);
         assert_eq!(graph.edge_count(), 2);
-        assert!(graph.are_joined(2, 0) && !graph.are_joined(1, 2));
+        assert!(graph.has_edge(2, 0) && !graph.has_edge(1, 2));
         assert_eq!(SimpleGraph::of(&graph), graph);
     }
 

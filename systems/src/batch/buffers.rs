@@ -3,7 +3,7 @@
 use bevy_ecs::entity::{Entity, EntityHashMap};
 use connectome_components::Field;
 
-use super::column::{AnyBuffer, Content};
+use super::column::{AnyBuffer, BatchElement};
 
 /// Some graphs of a corpus, or a part of one, as plain buffers; filled by [`Extract`](super::Extract) and loaded into a
 /// world by [`Batch::load`].
@@ -16,7 +16,7 @@ pub struct Batch {
     pub(super) edges: Origins,
     pub(super) subgraphs: Origins,
     /// The numbers of source and target of each edge.
-    pub(super) ends: Vec<[u32; 2]>,
+    pub(super) endpoints: Vec<[u32; 2]>,
     /// Of each edge; empty if the corpus has none.
     pub(super) weights: Vec<f32>,
     /// The number of each node's subgraph, or [`Batch::NO_SUBGRAPH`].
@@ -57,13 +57,13 @@ impl Batch {
     }
 
     /// The rows of source and target of each edge, `[E]`.
-    pub fn ends(&self) -> &[[u32; 2]] {
-        &self.ends
+    pub fn endpoints(&self) -> &[[u32; 2]] {
+        &self.endpoints
     }
 
     /// The weight of each edge, `[E]`; none if the corpus has no weights.
     pub fn weights(&self) -> Option<&[f32]> {
-        (self.weights.len() == self.ends.len()).then_some(&self.weights)
+        (self.weights.len() == self.endpoints.len()).then_some(&self.weights)
     }
 
     /// The row of each node's subgraph, `[N]`; [`Batch::NO_SUBGRAPH`] for none.
@@ -72,7 +72,7 @@ impl Batch {
     }
 
     /// What is loaded into the field `to`, `[rows, width]` row by row; none if nothing is.
-    pub fn contents<T: Content>(&self, to: Field<T>) -> Option<&[T]> {
+    pub fn contents<T: BatchElement>(&self, to: Field<T>) -> Option<&[T]> {
         let buffers = self.buffers.iter().filter_map(T::unwrap);
         buffers.filter(|buffer| buffer.to == to).map(|buffer| &buffer.data[..]).next()
     }
@@ -83,7 +83,7 @@ impl Batch {
             origins.rows.clear();
             origins.entities.clear();
         }
-        self.ends.clear();
+        self.endpoints.clear();
         self.weights.clear();
         self.subgraph_of.clear();
         self.buffers.iter_mut().for_each(AnyBuffer::clear);

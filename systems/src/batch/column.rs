@@ -1,7 +1,7 @@
 //! The numbers of a batch: one buffer for each pair of fields.
 
 use bevy_ecs::{component::ComponentId, world::World};
-use connectome_components::{Field, Graph, Label, Split};
+use connectome_components::{ClassLabel, EdgeKind, Field, Graph, Split};
 
 use super::BatchError;
 
@@ -78,7 +78,7 @@ impl<T: Copy + Send + Sync + 'static> Buffer<T> {
         if !self.to.is_of(world) {
             return Err(BatchError::OtherWorld);
         }
-        if self.to.on() != self.place.marker(graph) {
+        if self.to.domain() != self.place.marker(graph) {
             return Err(BatchError::OtherRows { name: self.to.name(world), place: self.place.name() });
         }
         Ok(())
@@ -94,7 +94,8 @@ impl<T: Copy + Send + Sync + 'static> Buffer<T> {
 pub enum AnyBuffer {
     Numbers(Buffer<f32>),
     Indices(Buffer<u32>),
-    Labels(Buffer<Label>),
+    Labels(Buffer<ClassLabel>),
+    Kinds(Buffer<EdgeKind>),
     Splits(Buffer<Split>),
 }
 
@@ -105,6 +106,7 @@ macro_rules! with {
             AnyBuffer::Numbers($buffer) => $body,
             AnyBuffer::Indices($buffer) => $body,
             AnyBuffer::Labels($buffer) => $body,
+            AnyBuffer::Kinds($buffer) => $body,
             AnyBuffer::Splits($buffer) => $body,
         }
     };
@@ -142,17 +144,18 @@ impl AnyBuffer {
             (Self::Numbers(one), Self::Numbers(two)) => one.copies_as(two),
             (Self::Indices(one), Self::Indices(two)) => one.copies_as(two),
             (Self::Labels(one), Self::Labels(two)) => one.copies_as(two),
+            (Self::Kinds(one), Self::Kinds(two)) => one.copies_as(two),
             (Self::Splits(one), Self::Splits(two)) => one.copies_as(two),
             _ => false,
         }
     }
 }
 
-/// What a field that goes into a batch may hold: `f32`, `u32`, [`Label`] or [`Split`].
-pub trait Content: Copy + Send + Sync + sealed::Wrap + 'static {}
+/// What a field that goes into a batch may hold: `f32`, `u32`, [`ClassLabel`], [`EdgeKind`] or [`Split`].
+pub trait BatchElement: Copy + Send + Sync + sealed::Wrap + 'static {}
 
 pub(super) mod sealed {
-    use super::{AnyBuffer, Buffer, Label, Split};
+    use super::{AnyBuffer, Buffer, ClassLabel, EdgeKind, Split};
 
     /// Ways into and out of [`AnyBuffer`].
     pub trait Wrap: Sized {
@@ -164,7 +167,7 @@ pub(super) mod sealed {
 
     macro_rules! content {
         ($type:ty, $variant:ident) => {
-            impl super::Content for $type {}
+            impl super::BatchElement for $type {}
             impl Wrap for $type {
                 fn wrap(buffer: Buffer<Self>) -> AnyBuffer {
                     AnyBuffer::$variant(buffer)
@@ -177,6 +180,7 @@ pub(super) mod sealed {
     }
     content!(f32, Numbers);
     content!(u32, Indices);
-    content!(Label, Labels);
+    content!(ClassLabel, Labels);
+    content!(EdgeKind, Kinds);
     content!(Split, Splits);
 }

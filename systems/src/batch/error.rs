@@ -24,7 +24,7 @@ pub enum BatchError {
     #[error("node {0} is a seed twice; each node has one row in a batch")]
     SeedTwice(Entity),
     /// Rows are numbered in 32 bits.
-    #[error("the batch has more than {most} nodes or edges; ask for fewer graphs", most = u32::MAX - 1)]
+    #[error("the batch has more than {max} nodes or edges; ask for fewer graphs", max = u32::MAX - 1)]
     TooLarge,
     /// The fields of a pair differ in width.
     #[error("field `{from}` of {from_width} numbers cannot be copied into one of {to_width}; make both as wide")]

@@ -4,7 +4,7 @@ use bevy_ecs::{entity::Entity, world::World};
 use connectome_components::{Edge, EdgeWeight, Field, Graph, Rows, Split, Topology};
 
 use super::{
-    Batch, BatchError, Content, Place,
+    Batch, BatchElement, BatchError, Place,
     buffers::Origins,
     column::{AnyBuffer, Buffer},
     sample, union,
@@ -32,17 +32,17 @@ impl Extract {
     }
 
     /// Lets batches carry the field `from` of the corpus, to be loaded into the field `to` of a training world. Both are
-    /// on nodes, on edges, or on subgraphs. Components are fields too: `Field::<Label>::of_component`.
+    /// on nodes, on edges, or on subgraphs. Components are fields too: `Field::<ClassLabel>::of_component`.
     ///
     /// # Errors
     /// If `from` is not a field of the corpus' graph, `to` is of the same world, or they differ in width.
-    pub fn copy<T: Content>(&mut self, corpus: &World, from: Field<T>, to: Field<T>) -> Result<(), BatchError> {
+    pub fn copy<T: BatchElement>(&mut self, corpus: &World, from: Field<T>, to: Field<T>) -> Result<(), BatchError> {
         let graph = corpus.get::<Graph>(self.graph).ok_or(BatchError::NoGraph(self.graph))?;
         if !from.is_of(corpus) || to.is_of(corpus) {
             return Err(BatchError::OtherWorld);
         }
         let name = from.name(corpus);
-        let Some(place) = Place::of(graph, from.on()) else {
+        let Some(place) = Place::of(graph, from.domain()) else {
             return Err(BatchError::OtherRows { name, place: "nodes, edges or subgraphs" });
         };
         if from.width() != to.width() {
@@ -75,13 +75,13 @@ impl Extract {
     /// once. Draws are keyed by `seed`, `step` and the node's row: the same ones give the same batch.
     ///
     /// The seeds are the first rows, in their order; the others follow as they are reached. Only seeds keep their
-    /// [`Split`], all others are [`Split::Unused`]. Nodes belong to no subgraph. Coefficients of a normalisation are
+    /// [`Split`], all others are [`Split::Unused`]. Nodes belong to no subgraph. Coefficients of a normalization are
     /// those of the sample, not of the corpus.
     ///
     /// # Errors
     /// If a seed is no node or comes twice, or the corpus has changed since [`Extract::update`]. The batch is empty
     /// then.
-    pub fn neighbourhood(
+    pub fn sample_neighbors(
         &self,
         corpus: &World,
         seeds: &[Entity],

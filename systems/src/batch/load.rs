@@ -6,12 +6,12 @@ use bevy_ecs::{
     entity::Entity,
     world::World,
 };
-use connectome_components::{Edge, EdgeWeight, Graph, InGraph, Rows, attach_fields, insert_default};
+use connectome_components::{Edge, EdgeWeight, Graph, InSubgraph, Rows, attach_fields, insert_default};
 
 use super::{Batch, BatchError};
 
 /// In no subgraph.
-const NOWHERE: InGraph = InGraph(Entity::PLACEHOLDER);
+const NOWHERE: InSubgraph = InSubgraph(Entity::PLACEHOLDER);
 
 /// Not wired yet.
 const LOOSE: Edge = Edge { source: Entity::PLACEHOLDER, target: Entity::PLACEHOLDER };
@@ -23,7 +23,7 @@ impl Batch {
     /// Row `i` of every column of the nodes is node `i` of the batch, and so for edges and subgraphs. The entities are
     /// those of the batch before, as far as they suffice; which of them stands for which row means nothing. Only what is
     /// missing is spawned, and the last rows that are too many are despawned, so there are exactly as many as in the batch.
-    /// All nodes are given an [`InGraph`], which names no subgraph where there is none, and edges without weights the
+    /// All nodes are given an [`InSubgraph`], which names no subgraph where there is none, and edges without weights the
     /// weight 1 if others have had one: so all stay in one table.
     ///
     /// New nodes, edges and subgraphs are given the graph's component by [`insert_default`]: a component of the user's
@@ -42,7 +42,7 @@ impl Batch {
         let edge = world.register_component::<Edge>();
         let subgraphs = Kind { marker: graph.subgraphs, component: graph.subgraphs, count: self.subgraphs.rows.len() };
         let nodes = Kind { marker: graph.nodes, component: graph.nodes, count: self.nodes.rows.len() };
-        let edges = Kind { marker: graph.edges, component: edge, count: self.ends.len() };
+        let edges = Kind { marker: graph.edges, component: edge, count: self.endpoints.len() };
         for kind in [&subgraphs, &nodes, &edges] {
             kind.mark(world, &[])?;
         }
@@ -65,12 +65,12 @@ impl Batch {
     }
 
     fn place_nodes(&self, world: &mut World, nodes: &Rows, subgraphs: &Rows) -> Result<(), BatchError> {
-        let mut query = world.query::<&mut InGraph>();
+        let mut query = world.query::<&mut InSubgraph>();
         let mut places = query.iter_many_mut(world, nodes.entities());
         for number in &self.subgraph_of {
             let subgraph = subgraphs.entities().get(*number as usize);
             let Some(Ok(mut place)) = places.fetch_next() else { return Err(BatchError::Disturbed) };
-            place.set_if_neq(subgraph.copied().map_or(NOWHERE, InGraph));
+            place.set_if_neq(subgraph.copied().map_or(NOWHERE, InSubgraph));
         }
         Ok(())
     }
@@ -79,7 +79,7 @@ impl Batch {
         let node = |number: u32| nodes.entities().get(number as usize).copied().ok_or(BatchError::Disturbed);
         let mut query = world.query::<(&mut Edge, Option<&mut EdgeWeight>)>();
         let mut places = query.iter_many_mut(world, edges.entities());
-        for (number, [source, target]) in self.ends.iter().enumerate() {
+        for (number, [source, target]) in self.endpoints.iter().enumerate() {
             let Some(Ok((mut edge, weight))) = places.fetch_next() else { return Err(BatchError::Disturbed) };
             edge.set_if_neq(Edge { source: node(*source)?, target: node(*target)? });
             if let Some(mut weight) = weight {

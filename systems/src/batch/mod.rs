@@ -1,25 +1,25 @@
 //! Training on many graphs, or on parts of a large one: two worlds, and batches that go from one to the other.
 //!
 //! The examples rest in a *corpus* world. [`Extract`] copies some of them into a [`Batch`] of plain buffers: the disjoint
-//! union of some graphs, or a sampled neighbourhood. [`Batch::load`] brings the graph of a training world to hold exactly
+//! union of some graphs, or a sampled neighborhood. [`Batch::load`] brings the graph of a training world to hold exactly
 //! that. Extraction only reads the corpus, so the next batch is extracted on another thread while the present one
 //! computes, as a renderer extracts a frame; memory grows with the batch and not with the corpus. A game that wants its
 //! learning off the frame does the same with its live world as the corpus.
 //!
 //! ```
 //! use bevy_ecs::prelude::*;
-//! use connectome_components::{Edge, Field, Graph, InGraph, Node, Subgraph};
+//! use connectome_components::{Edge, Field, Graph, InSubgraph, GraphNode, Subgraph};
 //! use connectome_systems::batch::{Batch, Extract};
 //!
 //! // A corpus of three graphs: one node, two and three, in a ring.
 //! let mut corpus = World::new();
 //! let examples = Graph::spawn(&mut corpus);
-//! let nodes = corpus.register_component::<Node>();
+//! let nodes = corpus.register_component::<GraphNode>();
 //! let mass = Field::<f32>::register(&mut corpus, "mass", nodes, 1)?;
 //! let mut graphs = Vec::new();
 //! for size in 1..=3 {
 //!     let graph = corpus.spawn(Subgraph).id();
-//!     let ring: Vec<Entity> = (0..size).map(|_| corpus.spawn((Node, InGraph(graph))).id()).collect();
+//!     let ring: Vec<Entity> = (0..size).map(|_| corpus.spawn((GraphNode, InSubgraph(graph))).id()).collect();
 //!     for (place, source) in ring.iter().enumerate() {
 //!         corpus.spawn(Edge { source: *source, target: ring[(place + 1) % size] });
 //!     }
@@ -29,7 +29,7 @@
 //! // The world that learns, with a field for each of the corpus' that it needs.
 //! let mut world = World::new();
 //! let graph = Graph::spawn(&mut world);
-//! let nodes = world.register_component::<Node>();
+//! let nodes = world.register_component::<GraphNode>();
 //! let input = Field::<f32>::register(&mut world, "input", nodes, 1)?;
 //!
 //! let mut extract = Extract::new(&corpus, examples)?;
@@ -59,6 +59,6 @@ mod sample;
 mod union;
 
 pub use buffers::Batch;
-pub use column::{Content, Place};
+pub use column::{BatchElement, Place};
 pub use error::BatchError;
 pub use extract::Extract;

@@ -1,17 +1,17 @@
-//! Samples the neighbourhood of some nodes.
+//! Samples the neighborhood of some nodes.
 
 use bevy_ecs::{entity::Entity, world::World};
 use connectome_components::Topology;
 
 use super::{Batch, BatchError};
-use crate::random::{Draws, Random};
+use crate::random::{Philox, RandomStream};
 
-/// Tells draws of neighbours apart from the random numbers of layers and parameters.
-const NEIGHBOURS: u32 = u32::MAX;
+/// Tells draws of neighbors apart from the random numbers of layers and parameters.
+const NEIGHBORS: u32 = u32::MAX;
 
-/// The numbers by which the neighbours of one batch are drawn.
-pub(super) fn random(seed: u64, step: u64) -> Random {
-    Random::new(seed, NEIGHBOURS, step)
+/// The numbers by which the neighbors of one batch are drawn.
+pub(super) fn random(seed: u64, step: u64) -> Philox {
+    Philox::new(seed, NEIGHBORS, step)
 }
 
 /// Chooses the rows of the seeds, and of the edges and nodes that are sampled around them.
@@ -20,10 +20,10 @@ pub(super) fn collect(
     topology: &Topology,
     seeds: &[Entity],
     fan_outs: &[usize],
-    random: Random,
+    random: Philox,
     batch: &mut Batch,
 ) -> Result<(), BatchError> {
-    let Batch { nodes, edges, ends, subgraph_of, numbers, chosen, .. } = batch;
+    let Batch { nodes, edges, endpoints, subgraph_of, numbers, chosen, .. } = batch;
     let Topology { incoming, nodes: known, .. } = topology;
     for (number, seed) in seeds.iter().enumerate() {
         let row = known.row_of(corpus, *seed).ok_or(BatchError::NoNode(*seed))?;
@@ -38,15 +38,15 @@ pub(super) fn collect(
         for target in frontier {
             let row = nodes.rows[target];
             let entries = incoming.entries(row as usize);
-            choose(entries.len(), *fan_out, &mut Draws::of_row(random, row), chosen);
+            choose(entries.len(), *fan_out, &mut RandomStream::of_row(random, row), chosen);
             for entry in chosen.iter().map(|place| entries.start + *place as usize) {
-                let source = incoming.neighbours[entry];
+                let source = incoming.neighbors[entry];
                 let number = *numbers.entry(known.entities()[source as usize]).or_insert_with(|| {
                     nodes.rows.push(source);
                     nodes.rows.len() as u32 - 1
                 });
                 edges.rows.push(incoming.edges[entry]);
-                ends.push([number, target as u32]);
+                endpoints.push([number, target as u32]);
             }
         }
         frontier = reached..nodes.rows.len();
@@ -57,7 +57,7 @@ pub(super) fn collect(
 
 /// Up to `most` of the numbers below `count`, in ascending order; each set of them is as likely as any other (Floyd,
 /// in Bentley, "Programming pearls: a sample of brilliance", CACM 1987).
-fn choose(count: usize, most: usize, draws: &mut Draws, chosen: &mut Vec<u32>) {
+fn choose(count: usize, most: usize, draws: &mut RandomStream, chosen: &mut Vec<u32>) {
     chosen.clear();
     if count <= most {
         chosen.extend(0..count as u32);
@@ -83,7 +83,7 @@ mod tests {
         let mut counts = [[0; 5]; 5];
         let mut chosen = Vec::new();
         for row in 0..10_000 {
-            choose(5, 2, &mut Draws::of_row(random(7, 0), row), &mut chosen);
+            choose(5, 2, &mut RandomStream::of_row(random(7, 0), row), &mut chosen);
             assert!(chosen[0] < chosen[1] && chosen.len() == 2, "{chosen:?}");
             counts[chosen[0] as usize][chosen[1] as usize] += 1;
         }
@@ -94,11 +94,11 @@ mod tests {
     #[test]
     fn more_draws_than_one_block_holds_are_all_different() {
         let mut chosen = Vec::new();
-        choose(1000, 990, &mut Draws::of_row(random(7, 0), 3), &mut chosen);
+        choose(1000, 990, &mut RandomStream::of_row(random(7, 0), 3), &mut chosen);
         assert!(chosen.len() == 990 && chosen.is_sorted_by(|a, b| a < b) && chosen[989] < 1000);
-        choose(3, usize::MAX, &mut Draws::of_row(random(7, 0), 3), &mut chosen);
+        choose(3, usize::MAX, &mut RandomStream::of_row(random(7, 0), 3), &mut chosen);
         assert_eq!(chosen, [0, 1, 2]);
-        choose(3, 0, &mut Draws::of_row(random(7, 0), 3), &mut chosen);
+        choose(3, 0, &mut RandomStream::of_row(random(7, 0), 3), &mut chosen);
         assert!(chosen.is_empty());
     }
 }

@@ -22,9 +22,9 @@ pub(super) fn collect(
 }
 
 fn append(topology: &Topology, subgraph: usize, number: u32, batch: &mut Batch) -> Result<(), BatchError> {
-    let Topology { incoming, members, membership, ends, .. } = topology;
-    let members = &members.neighbours[members.entries(subgraph)];
-    let Batch { nodes, edges, ends: batch_ends, subgraph_of, .. } = batch;
+    let Topology { incoming, members, membership, endpoints, .. } = topology;
+    let members = &members.neighbors[members.entries(subgraph)];
+    let Batch { nodes, edges, endpoints: batch_ends, subgraph_of, .. } = batch;
     let first_node = nodes.rows.len();
     if first_node + members.len() >= u32::MAX as usize {
         return Err(BatchError::TooLarge);
@@ -34,9 +34,9 @@ fn append(topology: &Topology, subgraph: usize, number: u32, batch: &mut Batch) 
     let first_edge = edges.rows.len();
     for node in members {
         let entries = incoming.entries(*node as usize);
-        let links = incoming.neighbours[entries.clone()].iter().zip(&incoming.edges[entries]);
+        let links = incoming.neighbors[entries.clone()].iter().zip(&incoming.edges[entries]);
         let inside = links.filter(|(source, _)| {
-            let place = &membership.neighbours[membership.entries(**source as usize)];
+            let place = &membership.neighbors[membership.entries(**source as usize)];
             place == [subgraph as u32]
         });
         edges.rows.extend(inside.map(|(_, edge)| *edge));
@@ -44,7 +44,7 @@ fn append(topology: &Topology, subgraph: usize, number: u32, batch: &mut Batch) 
     let own_edges = &mut edges.rows[first_edge..];
     own_edges.sort_unstable();
     for edge in own_edges {
-        batch_ends.push(ends[*edge as usize].map(|end| (first_node + position(members, end)) as u32));
+        batch_ends.push(endpoints[*edge as usize].map(|end| (first_node + position(members, end)) as u32));
     }
     Ok(())
 }

@@ -76,7 +76,7 @@ impl Activation {
     }
 
     /// Whether the derivative can be told from the output.
-    pub fn is_told_from_output(self) -> bool {
+    pub fn derivative_from_output(self) -> bool {
         self.chain_from_output(&[], &mut [])
     }
 

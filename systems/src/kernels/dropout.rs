@@ -1,6 +1,6 @@
 //! Dropout.
 
-use crate::random::{LANES, Random};
+use crate::random::{LANES, Philox};
 
 /// Numbers that share one draw of 128 bits: each takes 16 of them.
 const GROUP: usize = 8;
@@ -10,7 +10,7 @@ const GROUP: usize = 8;
 /// The numbers are those of a matrix from place `start` on. The mask is drawn from `random` and the places anew each
 /// time, so the backward pass calls the same function on the gradient, and any division into blocks gives the same. The
 /// rate is rounded to a multiple of 2^-16, and the scale follows what is really kept.
-pub fn drop_out(rate: f32, random: &Random, start: usize, input: &[f32], output: &mut [f32]) {
+pub fn dropout(rate: f32, random: &Philox, start: usize, input: &[f32], output: &mut [f32]) {
     let dropped = (f64::from(rate) * 65536.0).round().min(65535.0) as u32;
     let scale = (65536.0 / f64::from(65536 - dropped)) as f32;
     let ahead = (start.next_multiple_of(GROUP) - start).min(input.len());
@@ -70,7 +70,7 @@ mod tests {
         for rate in [0.0, 0.3, 0.5, 0.9] {
             let (rows, width) = (20_000, 13);
             let (input, mut output) = (vec![1.0; rows * width], vec![f32::NAN; rows * width]);
-            drop_out(rate, &Random::new(5, 1, 9), 0, &input, &mut output);
+            dropout(rate, &Philox::new(5, 1, 9), 0, &input, &mut output);
             let count = (rows * width) as f64;
             let kept = output.iter().filter(|value| **value != 0.0).count() as f64;
             let sum = output.iter().map(|value| f64::from(*value)).sum::<f64>();
@@ -82,10 +82,10 @@ mod tests {
     #[test]
     fn numbers_are_dropped_alike_in_whatever_blocks() {
         let (input, mut whole, mut parts) = (vec![1.0; 500], vec![0.0; 500], vec![0.0; 500]);
-        let random = Random::new(5, 1, 9);
-        drop_out(0.5, &random, 0, &input, &mut whole);
+        let random = Philox::new(5, 1, 9);
+        dropout(0.5, &random, 0, &input, &mut whole);
         for range in [0..3, 3..5, 5..16, 16..333, 333..500] {
-            drop_out(0.5, &random, range.start, &input[range.clone()], &mut parts[range]);
+            dropout(0.5, &random, range.start, &input[range.clone()], &mut parts[range]);
         }
         assert_eq!(whole, parts);
     }

@@ -1,4 +1,4 @@
-//! Weighted sums of gathered rows: aggregation over neighbours, and products with sparse matrices.
+//! Weighted sums of gathered rows: aggregation over neighbors, and products with sparse matrices.
 
 use connectome_components::Matrix;
 use core::ops::Range;
@@ -9,7 +9,7 @@ use super::{dispatch, prefetch::prefetch_at};
 /// What one output row is the sum of: rows of the source by number, each with its coefficient.
 ///
 /// Called once for each tile of columns, so it is cheap to start over.
-pub trait Terms {
+pub trait SparseRow {
     /// Calls `add(row, coefficient, soon)` for each term, always in the same order; `soon` is a row that is wanted some
     /// terms later, or any row if none is known.
     fn for_each_ahead(&self, add: impl FnMut(usize, f32, usize));
@@ -43,7 +43,7 @@ pub(crate) fn for_each_ahead<T>(
 /// Columns are taken in tiles that stay in registers while the rows of the source pass by. A tile that would reach beyond
 /// the last column starts earlier instead, and computes some columns a second time, to the same bits.
 #[inline(always)]
-pub fn gather_rows<T: Terms>(
+pub fn gather_rows<T: SparseRow>(
     rows: Range<usize>,
     terms: impl Fn(usize) -> T,
     source: &Matrix,
@@ -61,7 +61,7 @@ struct GatherRows<'a, F> {
     output: &'a mut [f32],
 }
 
-impl<T: Terms, F: Fn(usize) -> T> WithSimd for GatherRows<'_, F> {
+impl<T: SparseRow, F: Fn(usize) -> T> WithSimd for GatherRows<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -95,7 +95,7 @@ impl<T: Terms, F: Fn(usize) -> T> WithSimd for GatherRows<'_, F> {
 #[inline(always)]
 fn vectors<S: Simd, const COUNT: usize>(
     simd: S,
-    terms: &impl Terms,
+    terms: &impl SparseRow,
     source: &Matrix,
     column: usize,
     adds: bool,
@@ -114,7 +114,7 @@ fn vectors<S: Simd, const COUNT: usize>(
 #[inline(always)]
 fn sum<S: Simd, const COUNT: usize, const REST: bool>(
     simd: S,
-    terms: &impl Terms,
+    terms: &impl SparseRow,
     source: &Matrix,
     column: usize,
     adds: bool,
@@ -165,7 +165,7 @@ fn sum<S: Simd, const COUNT: usize, const REST: bool>(
 
 /// Sums rows that are narrower than a vector.
 #[inline(always)]
-fn sum_narrow<S: Simd>(simd: S, terms: &impl Terms, source: &Matrix, adds: bool, output: &mut [f32]) {
+fn sum_narrow<S: Simd>(simd: S, terms: &impl SparseRow, source: &Matrix, adds: bool, output: &mut [f32]) {
     let mut sum = if adds { simd.partial_load_f32s(output) } else { simd.splat_f32s(0.0) };
     terms.for_each_ahead(
         #[inline(always)]
@@ -185,7 +185,7 @@ mod tests {
 
     struct Pairs(Vec<(usize, f32)>);
 
-    impl Terms for &Pairs {
+    impl SparseRow for &Pairs {
         fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
             self.0.iter().for_each(|(row, coefficient)| add(*row, *coefficient, 0));
         }

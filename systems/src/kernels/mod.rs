@@ -20,11 +20,11 @@ pub use dot::dot;
 mod moments;
 
 pub(crate) use activation::sigmoid;
-pub use attention::{Attending, Link, MOST_HEADS, Score, Tile};
-pub use dropout::drop_out;
+pub use attention::{Attending, Link, MAX_HEADS, Score, Tile};
+pub use dropout::dropout;
 pub use exponential::{exp, exp_m1};
 pub(crate) use gather::for_each_ahead;
-pub use gather::{Terms, gather_rows};
+pub use gather::{SparseRow, gather_rows};
 pub use heads::{HeadTerms, add_heads, multiply_heads};
 pub use logarithm::{ln, ln_1p};
 pub use matmul::{Operand, matmul, matmul_onto, matmul_transposed};

@@ -1,6 +1,6 @@
 //! Linear maps that are parts of layers.
 
-use connectome_components::{Signal, Stored};
+use connectome_components::{Signal, TensorLayout};
 
 use super::{BuildError, Initialization, LayerBuilder};
 use crate::stages::{Epilogue, linear};
@@ -29,7 +29,7 @@ impl Affine<'_> {
     pub(super) fn of(&self, layer: &mut LayerBuilder, input: Signal) -> Result<Signal, BuildError> {
         let &Self { name, width, bias, initialization, weight_decay } = self;
         let usual = Self::usual(input);
-        let stored = Stored { shape: vec![width, input.width()], transposed: true };
+        let stored = TensorLayout { shape: vec![width, input.width()], transposed: true };
         let begin = initialization.unwrap_or(usual);
         let weight = format!("{name}.weight");
         let weight = layer.parameter(&weight, [input.width(), width], stored, begin, weight_decay)?;

@@ -1,6 +1,6 @@
 //! Rows of a table.
 
-use connectome_components::{Signal, Stored};
+use connectome_components::{Signal, TensorLayout};
 use serde::{Deserialize, Serialize};
 
 use super::{BuildError, Initialization, Layer, LayerBuilder};
@@ -34,7 +34,7 @@ impl Embedding {
 impl Layer for Embedding {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
         let shape = [input.width(), self.width];
-        let stored = Stored { shape: shape.to_vec(), transposed: false };
+        let stored = TensorLayout { shape: shape.to_vec(), transposed: false };
         // Of variance 1, as that of PyTorch.
         let initialization = Initialization::Uniform(3f32.sqrt());
         let weight = layer.parameter("weight", shape, stored, initialization, self.weight_decay)?;

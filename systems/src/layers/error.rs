@@ -24,7 +24,7 @@ pub enum BuildError {
         parameter: Entity,
     },
     /// The layer reads every number of its input, but the input is sparse.
-    #[error("layer {layer} needs a dense signal; put a Linear or GraphConv before it, or give dense features")]
+    #[error("layer {layer} needs a dense signal; put a Linear or GcnConv before it, or give dense features")]
     Sparse {
         /// The layer, counted from 0.
         layer: usize,

@@ -19,7 +19,7 @@ use crate::stages::{Attention, Epilogue, Scores, head_scores, linear, mean_from_
 /// have features.
 ///
 /// The node's own part replaces the self-loops that the graph has; the features of this added loop are the mean of those
-/// of the edges from other nodes. So a node without edges keeps its own `W x[i]`. Without `self_loops` its output is the
+/// of the edges from other nodes. So a node without edges keeps its own `W x[i]`. Without `add_self_loops` its output is the
 /// bias.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,9 +29,9 @@ pub struct GatConv {
     /// How many heads.
     #[serde(default = "one")]
     pub heads: usize,
-    /// Whether the output is the mean of the heads; they are put side by side otherwise.
-    #[serde(default)]
-    pub mean: bool,
+    /// Whether the heads are concatenated; the output is their mean otherwise.
+    #[serde(default = "yes")]
+    pub concat: bool,
     /// Slope of the scores' rectifier below 0.
     #[serde(default = "fifth")]
     pub negative_slope: f32,
@@ -40,10 +40,10 @@ pub struct GatConv {
     pub dropout: f32,
     /// Whether features of the edges count.
     #[serde(default)]
-    pub edges: bool,
+    pub edge_features: bool,
     /// Whether each node attends to itself, once, whatever self-loops the graph has.
     #[serde(default = "yes")]
-    pub self_loops: bool,
+    pub add_self_loops: bool,
     /// Decay of this layer's parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
@@ -55,11 +55,11 @@ impl GatConv {
         Self {
             width,
             heads: one(),
-            mean: false,
+            concat: yes(),
             negative_slope: fifth(),
             dropout: 0.0,
-            edges: false,
-            self_loops: yes(),
+            edge_features: false,
+            add_self_loops: yes(),
             weight_decay: None,
         }
     }
@@ -67,8 +67,8 @@ impl GatConv {
 
 impl Layer for GatConv {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let &Self { width, heads: count, mean, dropout, weight_decay, .. } = self;
-        let heads = Heads { count, width, mean, weight_decay };
+        let &Self { width, heads: count, concat, dropout, weight_decay, .. } = self;
+        let heads = Heads { count, width, concat, weight_decay };
         let columns = heads.columns(layer)?;
         let weight = layer.weight("lin.weight", [input.width(), columns], weight_decay)?;
         let by_source = heads.vectors(layer, "att_src")?;
@@ -79,13 +79,13 @@ impl Layer for GatConv {
         let values = linear(layer, input, &weight, Epilogue::default())?;
         layer.release(input);
         let [sources, targets] = head_scores(layer, values, [&by_source, &by_target])?;
-        let edges = if self.edges { Some(edge_scores(layer, &heads, columns)?) } else { None };
+        let edges = if self.edge_features { Some(edge_scores(layer, &heads, columns)?) } else { None };
         let own_edges = match edges {
-            Some(edges) if self.self_loops => Some(mean_from_others(layer, edges)?),
+            Some(edges) if self.add_self_loops => Some(mean_from_others(layer, edges)?),
             _ => None,
         };
         let scores = Scores::Sum { sources, targets: Some(targets), slope: self.negative_slope };
-        let attention = Attention { heads: count, scores, edges, own: self.self_loops, own_edges, dropout };
+        let attention = Attention { heads: count, scores, edges, own: self.add_self_loops, own_edges, dropout };
         heads.attend(layer, values, attention, &bias)
     }
 }

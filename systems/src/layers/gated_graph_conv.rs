@@ -1,6 +1,6 @@
 //! The gated graph network of Li et al.
 
-use connectome_components::{Normalization, Signal, Stored};
+use connectome_components::{Normalization, Signal, TensorLayout};
 use serde::{Deserialize, Serialize};
 
 use super::{BuildError, Initialization, Layer, LayerBuilder};
@@ -45,10 +45,10 @@ impl Layer for GatedGraphConv {
             return Err(layer.refuse(format!("has a state {width} wide for an input {found} wide; give it that width")));
         }
         let initialization = Initialization::Uniform(1.0 / (width.max(1) as f32).sqrt());
-        let stored = Stored { shape: vec![layers, width, width], transposed: false };
+        let stored = TensorLayout { shape: vec![layers, width, width], transposed: false };
         let weight = layer.parameter("weight", [layers * width, width], stored, initialization, weight_decay)?;
         let [from_input, from_hidden] = ["ih", "hh"].map(|side| {
-            let stored = Stored { shape: vec![3 * width, width], transposed: true };
+            let stored = TensorLayout { shape: vec![3 * width, width], transposed: true };
             let shape = [width, 3 * width];
             let weight = layer.parameter(&format!("rnn.weight_{side}"), shape, stored, initialization, weight_decay)?;
             let bias = layer.vector(&format!("rnn.bias_{side}"), 3 * width, initialization, weight_decay)?;

@@ -21,7 +21,7 @@ use crate::stages::{Attention, Epilogue, Scores, linear, mean_from_others};
 /// the edges have features.
 ///
 /// The node's own part replaces the self-loops that the graph has; the features of this added loop are the mean of those
-/// of the edges from other nodes. So a node without edges keeps its own `L x[i] + l`. Without `self_loops` its output is
+/// of the edges from other nodes. So a node without edges keeps its own `L x[i] + l`. Without `add_self_loops` its output is
 /// the bias.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,9 +31,9 @@ pub struct Gatv2Conv {
     /// How many heads.
     #[serde(default = "one")]
     pub heads: usize,
-    /// Whether the output is the mean of the heads; they are put side by side otherwise.
-    #[serde(default)]
-    pub mean: bool,
+    /// Whether the heads are concatenated; the output is their mean otherwise.
+    #[serde(default = "yes")]
+    pub concat: bool,
     /// Slope of the rectifier below 0.
     #[serde(default = "fifth")]
     pub negative_slope: f32,
@@ -42,10 +42,10 @@ pub struct Gatv2Conv {
     pub dropout: f32,
     /// Whether features of the edges count.
     #[serde(default)]
-    pub edges: bool,
+    pub edge_features: bool,
     /// Whether each node attends to itself, once, whatever self-loops the graph has.
     #[serde(default = "yes")]
-    pub self_loops: bool,
+    pub add_self_loops: bool,
     /// Decay of this layer's parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
@@ -57,11 +57,11 @@ impl Gatv2Conv {
         Self {
             width,
             heads: one(),
-            mean: false,
+            concat: yes(),
             negative_slope: fifth(),
             dropout: 0.0,
-            edges: false,
-            self_loops: yes(),
+            edge_features: false,
+            add_self_loops: yes(),
             weight_decay: None,
         }
     }
@@ -69,8 +69,8 @@ impl Gatv2Conv {
 
 impl Layer for Gatv2Conv {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let &Self { width, heads: count, mean, dropout, weight_decay, .. } = self;
-        let heads = Heads { count, width, mean, weight_decay };
+        let &Self { width, heads: count, concat, dropout, weight_decay, .. } = self;
+        let heads = Heads { count, width, concat, weight_decay };
         let columns = heads.columns(layer)?;
         let vectors = heads.vectors(layer, "att")?;
         let bias = layer.vector("bias", heads.output_columns(layer)?, Initialization::ZEROS, weight_decay)?;
@@ -87,17 +87,17 @@ impl Layer for Gatv2Conv {
         let targets = map("lin_r").of(layer, input)?;
         layer.release(input);
         let (mut edges, mut own_edges) = (None, None);
-        if self.edges {
+        if self.edge_features {
             let features = layer.edges()?;
             let weight = layer.weight("lin_edge.weight", [features.width(), columns], weight_decay)?;
             edges = Some(linear(layer, features, &weight, Epilogue::default())?);
-            if self.self_loops {
+            if self.add_self_loops {
                 let mean = mean_from_others(layer, features)?;
                 own_edges = Some(linear(layer, mean, &weight, Epilogue::default())?);
             }
         }
         let scores = Scores::Rectified { targets, vectors, slope: self.negative_slope };
-        let attention = Attention { heads: count, scores, edges, own: self.self_loops, own_edges, dropout };
+        let attention = Attention { heads: count, scores, edges, own: self.add_self_loops, own_edges, dropout };
         heads.attend(layer, sources, attention, &bias)
     }
 }

@@ -1,6 +1,6 @@
 //! The graph convolution of GCNII, with initial residual and identity mapping.
 
-use connectome_components::{Normalization, Signal, Stored};
+use connectome_components::{Normalization, Signal, TensorLayout};
 use serde::{Deserialize, Serialize};
 
 use super::{BuildError, Initialization, Layer, LayerBuilder};
@@ -65,7 +65,7 @@ impl Gcn2Conv {
             );
         }
         let width = input.width();
-        let stored = Stored { shape: vec![width, width], transposed: false };
+        let stored = TensorLayout { shape: vec![width, width], transposed: false };
         let weight = layer.parameter("weight1", [width, width], stored, Initialization::Glorot, weight_decay)?;
         let residual = Epilogue::blend(1.0 - alpha, initial, alpha);
         let sums = aggregate(layer, input, Normalization::Symmetric, residual)?;

@@ -21,21 +21,21 @@ pub struct GinConv {
     pub nn: Mlp,
     /// How much more a node's own features count, to begin with.
     #[serde(default)]
-    pub eps: f32,
-    /// Whether `eps` is learned.
+    pub epsilon: f32,
+    /// Whether `epsilon` is learned.
     #[serde(default)]
-    pub train_eps: bool,
+    pub train_epsilon: bool,
 }
 
 impl GinConv {
     /// With this perceptron, and an `eps` of 0 that stays so.
     pub fn new(nn: Mlp) -> Self {
-        Self { nn, eps: 0.0, train_eps: false }
+        Self { nn, epsilon: 0.0, train_epsilon: false }
     }
 
     /// The same, but learns `eps`.
-    pub fn train_eps(self) -> Self {
-        Self { train_eps: true, ..self }
+    pub fn train_epsilon(self) -> Self {
+        Self { train_epsilon: true, ..self }
     }
 }
 
@@ -43,7 +43,7 @@ impl Layer for GinConv {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
         let is_sparse = matches!(input, Signal::Sparse { .. });
         let (weight, bias) = self.nn.first(layer, "nn", input.width())?;
-        let eps = eps(layer, self.eps, self.train_eps)?;
+        let eps = eps(layer, self.epsilon, self.train_epsilon)?;
         let coefficients = NeighbourCoefficients::from(Normalization::Sum).with_own(&eps);
         if input.width() <= weight.shape[1] && !is_sparse {
             let sums = aggregate(layer, input, coefficients, Epilogue::default())?;
@@ -62,7 +62,7 @@ impl Layer for GinConv {
 }
 
 /// The parameter by which a node's own features count more than those of others.
-pub(super) fn eps(layer: &mut LayerBuilder, eps: f32, learns: bool) -> Result<Parameter, BuildError> {
-    let initialization = Initialization::Constant(eps);
+pub(super) fn eps(layer: &mut LayerBuilder, epsilon: f32, learns: bool) -> Result<Parameter, BuildError> {
+    let initialization = Initialization::Constant(epsilon);
     if learns { layer.vector("eps", 1, initialization, None) } else { layer.statistics("eps", 1, initialization) }
 }

@@ -23,14 +23,14 @@ pub struct GineConv {
     pub nn: Mlp,
     /// How much more a node's own features count, to begin with.
     #[serde(default)]
-    pub eps: f32,
-    /// Whether `eps` is learned.
+    pub epsilon: f32,
+    /// Whether `epsilon` is learned.
     #[serde(default)]
-    pub train_eps: bool,
+    pub train_epsilon: bool,
     /// Whether the features of edges are mapped to the width of the nodes'; if not, they are to be as wide already, and
     /// are added as they are.
     #[serde(default = "yes")]
-    pub map_edges: bool,
+    pub edge_features: bool,
 }
 
 fn yes() -> bool {
@@ -40,12 +40,12 @@ fn yes() -> bool {
 impl GineConv {
     /// With this perceptron, a map of the edges' features, and an `eps` of 0 that stays so.
     pub fn new(nn: Mlp) -> Self {
-        Self { nn, eps: 0.0, train_eps: false, map_edges: true }
+        Self { nn, epsilon: 0.0, train_epsilon: false, edge_features: true }
     }
 
     /// The same, but learns `eps`.
-    pub fn train_eps(self) -> Self {
-        Self { train_eps: true, ..self }
+    pub fn train_epsilon(self) -> Self {
+        Self { train_epsilon: true, ..self }
     }
 }
 
@@ -53,25 +53,25 @@ impl Layer for GineConv {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
         let mut edges = layer.edges()?;
         layer.messages();
-        if self.map_edges {
+        if self.edge_features {
             let (weight, bias) = torch_linear(layer, "lin", [edges.width(), input.width()], None)?;
             edges = linear(layer, edges, &weight, Epilogue::bias(&bias))?;
         } else if edges.width() != input.width() {
             let (edges, nodes) = (edges.width(), input.width());
             let reason = format!(
-                "adds features of edges {edges} wide to features of nodes {nodes} wide; give both one width, or `map_edges`"
+                "adds features of edges {edges} wide to features of nodes {nodes} wide; give both one width, or `edge_features`"
             );
             return Err(layer.refuse(reason));
         }
         let [source, edge] = [input, edges].map(|signal| Some((signal, 1.0)));
         let terms = EdgeTerms { source, target: None, edge, activation: Activation::Relu };
         let messages = gather_ends(layer, terms)?;
-        if self.map_edges {
+        if self.edge_features {
             layer.release(edges);
         }
         let sums = reduce(layer, messages, Relation::Edges, Reduction::Sum)?;
         layer.release(messages);
-        let eps = eps(layer, self.eps, self.train_eps)?;
+        let eps = eps(layer, self.epsilon, self.train_epsilon)?;
         let own = scale_by(layer, input, &eps, 1.0)?;
         layer.release(input);
         let features = add(layer, [(own, 1.0), (sums, 1.0)])?;

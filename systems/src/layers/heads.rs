@@ -1,6 +1,6 @@
 //! What the layers have in common that attend to neighbours with several heads.
 
-use connectome_components::{Parameter, Signal, Stored};
+use connectome_components::{Parameter, Signal, TensorLayout};
 
 use super::{BuildError, Initialization, LayerBuilder};
 use crate::stages::{Attention, Epilogue, Relation, attend, mean_heads};
@@ -10,8 +10,8 @@ pub(super) struct Heads {
     pub(super) count: usize,
     /// Columns of each.
     pub(super) width: usize,
-    /// Whether their mean is the output; they are put side by side otherwise.
-    pub(super) mean: bool,
+    /// Whether the output is their concatenation; it is their mean otherwise.
+    pub(super) concat: bool,
     pub(super) weight_decay: Option<f32>,
 }
 
@@ -33,7 +33,7 @@ impl Heads {
     /// # Errors
     /// As [`Heads::columns`].
     pub(super) fn output_columns(&self, layer: &LayerBuilder) -> Result<usize, BuildError> {
-        if self.mean { Ok(self.width) } else { self.columns(layer) }
+        if self.concat { self.columns(layer) } else { Ok(self.width) }
     }
 
     /// A vector for each head, `[H, C]`.
@@ -41,7 +41,7 @@ impl Heads {
     /// # Errors
     /// If they are too long to be addressed.
     pub(super) fn vectors(&self, layer: &mut LayerBuilder, name: &str) -> Result<Parameter, BuildError> {
-        let stored = Stored { shape: vec![1, self.count, self.width], transposed: false };
+        let stored = TensorLayout { shape: vec![1, self.count, self.width], transposed: false };
         layer.parameter(name, [self.count, self.width], stored, Initialization::Glorot, self.weight_decay)
     }
 
@@ -56,7 +56,7 @@ impl Heads {
         attention: Attention,
         bias: &Parameter,
     ) -> Result<Signal, BuildError> {
-        if !self.mean || self.count == 1 {
+        if self.concat || self.count == 1 {
             layer.last_stage();
             return attend(layer, values, attention, Relation::Neighbours, Some(bias));
         }
@@ -71,7 +71,7 @@ pub(super) fn one() -> usize {
     1
 }
 
-/// The default of a layer's `self_loops`.
+/// The default of a layer's `concat` and `add_self_loops`.
 pub(super) fn yes() -> bool {
     true
 }

@@ -1,6 +1,6 @@
 //! The multilayer perceptron, by itself and as a part of other layers.
 
-use connectome_components::{Parameter, Signal, Stored};
+use connectome_components::{Parameter, Signal, TensorLayout};
 use serde::{Deserialize, Serialize};
 
 use super::{BatchNorm, BuildError, Initialization, Layer, LayerBuilder};
@@ -112,7 +112,7 @@ impl Mlp {
     /// stands before it.
     pub(crate) fn passing_activation(&self, map: usize) -> Activation {
         let is_last = map + 1 >= self.widths.len();
-        let passes = !is_last && !self.batch_norm && self.activation.is_told_from_output();
+        let passes = !is_last && !self.batch_norm && self.activation.derivative_from_output();
         if passes { self.activation } else { Activation::Identity }
     }
 
@@ -179,7 +179,7 @@ pub(crate) fn torch_weight(
     shape: [usize; 2],
     weight_decay: Option<f32>,
 ) -> Result<Parameter, BuildError> {
-    let stored = Stored { shape: vec![shape[1], shape[0]], transposed: true };
+    let stored = TensorLayout { shape: vec![shape[1], shape[0]], transposed: true };
     layer.parameter(&format!("{name}.weight"), shape, stored, torch_uniform(shape), weight_decay)
 }
 

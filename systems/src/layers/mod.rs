@@ -16,13 +16,13 @@
 //! | [`BatchNorm`] | `torch.nn.BatchNorm1d` | `weight`, `bias`, `running_mean`, `running_var` |
 //! | [`LayerNorm`] | `torch.nn.LayerNorm` | `weight`, `bias` |
 //! | [`GraphNorm`] | `GraphNorm` | `weight`, `bias`, `mean_scale` |
-//! | [`GraphConv`] | `GCNConv` | `lin.weight`, `bias` |
+//! | [`GcnConv`] | `GCNConv` | `lin.weight`, `bias` |
 //! | [`SageConv`] | `SAGEConv` | `lin_l.*`, `lin_r.weight`; with `project` `lin.*` |
 //! | [`GinConv`], [`GineConv`] | `GINConv`, `GINEConv` | `eps`, `nn.*`; `lin.*` |
 //! | [`GatConv`] | `GATConv` | `lin.weight`, `att_src`, `att_dst`, `bias`; `lin_edge.weight`, `att_edge` |
 //! | [`Gatv2Conv`] | `GATv2Conv` | `lin_l.*`, `lin_r.*`, `att`, `bias`; `lin_edge.weight` |
 //! | [`TransformerConv`] | `TransformerConv` | `lin_key.*`, `lin_query.*`, `lin_value.*`, `lin_skip.*`, `lin_beta.weight`; `lin_edge.weight` |
-//! | [`ResGatedConv`] | `ResGatedGraphConv` | `lin_key.*`, `lin_query.*`, `lin_value.*`, `lin_skip.weight`, `bias` |
+//! | [`ResGatedGraphConv`] | `ResGatedGraphConv` | `lin_key.*`, `lin_query.*`, `lin_value.*`, `lin_skip.weight`, `bias` |
 //! | [`EdgeConv`] | `EdgeConv` | `nn.*` |
 //! | [`NnConv`] | `NNConv` | `nn.*`, `lin.weight`, `bias` |
 //! | [`PnaConv`] | `PNAConv` (one tower) | `pre_nns.0.0.*`, `post_nns.0.0.*`, `lin.*`, `aggr_module.avg_deg_lin`, `aggr_module.avg_deg_log` |
@@ -30,9 +30,9 @@
 //! | [`Appnp`] | `APPNP` | none |
 //! | [`Gcn2Conv`] | `GCN2Conv` (shared weights) | `weight1`; in [`Gcnii`] `convs.i.weight1` |
 //! | [`GatedGraphConv`] | `GatedGraphConv` | `weight`, `rnn.weight_ih`, `rnn.weight_hh`, `rnn.bias_ih`, `rnn.bias_hh` |
-//! | [`AttentionPooling`] | `AttentionalAggregation` | `gate_nn.*`, `nn.*` |
-//! | [`InteractionBlock`] | none | `edge.0.*`, `edge.2.*`, `edge.3.*`, `node.0.*`, `node.2.*`, `node.3.*` |
-//! | [`Egnn`] | none | `phi_e.0.*`, `phi_e.2.*`, `phi_x.0.*`, `phi_x.2.weight`, `phi_h.0.*`, `phi_h.2.*` |
+//! | [`AttentionalAggregation`] | `AttentionalAggregation` | `gate_nn.*`, `nn.*` |
+//! | [`GraphNetBlock`] | none | `edge.0.*`, `edge.2.*`, `edge.3.*`, `node.0.*`, `node.2.*`, `node.3.*` |
+//! | [`EgnnConv`] | none | `phi_e.0.*`, `phi_e.2.*`, `phi_x.0.*`, `phi_x.2.weight`, `phi_h.0.*`, `phi_h.2.*` |
 //! | [`Residual`], [`JumpingKnowledge`] | none | those of their layers, after `layers.i.` or `blocks.k.i.` |
 
 mod activation;
@@ -40,14 +40,14 @@ mod appnp;
 mod convolution;
 mod dropout;
 mod error;
-mod graph_conv;
+mod gcn_conv;
 mod linear;
 
 pub use crate::program::Initialization;
 pub use appnp::Appnp;
 pub use dropout::Dropout;
 pub use error::BuildError;
-pub use graph_conv::GraphConv;
+pub use gcn_conv::GcnConv;
 pub use linear::Linear;
 
 use crate::program::{Program, Value};

@@ -74,7 +74,7 @@ impl SageConv {
     fn normalization(&self) -> Option<Normalization> {
         match self.aggregation {
             Reduction::Sum => Some(Normalization::Sum),
-            Reduction::Mean => Some(Normalization::NeighbourMean),
+            Reduction::Mean => Some(Normalization::Mean),
             Reduction::Max | Reduction::Min => None,
         }
     }

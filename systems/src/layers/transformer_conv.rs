@@ -32,9 +32,9 @@ pub struct TransformerConv {
     /// How many heads.
     #[serde(default = "one")]
     pub heads: usize,
-    /// Whether the output is made of the mean of the heads; they are put side by side otherwise.
-    #[serde(default)]
-    pub mean: bool,
+    /// Whether the heads are concatenated; the output is their mean otherwise.
+    #[serde(default = "yes")]
+    pub concat: bool,
     /// Whether a gate weighs the node's own part against that of its neighbours.
     #[serde(default)]
     pub beta: bool,
@@ -46,7 +46,7 @@ pub struct TransformerConv {
     pub dropout: f32,
     /// Whether features of the edges count.
     #[serde(default)]
-    pub edges: bool,
+    pub edge_features: bool,
     /// Decay of this layer's parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
@@ -58,11 +58,11 @@ impl TransformerConv {
         Self {
             width,
             heads: one(),
-            mean: false,
+            concat: yes(),
             beta: false,
             root: yes(),
             dropout: 0.0,
-            edges: false,
+            edge_features: false,
             weight_decay: None,
         }
     }
@@ -70,11 +70,11 @@ impl TransformerConv {
 
 impl Layer for TransformerConv {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let &Self { width, heads: count, mean, dropout, weight_decay, .. } = self;
+        let &Self { width, heads: count, concat, dropout, weight_decay, .. } = self;
         if self.beta && !self.root {
             return Err(layer.refuse("has a gate between a node and its neighbours, so leave out `root: false`"));
         }
-        let heads = Heads { count, width, mean, weight_decay };
+        let heads = Heads { count, width, concat, weight_decay };
         let (columns, output_columns) = (heads.columns(layer)?, heads.output_columns(layer)?);
         let map = |name, width, bias| Affine { name, width, bias, initialization: None, weight_decay };
 
@@ -84,7 +84,7 @@ impl Layer for TransformerConv {
         let values = map("lin_value", columns, true).of(layer, input)?;
         let skip = if self.root { Some(map("lin_skip", output_columns, true).of(layer, input)?) } else { None };
         layer.release(input);
-        let edges = match self.edges {
+        let edges = match self.edge_features {
             true => {
                 let features = layer.edges()?;
                 Some(map("lin_edge", columns, false).of(layer, features)?)
@@ -96,7 +96,7 @@ impl Layer for TransformerConv {
         let attention = Attention { heads: count, scores, edges, own: false, own_edges: None, dropout };
         let mut sums = attend(layer, values, attention, Relation::Neighbours, None)?;
         [keys, queries, values].into_iter().chain(edges).for_each(|signal| layer.release(signal));
-        if mean && count > 1 {
+        if !concat && count > 1 {
             sums = mean_heads(layer, sums, count, Epilogue::default())?;
         }
         let Some(skip) = skip else { return Ok(sums) };

@@ -1,6 +1,6 @@
 //! Softmax cross-entropy: one class for each row.
 
-use connectome_components::{Label, SplitMetrics};
+use connectome_components::{ClassLabel, SplitMetrics};
 
 use super::row::{LANES, RowLoss};
 use crate::kernels::{exp, ln};
@@ -10,7 +10,7 @@ use crate::kernels::{exp, ln};
 pub(super) struct CrossEntropy;
 
 impl RowLoss for CrossEntropy {
-    type Target = Label;
+    type Target = ClassLabel;
 
     const NAME: &'static str = "softmax_cross_entropy";
 
@@ -19,7 +19,7 @@ impl RowLoss for CrossEntropy {
     }
 
     #[inline(always)]
-    fn measure(self, logits: &[f32], label: &[Label]) -> SplitMetrics {
+    fn measure(self, logits: &[f32], label: &[ClassLabel]) -> SplitMetrics {
         let largest = largest(logits);
         let sum = fold(
             logits,
@@ -32,7 +32,7 @@ impl RowLoss for CrossEntropy {
     }
 
     #[inline(always)]
-    fn differentiate(self, logits: &[f32], label: &[Label], scale: f32, gradient: &mut [f32]) -> SplitMetrics {
+    fn differentiate(self, logits: &[f32], label: &[ClassLabel], scale: f32, gradient: &mut [f32]) -> SplitMetrics {
         let largest = largest(logits);
         for (gradient, logit) in gradient.iter_mut().zip(logits) {
             *gradient = exp(logit - largest);
@@ -49,14 +49,14 @@ impl RowLoss for CrossEntropy {
     }
 
     #[inline(always)]
-    fn rank(self, _: &[f32], _: &[Label]) -> Option<(f32, bool)> {
+    fn rank(self, _: &[f32], _: &[ClassLabel]) -> Option<(f32, bool)> {
         None
     }
 }
 
 /// `sum` is that of `exp(z - largest)`, so that nothing overflows.
 #[inline(always)]
-fn metrics(logits: &[f32], label: &[Label], largest: f32, sum: f32) -> SplitMetrics {
+fn metrics(logits: &[f32], label: &[ClassLabel], largest: f32, sum: f32) -> SplitMetrics {
     let label = label.first().map_or(usize::MAX, |label| label.0 as usize);
     let logit = logits.get(label).copied().unwrap_or(f32::NAN);
     // The first of the largest logits; no class if none is a number.
@@ -122,19 +122,19 @@ mod tests {
     fn logits_that_are_no_numbers_and_labels_that_are_no_classes_make_the_loss_nan() {
         for (logits, label) in [([f32::NAN; 3], 0), ([0.0, f32::NAN, 1.0], 2), ([0.0, 1.0, 2.0], 3)] {
             let mut gradient = [0.0; 3];
-            let trained = CrossEntropy.differentiate(&logits, &[Label(label)], 1.0, &mut gradient);
-            let measured = CrossEntropy.measure(&logits, &[Label(label)]);
+            let trained = CrossEntropy.differentiate(&logits, &[ClassLabel(label)], 1.0, &mut gradient);
+            let measured = CrossEntropy.measure(&logits, &[ClassLabel(label)]);
             assert!(trained.loss_sum.is_nan() && measured.loss_sum.is_nan(), "{logits:?} {label}");
         }
-        assert_eq!(CrossEntropy.measure(&[f32::NAN; 3], &[Label(0)]).correct, 0);
+        assert_eq!(CrossEntropy.measure(&[f32::NAN; 3], &[ClassLabel(0)]).correct, 0);
     }
 
     #[test]
     fn large_logits_neither_overflow_nor_vanish() {
         let mut gradient = [0.0; 3];
-        let metrics = CrossEntropy.differentiate(&[1e30, -1e30, 0.0], &[Label(0)], 1.0, &mut gradient);
+        let metrics = CrossEntropy.differentiate(&[1e30, -1e30, 0.0], &[ClassLabel(0)], 1.0, &mut gradient);
         assert_eq!((metrics.loss_sum, gradient), (0.0, [0.0; 3]));
-        let metrics = CrossEntropy.differentiate(&[-500.0, -500.0, -900.0], &[Label(2)], 1.0, &mut gradient);
+        let metrics = CrossEntropy.differentiate(&[-500.0, -500.0, -900.0], &[ClassLabel(2)], 1.0, &mut gradient);
         assert!((metrics.loss_sum - 400.0 - 2f64.ln()).abs() < 1e-4, "{}", metrics.loss_sum);
         assert_eq!(gradient, [0.5, 0.5, -1.0]);
     }

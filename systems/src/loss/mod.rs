@@ -66,7 +66,7 @@ fn build(world: &mut World, loss: Loss, parts: Parts, targets: Targets) -> Resul
         (Loss::MeanSquaredError, Targets::Numbers { values, .. }) => {
             system(world, EachNumber(MeanSquaredError), parts, values)
         }
-        (Loss::L1, Targets::Numbers { values, .. }) => system(world, EachNumber(L1), parts, values),
+        (Loss::MeanAbsoluteError, Targets::Numbers { values, .. }) => system(world, EachNumber(L1), parts, values),
         (Loss::Huber { delta }, Targets::Numbers { values, .. }) => {
             system(world, EachNumber(Huber { delta }), parts, values)
         }

@@ -58,7 +58,7 @@ fn area_under_curve(sorted: &[u64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Random;
+    use crate::random::Philox;
 
     fn area(rows: &[(f32, bool)]) -> Option<f64> {
         let (mut ranking, mut metrics) = (Ranking::default(), Metrics::default());
@@ -89,7 +89,7 @@ mod tests {
     fn the_area_is_the_share_of_pairs_in_order_with_ties_half() {
         for (seed, levels) in [(0, 3.0), (1, 10.0), (2, 1e6)] {
             let mut numbers = [0.0; 300];
-            Random::new(seed, 0, 0).fill_uniform(&mut numbers);
+            Philox::new(seed, 0, 0).fill_uniform(&mut numbers);
             let (scores, kinds) = numbers.split_at(150);
             let score = |number: &f32| (number * levels).floor() / levels - 0.5;
             let rows: Vec<_> = scores.iter().map(score).zip(kinds.iter().map(|kind| *kind > 0.6)).collect();

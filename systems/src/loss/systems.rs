@@ -179,7 +179,7 @@ impl<'a, T: Send + Sync + 'static> Rows<'a, T> {
 }
 
 fn blocks(start: usize, rows: usize) -> Blocks<'static> {
-    Blocks::Even { start, rows, size: BLOCK_ROWS }
+    Blocks::Uniform { start, rows, size: BLOCK_ROWS }
 }
 
 #[inline(always)]

@@ -1,7 +1,7 @@
 //! What the rows of an output are to become.
 
 use bevy_ecs::{component::ComponentId, world::World};
-use connectome_components::{Field, FieldError, Label, Loss, Split};
+use connectome_components::{ClassLabel, Field, FieldError, Loss, Split};
 
 /// What each row is to become, and which part of the data it belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -9,7 +9,7 @@ pub enum Targets {
     /// One class for each row.
     Classes {
         /// The class, a column of the output.
-        labels: Field<Label>,
+        labels: Field<ClassLabel>,
         /// The part of the data.
         splits: Field<Split>,
     },
@@ -26,7 +26,7 @@ pub enum Targets {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum LossError {
     /// Classes were given where numbers are needed, or the other way round.
-    #[error("{loss:?} takes {} as targets; give those or another loss", if loss.takes_classes() { "classes" } else { "numbers" })]
+    #[error("{loss:?} takes {} as targets; give those or another loss", if loss.is_classification() { "classes" } else { "numbers" })]
     WrongKind {
         /// The loss.
         loss: Loss,
@@ -59,17 +59,17 @@ pub enum LossError {
 }
 
 impl Targets {
-    /// The targets that `loss` needs for the rows of `output`, on the same entities: [`Label`]s or a new field `target`, and
+    /// The targets that `loss` needs for the rows of `output`, on the same entities: [`ClassLabel`]s or a new field `target`, and
     /// [`Split`]s.
     ///
     /// # Errors
     /// If the output lies on a component without table columns.
     pub fn register(world: &mut World, loss: Loss, output: Field) -> Result<Self, FieldError> {
-        let splits = Field::of_component(world, output.on())?;
-        if loss.takes_classes() {
-            return Ok(Self::Classes { labels: Field::of_component(world, output.on())?, splits });
+        let splits = Field::of_component(world, output.domain())?;
+        if loss.is_classification() {
+            return Ok(Self::Classes { labels: Field::of_component(world, output.domain())?, splits });
         }
-        Ok(Self::Numbers { values: Field::register(world, "target", output.on(), output.width())?, splits })
+        Ok(Self::Numbers { values: Field::register(world, "target", output.domain(), output.width())?, splits })
     }
 
     /// The part of the data that each row belongs to.
@@ -103,8 +103,8 @@ pub(super) fn same_shape(world: &World, field: Field, output: Field) -> Result<(
 }
 
 fn same_rows<T: Send + Sync + 'static>(world: &World, field: Field<T>, output: Field) -> Result<(), LossError> {
-    let on = |id: ComponentId| id == output.on();
-    if on(field.on()) {
+    let on = |id: ComponentId| id == output.domain();
+    if on(field.domain()) {
         return Ok(());
     }
     Err(LossError::OtherRows { field: field.name(world), output: output.name(world) })

@@ -214,7 +214,7 @@ impl Construction<'_> {
             let parameter = Parameter {
                 name: description.name.clone(),
                 shape: description.shape,
-                stored: description.stored.clone(),
+                layout: description.layout.clone(),
                 value,
                 gradient,
                 moments,
@@ -222,7 +222,7 @@ impl Construction<'_> {
             };
             let entity = world.spawn((Name::new(description.name.clone()), parameter)).id();
             let fields: Vec<Field> = [Some(value), gradient, moments].into_iter().flatten().collect();
-            Field::give(world, entity, &fields)?;
+            Field::insert_into(world, entity, &fields)?;
             for row in value.matrix_mut(world).rows_mut() {
                 description.initialize(self.builder.seed, number as u32, row);
             }
@@ -264,7 +264,7 @@ impl Construction<'_> {
             columns.push(field);
         }
         if !single.is_empty() {
-            Field::give(world, self.model, &single)?;
+            Field::insert_into(world, self.model, &single)?;
         }
         Ok(columns)
     }
@@ -363,8 +363,8 @@ impl Construction<'_> {
     /// What the rows of `output` are to become.
     fn targets(&self, world: &mut World, output: Field) -> Result<Targets, BuildError> {
         Ok(match self.builder.targets {
-            Some(values) if !self.builder.loss.takes_classes() => {
-                Targets::Numbers { values, splits: Field::of_component(world, output.on())? }
+            Some(values) if !self.builder.loss.is_classification() => {
+                Targets::Numbers { values, splits: Field::of_component(world, output.domain())? }
             }
             _ => Targets::register(world, self.builder.loss, output)?,
         })

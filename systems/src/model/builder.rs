@@ -14,19 +14,19 @@ use crate::{
 ///
 /// ```
 /// use bevy_ecs::prelude::*;
-/// use connectome_components::{Edge, Graph, Model, Node};
-/// use connectome_systems::{Infer, ModelBuilder, kernels::Activation, layers::{GraphConv, Linear}, run};
+/// use connectome_components::{Edge, Graph, Model, GraphNode};
+/// use connectome_systems::{Infer, ModelBuilder, kernels::Activation, layers::{GcnConv, Linear}, run};
 ///
 /// let mut world = World::new();
 /// let graph = Graph::spawn(&mut world);
 /// let model = ModelBuilder::new(graph)
 ///     .input_width(3)
-///     .layer(GraphConv::new(8))
+///     .layer(GcnConv::new(8))
 ///     .layer(Activation::Relu)
 ///     .layer(Linear::new(2))
 ///     .build(&mut world)?;
 ///
-/// let [a, b] = [world.spawn(Node).id(), world.spawn(Node).id()];
+/// let [a, b] = [world.spawn(GraphNode).id(), world.spawn(GraphNode).id()];
 /// world.spawn(Edge { source: a, target: b });
 /// run(&mut world, Infer(model))?;
 /// let output = world.get::<Model>(model).map(|model| model.output).unwrap();
@@ -178,7 +178,7 @@ impl ModelBuilder {
     }
 
     /// Lets the model learn the targets of the rows that its output has: nodes, edges or subgraphs. Of these rows each
-    /// has a [`Split`](connectome_components::Split), and a [`Label`](connectome_components::Label) if the loss takes
+    /// has a [`Split`](connectome_components::Split), and a [`ClassLabel`](connectome_components::ClassLabel) if the loss takes
     /// classes.
     pub fn learn(mut self, optimizer: Optimizer, schedule: LearningRateSchedule) -> Self {
         self.learning = Some(Learning { optimizer, schedule });
@@ -268,8 +268,8 @@ impl ModelBuilder {
 
 /// The rows of a field on a graph's nodes, edges or subgraphs.
 pub(super) fn domain_of(world: &World, rows: Graph, field: Field) -> Result<Domain, BuildError> {
-    let on = |component: ComponentId| component == field.on();
-    match field.on() {
+    let on = |component: ComponentId| component == field.domain();
+    match field.domain() {
         _ if on(rows.nodes) => Ok(Domain::Nodes),
         _ if on(rows.edges) => Ok(Domain::Edges(GraphIndex(0))),
         _ if on(rows.subgraphs) => Ok(Domain::Subgraphs(GraphIndex(0))),

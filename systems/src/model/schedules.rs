@@ -67,7 +67,7 @@ pub fn run(world: &mut World, label: impl ScheduleLabel) -> Result<(), BuildErro
         check_parts(world, model)?;
     }
     let workers = world.get_resource_or_init::<Workers>().clone();
-    workers.enter(|| world.try_run_schedule(label)).map_err(|_| BuildError::NoSchedule(format!("{label:?}")))
+    workers.install(|| world.try_run_schedule(label)).map_err(|_| BuildError::NoSchedule(format!("{label:?}")))
 }
 
 /// The model that a schedule of this module belongs to.

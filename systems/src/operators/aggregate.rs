@@ -326,12 +326,12 @@ struct Neighbors<'a> {
     row: usize,
 }
 
-impl kernels::Terms for Neighbors<'_> {
+impl kernels::SparseRow for Neighbors<'_> {
     #[inline(always)]
     fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
-        let (Adjacency { neighbours, edges, .. }, factor) = (self.adjacency, self.factor);
+        let (Adjacency { neighbors, edges, .. }, factor) = (self.adjacency, self.factor);
         let coefficients = &self.coefficients.edges;
-        let own = self.self_loop.unwrap_or_else(|| self.coefficients.own[self.row]);
+        let own = self.self_loop.unwrap_or_else(|| self.coefficients.self_loop[self.row]);
         let own = factor * own * self.masks.map_or(1.0, |[nodes, _]| nodes.row(self.row)[0]);
         if own != 0.0 {
             add(self.row, own, self.row);
@@ -340,7 +340,7 @@ impl kernels::Terms for Neighbors<'_> {
         let weights = coefficients[entries.clone()].iter();
         match self.masks {
             None => for_each_ahead(
-                neighbours,
+                neighbors,
                 entries,
                 weights,
                 #[inline(always)]
@@ -349,7 +349,7 @@ impl kernels::Terms for Neighbors<'_> {
             Some([_, masks]) => {
                 let masked = weights.zip(&edges[entries.clone()]);
                 for_each_ahead(
-                    neighbours,
+                    neighbors,
                     entries,
                     masked,
                     #[inline(always)]

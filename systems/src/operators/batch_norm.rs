@@ -56,7 +56,7 @@ pub fn batch_norm(layer: &mut LayerBuilder, input: Signal, normalizer: BatchNorm
         recall(layer, &normalizer, statistics)
     };
     layer.forward(Phase::Update, settle);
-    let output = layer.signal(values.on(), width, true)?;
+    let output = layer.signal(values.domain(), width, true)?;
     let forward = write_rows(
         layer,
         "batch_norm",
@@ -100,7 +100,7 @@ pub fn batch_norm(layer: &mut LayerBuilder, input: Signal, normalizer: BatchNorm
 /// A row of numbers that the model has beside its parameters, for what is computed over all rows.
 fn numbers(layer: &mut LayerBuilder, name: &str, width: usize) -> Result<Field, BuildError> {
     let model = layer.model();
-    Ok(Field::register_for(layer.world(), model, name, width)?)
+    Ok(Field::register_on(layer.world(), model, name, width)?)
 }
 
 /// Mean and `1 / sqrt(variance + epsilon)` of all rows; moves the running statistics towards them.
@@ -295,12 +295,12 @@ enum Population {
 
 impl Population {
     fn of(layer: &LayerBuilder, rows: Field) -> Self {
-        if rows.on() == layer.rows().edges { Self::Edges } else { Self::All }
+        if rows.domain() == layer.rows().edges { Self::Edges } else { Self::All }
     }
 
     #[inline(always)]
     fn has(self, topology: &Topology, row: usize) -> bool {
-        self == Self::All || topology.ends[row][0] != Topology::NO_ROW
+        self == Self::All || topology.endpoints[row][0] != Topology::NO_ROW
     }
 
     #[inline(always)]

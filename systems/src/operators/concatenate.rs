@@ -15,8 +15,8 @@ use crate::{
 /// If there is none, one is sparse, or they are on different rows.
 pub fn concatenate(layer: &mut LayerBuilder, signals: &[Signal]) -> Result<Signal, BuildError> {
     let fields = signals.iter().map(|signal| layer.dense(*signal)).collect::<Result<Vec<Field>, BuildError>>()?;
-    let Some(on) = fields.first().map(Field::on) else { return Err(layer.refuse("puts no signals side by side")) };
-    if fields.iter().any(|field| field.on() != on) {
+    let Some(on) = fields.first().map(Field::domain) else { return Err(layer.refuse("puts no signals side by side")) };
+    if fields.iter().any(|field| field.domain() != on) {
         return Err(layer.refuse("puts signals on different rows side by side"));
     }
     let width = fields.iter().map(Field::width).sum();
@@ -65,7 +65,7 @@ pub fn columns(layer: &mut LayerBuilder, input: Signal, columns: Range<usize>) -
         let (end, width) = (columns.end, values.width());
         return Err(layer.refuse(format!("takes columns up to {end} of a signal {width} wide")));
     }
-    let output = layer.signal(values.on(), columns.len(), input.learns())?;
+    let output = layer.signal(values.domain(), columns.len(), input.learns())?;
     let forward = take_columns(layer, "columns", values, columns.clone(), output.value());
     layer.forward(Phase::Update, forward);
     layer.on_backward(output, &[], move |layer, gradient| {
@@ -90,7 +90,7 @@ pub fn pad(layer: &mut LayerBuilder, input: Signal, width: usize) -> Result<Sign
     if columns.end == width {
         return Ok(input);
     }
-    let output = layer.signal(values.on(), width, input.learns())?;
+    let output = layer.signal(values.domain(), width, input.learns())?;
     let forward = put_columns(layer, "pad", values, columns.clone(), output.value());
     layer.forward(Phase::Message, forward);
     layer.on_backward(output, &[], move |layer, gradient| {

@@ -14,7 +14,7 @@ use crate::{
 /// If the signal is sparse, or not on nodes.
 pub fn dot_ends(layer: &mut LayerBuilder, input: Signal) -> Result<Signal, BuildError> {
     let values = layer.dense(input)?;
-    if values.on() != layer.rows().nodes {
+    if values.domain() != layer.rows().nodes {
         return Err(layer.refuse("compares the ends of edges, so its input is to be on nodes"));
     }
     let edges = layer.rows().edges;
@@ -28,7 +28,7 @@ pub fn dot_ends(layer: &mut LayerBuilder, input: Signal) -> Result<Signal, Build
         #[inline(always)]
         |topology, [values], rows, output| {
             for (row, output) in rows.zip(output) {
-                let [source, target] = topology.ends[row];
+                let [source, target] = topology.endpoints[row];
                 *output = if source == Topology::NO_ROW {
                     0.0
                 } else {
@@ -63,7 +63,7 @@ fn add_far_ends(layer: &mut LayerBuilder, cut: Cut, gradient: Field, values: Fie
             for (row, target) in rows.zip(target.chunks_exact_mut(values.width())) {
                 target.fill(0.0);
                 let entries = adjacency.entries(row);
-                for (neighbour, edge) in adjacency.neighbours[entries.clone()].iter().zip(&adjacency.edges[entries]) {
+                for (neighbour, edge) in adjacency.neighbors[entries.clone()].iter().zip(&adjacency.edges[entries]) {
                     let factor = gradient.row(*edge as usize)[0];
                     let terms = target.iter_mut().zip(values.row(*neighbour as usize));
                     terms.for_each(|(target, value)| *target += factor * value);

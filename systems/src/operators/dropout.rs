@@ -46,7 +46,7 @@ impl Operator for Dropout {
     fn run(&self, step: &mut Step<'_>) {
         let (random, from, rate) = (step.random(self.stream), step.input(0), self.rate);
         step.write_blocks(8 * from.width(), |rows, place, to| {
-            kernels::drop_out(rate, &random, place, from.slice(rows), to);
+            kernels::dropout(rate, &random, place, from.slice(rows), to);
         });
     }
 
@@ -101,7 +101,7 @@ impl Operator for Mask {
         let (random, rate) = (step.random(self.stream), self.rate);
         step.write_blocks(8 * self.shape.width, |_, place, to| {
             for (number, to) in to.chunks_mut(ONES.len()).enumerate() {
-                kernels::drop_out(rate, &random, place + number * ONES.len(), &ONES[..to.len()], to);
+                kernels::dropout(rate, &random, place + number * ONES.len(), &ONES[..to.len()], to);
             }
         });
     }

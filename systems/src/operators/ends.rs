@@ -41,7 +41,7 @@ pub fn gather_ends(layer: &mut LayerBuilder, terms: EdgeTerms) -> Result<Signal,
     let mut learns = false;
     for ((signal, _), on) in given.iter().filter_map(|(term, on)| Some((term.as_ref()?, *on))) {
         let field = layer.dense(*signal)?;
-        if field.on() != on || fields.first().is_some_and(|first| first.width() != field.width()) {
+        if field.domain() != on || fields.first().is_some_and(|first| first.width() != field.width()) {
             return Err(layer.refuse("adds signals to edges that are of different width or not on nodes and edges"));
         }
         learns |= signal.learns();
@@ -62,7 +62,7 @@ pub fn gather_ends(layer: &mut LayerBuilder, terms: EdgeTerms) -> Result<Signal,
             let width = matrices[0].width();
             for (row, output) in rows.zip(output.chunks_exact_mut(width)) {
                 output.fill(0.0);
-                let [from, to] = topology.ends[row];
+                let [from, to] = topology.endpoints[row];
                 if from == Topology::NO_ROW {
                     continue;
                 }
@@ -94,7 +94,7 @@ pub fn gather_ends(layer: &mut LayerBuilder, terms: EdgeTerms) -> Result<Signal,
             #[inline(always)]
             move |topology, [gradient], rows, target| {
                 for (row, target) in rows.zip(target.chunks_exact_mut(gradient.width())) {
-                    let factor = if topology.ends[row][0] == Topology::NO_ROW { 0.0 } else { factor };
+                    let factor = if topology.endpoints[row][0] == Topology::NO_ROW { 0.0 } else { factor };
                     target.iter_mut().zip(gradient.row(row)).for_each(|(target, number)| *target = factor * number);
                 }
             },

@@ -45,7 +45,7 @@ impl Epilogue {
         }
         let operator: &dyn Any = &*next.operator;
         if let Some(Activate(activation)) = operator.downcast_ref() {
-            let fits = context.mode == Mode::Inference || activation.is_told_from_output();
+            let fits = context.mode == Mode::Inference || activation.derivative_from_output();
             return fits.then_some(Self { activation: *activation, ..self });
         }
         if operator.is::<AddBias>() {

@@ -37,7 +37,7 @@ pub fn graph_norm(
 ) -> Result<Signal, BuildError> {
     let values = layer.dense(input)?;
     let (rows, width) = (layer.rows(), values.width());
-    if values.on() != rows.nodes {
+    if values.domain() != rows.nodes {
         return Err(layer.refuse("normalises over the nodes of subgraphs, so its input is to be on nodes"));
     }
     let GraphNormParameters { weight, bias, mean_scale } = parameters.clone();
@@ -127,7 +127,7 @@ pub fn graph_norm(
 /// The subgraph that a node belongs to.
 #[inline(always)]
 fn subgraph_of(topology: &Topology, node: usize) -> Option<usize> {
-    topology.membership.neighbours[topology.membership.entries(node)].first().map(|subgraph| *subgraph as usize)
+    topology.membership.neighbors[topology.membership.entries(node)].first().map(|subgraph| *subgraph as usize)
 }
 
 /// The only rows of parameters; none if one of them is gone.
@@ -152,7 +152,7 @@ fn measure(layer: &mut LayerBuilder, values: Field, mean_scale: Field, epsilon: 
         move |topology, [values, scale], rows, moments| {
             let (Some([scale]), width) = (vectors([scale]), values.width()) else { return };
             for (row, moments) in rows.zip(moments.chunks_exact_mut(2 * width)) {
-                let members = &topology.members.neighbours[topology.members.entries(row)];
+                let members = &topology.members.neighbors[topology.members.entries(row)];
                 let share = 1.0 / members.len().max(1) as f32;
                 moments.fill(0.0);
                 let (mean, reciprocal) = moments.split_at_mut(width);
@@ -189,7 +189,7 @@ fn sum_gradients(layer: &mut LayerBuilder, fields: [Field; 4], sums: Field) {
                 sums.fill(0.0);
                 let (plain, normal) = sums.split_at_mut(width);
                 let (mean, reciprocal) = moments.row(row).split_at(width);
-                for node in &topology.members.neighbours[topology.members.entries(row)] {
+                for node in &topology.members.neighbors[topology.members.entries(row)] {
                     let (gradient, values) = (gradient.row(*node as usize), values.row(*node as usize));
                     for place in 0..width {
                         let centred = values[place] - scale[place] * mean[place];

@@ -26,13 +26,13 @@ pub fn gru(
 ) -> Result<Signal, BuildError> {
     let [from_input, from_hidden, state] =
         [layer.dense(input_gates)?, layer.dense(hidden_gates)?, layer.dense(hidden)?];
-    let fits = |gates: Field| gates.on() == state.on() && gates.width() == 3 * state.width();
+    let fits = |gates: Field| gates.domain() == state.domain() && gates.width() == 3 * state.width();
     if !fits(from_input) || !fits(from_hidden) {
         let (found, expected) = (from_input.width().max(from_hidden.width()), 3 * state.width());
         return Err(layer.refuse(format!("has gates {found} wide, and needs {expected} on the rows of its state")));
     }
     let learns = [input_gates, hidden_gates, hidden].iter().any(Signal::learns);
-    let output = layer.signal(state.on(), state.width(), learns)?;
+    let output = layer.signal(state.domain(), state.width(), learns)?;
     let fields = [from_input, from_hidden, state];
     let forward = write_rows(
         layer,

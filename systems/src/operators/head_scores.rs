@@ -30,7 +30,7 @@ pub fn head_scores<const K: usize>(
     }
     let mut outputs = [input; K];
     for output in &mut outputs {
-        *output = layer.signal(values.on(), heads, true)?;
+        *output = layer.signal(values.domain(), heads, true)?;
     }
     let given = [values, first.value, last.value];
     let forward = forward(layer, given, [outputs[0], outputs[K - 1]].map(|output| output.value()), heads);

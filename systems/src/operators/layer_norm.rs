@@ -30,7 +30,7 @@ pub fn layer_norm(
         let width = values.width();
         return Err(layer.refuse(format!("scales and shifts rows {width} wide; give `weight` and `bias` that width")));
     }
-    let output = layer.signal(values.on(), values.width(), true)?;
+    let output = layer.signal(values.domain(), values.width(), true)?;
     let forward = write_rows(
         layer,
         "layer_norm",

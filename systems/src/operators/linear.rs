@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::epilogue::{Epilogue, scale};
 use crate::{
-    kernels::{Operand, Terms, gather_rows, matmul_onto, matmul_transposed},
+    kernels::{Operand, SparseRow, gather_rows, matmul_onto, matmul_transposed},
     layers::BuildError,
     program::{
         Cost, Footprint, Fusion, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, Weight, kernel,
@@ -255,7 +255,7 @@ impl<'a> StoredEntries<'a> {
     }
 }
 
-impl Terms for StoredEntries<'_> {
+impl SparseRow for StoredEntries<'_> {
     #[inline(always)]
     fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
         for (index, value) in self.indices.iter().zip(self.values) {

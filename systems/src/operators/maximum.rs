@@ -15,12 +15,12 @@ use crate::{
 /// If a signal is sparse, or the two are of different width or on different rows.
 pub fn maximum(layer: &mut LayerBuilder, [first, second]: [Signal; 2]) -> Result<Signal, BuildError> {
     let [a, b] = [layer.dense(first)?, layer.dense(second)?];
-    if (a.on(), a.width()) != (b.on(), b.width()) {
+    if (a.domain(), a.width()) != (b.domain(), b.width()) {
         let (a, b) = (a.width(), b.width());
         let reason = format!("takes the larger of signals {a} and {b} wide; give both one width, on the same rows");
         return Err(layer.refuse(reason));
     }
-    let output = layer.signal(a.on(), a.width(), first.learns() || second.learns())?;
+    let output = layer.signal(a.domain(), a.width(), first.learns() || second.learns())?;
     let forward = write_rows(
         layer,
         "maximum",

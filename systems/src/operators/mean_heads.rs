@@ -26,8 +26,8 @@ pub fn mean_heads(
     check_heads(layer, values, heads)?;
     let columns = values.width() / heads;
     let share = 1.0 / heads as f32;
-    let output = layer.signal(values.on(), columns, input.learns() || epilogue.learns())?;
-    epilogue.check(layer, values.on(), columns)?;
+    let output = layer.signal(values.domain(), columns, input.learns() || epilogue.learns())?;
+    epilogue.check(layer, values.domain(), columns)?;
     let (finish, [bias, blended]) = (epilogue.finish(), epilogue.fields(values, values));
     let forward = write_rows(
         layer,

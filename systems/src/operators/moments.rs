@@ -23,7 +23,7 @@ const SMALLEST_VARIANCE: f32 = 1e-5;
 pub fn moments(layer: &mut LayerBuilder, input: Signal, relation: Relation) -> Result<Signal, BuildError> {
     let values = layer.dense(input)?;
     let [from, to] = relation.domains(layer.rows());
-    if values.on() != from {
+    if values.domain() != from {
         return Err(layer.refuse(format!("reduces {relation:?}, but its input is on other rows")));
     }
     let width = values.width();

@@ -20,7 +20,7 @@ const SHORTEST: f32 = 1e-12;
 pub fn normalize_rows(layer: &mut LayerBuilder, input: Signal) -> Result<Signal, BuildError> {
     let values = layer.dense(input)?;
     let width = values.width();
-    let output = layer.signal(values.on(), width, input.learns())?;
+    let output = layer.signal(values.domain(), width, input.learns())?;
     let forward = write_rows(
         layer,
         "normalize_rows",

@@ -14,11 +14,11 @@ use crate::{
 /// If a signal is sparse, they are on different rows, or `B` is as wide neither as `A` nor as one number.
 pub fn multiply(layer: &mut LayerBuilder, first: Signal, second: Signal) -> Result<Signal, BuildError> {
     let [a, b] = [layer.dense(first)?, layer.dense(second)?];
-    if a.on() != b.on() || (b.width() != a.width() && b.width() != 1) {
+    if a.domain() != b.domain() || (b.width() != a.width() && b.width() != 1) {
         let (a, b) = (a.width(), b.width());
         return Err(layer.refuse(format!("multiplies signals {a} and {b} wide; give both one width, on the same rows")));
     }
-    let output = layer.signal(a.on(), a.width(), first.learns() || second.learns())?;
+    let output = layer.signal(a.domain(), a.width(), first.learns() || second.learns())?;
     let forward = multiplied(layer, "multiply", a, b, output.value());
     layer.forward(Phase::Update, forward);
     layer.on_backward(output, &[first, second], move |layer, gradient| {

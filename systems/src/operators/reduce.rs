@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Phase,
-    kernels::{Terms, gather_rows},
+    kernels::{SparseRow, gather_rows},
     layers::{BuildError, LayerBuilder},
 };
 
@@ -41,7 +41,7 @@ pub fn reduce(
 ) -> Result<Signal, BuildError> {
     let values = layer.dense(input)?;
     let [from, to] = relation.domains(layer.rows());
-    if values.on() != from {
+    if values.domain() != from {
         return Err(layer.refuse(format!("reduces {relation:?}, but its input is on other rows")));
     }
     let output = layer.signal(to, values.width(), input.learns())?;
@@ -148,7 +148,7 @@ struct Shares<'a, F> {
     share: F,
 }
 
-impl<F: Fn(usize) -> f32> Terms for Shares<'_, F> {
+impl<F: Fn(usize) -> f32> SparseRow for Shares<'_, F> {
     #[inline(always)]
     fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
         for point in self.points {

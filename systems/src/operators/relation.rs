@@ -3,7 +3,7 @@
 use connectome_components::{Adjacency, Topology};
 
 use crate::{
-    kernels::{Terms, for_each_ahead},
+    kernels::{SparseRow, for_each_ahead},
     program::{Domain, Footprint, GraphIndex, Partition},
 };
 
@@ -11,7 +11,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
     /// In a node the nodes from which edges come to it, each once for each edge.
-    Neighbours,
+    Neighbors,
     /// In a node the edges that come to it.
     Edges,
     /// In a subgraph its nodes.
@@ -22,7 +22,7 @@ impl Relation {
     /// The rows that are aggregated, and those to which they are.
     pub(crate) fn domains(self, graph: GraphIndex) -> [Domain; 2] {
         match self {
-            Self::Neighbours => [Domain::Nodes, Domain::Nodes],
+            Self::Neighbors => [Domain::Nodes, Domain::Nodes],
             Self::Edges => [Domain::Edges(graph), Domain::Nodes],
             Self::Members => [Domain::Nodes, Domain::Subgraphs(graph)],
         }
@@ -31,7 +31,7 @@ impl Relation {
     /// On which of the rows that are aggregated a row depends.
     pub(crate) fn footprint(self) -> Footprint {
         match self {
-            Self::Neighbours => Footprint::Incoming,
+            Self::Neighbors => Footprint::Incoming,
             Self::Edges => Footprint::IncomingEdges,
             Self::Members => Footprint::Members,
         }
@@ -40,7 +40,7 @@ impl Relation {
     /// On which of the rows to which it is aggregated the gradient of a row depends.
     pub(crate) fn footprint_back(self) -> Footprint {
         match self {
-            Self::Neighbours => Footprint::Outgoing,
+            Self::Neighbors => Footprint::Outgoing,
             Self::Edges => Footprint::Endpoints,
             Self::Members => Footprint::Membership,
         }
@@ -49,7 +49,7 @@ impl Relation {
     /// How the work on the rows to which others are aggregated is divided.
     pub(crate) fn partition(self) -> Partition {
         match self {
-            Self::Neighbours | Self::Edges => Partition::Incoming,
+            Self::Neighbors | Self::Edges => Partition::Incoming,
             Self::Members => Partition::Members,
         }
     }
@@ -57,7 +57,7 @@ impl Relation {
     /// How the work on the rows that are aggregated is divided.
     pub(crate) fn partition_back(self) -> Partition {
         match self {
-            Self::Neighbours => Partition::Outgoing,
+            Self::Neighbors => Partition::Outgoing,
             Self::Edges | Self::Members => Partition::Uniform,
         }
     }
@@ -66,9 +66,9 @@ impl Relation {
     #[inline(always)]
     pub(crate) fn sources_of(self, topology: &Topology, row: usize) -> &[u32] {
         let (adjacency, rows) = match self {
-            Self::Neighbours => (&topology.incoming, &topology.incoming.neighbours),
+            Self::Neighbors => (&topology.incoming, &topology.incoming.neighbors),
             Self::Edges => (&topology.incoming, &topology.incoming.edges),
-            Self::Members => (&topology.members, &topology.members.neighbours),
+            Self::Members => (&topology.members, &topology.members.neighbors),
         };
         &rows[adjacency.entries(row)]
     }
@@ -77,19 +77,19 @@ impl Relation {
     #[inline(always)]
     pub(crate) fn targets_of(self, topology: &Topology, row: usize) -> &[u32] {
         match self {
-            Self::Neighbours => &topology.outgoing.neighbours[topology.outgoing.entries(row)],
-            Self::Edges => match &topology.ends[row] {
+            Self::Neighbors => &topology.outgoing.neighbors[topology.outgoing.entries(row)],
+            Self::Edges => match &topology.endpoints[row] {
                 [_, Topology::NO_ROW] => &[],
                 [_, target] => core::slice::from_ref(target),
             },
-            Self::Members => &topology.membership.neighbours[topology.membership.entries(row)],
+            Self::Members => &topology.membership.neighbors[topology.membership.entries(row)],
         }
     }
 
     /// The rows of what belongs to a *link*, by which one row is aggregated to another: the edges, or the members themselves.
     pub(crate) fn links(self, graph: GraphIndex) -> Domain {
         match self {
-            Self::Neighbours | Self::Edges => Domain::Edges(graph),
+            Self::Neighbors | Self::Edges => Domain::Edges(graph),
             Self::Members => Domain::Nodes,
         }
     }
@@ -98,7 +98,7 @@ impl Relation {
     #[inline(always)]
     pub(crate) fn adjacency(self, topology: &Topology) -> &Adjacency {
         match self {
-            Self::Neighbours | Self::Edges => &topology.incoming,
+            Self::Neighbors | Self::Edges => &topology.incoming,
             Self::Members => &topology.members,
         }
     }
@@ -107,7 +107,7 @@ impl Relation {
     #[inline(always)]
     pub(crate) fn adjacency_back(self, topology: &Topology) -> &Adjacency {
         match self {
-            Self::Neighbours | Self::Edges => &topology.outgoing,
+            Self::Neighbors | Self::Edges => &topology.outgoing,
             Self::Members => &topology.membership,
         }
     }
@@ -116,7 +116,7 @@ impl Relation {
     #[inline(always)]
     pub(crate) fn ends(self, topology: &Topology, link: usize) -> Option<[usize; 2]> {
         match self {
-            Self::Neighbours => match topology.ends[link] {
+            Self::Neighbors => match topology.endpoints[link] {
                 [_, Topology::NO_ROW] => None,
                 [source, target] => Some([source as usize, target as usize]),
             },
@@ -133,7 +133,7 @@ pub(crate) struct Uniform<'a> {
     pub(crate) coefficient: f32,
 }
 
-impl Terms for Uniform<'_> {
+impl SparseRow for Uniform<'_> {
     #[inline(always)]
     fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
         for_each_ahead(

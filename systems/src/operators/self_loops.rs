@@ -16,7 +16,7 @@ use crate::{
 /// If the signal is sparse, or not on edges.
 pub fn mean_from_others(layer: &mut LayerBuilder, input: Signal) -> Result<Signal, BuildError> {
     let values = layer.dense(input)?;
-    if values.on() != layer.rows().edges {
+    if values.domain() != layer.rows().edges {
         return Err(layer.refuse("takes the mean over edges, so its input is to be on edges"));
     }
     let output = layer.signal(layer.rows().nodes, values.width(), input.learns())?;
@@ -64,7 +64,7 @@ pub fn mean_from_others(layer: &mut LayerBuilder, input: Signal) -> Result<Signa
             #[inline(always)]
             move |topology, [gradient], rows, target| {
                 for (row, target) in rows.zip(target.chunks_exact_mut(gradient.width())) {
-                    match topology.ends[row] {
+                    match topology.endpoints[row] {
                         // Dangling edges have equal ends, too.
                         [from, to] if from != to => target.copy_from_slice(gradient.row(to as usize)),
                         _ => target.fill(0.0),
@@ -82,7 +82,7 @@ pub fn mean_from_others(layer: &mut LayerBuilder, input: Signal) -> Result<Signa
 fn edges_from_others(topology: &Topology, row: usize) -> impl Iterator<Item = usize> {
     let adjacency = &topology.incoming;
     let entries = adjacency.entries(row);
-    let edges = adjacency.edges[entries.clone()].iter().zip(&adjacency.neighbours[entries]);
+    let edges = adjacency.edges[entries.clone()].iter().zip(&adjacency.neighbors[entries]);
     edges.filter(move |(_, source)| **source as usize != row).map(|(edge, _)| *edge as usize)
 }
 

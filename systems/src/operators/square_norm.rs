@@ -15,7 +15,7 @@ use crate::{
 /// If the signal is sparse.
 pub fn square_norm(layer: &mut LayerBuilder, input: Signal) -> Result<Signal, BuildError> {
     let values = layer.dense(input)?;
-    let output = layer.signal(values.on(), 1, input.learns())?;
+    let output = layer.signal(values.domain(), 1, input.learns())?;
     let forward = write_rows(
         layer,
         "square_norm",

@@ -22,7 +22,7 @@ pub fn transform_along_edges(
 ) -> Result<Signal, BuildError> {
     let [x, m] = [layer.dense(nodes)?, layer.dense(matrices)?];
     let rows = layer.rows();
-    if (x.on(), m.on()) != (rows.nodes, rows.edges) {
+    if (x.domain(), m.domain()) != (rows.nodes, rows.edges) {
         return Err(layer.refuse("sends nodes through matrices of edges, but its inputs are on other rows"));
     }
     if x.width().checked_mul(width) != Some(m.width()) {
@@ -40,7 +40,7 @@ pub fn transform_along_edges(
         move |topology, [x, m], rows, output| {
             for (row, output) in rows.zip(output.chunks_exact_mut(width)) {
                 output.fill(0.0);
-                let source = topology.ends[row][0];
+                let source = topology.endpoints[row][0];
                 if source == Topology::NO_ROW {
                     continue;
                 }
@@ -72,7 +72,7 @@ pub fn transform_along_edges(
             #[inline(always)]
             move |topology, [gradient, x], rows, target| {
                 for (row, target) in rows.zip(target.chunks_exact_mut(width * x.width())) {
-                    let source = topology.ends[row][0];
+                    let source = topology.endpoints[row][0];
                     if source == Topology::NO_ROW {
                         target.fill(0.0);
                         continue;

@@ -28,14 +28,14 @@ pub fn weighted_sum(
 ) -> Result<Signal, BuildError> {
     let [values, by_link] = [layer.dense(input)?, layer.dense(weights)?];
     let rows = layer.rows();
-    if [values.on(), by_link.on()] != [rows.nodes, rows.edges] {
+    if [values.domain(), by_link.domain()] != [rows.nodes, rows.edges] {
         return Err(layer.refuse("sums neighbours by weights, so give values on nodes and weights on edges"));
     }
     check_heads(layer, values, by_link.width())?;
-    epilogue.check(layer, values.on(), values.width())?;
+    epilogue.check(layer, values.domain(), values.width())?;
     let (heads, width) = (by_link.width(), values.width());
     let learns = input.learns() || weights.learns() || epilogue.learns();
-    let output = layer.signal(values.on(), width, learns)?;
+    let output = layer.signal(values.domain(), width, learns)?;
     let (finish, [bias, blended]) = (epilogue.finish(), epilogue.fields(values, values));
     let forward = write_rows(
         layer,
@@ -120,7 +120,7 @@ impl HeadTerms for Linked<'_> {
     #[inline(always)]
     fn for_each(&self, mut add: impl FnMut(usize, &[f32])) {
         let entries = self.adjacency.entries(self.row);
-        for (row, edge) in self.adjacency.neighbours[entries.clone()].iter().zip(&self.adjacency.edges[entries]) {
+        for (row, edge) in self.adjacency.neighbors[entries.clone()].iter().zip(&self.adjacency.edges[entries]) {
             add(*row as usize, self.weights.row(*edge as usize));
         }
     }

@@ -45,7 +45,7 @@ pub(super) fn accumulate(
     weight: PassWeight,
 ) -> Result<Option<BoxedSystem>, FieldError> {
     let Some(gradient) = parameter.gradient else { return Ok(None) };
-    let sum = Field::<f32>::register_for(world, entity, &format!("{}.gradient_sum", parameter.name), gradient.width())?;
+    let sum = Field::<f32>::register_on(world, entity, &format!("{}.gradient_sum", parameter.name), gradient.width())?;
     let state = (
         (gradient.write(), sum.write()),
         ParamBuilder::query::<(&TrainingState, &GradientAccumulation, &Metrics)>(),
@@ -85,7 +85,7 @@ impl Pass {
         if self.is_first && self.total.is_some() {
             return;
         }
-        let blocks = Blocks::Even { start: 0, rows: gradients.len(), size: BLOCK };
+        let blocks = Blocks::Uniform { start: 0, rows: gradients.len(), size: BLOCK };
         let output = (RowsMut::new(gradients, 1), RowsMut::new(sums, 1));
         workers.for_each_block(blocks, 2, output, |_, (gradients, sums)| {
             vectorize(

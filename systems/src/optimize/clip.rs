@@ -40,7 +40,7 @@ pub(super) fn measure_norm(world: &mut World, model: Entity, gradients: Vec<Fiel
 
 /// Each block has a sum of its own; these are added in order.
 fn sum_of_squares(workers: &Workers, numbers: &[f32], sums: &mut Vec<f64>) -> f64 {
-    let blocks = Blocks::Even { start: 0, rows: numbers.len(), size: BLOCK };
+    let blocks = Blocks::Uniform { start: 0, rows: numbers.len(), size: BLOCK };
     sums.clear();
     sums.resize(blocks.count(), 0.0);
     workers.for_each_block(blocks, 1, PerBlock::new(&mut sums[..], BLOCK), |places, sum| {

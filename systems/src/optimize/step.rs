@@ -28,7 +28,7 @@ impl OptimizerStep {
         let mut moments = moments.chunks_exact_mut(count);
         let mut moment = || moments.next().map_or(RowsMut::new(&mut [], 0), |moment| RowsMut::new(moment, 1));
         let (first, second, largest) = (moment(), moment(), moment());
-        let blocks = Blocks::Even { start: 0, rows: count, size: BLOCK };
+        let blocks = Blocks::Uniform { start: 0, rows: count, size: BLOCK };
         let output = ((RowsMut::new(values, 1), first), (second, largest));
         workers.for_each_block(blocks, 4, output, |rows, ((values, first), (second, largest))| {
             vectorize(
@@ -84,10 +84,10 @@ impl OptimizerStep {
                     *value -= rate * decay * *value + adam.step(*first, *second);
                 }
             }
-            Optimizer::RmsProp { smoothing, epsilon, .. } => {
+            Optimizer::RmsProp { decay, epsilon, .. } => {
                 for ((value, gradient), square) in values.iter_mut().zip(gradients).zip(first) {
                     let gradient = scale * gradient + decay * *value;
-                    *square = smoothing * *square + (1.0 - smoothing) * gradient * gradient;
+                    *square = decay * *square + (1.0 - decay) * gradient * gradient;
                     *value -= rate * gradient / (square.sqrt() + epsilon);
                 }
             }

@@ -3,18 +3,18 @@
 use super::inner;
 
 /// How often a better node to begin with is looked for; more than a few times it is hardly ever found.
-const MOST_SEARCHES: usize = 8;
+const MAX_SEARCHES: usize = 8;
 
-/// Breadth first from a node at the rim, neighbours with few edges first, and then turned round (E. Cuthill and J. McKee,
+/// Breadth first from a node at the rim, neighbors with few edges first, and then turned round (E. Cuthill and J. McKee,
 /// *Reducing the bandwidth of sparse symmetric matrices*, 1969; turned round by A. George, *Computer implementation of the
-/// finite element method*, 1971): nodes come to lie close to their neighbours, if the graph allows it.
+/// finite element method*, 1971): nodes come to lie close to their neighbors, if the graph allows it.
 ///
 /// Each component begins with a node that is as far from another as can be found, by searches from the far end of the
-/// search before (A. George and J. Liu, 1979); the first component is that of the node with fewest neighbours, then that
+/// search before (A. George and J. Liu, 1979); the first component is that of the node with fewest neighbors, then that
 /// of the next one left. The directions of edges are passed over, so are self-loops and parallel edges. Costs `E log d`
 /// for nodes of `d` edges, and nothing is recursive.
 pub fn reverse_cuthill_mckee(nodes: usize, edges: &[[u32; 2]]) -> Vec<u32> {
-    let graph = Neighbours::of(nodes, edges);
+    let graph = Neighbors::of(nodes, edges);
     let mut starts: Vec<u32> = (0..nodes as u32).collect();
     starts.sort_by_key(|node| graph.degree(*node));
     let mut order = Vec::with_capacity(nodes);
@@ -30,9 +30,9 @@ pub fn reverse_cuthill_mckee(nodes: usize, edges: &[[u32; 2]]) -> Vec<u32> {
         placed[root as usize] = true;
         while let Some(node) = order.get(next).copied() {
             next += 1;
-            for neighbour in graph.of_node(node) {
-                if !core::mem::replace(&mut placed[*neighbour as usize], true) {
-                    order.push(*neighbour);
+            for neighbor in graph.of_node(node) {
+                if !core::mem::replace(&mut placed[*neighbor as usize], true) {
+                    order.push(*neighbor);
                 }
             }
         }
@@ -41,15 +41,15 @@ pub fn reverse_cuthill_mckee(nodes: usize, edges: &[[u32; 2]]) -> Vec<u32> {
     order
 }
 
-/// The different neighbours of each node without itself, those with fewest neighbours first.
-struct Neighbours {
+/// The different neighbors of each node without itself, those with fewest neighbors first.
+struct Neighbors {
     /// Those of node `i` begin at `starts[i]`, and there are `degrees[i]`.
     starts: Vec<usize>,
     degrees: Vec<u32>,
-    neighbours: Vec<u32>,
+    neighbors: Vec<u32>,
 }
 
-impl Neighbours {
+impl Neighbors {
     fn of(nodes: usize, edges: &[[u32; 2]]) -> Self {
         let edges = || inner(nodes, edges).filter(|[one, other]| one != other);
         let mut starts = vec![0; nodes + 1];
@@ -59,23 +59,23 @@ impl Neighbours {
         for node in 0..nodes {
             starts[node + 1] += starts[node];
         }
-        let mut neighbours = vec![0; starts[nodes]];
+        let mut neighbors = vec![0; starts[nodes]];
         let mut degrees = vec![0; nodes];
         for &[one, other] in edges() {
-            for [node, neighbour] in [[one, other], [other, one]] {
+            for [node, neighbor] in [[one, other], [other, one]] {
                 let degree = &mut degrees[node as usize];
-                neighbours[starts[node as usize] + *degree as usize] = neighbour;
+                neighbors[starts[node as usize] + *degree as usize] = neighbor;
                 *degree += 1;
             }
         }
         for (node, degree) in degrees.iter_mut().enumerate() {
-            *degree = sort_and_dedup(&mut neighbours[starts[node]..starts[node + 1]]);
+            *degree = sort_and_dedup(&mut neighbors[starts[node]..starts[node + 1]]);
         }
         for (node, degree) in degrees.iter().enumerate() {
             // Stable: those of the same degree stay sorted by number.
-            neighbours[starts[node]..][..*degree as usize].sort_by_key(|neighbour| degrees[*neighbour as usize]);
+            neighbors[starts[node]..][..*degree as usize].sort_by_key(|neighbor| degrees[*neighbor as usize]);
         }
-        Self { starts, degrees, neighbours }
+        Self { starts, degrees, neighbors }
     }
 
     fn degree(&self, node: u32) -> u32 {
@@ -83,7 +83,7 @@ impl Neighbours {
     }
 
     fn of_node(&self, node: u32) -> &[u32] {
-        &self.neighbours[self.starts[node as usize]..][..self.degree(node) as usize]
+        &self.neighbors[self.starts[node as usize]..][..self.degree(node) as usize]
     }
 }
 
@@ -114,9 +114,9 @@ struct Search {
 
 impl Search {
     /// A node of the component that is far from some other one.
-    fn far_end(&mut self, graph: &Neighbours, start: u32) -> u32 {
+    fn far_end(&mut self, graph: &Neighbors, start: u32) -> u32 {
         let (mut root, mut depth) = (start, self.run(graph, start));
-        for _ in 1..MOST_SEARCHES {
+        for _ in 1..MAX_SEARCHES {
             let farthest = &self.found[self.last_level..];
             let Some(candidate) = farthest.iter().copied().min_by_key(|node| (graph.degree(*node), *node)) else {
                 break;
@@ -131,7 +131,7 @@ impl Search {
     }
 
     /// Finds all nodes of a component; returns how many steps away the last ones are.
-    fn run(&mut self, graph: &Neighbours, root: u32) -> usize {
+    fn run(&mut self, graph: &Neighbors, root: u32) -> usize {
         self.number = self.number.wrapping_add(1);
         self.found.clear();
         self.found.push(root);
@@ -139,9 +139,9 @@ impl Search {
         let (mut depth, mut level) = (0, 0..1);
         loop {
             for place in level.clone() {
-                for neighbour in graph.of_node(self.found[place]) {
-                    if core::mem::replace(&mut self.seen_in[*neighbour as usize], self.number) != self.number {
-                        self.found.push(*neighbour);
+                for neighbor in graph.of_node(self.found[place]) {
+                    if core::mem::replace(&mut self.seen_in[*neighbor as usize], self.number) != self.number {
+                        self.found.push(*neighbor);
                     }
                 }
             }

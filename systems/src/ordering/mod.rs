@@ -1,22 +1,22 @@
-//! Orders of the nodes of a graph by which neighbours lie close to each other in memory.
+//! Orders of the nodes of a graph by which neighbors lie close to each other in memory.
 //!
-//! What is sent along edges is read from the rows of neighbours, and rows that were read a moment ago are still in the
+//! What is sent along edges is read from the rows of neighbors, and rows that were read a moment ago are still in the
 //! cache of the processor. Which order nodes have is settled when they are spawned: spawn them in the order that one of
 //! these functions gives, and the edges by the place of their target, then of their source. A scene does so by its field
 //! `order`.
 //!
-//! Every function is given the number of nodes and the ends of the edges, as [`Topology::ends`] has them, and gives for
+//! Every function is given the number of nodes and the endpoints of the edges, as [`Topology::endpoints`] has them, and gives for
 //! each place the number of the node that is to come there: a permutation. Edges with an end that is no node are passed
 //! over. The same graph gives the same order; ties go to the lowest number.
 //!
-//! On a mesh of 169 k nodes that was shuffled, sums over neighbours take a third to two thirds of the time in the order of
+//! On a mesh of 169 k nodes that was shuffled, sums over neighbors take a third to two thirds of the time in the order of
 //! [`reverse_cuthill_mckee`], and a training step of a two-layer GCN nine tenths. On a random graph of that size without
 //! any structure no order helps, and that by degree costs more than it brings.
 //!
-//! Sums over neighbours are taken in the order of the rows, and dropout is drawn by row; so other orders give other last
+//! Sums over neighbors are taken in the order of the rows, and dropout is drawn by row; so other orders give other last
 //! bits, and each order its own for any number of workers.
 //!
-//! [`Topology::ends`]: connectome_components::Topology::ends
+//! [`Topology::endpoints`]: connectome_components::Topology::endpoints
 //!
 //! ```
 //! use connectome_systems::ordering::{bandwidth, reverse_cuthill_mckee};
@@ -53,7 +53,7 @@ pub fn places(order: &[u32]) -> Vec<u32> {
     places
 }
 
-/// How far the ends of an edge lie apart at most if nodes are in this order: the bandwidth of the adjacency matrix.
+/// How far the endpoints of an edge lie apart at most if nodes are in this order: the bandwidth of the adjacency matrix.
 pub fn bandwidth(order: &[u32], edges: &[[u32; 2]]) -> usize {
     let places = places(order);
     let distance = |[one, other]: &[u32; 2]| places[*one as usize].abs_diff(places[*other as usize]) as usize;
@@ -62,5 +62,5 @@ pub fn bandwidth(order: &[u32], edges: &[[u32; 2]]) -> usize {
 
 /// The edges between nodes.
 fn inner(nodes: usize, edges: &[[u32; 2]]) -> impl Iterator<Item = &[u32; 2]> {
-    edges.iter().filter(move |ends| ends.iter().all(|end| (*end as usize) < nodes))
+    edges.iter().filter(move |endpoints| endpoints.iter().all(|end| (*end as usize) < nodes))
 }

@@ -74,7 +74,7 @@ impl Emission<'_> {
                   workers: Res<Workers>,
                   mut scratch: Local<Vec<f32>>| {
                 let state = states.get(model).ok();
-                let random = state.map_or((0, 0), |state| (state.seed, state.pass()));
+                let random = state.map_or((0, 0), |state| (state.seed, state.micro_step()));
                 for operation in &compiled {
                     let Ok(topology) = topologies.get(graphs[operation.graph]) else { return };
                     operation.run(&mut columns, topology, &workers, random, &mut scratch);

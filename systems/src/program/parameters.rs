@@ -1,9 +1,9 @@
 //! How layers ask for parameters.
 
-use connectome_components::Stored;
+use connectome_components::TensorLayout;
 
 use super::{Domain, Program, Shape, ValueKind, Weight};
-use crate::{layers::BuildError, random::Random};
+use crate::{layers::BuildError, random::Philox};
 
 /// Random numbers with this purpose and above initialize parameters; those below belong to operations.
 const PARAMETERS: u32 = 1 << 16;
@@ -32,7 +32,7 @@ pub struct ParameterDescription {
     /// Rows and columns; a bias has one row.
     pub shape: [usize; 2],
     /// How weight files hold it.
-    pub stored: Stored,
+    pub layout: TensorLayout,
     /// How it begins.
     pub initialization: Initialization,
     /// Its weight decay; the optimizer's if none.
@@ -52,7 +52,7 @@ impl ParameterDescription {
 
     /// Its first numbers; `number` is its own among the parameters of the model.
     pub(crate) fn initialize(&self, seed: u64, number: u32, numbers: &mut [f32]) {
-        let random = Random::new(seed, PARAMETERS + number, 0);
+        let random = Philox::new(seed, PARAMETERS + number, 0);
         let [rows, columns] = self.shape;
         let bound = match self.initialization {
             Initialization::Constant(constant) => return numbers.fill(constant),
@@ -66,7 +66,7 @@ impl ParameterDescription {
 
 impl Program {
     /// A parameter of the present layer `[rows, columns]`, known by its name; the same one if it was asked for before.
-    /// Weight files hold it in the shape `stored`.
+    /// Weight files hold it in the shape `layout`.
     ///
     /// # Errors
     /// If it is empty or too large to be addressed, or the weight decay is negative or not finite.
@@ -74,11 +74,11 @@ impl Program {
         &mut self,
         name: &str,
         shape: [usize; 2],
-        stored: Stored,
+        layout: TensorLayout,
         initialization: Initialization,
         weight_decay: Option<f32>,
     ) -> Result<Weight, BuildError> {
-        self.add_parameter(name, shape, stored, initialization, weight_decay, true)
+        self.add_parameter(name, shape, layout, initialization, weight_decay, true)
     }
 
     /// The weights of a linear map, `[inputs, outputs]`; `[outputs, inputs]` in files.
@@ -86,8 +86,8 @@ impl Program {
     /// # Errors
     /// As [`Program::parameter`].
     pub fn weight(&mut self, name: &str, shape: [usize; 2], weight_decay: Option<f32>) -> Result<Weight, BuildError> {
-        let stored = Stored { shape: vec![shape[1], shape[0]], transposed: true };
-        self.parameter(name, shape, stored, Initialization::Glorot, weight_decay)
+        let layout = TensorLayout { shape: vec![shape[1], shape[0]], transposed: true };
+        self.parameter(name, shape, layout, Initialization::Glorot, weight_decay)
     }
 
     /// A vector of `width` numbers, such as a bias.
@@ -101,8 +101,8 @@ impl Program {
         initialization: Initialization,
         weight_decay: Option<f32>,
     ) -> Result<Weight, BuildError> {
-        let stored = Stored { shape: vec![width], transposed: false };
-        self.parameter(name, [1, width], stored, initialization, weight_decay)
+        let layout = TensorLayout { shape: vec![width], transposed: false };
+        self.parameter(name, [1, width], layout, initialization, weight_decay)
     }
 
     /// A vector of `width` numbers that is saved with the weights but not learned, such as running statistics.
@@ -110,15 +110,15 @@ impl Program {
     /// # Errors
     /// As [`Program::parameter`].
     pub fn buffer(&mut self, name: &str, width: usize, initialization: Initialization) -> Result<Weight, BuildError> {
-        let stored = Stored { shape: vec![width], transposed: false };
-        self.add_parameter(name, [1, width], stored, initialization, None, false)
+        let layout = TensorLayout { shape: vec![width], transposed: false };
+        self.add_parameter(name, [1, width], layout, initialization, None, false)
     }
 
     fn add_parameter(
         &mut self,
         name: &str,
         shape: [usize; 2],
-        stored: Stored,
+        layout: TensorLayout,
         initialization: Initialization,
         weight_decay: Option<f32>,
         is_learned: bool,
@@ -150,7 +150,7 @@ impl Program {
         let weight = Weight { value, start: 0, rows, columns };
         let layer = self.layer;
         let description =
-            ParameterDescription { name, shape, stored, initialization, weight_decay, is_learned, layer, weight };
+            ParameterDescription { name, shape, layout, initialization, weight_decay, is_learned, layer, weight };
         self.parameters.push(description);
         Ok(weight)
     }

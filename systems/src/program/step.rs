@@ -4,7 +4,7 @@
 use connectome_components::{Adjacency, Matrix, MatrixMut, Topology, UnwrittenColumns};
 use core::{array, ops::Range};
 
-use crate::{Blocks, RowsMut, Workers, kernels::vectorize, random::Random, workers::even_size};
+use crate::{Blocks, RowsMut, Workers, kernels::vectorize, random::Philox, workers::even_size};
 
 /// The most inputs that one loop over rows reads.
 pub const MAX_INPUTS: usize = 10;
@@ -47,7 +47,7 @@ impl Partition {
             None => (Blocks::of_width(rows, width), width + read),
             Some(adjacency) => {
                 let entries = adjacency.len() / (adjacency.offsets.len().max(2) - 1);
-                (Blocks::At(&adjacency.blocks), width + read * (1 + entries))
+                (Blocks::Boundaries(&adjacency.blocks), width + read * (1 + entries))
             }
         };
         (blocks.within(start, rows), cost)
@@ -89,8 +89,8 @@ impl<'a> Step<'a> {
     }
 
     /// Random numbers of this training pass that no other stream has.
-    pub fn random(&self, stream: u32) -> Random {
-        Random::new(self.seed, stream, self.pass)
+    pub fn random(&self, stream: u32) -> Philox {
+        Philox::new(self.seed, stream, self.pass)
     }
 
     /// Input number `input`; of a sparse one what is stored.
@@ -274,7 +274,7 @@ fn sum_over_rows<T>(
         let count = rows.div_ceil(block);
         partial.resize((count * size).max(partial.len()), 0.0);
         let sums = &mut partial[..count * size];
-        let tasks = Blocks::Even { start: 0, rows: count, size: 1 };
+        let tasks = Blocks::Uniform { start: 0, rows: count, size: 1 };
         workers.for_each_block(tasks, block * size, RowsMut::new(sums, size), |task, sum| {
             let first_row = start + task.start * block;
             block_sum(first_row..(first_row + block).min(start + rows), sum.data);

@@ -3,7 +3,7 @@
 use bevy_ecs::world::World;
 use connectome_components::{Adjacency, Coefficients, EdgeWeight, Normalization, Rows, Topology};
 
-/// What the symmetric normalisation is made of.
+/// What the symmetric normalization is made of.
 #[derive(Default)]
 pub(super) struct Degrees {
     /// The weight of each edge, by its row; empty if no edge has one.
@@ -29,12 +29,12 @@ pub(super) fn derive(topology: &mut Topology, world: &World, degrees: &mut Degre
                     symmetric(incoming, outgoing, place, degrees, |weights, edge| weights[edge as usize]);
                 }
             }
-            Normalization::Mean => {
+            Normalization::MeanWithSelf => {
                 let share = |count| 1.0 / (1 + count) as f32;
                 by_count(incoming, outgoing, place, share, share);
             }
             Normalization::Sum => by_count(incoming, outgoing, place, |_| 1.0, |_| 0.0),
-            Normalization::NeighbourMean => by_count(incoming, outgoing, place, |count| 1.0 / count as f32, |_| 0.0),
+            Normalization::Mean => by_count(incoming, outgoing, place, |count| 1.0 / count as f32, |_| 0.0),
         }
     }
 }
@@ -69,9 +69,9 @@ fn weigh(incoming: &Adjacency, degrees: &mut Degrees, weight: impl Fn(&[f32], u3
     for row in 0..incoming.offsets.len() - 1 {
         let (mut own, mut others) = (1.0, 0.0);
         let entries = incoming.entries(row);
-        for (neighbour, edge) in incoming.neighbours[entries.clone()].iter().zip(&incoming.edges[entries]) {
+        for (neighbor, edge) in incoming.neighbors[entries.clone()].iter().zip(&incoming.edges[entries]) {
             let weight = weight(weights, *edge);
-            if *neighbour as usize == row {
+            if *neighbor as usize == row {
                 own = weight;
             } else {
                 others += f64::from(weight);
@@ -88,16 +88,16 @@ fn multiply(adjacency: &mut Adjacency, place: usize, degrees: &Degrees, weight: 
     let mut coefficients = core::mem::take(&mut adjacency.coefficients[place]);
     let Degrees { weights, own_weights, inverse_roots } = degrees;
     let own = own_weights.iter().zip(inverse_roots).map(|(weight, root)| weight * root * root);
-    coefficients.own.clear();
-    coefficients.own.extend(own);
+    coefficients.self_loop.clear();
+    coefficients.self_loop.extend(own);
     coefficients.edges.resize(adjacency.len(), 0.0);
     for (row, root) in inverse_roots.iter().enumerate() {
         let entries = adjacency.entries(row);
-        let ends = adjacency.neighbours[entries.clone()].iter().zip(&adjacency.edges[entries.clone()]);
-        for (coefficient, (neighbour, edge)) in coefficients.edges[entries].iter_mut().zip(ends) {
-            let neighbour = *neighbour as usize;
-            let product = root * weight(weights, *edge) * inverse_roots[neighbour];
-            *coefficient = if neighbour == row { 0.0 } else { product };
+        let endpoints = adjacency.neighbors[entries.clone()].iter().zip(&adjacency.edges[entries.clone()]);
+        for (coefficient, (neighbor, edge)) in coefficients.edges[entries].iter_mut().zip(endpoints) {
+            let neighbor = *neighbor as usize;
+            let product = root * weight(weights, *edge) * inverse_roots[neighbor];
+            *coefficient = if neighbor == row { 0.0 } else { product };
         }
     }
     adjacency.coefficients[place] = coefficients;
@@ -115,16 +115,16 @@ fn by_count(
     let [mut forth, mut back] =
         [&mut *incoming, &mut *outgoing].map(|adjacency| core::mem::take(&mut adjacency.coefficients[place]));
     for coefficients in [&mut forth, &mut back] {
-        coefficients.own.clear();
+        coefficients.self_loop.clear();
         coefficients.edges.clear();
     }
     for row in 0..incoming.offsets.len() - 1 {
         let count = incoming.entries(row).len();
-        forth.own.push(own(count));
+        forth.self_loop.push(own(count));
         forth.edges.extend(core::iter::repeat_n(share(count), count));
     }
-    back.own.extend_from_slice(&forth.own);
-    back.edges.extend(outgoing.neighbours.iter().map(|target| share(incoming.entries(*target as usize).len())));
+    back.self_loop.extend_from_slice(&forth.self_loop);
+    back.edges.extend(outgoing.neighbors.iter().map(|target| share(incoming.entries(*target as usize).len())));
     incoming.coefficients[place] = forth;
     outgoing.coefficients[place] = back;
 }

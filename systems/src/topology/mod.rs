@@ -62,17 +62,17 @@ pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Sc
 fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
     let Scratch { row_of, next, degrees } = scratch;
     row_of.fill(&topology.nodes);
-    let Topology { nodes, edges, ends, incoming, outgoing, .. } = topology;
-    ends.clear();
-    ends.reserve(edges.len());
+    let Topology { nodes, edges, endpoints, incoming, outgoing, .. } = topology;
+    endpoints.clear();
+    endpoints.reserve(edges.len());
     for (_, edges) in edges.components::<Edge>(world) {
-        ends.extend(edges.iter().map(|Edge { source, target }| {
-            let ends = [row_of.find(*source), row_of.find(*target)];
-            if ends.contains(&Topology::NO_ROW) { [Topology::NO_ROW; 2] } else { ends }
+        endpoints.extend(edges.iter().map(|Edge { source, target }| {
+            let endpoints = [row_of.find(*source), row_of.find(*target)];
+            if endpoints.contains(&Topology::NO_ROW) { [Topology::NO_ROW; 2] } else { endpoints }
         }));
     }
-    sort::by_ends(ends, nodes, incoming, outgoing, next);
-    topology.dangling = ends.len() - incoming.len();
+    sort::by_ends(endpoints, nodes, incoming, outgoing, next);
+    topology.dangling = endpoints.len() - incoming.len();
     coefficients::derive(topology, world, degrees);
 }
 

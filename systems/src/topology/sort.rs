@@ -1,4 +1,4 @@
-//! Sorts edges by their ends, and cuts the rows into blocks.
+//! Sorts edges by their endpoints, and cuts the rows into blocks.
 
 use connectome_components::{Adjacency, Rows, Topology};
 
@@ -8,7 +8,7 @@ const BLOCK_WORK: usize = 4096;
 /// Sorts the edges by target into `incoming` and by source into `outgoing`, keeping their order: two counting sorts that
 /// go through the edges together.
 pub(super) fn by_ends(
-    ends: &[[u32; 2]],
+    endpoints: &[[u32; 2]],
     nodes: &Rows,
     incoming: &mut Adjacency,
     outgoing: &mut Adjacency,
@@ -18,7 +18,7 @@ pub(super) fn by_ends(
         adjacency.offsets.clear();
         adjacency.offsets.resize(nodes.len() + 1, 0);
     }
-    let live = || ends.iter().enumerate().filter(|(_, [source, _])| *source != Topology::NO_ROW);
+    let live = || endpoints.iter().enumerate().filter(|(_, [source, _])| *source != Topology::NO_ROW);
     for (_, [source, target]) in live() {
         incoming.offsets[*target as usize + 1] += 1;
         outgoing.offsets[*source as usize + 1] += 1;
@@ -26,7 +26,7 @@ pub(super) fn by_ends(
     let [next_in, next_out] = next;
     for (adjacency, next) in [(&mut *incoming, &mut *next_in), (&mut *outgoing, &mut *next_out)] {
         let len = add_up(&mut adjacency.offsets, next);
-        adjacency.neighbours.resize(len, 0);
+        adjacency.neighbors.resize(len, 0);
         adjacency.edges.resize(len, 0);
     }
     for (edge, [source, target]) in live() {
@@ -51,11 +51,11 @@ pub(super) fn add_up(offsets: &mut [u32], next: &mut Vec<u32>) -> usize {
 
 /// Writes the next entry of `row`.
 #[inline]
-pub(super) fn put(adjacency: &mut Adjacency, next: &mut [u32], row: u32, neighbour: u32, edge: usize) {
+pub(super) fn put(adjacency: &mut Adjacency, next: &mut [u32], row: u32, neighbor: u32, edge: usize) {
     let next = &mut next[row as usize];
     let place = *next as usize;
     *next += 1;
-    adjacency.neighbours[place] = neighbour;
+    adjacency.neighbors[place] = neighbor;
     adjacency.edges[place] = edge as u32;
 }
 

@@ -5,7 +5,7 @@ use crate::{
     formula::mean_of_heads,
     harness::{give_edges, parameters},
 };
-use connectome_systems::layers::{GatConv, Gatv2Conv, ResGatedConv, TransformerConv};
+use connectome_systems::layers::{GatConv, Gatv2Conv, ResGatedGraphConv, TransformerConv};
 use ndarray::Array2;
 use proptest::prelude::*;
 
@@ -58,9 +58,9 @@ pub fn gat_conv(case: &Case, options: Options) -> (GatConv, Matrices) {
     let (columns, vectors) = (options.columns(case), (options.heads, case.output_width));
     let layer = GatConv {
         heads: options.heads,
-        mean: options.mean,
-        edges: options.edge_width > 0,
-        self_loops: options.flag,
+        concat: !options.mean,
+        edge_features: options.edge_width > 0,
+        add_self_loops: options.flag,
         ..GatConv::new(case.output_width)
     };
     let mut shapes = vec![
@@ -69,7 +69,7 @@ pub fn gat_conv(case: &Case, options: Options) -> (GatConv, Matrices) {
         ("att_dst", vectors),
         ("bias", (1, options.output_columns(case))),
     ];
-    if layer.edges {
+    if layer.edge_features {
         shapes.extend([("lin_edge.weight", (options.edge_width, columns)), ("att_edge", vectors)]);
     }
     let mut given = parameters(case, &shapes);
@@ -81,9 +81,9 @@ pub fn gatv2_conv(case: &Case, options: Options) -> (Gatv2Conv, Matrices) {
     let columns = options.columns(case);
     let layer = Gatv2Conv {
         heads: options.heads,
-        mean: options.mean,
-        edges: options.edge_width > 0,
-        self_loops: options.flag,
+        concat: !options.mean,
+        edge_features: options.edge_width > 0,
+        add_self_loops: options.flag,
         ..Gatv2Conv::new(case.output_width)
     };
     let mut shapes = vec![
@@ -94,7 +94,7 @@ pub fn gatv2_conv(case: &Case, options: Options) -> (Gatv2Conv, Matrices) {
         ("att", (options.heads, case.output_width)),
         ("bias", (1, options.output_columns(case))),
     ];
-    if layer.edges {
+    if layer.edge_features {
         shapes.push(("lin_edge.weight", (options.edge_width, columns)));
     }
     let mut given = parameters(case, &shapes);
@@ -106,10 +106,10 @@ pub fn transformer_conv(case: &Case, options: Options, root: bool) -> (Transform
     let (columns, output_columns) = (options.columns(case), options.output_columns(case));
     let layer = TransformerConv {
         heads: options.heads,
-        mean: options.mean,
+        concat: !options.mean,
         beta: options.flag && root,
         root,
-        edges: options.edge_width > 0,
+        edge_features: options.edge_width > 0,
         ..TransformerConv::new(case.output_width)
     };
     let mut shapes = vec![
@@ -127,7 +127,7 @@ pub fn transformer_conv(case: &Case, options: Options, root: bool) -> (Transform
     if layer.beta {
         shapes.push(("lin_beta.weight", (3 * output_columns, 1)));
     }
-    if layer.edges {
+    if layer.edge_features {
         shapes.push(("lin_edge.weight", (options.edge_width, columns)));
     }
     let mut given = parameters(case, &shapes);
@@ -135,7 +135,7 @@ pub fn transformer_conv(case: &Case, options: Options, root: bool) -> (Transform
     (layer, given)
 }
 
-pub fn res_gated_conv(case: &Case) -> (ResGatedConv, Matrices) {
+pub fn res_gated_conv(case: &Case) -> (ResGatedGraphConv, Matrices) {
     let (weight, bias) = ((case.input_width, case.output_width), (1, case.output_width));
     let shapes = [
         ("bias", bias),
@@ -147,5 +147,5 @@ pub fn res_gated_conv(case: &Case) -> (ResGatedConv, Matrices) {
         ("lin_value.bias", bias),
         ("lin_skip.weight", weight),
     ];
-    (ResGatedConv::new(case.output_width), parameters(case, &shapes))
+    (ResGatedGraphConv::new(case.output_width), parameters(case, &shapes))
 }

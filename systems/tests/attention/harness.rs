@@ -1,4 +1,4 @@
-//! Comparison of layers with their formulas, by the features of the edges as well.
+//! GraphPair of layers with their formulas, by the features of the edges as well.
 
 use crate::common::{
     Given, Matrices, Passes, Scene,
@@ -78,17 +78,18 @@ pub fn check_dangling(
     let mut scene = case.scene();
     let stranger = scene.world.spawn_empty().id();
     let node = scene.nodes[0];
-    let ends: [[Entity; 2]; 3] = [[stranger, node], [node, stranger], [stranger, stranger]];
-    let dangling = ends.map(|[source, target]| scene.world.spawn(Edge { source, target }).id());
+    let endpoints: [[Entity; 2]; 3] = [[stranger, node], [node, stranger], [stranger, stranger]];
+    let dangling = endpoints.map(|[source, target]| scene.world.spawn(Edge { source, target }).id());
     scene.edges.extend(dangling);
     let mut with_dangling = given.clone();
     if let Some(edges) = with_dangling.get_mut(EDGES) {
         let (known, width) = edges.dim();
-        let more = numbers(case.seed, 8, (ends.len(), width));
-        *edges = Array2::from_shape_fn((known + ends.len(), width), |(row, column)| match row.checked_sub(known) {
-            Some(row) => more[[row, column]],
-            None => edges[[row, column]],
-        });
+        let more = numbers(case.seed, 8, (endpoints.len(), width));
+        *edges =
+            Array2::from_shape_fn((known + endpoints.len(), width), |(row, column)| match row.checked_sub(known) {
+                Some(row) => more[[row, column]],
+                None => edges[[row, column]],
+            });
     }
     let input = case.input();
     let cotangent = numbers(case.seed, 1, (case.node_count, width));

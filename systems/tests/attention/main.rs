@@ -1,4 +1,4 @@
-//! Layers that attend to neighbours compute what their formulas say, forward and backward, on any graph.
+//! Layers that attend to neighbors compute what their formulas say, forward and backward, on any graph.
 //!
 //! As in the test of gradients, each formula is written a second time: in 64-bit floats, arc by arc, without the tricks
 //! that keep exponentials small. It is differentiated by central differences, by the features of the edges as well.
@@ -15,8 +15,8 @@ use common::{
     differences::{FORWARD, assert_near, cases},
     few_cases, numbers, run_layer,
 };
-use connectome_components::InGraph;
-use connectome_systems::layers::{AttentionPooling, GatConv, Gatv2Conv, Layer, TransformerConv};
+use connectome_components::InSubgraph;
+use connectome_systems::layers::{AttentionalAggregation, GatConv, Gatv2Conv, Layer, TransformerConv};
 use formula::{Arc, Leaky, affine, arcs, attention, by_head, mapped, sigmoid};
 use given::{Options, gat_conv, gatv2_conv, options, res_gated_conv, transformer_conv};
 use harness::{check, check_dangling, parameters};
@@ -134,7 +134,7 @@ proptest! {
         scene.divide(count, subgraph);
         for node in (0..case.node_count).filter(|node| !belongs(*node)) {
             let node = scene.nodes[node];
-            scene.world.entity_mut(node).remove::<InGraph>();
+            scene.world.entity_mut(node).remove::<InSubgraph>();
         }
         let formula = |input: &Array2<f64>, given: &Matrices| {
             let [scores, values] = ["gate_nn", "nn"].map(|name| affine(input, given, name));
@@ -144,7 +144,7 @@ proptest! {
             let value = |arc: &Arc| values.row(arc.source).to_owned();
             attention(count, &arcs, [1, case.output_width], |arc, _| scores[[arc.source, 0]], value)
         };
-        check(&case, &mut scene, AttentionPooling::new(case.output_width), &given, &formula)?;
+        check(&case, &mut scene, AttentionalAggregation::new(case.output_width), &given, &formula)?;
     }
 
     #[test]
@@ -216,7 +216,7 @@ fn what_cannot_be_is_refused() {
     };
     let no_heads = refused(Box::new(GatConv { heads: 0, ..GatConv::new(1) }));
     assert_eq!(no_heads, "layer 0 has no heads; give `heads` of at least 1");
-    let no_edges = refused(Box::new(Gatv2Conv { edges: true, ..Gatv2Conv::new(1) }));
+    let no_edges = refused(Box::new(Gatv2Conv { edge_features: true, ..Gatv2Conv::new(1) }));
     assert!(no_edges.contains("reads features of the edges"), "{no_edges}");
     let no_root = refused(Box::new(TransformerConv { root: false, beta: true, ..TransformerConv::new(1) }));
     assert!(no_root.contains("leave out `root: false`"), "{no_root}");

@@ -5,13 +5,13 @@ pub mod differences;
 
 use bevy_ecs::{component::ComponentId, entity::Entity, system::SystemParamBuilder, world::World};
 use connectome_components::{
-    Column, ColumnMut, Edge, EdgeWeight, Field, Graph, InGraph, LearningRateSchedule, Model, Node, Optimizer,
+    Column, ColumnMut, Edge, EdgeWeight, Field, Graph, GraphNode, InSubgraph, LearningRateSchedule, Model, Optimizer,
     Parameter, Signal, Subgraph, attach_fields,
 };
 use connectome_systems::{
     Infer, ModelBuilder, Train,
     layers::{BuildError, Layer, LayerBuilder, Mode},
-    random::Random,
+    random::Philox,
     run, stages,
 };
 use ndarray::Array2;
@@ -32,7 +32,7 @@ pub fn few_cases() -> Config {
     Config { cases, failure_persistence: None, ..given }
 }
 
-/// An edge by the numbers of its ends.
+/// An edge by the numbers of its endpoints.
 #[derive(Clone, Copy, Debug)]
 pub struct Link {
     pub source: usize,
@@ -54,7 +54,7 @@ impl Scene {
     pub fn new(node_count: usize, links: &[Link]) -> Self {
         let mut world = World::new();
         let graph = Graph::spawn(&mut world);
-        let nodes: Vec<Entity> = (0..node_count).map(|_| world.spawn(Node).id()).collect();
+        let nodes: Vec<Entity> = (0..node_count).map(|_| world.spawn(GraphNode).id()).collect();
         let spawn = |link: &Link| {
             // The table of edges without a weight is made first in any case.
             let mut edge = world.spawn(Edge { source: nodes[link.source], target: nodes[link.target] });
@@ -71,7 +71,7 @@ impl Scene {
     pub fn divide(&mut self, count: usize, of: impl Fn(usize) -> usize) {
         self.subgraphs = (0..count).map(|_| self.world.spawn(Subgraph).id()).collect();
         for (number, node) in self.nodes.iter().enumerate() {
-            self.world.entity_mut(*node).insert(InGraph(self.subgraphs[of(number)]));
+            self.world.entity_mut(*node).insert(InSubgraph(self.subgraphs[of(number)]));
         }
     }
 
@@ -87,7 +87,7 @@ impl Scene {
 
     /// A field of the nodes that holds `numbers`.
     pub fn field(&mut self, name: &str, numbers: &Array2<f64>) -> Result<Field, BuildError> {
-        let nodes = self.world.register_component::<Node>();
+        let nodes = self.world.register_component::<GraphNode>();
         self.field_on(nodes, name, numbers)
     }
 
@@ -117,7 +117,7 @@ impl Scene {
         let entry = |(row, place): (usize, usize)| rows[row].get(place).copied().unwrap_or((0, 0.0));
         let values = Array2::from_shape_fn((numbers.nrows(), room), |place| entry(place).1);
         let values = self.field("stored numbers", &values)?;
-        let nodes = self.world.register_component::<Node>();
+        let nodes = self.world.register_component::<GraphNode>();
         let columns = Field::<u32>::register(&mut self.world, "stored columns", nodes, room)?;
         attach_fields(&mut self.world, nodes);
         for (row, node) in self.nodes.clone().into_iter().enumerate() {
@@ -129,7 +129,7 @@ impl Scene {
 
     /// The numbers of a field.
     pub fn read(&self, field: Field) -> Result<Array2<f64>, BuildError> {
-        let rows = self.rows(field.on());
+        let rows = self.rows(field.domain());
         let mut numbers = Array2::zeros((rows.len(), field.width()));
         for (entity, mut row) in rows.iter().zip(numbers.rows_mut()) {
             row.iter_mut().zip(field.get(&self.world, *entity)?).for_each(|(to, from)| *to = f64::from(*from));
@@ -284,7 +284,7 @@ impl Trial {
     ) -> Result<Self, BuildError> {
         let mut builder = ModelBuilder::new(scene.graph);
         let wanted = |scene: &mut Scene, builder: ModelBuilder, by: Field, dim| -> Result<_, BuildError> {
-            let into = scene.field_on(by.on(), "wanted gradient", &Array2::zeros(dim))?;
+            let into = scene.field_on(by.domain(), "wanted gradient", &Array2::zeros(dim))?;
             Ok((builder.gradient(by, into), into))
         };
         let (mut input, mut edges) = (None, None);
@@ -357,7 +357,7 @@ pub fn relative_error(found: &Array2<f64>, expected: &Array2<f64>, floor: f64) -
 
 /// Numbers between -1 and 1 that a float holds exactly, the same ones for the same seed and purpose.
 pub fn numbers(seed: u64, purpose: u32, shape: (usize, usize)) -> Array2<f64> {
-    let random = Random::new(seed, purpose, 0);
+    let random = Philox::new(seed, purpose, 0);
     let mut numbers = vec![0.0; shape.0 * shape.1];
     random.fill_uniform(&mut numbers);
     Array2::from_shape_fn(shape, |(row, column)| f64::from(2.0 * numbers[row * shape.1 + column] - 1.0))

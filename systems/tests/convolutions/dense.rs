@@ -68,7 +68,7 @@ pub fn adjacency(case: &Case) -> Array2<f64> {
     adjacency
 }
 
-/// Each edge's row of the node at one of its ends.
+/// Each edge's row of the node at one of its endpoints.
 pub fn at_ends(case: &Case, nodes: &Array2<f64>, end: fn(&Link) -> usize) -> Array2<f64> {
     let rows: Vec<usize> = case.links.iter().map(end).collect();
     nodes.select(Axis(0), &rows)
@@ -215,7 +215,7 @@ pub fn normalized(input: &Array2<f64>) -> Array2<f64> {
     (input - &mean) / variance.mapv(|variance| (variance + 1e-5).sqrt())
 }
 
-/// Whether batch normalisation does not blow up the rounding of floats.
+/// Whether batch normalization does not blow up the rounding of floats.
 pub fn varies(input: &Array2<f64>) -> bool {
     input.nrows() > 1 && input.var_axis(Axis(0), 0.0).iter().all(|variance| *variance > 0.05)
 }

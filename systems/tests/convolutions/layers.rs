@@ -20,7 +20,7 @@ proptest! {
     #![proptest_config(few_cases())]
 
     #[test]
-    fn gin_conv_is_its_formula(case in cases(), hidden in 1..12usize, train_eps: bool) {
+    fn gin_conv_is_its_formula(case in cases(), hidden in 1..12usize, train_epsilon: bool) {
         let maps = [("nn.0", case.input_width, hidden), ("nn.2", hidden, case.output_width)];
         let mut given = Given { input: case.input(), parameters: map_parameters(&case, &maps), ..Given::default() };
         given.parameters.extend(parameters(&case, &[("eps", (1, 1))]));
@@ -31,25 +31,25 @@ proptest! {
                 perceptron(given, "nn.", &(own + adjacency.dot(&given.input)), function)
             };
             let nn = Mlp::new([hidden, case.output_width]).with_activation(activation);
-            let layer = GinConv { train_eps, ..GinConv::new(nn) };
+            let layer = GinConv { train_epsilon, ..GinConv::new(nn) };
             check(&case, &mut scene_of(&case), layer, &given, &formula)?;
         }
     }
 
     #[test]
-    fn gine_conv_is_its_formula(case in cases(), edge_width in 1..6usize, train_eps: bool, map_edges: bool) {
+    fn gine_conv_is_its_formula(case in cases(), edge_width in 1..6usize, train_epsilon: bool, edge_features: bool) {
         let width = case.input_width;
-        let edge_width = if map_edges { edge_width } else { width };
+        let edge_width = if edge_features { edge_width } else { width };
         let mut given = Given { input: case.input(), ..Given::default() };
-        given.edges = Some(edge_features(&case, edge_width));
+        given.edges = Some(crate::dense::edge_features(&case, edge_width));
         given.parameters = map_parameters(&case, &[("nn.0", width, 4), ("nn.2", 4, case.output_width)]);
         given.parameters.extend(parameters(&case, &[("eps", (1, 1))]));
-        if map_edges {
+        if edge_features {
             given.parameters.extend(map_parameters(&case, &[("lin", edge_width, width)]));
         }
         let met = |given: &Given| {
             let edges = given.edges.as_ref().unwrap();
-            let edges = if map_edges { map(given, "lin", edges) } else { edges.clone() };
+            let edges = if edge_features { map(given, "lin", edges) } else { edges.clone() };
             at_ends(&case, &given.input, |link| link.source) + edges.slice(s![..case.links.len(), ..])
         };
         prop_assume!(avoids_kink(&met(&given)));
@@ -59,7 +59,7 @@ proptest! {
             perceptron(given, "nn.", &(own + sums), f64::tanh)
         };
         let nn = Mlp::new([4, case.output_width]).with_activation(Activation::Tanh);
-        let layer = GineConv { train_eps, map_edges, ..GineConv::new(nn) };
+        let layer = GineConv { train_epsilon, edge_features, ..GineConv::new(nn) };
         check(&case, &mut scene_of(&case), layer, &given, &formula)?;
     }
 
@@ -143,12 +143,12 @@ proptest! {
         let degrees = adjacency(&case).sum_axis(Axis(1)).insert_axis(Axis(1));
         let scale = if measured { degrees.mapv(f64::ln_1p).mean().unwrap() } else { 1.25 };
         let messages = |given: &Given| {
-            let mut ends = vec![at_ends(&case, &given.input, |link| link.target), at_ends(&case, &given.input, |link| link.source)];
+            let mut endpoints = vec![at_ends(&case, &given.input, |link| link.target), at_ends(&case, &given.input, |link| link.source)];
             if let Some(edges) = &given.edges {
-                ends.push(map(given, "edge_encoder", &edges.slice(s![..case.links.len(), ..]).to_owned()));
+                endpoints.push(map(given, "edge_encoder", &edges.slice(s![..case.links.len(), ..]).to_owned()));
             }
-            let ends: Vec<_> = ends.iter().map(|end| end.view()).collect();
-            map(given, "pre_nns.0.0", &ndarray::concatenate(Axis(1), &ends).unwrap())
+            let endpoints: Vec<_> = endpoints.iter().map(|end| end.view()).collect();
+            map(given, "pre_nns.0.0", &ndarray::concatenate(Axis(1), &endpoints).unwrap())
         };
         prop_assume!(are_apart(&messages(&given)));
         let variances = to_targets(&case, &messages(&given), variance);
@@ -191,8 +191,8 @@ proptest! {
         for (aggregation, choose) in REDUCTIONS {
             let sums = |given: &Given| {
                 let sent = at_ends(&case, &projected(given), |link| link.source);
-                let neighbours = map(given, "lin_l", &to_targets(&case, &sent, choose));
-                if root_weight { neighbours + map(given, "lin_r", &given.input) } else { neighbours }
+                let neighbors = map(given, "lin_l", &to_targets(&case, &sent, choose));
+                if root_weight { neighbors + map(given, "lin_r", &given.input) } else { neighbors }
             };
             let lengths = |sums: &Array2<f64>| sums.map_axis(Axis(1), |row| row.dot(&row).sqrt()).insert_axis(Axis(1));
             prop_assume!(!normalize || lengths(&sums(&given)).iter().all(|length| *length > 0.05));
@@ -209,7 +209,7 @@ proptest! {
     fn sparse_signals_give_what_dense_ones_give(case in cases()) {
         let maps = [("nn.0", case.input_width, 3), ("nn.2", 3, case.output_width)];
         let nn = Mlp::new([3, case.output_width]).with_activation(Activation::Tanh);
-        check_sparse(&case, GinConv::new(nn).train_eps(), map_parameters(&case, &maps))?;
+        check_sparse(&case, GinConv::new(nn).train_epsilon(), map_parameters(&case, &maps))?;
         let maps = [("lin_l", case.input_width, case.output_width)];
         check_sparse(&case, SageConv::new(case.output_width), map_parameters(&case, &maps))?;
         check_sparse(&case, Embedding::new(case.output_width), Matrices::new())?;
@@ -223,14 +223,14 @@ fn layers_that_cannot_be_are_refused_with_what_to_do() {
         let given = Given { input: case.input(), edges: Some(Array2::zeros((0, 2))), ..Given::default() };
         run_layer(&mut case.scene(), &given, layer, &case.cotangent(3)).unwrap_err().to_string()
     };
-    let unmapped = GineConv { map_edges: false, ..GineConv::new(Mlp::new([3])) };
+    let unmapped = GineConv { edge_features: false, ..GineConv::new(Mlp::new([3])) };
     let refused: [(Box<dyn Layer>, &str); 6] = [
         (Box::new(Mlp::new([])), "give at least one width"),
         (Box::new(BatchNorm { momentum: 1.5, ..BatchNorm::new() }), "give one from 0 to 1"),
         (Box::new(BatchNorm { epsilon: 0.0, ..BatchNorm::new() }), "give more than 0"),
         (Box::new(NnConv::new(2, Mlp::new([5]))), "end `nn` with 6"),
         (Box::new(PnaConv { average_log_degree: f32::NAN, ..PnaConv::new(3) }), "or 0 for that of the first graph"),
-        (Box::new(unmapped), "give both one width, or `map_edges`"),
+        (Box::new(unmapped), "give both one width, or `edge_features`"),
     ];
     for (layer, advice) in refused {
         let refusal = refusal(layer);

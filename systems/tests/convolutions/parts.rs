@@ -1,4 +1,4 @@
-//! Perceptrons, batch normalisation, readouts and embeddings.
+//! Perceptrons, batch normalization, readouts and embeddings.
 
 use crate::{
     common::{
@@ -9,7 +9,7 @@ use crate::{
     dense::*,
 };
 use bevy_ecs::entity::Entity;
-use connectome_components::{InGraph, Subgraph};
+use connectome_components::{InSubgraph, Subgraph};
 use connectome_systems::{
     ModelBuilder,
     kernels::Activation,
@@ -100,7 +100,7 @@ proptest! {
             scene.subgraphs = (0..count).map(|_| scene.world.spawn(Subgraph).id()).collect();
             for (node, group) in scene.nodes.iter().zip(&groups) {
                 if let Some(group) = group {
-                    scene.world.entity_mut(*node).insert(InGraph(scene.subgraphs[*group]));
+                    scene.world.entity_mut(*node).insert(InSubgraph(scene.subgraphs[*group]));
                 }
             }
             let given = Given { input: case.input(), ..Given::default() };

@@ -16,9 +16,9 @@ use ndarray::{Array2, Axis, concatenate, s};
 const WIDTH: usize = 4;
 
 fn case_of(seed: u64) -> Case {
-    // Each node but the last has a neighbour or two, some edges are parallel, and some loops.
-    let ends = [(0, 1), (1, 2), (2, 0), (3, 1), (4, 3), (4, 3), (5, 5), (0, 4), (6, 2), (2, 6), (3, 5), (1, 0)];
-    let links = ends.map(|(source, target)| Link { source, target, weight: None }).to_vec();
+    // Each node but the last has a neighbor or two, some edges are parallel, and some loops.
+    let endpoints = [(0, 1), (1, 2), (2, 0), (3, 1), (4, 3), (4, 3), (5, 5), (0, 4), (6, 2), (2, 6), (3, 5), (1, 0)];
+    let links = endpoints.map(|(source, target)| Link { source, target, weight: None }).to_vec();
     Case { node_count: 8, links, input_width: WIDTH, output_width: WIDTH, seed }
 }
 
@@ -74,7 +74,7 @@ fn stacks_of_gin_convs() {
             let own = (1.0 + given.parameters["eps"][[0, 0]]) * &given.input;
             perceptron(given, "nn.", &(own + adjacency.dot(&given.input)), f64::tanh)
         };
-        check_stack(&case, GinConv::new(perceptron_of([WIDTH, WIDTH])).train_eps(), &given, &formula);
+        check_stack(&case, GinConv::new(perceptron_of([WIDTH, WIDTH])).train_epsilon(), &given, &formula);
     }
 }
 
@@ -92,7 +92,7 @@ fn stacks_of_gine_convs() {
             let sums = to_targets(&case, &met.mapv(|x| x.max(0.0)), total);
             perceptron(given, "nn.", &(own + sums), f64::tanh)
         };
-        check_stack(&case, GineConv::new(perceptron_of([WIDTH, WIDTH])).train_eps(), &given, &formula);
+        check_stack(&case, GineConv::new(perceptron_of([WIDTH, WIDTH])).train_epsilon(), &given, &formula);
     }
 }
 
@@ -105,8 +105,8 @@ fn stacks_of_sage_convs() {
         for (aggregation, choose) in REDUCTIONS {
             let formula = |given: &Given| {
                 let sent = at_ends(&case, &given.input, |link| link.source);
-                let neighbours = map(given, "lin_l", &to_targets(&case, &sent, choose));
-                let sums = neighbours + map(given, "lin_r", &given.input);
+                let neighbors = map(given, "lin_l", &to_targets(&case, &sent, choose));
+                let sums = neighbors + map(given, "lin_r", &given.input);
                 &sums / &sums.map_axis(Axis(1), |row| row.dot(&row).sqrt()).insert_axis(Axis(1))
             };
             let layer = SageConv::new(WIDTH).with_aggregation(aggregation).normalized();

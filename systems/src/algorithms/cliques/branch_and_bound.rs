@@ -19,16 +19,16 @@ pub(super) trait Goal {
 
 /// What one worker needs to search below one root after the other, in sets of kind `B`.
 pub(super) struct MaximumSearch<B> {
-    /// The rows of the later neighbours of the root, in their order in the graph.
+    /// The rows of the later neighbors of the root, in their order in the graph.
     unsorted: Vec<B>,
     /// The same in the order of the search.
     rows: Vec<B>,
     /// The nodes of the rows in the order of the search.
     nodes: Vec<u32>,
     levels: Vec<Level<B>>,
-    /// For each level who is to be added to the path, each with its colour, in rising order of these.
+    /// For each level who is to be added to the path, each with its color, in rising order of these.
     branches: Vec<(u32, u32)>,
-    /// Who has each of the colours that are too few for a clique that is worth it.
+    /// Who has each of the colors that are too few for a clique that is worth it.
     classes: Vec<B>,
     path: Vec<u32>,
 }
@@ -67,8 +67,8 @@ impl<B: Bits> MaximumSearch<B> {
         while let Some(level) = self.levels.last_mut() {
             let wanted = goal.size();
             let branch = self.branches[level.branches..].last();
-            // Those with fewer colours are worth no more.
-            let branch = branch.filter(|(_, colour)| self.path.len() + *colour as usize >= wanted);
+            // Those with fewer colors are worth no more.
+            let branch = branch.filter(|(_, color)| self.path.len() + *color as usize >= wanted);
             let Some(&(branch, _)) = branch else {
                 self.branches.truncate(level.branches);
                 self.levels.pop();
@@ -94,8 +94,8 @@ impl<B: Bits> MaximumSearch<B> {
         }
     }
 
-    /// Puts those who have neighbours enough for a clique of `size` into the order of the search: over and over the one with
-    /// the fewest neighbours left is taken away, and the last comes first. Returns None if there are too few.
+    /// Puts those who have neighbors enough for a clique of `size` into the order of the search: over and over the one with
+    /// the fewest neighbors left is taken away, and the last comes first. Returns None if there are too few.
     #[inline(always)]
     fn sort(&mut self, graph: &Ordered, root: usize, size: usize) -> Option<B> {
         let members = graph.later(root);
@@ -116,7 +116,7 @@ impl<B: Bits> MaximumSearch<B> {
             left.remove(next);
             left.common(&self.unsorted[next]).for_each(
                 #[inline(always)]
-                |neighbour| degrees[neighbour] -= 1,
+                |neighbor| degrees[neighbor] -= 1,
             );
             // With the root and itself.
             is_dense |= fewest as usize + 2 >= size;
@@ -147,47 +147,47 @@ impl<B: Bits> MaximumSearch<B> {
 
     /// Opens a level with these candidates. Cliques are worth it from `size` nodes on.
     ///
-    /// Neighbours get different colours, so among candidates of `c` colours there is no clique of more than `c`. Those who
-    /// get one of the first colours, too few for a clique that is worth it, need not be added to the path: another with a
-    /// later colour has to be.
+    /// Neighbors get different colors, so among candidates of `c` colors there is no clique of more than `c`. Those who
+    /// get one of the first colors, too few for a clique that is worth it, need not be added to the path: another with a
+    /// later color has to be.
     #[inline(always)]
     fn open(&mut self, candidates: B, size: usize) {
         let start = self.branches.len();
         let needed = size.saturating_sub(self.path.len()).max(1);
         self.classes.clear();
-        let mut uncoloured = candidates.clone();
-        let mut colour = 1;
-        while !uncoloured.is_empty() {
-            let mut class = uncoloured.clone();
+        let mut uncolored = candidates.clone();
+        let mut color = 1;
+        while !uncolored.is_empty() {
+            let mut class = uncolored.clone();
             class.words_mut().fill(0);
-            let mut rest = uncoloured.clone();
+            let mut rest = uncolored.clone();
             let before = self.branches.len();
             while let Some(member) = rest.pop_first() {
-                uncoloured.remove(member);
-                if colour >= needed {
-                    if self.recolour(member) {
+                uncolored.remove(member);
+                if color >= needed {
+                    if self.recolor(member) {
                         continue;
                     }
-                    self.branches.push((member as u32, colour as u32));
+                    self.branches.push((member as u32, color as u32));
                 } else {
                     class.insert(member);
                 }
                 rest.subtract(&self.rows[member]);
             }
-            if colour < needed {
+            if color < needed {
                 self.classes.push(class);
-                colour += 1;
+                color += 1;
             } else if self.branches.len() > before {
-                colour += 1;
+                color += 1;
             }
         }
         self.levels.push(Level { candidates, branches: start });
     }
 
-    /// Finds one of the first colours for `member`, if a neighbour who alone has it among its neighbours can take another
+    /// Finds one of the first colors for `member`, if a neighbor who alone has it among its neighbors can take another
     /// of them.
     #[inline(always)]
-    fn recolour(&mut self, member: usize) -> bool {
+    fn recolor(&mut self, member: usize) -> bool {
         for one in 0..self.classes.len() {
             let rivals = self.classes[one].common(&self.rows[member]);
             let Some(rival) = rivals.first() else {

@@ -2,20 +2,20 @@
 
 use crate::algorithms::{ParallelGraph, SimpleGraph};
 
-/// An order of the nodes in which each has few neighbours among those after it.
+/// An order of the nodes in which each has few neighbors among those after it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Degeneracy {
-    /// The nodes by rising core numbers, each with no more neighbours after it than its core number, `[N]`.
+    /// The nodes by rising core numbers, each with no more neighbors after it than its core number, `[N]`.
     pub order: Vec<u32>,
     /// The core number of each node, `[N]`: the largest `c` such that it lies in a part of the graph in which all have `c`
-    /// neighbours or more.
+    /// neighbors or more.
     pub cores: Vec<u32>,
-    /// The largest core number, or 0 for the empty graph. No node has more neighbours after it in the order, and no clique
+    /// The largest core number, or 0 for the empty graph. No node has more neighbors after it in the order, and no clique
     /// has more than one node more.
     pub degeneracy: usize,
 }
 
-/// Takes away nodes with few neighbours over and over (Matula and Beck 1983), in linear time, `N + E`.
+/// Takes away nodes with few neighbors over and over (Matula and Beck 1983), in linear time, `N + E`.
 ///
 /// ```
 /// use connectome_systems::algorithms::{SimpleGraph, cliques::degeneracy};
@@ -35,18 +35,18 @@ pub fn degeneracy(graph: &SimpleGraph) -> Degeneracy {
     let mut left: Vec<u32> = graph.nodes().collect();
     while let Some(core) = left.iter().map(|node| cores[*node as usize]).min() {
         let mut gone = count;
-        // A node is looked at once for each core up to its own, of which it has as many later neighbours.
+        // A node is looked at once for each core up to its own, of which it has as many later neighbors.
         for node in &left {
             order[count] = *node;
             count += usize::from(cores[*node as usize] == core);
         }
         while gone < count {
-            for &neighbour in graph.neighbours(order[gone]) {
+            for &neighbor in graph.neighbors(order[gone]) {
                 // Without branches: no processor foresees who has gone.
-                let degree = &mut cores[neighbour as usize];
+                let degree = &mut cores[neighbor as usize];
                 let stays = *degree > core;
                 *degree -= u32::from(stays);
-                order[count] = neighbour;
+                order[count] = neighbor;
                 count += usize::from(stays & (*degree == core));
             }
             gone += 1;
@@ -65,7 +65,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn cores_are_what_is_left_when_nodes_with_few_neighbours_go(
+        fn cores_are_what_is_left_when_nodes_with_few_neighbors_go(
             nodes in 0..13_usize,
             edges in proptest::collection::vec([0..13_u32, 0..13_u32], 0..60),
         ) {
@@ -73,7 +73,7 @@ mod tests {
             let found = degeneracy(&graph);
             for core in 0..=13 {
                 let mut left: Vec<u32> = graph.nodes().collect();
-                let degree = |left: &[u32], node: u32| left.iter().filter(|other| graph.are_joined(node, **other)).count();
+                let degree = |left: &[u32], node: u32| left.iter().filter(|other| graph.has_edge(node, **other)).count();
                 while let Some(place) = left.iter().position(|node| degree(&left, *node) < core) {
                     left.remove(place);
                 }
@@ -83,7 +83,7 @@ mod tests {
             let core = |node: &u32| found.cores[*node as usize];
             prop_assert!(found.order.is_sorted_by_key(core));
             for (place, node) in found.order.iter().enumerate() {
-                let later = found.order[place..].iter().filter(|other| graph.are_joined(*node, **other)).count();
+                let later = found.order[place..].iter().filter(|other| graph.has_edge(*node, **other)).count();
                 prop_assert!(later <= core(node) as usize);
             }
             let mut sorted = found.order.clone();

@@ -11,7 +11,7 @@ use std::time::Instant;
 pub struct Limits {
     /// How many cliques are wanted at most; all if not given. The first ones in the order of the search are given, whoever
     /// computes.
-    pub most: Option<usize>,
+    pub max_count: Option<usize>,
     /// How long the search may take; as long as it takes if not given.
     pub time: Option<Duration>,
 }
@@ -22,12 +22,12 @@ pub enum Completeness {
     /// It gave all.
     #[default]
     All,
-    /// There are more than [`Limits::most`].
-    CutByNumber,
+    /// There are more than [`Limits::max_count`].
+    LimitReached,
     /// [`Limits::time`] ran out: there may be more. What was found, and how much, may be otherwise the next time.
-    CutByTime,
+    TimedOut,
     /// The visitor had seen enough.
-    CutByVisitor,
+    Stopped,
 }
 
 impl Completeness {

@@ -5,7 +5,7 @@ use core::ops::Range;
 use super::{
     bits::Bits,
     ordered::{Numbers, Ordered, read_all},
-    turns::Sink,
+    ordered_output::Sink,
 };
 
 /// What one worker needs to find the maximal cliques of one root after the other, in sets of kind `B`.
@@ -15,9 +15,9 @@ use super::{
 pub(super) struct MaximalSearch<B> {
     /// Whose rows these are.
     root: Option<usize>,
-    /// Whether no earlier neighbour of the root is joined to all later ones; else no clique is maximal.
+    /// Whether no earlier neighbor of the root is joined to all later ones; else no clique is maximal.
     is_open: bool,
-    /// Over the later neighbours of the root: the neighbours of each of them, then those of earlier neighbours of the root.
+    /// Over the later neighbors of the root: the neighbors of each of them, then those of earlier neighbors of the root.
     rows: Vec<B>,
     /// Who makes cliques not maximal: those joined to all of the path who were searched before. Of each level of the search
     /// its own, one after the other.
@@ -48,7 +48,7 @@ impl<B> Default for MaximalSearch<B> {
 
 impl<B: Bits> MaximalSearch<B> {
     /// Gives `sink` the maximal cliques whose first node is `root`, or those among them by which the search
-    /// goes on from these later neighbours. Returns false if the sink wanted no more.
+    /// goes on from these later neighbors. Returns false if the sink wanted no more.
     #[inline(always)]
     pub fn search(
         &mut self,
@@ -164,7 +164,7 @@ impl<B: Bits> MaximalSearch<B> {
             }
         }
         // The pivot is who is joined to most candidates: none of these need be searched, since a clique of the pivot's
-        // neighbours alone could be added to by the pivot.
+        // neighbors alone could be added to by the pivot.
         let mut rest = candidates.clone();
         while most + 1 < size
             && let Some(candidate) = rest.pop_first()

@@ -12,7 +12,7 @@ use super::{
     degeneracy::{Degeneracy, degeneracy},
     limits::{Stop, Watch},
     ordered::{Numbers, Ordered},
-    turns::work_off,
+    ordered_output::work_off,
 };
 use crate::{Workers, algorithms::SimpleGraph, kernels::vectorize, ordering::places};
 
@@ -28,11 +28,11 @@ pub struct MaximumClique {
 /// A clique of most nodes; of several the same for any number of workers, unless `time` runs out: then it is the largest
 /// that was found until then.
 ///
-/// Branch and bound below each node in the reverse of a degeneracy order, so that the dense parts come first: the colours
-/// that candidates need bound the size of cliques among them, and few candidates are given colours anew to save one. These
+/// Branch and bound below each node in the reverse of a degeneracy order, so that the dense parts come first: the colors
+/// that candidates need bound the size of cliques among them, and few candidates are given colors anew to save one. These
 /// are the algorithms of Tomita et al. (MCS, 2010) and of San Segundo et al. (BBMCR, 2013), on sets of bits.
 pub fn maximum_clique(graph: &SimpleGraph, workers: &Workers, time: Option<Duration>) -> MaximumClique {
-    workers.enter(|| search(graph, workers, time))
+    workers.install(|| search(graph, workers, time))
 }
 
 fn search(graph: &SimpleGraph, workers: &Workers, time: Option<Duration>) -> MaximumClique {
@@ -59,21 +59,21 @@ fn search(graph: &SimpleGraph, workers: &Workers, time: Option<Duration>) -> Max
         nodes = again.found.unwrap_or(nodes);
     }
     nodes.sort_unstable();
-    let completeness = if stop.is_stopped() { Completeness::CutByTime } else { Completeness::All };
+    let completeness = if stop.is_stopped() { Completeness::TimedOut } else { Completeness::All };
     MaximumClique { nodes, completeness }
 }
 
-/// A clique that is there at once: the largest that comes of the last nodes of the order, adding the last neighbours first.
+/// A clique that is there at once: the largest that comes of the last nodes of the order, adding the last neighbors first.
 fn greedy(graph: &SimpleGraph, found: &Degeneracy) -> Vec<u32> {
     const STARTS: usize = 16;
     let places = places(&found.order);
     let mut largest = Vec::new();
     for start in found.order.iter().rev().take(STARTS) {
-        let mut neighbours = graph.neighbours(*start).to_vec();
-        neighbours.sort_unstable_by_key(|node| core::cmp::Reverse(places[*node as usize]));
+        let mut neighbors = graph.neighbors(*start).to_vec();
+        neighbors.sort_unstable_by_key(|node| core::cmp::Reverse(places[*node as usize]));
         let mut clique = vec![*start];
-        for node in neighbours {
-            if clique.iter().all(|other| graph.are_joined(node, *other)) {
+        for node in neighbors {
+            if clique.iter().all(|other| graph.has_edge(node, *other)) {
                 clique.push(node);
             }
         }
@@ -165,7 +165,7 @@ impl Goal for &mut FirstOf<'_> {
     }
 }
 
-/// What a worker needs to search below any root: the more later neighbours, the wider the sets.
+/// What a worker needs to search below any root: the more later neighbors, the wider the sets.
 struct Bench {
     numbers: Numbers,
     narrow: MaximumSearch<[u64; 1]>,

@@ -9,9 +9,9 @@
 //! | how large one may be at most, and where | [`degeneracy`] |
 //! | the same as entities of the world | [`find_cliques`], [`find_maximum_clique`] |
 //!
-//! Each clique is found from the node of it that comes first in the order of [`degeneracy`], and from the few neighbours
+//! Each clique is found from the node of it that comes first in the order of [`degeneracy`], and from the few neighbors
 //! that come after that, whose adjacency fits into a matrix of bits. The searches below the nodes are shared by the workers;
-//! below a node with many later neighbours so are its branches. Cliques come in the order of these searches, which the
+//! below a node with many later neighbors so are its branches. Cliques come in the order of these searches, which the
 //! graph alone determines: by their first node in that order, and the nodes of each are given in rising order.
 //!
 //! ```
@@ -32,15 +32,15 @@
 mod bits;
 mod branch_and_bound;
 mod degeneracy;
+mod k_cliques;
 mod limits;
 mod list;
 mod maximal;
 mod maximum;
 mod ordered;
+mod ordered_output;
 mod search;
-mod sized;
 mod system;
-mod turns;
 
 use core::{
     ops::ControlFlow,
@@ -56,8 +56,8 @@ pub use system::{find_cliques, find_maximum_clique};
 use self::{
     limits::Stop,
     ordered::Ordered,
+    ordered_output::{Counter, Sink, Turns, split, work_off},
     search::Bench,
-    turns::{Counter, Sink, Turns, cut, work_off},
 };
 use crate::{Workers, algorithms::SimpleGraph};
 
@@ -73,13 +73,13 @@ enum Question {
 
 /// Cliques of a size were asked for that cannot be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cannot look for cliques of {0} nodes; ask for 1 to {most}", most = CliqueKind::MOST_NODES)]
+#[error("cannot look for cliques of {0} nodes; ask for 1 to {max}", max = CliqueKind::MAX_NODES)]
 pub struct SizeError(pub usize);
 
 impl CliqueKind {
     /// The most nodes of cliques that are asked for by their size. A graph with one clique of twice as many has more
     /// cliques of this size than there are atoms in the universe.
-    pub const MOST_NODES: usize = 1024;
+    pub const MAX_NODES: usize = 1024;
 
     /// Those that are part of no larger clique.
     pub fn maximal() -> Self {
@@ -89,9 +89,9 @@ impl CliqueKind {
     /// All of `size` nodes, those that are part of larger ones too.
     ///
     /// # Errors
-    /// If `size` is 0, or more than [`CliqueKind::MOST_NODES`].
+    /// If `size` is 0, or more than [`CliqueKind::MAX_NODES`].
     pub fn of_size(size: usize) -> Result<Self, SizeError> {
-        if (1..=Self::MOST_NODES).contains(&size) { Ok(Self(Question::OfSize(size))) } else { Err(SizeError(size)) }
+        if (1..=Self::MAX_NODES).contains(&size) { Ok(Self(Question::OfSize(size))) } else { Err(SizeError(size)) }
     }
 }
 
@@ -111,7 +111,7 @@ pub fn list_cliques(graph: &SimpleGraph, kind: CliqueKind, workers: &Workers, li
         all.append(cliques);
         ControlFlow::Continue(())
     };
-    let completeness = workers.enter(|| stream(graph, kind, workers, limits, &mut append));
+    let completeness = workers.install(|| stream(graph, kind, workers, limits, &mut append));
     all.completeness = completeness;
     all
 }
@@ -126,19 +126,19 @@ pub fn visit_cliques(
     limits: Limits,
     mut visitor: impl FnMut(&[u32]) -> ControlFlow<()> + Send,
 ) -> Completeness {
-    workers.enter(|| stream(graph, kind, workers, limits, &mut |cliques| cliques.iter().try_for_each(&mut visitor)))
+    workers.install(|| stream(graph, kind, workers, limits, &mut |cliques| cliques.iter().try_for_each(&mut visitor)))
 }
 
-/// Counts the cliques of a kind without keeping them; up to [`Limits::most`] if that is given.
+/// Counts the cliques of a kind without keeping them; up to [`Limits::max_count`] if that is given.
 pub fn count_cliques(graph: &SimpleGraph, kind: CliqueKind, workers: &Workers, limits: Limits) -> Count {
-    workers.enter(|| count(graph, kind, workers, limits))
+    workers.install(|| count(graph, kind, workers, limits))
 }
 
 fn count(graph: &SimpleGraph, kind: CliqueKind, workers: &Workers, limits: Limits) -> Count {
     let stop = Stop::new(limits.time);
-    let most = limits.most.map_or(u64::MAX, |most| most as u64);
+    let most = limits.max_count.map_or(u64::MAX, |most| most as u64);
     let graph = Ordered::new(graph, degeneracy(graph), workers);
-    let tasks = cut(&graph);
+    let tasks = split(&graph);
     let total = AtomicU64::new(0);
     work_off(
         workers,
@@ -154,9 +154,9 @@ fn count(graph: &SimpleGraph, kind: CliqueKind, workers: &Workers, limits: Limit
     );
     let count = total.into_inner();
     if count > most {
-        return Count { count: most, completeness: Completeness::CutByNumber };
+        return Count { count: most, completeness: Completeness::LimitReached };
     }
-    let completeness = if stop.is_stopped() { Completeness::CutByTime } else { Completeness::All };
+    let completeness = if stop.is_stopped() { Completeness::TimedOut } else { Completeness::All };
     Count { count, completeness }
 }
 
@@ -165,11 +165,11 @@ fn stream(
     kind: CliqueKind,
     workers: &Workers,
     limits: Limits,
-    visitor: &mut turns::Visitor,
+    visitor: &mut ordered_output::Visitor,
 ) -> Completeness {
     let stop = Stop::new(limits.time);
     let graph = Ordered::new(graph, degeneracy(graph), workers);
-    let tasks = cut(&graph);
+    let tasks = split(&graph);
     let turns = Turns::new(&stop, limits, visitor);
     work_off(
         workers,

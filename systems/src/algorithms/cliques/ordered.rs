@@ -1,4 +1,4 @@
-//! A graph by the places of its nodes in a degeneracy order, and the neighbourhoods in it as sets of bits.
+//! A graph by the places of its nodes in a degeneracy order, and the neighborhoods in it as sets of bits.
 
 use super::{bits::Bits, degeneracy::Degeneracy};
 use crate::{Workers, algorithms::SimpleGraph, ordering::places};
@@ -7,15 +7,15 @@ use crate::{Workers, algorithms::SimpleGraph, ordering::places};
 pub(super) struct Ordered {
     /// The node at each place.
     pub order: Vec<u32>,
-    /// The neighbours of place `i` are `neighbours[offsets[i]..offsets[i + 1]]`; `[N + 1]`.
+    /// The neighbors of place `i` are `neighbors[offsets[i]..offsets[i + 1]]`; `[N + 1]`.
     offsets: Vec<usize>,
     /// Where those of each place begin that come before it; `[N]`.
     middles: Vec<usize>,
-    /// Of each place first the neighbours that come later, then those that come earlier.
-    neighbours: Vec<u32>,
+    /// Of each place first the neighbors that come later, then those that come earlier.
+    neighbors: Vec<u32>,
 }
 
-/// Nodes whose neighbours are looked up by one worker at a time.
+/// Nodes whose neighbors are looked up by one worker at a time.
 const BLOCK: usize = 2048;
 
 impl Ordered {
@@ -26,14 +26,14 @@ impl Ordered {
         let parts = workers.map(nodes.div_ceil(BLOCK), |block| {
             let places_of_block = block * BLOCK..nodes.min((block + 1) * BLOCK);
             let size = order[places_of_block.clone()].iter().map(|node| graph.degree(*node)).sum();
-            let (mut neighbours, mut laters) = (Vec::with_capacity(size), Vec::with_capacity(BLOCK));
+            let (mut neighbors, mut laters) = (Vec::with_capacity(size), Vec::with_capacity(BLOCK));
             for (place, node) in places_of_block.clone().zip(&order[places_of_block]) {
-                let start = neighbours.len();
-                let all = graph.neighbours(*node).iter().map(|neighbour| places[*neighbour as usize]);
-                neighbours.extend(all);
+                let start = neighbors.len();
+                let all = graph.neighbors(*node).iter().map(|neighbor| places[*neighbor as usize]);
+                neighbors.extend(all);
                 // Whoever comes later changes places with the first that does not, so that these stay sorted by their nodes.
                 let mut later = 0;
-                let own = &mut neighbours[start..];
+                let own = &mut neighbors[start..];
                 for here in 0..own.len() {
                     let is_later = own[here] as usize > place;
                     own.swap(later, here);
@@ -41,41 +41,41 @@ impl Ordered {
                 }
                 laters.push((later, own.len()));
             }
-            (neighbours, laters)
+            (neighbors, laters)
         });
-        let mut neighbours = Vec::with_capacity(2 * graph.edge_count());
+        let mut neighbors = Vec::with_capacity(2 * graph.edge_count());
         let (mut offsets, mut middles) = (Vec::with_capacity(nodes + 1), Vec::with_capacity(nodes));
         offsets.push(0);
         let mut start = 0;
         for (part, laters) in parts {
-            neighbours.extend_from_slice(&part);
+            neighbors.extend_from_slice(&part);
             for (later, all) in laters {
                 middles.push(start + later);
                 start += all;
                 offsets.push(start);
             }
         }
-        Self { order, offsets, middles, neighbours }
+        Self { order, offsets, middles, neighbors }
     }
 
     pub fn len(&self) -> usize {
         self.order.len()
     }
 
-    /// The neighbours that come after `place`, by rising numbers of their nodes: no more than the degeneracy.
+    /// The neighbors that come after `place`, by rising numbers of their nodes: no more than the degeneracy.
     #[inline(always)]
     pub fn later(&self, place: usize) -> &[u32] {
-        &self.neighbours[self.offsets[place]..self.middles[place]]
+        &self.neighbors[self.offsets[place]..self.middles[place]]
     }
 
-    /// The neighbours that come before it.
+    /// The neighbors that come before it.
     #[inline(always)]
     pub fn earlier(&self, place: usize) -> &[u32] {
-        &self.neighbours[self.middles[place]..self.offsets[place + 1]]
+        &self.neighbors[self.middles[place]..self.offsets[place + 1]]
     }
 }
 
-/// Which number each place has among the later neighbours of a root, plus one; 0 where it is none of them.
+/// Which number each place has among the later neighbors of a root, plus one; 0 where it is none of them.
 pub(super) struct Numbers(Vec<u32>);
 
 impl Numbers {
@@ -96,7 +96,7 @@ impl Numbers {
     }
 }
 
-/// Writes to `rows` who among the later neighbours of `root` is joined to whom: a row for each, over their numbers.
+/// Writes to `rows` who among the later neighbors of `root` is joined to whom: a row for each, over their numbers.
 #[inline(always)]
 pub(super) fn read_later<B: Bits>(graph: &Ordered, root: usize, numbers: &mut Numbers, rows: &mut Vec<B>) {
     let members = graph.later(root);
@@ -109,7 +109,7 @@ pub(super) fn read_later<B: Bits>(graph: &Ordered, root: usize, numbers: &mut Nu
     );
 }
 
-/// The same, followed by a row for each earlier neighbour of the root that is joined to some of its later ones. Returns false
+/// The same, followed by a row for each earlier neighbor of the root that is joined to some of its later ones. Returns false
 /// if one is joined to all of them, and leaves the rows as they may be.
 #[inline(always)]
 pub(super) fn read_all<B: Bits>(graph: &Ordered, root: usize, numbers: &mut Numbers, rows: &mut Vec<B>) -> bool {
@@ -121,7 +121,7 @@ pub(super) fn read_all<B: Bits>(graph: &Ordered, root: usize, numbers: &mut Numb
         members,
         #[inline(always)]
         |numbers| {
-            // A common neighbour of both comes after the earlier one too.
+            // A common neighbor of both comes after the earlier one too.
             for earlier in graph.earlier(root) {
                 let mut row = B::empty(members.len());
                 let mut found = 0;

@@ -5,14 +5,14 @@ use core::ops::Range;
 use super::{
     Question,
     bits::Bits,
+    k_cliques::SizedSearch,
     maximal::MaximalSearch,
     ordered::{Numbers, Ordered},
-    sized::SizedSearch,
-    turns::{Sink, Task},
+    ordered_output::{Sink, Task},
 };
 use crate::kernels::vectorize;
 
-/// What a worker needs to search below any root: the more later neighbours, the wider the sets.
+/// What a worker needs to search below any root: the more later neighbors, the wider the sets.
 pub(super) struct Bench {
     numbers: Numbers,
     narrow: Search<[u64; 1]>,

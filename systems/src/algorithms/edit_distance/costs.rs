@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LabelledGraph, Units};
+use super::{LabeledGraph, Units};
 
 /// What it costs to insert, delete and relabel nodes, or edges, of each kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -107,7 +107,7 @@ pub struct EditCosts {
 
 impl EditCosts {
     /// The most units that one operation may cost: sums over all operations stay in range.
-    const MOST_UNITS: f64 = (1u64 << 36) as f64;
+    const MAX_UNITS: f64 = (1u64 << 36) as f64;
 
     /// The costs of operations on nodes and on edges.
     ///
@@ -149,9 +149,9 @@ impl EditCosts {
     }
 
     /// Whether the tables have all labels of a graph.
-    pub(super) fn check_labels(&self, graph: &LabelledGraph) -> Result<(), EditError> {
+    pub(super) fn check_labels(&self, graph: &LabeledGraph) -> Result<(), EditError> {
         let of_nodes = graph.labels().iter().copied().max();
-        let of_edges = graph.labelled_edges().map(|(_, label)| label).max();
+        let of_edges = graph.labeled_edges().map(|(_, label)| label).max();
         for (kind, costs, label) in [("node", &self.nodes, of_nodes), ("edge", &self.edges, of_edges)] {
             if let (Some(labels), Some(label)) = (costs.labels(), label)
                 && label as usize >= labels
@@ -171,7 +171,7 @@ impl Default for EditCosts {
 }
 
 /// Up to there each whole number is an f64.
-const MOST_WHOLE: f64 = (1u64 << 53) as f64;
+const MAX_WHOLE: f64 = (1u64 << 53) as f64;
 
 /// What all costs are multiples of, as near as makes no difference.
 fn unit_of(costs: &[f64]) -> f64 {
@@ -182,15 +182,15 @@ fn unit_of(costs: &[f64]) -> f64 {
     for digits in 0..=6 {
         let parts = 10f64.powi(digits);
         let is_whole = |cost: &f64| (cost * parts - (cost * parts).round()).abs() <= 1e-9 * (cost * parts).min(1.0);
-        if largest * parts < MOST_WHOLE && costs.iter().all(is_whole) {
+        if largest * parts < MAX_WHOLE && costs.iter().all(is_whole) {
             let whole = costs.iter().map(|cost| (cost * parts).round() as u64);
             let unit = whole.fold(0, greatest_divisor) as f64 / parts;
-            if largest / unit <= EditCosts::MOST_UNITS {
+            if largest / unit <= EditCosts::MAX_UNITS {
                 return unit;
             }
         }
     }
-    largest / EditCosts::MOST_UNITS
+    largest / EditCosts::MAX_UNITS
 }
 
 fn greatest_divisor(mut one: u64, mut other: u64) -> u64 {
@@ -229,8 +229,8 @@ pub enum EditError {
         /// How many the table has.
         labels: usize,
     },
-    /// More than [`MOST_NODES`](super::MOST_NODES).
-    #[error("a graph of {nodes} nodes is too large for an edit distance; at most {most} are compared", most = super::MOST_NODES)]
+    /// More than [`MAX_NODES`](super::MAX_NODES).
+    #[error("a graph of {nodes} nodes is too large for an edit distance; at most {max} are compared", max = super::MAX_NODES)]
     TooManyNodes {
         /// How many there are.
         nodes: usize,
@@ -243,8 +243,8 @@ pub enum EditError {
         /// The first that is wrong.
         node: u32,
     },
-    /// More than [`MOST_EDGE_LABELS`](super::MOST_EDGE_LABELS).
-    #[error("the graphs have {labels} kinds of edges, more than {most}; merge labels that mean the same", most = super::MOST_EDGE_LABELS)]
+    /// More than [`MAX_EDGE_LABELS`](super::MAX_EDGE_LABELS).
+    #[error("the graphs have {labels} kinds of edges, more than {max}; merge labels that mean the same", max = super::MAX_EDGE_LABELS)]
     TooManyEdgeLabels {
         /// How many there are.
         labels: usize,
@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(unit_of(&[0.3, 0.1, 1.2]), 0.1);
         assert_eq!(unit_of(&[0.0]), 1.0);
         assert_eq!(unit_of(&[2500.0, 1e12]), 2500.0);
-        assert_eq!(unit_of(&[1.0, 1e12]), 1e12 / EditCosts::MOST_UNITS);
+        assert_eq!(unit_of(&[1.0, 1e12]), 1e12 / EditCosts::MAX_UNITS);
         let third = unit_of(&[1.0, 1.0 / 3.0]);
         assert!((1.0 / 3.0 / third).round() * third - 1.0 / 3.0 < 1e-10);
     }
@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(EditCosts::new(table, OperationCosts::UNIT), Err(EditError::Uneven { kind: "node" }));
         let table = OperationCosts::Table { insertion: vec![1.0], deletion: vec![1.0], substitution: vec![vec![0.0]] };
         let costs = EditCosts::new(table, OperationCosts::UNIT).unwrap();
-        let error = costs.check_labels(&LabelledGraph::new(vec![0, 1], [([0, 1], 7)])).unwrap_err();
+        let error = costs.check_labels(&LabeledGraph::new(vec![0, 1], [([0, 1], 7)])).unwrap_err();
         assert_eq!(error, EditError::Label { kind: "node", label: 1, labels: 1 });
     }
 }

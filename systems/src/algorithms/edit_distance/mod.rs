@@ -1,4 +1,4 @@
-//! Graph edit distance: what it costs at least to make one labelled graph into another.
+//! Graph edit distance: what it costs at least to make one labeled graph into another.
 //!
 //! Bounds first: an assignment of nodes to nodes by their labels and the edges around them, whose sum is a bound from below
 //! (`state`, `assignment`) and whose edit path one from above (K. Riesen and H. Bunke, *Approximate Graph Edit Distance
@@ -27,21 +27,21 @@ pub use world::{Compared, compare_graphs, update_edit_distances};
 
 use problem::Problem;
 
-use super::LabelledGraph;
+use super::LabeledGraph;
 use crate::Workers;
 
 /// Costs in whole units.
 type Units = i64;
 
 /// The most nodes of a graph that is compared: the costs of all pairs of nodes stand in memory.
-pub const MOST_NODES: usize = 2_000;
+pub const MAX_NODES: usize = 2_000;
 
 /// The most kinds of edges in two graphs that are compared.
-pub const MOST_EDGE_LABELS: usize = 1_000;
+pub const MAX_EDGE_LABELS: usize = 1_000;
 
 /// How far to search for an edit distance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EditEffort {
+pub struct SearchBudget {
     /// How many nodes of the search tree to look at; until the distance is exact if not given. With 0 only the bounds at the
     /// root are taken. The results are the same for any number of workers.
     pub expansions: Option<u64>,
@@ -49,7 +49,7 @@ pub struct EditEffort {
     pub time: Option<Duration>,
 }
 
-impl EditEffort {
+impl SearchBudget {
     /// Until the distance is exact.
     pub const EXACT: Self = Self { expansions: None, time: None };
 
@@ -70,12 +70,12 @@ pub struct EditComparison {
     /// How many nodes of the search tree were looked at.
     pub expansions: u64,
     /// What ended the search before the distance was exact.
-    pub cut: Option<EditCut>,
+    pub stop_reason: Option<StopReason>,
 }
 
 /// What may end a search early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EditCut {
+pub enum StopReason {
     /// The number of expansions.
     Expansions,
     /// The time.
@@ -91,18 +91,18 @@ impl EditComparison {
     }
 }
 
-/// Compares two graphs: exactly, if the effort allows, else by bounds from below and above.
+/// Compares two graphs: exactly, if the budget allows, else by bounds from below and above.
 ///
 /// The costs are those of the cheapest edit path. Edges go with their nodes, and an edge may be deleted and another
 /// inserted in its place, so that substituting it never costs more than both. The answer is the same for any number of
 /// workers.
 ///
 /// ```
-/// use connectome_systems::{Workers, algorithms::{LabelledGraph, edit_distance::{EditCosts, EditEffort, EditError, edit_distance}}};
+/// use connectome_systems::{Workers, algorithms::{LabeledGraph, edit_distance::{EditCosts, SearchBudget, EditError, edit_distance}}};
 ///
-/// let path = LabelledGraph::new(vec![0, 0, 0, 0], [([0, 1], 0), ([1, 2], 0), ([2, 3], 0)]);
-/// let star = LabelledGraph::new(vec![0, 0, 0, 1], [([0, 1], 0), ([0, 2], 0), ([0, 3], 0)]);
-/// let found = edit_distance(&path, &star, &EditCosts::default(), EditEffort::EXACT, &Workers::one())?;
+/// let path = LabeledGraph::new(vec![0, 0, 0, 0], [([0, 1], 0), ([1, 2], 0), ([2, 3], 0)]);
+/// let star = LabeledGraph::new(vec![0, 0, 0, 1], [([0, 1], 0), ([0, 2], 0), ([0, 3], 0)]);
+/// let found = edit_distance(&path, &star, &EditCosts::default(), SearchBudget::EXACT, &Workers::single())?;
 /// // An edge goes to another node, and a node gets another label.
 /// assert_eq!(found.distance(), Some(3.0));
 /// # Ok::<(), EditError>(())
@@ -111,59 +111,59 @@ impl EditComparison {
 /// # Errors
 /// If a graph is too large, a label has no costs, or there are too many kinds of edges.
 pub fn edit_distance(
-    first: &LabelledGraph,
-    second: &LabelledGraph,
+    first: &LabeledGraph,
+    second: &LabeledGraph,
     costs: &EditCosts,
-    effort: EditEffort,
+    budget: SearchBudget,
     workers: &Workers,
 ) -> Result<EditComparison, EditError> {
     let problem = Problem::new(first, second, costs)?;
-    Ok(rounds::solve(&problem, costs.unit(), effort, workers))
+    Ok(rounds::solve(&problem, costs.unit(), budget, workers))
 }
 
-/// Compares one graph with many, side by side; the effort is for each of them.
+/// Compares one graph with many, side by side; the budget is for each of them.
 ///
 /// # Errors
 /// As [`edit_distance`], of the first pair that cannot be compared.
 pub fn edit_distances(
-    first: &LabelledGraph,
-    others: &[LabelledGraph],
+    first: &LabeledGraph,
+    others: &[LabeledGraph],
     costs: &EditCosts,
-    effort: EditEffort,
+    budget: SearchBudget,
     workers: &Workers,
 ) -> Result<Vec<EditComparison>, EditError> {
-    compare_pairs(others.len(), |other| [first, &others[other]], costs, effort, workers)
+    compare_pairs(others.len(), |other| [first, &others[other]], costs, budget, workers)
 }
 
-/// Compares each graph with all after it, side by side; the effort is for each pair. The pairs are in the order 0 and 1,
+/// Compares each graph with all after it, side by side; the budget is for each pair. The pairs are in the order 0 and 1,
 /// 0 and 2, and so on.
 ///
 /// # Errors
 /// As [`edit_distance`], of the first pair that cannot be compared.
 pub fn pairwise_edit_distances(
-    graphs: &[LabelledGraph],
+    graphs: &[LabeledGraph],
     costs: &EditCosts,
-    effort: EditEffort,
+    budget: SearchBudget,
     workers: &Workers,
 ) -> Result<Vec<EditComparison>, EditError> {
     let of_one = |one: usize| (one + 1..graphs.len()).map(move |other| [one, other]);
     let pairs: Vec<[usize; 2]> = (0..graphs.len()).flat_map(of_one).collect();
-    compare_pairs(pairs.len(), |pair| pairs[pair].map(|graph| &graphs[graph]), costs, effort, workers)
+    compare_pairs(pairs.len(), |pair| pairs[pair].map(|graph| &graphs[graph]), costs, budget, workers)
 }
 
 fn compare_pairs<'a>(
     count: usize,
-    pair: impl Fn(usize) -> [&'a LabelledGraph; 2] + Sync,
+    pair: impl Fn(usize) -> [&'a LabeledGraph; 2] + Sync,
     costs: &EditCosts,
-    effort: EditEffort,
+    budget: SearchBudget,
     workers: &Workers,
 ) -> Result<Vec<EditComparison>, EditError> {
-    let one = Workers::one();
+    let one = Workers::single();
     // A single pair is searched by all; of several each has a worker of its own.
     let of_each = if count == 1 { workers } else { &one };
     let compare = |number| {
         let [first, second] = pair(number);
-        edit_distance(first, second, costs, effort, of_each)
+        edit_distance(first, second, costs, budget, of_each)
     };
     workers.map(count, compare).into_iter().collect()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{EditCosts, EditError, LabelledGraph};
+use super::{EditCosts, EditError, LabeledGraph};
 use crate::algorithms::ParallelGraph;
 
 /// One step of an edit path. What goes or changes is numbered as in the first graph, what comes as in the second.
@@ -11,7 +11,7 @@ pub enum EditOperation {
     /// An edge of the first graph goes.
     DeleteEdge {
         /// Nodes of the first graph.
-        ends: [u32; 2],
+        endpoints: [u32; 2],
     },
     /// A node of the first graph, which has no edges any more, goes.
     DeleteNode {
@@ -28,7 +28,7 @@ pub enum EditOperation {
     /// An edge gets the label of one of the second graph.
     SubstituteEdge {
         /// Nodes of the first graph.
-        ends: [u32; 2],
+        endpoints: [u32; 2],
         /// The nodes of the second graph that they become.
         with: [u32; 2],
     },
@@ -40,7 +40,7 @@ pub enum EditOperation {
     /// An edge of the second graph comes.
     InsertEdge {
         /// Nodes of the second graph.
-        ends: [u32; 2],
+        endpoints: [u32; 2],
     },
 }
 
@@ -49,12 +49,12 @@ pub enum EditOperation {
 /// nothing are left out. An edge is deleted and another inserted where that is cheaper than substituting it.
 ///
 /// ```
-/// use connectome_systems::{Workers, algorithms::{LabelledGraph, edit_distance::{EditCosts, EditEffort, EditOperation, edit_distance, edit_path}}};
+/// use connectome_systems::{Workers, algorithms::{LabeledGraph, edit_distance::{EditCosts, SearchBudget, EditOperation, edit_distance, edit_path}}};
 ///
-/// let [water, peroxide] = [LabelledGraph::new(vec![1, 8, 1], [([0, 1], 1), ([1, 2], 1)]),
-///     LabelledGraph::new(vec![1, 8, 8, 1], [([0, 1], 1), ([1, 2], 1), ([2, 3], 1)])];
+/// let [water, peroxide] = [LabeledGraph::new(vec![1, 8, 1], [([0, 1], 1), ([1, 2], 1)]),
+///     LabeledGraph::new(vec![1, 8, 8, 1], [([0, 1], 1), ([1, 2], 1), ([2, 3], 1)])];
 /// let costs = EditCosts::default();
-/// let found = edit_distance(&water, &peroxide, &costs, EditEffort::EXACT, &Workers::one())?;
+/// let found = edit_distance(&water, &peroxide, &costs, SearchBudget::EXACT, &Workers::single())?;
 /// let path = edit_path(&water, &peroxide, &costs, &found.mapping)?;
 /// assert_eq!(path.iter().map(|(_, cost)| cost).sum::<f64>(), found.upper);
 /// assert!(path.iter().any(|(operation, _)| matches!(operation, EditOperation::InsertNode { .. })));
@@ -64,8 +64,8 @@ pub enum EditOperation {
 /// # Errors
 /// If the mapping is not of these graphs, or two nodes become the same one; if a label has no costs.
 pub fn edit_path(
-    first: &LabelledGraph,
-    second: &LabelledGraph,
+    first: &LabeledGraph,
+    second: &LabeledGraph,
     costs: &EditCosts,
     mapping: &[Option<u32>],
 ) -> Result<Vec<(EditOperation, f64)>, EditError> {
@@ -99,24 +99,25 @@ pub fn edit_path(
     for (node, _) in (0..).zip(&origin).filter(|(_, origin)| origin.is_none()) {
         nodes_come.push((EditOperation::InsertNode { node }, nodes.insertion(second.labels()[node as usize])));
     }
-    let mut waiting: BTreeMap<[u32; 2], u32> = second.labelled_edges().collect();
-    for (ends, label) in first.labelled_edges() {
+    let mut waiting: BTreeMap<[u32; 2], u32> = second.labeled_edges().collect();
+    for (endpoints, label) in first.labeled_edges() {
         let deletion = edges.deletion(label);
-        if let [Some(one), Some(other)] = ends.map(|end| mapping[end as usize])
+        if let [Some(one), Some(other)] = endpoints.map(|end| mapping[end as usize])
             && let Some(&to) = waiting.get(&[one.min(other), one.max(other)])
         {
             let cost = edges.substitution(label, to);
             if cost <= deletion + edges.insertion(to) {
                 waiting.remove(&[one.min(other), one.max(other)]);
                 if label != to || cost > 0.0 {
-                    changed.push((EditOperation::SubstituteEdge { ends, with: [one, other] }, cost));
+                    changed.push((EditOperation::SubstituteEdge { endpoints, with: [one, other] }, cost));
                 }
                 continue;
             }
         }
-        edges_gone.push((EditOperation::DeleteEdge { ends }, deletion));
+        edges_gone.push((EditOperation::DeleteEdge { endpoints }, deletion));
     }
-    edges_come
-        .extend(waiting.into_iter().map(|(ends, label)| (EditOperation::InsertEdge { ends }, edges.insertion(label))));
+    edges_come.extend(
+        waiting.into_iter().map(|(endpoints, label)| (EditOperation::InsertEdge { endpoints }, edges.insertion(label))),
+    );
     Ok([edges_gone, nodes_gone, changed, nodes_come, edges_come].concat())
 }

@@ -3,7 +3,7 @@
 use core::cmp::Reverse;
 
 use super::{
-    EditCosts, EditError, LabelledGraph, MOST_EDGE_LABELS, MOST_NODES, Units,
+    EditCosts, EditError, LabeledGraph, MAX_EDGE_LABELS, MAX_NODES, Units,
     assignment::{FORBIDDEN, NONE},
 };
 use crate::algorithms::ParallelGraph;
@@ -28,9 +28,9 @@ pub(super) struct Problem {
     row_edges: Vec<u16>,
     /// The kind of edge between columns, `[columns, columns]`.
     column_edges: Vec<u16>,
-    /// The neighbours of each row, with the kinds of the edges.
-    pub row_neighbours: Vec<Vec<(u32, u16)>>,
-    pub column_neighbours: Vec<Vec<(u32, u16)>>,
+    /// The neighbors of each row, with the kinds of the edges.
+    pub row_neighbors: Vec<Vec<(u32, u16)>>,
+    pub column_neighbors: Vec<Vec<(u32, u16)>>,
     /// Of a row at a column in place of the inserted column, `[rows, columns]`.
     pub node_gain: Vec<Units>,
     /// Of a row that stays alone, `[rows]`.
@@ -58,10 +58,10 @@ pub(super) struct EdgeCosts {
 }
 
 impl Problem {
-    pub fn new(first: &LabelledGraph, second: &LabelledGraph, costs: &EditCosts) -> Result<Self, EditError> {
+    pub fn new(first: &LabeledGraph, second: &LabeledGraph, costs: &EditCosts) -> Result<Self, EditError> {
         let graphs = [first, second];
         for graph in graphs {
-            if graph.node_count() > MOST_NODES {
+            if graph.node_count() > MAX_NODES {
                 return Err(EditError::TooManyNodes { nodes: graph.node_count() });
             }
             costs.check_labels(graph)?;
@@ -71,10 +71,10 @@ impl Problem {
         let priced = Priced { costs, swapped };
 
         let mut labels: Vec<u32> =
-            graphs.iter().flat_map(|graph| graph.labelled_edges()).map(|(_, label)| label).collect();
+            graphs.iter().flat_map(|graph| graph.labeled_edges()).map(|(_, label)| label).collect();
         labels.sort_unstable();
         labels.dedup();
-        if labels.len() > MOST_EDGE_LABELS {
+        if labels.len() > MAX_EDGE_LABELS {
             return Err(EditError::TooManyEdgeLabels { labels: labels.len() });
         }
         let kinds = labels.len() + 1;
@@ -83,8 +83,8 @@ impl Problem {
         let nodes = decision_order(small, large);
         let mut row_of = vec![0; nodes.len()];
         nodes.iter().enumerate().for_each(|(row, node)| row_of[*node as usize] = row as u32);
-        let (row_edges, row_neighbours) = dense(small, |node| row_of[node as usize], kind_of);
-        let (column_edges, column_neighbours) = dense(large, |node| node, kind_of);
+        let (row_edges, row_neighbors) = dense(small, |node| row_of[node as usize], kind_of);
+        let (column_edges, column_neighbors) = dense(large, |node| node, kind_of);
 
         let deletions: Vec<Units> =
             nodes.iter().map(|node| priced.deletion(true, small.labels()[*node as usize])).collect();
@@ -121,7 +121,7 @@ impl Problem {
         least.same = least.same.min(least.different);
 
         let mut inserted = insertions.iter().sum();
-        for (_, label) in large.labelled_edges() {
+        for (_, label) in large.labeled_edges() {
             inserted += priced.insertion(false, label);
         }
         Ok(Self {
@@ -132,8 +132,8 @@ impl Problem {
             kinds,
             row_edges,
             column_edges,
-            row_neighbours,
-            column_neighbours,
+            row_neighbors,
+            column_neighbors,
             node_gain,
             node_alone,
             edge_gain,
@@ -210,29 +210,29 @@ impl Priced<'_> {
     }
 }
 
-/// Kinds of edges as a matrix, and the neighbours of each node.
+/// Kinds of edges as a matrix, and the neighbors of each node.
 fn dense(
-    graph: &LabelledGraph,
+    graph: &LabeledGraph,
     place_of: impl Fn(u32) -> u32,
     kind_of: impl Fn(u32) -> u16,
 ) -> (Vec<u16>, Vec<Vec<(u32, u16)>>) {
     let nodes = graph.node_count();
     let mut kinds = vec![0; nodes * nodes];
-    let mut neighbours = vec![Vec::new(); nodes];
-    for (ends, label) in graph.labelled_edges() {
-        let [one, other] = ends.map(&place_of);
+    let mut neighbors = vec![Vec::new(); nodes];
+    for (endpoints, label) in graph.labeled_edges() {
+        let [one, other] = endpoints.map(&place_of);
         let kind = kind_of(label);
         for (from, to) in [(one, other), (other, one)] {
             kinds[from as usize * nodes + to as usize] = kind;
-            neighbours[from as usize].push((to, kind));
+            neighbors[from as usize].push((to, kind));
         }
     }
-    (kinds, neighbours)
+    (kinds, neighbors)
 }
 
 /// The nodes in the order in which they are best decided: each with as many edges to those before it as may be, so that
 /// costs are known early; then those of rare labels and high degree.
-fn decision_order(graph: &LabelledGraph, other: &LabelledGraph) -> Vec<u32> {
+fn decision_order(graph: &LabeledGraph, other: &LabeledGraph) -> Vec<u32> {
     let count = |label: u32| other.labels().iter().filter(|other| **other == label).count();
     let rarity: Vec<Reverse<usize>> = graph.labels().iter().map(|label| Reverse(count(*label))).collect();
     let mut known = vec![0; graph.node_count()];
@@ -243,7 +243,7 @@ fn decision_order(graph: &LabelledGraph, other: &LabelledGraph) -> Vec<u32> {
     };
     while let Some(place) = (0..waiting.len()).max_by_key(|place| key(&known, waiting[*place])) {
         let node = waiting.swap_remove(place);
-        graph.graph().neighbours(node).iter().for_each(|neighbour| known[*neighbour as usize] += 1);
+        graph.graph().neighbors(node).iter().for_each(|neighbor| known[*neighbor as usize] += 1);
         order.push(node);
     }
     order

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Units, assignment::NONE, problem::Problem};
 
 /// Graphs of more rows are searched by two rows at a time only.
-const MOST_FOR_THREE: usize = 64;
+const MAX_FOR_THREE: usize = 64;
 
 /// Lets two rows, and where that does not help three, pass their columns around as long as this lowers the cost; a row may
 /// also take a free column or stay alone: K-REFINE of N. Boria et al., *Improved Local Search for Graph Edit Distance*,
@@ -23,7 +23,7 @@ pub(super) fn refine(problem: &Problem, mut cost: Units, column_of: &mut [u32], 
             cost += move_row(problem, column_of, row, &mut free);
             cost += swap_two(problem, column_of, row);
         }
-        if cost == before && problem.rows <= MOST_FOR_THREE {
+        if cost == before && problem.rows <= MAX_FOR_THREE {
             cost += rotate_three(problem, column_of);
         }
         if cost == before {
@@ -38,7 +38,7 @@ fn cost_of(problem: &Problem, column_of: &[u32], rows: &[usize]) -> Units {
     for (place, &row) in rows.iter().enumerate() {
         let column = column_of[row];
         cost += problem.row_gain(row, column);
-        for &(other, kind) in &problem.row_neighbours[row] {
+        for &(other, kind) in &problem.row_neighbors[row] {
             // An edge between two of them counts once.
             if !rows[..place].contains(&(other as usize)) {
                 cost += problem.edge_gain(kind as usize, column, column_of[other as usize]);

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    EditComparison, EditCut, EditEffort, Units,
+    EditComparison, SearchBudget, StopReason, Units,
     problem::Problem,
     refine::refine,
     search::{Branch, Task},
@@ -22,33 +22,33 @@ const FIRST: u64 = 512;
 const SLICE: u64 = 256;
 
 /// Rows squared times columns, where states on one way through the tree take about 50 MB for each worker.
-const MOST_PLACES: usize = 1 << 23;
+const MAX_PLACES: usize = 1 << 23;
 
-/// Bounds the distance, and searches until the bounds meet or the effort is used up.
+/// Bounds the distance, and searches until the bounds meet or the budget is used up.
 ///
 /// Branches do not hear of each other within a round, and rounds end by the number of states alone. So the same
 /// states are looked at whoever does it, and the answer is the same for any number of workers.
-pub(super) fn solve(problem: &Problem, unit: f64, effort: EditEffort, workers: &Workers) -> EditComparison {
-    let end = effort.time.and_then(|time| Instant::now().checked_add(time));
+pub(super) fn solve(problem: &Problem, unit: f64, budget: SearchBudget, workers: &Workers) -> EditComparison {
+    let end = budget.time.and_then(|time| Instant::now().checked_add(time));
     let mut root = State::default();
     root.start(problem);
     let mut column_of = vec![0; problem.rows];
     let cost = root.complete(problem, &mut column_of);
     let mut search = Search { problem, workers, end, best: cost, column_of, expansions: 0 };
     let mut lower = half(root.bound);
-    let mut cut = None;
+    let mut stop_reason = None;
     if lower < search.best {
         search.best = refine(problem, search.best, &mut search.column_of, end);
     }
     if lower < search.best {
-        let open = if problem.rows.pow(2) * problem.columns > MOST_PLACES {
-            cut = Some(EditCut::Size);
+        let open = if problem.rows.pow(2) * problem.columns > MAX_PLACES {
+            stop_reason = Some(StopReason::Size);
             Some(root.bound)
         } else {
             let branches = vec![Branch::root(problem, &root, 2 * search.best - 1)];
             drop(root);
-            let (open, why) = search.run(branches, effort.expansions);
-            cut = why;
+            let (open, why) = search.run(branches, budget.expansions);
+            stop_reason = why;
             open
         };
         lower = open.map_or(search.best, |bound| lower.max(half(bound)).min(search.best));
@@ -58,7 +58,7 @@ pub(super) fn solve(problem: &Problem, unit: f64, effort: EditEffort, workers: &
         upper: search.best as f64 * unit,
         mapping: problem.mapping(&search.column_of),
         expansions: search.expansions,
-        cut,
+        stop_reason,
     }
 }
 
@@ -81,7 +81,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// Searches the branches, and looks at `most` states. Returns twice a bound from below on what is left, and why it is.
-    fn run(&mut self, mut branches: Vec<Branch>, most: Option<u64>) -> (Option<Units>, Option<EditCut>) {
+    fn run(&mut self, mut branches: Vec<Branch>, most: Option<u64>) -> (Option<Units>, Option<StopReason>) {
         let twins = Twins::new(self.problem);
         loop {
             branches.retain_mut(|branch| {
@@ -95,7 +95,7 @@ impl Search<'_> {
             let is_late = self.end.is_some_and(|end| Instant::now() >= end);
             if left == 0 || is_late {
                 let bound = branches.iter().filter_map(Branch::bound).min();
-                return (bound, Some(if left == 0 { EditCut::Expansions } else { EditCut::Time }));
+                return (bound, Some(if left == 0 { StopReason::Expansions } else { StopReason::Time }));
             }
             let slice = if self.expansions == 0 {
                 FIRST

@@ -58,8 +58,8 @@ impl State {
         self.row_counts.resize(rows * kinds, 0);
         self.row_deleted.clear();
         self.row_deleted.resize(rows, 0);
-        for (row, neighbours) in problem.row_neighbours.iter().enumerate() {
-            for &(_, kind) in neighbours {
+        for (row, neighbors) in problem.row_neighbors.iter().enumerate() {
+            for &(_, kind) in neighbors {
                 self.row_counts[row * kinds] += 1;
                 self.row_counts[row * kinds + kind as usize] += 1;
                 self.row_deleted[row] += problem.edge_gains(kind as usize)[0];
@@ -69,8 +69,8 @@ impl State {
         self.column_counts.resize(kinds * columns, 0);
         self.column_inserted.clear();
         self.column_inserted.resize(columns, 0);
-        for (column, neighbours) in problem.column_neighbours.iter().enumerate() {
-            for &(_, kind) in neighbours {
+        for (column, neighbors) in problem.column_neighbors.iter().enumerate() {
+            for &(_, kind) in neighbors {
                 self.column_counts[column] += 1;
                 self.column_counts[kind as usize * columns + column] += 1;
                 self.column_inserted[column] += problem.edge_inserted[kind as usize];
@@ -191,7 +191,7 @@ impl State {
             };
         }
         for row in self.depth..problem.rows {
-            for &(other, kind) in &problem.row_neighbours[row] {
+            for &(other, kind) in &problem.row_neighbors[row] {
                 if (self.depth..row).contains(&(other as usize)) {
                     cost += problem.edge_gain(kind as usize, column_of[row], column_of[other as usize]);
                 }

@@ -2,7 +2,7 @@
 
 use core::{borrow::Borrow, ops::Range};
 
-use crate::algorithms::{LabelledGraph, ParallelGraph};
+use crate::algorithms::{LabeledGraph, ParallelGraph};
 
 /// Graphs as one, in compressed sparse rows. All of them together have less than 2^32 nodes.
 pub(super) struct DisjointUnion {
@@ -10,26 +10,26 @@ pub(super) struct DisjointUnion {
     pub starts: Vec<usize>,
     /// The label of each node.
     pub labels: Vec<u32>,
-    /// The neighbours of node `i` are `neighbours[offsets[i]..offsets[i + 1]]`; `[N + 1]`.
+    /// The neighbors of node `i` are `neighbors[offsets[i]..offsets[i + 1]]`; `[N + 1]`.
     offsets: Vec<usize>,
-    neighbours: Vec<u32>,
-    /// The label of the edge to each neighbour; empty if they are all alike.
+    neighbors: Vec<u32>,
+    /// The label of the edge to each neighbor; empty if they are all alike.
     edge_labels: Vec<u32>,
 }
 
 impl DisjointUnion {
-    pub fn of(graphs: &[impl Borrow<LabelledGraph>]) -> Self {
+    pub fn of(graphs: &[impl Borrow<LabeledGraph>]) -> Self {
         let nodes = graphs.iter().map(|graph| graph.borrow().node_count()).sum();
         let entries = graphs.iter().map(|graph| 2 * graph.borrow().graph().edge_count()).sum();
         let mut first = None;
-        let mut edge_labels = graphs.iter().flat_map(|graph| graph.borrow().labelled_edges().map(|(_, label)| label));
+        let mut edge_labels = graphs.iter().flat_map(|graph| graph.borrow().labeled_edges().map(|(_, label)| label));
         let are_alike = edge_labels.all(|label| *first.get_or_insert(label) == label);
         drop(edge_labels);
         let mut union = Self {
             starts: vec![0],
             labels: Vec::with_capacity(nodes),
             offsets: Vec::with_capacity(nodes + 1),
-            neighbours: Vec::with_capacity(entries),
+            neighbors: Vec::with_capacity(entries),
             edge_labels: vec![0; if are_alike { 0 } else { entries }],
         };
         union.offsets.push(0);
@@ -37,17 +37,17 @@ impl DisjointUnion {
         union
     }
 
-    fn add(&mut self, graph: &LabelledGraph) {
+    fn add(&mut self, graph: &LabeledGraph) {
         let first = self.labels.len();
         for node in graph.nodes() {
-            self.neighbours.extend(graph.graph().neighbours(node).iter().map(|other| first as u32 + other));
-            self.offsets.push(self.neighbours.len());
+            self.neighbors.extend(graph.graph().neighbors(node).iter().map(|other| first as u32 + other));
+            self.offsets.push(self.neighbors.len());
         }
         if !self.edge_labels.is_empty() {
             let mut next = self.offsets[first..].to_vec();
-            // Rising edges meet the neighbours of each node in rising order.
-            for (ends, label) in graph.labelled_edges() {
-                for end in ends {
+            // Rising edges meet the neighbors of each node in rising order.
+            for (endpoints, label) in graph.labeled_edges() {
+                for end in endpoints {
                     self.edge_labels[next[end as usize]] = label;
                     next[end as usize] += 1;
                 }
@@ -69,11 +69,11 @@ impl DisjointUnion {
         self.entries(node).len()
     }
 
-    pub fn neighbours(&self, node: u32) -> &[u32] {
-        &self.neighbours[self.entries(node)]
+    pub fn neighbors(&self, node: u32) -> &[u32] {
+        &self.neighbors[self.entries(node)]
     }
 
-    /// The labels of the edges to the neighbours of a node; empty if all edges are alike.
+    /// The labels of the edges to the neighbors of a node; empty if all edges are alike.
     pub fn edge_labels(&self, node: u32) -> &[u32] {
         self.edge_labels.get(self.entries(node)).unwrap_or(&[])
     }

@@ -3,7 +3,7 @@
 use core::{borrow::Borrow, ops::Range};
 
 use super::refiner::Refiner;
-use crate::{Workers, algorithms::LabelledGraph};
+use crate::{Workers, algorithms::LabeledGraph};
 
 /// The kernel of each of some graphs with each other, `[G, G]`, symmetric and positive semidefinite.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +29,7 @@ impl GramMatrix {
 
     /// The kernels divided by the root of those of both graphs with themselves: 1 for a graph with itself. A graph without
     /// nodes has 0 with each, itself included.
-    pub fn normalised(mut self) -> Self {
+    pub fn normalized(mut self) -> Self {
         let roots: Vec<f64> = (0..self.size).map(|graph| self.row(graph)[graph].sqrt()).collect();
         for (values, root) in self.values.chunks_mut(self.size.max(1)).zip(&roots) {
             for (value, other) in values.iter_mut().zip(&roots) {
@@ -44,11 +44,11 @@ impl GramMatrix {
 }
 
 /// The Weisfeiler-Leman subtree kernel of two graphs; see [`subtree_kernels`].
-pub fn subtree_kernel(one: &LabelledGraph, other: &LabelledGraph, iterations: usize, workers: &Workers) -> f64 {
+pub fn subtree_kernel(one: &LabeledGraph, other: &LabeledGraph, iterations: usize, workers: &Workers) -> f64 {
     subtree_kernels(&[one, other], iterations, workers).row(0)[1]
 }
 
-/// The Weisfeiler-Leman subtree kernels between graphs: for each colour of each round, the labels and so many
+/// The Weisfeiler-Leman subtree kernels between graphs: for each color of each round, the labels and so many
 /// `iterations` of refinement, the product of how often both graphs have it, summed up.
 ///
 /// N. Shervashidze, P. Schweitzer, E. J. van Leeuwen, K. Mehlhorn and K. M. Borgwardt, *Weisfeiler-Lehman Graph Kernels*,
@@ -58,14 +58,14 @@ pub fn subtree_kernel(one: &LabelledGraph, other: &LabelledGraph, iterations: us
 /// refinement has become stable, however many iterations there are.
 ///
 /// ```
-/// use connectome_systems::{Workers, algorithms::{LabelledGraph, weisfeiler_leman::subtree_kernels}};
+/// use connectome_systems::{Workers, algorithms::{LabeledGraph, weisfeiler_leman::subtree_kernels}};
 ///
-/// let path = LabelledGraph::new(vec![0; 3], [([0, 1], 0), ([1, 2], 0)]);
-/// let pair = LabelledGraph::new(vec![0; 2], [([0, 1], 0)]);
-/// // Labels: 3 * 2. First iteration: two ends of the path are like the two nodes of the pair, 2 * 2.
-/// assert_eq!(subtree_kernels(&[path, pair], 1, &Workers::one()).row(0), [9.0 + 5.0, 6.0 + 4.0]);
+/// let path = LabeledGraph::new(vec![0; 3], [([0, 1], 0), ([1, 2], 0)]);
+/// let pair = LabeledGraph::new(vec![0; 2], [([0, 1], 0)]);
+/// // Labels: 3 * 2. First iteration: two endpoints of the path are like the two nodes of the pair, 2 * 2.
+/// assert_eq!(subtree_kernels(&[path, pair], 1, &Workers::single()).row(0), [9.0 + 5.0, 6.0 + 4.0]);
 /// ```
-pub fn subtree_kernels(graphs: &[impl Borrow<LabelledGraph>], iterations: usize, workers: &Workers) -> GramMatrix {
+pub fn subtree_kernels(graphs: &[impl Borrow<LabeledGraph>], iterations: usize, workers: &Workers) -> GramMatrix {
     let size = graphs.len();
     let features = Features::of(graphs, iterations, workers);
     let upper = workers.map(size, |graph| features.row(graph, size));
@@ -106,7 +106,7 @@ struct Features {
 }
 
 impl Features {
-    fn of(graphs: &[impl Borrow<LabelledGraph>], iterations: usize, workers: &Workers) -> Self {
+    fn of(graphs: &[impl Borrow<LabeledGraph>], iterations: usize, workers: &Workers) -> Self {
         let mut refiner = Refiner::new(graphs, workers);
         let starts = &refiner.graph.starts;
         let mut graph_of = vec![0; refiner.graph.node_count()];

@@ -1,4 +1,4 @@
-//! Rounds of colour refinement.
+//! Rounds of color refinement.
 
 use core::{borrow::Borrow, mem, ops::Range};
 
@@ -6,7 +6,7 @@ use rayon::slice::ParallelSliceMut;
 
 use super::disjoint_union::DisjointUnion;
 use super::signature::{Entry, Signatures, Token, digest};
-use crate::{Blocks, RowsMut, Workers, algorithms::LabelledGraph};
+use crate::{Blocks, RowsMut, Workers, algorithms::LabeledGraph};
 
 /// About how many tokens, or entries, a block has.
 const BLOCK: usize = 1 << 13;
@@ -14,14 +14,14 @@ const BLOCK: usize = 1 << 13;
 /// So many entries are sorted by several workers.
 const WORTH_SHARING: usize = 1 << 13;
 
-/// If more than this part of the nodes has changed, every node looks for changed neighbours; else changed nodes tell
+/// If more than this part of the nodes has changed, every node looks for changed neighbors; else changed nodes tell
 /// theirs.
 const MANY: usize = 8;
 
-/// Classes of nodes of the same colour, and how to part them further.
+/// Classes of nodes of the same color, and how to part them further.
 ///
 /// The nodes stand in order of their classes, and each class is called by the place where it begins, which depends on the
-/// structure alone. The first part of a parted class keeps its name. In the next round only nodes with a neighbour that
+/// structure alone. The first part of a parted class keeps its name. In the next round only nodes with a neighbor that
 /// has another name since are looked at: all others of their class still see the same as each other, and none of the new
 /// names; they become the first part.
 pub(super) struct Refiner<'a> {
@@ -45,7 +45,7 @@ pub(super) struct Refiner<'a> {
 
 impl<'a> Refiner<'a> {
     /// Begins with a class for each label of nodes.
-    pub fn new(graphs: &[impl Borrow<LabelledGraph>], workers: &'a Workers) -> Self {
+    pub fn new(graphs: &[impl Borrow<LabeledGraph>], workers: &'a Workers) -> Self {
         let graph = DisjointUnion::of(graphs);
         let count = graph.node_count();
         let mut order: Vec<u32> = (0..count as u32).collect();
@@ -104,16 +104,16 @@ impl<'a> Refiner<'a> {
         &self.order[places]
     }
 
-    /// Colours of all nodes, counted from 0 in the order of the classes.
-    pub fn colours(&self) -> Vec<u32> {
-        let mut colours = vec![0; self.order.len()];
-        for (colour, class) in (0..).zip(self.classes()) {
-            self.nodes(class).iter().for_each(|node| colours[*node as usize] = colour);
+    /// Colors of all nodes, counted from 0 in the order of the classes.
+    pub fn colors(&self) -> Vec<u32> {
+        let mut colors = vec![0; self.order.len()];
+        for (color, class) in (0..).zip(self.classes()) {
+            self.nodes(class).iter().for_each(|node| colors[*node as usize] = color);
         }
-        colours
+        colors
     }
 
-    /// Parts classes by the neighbours of their nodes; tells whether there was anything to part.
+    /// Parts classes by the neighbors of their nodes; tells whether there was anything to part.
     pub fn step(&mut self) -> bool {
         if self.graph.has_edge_labels() {
             self.part(digest::<u64>)
@@ -123,7 +123,7 @@ impl<'a> Refiner<'a> {
         !self.parted.is_empty()
     }
 
-    /// Whether no other node has the colour of this one.
+    /// Whether no other node has the color of this one.
     fn is_alone(&self, node: u32) -> bool {
         let class = self.class_of[node as usize];
         self.ends[class as usize] == class + 1
@@ -140,7 +140,7 @@ impl<'a> Refiner<'a> {
         let (tokens, mut entries) = self.write_signatures(&touched, &offsets, digest);
         let tokens_of = |entry: &Entry| &tokens[offsets[entry.place()]..offsets[entry.place() + 1]];
         if self.workers.count() > 1 && entries.len() >= WORTH_SHARING {
-            self.workers.enter(|| entries.par_sort_unstable());
+            self.workers.install(|| entries.par_sort_unstable());
         } else {
             entries.sort_unstable();
         }
@@ -167,7 +167,7 @@ impl<'a> Refiner<'a> {
         let mut entries = vec![Entry::default(); nodes.len()];
         let boundaries = cut(offsets);
         let output = Signatures { tokens: &mut tokens, entries: &mut entries, offsets };
-        self.workers.for_each_block(Blocks::At(&boundaries), 16, output, |rows, output| {
+        self.workers.for_each_block(Blocks::Boundaries(&boundaries), 16, output, |rows, output| {
             let Signatures { mut tokens, entries, offsets } = output;
             for ((place, entry), limits) in rows.zip(entries).zip(offsets.windows(2)) {
                 let (own, others) = tokens.split_at_mut(limits[1] - limits[0]);
@@ -182,7 +182,7 @@ impl<'a> Refiner<'a> {
     /// How each entry differs from the one before it.
     fn compare<'t, T: Token + 't>(&self, entries: &[Entry], tokens_of: impl Fn(&Entry) -> &'t [T] + Sync) -> Vec<Step> {
         let mut steps = vec![Step::Other; entries.len()];
-        let blocks = Blocks::Even { start: 0, rows: entries.len(), size: BLOCK };
+        let blocks = Blocks::Uniform { start: 0, rows: entries.len(), size: BLOCK };
         self.workers.for_each_block(blocks, 16, RowsMut::new(&mut steps, 1), |rows, output| {
             for (row, step) in rows.zip(output.data).filter(|(row, _)| *row > 0) {
                 let [before, entry] = [&entries[row - 1], &entries[row]];
@@ -241,7 +241,7 @@ impl<'a> Refiner<'a> {
         self.place_of[node as usize] = place as u32;
     }
 
-    /// Finds the nodes that have a neighbour among those that have changed, and are not alone in their class.
+    /// Finds the nodes that have a neighbor among those that have changed, and are not alone in their class.
     fn touch(&mut self, changed: &[u32]) {
         let mut touched = mem::take(&mut self.touched);
         let mut is_touched = mem::take(&mut self.is_touched);
@@ -249,17 +249,17 @@ impl<'a> Refiner<'a> {
         if changed.len() > self.order.len() / MANY {
             let mut is_changed = vec![false; self.order.len()];
             changed.iter().for_each(|node| is_changed[*node as usize] = true);
-            let blocks = Blocks::Even { start: 0, rows: self.order.len(), size: BLOCK };
+            let blocks = Blocks::Uniform { start: 0, rows: self.order.len(), size: BLOCK };
             self.workers.for_each_block(blocks, 16, RowsMut::new(&mut is_touched, 1), |rows, output| {
                 for (node, is_touched) in rows.zip(output.data) {
-                    let mut neighbours = self.graph.neighbours(node as u32).iter();
+                    let mut neighbors = self.graph.neighbors(node as u32).iter();
                     *is_touched =
-                        !self.is_alone(node as u32) && neighbours.any(|neighbour| is_changed[*neighbour as usize]);
+                        !self.is_alone(node as u32) && neighbors.any(|neighbor| is_changed[*neighbor as usize]);
                 }
             });
             touched.extend((0..self.order.len() as u32).filter(|node| is_touched[*node as usize]));
         } else {
-            for node in changed.iter().flat_map(|node| self.graph.neighbours(*node)) {
+            for node in changed.iter().flat_map(|node| self.graph.neighbors(*node)) {
                 if !is_touched[*node as usize] && !self.is_alone(*node) {
                     is_touched[*node as usize] = true;
                     touched.push(*node);
@@ -299,14 +299,14 @@ fn cut(offsets: &[usize]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Random;
+    use crate::random::Philox;
 
     #[test]
     fn digests_that_collide_change_nothing_but_the_names() {
         let mut ends = [0.0; 600];
-        Random::new(3, 0, 0).fill_uniform(&mut ends);
+        Philox::new(3, 0, 0).fill_uniform(&mut ends);
         let edges = ends.as_chunks::<2>().0.iter().map(|ends| (ends.map(|end| (end * 200.0) as u32), 0));
-        let graph = LabelledGraph::new(vec![0; 200], edges);
+        let graph = LabeledGraph::new(vec![0; 200], edges);
         let workers = Workers::new(2).unwrap();
         let run = |digest: fn(&[u32]) -> u64| {
             let mut refiner = Refiner::new(&[&graph], &workers);
@@ -314,16 +314,16 @@ mod tests {
             loop {
                 refiner.part(digest);
                 if refiner.parted.is_empty() {
-                    break (counts, refiner.colours());
+                    break (counts, refiner.colors());
                 }
                 counts.push(refiner.classes().count());
             }
         };
-        let (counts, colours) = run(digest);
+        let (counts, colors) = run(digest);
         for worse in [(|_| 0) as fn(&[u32]) -> u64, |tokens| tokens.len() as u64 % 2] {
-            let (other_counts, other_colours) = run(worse);
+            let (other_counts, other_colors) = run(worse);
             assert_eq!(counts, other_counts);
-            let mut pairs: Vec<_> = colours.iter().zip(&other_colours).collect();
+            let mut pairs: Vec<_> = colors.iter().zip(&other_colors).collect();
             pairs.sort_unstable();
             pairs.dedup();
             assert_eq!(pairs.len(), *counts.last().unwrap());

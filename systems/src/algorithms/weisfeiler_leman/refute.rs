@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::refiner::Refiner;
 use crate::{
     Workers,
-    algorithms::{LabelledGraph, ParallelGraph},
+    algorithms::{LabeledGraph, ParallelGraph},
 };
 
 /// Why two graphs are not isomorphic; counts are those of the one and of the other.
@@ -30,9 +30,9 @@ pub enum Difference {
         /// How many edges have it.
         counts: [usize; 2],
     },
-    /// How many nodes have a colour after a round of colour refinement. After one round, those are nodes with the same
-    /// label and neighbours of the same labels.
-    Colour {
+    /// How many nodes have a color after a round of color refinement. After one round, those are nodes with the same
+    /// label and neighbors of the same labels.
+    NodeColor {
         /// The round, counted from 1.
         round: usize,
         /// How many nodes have it.
@@ -51,31 +51,31 @@ impl fmt::Display for Difference {
             Self::EdgeLabel { label, counts: [one, other] } => {
                 write!(formatter, "they have {one} and {other} edges with the label {label}")
             }
-            Self::Colour { round, counts: [one, other] } => {
+            Self::NodeColor { round, counts: [one, other] } => {
                 write!(
                     formatter,
-                    "after round {round} of colour refinement they have {one} and {other} nodes of a colour"
+                    "after round {round} of color refinement they have {one} and {other} nodes of a color"
                 )
             }
         }
     }
 }
 
-/// Finds a difference between two graphs that shows quickly; none means that they may be isomorphic, or not: colour
+/// Finds a difference between two graphs that shows quickly; none means that they may be isomorphic, or not: color
 /// refinement does not tell a ring of six nodes from two rings of three.
 ///
 /// L. Babai, P. Erdős and S. M. Selkow, *Random Graph Isomorphism*, SIAM Journal on Computing 9, 1980: of nearly all pairs
 /// of graphs that are not isomorphic it tells so.
 ///
 /// ```
-/// use connectome_systems::{Workers, algorithms::{LabelledGraph, weisfeiler_leman::refute_isomorphism}};
+/// use connectome_systems::{Workers, algorithms::{LabeledGraph, weisfeiler_leman::refute_isomorphism}};
 ///
-/// let path = LabelledGraph::new(vec![0; 4], [([0, 1], 0), ([1, 2], 0), ([2, 3], 0)]);
-/// let star = LabelledGraph::new(vec![0; 4], [([0, 1], 0), ([0, 2], 0), ([0, 3], 0)]);
-/// let difference = refute_isomorphism(&path, &star, &Workers::one());
+/// let path = LabeledGraph::new(vec![0; 4], [([0, 1], 0), ([1, 2], 0), ([2, 3], 0)]);
+/// let star = LabeledGraph::new(vec![0; 4], [([0, 1], 0), ([0, 2], 0), ([0, 3], 0)]);
+/// let difference = refute_isomorphism(&path, &star, &Workers::single());
 /// assert!(difference.is_some_and(|difference| difference.to_string().contains("round 1")));
 /// ```
-pub fn refute_isomorphism(one: &LabelledGraph, other: &LabelledGraph, workers: &Workers) -> Option<Difference> {
+pub fn refute_isomorphism(one: &LabeledGraph, other: &LabeledGraph, workers: &Workers) -> Option<Difference> {
     let graphs = [one, other];
     let differ = |counts: [usize; 2]| counts[0] != counts[1];
     let nodes = graphs.map(|graph| graph.node_count());
@@ -89,7 +89,7 @@ pub fn refute_isomorphism(one: &LabelledGraph, other: &LabelledGraph, workers: &
     if let Some((label, counts)) = uneven(graphs.map(|graph| graph.labels().iter().copied())) {
         return Some(Difference::NodeLabel { label, counts });
     }
-    if let Some((label, counts)) = uneven(graphs.map(|graph| graph.labelled_edges().map(|(_, label)| label))) {
+    if let Some((label, counts)) = uneven(graphs.map(|graph| graph.labeled_edges().map(|(_, label)| label))) {
         return Some(Difference::EdgeLabel { label, counts });
     }
     let mut refiner = Refiner::new(&graphs, workers);
@@ -101,7 +101,7 @@ pub fn refute_isomorphism(one: &LabelledGraph, other: &LabelledGraph, workers: &
             let first = members.iter().filter(|node| (**node as usize) < nodes[0]).count();
             let counts = [first, members.len() - first];
             if differ(counts) {
-                return Some(Difference::Colour { round, counts });
+                return Some(Difference::NodeColor { round, counts });
             }
         }
     }

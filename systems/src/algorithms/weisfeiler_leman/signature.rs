@@ -3,17 +3,17 @@
 use super::disjoint_union::DisjointUnion;
 use crate::SplitRows;
 
-/// A neighbour as a node sees it: its class, and the label of the edge to it if edges differ.
+/// A neighbor as a node sees it: its class, and the label of the edge to it if edges differ.
 pub(super) trait Token: Copy + Default + Ord + Into<u64> + Send + Sync {
-    /// Writes one for each neighbour, smallest first.
+    /// Writes one for each neighbor, smallest first.
     fn write(graph: &DisjointUnion, node: u32, classes: &[u32], tokens: &mut [Self]);
 }
 
 /// Classes alone.
 impl Token for u32 {
     fn write(graph: &DisjointUnion, node: u32, classes: &[u32], tokens: &mut [Self]) {
-        for (token, neighbour) in tokens.iter_mut().zip(graph.neighbours(node)) {
-            *token = classes[*neighbour as usize];
+        for (token, neighbor) in tokens.iter_mut().zip(graph.neighbors(node)) {
+            *token = classes[*neighbor as usize];
         }
         tokens.sort_unstable();
     }
@@ -22,9 +22,9 @@ impl Token for u32 {
 /// Labels of edges, and classes.
 impl Token for u64 {
     fn write(graph: &DisjointUnion, node: u32, classes: &[u32], tokens: &mut [Self]) {
-        let seen = graph.neighbours(node).iter().zip(graph.edge_labels(node));
-        for (token, (neighbour, label)) in tokens.iter_mut().zip(seen) {
-            *token = Self::from(*label) << 32 | Self::from(classes[*neighbour as usize]);
+        let seen = graph.neighbors(node).iter().zip(graph.edge_labels(node));
+        for (token, (neighbor, label)) in tokens.iter_mut().zip(seen) {
+            *token = Self::from(*label) << 32 | Self::from(classes[*neighbor as usize]);
         }
         tokens.sort_unstable();
     }

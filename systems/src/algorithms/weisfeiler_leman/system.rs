@@ -1,25 +1,25 @@
-//! Colours of a graph of the world.
+//! Colors of a graph of the world.
 
 use bevy_ecs::{change_detection::DetectChangesMut, entity::Entity, system::Local, world::World};
-use connectome_components::{Colour, Topology};
+use connectome_components::{NodeColor, Topology};
 
 use super::refine;
-use crate::{Scratch, Workers, algorithms::LabelledGraph, update_topology};
+use crate::{Scratch, Workers, algorithms::LabeledGraph, update_topology};
 
-/// What one run of [`refine_colours`] leaves to the next.
+/// What one run of [`refine_colors`] leaves to the next.
 #[derive(Default)]
 pub struct RefineScratch {
     topology: Scratch,
-    /// The version of the topology that the nodes are coloured by.
+    /// The version of the topology that the nodes are colored by.
     version: Option<u64>,
 }
 
-/// A system that gives each node of a graph its [`Colour`] when the topology has changed, by the stable refinement of the
+/// A system that gives each node of a graph its [`NodeColor`] when the topology has changed, by the stable refinement of the
 /// graph without directions, self-loops and parallel edges, all nodes being alike at first.
 ///
-/// It brings the [`Topology`] up to date as `rebuild_topology` does. Nodes that have no colour yet get the component, which
-/// moves them to another place of the world; spawn nodes with `Colour::default()` to spare that.
-pub fn refine_colours(graph: Entity) -> impl FnMut(&mut World, Local<RefineScratch>) {
+/// It brings the [`Topology`] up to date as `rebuild_topology` does. Nodes that have no color yet get the component, which
+/// moves them to another place of the world; spawn nodes with `NodeColor::default()` to spare that.
+pub fn refine_colors(graph: Entity) -> impl FnMut(&mut World, Local<RefineScratch>) {
     move |world, mut scratch| {
         let RefineScratch { topology: scratch, version } = &mut *scratch;
         update_topology(world, graph, scratch);
@@ -27,16 +27,16 @@ pub fn refine_colours(graph: Entity) -> impl FnMut(&mut World, Local<RefineScrat
             return;
         };
         let workers = world.get_resource::<Workers>().cloned().unwrap_or_default();
-        let refinement = refine(&[LabelledGraph::of(topology, Vec::new())], None, &workers);
-        let colours = refinement.colours.into_iter().flatten().map(Colour);
-        let coloured: Vec<(Entity, Colour)> = topology.nodes.entities().iter().copied().zip(colours).collect();
+        let refinement = refine(&[LabeledGraph::of(topology, Vec::new())], None, &workers);
+        let colors = refinement.colors.into_iter().flatten().map(NodeColor);
+        let colored: Vec<(Entity, NodeColor)> = topology.nodes.entities().iter().copied().zip(colors).collect();
         let mut without = Vec::new();
-        for (node, colour) in coloured {
-            match world.get_mut::<Colour>(node) {
+        for (node, color) in colored {
+            match world.get_mut::<NodeColor>(node) {
                 Some(mut known) => {
-                    known.set_if_neq(colour);
+                    known.set_if_neq(color);
                 }
-                None => without.push((node, colour)),
+                None => without.push((node, color)),
             }
         }
         if !without.is_empty() {

@@ -90,15 +90,15 @@ impl Attending<'_> {
             },
         );
         match self.score {
-            Score::Sum { slope } => {
+            Score::Decomposed { slope } => {
                 let (gradients, _) = gradients.as_chunks_mut::<LANES>();
                 let (sums, _) = sums.as_chunks::<LANES>();
                 for (gradients, sums) in gradients.iter_mut().zip(sums).take(numbers.div_ceil(LANES)) {
                     combine(gradients, sums, |gradient, sum| gradient * slope_at(sum, slope));
                 }
             }
-            Score::Rectified { .. } => {}
-            Score::Product { factor } => each(
+            Score::Additive { .. } => {}
+            Score::ScaledDot { factor } => each(
                 gradients,
                 numbers,
                 #[inline(always)]
@@ -118,7 +118,7 @@ impl Attending<'_> {
     #[inline(always)]
     pub fn add_by_target(&self, links: Differentiated, sum: &mut [f32]) {
         match self.score {
-            Score::Product { .. } => {
+            Score::ScaledDot { .. } => {
                 self.add_rows(links.links, links.gradients, self.sources, |link| Some(link.source), sum);
                 if let Some(edges) = self.edges {
                     self.add_rows(links.links, links.gradients, edges, |link| link.edge, sum);
@@ -132,17 +132,17 @@ impl Attending<'_> {
     #[inline(always)]
     pub fn add_by_source(&self, links: Differentiated, sum: &mut [f32]) {
         match (self.score, self.targets) {
-            (Score::Product { .. }, Some(targets)) => {
+            (Score::ScaledDot { .. }, Some(targets)) => {
                 self.add_rows(links.links, links.gradients, targets, |link| Some(link.target), sum);
             }
             _ => self.add_by_term(links, sum),
         }
     }
 
-    /// Adds to the gradient by the vectors of [`Score::Rectified`] that of some links.
+    /// Adds to the gradient by the vectors of [`Score::Additive`] that of some links.
     #[inline(always)]
     pub fn add_by_vectors(&self, links: Differentiated, sum: &mut [f32]) {
-        let Score::Rectified { slope } = self.score else { return };
+        let Score::Additive { slope } = self.score else { return };
         self.for_each_sum(
             links,
             sum,
@@ -155,7 +155,7 @@ impl Attending<'_> {
     #[inline(always)]
     fn add_by_term(&self, links: Differentiated, sum: &mut [f32]) {
         match self.score {
-            Score::Rectified { slope } => self.for_each_sum(
+            Score::Additive { slope } => self.for_each_sum(
                 links,
                 sum,
                 #[inline(always)]

@@ -59,7 +59,7 @@ impl Attending<'_> {
             }
         }
         self.add_rows(links, weights, self.values, |link| Some(link.source), output);
-        if let (Score::Product { .. }, Some(edges)) = (self.score, self.edges) {
+        if let (Score::ScaledDot { .. }, Some(edges)) = (self.score, self.edges) {
             self.add_rows(links, weights, edges, |link| link.edge, output);
         }
     }

@@ -9,10 +9,10 @@ use connectome_components::Matrix;
 use super::{HeadTerms, prefetch};
 
 /// The most heads that attention has.
-pub const MOST_HEADS: usize = 256;
+pub const MAX_HEADS: usize = 256;
 
 /// The most links of a tile, however few heads there are: their rows are to stay in the first-level cache.
-const MOST_LINKS: usize = 128;
+const MAX_LINKS: usize = 128;
 
 /// The most numbers of a tile, one for each head of each link.
 const NUMBERS: usize = 1024;
@@ -35,17 +35,17 @@ pub struct Link {
 #[derive(Clone, Copy, Debug)]
 pub enum Score {
     /// The rectified sum of a number of the source, one of the target and one of the link.
-    Sum {
+    Decomposed {
         /// Slope of the rectifier below 0.
         slope: f32,
     },
     /// The product of a vector with the rectified sum of a row of the source, one of the target and one of the link.
-    Rectified {
+    Additive {
         /// Slope of the rectifier below 0.
         slope: f32,
     },
     /// The product of a row of the target with one of the source, to which one of the link is added.
-    Product {
+    ScaledDot {
         /// What it is multiplied by.
         factor: f32,
     },
@@ -58,17 +58,17 @@ pub struct Attending<'a> {
     pub score: Score,
     /// How many heads share the columns.
     pub heads: usize,
-    /// What is summed of a source; with [`Score::Product`] that of the link is added.
+    /// What is summed of a source; with [`Score::ScaledDot`] that of the link is added.
     pub values: &'a Matrix<'a>,
     /// What a source adds to the score.
     pub sources: &'a Matrix<'a>,
-    /// What a target adds to the score; only [`Score::Sum`] can do without.
+    /// What a target adds to the score; only [`Score::Decomposed`] can do without.
     pub targets: Option<&'a Matrix<'a>>,
     /// What a link adds to the score.
     pub edges: Option<&'a Matrix<'a>>,
     /// What a loop adds that is added to the graph, by its node.
     pub own_edges: Option<&'a Matrix<'a>>,
-    /// The vectors of [`Score::Rectified`], `[H C]`.
+    /// The vectors of [`Score::Additive`], `[H C]`.
     pub vectors: &'a [f32],
     /// What the weights are multiplied by, those of links and those of loops that are added.
     pub masks: Option<[&'a Matrix<'a>; 2]>,
@@ -79,7 +79,7 @@ impl<'a> Attending<'a> {
     #[inline(always)]
     pub fn prefetch_source(&self, source: usize) {
         prefetch(self.values.row(source));
-        if !matches!(self.score, Score::Rectified { .. }) {
+        if !matches!(self.score, Score::Additive { .. }) {
             prefetch(self.sources.row(source));
         }
     }
@@ -97,7 +97,7 @@ impl<'a> Attending<'a> {
     /// Whether what belongs to a link is added to the values.
     #[inline(always)]
     fn adds_edges(&self) -> bool {
-        matches!(self.score, Score::Product { .. }) && self.edges.is_some()
+        matches!(self.score, Score::ScaledDot { .. }) && self.edges.is_some()
     }
 
     /// What belongs to a link.
@@ -123,33 +123,33 @@ fn mask<'a>([edges, own]: [&'a Matrix<'a>; 2], link: &Link) -> &'a [f32] {
 pub struct Tile {
     capacity: usize,
     count: usize,
-    links: [Link; MOST_LINKS],
-    /// What is rectified of [`Score::Sum`].
+    links: [Link; MAX_LINKS],
+    /// What is rectified of [`Score::Decomposed`].
     sums: [f32; NUMBERS],
     /// The scores, and then the weights.
     weights: [f32; NUMBERS],
-    /// The gradients by the scores; of [`Score::Sum`] by what is rectified.
+    /// The gradients by the scores; of [`Score::Decomposed`] by what is rectified.
     gradients: [f32; NUMBERS],
     /// The largest score of each head, and what it was before.
-    largest: [f32; MOST_HEADS],
-    before: [f32; MOST_HEADS],
+    largest: [f32; MAX_HEADS],
+    before: [f32; MAX_HEADS],
     /// The sum of the exponentials of each head.
-    totals: [f32; MOST_HEADS],
+    totals: [f32; MAX_HEADS],
 }
 
 impl Tile {
-    /// For so many heads, at most [`MOST_HEADS`].
+    /// For so many heads, at most [`MAX_HEADS`].
     pub fn new(heads: usize) -> Self {
         Self {
-            capacity: (NUMBERS / heads).min(MOST_LINKS),
+            capacity: (NUMBERS / heads).min(MAX_LINKS),
             count: 0,
-            links: [Link::default(); MOST_LINKS],
+            links: [Link::default(); MAX_LINKS],
             sums: [0.0; NUMBERS],
             weights: [0.0; NUMBERS],
             gradients: [0.0; NUMBERS],
-            largest: [0.0; MOST_HEADS],
-            before: [0.0; MOST_HEADS],
-            totals: [0.0; MOST_HEADS],
+            largest: [0.0; MAX_HEADS],
+            before: [0.0; MAX_HEADS],
+            totals: [0.0; MAX_HEADS],
         }
     }
 

@@ -11,9 +11,9 @@ impl<'a> Attending<'a> {
     #[inline(always)]
     pub(super) fn score(&self, tile: &mut Tile) {
         match self.score {
-            Score::Sum { slope } => self.add_terms(tile, slope),
-            Score::Rectified { slope } => self.multiply_rectified(tile, slope),
-            Score::Product { factor } => {
+            Score::Decomposed { slope } => self.add_terms(tile, slope),
+            Score::Additive { slope } => self.multiply_rectified(tile, slope),
+            Score::ScaledDot { factor } => {
                 let Some(targets) = self.targets else { return };
                 let Tile { count, links, weights, .. } = tile;
                 let links = &links[..*count];
@@ -45,7 +45,7 @@ impl<'a> Attending<'a> {
         }
     }
 
-    /// The scores of [`Score::Sum`], and what is rectified.
+    /// The scores of [`Score::Decomposed`], and what is rectified.
     #[inline(always)]
     fn add_terms(&self, tile: &mut Tile, slope: f32) {
         let Tile { count, links, sums, weights, .. } = tile;

@@ -10,23 +10,23 @@ use crate::kernels::prefetch;
 const DEPTH: usize = 256;
 
 /// The same at least, where there are so many.
-const LEAST_DEPTH: usize = 64;
+const MIN_DEPTH: usize = 64;
 
 /// Numbers of the left matrix that stay in the caches next to a processor, beside what else is there.
 const NEAR_CACHE: usize = 1 << 14;
 
-/// Vectors of neighbouring columns of the right matrix that are multiplied at a time, at most.
-const MOST_VECTORS: usize = 3;
+/// Vectors of neighboring columns of the right matrix that are multiplied at a time, at most.
+const MAX_VECTORS: usize = 3;
 
 /// Numbers in the widest vectors.
-const MOST_LANES: usize = 16;
+const MAX_LANES: usize = 16;
 
 /// Some rows and columns of the right matrix, packed so that what is multiplied together lies together.
 #[repr(align(64))]
-pub(super) struct Panel([f32; DEPTH * MOST_VECTORS * MOST_LANES]);
+pub(super) struct Panel([f32; DEPTH * MAX_VECTORS * MAX_LANES]);
 
 impl Panel {
-    pub const EMPTY: Self = Self([0.0; DEPTH * MOST_VECTORS * MOST_LANES]);
+    pub const EMPTY: Self = Self([0.0; DEPTH * MAX_VECTORS * MAX_LANES]);
 }
 
 /// `output = left * factor * right`, or that added to what stands there.
@@ -64,7 +64,7 @@ impl Product<'_> {
             true => DEPTH,
             // As many rows of memory as stay in a near cache while tiles go across them again and again, but not so few
             // that loading and storing the sums takes longer than the products.
-            false => (NEAR_CACHE / left.rows.max(1)).clamp(LEAST_DEPTH, DEPTH),
+            false => (NEAR_CACHE / left.rows.max(1)).clamp(MIN_DEPTH, DEPTH),
         };
         let height = [ONE, TWO, THREE][width / S::F32_LANES - 1];
         let tiles = left.rows.div_ceil(height) * right.columns.div_ceil(width);
@@ -101,7 +101,7 @@ impl Product<'_> {
 #[inline(always)]
 fn panel_width<S: Simd>(columns: usize) -> usize {
     match columns.div_ceil(S::F32_LANES) {
-        vectors if vectors <= MOST_VECTORS => vectors.max(1) * S::F32_LANES,
+        vectors if vectors <= MAX_VECTORS => vectors.max(1) * S::F32_LANES,
         _ => 2 * S::F32_LANES,
     }
 }
@@ -127,7 +127,7 @@ fn ahead<'a>(
     let next = inner.end..right.rows.min(inner.end + inner.len());
     [(left.data, left.column_stride), (right.data, right.row_stride)].map(|(matrix, stride)| {
         let numbers = &matrix[next.start * stride..next.end * stride];
-        of(numbers, numbers.len().div_ceil(tiles.max(1)).next_multiple_of(MOST_LANES))
+        of(numbers, numbers.len().div_ceil(tiles.max(1)).next_multiple_of(MAX_LANES))
     })
 }
 

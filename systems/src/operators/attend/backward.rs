@@ -102,7 +102,7 @@ impl Parts {
                             let place = link.edge.unwrap_or(link.target) as usize - rows.start;
                             let output = &mut output[place * width..(place + 1) * width];
                             attending.add_by_source(part, output);
-                            if let Score::Product { .. } = recipe.score {
+                            if let Score::ScaledDot { .. } = recipe.score {
                                 attending.add_by_values(part, matrices[9], output);
                             }
                         }
@@ -134,7 +134,7 @@ impl Parts {
         let mut outputs = [by_values, by_sources];
         for (output, like) in outputs.iter_mut().zip([self.values, second]) {
             if output.is_none() {
-                let signal = layer.signal(like.value().on(), like.width(), false)?;
+                let signal = layer.signal(like.value().domain(), like.width(), false)?;
                 room.push(signal);
                 *output = Some(signal.value());
             }
@@ -166,7 +166,7 @@ impl Parts {
                             attending.differentiate(tile, matrices[8], matrices[9]);
                             attending.add_by_values(tile.all(), matrices[9], value);
                             match recipe.score {
-                                Score::Rectified { .. } => {
+                                Score::Additive { .. } => {
                                     attending.add_by_source(tile.all(), value);
                                     attending.add_by_vectors(tile.all(), source);
                                 }

@@ -5,7 +5,7 @@ use connectome_components::{Adjacency, Field, Matrix, Parameter, Signal, Topolog
 
 use super::{Attention, Scores};
 use crate::{
-    kernels::{Attending, Link, MOST_HEADS, Score, Tile},
+    kernels::{Attending, Link, MAX_HEADS, Score, Tile},
     layers::{BuildError, LayerBuilder},
     stages::{dropout::draw_mask, relation::Relation},
 };
@@ -55,18 +55,20 @@ impl Parts {
         let value = layer.dense(values)?;
         let width = value.width();
         let ([from, to], links) = (relation.domains(layer.rows()), relation.links(layer.rows()));
-        if heads == 0 || heads > MOST_HEADS || !width.is_multiple_of(heads) {
+        if heads == 0 || heads > MAX_HEADS || !width.is_multiple_of(heads) {
             let reason =
-                format!("divides {width} columns among {heads} heads; take up to {MOST_HEADS} that divide them");
+                format!("divides {width} columns among {heads} heads; take up to {MAX_HEADS} that divide them");
             return Err(layer.refuse(reason));
         }
         let (score, scored, sources, targets, vectors) = match scores {
-            Scores::Sum { sources, targets, slope } => (Score::Sum { slope }, heads, Some(sources), targets, None),
+            Scores::Sum { sources, targets, slope } => {
+                (Score::Decomposed { slope }, heads, Some(sources), targets, None)
+            }
             Scores::Rectified { targets, vectors, slope } => {
-                (Score::Rectified { slope }, width, None, Some(targets), Some(vectors))
+                (Score::Additive { slope }, width, None, Some(targets), Some(vectors))
             }
             Scores::Product { keys, queries, factor } => {
-                (Score::Product { factor }, width, Some(keys), Some(queries), None)
+                (Score::ScaledDot { factor }, width, Some(keys), Some(queries), None)
             }
         };
         let expected: [(Option<Signal>, ComponentId, usize); 5] = [
@@ -79,7 +81,7 @@ impl Parts {
         for (signal, on, width) in expected {
             let Some(signal) = signal else { continue };
             let field = layer.dense(signal)?;
-            if (field.on(), field.width()) != (on, width) {
+            if (field.domain(), field.width()) != (on, width) {
                 let found = field.width();
                 let reason =
                     format!("attends to {relation:?} by a signal {found} wide, or on other rows; give {width}");
@@ -97,7 +99,7 @@ impl Parts {
         if own && from != to {
             return Err(layer.refuse(format!("attends to {relation:?}, where no row can attend to itself")));
         }
-        if own_edges.is_some() && (!own || matches!(score, Score::Product { .. })) {
+        if own_edges.is_some() && (!own || matches!(score, Score::ScaledDot { .. })) {
             return Err(layer.refuse("has features of added loops that no score reads; leave them out"));
         }
         let others = draw_mask(layer, links, heads, dropout)?;
@@ -201,8 +203,8 @@ impl Recipe {
         const AHEAD: usize = 16;
 
         let entries = adjacency.entries(row);
-        let (neighbours, edges) = (&adjacency.neighbours[entries.clone()], &adjacency.edges[entries.clone()]);
-        let ahead = adjacency.neighbours.get(entries.start + AHEAD..).unwrap_or(&[]);
+        let (neighbours, edges) = (&adjacency.neighbors[entries.clone()], &adjacency.edges[entries.clone()]);
+        let ahead = adjacency.neighbors.get(entries.start + AHEAD..).unwrap_or(&[]);
         let added = usize::from(self.own);
         tile.for_each(
             neighbours.len() + added,

@@ -2,10 +2,10 @@
 //!
 //! bevy_ecs keeps for an entity its place in the world, in its archetype and in its table, and for each component of it
 //! two ticks. Tables grow by doubling, but room that no row has come to takes no memory of the machine, so rows are
-//! counted. The topology has for each edge its ends, and twice the neighbour, the edge's row and its coefficients.
+//! counted. The topology has for each edge its endpoints, and twice the neighbor, the edge's row and its coefficients.
 
 use bevy_ecs::{archetype::ArchetypeEntity, change_detection::Tick, entity::Entity, name::Name};
-use connectome_components::{Edge, EdgeWeight, InGraph, Label, Split};
+use connectome_components::{ClassLabel, Edge, EdgeWeight, InSubgraph, Split};
 
 use crate::scene::model::{Columns, Input, ModelSize};
 
@@ -81,8 +81,8 @@ impl RowBytes {
             None => column(carried.input.width),
         };
         // The markers of nodes, of graphs and of edges have no bytes but ticks.
-        let node = table_row(&[0, 0, size_of::<Label>(), size_of::<Split>()]);
-        let place = if carried.in_sets { size_of::<InGraph>() + TICKS } else { 0 };
+        let node = table_row(&[0, 0, size_of::<ClassLabel>(), size_of::<Split>()]);
+        let place = if carried.in_sets { size_of::<InSubgraph>() + TICKS } else { 0 };
         let name = carried.name.map_or(0, |letters| size_of::<Name>() + TICKS + letters);
         let weight = if carried.weighted { size_of::<EdgeWeight>() + TICKS } else { 0 };
         let edge_features = carried.input.edges.map_or(0, column);
@@ -90,7 +90,7 @@ impl RowBytes {
         Self {
             node: (node + place + name).saturating_add(features).saturating_add(targets),
             edge: (table_row(&[0, size_of::<Edge>()]) + weight).saturating_add(edge_features),
-            graph: table_row(&[0, size_of::<Label>(), size_of::<Split>()]),
+            graph: table_row(&[0, size_of::<ClassLabel>(), size_of::<Split>()]),
             // The target, the output, and the gradient by it.
             pair: table_row(&[0, size_of::<Edge>(), size_of::<Split>(), NUMBER, NUMBER, NUMBER]),
         }
@@ -103,7 +103,7 @@ impl RowBytes {
         Self { node: bytes(model.nodes), edge: bytes(model.edges), graph: bytes(model.graphs), pair: 0 }
     }
 
-    /// In the topology, of which so many normalisations are asked.
+    /// In the topology, of which so many normalizations are asked.
     pub fn in_topology(carried: &Carried, normalizations: usize) -> Self {
         let entity = size_of::<Entity>();
         // Where the edges of both directions begin, and its graph; what it weighs itself, for both directions.
@@ -115,8 +115,8 @@ impl RowBytes {
 
     /// In the tables that a batch's rows come through while they are given their components, one after the other.
     pub fn on_the_way() -> Self {
-        let (label, split) = (size_of::<Label>(), size_of::<Split>());
-        let place = size_of::<InGraph>();
+        let (label, split) = (size_of::<ClassLabel>(), size_of::<Split>());
+        let place = size_of::<InSubgraph>();
         let nodes: [&[usize]; 4] = [&[place], &[place, 0], &[place, 0, label], &[place, 0, label, split]];
         let graphs: [&[usize]; 4] = [&[], &[0], &[0, label], &[0, label, split]];
         let sum = |tables: [&[usize]; 4]| tables.into_iter().map(table_row).sum();
@@ -128,7 +128,7 @@ impl RowBytes {
         let origin = NUMBER + size_of::<Entity>();
         let features = carried.input.stored.map_or(carried.input.width, |stored| 2 * stored);
         let numbers = (features + carried.targets.unwrap_or(0)) * NUMBER;
-        let told = size_of::<Label>() + size_of::<Split>();
+        let told = size_of::<ClassLabel>() + size_of::<Split>();
         let weight = if carried.weighted { NUMBER } else { 0 };
         let edge_features = carried.input.edges.unwrap_or(0) * NUMBER;
         Self {

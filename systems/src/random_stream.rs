@@ -1,10 +1,10 @@
 //! Numbers drawn one after another, for what is drawn by one thread, such as an order.
 
-use crate::random::{LANES, Random};
+use crate::random::{LANES, Philox};
 
 /// Whole numbers from a stream, one after the other.
-pub struct Draws {
-    random: Random,
+pub struct RandomStream {
+    random: Philox,
     /// The counter of the next block.
     next: u64,
     words: [[u32; LANES]; 4],
@@ -12,14 +12,14 @@ pub struct Draws {
     used: usize,
 }
 
-impl Draws {
+impl RandomStream {
     /// The start of the stream.
-    pub fn new(random: Random) -> Self {
+    pub fn new(random: Philox) -> Self {
         Self::of_row(random, 0)
     }
 
     /// The part of the stream that belongs to one row. Parts of different rows do not meet.
-    pub fn of_row(random: Random, row: u32) -> Self {
+    pub fn of_row(random: Philox, row: u32) -> Self {
         Self { random, next: u64::from(row) << 32, words: [[0; LANES]; 4], used: 2 * LANES }
     }
 
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn every_number_below_the_end_comes_about_as_often() {
-        let mut draws = Draws::new(Random::new(3, 0, 0));
+        let mut draws = RandomStream::new(Philox::new(3, 0, 0));
         let mut counts = [0; 7];
         (0..70_000).for_each(|_| counts[draws.below(7) as usize] += 1);
         assert!(counts.iter().all(|count| (9_600..10_400).contains(count)), "{counts:?}");
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn shuffling_keeps_what_there_is() {
         let mut items: Vec<u32> = (0..1000).collect();
-        Draws::new(Random::new(1, 0, 0)).shuffle(&mut items);
+        RandomStream::new(Philox::new(1, 0, 0)).shuffle(&mut items);
         let moved = items.iter().zip(0..).filter(|&(&item, place)| item != place).count();
         assert!(moved > 950, "{moved}");
         items.sort_unstable();

@@ -7,7 +7,7 @@ use super::{ParallelGraph, SimpleGraph};
 /// An undirected graph without self-loops and parallel edges, with a label for each node and for each edge: a molecule
 /// with its atoms and bonds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LabelledGraph {
+pub struct LabeledGraph {
     graph: SimpleGraph,
     /// One for each node.
     labels: Vec<u32>,
@@ -15,25 +15,25 @@ pub struct LabelledGraph {
     edge_labels: Vec<u32>,
 }
 
-impl LabelledGraph {
+impl LabeledGraph {
     /// The graph with a node for each of `labels`, and edges with their labels. Self-loops and edges with an end that is
     /// no node are passed over; of several edges between two nodes the first counts.
     ///
     /// ```
-    /// use connectome_systems::algorithms::LabelledGraph;
+    /// use connectome_systems::algorithms::LabeledGraph;
     ///
     /// // Hydrogen cyanide: H - C # N.
-    /// let cyanide = LabelledGraph::new(vec![1, 6, 7], [([0, 1], 1), ([1, 2], 3)]);
-    /// assert_eq!(cyanide.labelled_edges().collect::<Vec<_>>(), [([0, 1], 1), ([1, 2], 3)]);
+    /// let cyanide = LabeledGraph::new(vec![1, 6, 7], [([0, 1], 1), ([1, 2], 3)]);
+    /// assert_eq!(cyanide.labeled_edges().collect::<Vec<_>>(), [([0, 1], 1), ([1, 2], 3)]);
     /// ```
     pub fn new(labels: Vec<u32>, edges: impl IntoIterator<Item = ([u32; 2], u32)>) -> Self {
         let rising = |([one, other], label): ([u32; 2], u32)| ([one.min(other), one.max(other)], label);
         let mut edges: Vec<([u32; 2], u32)> = edges.into_iter().map(rising).collect();
         // Stable, so that the first of several edges stays the first.
-        edges.sort_by_key(|(ends, _)| *ends);
-        edges.dedup_by_key(|(ends, _)| *ends);
+        edges.sort_by_key(|(endpoints, _)| *endpoints);
+        edges.dedup_by_key(|(endpoints, _)| *endpoints);
         edges.retain(|([one, other], _)| one != other && (*other as usize) < labels.len());
-        let graph = SimpleGraph::new(labels.len(), edges.iter().map(|(ends, _)| *ends));
+        let graph = SimpleGraph::new(labels.len(), edges.iter().map(|(endpoints, _)| *endpoints));
         Self { graph, labels, edge_labels: edges.into_iter().map(|(_, label)| label).collect() }
     }
 
@@ -62,12 +62,12 @@ impl LabelledGraph {
     }
 
     /// Each edge once, from its lower end, in rising order, with its label.
-    pub fn labelled_edges(&self) -> impl Iterator<Item = ([u32; 2], u32)> {
+    pub fn labeled_edges(&self) -> impl Iterator<Item = ([u32; 2], u32)> {
         self.graph.edges().zip(self.edge_labels.iter().copied())
     }
 }
 
-impl ParallelGraph for LabelledGraph {
+impl ParallelGraph for LabeledGraph {
     fn node_count(&self) -> usize {
         self.graph.node_count()
     }
@@ -88,11 +88,11 @@ mod tests {
     #[test]
     fn the_first_of_several_edges_counts() {
         let edges = [([2, 1], 7), ([0, 0], 1), ([1, 2], 8), ([1, 0], 3), ([1, 3], 9)];
-        let graph = LabelledGraph::new(vec![5, 6, 5], edges);
-        assert_eq!(graph.labelled_edges().collect::<Vec<_>>(), [([0, 1], 3), ([1, 2], 7)]);
+        let graph = LabeledGraph::new(vec![5, 6, 5], edges);
+        assert_eq!(graph.labeled_edges().collect::<Vec<_>>(), [([0, 1], 3), ([1, 2], 7)]);
         assert_eq!((graph.node_count(), graph.labels()), (3, [5, 6, 5].as_slice()));
-        let unlabelled = LabelledGraph::of(graph.graph(), vec![4]);
-        assert_eq!(unlabelled.labels(), [4, 0, 0]);
-        assert_eq!(unlabelled.labelled_edges().collect::<Vec<_>>(), [([0, 1], 0), ([1, 2], 0)]);
+        let unlabeled = LabeledGraph::of(graph.graph(), vec![4]);
+        assert_eq!(unlabeled.labels(), [4, 0, 0]);
+        assert_eq!(unlabeled.labeled_edges().collect::<Vec<_>>(), [([0, 1], 0), ([1, 2], 0)]);
     }
 }

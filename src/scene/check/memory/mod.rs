@@ -8,19 +8,19 @@ use connectome_systems::{
 };
 
 use self::usage::{Carried, Counts, NUMBER, RowBytes, growing, left_behind};
-use super::data::GraphData;
-use super::description::{Scene, Task};
-use super::error::Fault;
-use super::features::Features;
-use super::graph_set::GraphSet;
-use super::layer::LayerDescription;
-use super::links::undirected_edges;
-use super::locate::Step::{Field, Index};
-use super::model::{Columns, Input, ModelSize, Plan, Purpose, Rows};
+use crate::scene::data::GraphData;
+use crate::scene::description::{SceneFile, Task};
+use crate::scene::error::Fault;
+use crate::scene::features::Features;
+use crate::scene::graph_set::GraphSet;
+use crate::scene::layer::LayerDescription;
+use crate::scene::links::undirected_edges;
+use crate::scene::locate::Step::{Field, Index};
+use crate::scene::model::{Columns, Input, ModelSize, Plan, Purpose, Rows};
 
 /// What a scene takes of the memory of the machine, in bytes, beside the program itself, which is some 10 MB.
 ///
-/// For graphs that come batch by batch it is the most that batches can come to: all that is in reach if neighbours are
+/// For graphs that come batch by batch it is the most that batches can come to: all that is in reach if neighbors are
 /// drawn, and the largest graphs of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
@@ -47,7 +47,7 @@ pub struct Usage {
 
 /// How large a graph is, as far as memory goes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Extent {
+pub(in crate::scene) struct Extent {
     /// What is computed at once: all, or the largest batch.
     computed: Counts,
     /// What waits for it, if that comes batch by batch.
@@ -60,7 +60,7 @@ pub(super) struct Extent {
 
 impl Extent {
     /// The size of a graph, of which `scene` reads the features.
-    pub fn of(data: &GraphData, scene: &Scene) -> Self {
+    pub fn of(data: &GraphData, scene: &SceneFile) -> Self {
         let all = Counts {
             nodes: data.nodes,
             edges: data.edges.len(),
@@ -72,8 +72,8 @@ impl Extent {
             },
         };
         let batch = match &data.graphs {
-            Some(graphs) => Some(largest_batch(graphs, scene.training.batch.unwrap_or(graphs.len()))),
-            None => (!scene.training.neighbours.is_empty()).then_some(all),
+            Some(graphs) => Some(largest_batch(graphs, scene.training.batch_size.unwrap_or(graphs.len()))),
+            None => (!scene.training.fan_outs.is_empty()).then_some(all),
         };
         let stored = scene.stored_features(&data.features);
         let edges = data.edge_features.as_ref().map(|rows| rows.width);
@@ -211,7 +211,7 @@ fn others(data: &GraphData) -> usize {
 }
 
 /// What the model of a scene is on a graph of this size, and the memory that it takes; or the layer that cannot be.
-pub(super) fn estimate(scene: &Scene, extent: Extent) -> Result<(Plan, Memory), Fault> {
+pub(in crate::scene) fn estimate(scene: &SceneFile, extent: Extent) -> Result<(Plan, Memory), Fault> {
     let available = available().saturating_add(extent.features).saturating_add(extent.others);
     let before = extent.running(&ModelSize::default());
     let Counts { nodes, edges, graphs, .. } = extent.computed;
@@ -240,7 +240,7 @@ pub(super) fn estimate(scene: &Scene, extent: Extent) -> Result<(Plan, Memory), 
 }
 
 /// Whether the model of a scene is too large for any graph. What else may be wrong with it, its graph will show.
-pub(super) fn check_size(scene: &Scene) -> Result<(), Fault> {
+pub(in crate::scene) fn check_size(scene: &SceneFile) -> Result<(), Fault> {
     let room = Room { nodes: 1, edges: 0, subgraphs: 0, bytes: available() };
     let input = Input { width: 1, stored: None, edges: None };
     match scene.plan(&input, Purpose::Training, room) {
@@ -250,7 +250,7 @@ pub(super) fn check_size(scene: &Scene) -> Result<(), Fault> {
 }
 
 /// Where in the scene it lies that its model cannot be built.
-fn fault(scene: &Scene, error: BuildError, before: usize, available: usize) -> Fault {
+fn fault(scene: &SceneFile, error: BuildError, before: usize, available: usize) -> Fault {
     let name = |layer: usize| scene.model.get(layer).map_or("the model", LayerDescription::name);
     match error {
         BuildError::Layer { layer, setting, reason } => {
@@ -261,7 +261,7 @@ fn fault(scene: &Scene, error: BuildError, before: usize, available: usize) -> F
         }
         BuildError::Sparse { layer } => {
             let message = format!("{} reads every number of its input, but the features are sparse", name(layer));
-            Fault::new([Field("model"), Index(layer)], message, "put a Linear or GraphConv before it")
+            Fault::new([Field("model"), Index(layer)], message, "put a Linear or GcnConv before it")
         }
         BuildError::TooLarge { layer, needed } => {
             let needed = needed.and_then(|needed| needed.checked_add(before));

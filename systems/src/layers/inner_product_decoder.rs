@@ -12,12 +12,12 @@ use crate::stages;
 /// `z` is `[N, F]` on nodes, `y` `[E, 1]` on the edges of another graph over the same nodes: those that may be there, while
 /// the model's own graph has those that are known. An edge one of whose ends is no node gets 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InnerProduct {
+pub struct InnerProductDecoder {
     /// The graph of the pairs that are compared.
     pub pairs: Entity,
 }
 
-impl Layer for InnerProduct {
+impl Layer for InnerProductDecoder {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
         layer.over(self.pairs, |layer| stages::dot_ends(layer, input))
     }

@@ -8,7 +8,7 @@ use std::fmt;
 ///
 /// Its JSON form is one line, the last one of a command that trains more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Spread {
+pub struct Statistics {
     /// What was measured.
     #[serde(skip)]
     name: &'static str,
@@ -26,7 +26,7 @@ pub struct Spread {
     pub deviation: f64,
 }
 
-impl Spread {
+impl Statistics {
     fn new(name: &'static str, epoch: Option<u64>, values: &[f64]) -> Self {
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;
@@ -73,7 +73,7 @@ impl Spread {
     }
 }
 
-impl fmt::Display for Spread {
+impl fmt::Display for Statistics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, mean, deviation, runs, .. } = self;
         match self.is_share {
@@ -95,10 +95,13 @@ mod tests {
     #[test]
     fn the_epoch_that_is_best_on_average_is_the_same_for_all_folds() {
         let runs = [vec![0.5, 0.9, 0.7], vec![0.9, 0.6, 0.8]];
-        let spread = Spread::of_folds(&runs).unwrap();
-        assert_eq!((spread.epoch, spread.runs), (Some(2), 2));
-        assert!((spread.mean - 0.75).abs() < 1e-6 && (spread.deviation - 0.045f64.sqrt()).abs() < 1e-6, "{spread:?}");
-        assert_eq!(Spread::of_folds(&[vec![0.1, 0.2], Vec::new()]), None);
-        assert_eq!(Spread::of_folds(&[]), None);
+        let statistics = Statistics::of_folds(&runs).unwrap();
+        assert_eq!((statistics.epoch, statistics.runs), (Some(2), 2));
+        assert!(
+            (statistics.mean - 0.75).abs() < 1e-6 && (statistics.deviation - 0.045f64.sqrt()).abs() < 1e-6,
+            "{statistics:?}"
+        );
+        assert_eq!(Statistics::of_folds(&[vec![0.1, 0.2], Vec::new()]), None);
+        assert_eq!(Statistics::of_folds(&[]), None);
     }
 }

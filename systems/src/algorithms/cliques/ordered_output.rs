@@ -20,14 +20,14 @@ use crate::Workers;
 pub(super) struct Task {
     /// The places of the roots: each clique is found from its first node in the degeneracy order.
     pub roots: Range<usize>,
-    /// Of a single root with many later neighbours, only the cliques by which the search goes on from these of them.
+    /// Of a single root with many later neighbors, only the cliques by which the search goes on from these of them.
     pub branches: Option<Range<usize>>,
 }
 
 /// Cuts the roots of a graph into tasks, by the graph alone.
 ///
-/// Dense parts make roots uneven: one with many later neighbours is a task for each few of them.
-pub(super) fn cut(graph: &Ordered) -> Vec<Task> {
+/// Dense parts make roots uneven: one with many later neighbors is a task for each few of them.
+pub(super) fn split(graph: &Ordered) -> Vec<Task> {
     const WORK: usize = 2048;
     const MANY: usize = 32;
     const FEW: usize = 4;
@@ -72,8 +72,8 @@ pub(super) fn work_off<S>(
     };
     match workers.count().min(tasks) {
         0 => {}
-        1 => workers.enter(take),
-        takers => workers.enter(|| (0..takers).into_par_iter().with_max_len(1).for_each(|_| take())),
+        1 => workers.install(take),
+        takers => workers.install(|| (0..takers).into_par_iter().with_max_len(1).for_each(|_| take())),
     }
 }
 
@@ -188,7 +188,7 @@ struct State<'a> {
 
 impl<'a> Turns<'a> {
     pub fn new(stop: &'a Stop, limits: Limits, visitor: &'a mut Visitor<'a>) -> Self {
-        let most = limits.most.unwrap_or(usize::MAX);
+        let most = limits.max_count.unwrap_or(usize::MAX);
         let state = State { visitor, left: most, waiting: BTreeMap::new(), completeness: Completeness::All };
         Self { stop, most, turn: AtomicUsize::new(0), state: Mutex::new(state) }
     }
@@ -222,7 +222,7 @@ impl<'a> Turns<'a> {
         {
             state.deliver(&mut cliques, self.stop);
             if !is_whole && state.completeness.is_complete() {
-                state.completeness = Completeness::CutByTime;
+                state.completeness = Completeness::TimedOut;
             }
             turn += 1;
             self.turn.store(turn, Ordering::Release);
@@ -242,11 +242,11 @@ impl State<'_> {
         }
         if cliques.len() > self.left {
             cliques.truncate(self.left);
-            self.completeness = Completeness::CutByNumber;
+            self.completeness = Completeness::LimitReached;
         }
         self.left -= cliques.len();
         if !cliques.is_empty() && (self.visitor)(cliques).is_break() {
-            self.completeness = Completeness::CutByVisitor;
+            self.completeness = Completeness::Stopped;
         }
         if !self.completeness.is_complete() {
             stop.now();

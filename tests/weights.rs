@@ -18,7 +18,7 @@ use connectome::{
 };
 use connectome_systems::{
     Infer, ModelBuilder,
-    layers::{GatConv, GraphConv, Layer, SageConv},
+    layers::{GatConv, GcnConv, Layer, SageConv},
     run,
 };
 use std::{collections::BTreeMap, error::Error, path::Path};
@@ -70,7 +70,7 @@ fn check(name: &str, layer: impl Layer + 'static) {
 
 #[test]
 fn a_model_of_pytorch_geometric_gives_its_outputs() {
-    check("gcn_conv", GraphConv::new(4));
+    check("gcn_conv", GcnConv::new(4));
     check("gat_conv_concat", GatConv { heads: 3, ..GatConv::new(4) });
     check("sage_conv_mean", SageConv::new(4));
 }

@@ -2,8 +2,8 @@
 
 use std::io::Cursor;
 
-use connectome::import::{ImportOptions, LabelledGraphs, import, import_labelled};
-use connectome::systems::algorithms::{LabelledGraph, ParallelGraph, SimpleGraph};
+use connectome::import::{ImportOptions, LabeledGraphs, import, import_labeled};
+use connectome::systems::algorithms::{LabeledGraph, ParallelGraph, SimpleGraph};
 use ndarray::{Array2, array};
 use ndarray_npy::NpzWriter;
 use rayon::iter::ParallelIterator;
@@ -14,11 +14,11 @@ fn fixture(name: &str) -> std::path::PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests/fixtures/graphs", name].iter().collect()
 }
 
-fn labelled(path: &std::path::Path) -> LabelledGraphs {
-    import_labelled(path, &ImportOptions::default()).unwrap_or_else(|error| panic!("{error}"))
+fn labeled(path: &std::path::Path) -> LabeledGraphs {
+    import_labeled(path, &ImportOptions::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Writes two graphs, O - C - N and a lone atom, with these ends of edges and distances.
+/// Writes two graphs, O - C - N and a lone atom, with these endpoints of edges and distances.
 fn pair(edges: Array2<i8>, distances: Array2<i8>) -> (tempfile::TempDir, std::path::PathBuf) {
     let mut npz = NpzWriter::new_compressed(Cursor::new(Vec::new()));
     npz.add_array("node_ptr", &array![0_i32, 3, 4]).expect("it is written");
@@ -36,9 +36,9 @@ fn pair(edges: Array2<i8>, distances: Array2<i8>) -> (tempfile::TempDir, std::pa
 #[test]
 fn a_set_of_graphs_comes_with_its_distances() {
     let (_folder, path) = pair(array![[0, 1], [1, 2]], array![[0, 4], [4, 0]]);
-    let read = labelled(&path);
-    let oxygen = LabelledGraph::new(vec![8, 6, 7], [([0, 1], 0), ([1, 2], 0)]);
-    assert_eq!(read.graphs, [oxygen, LabelledGraph::new(vec![6], [])]);
+    let read = labeled(&path);
+    let oxygen = LabeledGraph::new(vec![8, 6, 7], [([0, 1], 0), ([1, 2], 0)]);
+    assert_eq!(read.graphs, [oxygen, LabeledGraph::new(vec![6], [])]);
     assert_eq!(read.distances.map(|rows| (rows.width, rows.values)), Some((2, vec![0.0, 4.0, 4.0, 0.0])));
     assert_eq!(read.notes, ["arrays that are not read: gid"]);
     check_round_trip(&import(&path, &ImportOptions::default()).expect("it is in order").data);
@@ -48,7 +48,7 @@ fn a_set_of_graphs_comes_with_its_distances() {
 fn mistakes_in_a_set_are_shown() {
     let bad = |edges: Array2<i8>, distances: Array2<i8>, expected: &str| {
         let (_folder, path) = pair(edges, distances);
-        let error = import_labelled(&path, &ImportOptions::default()).expect_err("the file is wrong").to_string();
+        let error = import_labeled(&path, &ImportOptions::default()).expect_err("the file is wrong").to_string();
         assert!(error.contains(expected), "{error}");
     };
     let known = || array![[0, 4], [4, 0]];
@@ -62,7 +62,7 @@ fn mistakes_in_a_set_are_shown() {
 
 #[test]
 fn graphs_of_the_dimacs_challenge_are_read() {
-    let read = labelled(&fixture("MANN_a9.clq.gz"));
+    let read = labeled(&fixture("MANN_a9.clq.gz"));
     let [graph] = &read.graphs[..] else { panic!("{read:?}") };
     assert_eq!((graph.node_count(), graph.graph().edge_count()), (45, 918));
     assert_eq!((read.node_names[44].as_str(), read.label_names.len()), ("45", 0));
@@ -84,7 +84,7 @@ fn kinds_of_bonds_come_of_a_code() {
         ("T_edge_labels.txt", "3\n3\n1\n"),
     ];
     let folder = crate::folder(&files);
-    let read = labelled(folder.path());
-    let first = LabelledGraph::new(vec![0, 1, 0], [([0, 1], 1), ([1, 2], 0)]);
-    assert_eq!(read.graphs, [first, LabelledGraph::new(vec![2], [])]);
+    let read = labeled(folder.path());
+    let first = LabeledGraph::new(vec![0, 1, 0], [([0, 1], 1), ([1, 2], 0)]);
+    assert_eq!(read.graphs, [first, LabeledGraph::new(vec![2], [])]);
 }

@@ -2,18 +2,18 @@
 
 use connectome_components::Split;
 
-use super::data::GraphData;
-use super::description::{Scene, Task};
-use super::error::Fault;
-use super::graph_set::GraphSet;
-use super::layer::LayerDescription;
-use super::links::{Hidden, non_edge_count, undirected_edges};
-use super::locate::Step::Field;
-use super::model::{Plan, Rows};
-use super::validate::layer_field;
+use super::settings::layer_field;
+use crate::scene::data::GraphData;
+use crate::scene::description::{SceneFile, Task};
+use crate::scene::error::Fault;
+use crate::scene::graph_set::GraphSet;
+use crate::scene::layer::LayerDescription;
+use crate::scene::links::{Hidden, non_edge_count, undirected_edges};
+use crate::scene::locate::Step::Field;
+use crate::scene::model::{Plan, Rows};
 
 /// Checks the scene against its graph, but for the model.
-pub(super) fn check_data(scene: &Scene, data: &GraphData) -> Result<(), Fault> {
+pub(in crate::scene) fn check_data(scene: &SceneFile, data: &GraphData) -> Result<(), Fault> {
     let validated = match (scene.task, &data.graphs) {
         (Task::GraphClassification, Some(graphs)) => count_graphs(graphs)?,
         (Task::NodeClassification, None) => count_nodes(data)?,
@@ -40,7 +40,7 @@ pub(super) fn check_data(scene: &Scene, data: &GraphData) -> Result<(), Fault> {
 }
 
 /// Checks what the model gives against what it is to tell.
-pub(super) fn check_output(scene: &Scene, data: &GraphData, plan: Plan) -> Result<(), Fault> {
+pub(in crate::scene) fn check_output(scene: &SceneFile, data: &GraphData, plan: Plan) -> Result<(), Fault> {
     match (scene.task, &data.graphs) {
         (Task::GraphClassification, Some(_)) if plan.output != Rows::Graphs => {
             let message = "the model gives a row for each node, but the task is about graphs";
@@ -122,26 +122,26 @@ fn blind_patience(task: Task) -> Fault {
     Fault::new([Field("training"), Field("patience")], message, format!("{help}, or remove patience"))
 }
 
-fn check_batches(scene: &Scene, data: &GraphData) -> Result<(), Fault> {
-    let sampled = !scene.training.neighbours.is_empty();
+fn check_batches(scene: &SceneFile, data: &GraphData) -> Result<(), Fault> {
+    let sampled = !scene.training.fan_outs.is_empty();
     if sampled && !matches!(scene.task, Task::NodeClassification | Task::NodeRegression { .. }) {
-        let message = "neighbours are drawn for nodes, but the task is not about nodes";
-        return Err(Fault::new([Field("training"), Field("neighbours")], message, "remove neighbours"));
+        let message = "neighbors are drawn for nodes, but the task is not about nodes";
+        return Err(Fault::new([Field("training"), Field("fan_outs")], message, "remove fan_outs"));
     }
-    if scene.training.batch.is_some() && data.graphs.is_none() && !sampled {
-        let message = "a batch of one graph needs to know how many neighbours of its nodes it takes along";
-        let help = "write as well, for example, `neighbours: [10, 10]` for two convolutions, or remove batch";
-        return Err(Fault::new([Field("training"), Field("batch")], message, help));
+    if scene.training.batch_size.is_some() && data.graphs.is_none() && !sampled {
+        let message = "a batch of one graph needs to know how many neighbors of its nodes it takes along";
+        let help = "write as well, for example, `fan_outs: [10, 10]` for two convolutions, or remove batch_size";
+        return Err(Fault::new([Field("training"), Field("batch_size")], message, help));
     }
-    if scene.training.steps.is_some() && data.graphs.is_none() && !sampled {
+    if scene.training.steps_per_epoch.is_some() && data.graphs.is_none() && !sampled {
         let message = "one graph that is computed as a whole is one step in each epoch";
-        let help = "remove steps, or write how many neighbours make a batch, for example `neighbours: [10, 10]`";
-        return Err(Fault::new([Field("training"), Field("steps")], message, help));
+        let help = "remove steps_per_epoch, or write how many neighbors make a batch, for example `fan_outs: [10, 10]`";
+        return Err(Fault::new([Field("training"), Field("steps_per_epoch")], message, help));
     }
-    if scene.training.accumulate > 1 && scene.training.batch.is_none() {
+    if scene.training.accumulation_steps > 1 && scene.training.batch_size.is_none() {
         let message = "the gradients of several batches cannot be summed up where all is one batch";
-        let help = "write `batch` as well, or remove accumulate";
-        return Err(Fault::new([Field("training"), Field("accumulate")], message, help));
+        let help = "write `batch_size` as well, or remove accumulation_steps";
+        return Err(Fault::new([Field("training"), Field("accumulation_steps")], message, help));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use core::ops::Range;
 use super::{
     bits::Bits,
     ordered::{Numbers, Ordered, read_later},
-    turns::Sink,
+    ordered_output::Sink,
 };
 
 /// What one worker needs to find the cliques of one size below one root after the other, in sets of kind `B`.
@@ -15,7 +15,7 @@ use super::{
 /// set of its rows.
 pub(super) struct SizedSearch<B> {
     root: Option<usize>,
-    /// The neighbours of each of the later neighbours of the root among them.
+    /// The neighbors of each of the later neighbors of the root among them.
     rows: Vec<B>,
     /// For the root and each node of the path who may still come after it.
     levels: Vec<B>,
@@ -32,7 +32,7 @@ impl<B> Default for SizedSearch<B> {
 
 impl<B: Bits> SizedSearch<B> {
     /// Gives `sink` the cliques of `size` nodes whose first is `root`, or those among them whose second is one
-    /// of these later neighbours. Returns false if the sink wanted no more.
+    /// of these later neighbors. Returns false if the sink wanted no more.
     #[inline(always)]
     pub fn search(
         &mut self,

@@ -14,7 +14,7 @@ use crate::stages::{Attention, Relation, Scores, attend};
 /// `N F width` multiplications. A subgraph without nodes has zeros; a node of no subgraph adds to none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AttentionPooling {
+pub struct AttentionalAggregation {
     /// Output width.
     pub width: usize,
     /// Decay of this layer's parameters; the optimizer's if none.
@@ -22,14 +22,14 @@ pub struct AttentionPooling {
     pub weight_decay: Option<f32>,
 }
 
-impl AttentionPooling {
+impl AttentionalAggregation {
     /// A readout of so many outputs.
     pub fn new(width: usize) -> Self {
         Self { width, weight_decay: None }
     }
 }
 
-impl Layer for AttentionPooling {
+impl Layer for AttentionalAggregation {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
         let &Self { width, weight_decay } = self;
         // Both parts read it.

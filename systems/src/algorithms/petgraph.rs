@@ -4,20 +4,20 @@
 //! | --- | --- | --- |
 //! | petgraph's [`Graph`] | what algorithms here ask of a graph | [`ParallelGraph`], which it implements |
 //! | petgraph's [`Graph`] | entities of a world | [`spawn_petgraph`] |
-//! | petgraph's [`Graph`] | [`LabelledGraph`] | [`LabelledGraph::of_petgraph`] |
+//! | petgraph's [`Graph`] | [`LabeledGraph`] | [`LabeledGraph::of_petgraph`] |
 //! | the [`Topology`] of a graph of the world | petgraph's [`DiGraph`] of entities | [`topology_to_petgraph`] |
-//! | [`LabelledGraph`] | petgraph's [`UnGraph`] of labels | [`LabelledGraph::to_petgraph`] |
+//! | [`LabeledGraph`] | petgraph's [`UnGraph`] of labels | [`LabeledGraph::to_petgraph`] |
 //! | any [`ParallelGraph`] | petgraph's [`DiGraph`] without weights | [`to_petgraph`] |
 //!
 //! Nodes and edges keep their order, so that numbers found here are indices there, and the other way round.
 //!
 //! ```
-//! use connectome_systems::{Workers, algorithms::{ParallelGraph, SimpleGraph, interchange::to_petgraph}};
+//! use connectome_systems::{Workers, algorithms::{ParallelGraph, SimpleGraph, petgraph::to_petgraph}};
 //! use petgraph::graph::UnGraph;
 //!
 //! let ring = UnGraph::<(), ()>::from_edges([(0, 1), (1, 2), (2, 0)]);
 //! let degrees = SimpleGraph::of(&ring);
-//! assert_eq!(ring.par_map_nodes(&Workers::one(), |node| degrees.degree(node)), [2, 2, 2]);
+//! assert_eq!(ring.par_map_nodes(&Workers::single(), |node| degrees.degree(node)), [2, 2, 2]);
 //! // And back, to ask petgraph something.
 //! assert_eq!(petgraph::algo::connected_components(&to_petgraph(&degrees)), 1);
 //! ```
@@ -34,7 +34,7 @@ use bevy_ecs::{
 use connectome_components::{Edge, Topology};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::{LabelledGraph, ParallelGraph};
+use super::{LabeledGraph, ParallelGraph};
 
 /// Node and edge indices are the numbers of nodes and edges. All its nodes must be fewer than 2^32.
 impl<N: Sync, E: Sync, Ty: EdgeType + Sync, Ix: IndexType + Sync> ParallelGraph for Graph<N, E, Ty, Ix> {
@@ -43,21 +43,21 @@ impl<N: Sync, E: Sync, Ty: EdgeType + Sync, Ix: IndexType + Sync> ParallelGraph 
     }
 
     fn edges(&self) -> impl Iterator<Item = [u32; 2]> {
-        self.raw_edges().iter().map(ends)
+        self.raw_edges().iter().map(endpoints)
     }
 
     fn par_edges(&self) -> impl ParallelIterator<Item = [u32; 2]> {
-        self.raw_edges().par_iter().map(ends)
+        self.raw_edges().par_iter().map(endpoints)
     }
 }
 
-fn ends<E, Ix: IndexType>(edge: &PetEdge<E, Ix>) -> [u32; 2] {
+fn endpoints<E, Ix: IndexType>(edge: &PetEdge<E, Ix>) -> [u32; 2] {
     [edge.source(), edge.target()].map(|end| end.index() as u32)
 }
 
 /// The same nodes and edges for petgraph.
 pub fn to_petgraph(graph: &impl ParallelGraph) -> DiGraph<(), ()> {
-    with_weights::<_, _, Directed>(graph.nodes().map(|_| ()), graph.edges().map(|ends| (ends, ())))
+    with_weights::<_, _, Directed>(graph.nodes().map(|_| ()), graph.edges().map(|endpoints| (endpoints, ())))
 }
 
 /// The graph of a world for petgraph: its nodes and edges are those entities, in the order of their rows. Dangling edges
@@ -65,12 +65,12 @@ pub fn to_petgraph(graph: &impl ParallelGraph) -> DiGraph<(), ()> {
 ///
 /// ```
 /// use bevy_ecs::prelude::*;
-/// use connectome_components::{Edge, Graph, Node, Topology};
-/// use connectome_systems::{Scratch, algorithms::interchange::topology_to_petgraph, update_topology};
+/// use connectome_components::{Edge, Graph, GraphNode, Topology};
+/// use connectome_systems::{Scratch, algorithms::petgraph::topology_to_petgraph, update_topology};
 ///
 /// let mut world = World::new();
 /// let graph = Graph::spawn(&mut world);
-/// let [ann, bob, cid] = [(); 3].map(|()| world.spawn(Node).id());
+/// let [ann, bob, cid] = [(); 3].map(|()| world.spawn(GraphNode).id());
 /// for [source, target] in [[ann, bob], [bob, cid]] {
 ///     world.spawn(Edge { source, target });
 /// }
@@ -82,8 +82,8 @@ pub fn to_petgraph(graph: &impl ParallelGraph) -> DiGraph<(), ()> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn topology_to_petgraph(topology: &Topology) -> DiGraph<Entity, Entity> {
-    let is_whole = |(ends, _): &([u32; 2], Entity)| *ends != [Topology::NO_ROW; 2];
-    let edges = topology.ends.iter().copied().zip(topology.edges.entities().iter().copied()).filter(is_whole);
+    let is_whole = |(endpoints, _): &([u32; 2], Entity)| *endpoints != [Topology::NO_ROW; 2];
+    let edges = topology.endpoints.iter().copied().zip(topology.edges.entities().iter().copied()).filter(is_whole);
     with_weights::<_, _, Directed>(topology.nodes.entities().iter().copied(), edges)
 }
 
@@ -91,13 +91,13 @@ pub fn topology_to_petgraph(topology: &Topology) -> DiGraph<Entity, Entity> {
 /// order of their indices.
 ///
 /// Edges get their [`Edge`]; what makes an entity a node of which graph, such as
-/// [`Node`](connectome_components::Node), `node` must give. An undirected edge becomes two, there and back, one after the
+/// [`GraphNode`](connectome_components::GraphNode), `node` must give. An undirected edge becomes two, there and back, one after the
 /// other; a self-loop stays one.
 ///
 /// ```
 /// use bevy_ecs::prelude::*;
-/// use connectome_components::{Edge, EdgeWeight, Label, Node};
-/// use connectome_systems::algorithms::interchange::spawn_petgraph;
+/// use connectome_components::{Edge, EdgeWeight, ClassLabel, GraphNode};
+/// use connectome_systems::algorithms::petgraph::spawn_petgraph;
 /// use petgraph::graph::UnGraph;
 ///
 /// let mut molecule = UnGraph::<u32, f32>::default();
@@ -105,9 +105,9 @@ pub fn topology_to_petgraph(topology: &Topology) -> DiGraph<Entity, Entity> {
 /// molecule.add_edge(carbon, oxygen, 2.0);
 ///
 /// let mut world = World::new();
-/// let atom = |element: &u32| (Node, Label(*element));
+/// let atom = |element: &u32| (GraphNode, ClassLabel(*element));
 /// let (atoms, bonds) = spawn_petgraph(&mut world, &molecule, atom, |order| EdgeWeight(*order));
-/// assert_eq!(world.get::<Label>(atoms[1]), Some(&Label(8)));
+/// assert_eq!(world.get::<ClassLabel>(atoms[1]), Some(&ClassLabel(8)));
 /// assert_eq!(world.get::<Edge>(bonds[1]), Some(&Edge { source: atoms[1], target: atoms[0] }));
 /// ```
 pub fn spawn_petgraph<N, E, Ty, Ix, NodeBundle, EdgeBundle>(
@@ -128,26 +128,26 @@ where
         let is_both = !graph.is_directed() && source != target;
         [Some([source, target]), is_both.then_some([target, source])].into_iter().flatten()
     };
-    let edges = graph.raw_edges().iter().flat_map(|of| directions(of).map(move |ends| (ends, of)));
-    let bundles = edges.map(|(ends, of)| {
-        let [source, target] = ends.map(|end| nodes[end.index()]);
+    let edges = graph.raw_edges().iter().flat_map(|of| directions(of).map(move |endpoints| (endpoints, of)));
+    let bundles = edges.map(|(endpoints, of)| {
+        let [source, target] = endpoints.map(|end| nodes[end.index()]);
         (Edge { source, target }, edge(&of.weight))
     });
     let edges = world.spawn_batch(bundles).collect();
     (nodes, edges)
 }
 
-impl LabelledGraph {
+impl LabeledGraph {
     /// A graph whose weights are labels. Directions are forgotten, self-loops passed over; of several edges between two
     /// nodes the first counts.
     pub fn of_petgraph<Ty: EdgeType, Ix: IndexType>(graph: &Graph<u32, u32, Ty, Ix>) -> Self {
-        let edges = graph.raw_edges().iter().map(|edge| (ends(edge), edge.weight));
+        let edges = graph.raw_edges().iter().map(|edge| (endpoints(edge), edge.weight));
         Self::new(graph.node_weights().copied().collect(), edges)
     }
 
     /// The same graph for petgraph, with labels as weights.
     pub fn to_petgraph(&self) -> UnGraph<u32, u32> {
-        with_weights::<_, _, Undirected>(self.labels().iter().copied(), self.labelled_edges())
+        with_weights::<_, _, Undirected>(self.labels().iter().copied(), self.labeled_edges())
     }
 }
 
@@ -168,7 +168,7 @@ fn with_weights<N, E, Ty: EdgeType>(
 #[cfg(test)]
 mod tests {
     use bevy_ecs::world::World;
-    use connectome_components::{EdgeWeight, Graph as WorldGraph, Label, Node};
+    use connectome_components::{ClassLabel, EdgeWeight, Graph as WorldGraph, GraphNode};
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -187,19 +187,19 @@ mod tests {
             edges in vec(([0..12_u32, 0..12_u32], 0..9_u16), 0..20),
         ) {
             let count = labels.len() as u32;
-            let edges: Vec<_> = edges.into_iter().map(|(ends, weight)| (ends.map(|end| end % count), weight)).collect();
+            let edges: Vec<_> = edges.into_iter().map(|(endpoints, weight)| (endpoints.map(|end| end % count), weight)).collect();
             let given: Graph<u32, u16, Directed> = with_weights(labels.iter().copied(), edges.iter().copied());
-            prop_assert_eq!(all_ends(&given), edges.iter().map(|(ends, _)| *ends).collect::<Vec<_>>());
+            prop_assert_eq!(all_ends(&given), edges.iter().map(|(endpoints, _)| *endpoints).collect::<Vec<_>>());
             prop_assert_eq!(given.par_edges().collect::<Vec<_>>(), all_ends(&given));
             let mut world = World::new();
             let graph = WorldGraph::spawn(&mut world);
             let weight = |weight: &u16| EdgeWeight(f32::from(*weight));
-            let (nodes, spawned) = spawn_petgraph(&mut world, &given, |label| (Node, Label(*label)), weight);
+            let (nodes, spawned) = spawn_petgraph(&mut world, &given, |label| (GraphNode, ClassLabel(*label)), weight);
             prop_assert_eq!((nodes.len(), spawned.len()), (labels.len(), edges.len()));
             update_topology(&mut world, graph, &mut Scratch::default());
             let back = topology_to_petgraph(world.get::<Topology>(graph).unwrap());
             let back = back.map(
-                |_, node| world.get::<Label>(*node).unwrap().0,
+                |_, node| world.get::<ClassLabel>(*node).unwrap().0,
                 |_, edge| world.get::<EdgeWeight>(*edge).unwrap().0 as u16,
             );
             let parts = |graph: &Graph<u32, u16>| {
@@ -210,12 +210,12 @@ mod tests {
         }
 
         #[test]
-        fn labelled_graphs_come_back(labels in vec(0..3_u32, 0..12), edges in vec(([0..12_u32, 0..12], 0..3_u32), 0..20)) {
-            let graph = LabelledGraph::new(labels, edges);
-            prop_assert_eq!(&LabelledGraph::of_petgraph(&graph.to_petgraph()), &graph);
+        fn labeled_graphs_come_back(labels in vec(0..3_u32, 0..12), edges in vec(([0..12_u32, 0..12], 0..3_u32), 0..20)) {
+            let graph = LabeledGraph::new(labels, edges);
+            prop_assert_eq!(&LabeledGraph::of_petgraph(&graph.to_petgraph()), &graph);
             let plain = to_petgraph(graph.graph());
             prop_assert_eq!(all_ends(&plain), all_ends(&graph));
-            let degrees = plain.par_map_nodes(&Workers::one(), |node| graph.graph().degree(node));
+            let degrees = plain.par_map_nodes(&Workers::single(), |node| graph.graph().degree(node));
             prop_assert_eq!(degrees.iter().sum::<usize>(), 2 * plain.edge_count());
         }
     }
@@ -224,9 +224,9 @@ mod tests {
     fn an_undirected_edge_goes_there_and_back_and_a_loop_once() {
         let mut world = World::new();
         let loops = UnGraph::<(), ()>::from_edges([(0, 1), (1, 1)]);
-        let (nodes, edges) = spawn_petgraph(&mut world, &loops, |()| Node, |()| ());
-        let ends: Vec<Edge> = edges.iter().map(|edge| *world.get(*edge).unwrap()).collect();
+        let (nodes, edges) = spawn_petgraph(&mut world, &loops, |()| GraphNode, |()| ());
+        let endpoints: Vec<Edge> = edges.iter().map(|edge| *world.get(*edge).unwrap()).collect();
         let edge = |source: usize, target: usize| Edge { source: nodes[source], target: nodes[target] };
-        assert_eq!(ends, [edge(0, 1), edge(1, 0), edge(1, 1)]);
+        assert_eq!(endpoints, [edge(0, 1), edge(1, 0), edge(1, 1)]);
     }
 }

@@ -3,16 +3,16 @@
 use std::ops::Range;
 use std::path::Path;
 
-use connectome_systems::algorithms::LabelledGraph;
+use connectome_systems::algorithms::LabeledGraph;
 
 use super::{Format, ImportError, ImportOptions, import, npz};
 use crate::scene::{DenseRows, GraphData};
 
 /// Graphs with labels, and how far apart they are known to be.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct LabelledGraphs {
+pub struct LabeledGraphs {
     /// The graphs, in the order of the file.
-    pub graphs: Vec<LabelledGraph>,
+    pub graphs: Vec<LabeledGraph>,
     /// What the file calls the nodes of its only graph; empty if they have only numbers, counted from 0.
     pub node_names: Vec<String>,
     /// What the file calls the label of each number; empty if labels have only numbers.
@@ -23,33 +23,33 @@ pub struct LabelledGraphs {
     pub notes: Vec<String>,
 }
 
-/// Reads a graph, or a set of graphs, as [`import`] does, and keeps what [`labelled`] does.
+/// Reads a graph, or a set of graphs, as [`import`] does, and keeps what [`labeled`] does.
 ///
 /// # Errors
 ///
 /// If the source cannot be read or is malformed; the error shows where.
-pub fn import_labelled(source: &Path, options: &ImportOptions) -> Result<LabelledGraphs, ImportError> {
+pub fn import_labeled(source: &Path, options: &ImportOptions) -> Result<LabeledGraphs, ImportError> {
     let imported = import(source, options)?;
-    let graphs = labelled(&imported.data);
+    let graphs = labeled(&imported.data);
     let is_npz = options.format.or_else(|| Format::guess(source)) == Some(Format::Npz);
     let distances = if is_npz { npz::read_distances(source, graphs.len())? } else { None };
     let label_names = if imported.data.graphs.is_none() { imported.class_names } else { Vec::new() };
-    Ok(LabelledGraphs { graphs, node_names: imported.data.names, label_names, distances, notes: imported.notes })
+    Ok(LabeledGraphs { graphs, node_names: imported.data.names, label_names, distances, notes: imported.notes })
 }
 
 /// The graphs of the data without directions, self-loops and repeated edges; one, if they are no set.
 ///
 /// The label of a node is its class. That of an edge comes of its features: the number, if that is a single whole one not
 /// below 0; the place of the 1, if they are a one-hot code; else, and without features, 0.
-pub fn labelled(data: &GraphData) -> Vec<LabelledGraph> {
+pub fn labeled(data: &GraphData) -> Vec<LabeledGraph> {
     let kinds = data.edge_features.as_ref().and_then(kinds);
     let part = |nodes: Range<usize>, edges: Range<usize>| {
         let first = nodes.start as u32;
         let edge = |edge: usize| {
-            let ends = data.edges[edge].map(|end| end - first);
-            (ends, kinds.as_ref().map_or(0, |kinds| kinds[edge]))
+            let endpoints = data.edges[edge].map(|end| end - first);
+            (endpoints, kinds.as_ref().map_or(0, |kinds| kinds[edge]))
         };
-        LabelledGraph::new(data.labels[nodes].to_vec(), edges.map(edge))
+        LabeledGraph::new(data.labels[nodes].to_vec(), edges.map(edge))
     };
     match &data.graphs {
         Some(graphs) => (0..graphs.len()).map(|graph| part(graphs.nodes(graph), graphs.edges(graph))).collect(),

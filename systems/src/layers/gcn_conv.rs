@@ -13,7 +13,7 @@ use crate::program::{Program, Value};
 /// edges: costs `N F width + E min(F, width)` multiplications. A node without edges keeps its own features.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct GraphConv {
+pub struct GcnConv {
     /// Output width.
     pub width: usize,
     /// Decay of this layer's parameters; the optimizer's if none.
@@ -21,14 +21,14 @@ pub struct GraphConv {
     pub weight_decay: Option<f32>,
 }
 
-impl GraphConv {
+impl GcnConv {
     /// A layer of so many outputs.
     pub fn new(width: usize) -> Self {
         Self { width, weight_decay: None }
     }
 }
 
-impl Layer for GraphConv {
+impl Layer for GcnConv {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         convolve(program, input, self.width, "lin.weight", Normalization::Symmetric, self.weight_decay)
     }

@@ -1,6 +1,6 @@
 //! The E(n)-equivariant graph network of Satorras et al.
 
-use connectome_components::{Parameter, Signal, Stored};
+use connectome_components::{Parameter, Signal, TensorLayout};
 use serde::{Deserialize, Serialize};
 
 use super::{BuildError, Initialization, Layer, LayerBuilder, Mlp};
@@ -26,7 +26,7 @@ use crate::{
 /// Border: a node without incoming edges stays where it is and is sent zeros. A dangling edge goes to no node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Egnn {
+pub struct EgnnConv {
     /// Width of the messages and of the hidden layers.
     pub hidden: usize,
     /// Decay of this layer's parameters; the optimizer's if none.
@@ -34,7 +34,7 @@ pub struct Egnn {
     pub weight_decay: Option<f32>,
 }
 
-impl Egnn {
+impl EgnnConv {
     /// Messages of so many numbers.
     pub fn new(hidden: usize) -> Self {
         Self { hidden, weight_decay: None }
@@ -98,17 +98,17 @@ impl Egnn {
     /// Small in the beginning, so that nodes move little: a thousandth of Glorot & Bengio's bound, as in the authors' code.
     fn last_pull(&self, layer: &mut LayerBuilder) -> Result<Parameter, BuildError> {
         let bound = 0.001 * (6.0 / (self.hidden + 1) as f32).sqrt();
-        let stored = Stored { shape: vec![1, self.hidden], transposed: true };
+        let stored = TensorLayout { shape: vec![1, self.hidden], transposed: true };
         let shape = [self.hidden, 1];
         layer.parameter("phi_x.2.weight", shape, stored, Initialization::Uniform(bound), self.weight_decay)
     }
 }
 
-impl Layer for Egnn {
+impl Layer for EgnnConv {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
         let coordinates = layer.coordinates()?;
         layer.dense(input)?;
-        if layer.dense(coordinates)?.on() != layer.rows().nodes {
+        if layer.dense(coordinates)?.domain() != layer.rows().nodes {
             return Err(layer.refuse("moves nodes, so the coordinates are to be on nodes"));
         }
         let width = input.width();

@@ -21,7 +21,7 @@ use crate::{
 /// edge goes to no node and is read by none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct InteractionBlock {
+pub struct GraphNetBlock {
     /// The hidden widths of both perceptrons.
     pub hidden: Vec<usize>,
     /// What stands between their maps.
@@ -36,7 +36,7 @@ fn relu() -> Activation {
     Activation::Relu
 }
 
-impl InteractionBlock {
+impl GraphNetBlock {
     /// Perceptrons of these hidden widths, with rectifiers between their maps.
     pub fn new(hidden: impl Into<Vec<usize>>) -> Self {
         Self { hidden: hidden.into(), activation: relu(), weight_decay: None }
@@ -58,7 +58,7 @@ impl InteractionBlock {
     }
 }
 
-impl Layer for InteractionBlock {
+impl Layer for GraphNetBlock {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
         let edges = layer.edges()?;
         layer.dense(input)?;

@@ -9,11 +9,11 @@ use crate::kernels::Activation;
 /// `Y[i] = LeakyReLU(mean(X[i], X[j] for each edge j -> i) W + b)`, slope 0.01 below 0.
 ///
 /// `X` is `[N, F]`, dense or sparse, `W` `[F, width]`, `b` `[width]`. Weights of edges are not read; a node without edges keeps its
-/// own features. Costs as [`GraphConv`](super::GraphConv); all
+/// own features. Costs as [`GcnConv`](super::GcnConv); all
 /// nodes are one parallel batch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct MessagePassing {
+pub struct MeanConv {
     /// Output width.
     pub width: usize,
     /// Decay of this layer's parameters; the optimizer's if none.
@@ -21,16 +21,16 @@ pub struct MessagePassing {
     pub weight_decay: Option<f32>,
 }
 
-impl MessagePassing {
+impl MeanConv {
     /// A layer of so many outputs.
     pub fn new(width: usize) -> Self {
         Self { width, weight_decay: None }
     }
 }
 
-impl Layer for MessagePassing {
+impl Layer for MeanConv {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
         let activation = Activation::LeakyRelu(0.01);
-        convolve(layer, input, self.width, "lin.weight", Normalization::Mean, activation, self.weight_decay)
+        convolve(layer, input, self.width, "lin.weight", Normalization::MeanWithSelf, activation, self.weight_decay)
     }
 }

@@ -3,13 +3,13 @@
 use connectome_components::{LearningRateSchedule, Loss, Optimizer};
 use connectome_systems::layers::Dropout;
 
-use super::description::{Scene, Task, Training};
-use super::error::Fault;
-use super::layer::LayerDescription;
-use super::locate::Step::{self, Field, Index};
+use crate::scene::description::{SceneFile, Task, Training};
+use crate::scene::error::Fault;
+use crate::scene::layer::LayerDescription;
+use crate::scene::locate::Step::{self, Field, Index};
 
 /// Checks all that needs no graph.
-pub(super) fn check_parameters(scene: &Scene) -> Result<(), Fault> {
+pub(in crate::scene) fn check_parameters(scene: &SceneFile) -> Result<(), Fault> {
     check_model(&scene.model)?;
     check_optimizer(&scene.optimizer)?;
     check_task(scene.task)?;
@@ -19,7 +19,7 @@ pub(super) fn check_parameters(scene: &Scene) -> Result<(), Fault> {
 
 fn check_model(model: &[LayerDescription]) -> Result<(), Fault> {
     if model.is_empty() {
-        let help = "write at least one layer, such as GraphConv(width: 7)";
+        let help = "write at least one layer, such as GcnConv(width: 7)";
         return Err(Fault::new([Field("model")], "the model has no layers", help));
     }
     model.iter().enumerate().try_for_each(|(number, layer)| check_layer(number, layer))
@@ -39,7 +39,7 @@ fn check_layer(number: usize, layer: &LayerDescription) -> Result<(), Fault> {
 }
 
 /// Where a setting of a layer stands.
-pub(super) fn layer_field(number: usize, name: &'static str) -> [Step<'static>; 3] {
+pub(in crate::scene) fn layer_field(number: usize, name: &'static str) -> [Step<'static>; 3] {
     [Field("model"), Index(number), Field(name)]
 }
 
@@ -55,8 +55,8 @@ fn check_optimizer(optimizer: &Optimizer) -> Result<(), Fault> {
             check(betas.1, Range::Share, "the second beta", &[name, field, Index(1)])?;
             check(epsilon, Range::NotNegative, "epsilon", &of("epsilon"))
         }
-        Optimizer::RmsProp { smoothing, epsilon, .. } => {
-            check(smoothing, Range::Share, "the smoothing", &of("smoothing"))?;
+        Optimizer::RmsProp { decay, epsilon, .. } => {
+            check(decay, Range::Share, "the decay", &of("decay"))?;
             check(epsilon, Range::NotNegative, "epsilon", &of("epsilon"))
         }
     }
@@ -80,7 +80,7 @@ fn check_task(task: Task) -> Result<(), Fault> {
 fn check_regression(loss: Loss) -> Result<(), Fault> {
     let place = [Field("task"), Field("loss")];
     match loss {
-        Loss::MeanSquaredError | Loss::L1 => Ok(()),
+        Loss::MeanSquaredError | Loss::MeanAbsoluteError => Ok(()),
         Loss::Huber { delta } if delta.is_finite() && delta > 0.0 => Ok(()),
         Loss::Huber { delta } => {
             let path = [&place[..], &[Field("delta")]].concat();
@@ -88,7 +88,7 @@ fn check_regression(loss: Loss) -> Result<(), Fault> {
         }
         Loss::CrossEntropy | Loss::BinaryCrossEntropy => {
             let message = format!("{loss:?} tells classes apart, but the targets are numbers");
-            Err(Fault::new(place, message, "write MeanSquaredError, L1 or Huber(delta: 1.0)"))
+            Err(Fault::new(place, message, "write MeanSquaredError, MeanAbsoluteError or Huber(delta: 1.0)"))
         }
     }
 }
@@ -97,26 +97,26 @@ fn check_training(training: &Training) -> Result<(), Fault> {
     let of = |name| [Field("training"), Field(name)];
     if training.patience == Some(0) {
         let help = "write how many epochs may pass without a better validation loss, or remove patience";
-        return Err(Fault::new(of("patience"), "a patience of 0 ends before it begins", help));
+        return Err(Fault::new(of("patience"), "a patience of 0 stops before the first epoch", help));
     }
-    if training.batch == Some(0) {
+    if training.batch_size == Some(0) {
         return Err(Fault::new(
-            of("batch"),
-            "a batch of 0 graphs teaches nothing",
-            "write at least 1, or remove batch",
+            of("batch_size"),
+            "a batch of 0 graphs trains nothing",
+            "write at least 1, or remove batch_size",
         ));
     }
-    if training.steps == Some(0) {
-        let help = "write at least 1, or remove steps";
-        return Err(Fault::new(of("steps"), "an epoch of 0 batches teaches nothing", help));
+    if training.steps_per_epoch == Some(0) {
+        let help = "write at least 1, or remove steps_per_epoch";
+        return Err(Fault::new(of("steps_per_epoch"), "an epoch of 0 batches trains nothing", help));
     }
-    if let Some(place) = training.neighbours.iter().position(|count| *count == 0) {
-        let path = [Field("training"), Field("neighbours"), Index(place)];
-        return Err(Fault::new(path, "without neighbours nothing is passed on", "write at least 1"));
+    if let Some(place) = training.fan_outs.iter().position(|count| *count == 0) {
+        let path = [Field("training"), Field("fan_outs"), Index(place)];
+        return Err(Fault::new(path, "without neighbors nothing is passed on", "write at least 1"));
     }
-    if training.accumulate == 0 {
-        let help = "write after how many batches a step is made, or remove accumulate";
-        return Err(Fault::new(of("accumulate"), "after 0 batches there is nothing to follow", help));
+    if training.accumulation_steps == 0 {
+        let help = "write after how many batches a step is made, or remove accumulation_steps";
+        return Err(Fault::new(of("accumulation_steps"), "after 0 batches there is nothing to follow", help));
     }
     match training.clip_norm {
         Some(norm) if !(norm.is_finite() && norm > 0.0) => {
@@ -132,8 +132,8 @@ fn check_schedule(schedule: &LearningRateSchedule) -> Result<(), Fault> {
     match *schedule {
         LearningRateSchedule::Constant => Ok(()),
         LearningRateSchedule::Step { factor, .. } => check(factor, Range::NotNegative, "the factor", &of("factor")),
-        LearningRateSchedule::Cosine { minimum, .. } => {
-            check(minimum, Range::NotNegative, "the minimum", &of("minimum"))
+        LearningRateSchedule::Cosine { final_factor, .. } => {
+            check(final_factor, Range::NotNegative, "the final factor", &of("final_factor"))
         }
     }
 }

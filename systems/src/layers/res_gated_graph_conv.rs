@@ -19,7 +19,7 @@ use crate::{
 /// A node without incoming edges has `S x[i] + b`. Self-loops are edges like others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ResGatedConv {
+pub struct ResGatedGraphConv {
     /// Output width.
     pub width: usize,
     /// Decay of this layer's parameters; the optimizer's if none.
@@ -27,14 +27,14 @@ pub struct ResGatedConv {
     pub weight_decay: Option<f32>,
 }
 
-impl ResGatedConv {
+impl ResGatedGraphConv {
     /// A layer of so many outputs.
     pub fn new(width: usize) -> Self {
         Self { width, weight_decay: None }
     }
 }
 
-impl Layer for ResGatedConv {
+impl Layer for ResGatedGraphConv {
     fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
         let &Self { width, weight_decay } = self;
         let map = |name, bias| Affine { name, width, bias, initialization: None, weight_decay };

@@ -1,0 +1,5 @@
+//! Whether a scene makes sense: its settings by themselves, with its graph, and in the memory of the machine.
+
+pub(super) mod data;
+pub(crate) mod memory;
+pub(super) mod settings;
