@@ -44,7 +44,7 @@ fn moving_world() -> (World, Infer) {
             *edge = Edge { source: edge.target, target: edge.source };
         }
     };
-    add_systems(&mut world, infer, turn.before(Phase::Prepare)).expect("no other system writes edges");
+    add_systems(&mut world, infer, turn.before(GraphSystems::Sync)).expect("no other system writes edges");
     (world, infer)
 }
 

@@ -24,11 +24,11 @@ pub mod prelude {
 
     pub use crate::components::{
         ClassLabel, Column, ColumnMut, Edge, EdgeWeight, Field, Graph, GraphNode, InSubgraph, LearningRateSchedule,
-        Loss, Metrics, Model, Optimizer, Signal, Split, Subgraph, Topology,
+        Loss, Metrics, Model, Optimizer, FeatureField, Split, Subgraph, Topology,
     };
     pub use crate::scene::SceneFile;
     pub use crate::systems::{
-        Evaluate, Infer, ModelBuilder, Phase, Train, Workers, add_systems, kernels::Activation, layers::*, run,
-        stages::Reduction,
+        Evaluate, Infer, ModelBuilder, GraphSystems, Train, Workers, add_systems, kernels::Activation, layers::*, run,
+        operators::Reduction,
     };
 }

@@ -98,7 +98,7 @@ pub fn adam() -> Optimizer {
 pub fn prepare(world: &mut World, model: Entity, label: impl ScheduleLabel) {
     let label = label.intern();
     run(world, label).unwrap();
-    if let Some(&Model { input: Signal::Dense { value: input, .. }, .. }) = world.get(model) {
+    if let Some(&Model { input: FeatureField::Dense(input), .. }) = world.get(model) {
         fill_normal(world, input);
         // What rests from then on is computed now.
         run(world, label).unwrap();
@@ -114,7 +114,7 @@ pub fn stir(world: &mut World, model: Entity, label: impl ScheduleLabel) {
             *first += 1.0;
         }
     });
-    add_systems(world, label, stir.in_set(Phase::Observe)).expect("no other system writes the input");
+    add_systems(world, label, stir.in_set(GraphSystems::Observe)).expect("no other system writes the input");
 }
 
 /// Gives every row of a field numbers of about the normal distribution.
@@ -133,7 +133,7 @@ pub fn fill_normal(world: &mut World, field: Field) {
 ///
 /// # Panics
 /// If there is no such schedule, or no such phase in it.
-pub fn leave_out(world: &mut World, label: impl ScheduleLabel, phases: impl IntoIterator<Item = Phase>) {
+pub fn leave_out(world: &mut World, label: impl ScheduleLabel, phases: impl IntoIterator<Item = GraphSystems>) {
     let label = label.intern();
     let mut schedule = world.resource_mut::<Schedules>().remove(label).expect("the schedule has been built");
     for phase in phases {

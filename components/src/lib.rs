@@ -42,7 +42,7 @@ pub use gradient::{GradientAccumulation, GradientClipping};
 pub use graph::Graph;
 pub use loss::Loss;
 pub use matrix::{Matrix, MatrixMut};
-pub use model::{Metrics, Model, Signal, SplitMetrics, TrainingState};
+pub use model::{FeatureField, Metrics, Model, SplitMetrics, TrainingState};
 pub use node::{ClassLabel, GraphNode, NodeColor, Split};
 pub use optimizer::{LearningRateSchedule, Optimizer};
 pub use parameter::{Parameter, TensorLayout};

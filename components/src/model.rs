@@ -10,8 +10,8 @@ pub struct Model {
     /// The graph whose nodes, edges and subgraphs it reads and writes.
     pub graph: Entity,
     /// What it reads for each node.
-    pub input: Signal,
-    /// What it computes, on nodes, edges or subgraphs, as inference leaves it; training uses the column for other things.
+    pub input: FeatureField,
+    /// What it computes, on nodes, edges or subgraphs; valid after each of its schedules.
     pub output: Field,
     /// The numbers that the output is to become, if its loss takes numbers.
     pub targets: Option<Field>,
@@ -19,66 +19,46 @@ pub struct Model {
     pub coordinates: Option<Field>,
     /// The entities of its parameters, in the order of its layers.
     pub parameters: Vec<Entity>,
-    /// What its layers compute is held here, one signal after the other.
+    /// The columns that it borrows: what its layers compute is held here, one value after another.
     pub columns: Vec<Field>,
 }
 
-/// Rows of numbers on the nodes, edges or subgraphs of a graph: what one layer hands to the next.
+/// The features of nodes or edges that a model is given: a field, or two that hold only what is not 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
+pub enum FeatureField {
     /// Every number is stored, `[N, width]`.
-    Dense {
-        /// The numbers.
-        value: Field,
-        /// Whether the gradient of the loss by them is asked for, by themselves or by what they were computed from.
-        learns: bool,
-    },
-    /// Only some columns of each row are stored, as for bags of words. It has no gradient.
+    Dense(Field),
+    /// Only some numbers of each row are stored, as for bags of words. Such features have no gradient.
     Sparse {
-        /// Which columns; the column of an unused entry is 0.
-        columns: Field<u32>,
-        /// The numbers in them; the number of an unused entry is 0.
+        /// Which features; the index of an unused entry is 0.
+        indices: Field<u32>,
+        /// Their values; the value of an unused entry is 0.
         values: Field,
-        /// The number of columns altogether.
+        /// The number of features altogether.
         width: usize,
     },
 }
 
-impl Signal {
-    /// The field of its numbers: all of them, or those that are stored.
-    pub fn value(&self) -> Field {
+impl FeatureField {
+    /// The field of the values: all of them, or those that are stored.
+    pub fn values(&self) -> Field {
         match *self {
-            Self::Dense { value, .. } => value,
-            Self::Sparse { values, .. } => values,
+            Self::Dense(values) | Self::Sparse { values, .. } => values,
         }
     }
 
     /// Numbers in a row, stored or not.
     pub fn width(&self) -> usize {
         match self {
-            Self::Dense { value, .. } => value.width(),
+            Self::Dense(values) => values.width(),
             Self::Sparse { width, .. } => *width,
-        }
-    }
-
-    /// Whether a gradient flows back through it.
-    pub fn learns(&self) -> bool {
-        matches!(self, Self::Dense { learns: true, .. })
-    }
-
-    /// The same numbers, through which no gradient flows back.
-    pub fn detached(self) -> Self {
-        match self {
-            Self::Dense { value, .. } => Self::Dense { value, learns: false },
-            sparse => sparse,
         }
     }
 }
 
-/// Numbers that are given: no gradient is asked for.
-impl From<Field> for Signal {
-    fn from(value: Field) -> Self {
-        Self::Dense { value, learns: false }
+impl From<Field> for FeatureField {
+    fn from(values: Field) -> Self {
+        Self::Dense(values)
     }
 }
 

@@ -1,14 +1,14 @@
 //! The layers a scene can ask for.
 
-use connectome_components::Signal;
 use connectome_systems::{
     kernels::Activation,
     layers::{
         Appnp, AttentionalAggregation, BatchNorm, BuildError, Dropout, EdgeConv, Embedding, GatConv, GatedGraphConv,
-        Gatv2Conv, GcnConv, Gcnii, GinConv, GineConv, GraphNetBlock, GraphNorm, JumpingKnowledge, Layer, LayerBuilder,
+        Gatv2Conv, GcnConv, Gcnii, GinConv, GineConv, GraphNetBlock, GraphNorm, JumpingKnowledge, Layer,
         LayerNorm, Linear, MeanConv, Mlp, NnConv, PnaConv, Readout, ResGatedGraphConv, Residual, SageConv, SgConv,
         TransformerConv,
     },
+    program::{Program, Value},
 };
 use serde::{Deserialize, Serialize};
 
@@ -50,21 +50,12 @@ macro_rules! descriptions {
         }
 
         impl Layer for LayerDescription {
-            fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+            fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
                 match self {
-                    $(Self::$name(described) => described.build(input, layer),)*
-                    Self::LeakyRelu(slope) => Activation::LeakyRelu(*slope).build(input, layer),
-                    Self::Elu(alpha) => Activation::Elu(*alpha).build(input, layer),
-                    $(Self::$activation => Activation::$activation.build(input, layer),)*
-                }
-            }
-
-            fn activation(&self) -> Option<Activation> {
-                match self {
-                    $(Self::$name(_) => None,)*
-                    Self::LeakyRelu(slope) => Some(Activation::LeakyRelu(*slope)),
-                    Self::Elu(alpha) => Some(Activation::Elu(*alpha)),
-                    $(Self::$activation => Some(Activation::$activation),)*
+                    $(Self::$name(described) => described.build(input, program),)*
+                    Self::LeakyRelu(slope) => Activation::LeakyRelu(*slope).build(input, program),
+                    Self::Elu(alpha) => Activation::Elu(*alpha).build(input, program),
+                    $(Self::$activation => Activation::$activation.build(input, program),)*
                 }
             }
         }

@@ -1,13 +1,9 @@
 //! From the layers of a scene to a model.
 
-use bevy_ecs::{entity::Entity, world::World};
-use connectome_components::{Field, FieldError, Graph, GraphNode, Model, Parameter, Signal, Topology};
-use connectome_systems::{
-    ModelBuilder,
-    layers::{BuildError, Room},
-};
+use bevy_ecs::entity::Entity;
+use connectome_components::FeatureField;
+use connectome_systems::{DryRun, MemoryBudget, ModelBuilder, layers::BuildError, program::Domain};
 
-use super::check::memory::available;
 use super::description::SceneFile;
 use super::features::Features;
 
@@ -79,24 +75,28 @@ pub(super) enum Rows {
 
 impl SceneFile {
     /// The scene's model over the nodes of `graph`, which reads `input`, and learns as the scene says from `seed`.
-    pub fn model(&self, graph: Entity, input: Signal, seed: u64) -> ModelBuilder {
+    pub fn model(&self, graph: Entity, input: FeatureField, seed: u64) -> ModelBuilder {
         self.model_for(Purpose::Training, graph, input, seed)
     }
 
     /// The same for one purpose.
-    pub(crate) fn model_for(&self, purpose: Purpose, graph: Entity, input: Signal, seed: u64) -> ModelBuilder {
+    pub(crate) fn model_for(&self, purpose: Purpose, graph: Entity, input: FeatureField, seed: u64) -> ModelBuilder {
+        self.with_layers(purpose, ModelBuilder::new(graph).input(input).seed(seed))
+    }
+
+    fn with_layers(&self, purpose: Purpose, builder: ModelBuilder) -> ModelBuilder {
         let training = &self.training;
-        let builder = ModelBuilder::new(graph).name(&self.name).input(input).seed(seed);
+        let builder = builder.name(&self.name);
         let mut builder = self.model.iter().fold(builder, |builder, layer| builder.layer(layer.clone()));
         if purpose == Purpose::Inference {
             return builder;
         }
         builder = builder.learn(self.optimizer, training.schedule);
         if training.accumulation_steps > 1 {
-            builder = builder.accumulate(u32::try_from(training.accumulation_steps).unwrap_or(u32::MAX));
+            builder = builder.accumulate_gradients(u32::try_from(training.accumulation_steps).unwrap_or(u32::MAX));
         }
         if let Some(norm) = training.clip_norm {
-            builder = builder.clip(norm);
+            builder = builder.clip_norm(norm);
         }
         builder
     }
@@ -105,56 +105,61 @@ impl SceneFile {
     pub(crate) fn stored_features(&self, features: &Features) -> Option<usize> {
         let Features::Sparse { width, offsets, .. } = features else { return None };
         let longest = offsets.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0).max(1);
-        let room = Room { nodes: 1, edges: 0, subgraphs: 0, bytes: available() };
+        if 2 * longest >= *width {
+            return None;
+        }
         let input = Input { width: *width, stored: Some(longest), edges: None };
-        let is_refused = || matches!(self.plan(&input, Purpose::Training, room), Err(BuildError::Sparse { .. }));
-        (2 * longest < *width && !is_refused()).then_some(longest)
+        let is_refused = matches!(self.dry_run(&input, Purpose::Inference), Err(BuildError::Sparse { .. }));
+        (!is_refused).then_some(longest)
     }
 
-    /// Builds the model in an empty world: on no rows, it takes hardly any memory.
-    pub(super) fn plan(&self, input: &Input, purpose: Purpose, room: Room) -> Result<Plan, BuildError> {
-        let mut world = World::new();
-        let graph = Graph::spawn(&mut world);
-        let signal = input.register(&mut world)?;
-        let mut builder = self.model_for(purpose, graph, signal, 0).planned(room);
-        if let Some(width) = input.edges {
-            let edges = world.get::<Graph>(graph).map(|graph| graph.edges).ok_or(BuildError::NoGraph(graph))?;
-            builder = builder.edge_input(Field::register(&mut world, "edge features", edges, width)?);
-        }
-        let entity = builder.build(&mut world)?;
-        let rows = *world.get::<Graph>(graph).ok_or(BuildError::NoGraph(graph))?;
-        let model = world.get::<Model>(entity).cloned().ok_or(BuildError::NoModel(entity))?;
-        let output = match model.output.domain() {
-            on if on == rows.nodes => Rows::Nodes,
-            on if on == rows.edges => Rows::Edges,
-            _ => Rows::Graphs,
+    /// Plans the model without a world.
+    pub(super) fn dry_run(&self, input: &Input, purpose: Purpose) -> Result<DryRun, BuildError> {
+        let builder = self.with_layers(purpose, ModelBuilder::new(Entity::PLACEHOLDER));
+        let builder = match input.stored {
+            Some(stored) => builder.sparse_input_width(input.width, stored),
+            None => builder.input_width(input.width),
         };
-        let mut size = ModelSize::default();
-        for column in &model.columns {
-            match column.domain() {
-                on if on == rows.nodes => size.nodes.add(column.width()),
-                on if on == rows.edges => size.edges.add(column.width()),
-                _ => size.graphs.add(column.width()),
-            }
+        match input.edges {
+            Some(width) => builder.edge_input_width(width).dry_run(),
+            None => builder.dry_run(),
         }
-        for parameter in model.parameters.iter().filter_map(|entity| world.get::<Parameter>(*entity)) {
-            let [value, gradient, moments] = [Some(parameter.value), parameter.gradient, parameter.moments]
-                .map(|field| field.map_or(0, |field| field.width()));
-            size.values += value;
-            size.learned += gradient;
-            size.numbers = [value, gradient, moments].into_iter().fold(size.numbers, usize::saturating_add);
-            if self.training.accumulation_steps > 1 {
-                // The sum of gradients moves the parameter to another table, and the first one stays.
-                size.numbers =
-                    [value, gradient, gradient, moments].into_iter().fold(size.numbers, usize::saturating_add);
+    }
+
+    /// What the model is on this input, or why it cannot be built within `budget`.
+    pub(super) fn plan(&self, input: &Input, purpose: Purpose, budget: MemoryBudget) -> Result<Plan, BuildError> {
+        let planned = self.dry_run(input, purpose)?;
+        planned.check(&budget)?;
+        let (domain, width) = planned.output().ok_or(BuildError::Empty)?;
+        let output = match domain {
+            Domain::Nodes => Rows::Nodes,
+            Domain::Edges(_) => Rows::Edges,
+            Domain::Subgraphs(_) | Domain::Single => Rows::Graphs,
+        };
+        let mut size = ModelSize {
+            values: planned.parameter_count(),
+            learned: if purpose == Purpose::Training { planned.learned_count() } else { 0 },
+            numbers: planned.stored_count(),
+            normalizations: planned.normalizations().len(),
+            ..ModelSize::default()
+        };
+        for shape in planned.layout.shapes() {
+            match shape.domain {
+                Domain::Nodes => size.nodes.add(shape.width),
+                Domain::Edges(_) => size.edges.add(shape.width),
+                Domain::Subgraphs(_) => size.graphs.add(shape.width),
+                Domain::Single => size.numbers = size.numbers.saturating_add(shape.width),
             }
         }
         if purpose == Purpose::Training {
             // The best values so far.
             size.numbers = size.numbers.saturating_add(size.values);
+            if self.training.accumulation_steps > 1 {
+                // The sum of gradients moves the parameter to another table, and the first one stays.
+                size.numbers = size.numbers.saturating_add(planned.stored_count());
+            }
         }
-        size.normalizations = world.get::<Topology>(graph).map_or(0, |topology| topology.normalizations.len());
-        Ok(Plan { output, width: model.output.width(), size })
+        Ok(Plan { output, width, size })
     }
 }
 
@@ -167,18 +172,4 @@ pub(super) struct Input {
     pub stored: Option<usize>,
     /// Columns of the features of the edges, if there are any.
     pub edges: Option<usize>,
-}
-
-impl Input {
-    fn register(&self, world: &mut World) -> Result<Signal, FieldError> {
-        let nodes = world.register_component::<GraphNode>();
-        Ok(match self.stored {
-            None => Field::register(world, "features", nodes, self.width)?.into(),
-            Some(stored) => Signal::Sparse {
-                columns: Field::register(world, "feature columns", nodes, stored)?,
-                values: Field::register(world, "features", nodes, stored)?,
-                width: self.width,
-            },
-        })
-    }
 }

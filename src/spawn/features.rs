@@ -2,7 +2,7 @@
 
 use bevy_ecs::{component::ComponentId, entity::Entity, world::World};
 
-use crate::components::{Field, FieldError, Signal};
+use crate::components::{Field, FieldError, FeatureField};
 use crate::scene::{DenseRows, Features};
 
 /// Registers the fields of the nodes' features: sparse ones, with room for so many numbers in a row as are `stored`, if
@@ -12,20 +12,20 @@ pub(super) fn register(
     on: ComponentId,
     width: usize,
     stored: Option<usize>,
-) -> Result<Signal, FieldError> {
+) -> Result<FeatureField, FieldError> {
     let Some(stored) = stored else { return Ok(Field::register(world, "features", on, width)?.into()) };
     let columns = Field::<u32>::register(world, "feature columns", on, stored)?;
     let values = Field::<f32>::register(world, "features", on, stored)?;
-    Ok(Signal::Sparse { columns, values, width })
+    Ok(FeatureField::Sparse { indices: columns, values, width })
 }
 
 /// Writes the features of each node.
-pub(super) fn write(world: &mut World, input: Signal, features: &Features, nodes: &[Entity]) -> Result<(), FieldError> {
+pub(super) fn write(world: &mut World, input: FeatureField, features: &Features, nodes: &[Entity]) -> Result<(), FieldError> {
     match (input, features) {
-        (Signal::Dense { value, .. }, Features::Dense { width, values }) => {
+        (FeatureField::Dense(value), Features::Dense { width, values }) => {
             write_rows(world, value, *width, values, nodes)
         }
-        (Signal::Dense { value, .. }, Features::Sparse { offsets, indices, values, .. }) => {
+        (FeatureField::Dense(value), Features::Sparse { offsets, indices, values, .. }) => {
             let mut row = vec![0.0; value.width()];
             for (node, range) in nodes.iter().zip(offsets.windows(2)) {
                 let stored = range[0]..range[1];
@@ -37,7 +37,7 @@ pub(super) fn write(world: &mut World, input: Signal, features: &Features, nodes
             }
             Ok(())
         }
-        (Signal::Sparse { columns, values, .. }, Features::Sparse { offsets, indices, values: numbers, .. }) => {
+        (FeatureField::Sparse { indices: columns, values, .. }, Features::Sparse { offsets, indices, values: numbers, .. }) => {
             let (mut row_columns, mut row_values) = (vec![0; columns.width()], vec![0.0; values.width()]);
             for (node, range) in nodes.iter().zip(offsets.windows(2)) {
                 let range = range[0]..range[1];
@@ -51,7 +51,7 @@ pub(super) fn write(world: &mut World, input: Signal, features: &Features, nodes
             Ok(())
         }
         // Only sparse features are read sparse.
-        (Signal::Sparse { .. }, Features::Dense { .. }) => Ok(()),
+        (FeatureField::Sparse { .. }, Features::Dense { .. }) => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{GraphEntities, SceneEntities, model};
 use crate::components::{Edge, Field, FieldError, Graph, Loss, Marker, Split};
 use crate::scene::{CandidatePair, DenseRows, GraphData, LinkSplit, SceneFile, hide_edges, model::Purpose};
 use crate::systems::{
-    Phase, Train, add_systems,
+    GraphSystems, Train, add_systems,
     layers::{BuildError, InnerProductDecoder},
     sample_negatives,
 };
@@ -30,12 +30,12 @@ pub(super) fn spawn(
     let pairs = world.spawn((Name::new(format!("pairs of {}", scene.name)), rows)).id();
     let targets = Field::<f32>::register(world, "link", pair_marker.id(), 1)?;
     let model = model(scene, &graph, purpose, seed).layer(InnerProductDecoder { pairs });
-    let model = model.loss(Loss::BinaryCrossEntropy).targets_in(targets).build(world)?;
+    let model = model.loss(Loss::BinaryCrossEntropy).targets(targets).build(world)?;
     graph.fill(world, Cow::Owned(with_messages(data, &split)))?;
     let negatives = spawn_pairs(world, &split.pairs, &graph.nodes, pair_marker, targets)?;
     if purpose == Purpose::Training {
         let sample = sample_negatives(model, graph.graph, negatives);
-        add_systems(world, Train(model), sample.before(Phase::Prepare))?;
+        add_systems(world, Train(model), sample.before(GraphSystems::Sync))?;
     }
     Ok(graph.with_model(model))
 }

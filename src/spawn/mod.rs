@@ -8,7 +8,7 @@ mod order;
 use bevy_ecs::{entity::Entity, world::World};
 use std::borrow::Cow;
 
-use crate::components::{Field, Marker, Signal};
+use crate::components::{Field, Marker, FeatureField};
 use crate::scene::{GraphData, NodeOrder, SceneFile, Task, model::Purpose};
 use crate::systems::{ModelBuilder, layers::BuildError};
 
@@ -43,7 +43,7 @@ pub(crate) struct GraphEntities {
     /// The order of the rows.
     order: NodeOrder,
     /// The features of the nodes, and of the edges if they have any.
-    pub input: Signal,
+    pub input: FeatureField,
     pub edge_input: Option<Field>,
     /// The numbers to predict, if the task asks for them.
     pub targets: Option<Field>,
@@ -109,7 +109,7 @@ pub(crate) fn model(scene: &SceneFile, graph: &GraphEntities, purpose: Purpose, 
         builder = builder.edge_input(edges);
     }
     if let (Some(loss), Some(targets)) = (scene.task.regression_loss(), graph.targets) {
-        builder = builder.loss(loss).targets_in(targets);
+        builder = builder.loss(loss).targets(targets);
     }
     builder
 }

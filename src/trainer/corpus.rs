@@ -4,7 +4,7 @@ use bevy_ecs::{component::ComponentId, entity::Entity, schedule::ScheduleLabel, 
 use std::borrow::Cow;
 
 use super::{TrainError, order::Shuffled};
-use crate::components::{ClassLabel, Field, Metrics, Model, Signal, Split};
+use crate::components::{ClassLabel, Field, Metrics, Model, FeatureField, Split};
 use crate::scene::{GraphData, SceneFile, model::Purpose};
 use crate::spawn::{GraphEntities, SceneEntities, model};
 use crate::systems::{
@@ -201,10 +201,10 @@ fn copy_fields(
     (corpus, from): (&mut World, &GraphEntities),
     (training, to): (&mut World, &GraphEntities),
 ) -> Result<(), BatchError> {
-    if let (Signal::Sparse { columns: from, .. }, Signal::Sparse { columns: to, .. }) = (from.input, to.input) {
+    if let (FeatureField::Sparse { indices: from, .. }, FeatureField::Sparse { indices: to, .. }) = (from.input, to.input) {
         extract.copy(corpus, from, to)?;
     }
-    extract.copy(corpus, from.input.value(), to.input.value())?;
+    extract.copy(corpus, from.input.values(), to.input.values())?;
     if let (Some(from), Some(to)) = (from.edge_input, to.edge_input) {
         extract.copy(corpus, from, to)?;
     }

@@ -14,11 +14,18 @@ use core::{
     ops::{Deref, Index},
 };
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
-use crate::{SystemDescription, describe, layers::BuildError, model::finish};
+use crate::{
+    SystemDescription, describe,
+    layers::BuildError,
+    model::{Plans, finish},
+};
 
 /// Reads the time before, between and after the systems of a schedule.
 ///
@@ -55,21 +62,21 @@ impl SystemClock {
     /// # Errors
     /// If there is no such schedule.
     pub fn add(world: &mut World, label: impl ScheduleLabel) -> Result<Self, BuildError> {
+        let readings = Plans::readings(world, &label).unwrap_or_default();
         let label = label.intern();
         let Some(mut schedule) = world.get_resource_or_init::<Schedules>().remove(label) else {
             return Err(BuildError::NoSchedule(format!("{label:?}")));
         };
-        let readings = Readings::default();
+        readings.start();
         schedule.add_build_pass(Interleave { readings: readings.clone(), clocks: Vec::new() });
         // A schedule is built anew only if something in it has changed.
         schedule.configure_sets(Clocked);
         finish(world, schedule)?;
-        // Every other one is a clock, the first and the last included.
-        let systems = describe(world, label).into_iter().skip(1).step_by(2).collect();
+        let systems = describe(world, label).into_iter().filter(|system| system.name != CLOCK).collect();
         Ok(Self { systems, readings })
     }
 
-    /// The systems, in the order in which they run.
+    /// The systems, in the order in which they run; of those that run the operations of a model each operation by itself.
     pub fn systems(&self) -> &[SystemDescription] {
         &self.systems
     }
@@ -83,13 +90,24 @@ impl SystemClock {
     }
 }
 
-/// What the clocks of a schedule have read so far, run by run.
+const CLOCK: &str = "clock";
+
+/// What the clocks of a schedule have read so far.
 #[derive(Clone, Debug, Default)]
-struct Readings(Arc<Mutex<Vec<Vec<Instant>>>>);
+pub(crate) struct Readings(Arc<(AtomicBool, Mutex<Vec<Vec<Instant>>>)>);
 
 impl Readings {
-    /// Reads the time; the first clock of a schedule begins a new run.
-    fn read(&self, is_first: bool) {
+    /// Begins to read, without what was read before.
+    fn start(&self) {
+        self.with(Vec::clear);
+        self.0.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Reads the time, if somebody asks for it; the first clock of a schedule begins a new run.
+    pub(crate) fn read(&self, is_first: bool) {
+        if !self.0.0.load(Ordering::Relaxed) {
+            return;
+        }
         self.with(|runs| match runs.last_mut() {
             Some(run) if !is_first => run.push(Instant::now()),
             _ => runs.push(vec![Instant::now()]),
@@ -98,7 +116,7 @@ impl Readings {
 
     fn with<R>(&self, work: impl FnOnce(&mut Vec<Vec<Instant>>) -> R) -> R {
         // A system that panics does so between two readings.
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.0.1.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -146,7 +164,7 @@ impl ScheduleBuildPass for Interleave {
         while self.clocks.len() <= order.len() {
             let (readings, is_first) = (self.readings.clone(), self.clocks.is_empty());
             let clock = move || readings.read(is_first);
-            let clock = Box::new(IntoSystem::into_system(clock).with_name("clock"));
+            let clock = Box::new(IntoSystem::into_system(clock).with_name(CLOCK));
             self.clocks.push(graph.systems.insert(clock, Vec::new()));
         }
         for (system, clocks) in order.iter().zip(self.clocks.windows(2)) {

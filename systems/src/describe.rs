@@ -2,56 +2,83 @@
 
 use bevy_ecs::{
     component::ComponentId,
-    schedule::{InternedScheduleLabel, Schedule, ScheduleLabel, Schedules, SystemKey, SystemSet},
+    schedule::{Schedule, ScheduleLabel, Schedules, SystemKey, SystemSet},
     system::System,
     world::World,
 };
 use std::collections::HashMap;
 
-use crate::GraphSystems;
+use crate::{
+    GraphSystems,
+    model::Plans,
+    program::{Pass, Plan},
+};
 
-/// A system of a schedule and the components it touches, by name.
+/// A system of a schedule and the components it touches, by name; or an operation of a model and its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SystemDescription {
     /// The system.
     pub name: String,
-    /// The phase it belongs to; none if it was added without one.
+    /// The part of the step that it belongs to; none if it was added without one.
     pub phase: Option<GraphSystems>,
+    /// The layer that recorded the operation, counted from 0.
+    pub layer: Option<usize>,
     /// What it only reads.
     pub reads: Vec<String>,
     /// What it writes.
     pub writes: Vec<String>,
 }
 
-/// The systems of a schedule in the order in which they run; none if there is no such schedule.
+/// The systems of a schedule in the order in which they run; none if there is no such schedule. In place of the systems that
+/// run the operations of a model stand these.
 pub fn describe(world: &World, label: impl ScheduleLabel) -> Vec<SystemDescription> {
-    let label: InternedScheduleLabel = label.intern();
-    let schedule = world.get_resource::<Schedules>().and_then(|schedules| schedules.get(label));
+    let plan = Plans::of(world, &label);
+    let schedule = world.get_resource::<Schedules>().and_then(|schedules| schedules.get(label.intern()));
     let systems = schedule.map(Schedule::systems_with_access).and_then(Result::ok);
     let phases = schedule.map(phases).unwrap_or_default();
-    systems
-        .into_iter()
-        .flatten()
-        .map(|(key, system)| {
-            let access = system.access().to_filtered_access_set();
-            let access = access.combined_access();
-            let names = |ids: &mut dyn Iterator<Item = ComponentId>| ids.map(|id| component_name(world, id)).collect();
-            let everything = || vec!["the whole world".to_owned()];
-            let written = access.writes().as_finite_set();
-            let read = access.reads().as_finite_set();
-            SystemDescription {
-                name: short_name(&system.name().to_string()),
-                phase: phases.get(&key).copied(),
-                reads: read.map_or_else(Vec::new, |read| {
-                    names(&mut read.iter().filter(|id| !written.is_some_and(|written| written.contains(*id))))
-                }),
-                writes: written.map_or_else(everything, |written| names(&mut written.iter())),
-            }
-        })
-        .collect()
+    let mut descriptions = Vec::new();
+    for (key, system) in systems.into_iter().flatten() {
+        let phase = phases.get(&key).copied();
+        let name = short_name(&system.name().to_string());
+        let pass = match (phase, &*name) {
+            (Some(GraphSystems::Forward), "forward") => Some(Pass::Forward),
+            (Some(GraphSystems::Backward), "backward") => Some(Pass::Backward),
+            _ => None,
+        };
+        if let (Some(pass), Some(plan)) = (pass, plan) {
+            descriptions.extend(operations(plan, pass, phase));
+            continue;
+        }
+        let access = system.access().to_filtered_access_set();
+        let access = access.combined_access();
+        let names = |ids: &mut dyn Iterator<Item = ComponentId>| ids.map(|id| component_name(world, id)).collect();
+        let everything = || vec!["the whole world".to_owned()];
+        let written = access.writes().as_finite_set();
+        let read = access.reads().as_finite_set();
+        descriptions.push(SystemDescription {
+            name,
+            phase,
+            layer: None,
+            reads: read.map_or_else(Vec::new, |read| {
+                names(&mut read.iter().filter(|id| !written.is_some_and(|written| written.contains(*id))))
+            }),
+            writes: written.map_or_else(everything, |written| names(&mut written.iter())),
+        });
+    }
+    descriptions
 }
 
-/// The phase of each system that has one.
+fn operations(plan: &Plan, pass: Pass, phase: Option<GraphSystems>) -> impl Iterator<Item = SystemDescription> {
+    plan.operations(pass).iter().map(move |operation| SystemDescription {
+        name: operation.operator.name().to_owned(),
+        phase,
+        layer: Some(operation.layer),
+        reads: operation.inputs.iter().map(|value| plan.name(*value)).collect(),
+        writes: operation.outputs.iter().map(|value| plan.name(*value)).collect(),
+    })
+}
+
+/// The part of a step that each system belongs to, if it does.
 fn phases(schedule: &Schedule) -> HashMap<SystemKey, GraphSystems> {
     let graph = schedule.graph();
     let systems_in = |phase: GraphSystems| graph.systems_in_set(phase.intern()).into_iter().flatten().copied();

@@ -13,7 +13,7 @@ use connectome::{
     output::Tensor,
     scene::{Features, GraphData, LayerDescription, SceneFile},
     systems::{
-        Phase, Train, Workers, add_systems,
+        GraphSystems, Train, Workers, add_systems,
         layers::{GinConv, Linear, Mlp, Readout},
         random::{Philox, RandomStream},
     },
@@ -58,7 +58,7 @@ fn trainer(scene: &SceneFile, data: &GraphData, workers: usize) -> Trainer {
     };
     let world = trainer.world();
     world.init_resource::<Losses>();
-    add_systems(world, Train(model), record.in_set(Phase::Act)).unwrap();
+    add_systems(world, Train(model), record.in_set(GraphSystems::Act)).unwrap();
     trainer
 }
 

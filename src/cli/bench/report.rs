@@ -1,6 +1,6 @@
 //! What was measured, for people and for programs.
 
-use connectome::systems::{Phase, SystemClock};
+use connectome::systems::{GraphSystems, SystemClock};
 use serde::Serialize;
 use std::fmt;
 
@@ -49,7 +49,7 @@ impl SystemTime {
         let time = |(system, median_us): (&connectome::systems::SystemDescription, f64)| Self {
             schedule,
             name: system.name.clone(),
-            layer: system.phase.and_then(|phase| phase.layer()),
+            layer: system.layer,
             phase: system.phase.map(phase_name),
             median_us,
             share: median_us / sum,
@@ -62,19 +62,18 @@ fn between(run: &[std::time::Instant], system: usize) -> f64 {
     (run[system + 1] - run[system]).as_secs_f64()
 }
 
-/// A phase without the number of its layer.
-pub fn phase_name(phase: Phase) -> &'static str {
+/// A part of a step as programs read it.
+pub fn phase_name(phase: GraphSystems) -> &'static str {
     match phase {
-        Phase::Prepare => "prepare",
-        Phase::Observe => "observe",
-        Phase::Message(_) => "message",
-        Phase::Aggregate(_) => "aggregate",
-        Phase::Update(_) => "update",
-        Phase::Loss => "loss",
-        Phase::Backward(_) => "backward",
-        Phase::Optimize => "optimize",
-        Phase::Commit => "commit",
-        Phase::Act => "act",
+        GraphSystems::Sync => "sync",
+        GraphSystems::Observe => "observe",
+        GraphSystems::Forward => "forward",
+        GraphSystems::Loss => "loss",
+        GraphSystems::Backward => "backward",
+        GraphSystems::Reduce => "reduce",
+        GraphSystems::Optimize => "optimize",
+        GraphSystems::Commit => "commit",
+        GraphSystems::Act => "act",
     }
 }
 

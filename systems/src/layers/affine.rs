@@ -1,9 +1,12 @@
 //! Linear maps that are parts of layers.
 
-use connectome_components::{Signal, TensorLayout};
+use connectome_components::TensorLayout;
 
-use super::{BuildError, Initialization, LayerBuilder};
-use crate::stages::{Epilogue, linear};
+use super::{BuildError, Initialization};
+use crate::{
+    operators::linear,
+    program::{Program, Value},
+};
 
 /// A map `X W + b` to so many columns whose parameters are called `NAME.weight` and `NAME.bias`.
 pub(super) struct Affine<'a> {
@@ -18,26 +21,23 @@ pub(super) struct Affine<'a> {
 
 impl Affine<'_> {
     /// Where PyTorch's maps begin: uniform within `1 / sqrt(inputs)`.
-    fn usual(input: Signal) -> Initialization {
+    fn usual(input: Value) -> Initialization {
         Initialization::Uniform(1.0 / (input.width().max(1) as f32).sqrt())
     }
 
-    /// Maps a signal.
+    /// Maps a value.
     ///
     /// # Errors
     /// If the parameters are too large to be addressed.
-    pub(super) fn of(&self, layer: &mut LayerBuilder, input: Signal) -> Result<Signal, BuildError> {
+    pub(super) fn of(&self, program: &mut Program, input: Value) -> Result<Value, BuildError> {
         let &Self { name, width, bias, initialization, weight_decay } = self;
         let usual = Self::usual(input);
-        let stored = TensorLayout { shape: vec![width, input.width()], transposed: true };
+        let layout = TensorLayout { shape: vec![width, input.width()], transposed: true };
         let begin = initialization.unwrap_or(usual);
         let weight = format!("{name}.weight");
-        let weight = layer.parameter(&weight, [input.width(), width], stored, begin, weight_decay)?;
-        let epilogue = if bias {
-            Epilogue::bias(&layer.vector(&format!("{name}.bias"), width, usual, weight_decay)?)
-        } else {
-            Epilogue::default()
-        };
-        linear(layer, input, &weight, epilogue)
+        let weight = program.parameter(&weight, [input.width(), width], layout, begin, weight_decay)?;
+        let bias =
+            bias.then(|| program.vector(&format!("{name}.bias"), width, usual, weight_decay)).transpose()?;
+        linear(program, input, &weight, bias.as_ref())
     }
 }

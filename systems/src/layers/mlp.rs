@@ -1,12 +1,13 @@
 //! The multilayer perceptron, by itself and as a part of other layers.
 
-use connectome_components::{Parameter, Signal, TensorLayout};
+use connectome_components::TensorLayout;
 use serde::{Deserialize, Serialize};
 
-use super::{BatchNorm, BuildError, Initialization, Layer, LayerBuilder};
+use super::{BatchNorm, BuildError, Initialization, Layer};
 use crate::{
     kernels::Activation,
-    stages::{self, Epilogue},
+    operators::{activate, linear},
+    program::{Program, Value, Weight},
 };
 
 /// `Y[i] = W_k f(... f(W_1 X[i] + b_1) ...) + b_k`, each row by itself: linear maps with an activation between any two of
@@ -14,7 +15,7 @@ use crate::{
 ///
 /// `X` is `[N, F]` on rows of any kind, dense or sparse; `W_1` is `[F, widths[0]]`, each further map from one width to the
 /// next, and `Y` `[N, last of widths]`. Nothing follows the last map. Costs `N` times the sum of the products of
-/// neighbouring widths. Border: rows meet no others, so edges matter to none.
+/// neighboring widths. Border: rows meet no others, so edges matter to none.
 ///
 /// Parameters are those of PyTorch's `Sequential`: `0.weight`, `0.bias`, `2.weight`, and so on, as activations are
 /// counted too; with `batch_norm` `0.*`, `1.*`, `3.*`.
@@ -26,7 +27,7 @@ pub struct Mlp {
     /// What stands between the maps.
     #[serde(default = "relu")]
     pub activation: Activation,
-    /// Whether each map but the last is followed by a batch normalisation.
+    /// Whether each map but the last is followed by a batch normalization.
     #[serde(default)]
     pub batch_norm: bool,
     /// Decay of this layer's parameters; the optimizer's if none.
@@ -56,131 +57,98 @@ impl Mlp {
 
     /// Weights and bias of the first map, from so many inputs, for a layer in which this is the part `name`.
     ///
-    /// A map of several signals put side by side is the sum of a map of each, by its own rows of the weights: so a layer
-    /// maps what its edges read on the nodes, before it is gathered, applies what [`Mlp::first_epilogue`] says, and goes on
-    /// with [`Mlp::after_first`].
+    /// A map of several values side by side is the sum of a map of each, by its own rows of the weights: so a layer maps what
+    /// its edges read on the nodes, before it is gathered, adds the bias, and goes on with [`Mlp::after_first`].
     ///
     /// # Errors
     /// If there are no maps.
-    pub fn first(
+    pub(crate) fn first(
         &self,
-        layer: &mut LayerBuilder,
+        program: &mut Program,
         name: &str,
         inputs: usize,
-    ) -> Result<(Parameter, Parameter), BuildError> {
-        let shape = [inputs, self.width_of(layer, 0)?];
-        torch_linear(layer, &format!("{name}.0"), shape, self.weight_decay)
+    ) -> Result<(Weight, Weight), BuildError> {
+        let shape = [inputs, self.width_of(program, 0)?];
+        torch_linear(program, &format!("{name}.0"), shape, self.weight_decay)
     }
 
-    /// What the first map does in passing: adds its bias, and applies the activation where no other map needs what it is
-    /// applied to.
-    pub fn first_epilogue(&self, bias: &Parameter) -> Epilogue {
-        Epilogue { activation: self.passing_activation(0), ..Epilogue::bias(bias) }
-    }
-
-    /// What follows the first map and its epilogue, to be nested under the same name as the whole.
-    pub fn after_first(&self) -> AfterFirst<'_> {
+    /// What follows the first map and its bias, to be nested under the same name as the whole.
+    pub(crate) fn after_first(&self) -> AfterFirst<'_> {
         AfterFirst(self)
     }
 
-    fn width_of(&self, layer: &LayerBuilder, map: usize) -> Result<usize, BuildError> {
+    fn width_of(&self, program: &Program, map: usize) -> Result<usize, BuildError> {
         let width = self.widths.get(map).copied();
-        width.ok_or_else(|| layer.refuse("is a perceptron without maps; give at least one width"))
+        width.ok_or_else(|| program.error("is a perceptron without maps; give at least one width"))
     }
 
-    /// The place of a map in PyTorch's `Sequential`.
-    fn place(&self, map: usize) -> usize {
+    /// The index of a map in PyTorch's `Sequential`.
+    fn index(&self, map: usize) -> usize {
         map * if self.batch_norm { 3 } else { 2 }
     }
 
     /// Map number `map` and, unless it is the last, what comes before the next one.
-    fn step(&self, layer: &mut LayerBuilder, input: Signal, map: usize) -> Result<Signal, BuildError> {
-        let width = self.width_of(layer, map)?;
-        let shape = [input.width(), width];
-        let (weight, bias) = torch_linear(layer, &self.place(map).to_string(), shape, self.weight_decay)?;
-        let is_last = map + 1 == self.widths.len();
-        if is_last {
-            layer.last_stage();
-        }
-        let epilogue = Epilogue { activation: self.passing_activation(map), ..Epilogue::bias(&bias) };
-        let output = stages::linear(layer, input, &weight, epilogue)?;
-        layer.release(input);
-        if is_last { Ok(output) } else { self.between(layer, output, map) }
+    fn step(&self, program: &mut Program, input: Value, map: usize) -> Result<Value, BuildError> {
+        let shape = [input.width(), self.width_of(program, map)?];
+        let (weight, bias) = torch_linear(program, &self.index(map).to_string(), shape, self.weight_decay)?;
+        let output = linear(program, input, &weight, Some(&bias))?;
+        if map + 1 == self.widths.len() { Ok(output) } else { self.between(program, output, map) }
     }
 
-    /// The activation that map number `map` applies in passing: one whose derivative is told from its output, if nothing
-    /// stands before it.
-    pub(crate) fn passing_activation(&self, map: usize) -> Activation {
-        let is_last = map + 1 >= self.widths.len();
-        let passes = !is_last && !self.batch_norm && self.activation.derivative_from_output();
-        if passes { self.activation } else { Activation::Identity }
-    }
-
-    /// What stands between the epilogue of map number `map` and the next one.
-    fn between(&self, layer: &mut LayerBuilder, input: Signal, map: usize) -> Result<Signal, BuildError> {
-        if self.passing_activation(map) != Activation::Identity {
-            return Ok(input);
-        }
-        let mut signal = input;
+    /// What stands between map number `map` and the next one.
+    fn between(&self, program: &mut Program, input: Value, map: usize) -> Result<Value, BuildError> {
+        let mut value = input;
         if self.batch_norm {
             let norm = BatchNorm { weight_decay: self.weight_decay, ..BatchNorm::new() };
-            signal = layer.nested(&(self.place(map) + 1).to_string(), &norm, signal)?;
+            value = program.nested(&(self.index(map) + 1).to_string(), &norm, value)?;
         }
-        let output = stages::activate(layer, signal, self.activation)?;
-        layer.release(signal);
-        Ok(output)
+        activate(program, value, self.activation)
     }
 }
 
 impl Layer for Mlp {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let mut signal = self.step(layer, input, 0)?;
-        for map in 1..self.widths.len() {
-            signal = self.step(layer, signal, map)?;
-        }
-        Ok(signal)
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        let first = self.step(program, input, 0)?;
+        (1..self.widths.len()).try_fold(first, |value, map| self.step(program, value, map))
     }
 }
 
 /// What of an [`Mlp`] follows its first map, whose output it takes.
 #[derive(Clone, Copy, Debug)]
-pub struct AfterFirst<'a>(&'a Mlp);
+pub(crate) struct AfterFirst<'a>(&'a Mlp);
 
 impl Layer for AfterFirst<'_> {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         if self.0.widths.len() < 2 {
             return Ok(input);
         }
-        let mut signal = self.0.between(layer, input, 0)?;
-        for map in 1..self.0.widths.len() {
-            signal = self.0.step(layer, signal, map)?;
-        }
-        Ok(signal)
+        let hidden = self.0.between(program, input, 0)?;
+        (1..self.0.widths.len()).try_fold(hidden, |value, map| self.0.step(program, value, map))
     }
 }
 
 /// Weights `[inputs, outputs]` and bias of a linear map, called `name.weight` and `name.bias`, which begin as those of
 /// PyTorch's `Linear`: uniform within `1 / sqrt(inputs)` on either side of 0.
 pub(crate) fn torch_linear(
-    layer: &mut LayerBuilder,
+    program: &mut Program,
     name: &str,
     shape: [usize; 2],
     weight_decay: Option<f32>,
-) -> Result<(Parameter, Parameter), BuildError> {
-    let weight = torch_weight(layer, name, shape, weight_decay)?;
-    let bias = layer.vector(&format!("{name}.bias"), shape[1], torch_uniform(shape), weight_decay)?;
+) -> Result<(Weight, Weight), BuildError> {
+    let weight = torch_weight(program, name, shape, weight_decay)?;
+    let bias = program.vector(&format!("{name}.bias"), shape[1], torch_uniform(shape), weight_decay)?;
     Ok((weight, bias))
 }
 
 /// As [`torch_linear`], without a bias.
 pub(crate) fn torch_weight(
-    layer: &mut LayerBuilder,
+    program: &mut Program,
     name: &str,
     shape: [usize; 2],
     weight_decay: Option<f32>,
-) -> Result<Parameter, BuildError> {
-    let stored = TensorLayout { shape: vec![shape[1], shape[0]], transposed: true };
-    layer.parameter(&format!("{name}.weight"), shape, stored, torch_uniform(shape), weight_decay)
+) -> Result<Weight, BuildError> {
+    let layout = TensorLayout { shape: vec![shape[1], shape[0]], transposed: true };
+    program.parameter(&format!("{name}.weight"), shape, layout, torch_uniform(shape), weight_decay)
 }
 
 fn torch_uniform(shape: [usize; 2]) -> Initialization {

@@ -11,20 +11,23 @@ use bevy_ecs::{
     world::World,
 };
 use connectome_components::{
-    DoubleBuffer, Field, FieldPool, Graph, Metrics, Model, Parameter, Parity, Signal, Topology, TrainingState,
+    DoubleBuffer, Field, FieldPool, Graph, Metrics, Model, Parameter, Parity, FeatureField, Topology, TrainingState,
 };
 
+use std::sync::Arc;
+
 use super::{
-    Evaluate, Infer, ModelBuilder, Train,
+    Evaluate, Infer, ModelBuilder, Plans, Train,
     builder::{Input, Learning, domain_of},
     dry_run::DryRun,
     finish,
 };
 use crate::{
     GraphSystems, Workers,
+    clock::Readings,
     layers::BuildError,
     loss::{LossError, Targets, loss_and_gradient, measure},
-    optimize::{self, PassWeight},
+    optimize::{self, LearnedParameter, LossWeighting},
     program::{Bindings, Column, Domain, Emission, Operation, Pass, Plan},
     topology::rebuild_topology,
 };
@@ -50,7 +53,7 @@ impl ModelBuilder {
         world.init_resource::<Workers>();
         world.init_resource::<Schedules>();
         let model = world.spawn(Name::new(self.name.clone())).id();
-        let mut construction = Construction { builder: &self, planned: &planned, graphs, model, borrowed: Vec::new(), parameters: Vec::new() };
+        let mut construction = Construction { builder: &self, planned: &planned, graphs, model, borrowed: Vec::new(), parameters: Vec::new(), learned: Vec::new(), readings: Default::default() };
         match construction.build(world) {
             Ok(()) => Ok(model),
             Err(error) => {
@@ -69,10 +72,7 @@ impl ModelBuilder {
 /// If the entity is no model.
 pub fn remove_model(world: &mut World, model: Entity) -> Result<(), BuildError> {
     let parts = world.get::<Model>(model).cloned().ok_or(BuildError::NoModel(model))?;
-    let parameters = parts.parameters.iter().filter_map(|parameter| world.get::<Parameter>(*parameter));
-    let fields = parameters.flat_map(|parameter| [Some(parameter.value), parameter.gradient, parameter.moments]);
-    let borrowed = fields.flatten().chain(parts.columns.iter().copied()).collect();
-    take_out(world, model, parts.parameters, borrowed);
+    take_out(world, model, parts.parameters, parts.columns);
     Ok(())
 }
 
@@ -128,6 +128,8 @@ struct Construction<'a> {
     model: Entity,
     borrowed: Vec<Field>,
     parameters: Vec<Entity>,
+    learned: Vec<LearnedParameter>,
+    readings: [Readings; 3],
 }
 
 impl Construction<'_> {
@@ -155,7 +157,7 @@ impl Construction<'_> {
             targets = Some(self.add_learning(world, learning, training, &bindings, result)?);
         }
         let mut infer = self.schedule(Infer(self.model));
-        self.add_pass(world, &mut infer, inference, &bindings, Pass::Forward);
+        self.add_pass(world, &mut infer, &Emission { plan: inference, bindings: &bindings, readings: &self.readings[0] }, Pass::Forward);
         if state.is_some() {
             let flip = IntoSystem::into_system(flip(self.model)).with_name("flip");
             infer.add_systems(flip.in_set(GraphSystems::Commit));
@@ -174,7 +176,12 @@ impl Construction<'_> {
             parameters: self.parameters.clone(),
             columns: self.borrowed.clone(),
         };
-        world.entity_mut(self.model).insert(model);
+        let plans = Plans {
+            training: self.planned.training.clone().map(Arc::new),
+            inference: Arc::new(self.planned.inference.clone()),
+            readings: self.readings.clone(),
+        };
+        world.entity_mut(self.model).insert((model, plans));
         Ok(())
     }
 
@@ -184,10 +191,10 @@ impl Construction<'_> {
     }
 
     /// The fields of what is given from outside.
-    fn inputs(&mut self, world: &mut World, state: Option<DoubleBuffer>) -> Result<Vec<Signal>, BuildError> {
+    fn inputs(&mut self, world: &mut World, state: Option<DoubleBuffer>) -> Result<Vec<FeatureField>, BuildError> {
         let given = [Some(self.builder.input), self.builder.edges, self.builder.coordinates].into_iter().flatten();
         let inputs = given.zip(&self.planned.program.inputs).map(|(given, input)| match (given, state) {
-            (Input::Given(signal), _) => Ok(signal),
+            (Input::Given(features), _) => Ok(features),
             (Input::State(_), Some(state)) => Ok(state.front.into()),
             _ => {
                 let on = self.component(input.value.domain());
@@ -206,11 +213,15 @@ impl Construction<'_> {
         for (number, description) in self.planned.program.parameters().iter().enumerate() {
             let size = description.size();
             let optimizer = learning.filter(|_| description.is_learned).map(|learning| learning.optimizer);
-            let widths = [Some(size), optimizer.map(|_| size), optimizer.map(|optimizer| size * optimizer.moments())];
-            let fields = widths.map(|width| width.filter(|width| *width > 0).map(|width| FieldPool::take(world, None, width)));
-            let [value, gradient, moments] = fields.map(Option::transpose);
-            let (value, gradient, moments) = (value?, gradient?, moments?);
-            let Some(value) = value else { continue };
+            let mut take = |width: Option<usize>| {
+                let field = width.map(|width| FieldPool::take(world, None, width)).transpose();
+                field.inspect(|field| self.borrowed.extend(*field))
+            };
+            let Some(value) = take(Some(size))? else { continue };
+            let gradient = take(optimizer.map(|_| size))?;
+            let moments = take(optimizer.map(|optimizer| size.saturating_mul(optimizer.moments())))?;
+            let sum = take(optimizer.and(self.builder.accumulation).map(|_| size))?;
+            let weight_decay = description.weight_decay;
             let parameter = Parameter {
                 name: description.name.clone(),
                 shape: description.shape,
@@ -218,15 +229,18 @@ impl Construction<'_> {
                 value,
                 gradient,
                 moments,
-                weight_decay: description.weight_decay,
+                weight_decay,
             };
             let entity = world.spawn((Name::new(description.name.clone()), parameter)).id();
-            let fields: Vec<Field> = [Some(value), gradient, moments].into_iter().flatten().collect();
+            self.parameters.push(entity);
+            let fields: Vec<Field> = [Some(value), gradient, moments, sum].into_iter().flatten().collect();
             Field::insert_into(world, entity, &fields)?;
+            if let (Some(gradient), Some(moments)) = (gradient, moments) {
+                self.learned.push(LearnedParameter { value, gradient, moments, sum, weight_decay });
+            }
             for row in value.matrix_mut(world).rows_mut() {
                 description.initialize(self.builder.seed, number as u32, row);
             }
-            self.parameters.push(entity);
             values.push(value);
             gradients.push(gradient);
         }
@@ -272,7 +286,7 @@ impl Construction<'_> {
     /// The columns of the gradients with respect to inputs, and the fields that the user wants them in.
     fn wanted_gradients(&self, plan: &Plan) -> Vec<(Column, Field)> {
         let given = [Some(self.builder.input), self.builder.edges, self.builder.coordinates].into_iter().flatten();
-        let given: Vec<Option<Field>> = given.map(|input| input.given().map(|signal| signal.value())).collect();
+        let given: Vec<Option<Field>> = given.map(|input| input.given().map(|features| features.values())).collect();
         let gradients = plan.input_gradients.iter().filter_map(|(value, gradient)| {
             let Some(Column::Input(number)) = plan.column(*value) else { return None };
             let field = given[number]?;
@@ -322,7 +336,8 @@ impl Construction<'_> {
         self.builder.clipping.map(|clipping| entity.insert(clipping));
 
         let mut train = self.schedule(Train(model));
-        self.add_pass(world, &mut train, training, bindings, Pass::Forward);
+        let emission = Emission { plan: training, bindings, readings: &self.readings[1] };
+        self.add_pass(world, &mut train, &emission, Pass::Forward);
         let targets = self.targets(world, output)?;
         let gradient = training.head_gradient(0).and_then(|column| bindings.field(column));
         let Some(gradient) = gradient else {
@@ -333,29 +348,25 @@ impl Construction<'_> {
         let system =
             loss_and_gradient(world, model, self.builder.loss, trained, gradient, targets).map_err(unfit)?;
         train.add_systems(system.in_set(GraphSystems::Loss));
-        self.add_pass(world, &mut train, training, bindings, Pass::Backward);
-        let parameters: Vec<(Entity, Parameter)> = self
-            .parameters
-            .iter()
-            .filter_map(|entity| Some((*entity, world.get::<Parameter>(*entity)?.clone())))
-            .collect();
-        optimize::add(world, &mut train, model, &parameters, PassWeight::Terms)?;
+        self.add_pass(world, &mut train, &emission, Pass::Backward);
+        optimize::add(world, &mut train, model, &self.learned, LossWeighting::Terms);
         finish(world, train)?;
 
         let mut evaluate = self.schedule(Evaluate(model));
-        self.add_pass(world, &mut evaluate, &self.planned.inference, bindings, Pass::Forward);
+        let emission = Emission { plan: &self.planned.inference, bindings, readings: &self.readings[2] };
+        self.add_pass(world, &mut evaluate, &emission, Pass::Forward);
         let system = measure(world, model, self.builder.loss, output, targets).map_err(unfit)?;
         evaluate.add_systems(system.in_set(GraphSystems::Loss));
         finish(world, evaluate)?;
         Ok(targets)
     }
 
-    fn add_pass(&self, world: &mut World, schedule: &mut Schedule, plan: &Plan, bindings: &Bindings, pass: Pass) {
+    fn add_pass(&self, world: &mut World, schedule: &mut Schedule, emission: &Emission, pass: Pass) {
         let set = match pass {
             Pass::Forward => GraphSystems::Forward,
             Pass::Backward => GraphSystems::Backward,
         };
-        if let Some(system) = (Emission { plan, bindings }).system(world, pass) {
+        if let Some(system) = emission.system(world, pass) {
             schedule.add_systems(system.in_set(set));
         }
     }

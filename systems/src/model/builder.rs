@@ -2,7 +2,7 @@
 
 use bevy_ecs::{component::ComponentId, entity::Entity, world::World};
 use connectome_components::{
-    Field, GradientAccumulation, GradientClipping, Graph, LearningRateSchedule, Loss, Optimizer, Signal,
+    Field, GradientAccumulation, GradientClipping, Graph, LearningRateSchedule, Loss, Optimizer, FeatureField,
 };
 
 use crate::{
@@ -58,7 +58,7 @@ pub(super) enum Input {
     /// The same, of which so many numbers of each row are stored: for a dry run.
     Sparse { width: usize, stored: usize },
     /// Fields that exist already.
-    Given(Signal),
+    Given(FeatureField),
     /// The model's own last output, so wide.
     State(usize),
 }
@@ -67,14 +67,14 @@ impl Input {
     fn width(&self) -> usize {
         match self {
             Self::Width(width) | Self::State(width) | Self::Sparse { width, .. } => *width,
-            Self::Given(signal) => signal.width(),
+            Self::Given(features) => features.width(),
         }
     }
 
     /// The field that is given.
-    pub(super) fn given(&self) -> Option<Signal> {
+    pub(super) fn given(&self) -> Option<FeatureField> {
         match self {
-            Self::Given(signal) => Some(*signal),
+            Self::Given(features) => Some(*features),
             _ => None,
         }
     }
@@ -126,14 +126,14 @@ impl ModelBuilder {
     }
 
     /// Reads fields that exist already.
-    pub fn input(mut self, signal: impl Into<Signal>) -> Self {
-        self.input = Input::Given(signal.into());
+    pub fn input(mut self, features: impl Into<FeatureField>) -> Self {
+        self.input = Input::Given(features.into());
         self
     }
 
     /// Features of the edges, for the layers that read them.
-    pub fn edge_input(mut self, signal: impl Into<Signal>) -> Self {
-        self.edges = Some(Input::Given(signal.into()));
+    pub fn edge_input(mut self, features: impl Into<FeatureField>) -> Self {
+        self.edges = Some(Input::Given(features.into()));
         self
     }
 
@@ -146,8 +146,8 @@ impl ModelBuilder {
     /// Coordinates of the nodes, for the layers that move them: a field of the nodes such as `[N, 3]`. Where they have moved to
     /// is [`Model::coordinates`](connectome_components::Model::coordinates); a system of yours in
     /// [`GraphSystems::Act`](crate::GraphSystems::Act) can bring it back.
-    pub fn coordinates(mut self, signal: impl Into<Signal>) -> Self {
-        self.coordinates = Some(Input::Given(signal.into()));
+    pub fn coordinates(mut self, features: impl Into<FeatureField>) -> Self {
+        self.coordinates = Some(Input::Given(features.into()));
         self
     }
 
@@ -218,12 +218,12 @@ impl ModelBuilder {
         let mut program = Program::new(self.graph);
         let wanted = |field: Field| self.wanted.iter().any(|(wanted, _)| *wanted == field);
         let mut add = |name: &str, input: &Input, usual: Domain| -> Result<Value, BuildError> {
-            let domain = input.given().map_or(Ok(usual), |signal| domain(signal.value()))?;
+            let domain = input.given().map_or(Ok(usual), |features| domain(features.values()))?;
             let shape = Shape::new(domain, input.width());
             Ok(match input {
                 Input::Sparse { stored, .. } => program.sparse_input(name, shape, *stored),
-                Input::Given(Signal::Sparse { values, .. }) => program.sparse_input(name, shape, values.width()),
-                Input::Given(Signal::Dense { value, .. }) => program.input(name, shape, wanted(*value)),
+                Input::Given(FeatureField::Sparse { values, .. }) => program.sparse_input(name, shape, values.width()),
+                Input::Given(FeatureField::Dense(value)) => program.input(name, shape, wanted(*value)),
                 Input::Width(_) => program.input(name, shape, false),
                 Input::State(_) => program.state(name, shape),
             })

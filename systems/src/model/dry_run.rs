@@ -1,5 +1,7 @@
 //! What a model would be, without a world.
 
+use connectome_components::Normalization;
+
 use super::{ModelBuilder, builder::Input};
 use crate::{
     layers::BuildError,
@@ -65,6 +67,16 @@ impl DryRun {
         self.layout.bytes(rows)?.checked_add(parameters)
     }
 
+    /// The coefficients that operations on the model's own graph read.
+    pub fn normalizations(&self) -> Vec<Normalization> {
+        let mut normalizations = Vec::new();
+        for operation in self.program.operations().iter().filter(|operation| operation.graph == GraphIndex(0)) {
+            let asked = operation.operator.normalization().filter(|asked| !normalizations.contains(asked));
+            normalizations.extend(asked);
+        }
+        normalizations
+    }
+
     /// The rows and the width of the output.
     pub fn output(&self) -> Option<(Domain, usize)> {
         self.inference.output(0).map(|output| (output.domain(), output.width()))
@@ -103,7 +115,7 @@ impl ModelBuilder {
     /// # Errors
     /// If a layer cannot take its input, or there are too many operations.
     pub fn dry_run(&self) -> Result<DryRun, BuildError> {
-        let edges = self.edges.as_ref().and_then(Input::given).map(|signal| signal.value());
+        let edges = self.edges.as_ref().and_then(Input::given).map(|features| features.values());
         let program = self.program(|field| {
             Ok(if Some(field) == edges { Domain::Edges(GraphIndex(0)) } else { Domain::Nodes })
         })?;

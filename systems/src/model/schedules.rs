@@ -71,7 +71,7 @@ pub fn run(world: &mut World, label: impl ScheduleLabel) -> Result<(), BuildErro
 }
 
 /// The model that a schedule of this module belongs to.
-fn model_of(label: &dyn Any) -> Option<Entity> {
+pub(super) fn model_of(label: &dyn Any) -> Option<Entity> {
     let train = label.downcast_ref().map(|Train(model)| *model);
     let evaluate = || label.downcast_ref().map(|Evaluate(model)| *model);
     let infer = || label.downcast_ref().map(|Infer(model)| *model);

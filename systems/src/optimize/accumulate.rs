@@ -5,23 +5,21 @@ use bevy_ecs::{
     system::{BoxedSystem, ParamBuilder, Query, Res, SystemParamBuilder},
     world::World,
 };
-use connectome_components::{
-    ColumnMut, Field, FieldError, GradientAccumulation, Metrics, Parameter, Split, TrainingState,
-};
+use connectome_components::{ColumnSet, Columns, GradientAccumulation, Metrics, Split, TrainingState};
 
-use super::BLOCK;
+use super::{BLOCK, LearnedParameter};
 use crate::{Blocks, RowsMut, Workers, kernels::vectorize};
 
 /// How much a pass counts among those that make a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PassWeight {
+pub enum LossWeighting {
     /// As much as its loss has terms, by the [`Metrics`] of the training rows: the loss is the mean over them.
     Terms,
     /// As much as any other: the loss is a layer of the user's, whose terms nobody counts.
     Alike,
 }
 
-impl PassWeight {
+impl LossWeighting {
     fn of(self, metrics: &Metrics) -> u64 {
         match self {
             Self::Terms => metrics.of(Split::Train).count,
@@ -35,40 +33,41 @@ pub(super) fn is_last(state: &TrainingState, accumulation: Option<&GradientAccum
     accumulation.is_none_or(|accumulation| state.micro_batch.saturating_add(1) >= accumulation.micro_batches)
 }
 
-/// The system that adds the gradient of each pass to a sum, and in the last one puts the mean in its place; none if the
-/// parameter does not learn.
+/// The system that adds the gradients of each pass to sums, and in the last one puts the means in their place.
 pub(super) fn accumulate(
     world: &mut World,
     model: Entity,
-    entity: Entity,
-    parameter: &Parameter,
-    weight: PassWeight,
-) -> Result<Option<BoxedSystem>, FieldError> {
-    let Some(gradient) = parameter.gradient else { return Ok(None) };
-    let sum = Field::<f32>::register_on(world, entity, &format!("{}.gradient_sum", parameter.name), gradient.width())?;
+    learned: &[LearnedParameter],
+    weighting: LossWeighting,
+) -> BoxedSystem {
+    let mut set = ColumnSet::default();
+    let pairs = learned.iter().filter_map(|parameter| Some([set.write(parameter.gradient), set.write(parameter.sum?)]));
+    let pairs: Vec<[usize; 2]> = pairs.collect();
     let state = (
-        (gradient.write(), sum.write()),
+        set,
         ParamBuilder::query::<(&TrainingState, &GradientAccumulation, &Metrics)>(),
         ParamBuilder::resource::<Workers>(),
     )
         .build_state(world);
     let system = state.build_system(
-        move |(mut gradient, mut sum): (ColumnMut, ColumnMut),
+        move |mut columns: Columns,
               model_state: Query<(&TrainingState, &GradientAccumulation, &Metrics)>,
               workers: Res<Workers>| {
             let Ok((state, accumulation, metrics)) = model_state.get(model) else { return };
-            let terms = weight.of(metrics);
+            let terms = weighting.of(metrics);
             let pass = Pass {
                 weight: terms as f32,
                 is_first: state.micro_batch == 0,
                 total: is_last(state, Some(accumulation)).then_some(accumulation.terms + terms),
             };
-            let (mut gradient, mut sum) = (gradient.matrix().rows_mut(), sum.matrix().rows_mut());
-            let (Some(gradient), Some(sum)) = (gradient.next(), sum.next()) else { return };
-            pass.apply(&workers, gradient, sum);
+            for pair in &pairs {
+                let (_, [Some(gradient), Some(sum), ..]) = columns.split_mut(pair) else { continue };
+                let (Some(gradient), Some(sum)) = (gradient.rows_mut().next(), sum.rows_mut().next()) else { continue };
+                pass.apply(&workers, gradient, sum);
+            }
         },
     );
-    Ok(Some(Box::new(system.with_name(format!("accumulate {}", parameter.name)))))
+    Box::new(system.with_name("accumulate_gradients"))
 }
 
 /// What becomes of the gradient of one pass.
@@ -111,15 +110,15 @@ impl Pass {
 }
 
 /// The system that counts passes, and steps when they are complete.
-pub(super) fn count_pass(
+pub(super) fn count_step(
     model: Entity,
-    weight: PassWeight,
+    weighting: LossWeighting,
 ) -> impl FnMut(Query<(&mut TrainingState, Option<&mut GradientAccumulation>, &Metrics)>) {
     move |mut models| {
         let Ok((mut state, accumulation, metrics)) = models.get_mut(model) else { return };
         let is_last = is_last(&state, accumulation.as_deref());
         if let Some(mut accumulation) = accumulation {
-            accumulation.terms = if is_last { 0 } else { accumulation.terms + weight.of(metrics) };
+            accumulation.terms = if is_last { 0 } else { accumulation.terms + weighting.of(metrics) };
         }
         if is_last {
             state.step += 1;

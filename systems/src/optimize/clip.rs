@@ -5,22 +5,24 @@ use bevy_ecs::{
     system::{BoxedSystem, Local, ParamBuilder, Query, Res, SystemParamBuilder},
     world::World,
 };
-use connectome_components::{Column, Field, GradientAccumulation, GradientClipping, TrainingState};
+use connectome_components::{ColumnSet, Columns, GradientAccumulation, GradientClipping, TrainingState};
 
-use super::{BLOCK, is_last};
+use super::{BLOCK, LearnedParameter, is_last};
 use crate::{Blocks, PerBlock, Workers, kernels::vectorize};
 
-/// The system that measures the length before a step.
-pub(super) fn measure_norm(world: &mut World, model: Entity, gradients: Vec<Field>) -> BoxedSystem {
+/// The system that measures the length before a step, if the model clips it.
+pub(super) fn measure_norm(world: &mut World, model: Entity, learned: &[LearnedParameter]) -> BoxedSystem {
+    let mut set = ColumnSet::default();
+    let gradients: Vec<usize> = learned.iter().map(|parameter| set.read(parameter.gradient)).collect();
     let state = (
-        gradients.into_iter().map(Field::read).collect::<Vec<_>>(),
+        set,
         ParamBuilder::query::<(&TrainingState, Option<&GradientAccumulation>, &mut GradientClipping)>(),
         ParamBuilder::resource::<Workers>(),
         ParamBuilder::local::<Vec<f64>>(),
     )
         .build_state(world);
     let system = state.build_system(
-        move |gradients: Vec<Column>,
+        move |mut columns: Columns,
               mut models: Query<(&TrainingState, Option<&GradientAccumulation>, &mut GradientClipping)>,
               workers: Res<Workers>,
               mut sums: Local<Vec<f64>>| {
@@ -28,8 +30,9 @@ pub(super) fn measure_norm(world: &mut World, model: Entity, gradients: Vec<Fiel
             if !is_last(state, accumulation) {
                 return;
             }
+            let (columns, _) = columns.split_mut(&[]);
             let squares = gradients.iter().map(|gradient| {
-                let gradient = gradient.matrix();
+                let gradient = columns.matrix(*gradient);
                 gradient.rows().map(|row| sum_of_squares(&workers, row, &mut sums)).sum::<f64>()
             });
             clipping.measured = squares.sum::<f64>().sqrt();

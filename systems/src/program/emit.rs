@@ -5,11 +5,11 @@ use bevy_ecs::{
     system::{BoxedSystem, Local, ParamBuilder, Query, Res, SystemParamBuilder},
     world::World,
 };
-use connectome_components::{ColumnSet, Columns, Field, Signal, Topology, TrainingState};
+use connectome_components::{ColumnSet, Columns, Field, FeatureField, Topology, TrainingState};
 use std::sync::Arc;
 
 use super::{Column, Operation, Operator, Pass, Plan, Run, Step, Value};
-use crate::Workers;
+use crate::{Workers, clock::Readings};
 
 /// Where the numbers of a plan are in a world.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Bindings {
     pub(crate) model: Entity,
     pub(crate) graphs: Vec<Entity>,
     /// What is given from outside.
-    pub(crate) inputs: Vec<Signal>,
+    pub(crate) inputs: Vec<FeatureField>,
     /// The numbers of each parameter.
     pub(crate) parameters: Vec<Field>,
     /// The gradient with respect to each parameter, if it learns.
@@ -30,7 +30,7 @@ impl Bindings {
     /// The field of a column.
     pub(crate) fn field(&self, column: Column) -> Option<Field> {
         match column {
-            Column::Input(input) => self.inputs.get(input).map(Signal::value),
+            Column::Input(input) => self.inputs.get(input).map(FeatureField::values),
             Column::Parameter(parameter) => self.parameters.get(parameter).copied(),
             Column::ParameterGradient(parameter) => self.gradients.get(parameter).copied().flatten(),
             Column::Layout(column) => self.columns.get(column).copied(),
@@ -46,6 +46,8 @@ impl Bindings {
 pub(crate) struct Emission<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) bindings: &'a Bindings,
+    /// Where it is noted when operations begin, if somebody asks for it.
+    pub(crate) readings: &'a Readings,
 }
 
 impl Emission<'_> {
@@ -56,9 +58,9 @@ impl Emission<'_> {
             return None;
         }
         let mut set = ColumnSet::default();
-        let compiled: Vec<Compiled> =
+        let mut compiled: Vec<Compiled> =
             operations.iter().filter_map(|operation| self.compile(operation, &mut set)).collect();
-        let (model, graphs) = (self.bindings.model, self.bindings.graphs.clone());
+        let (model, graphs, readings) = (self.bindings.model, self.bindings.graphs.clone(), self.readings.clone());
         let state = (
             set,
             ParamBuilder::query::<&Topology>(),
@@ -75,7 +77,10 @@ impl Emission<'_> {
                   mut scratch: Local<Vec<f32>>| {
                 let state = states.get(model).ok();
                 let random = state.map_or((0, 0), |state| (state.seed, state.micro_step()));
-                for operation in &compiled {
+                for (number, operation) in compiled.iter_mut().enumerate() {
+                    if number > 0 {
+                        readings.read(false);
+                    }
                     let Ok(topology) = topologies.get(graphs[operation.graph]) else { return };
                     operation.run(&mut columns, topology, &workers, random, &mut scratch);
                 }
@@ -101,6 +106,7 @@ impl Emission<'_> {
             outputs,
             accumulates: operation.accumulates,
             run: operation.run,
+            has_run: false,
             graph: operation.graph.0 as usize,
         })
     }
@@ -112,8 +118,8 @@ impl Emission<'_> {
         }
         let (input, _) = self.plan.program.sparse_parts(value);
         match self.bindings.inputs.get(input?)? {
-            Signal::Sparse { columns, .. } => Some(*columns),
-            Signal::Dense { .. } => None,
+            FeatureField::Sparse { indices, .. } => Some(*indices),
+            FeatureField::Dense(_) => None,
         }
     }
 }
@@ -126,12 +132,14 @@ struct Compiled {
     outputs: Vec<usize>,
     accumulates: bool,
     run: Run,
+    /// Whether its output is its own: before, its column may hold what another model has left there.
+    has_run: bool,
     graph: usize,
 }
 
 impl Compiled {
     fn run(
-        &self,
+        &mut self,
         columns: &mut Columns,
         topology: &Topology,
         workers: &Workers,
@@ -139,6 +147,7 @@ impl Compiled {
         scratch: &mut Vec<f32>,
     ) {
         if self.run == Run::OnChange
+            && core::mem::replace(&mut self.has_run, true)
             && topology.derived_at.is_some_and(|tick| columns.is_newer_than(self.outputs[0], tick, &self.inputs))
         {
             return;

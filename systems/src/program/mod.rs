@@ -43,7 +43,7 @@ pub use step::{Partition, Step, partial_sums};
 pub use value::{Domain, GraphIndex, Shape, Value, Weight};
 
 /// The most operations of a program: more are refused before anything is built, for a schedule of them would hardly end.
-pub const MAX_OPERATIONS: usize = 1 << 20;
+pub const MAX_OPERATIONS: usize = 1 << 17;
 
 /// What a model computes: operations on values, in the order in which layers recorded them.
 #[derive(Clone, Debug, Default)]

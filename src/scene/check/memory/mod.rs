@@ -3,8 +3,9 @@
 mod usage;
 
 use connectome_systems::{
-    layers::{BuildError, Room},
-    stages::partial_sums,
+    MemoryBudget,
+    layers::BuildError,
+    program::{RowCounts, partial_sums},
 };
 
 use self::usage::{Carried, Counts, NUMBER, RowBytes, growing, left_behind};
@@ -215,13 +216,13 @@ pub(in crate::scene) fn estimate(scene: &SceneFile, extent: Extent) -> Result<(P
     let available = available().saturating_add(extent.features).saturating_add(extent.others);
     let before = extent.running(&ModelSize::default());
     let Counts { nodes, edges, graphs, .. } = extent.computed;
-    let room = Room { nodes, edges, subgraphs: graphs.max(1), bytes: available.saturating_sub(before) };
-    let plan = |purpose, room| {
-        let plan = scene.plan(&extent.carried.input, purpose, room);
+    let rows = RowCounts { nodes, edges, subgraphs: graphs.max(1) };
+    let plan = |purpose, bytes| {
+        let plan = scene.plan(&extent.carried.input, purpose, MemoryBudget { rows, bytes });
         plan.map_err(|error| fault(scene, error, before, available))
     };
-    let training = plan(Purpose::Training, room)?;
-    let inference = plan(Purpose::Inference, Room { bytes: usize::MAX, ..room })?;
+    let training = plan(Purpose::Training, available.saturating_sub(before))?;
+    let inference = plan(Purpose::Inference, usize::MAX)?;
     let mut memory = Memory { training: extent.usage(&training.size), inference: extent.usage(&inference.size) };
     // What is told is collected before it is written.
     let told = match training.output {
@@ -241,10 +242,10 @@ pub(in crate::scene) fn estimate(scene: &SceneFile, extent: Extent) -> Result<(P
 
 /// Whether the model of a scene is too large for any graph. What else may be wrong with it, its graph will show.
 pub(in crate::scene) fn check_size(scene: &SceneFile) -> Result<(), Fault> {
-    let room = Room { nodes: 1, edges: 0, subgraphs: 0, bytes: available() };
+    let budget = MemoryBudget { rows: RowCounts { nodes: 1, edges: 0, subgraphs: 0 }, bytes: available() };
     let input = Input { width: 1, stored: None, edges: None };
-    match scene.plan(&input, Purpose::Training, room) {
-        Err(error @ BuildError::TooLarge { .. }) => Err(fault(scene, error, 0, room.bytes)),
+    match scene.plan(&input, Purpose::Training, budget) {
+        Err(error @ BuildError::TooLarge { .. }) => Err(fault(scene, error, 0, budget.bytes)),
         _ => Ok(()),
     }
 }

@@ -1,0 +1,46 @@
+//! What the schedules of a model run.
+
+use bevy_ecs::{component::Component, schedule::ScheduleLabel, world::World};
+use core::any::Any;
+use std::sync::Arc;
+
+use super::{Evaluate, Infer, Train, schedules::model_of};
+use crate::{clock::Readings, program::Plan};
+
+/// The plans of a model, as a component of its entity.
+#[derive(Component, Clone, Debug)]
+pub struct Plans {
+    pub(super) training: Option<Arc<Plan>>,
+    pub(super) inference: Arc<Plan>,
+    /// When the operations of [`Infer`], [`Train`] and [`Evaluate`] began, for a clock.
+    pub(super) readings: [Readings; 3],
+}
+
+impl Plans {
+    /// To train, if the model learns.
+    pub fn training(&self) -> Option<&Plan> {
+        self.training.as_deref()
+    }
+
+    /// To infer and to measure.
+    pub fn inference(&self) -> &Plan {
+        &self.inference
+    }
+
+    /// The plan that a schedule of a model runs.
+    pub(crate) fn of<'w>(world: &'w World, label: &dyn ScheduleLabel) -> Option<&'w Plan> {
+        let label = label as &dyn Any;
+        let plans: &Self = world.get(model_of(label)?)?;
+        if label.is::<Train>() { plans.training() } else { Some(plans.inference()) }
+    }
+
+    /// Where the operations of a schedule note when they begin.
+    pub(crate) fn readings(world: &World, label: &dyn ScheduleLabel) -> Option<Readings> {
+        let label = label as &dyn Any;
+        let [infer, train, evaluate] = &world.get::<Self>(model_of(label)?)?.readings;
+        let of = |known: bool, readings: &Readings| known.then(|| readings.clone());
+        of(label.is::<Infer>(), infer)
+            .or_else(|| of(label.is::<Train>(), train))
+            .or_else(|| of(label.is::<Evaluate>(), evaluate))
+    }
+}
