@@ -15,10 +15,10 @@ use super::{SceneArguments, distance, files::Files, percent, print_line, progres
 pub struct Train {
     #[command(flatten)]
     scene: SceneArguments,
-    /// Seed in place of the scene's.
+    /// Seed, instead of the scene's.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
-    /// Epochs in place of the scene's.
+    /// Number of epochs, instead of the scene's.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     epochs: Option<u64>,
     /// Train this many times, with one seed after the other, and print mean and deviation.

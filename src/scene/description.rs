@@ -155,7 +155,7 @@ pub enum Task {
 }
 
 impl Task {
-    /// What is to become small, if targets are numbers.
+    /// The loss to minimize, if targets are values.
     pub(crate) fn regression_loss(self) -> Option<Loss> {
         if let Self::NodeRegression { loss } = self { Some(loss) } else { None }
     }

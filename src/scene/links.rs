@@ -17,7 +17,7 @@ pub struct LinkSplit {
     pub messages: Vec<[u32; 2]>,
     /// The number each of these edges has in the data, where its weight and features are.
     pub message_numbers: Vec<u32>,
-    /// Pairs of each split. Those to learn from are joined all; pairs that are not are drawn anew in each epoch.
+    /// Pairs of each split. Those to learn from are joined all; pairs that are not are drawn anew for each step.
     pub pairs: Vec<CandidatePair>,
 }
 

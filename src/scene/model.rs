@@ -12,7 +12,7 @@ use super::features::Features;
 pub(crate) enum Purpose {
     /// It learns, and tells as well.
     Training,
-    /// It tells only: without what learning remembers it takes less memory.
+    /// Inference only: without gradients and moments it takes less memory.
     Inference,
 }
 

@@ -123,6 +123,32 @@ fn rows_that_cannot_be_normalized_are_refused() {
 }
 
 #[test]
+fn former_names_are_refused_with_the_present_ones() {
+    for (part, former, help) in [
+        ("GcnConv(width: 4)", "§GraphConv(width: 4)", "GraphConv is now called GcnConv"),
+        ("GcnConv(width: 4)", "§MessagePassing(width: 4)", "MessagePassing is now called MeanConv"),
+        ("GcnConv(width: 4)", "§InteractionBlock(hidden: [4, 4])", "InteractionBlock is now called GraphNetBlock"),
+        ("Relu", "§ResGatedConv(width: 4)", "ResGatedConv is now called ResGatedGraphConv"),
+        ("Relu", "§AttentionPooling(width: 4)", "AttentionPooling is now called AttentionalAggregation"),
+        ("Relu", "GatConv(width: 4, §mean: true)", "write `concat: false` for `mean: true`"),
+        ("Relu", "GatConv(width: 4, §edges: true)", "edges is now called edge_features"),
+        ("Relu", "GatConv(width: 4, §self_loops: false)", "self_loops is now called add_self_loops"),
+        ("Relu", "GineConv(nn: (widths: [4]), §map_edges: false)", "map_edges is now called edge_features"),
+        ("Relu", "GinConv(nn: (widths: [4]), §eps: 0.5)", "eps is now called epsilon"),
+        ("Given", "§AsGiven", "AsGiven is now called Given"),
+        ("NodeClassification", "NodeRegression(loss: §L1)", "L1 is now called MeanAbsoluteError"),
+        ("Constant", "Cosine(steps: 1, §minimum: 0.1)", "minimum is now called final_factor"),
+        ("patience: 3", "§batch: 2", "batch is now called batch_size"),
+        ("patience: 3", "§neighbours: [2]", "neighbours is now called fan_outs"),
+        ("patience: 3", "§steps: 2", "steps is now called steps_per_epoch"),
+        ("patience: 3", "§accumulate: 2", "accumulate is now called accumulation_steps"),
+        ("patience: 3", "§selection: Last", "selection is now called keep"),
+    ] {
+        check(part, former, "has no ", help);
+    }
+}
+
+#[test]
 fn layers_must_make_sense() {
     check("Dropout(0.5)", "Dropout(§1.0)", "the dropout probability is 1", "below 1");
     check("Dropout(0.5)", "Dropout(§-0.1)", "the dropout probability is -0.1", "below 1");
@@ -152,9 +178,9 @@ fn settings_must_make_sense() {
     let sgd = "Sgd(learning_rate: 0.1, momentum: §-0.5)";
     check("Adam(learning_rate: 0.01, betas: (0.9, 0.999), weight_decay: 5e-4)", sgd, "the momentum is -0.5", "");
     let root = "RmsProp(learning_rate: 0.1, decay: §1.5)";
-    check("Adam(learning_rate: 0.01, betas: (0.9, 0.999), weight_decay: 5e-4)", root, "the smoothing is 1.5", "");
+    check("Adam(learning_rate: 0.01, betas: (0.9, 0.999), weight_decay: 5e-4)", root, "the decay is 1.5", "");
     check("Constant", "Step(every: 1, factor: §NaN)", "the factor is NaN", "finite");
-    check("Constant", "Cosine(steps: 1, final_factor: §-1)", "the minimum is -1", "not negative");
+    check("Constant", "Cosine(steps: 1, final_factor: §-1)", "the final factor is -1", "not negative");
 }
 
 #[test]
@@ -167,17 +193,17 @@ fn splits_must_suffice() {
 
 #[test]
 fn steps_must_make_sense() {
-    check("patience: 3", "steps: §0", "an epoch of 0 batches", "remove steps");
-    check("patience: 3", "steps: §5", "is one step in each epoch", "remove steps");
+    check("patience: 3", "steps_per_epoch: §0", "an epoch of 0 batches", "remove steps_per_epoch");
+    check("patience: 3", "steps_per_epoch: §5", "is one step in each epoch", "remove steps_per_epoch");
 }
 
 #[test]
 fn batches_and_clipping_must_make_sense() {
     check("patience: 3", "patience: §0", "a patience of 0", "remove patience");
-    check("patience: 3", "batch: §0", "a batch of 0 graphs", "at least 1");
-    check("patience: 3", "batch: §8", "how many neighbors of its nodes", "remove batch");
-    check("patience: 3", "accumulate: §0", "after 0 batches", "remove accumulate");
-    check("patience: 3", "accumulate: §2", "where all is one batch", "`batch`");
+    check("patience: 3", "batch_size: §0", "a batch of 0 graphs", "at least 1");
+    check("patience: 3", "batch_size: §8", "how many neighbors of its nodes", "remove batch_size");
+    check("patience: 3", "accumulation_steps: §0", "after 0 batches", "remove accumulation_steps");
+    check("patience: 3", "accumulation_steps: §2", "where all is one batch", "`batch_size`");
     check("patience: 3", "clip_norm: §0", "the norm to clip to is 0", "above 0");
     check("patience: 3", "clip_norm: §-1", "the norm to clip to is -1", "remove clip_norm");
     check("patience: 3", "clip_norm: §inf", "the norm to clip to is inf", "finite");

@@ -66,7 +66,7 @@ pub(in crate::scene) fn check_output(scene: &SceneFile, data: &GraphData, plan: 
     }
 }
 
-/// How many numbers are to be told of each node.
+/// How many targets each node has.
 fn target_width(data: &GraphData) -> Result<usize, Fault> {
     data.targets.as_ref().map(|targets| targets.width).filter(|width| *width > 0).ok_or_else(|| {
         let help = "give each node `targets: [...]`, or the npz file an array node_target [nodes, targets]";

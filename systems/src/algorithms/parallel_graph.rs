@@ -10,7 +10,7 @@ use crate::Workers;
 /// A graph whose nodes are numbered from 0 and whose edges have an order.
 ///
 /// Whatever is collected here comes in the order of the nodes or edges, for any number of workers. The parallel iterators
-/// run where rayon is told to: within [`Workers::enter`] by those workers.
+/// run where rayon is told to: within [`Workers::install`] by those workers.
 ///
 /// ```
 /// use connectome_systems::{Workers, algorithms::{ParallelGraph, SimpleGraph}};
