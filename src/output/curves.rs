@@ -55,6 +55,8 @@ const STRETCHES: usize = 500;
 /// What is larger is not drawn: twice the number must be finite.
 const LARGEST: f64 = 1e300;
 
+/// Metric, split, and how the value is found in a report.
+type Measure = (&'static str, &'static str, fn(&EpochReport) -> f64);
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
@@ -63,34 +65,30 @@ impl Curve {
     /// is one.
     #[must_use]
     pub fn from_reports(reports: &[EpochReport]) -> Vec<Self> {
-        let curve = |metric: &str, split: &str, value: &dyn Fn(&EpochReport) -> f64| Self {
+        let (loss, accuracy, error) = ("Loss", "Accuracy (%)", "Mean absolute error");
+        let area = "Area under the ROC curve (%)";
+        let measures: [Measure; 10] = [
+            (loss, "train", |report| report.train_loss.into()),
+            (loss, "validation", |report| report.validation_loss.into()),
+            (accuracy, "train", |report| 100.0 * f64::from(report.train_accuracy)),
+            (accuracy, "validation", |report| 100.0 * f64::from(report.validation_accuracy)),
+            (accuracy, "test", |report| 100.0 * f64::from(report.test_accuracy)),
+            (error, "train", |report| report.train_mean_absolute_error.map_or(f64::NAN, f64::from)),
+            (error, "validation", |report| report.validation_mean_absolute_error.map_or(f64::NAN, f64::from)),
+            (error, "test", |report| report.test_mean_absolute_error.map_or(f64::NAN, f64::from)),
+            (area, "validation", |report| 100.0 * report.validation_area_under_curve.unwrap_or(f64::NAN)),
+            (area, "test", |report| 100.0 * report.test_area_under_curve.unwrap_or(f64::NAN)),
+        ];
+        let has_errors = reports.iter().any(|report| report.train_mean_absolute_error.is_some());
+        let has_areas = reports.iter().any(|report| report.validation_area_under_curve.is_some());
+        let left_out = [if has_errors { accuracy } else { error }, if has_areas { "" } else { area }];
+        let shown = measures.into_iter().filter(|(metric, ..)| !left_out.contains(metric));
+        let curve = |(metric, split, value): Measure| Self {
             metric: metric.to_owned(),
             split: split.to_owned(),
             values: reports.iter().map(|report| (report.epoch, value(report))).collect(),
         };
-        let error = |error: Option<f32>| error.map_or(f64::NAN, f64::from);
-        let mut curves = vec![
-            curve("Loss", "train", &|report| report.train_loss.into()),
-            curve("Loss", "validation", &|report| report.validation_loss.into()),
-        ];
-        if reports.iter().any(|report| report.train_mean_absolute_error.is_some()) {
-            let metric = "Mean absolute error";
-            curves.push(curve(metric, "train", &|report| error(report.train_mean_absolute_error)));
-            curves.push(curve(metric, "validation", &|report| error(report.validation_mean_absolute_error)));
-            curves.push(curve(metric, "test", &|report| error(report.test_mean_absolute_error)));
-        } else {
-            let metric = "Accuracy (%)";
-            curves.push(curve(metric, "train", &|report| 100.0 * f64::from(report.train_accuracy)));
-            curves.push(curve(metric, "validation", &|report| 100.0 * f64::from(report.validation_accuracy)));
-            curves.push(curve(metric, "test", &|report| 100.0 * f64::from(report.test_accuracy)));
-        }
-        if reports.iter().any(|report| report.validation_area_under_curve.is_some()) {
-            let metric = "Area under the ROC curve (%)";
-            let area = |area: Option<f64>| 100.0 * area.unwrap_or(f64::NAN);
-            curves.push(curve(metric, "validation", &|report| area(report.validation_area_under_curve)));
-            curves.push(curve(metric, "test", &|report| area(report.test_area_under_curve)));
-        }
-        curves
+        shown.map(curve).collect()
     }
 
     /// The points that can be drawn.
@@ -185,10 +183,8 @@ fn draw_panel(panel: &Area, epochs: Range<f64>, curves: &[(&Curve, RGBColor)], b
             style.pos(Pos::new(side, VPos::Bottom)),
         )])?;
     }
-    let mut is_empty = true;
     for (row, (curve, color)) in curves.iter().enumerate() {
         let Some(told) = curve.told(best) else { continue };
-        is_empty = false;
         chart.draw_series([PathElement::new(thinned(curve.points().collect()), color.stroke_width(3 * SCALE / 2))])?;
         chart.draw_series([Circle::new(told, 3 * SCALE, color.filled())])?;
         let (x, y) = at(WIDTH / 2 - LEGEND_WIDTH + 14, 50 + 18 * row as u32);
@@ -196,9 +192,8 @@ fn draw_panel(panel: &Area, epochs: Range<f64>, curves: &[(&Curve, RGBColor)], b
         let entry = format!("{} {}", legible(&curve.split, SPLIT_LENGTH), number(told.1, 3));
         panel.draw_text(&entry, &text(12.0, TEXT, HPos::Left, false), (x + pixels(20), y))?;
     }
-    if is_empty {
-        let style = text(12.0, FAINT, HPos::Center, false);
-        chart.draw_series([Text::new("no values yet", (middle(&epochs), middle(&values)), style)])?;
+    if curves.iter().all(|(curve, _)| curve.told(best).is_none()) {
+        panel.draw_text("no values yet", &text(12.0, FAINT, HPos::Center, false), at(202, 168))?;
     }
     Ok(())
 }
@@ -274,10 +269,6 @@ fn legible(name: &str, length: usize) -> String {
         None => name.chars().map(harmless).collect(),
         Some(_) => name.chars().take(length - 1).map(harmless).chain(['…']).collect(),
     }
-}
-
-fn middle(range: &Range<f64>) -> f64 {
-    range.start + (range.end - range.start) / 2.0
 }
 
 fn pixels(length: u32) -> i32 {
