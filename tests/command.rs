@@ -1,6 +1,6 @@
 //! What a person meets on the command line: results, files, errors with a place and exit code 2.
 
-use connectome::output::{Summary, read_metrics, read_weights};
+use connectome::output::{Summary, best_epoch, read_metrics, read_weights};
 use ndarray::{Array1, Array2};
 use ndarray_npy::NpzReader;
 use std::{
@@ -50,7 +50,14 @@ fn training_ends_with_a_line_of_json_and_leaves_its_files() {
     assert!(summary.test_accuracy > 0.8, "{json}");
     assert!(text(&output.stderr).lines().count() <= 11, "piped progress is quiet");
 
-    assert_eq!(read_metrics(&run.join("metrics.jsonl")).unwrap().len(), 60);
+    let reports = read_metrics(&run.join("metrics.jsonl")).unwrap();
+    assert_eq!(reports.len(), 60);
+    let best = reports.iter().find(|report| Some(report.epoch) == best_epoch(&reports)).unwrap();
+    assert_eq!(
+        (best.test_accuracy, best.validation_accuracy),
+        (summary.test_accuracy, summary.validation_accuracy),
+        "the epoch that the picture marks is the one whose parameters are kept"
+    );
     let names: Vec<String> =
         read_weights(&run.join("weights.safetensors")).unwrap().into_iter().map(|tensor| tensor.name).collect();
     assert_eq!(names, ["layers.0.bias", "layers.0.lin.weight", "layers.2.bias", "layers.2.lin.weight"]);

@@ -2,8 +2,8 @@
 
 use connectome::{
     Trainer,
-    output::{EpochReport, MetricsWriter, OutputError, training_curves, write_file, write_weights},
-    scene::SceneFile,
+    output::{Curve, EpochReport, MetricsWriter, OutputError, best_epoch, training_curves, write_file, write_weights},
+    scene::{SceneFile, Selection},
 };
 use std::{
     collections::BTreeMap,
@@ -33,7 +33,12 @@ impl Files {
     pub fn finish(self, scene: &SceneFile, trainer: &Trainer) -> Result<(), OutputError> {
         let about = BTreeMap::from([("scene".to_owned(), scene.name.clone())]);
         write_weights(&self.folder.join("weights.safetensors"), &trainer.weights(), about)?;
-        write_file(&self.folder.join("curves.svg"), training_curves(&scene.name, &self.reports).as_bytes())?;
+        let best = match scene.training.selection {
+            Selection::BestValidation => best_epoch(&self.reports),
+            Selection::Last => None,
+        };
+        let curves = training_curves(&scene.name, &Curve::from_reports(&self.reports), best);
+        write_file(&self.folder.join("curves.svg"), curves.as_bytes())?;
         self.metrics.finish()
     }
 }

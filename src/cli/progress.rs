@@ -8,7 +8,7 @@ use connectome::output::EpochReport;
 
 use super::{distance, percent};
 
-/// Parts of the run after which a line is written where there is no terminal.
+/// Parts of the whole after which a line is written where there is no terminal.
 const LINES: u128 = 10;
 
 /// Shows on standard error how far one or several training runs have come.
@@ -18,21 +18,14 @@ const LINES: u128 = 10;
 /// results.
 #[derive(Debug)]
 pub struct Progress {
+    /// Counts the epochs of all runs, whether it is drawn or not.
     bar: ProgressBar,
-    lines: QuietLines,
-}
-
-/// Decides which epochs are worth a line, and words it.
-#[derive(Debug)]
-struct QuietLines {
-    label: String,
     runs: u64,
     epochs: u64,
-    /// Runs that have ended, and epochs of all runs.
+    /// Runs that have ended.
     ended: u64,
-    done: u64,
-    /// The last epoch, as long as it has no line.
-    unwritten: Option<EpochReport>,
+    /// The line of the last epoch, as long as it is not written.
+    unwritten: Option<String>,
 }
 
 impl Progress {
@@ -44,24 +37,21 @@ impl Progress {
         let runs = runs as u64;
         let bar = ProgressBar::new(runs.saturating_mul(epochs));
         let bar = bar.with_style(bar_style()).with_prefix(label.to_owned());
-        Self { bar, lines: QuietLines::new(runs, epochs, label) }
+        Self { bar, runs, epochs, ended: 0, unwritten: None }
     }
 
     /// Counts one epoch more.
     pub fn advance(&mut self, report: &EpochReport) {
-        let line = self.lines.advance(report);
+        let line = self.count(report);
         if self.bar.is_hidden() {
             write_line(line);
-        } else {
-            self.bar.inc(1);
-            self.bar.set_message(measures(report));
         }
     }
 
     /// The next epoch is the first of another run.
     pub fn end_run(&mut self) {
-        self.lines.end_run();
-        self.bar.set_position(self.lines.done);
+        self.ended += 1;
+        self.bar.set_position(self.ended.saturating_mul(self.epochs));
     }
 
     /// Prints something to standard output, above the bar.
@@ -70,43 +60,30 @@ impl Progress {
     }
 
     /// Ends the display and leaves its last state to be read. Without it the line of the last epoch may be missing.
-    pub fn finish(mut self) {
+    pub fn finish(self) {
         if self.bar.is_hidden() {
-            write_line(self.lines.finish());
+            write_line(self.unwritten);
         } else {
             self.bar.abandon();
             // The bar leaves the cursor at its end.
             write_line(Some(String::new()));
         }
     }
-}
-
-impl QuietLines {
-    fn new(runs: u64, epochs: u64, label: &str) -> Self {
-        Self { label: label.to_owned(), runs, epochs, ended: 0, done: 0, unwritten: None }
-    }
 
     /// Counts one epoch more; the line for it, when one is due.
-    fn advance(&mut self, report: &EpochReport) -> Option<String> {
+    fn count(&mut self, report: &EpochReport) -> Option<String> {
         let before = self.parts_done();
-        self.done += 1;
-        self.unwritten = Some(*report);
-        let is_due = self.parts_done() > before || self.done >= self.total();
-        if is_due { self.finish() } else { None }
-    }
-
-    fn end_run(&mut self) {
-        self.ended += 1;
-        self.done = self.ended.saturating_mul(self.epochs);
-    }
-
-    /// The line for the last epoch, when it has none yet.
-    fn finish(&mut self) -> Option<String> {
-        let report = self.unwritten.take()?;
-        let (label, epochs, runs) = (&self.label, self.epochs, self.runs);
-        let (epoch, measures) = (report.epoch, measures(&report));
-        let run = if runs > 1 { format!("run {}/{runs}, ", (self.ended + 1).min(runs)) } else { String::new() };
-        Some(format!("{label}: {run}epoch {epoch}/{epochs}, {measures}"))
+        let measures = measures(report);
+        self.bar.inc(1);
+        self.bar.set_message(measures.clone());
+        let run = match self.runs {
+            0 | 1 => String::new(),
+            runs => format!("run {}/{runs}, ", (self.ended + 1).min(runs)),
+        };
+        let line = format!("{}: {run}epoch {}/{}, {measures}", self.bar.prefix(), report.epoch, self.epochs);
+        let is_due = self.parts_done() > before || self.bar.position() >= self.total();
+        self.unwritten = (!is_due).then(|| line.clone());
+        is_due.then_some(line)
     }
 
     fn total(&self) -> u64 {
@@ -114,7 +91,7 @@ impl QuietLines {
     }
 
     fn parts_done(&self) -> u128 {
-        u128::from(self.done) * LINES / u128::from(self.total().max(1))
+        u128::from(self.bar.position()) * LINES / u128::from(self.total().max(1))
     }
 }
 
@@ -142,6 +119,8 @@ fn bar_style() -> ProgressStyle {
 
 #[cfg(test)]
 mod tests {
+    use indicatif::ProgressDrawTarget;
+
     use super::*;
 
     fn report(epoch: u64) -> EpochReport {
@@ -163,14 +142,20 @@ mod tests {
         }
     }
 
+    /// Progress that is counted and not shown, wherever the tests run.
+    fn hidden(runs: usize, epochs: u64) -> Progress {
+        let progress = Progress::new(runs, epochs, "cora");
+        progress.bar.set_draw_target(ProgressDrawTarget::hidden());
+        progress
+    }
+
     /// The epochs that have a line in a run that was to have `total` epochs and had `ran`.
     fn written(total: u64, ran: u64) -> Vec<u64> {
-        let mut lines = QuietLines::new(1, total, "cora");
-        let epoch_of = |line: String| line["cora: epoch ".len()..].split_once('/')?.0.parse().ok();
-        let mut epochs: Vec<u64> =
-            (1..=ran).filter_map(|epoch| lines.advance(&report(epoch))).filter_map(epoch_of).collect();
-        epochs.extend(lines.finish().and_then(epoch_of));
-        epochs
+        let mut progress = hidden(1, total);
+        let mut lines: Vec<String> = (1..=ran).filter_map(|epoch| progress.count(&report(epoch))).collect();
+        lines.extend(progress.unwritten);
+        let epoch_of = |line: &String| line["cora: epoch ".len()..].split_once('/')?.0.parse().ok();
+        lines.iter().filter_map(epoch_of).collect()
     }
 
     #[test]
@@ -191,12 +176,12 @@ mod tests {
 
     #[test]
     fn several_runs_are_one_whole() {
-        let mut lines = QuietLines::new(2, 10, "cora");
+        let mut progress = hidden(2, 10);
         let mut written = Vec::new();
         for run in 0..2 {
-            written.extend((1..=9).filter_map(|epoch| lines.advance(&report(epoch))));
-            assert_eq!(lines.done, 10 * run + 9);
-            lines.end_run();
+            written.extend((1..=9).filter_map(|epoch| progress.count(&report(epoch))));
+            assert_eq!(progress.bar.position(), 10 * run + 9);
+            progress.end_run();
         }
         assert_eq!(written.len(), 8);
         assert!(written[0].starts_with("cora: run 1/2, epoch 2/10,"), "{}", written[0]);
@@ -205,10 +190,9 @@ mod tests {
 
     #[test]
     fn a_line_is_short_and_whole() {
-        let mut lines = Progress::new(1, 1, "GCN on Cora").lines;
         assert_eq!(
-            lines.advance(&report(1)).as_deref(),
-            Some("GCN on Cora: epoch 1/1, train loss 0.6123, validation accuracy 79.0 %")
+            hidden(1, 1).count(&report(1)).as_deref(),
+            Some("cora: epoch 1/1, train loss 0.6123, validation accuracy 79.0 %")
         );
     }
 

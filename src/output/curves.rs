@@ -1,161 +1,297 @@
 //! A picture of a training run, to be looked at in a browser or put into a README.
 
-mod axis;
-mod labels;
-mod panel;
-mod series;
+use std::ops::Range;
 
-use std::fmt::Write;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use self::axis::measured;
-use self::panel::Panel;
-use self::series::Series;
 use super::EpochReport;
 
-/// Blue, vermillion and green of Okabe and Ito, which color-blind readers tell apart.
-const TRAIN: &str = "#0072B2";
-const VALIDATION: &str = "#D55E00";
-const TEST: &str = "#009E73";
+/// The values of one metric on one split over the epochs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Curve {
+    /// What is measured, as it is written above the panel.
+    pub metric: String,
+    /// Where it is measured, as it is written in the legend.
+    pub split: String,
+    /// Epochs, rising, and the values measured in them.
+    pub values: Vec<(u64, f64)>,
+}
 
-/// Characters of the title that fit into the picture.
+/// Colors by splits, in the order in which splits come up: the palette of Okabe and Ito, which color-blind readers tell
+/// apart, on white paper.
+const COLORS: [RGBColor; 6] = [
+    RGBColor(0x00, 0x72, 0xb2),
+    RGBColor(0xd5, 0x5e, 0x00),
+    RGBColor(0x00, 0x9e, 0x73),
+    RGBColor(0xcc, 0x79, 0xa7),
+    RGBColor(0x56, 0xb4, 0xe9),
+    RGBColor(0xe6, 0x9f, 0x00),
+];
+const TEXT: RGBColor = RGBColor(0x33, 0x33, 0x33);
+const FAINT: RGBColor = RGBColor(0x8c, 0x8c, 0x8c);
+const GRID: RGBColor = RGBColor(0xe8, 0xe8, 0xe8);
+const FONT: &str = "Helvetica, Arial, Liberation Sans, sans-serif";
+
+/// Characters of the title, and of the names of metrics and splits, that fit into the picture.
 const TITLE_LENGTH: usize = 96;
+const METRIC_LENGTH: usize = 40;
+const SPLIT_LENGTH: usize = 12;
 
-/// Draws the training curves of a run as an SVG picture, 960 wide and 400 high.
+/// plotters places everything by whole pixels, which would show as steps in a curve: it draws at four times the size, and
+/// the picture is shown at a quarter.
+const SCALE: u32 = 4;
+
+/// Sizes in the picture as it is shown.
+const WIDTH: u32 = 960;
+const TITLE_HEIGHT: u32 = 48;
+const PANEL_HEIGHT: u32 = 352;
+const LEGEND_WIDTH: u32 = 136;
+
+/// Stretches a long curve is cut into; two points of each are kept.
+const STRETCHES: usize = 500;
+
+/// What is larger is not drawn: twice the number must be finite.
+const LARGEST: f64 = 1e300;
+
+/// Metric, split, and how the value is found in a report.
+type Measure = (&'static str, &'static str, fn(&EpochReport) -> f64);
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+
+impl Curve {
+    /// The curves of a run: loss, accuracy in per cent or mean absolute error, and the area under the ROC curve if there
+    /// is one.
+    #[must_use]
+    pub fn from_reports(reports: &[EpochReport]) -> Vec<Self> {
+        let (loss, accuracy, error) = ("Loss", "Accuracy (%)", "Mean absolute error");
+        let area = "Area under the ROC curve (%)";
+        let measures: [Measure; 10] = [
+            (loss, "train", |report| report.train_loss.into()),
+            (loss, "validation", |report| report.validation_loss.into()),
+            (accuracy, "train", |report| 100.0 * f64::from(report.train_accuracy)),
+            (accuracy, "validation", |report| 100.0 * f64::from(report.validation_accuracy)),
+            (accuracy, "test", |report| 100.0 * f64::from(report.test_accuracy)),
+            (error, "train", |report| report.train_mean_absolute_error.map_or(f64::NAN, f64::from)),
+            (error, "validation", |report| report.validation_mean_absolute_error.map_or(f64::NAN, f64::from)),
+            (error, "test", |report| report.test_mean_absolute_error.map_or(f64::NAN, f64::from)),
+            (area, "validation", |report| 100.0 * report.validation_area_under_curve.unwrap_or(f64::NAN)),
+            (area, "test", |report| 100.0 * report.test_area_under_curve.unwrap_or(f64::NAN)),
+        ];
+        let has_errors = reports.iter().any(|report| report.train_mean_absolute_error.is_some());
+        let has_areas = reports.iter().any(|report| report.validation_area_under_curve.is_some());
+        let left_out = [if has_errors { accuracy } else { error }, if has_areas { "" } else { area }];
+        let shown = measures.into_iter().filter(|(metric, ..)| !left_out.contains(metric));
+        let curve = |(metric, split, value): Measure| Self {
+            metric: metric.to_owned(),
+            split: split.to_owned(),
+            values: reports.iter().map(|report| (report.epoch, value(report))).collect(),
+        };
+        shown.map(curve).collect()
+    }
+
+    /// The points that can be drawn.
+    fn points(&self) -> impl DoubleEndedIterator<Item = (f64, f64)> {
+        let points = self.values.iter().map(|&(epoch, value)| (epoch as f64, value));
+        points.filter(|(_, value)| value.abs() <= LARGEST)
+    }
+
+    /// The point in the epoch `best`, or else the last.
+    fn told(&self, best: Option<u64>) -> Option<(f64, f64)> {
+        let of_best = self.points().find(|point| best.is_some_and(|best| best as f64 == point.0));
+        of_best.or_else(|| self.points().next_back())
+    }
+}
+
+/// Draws curves as an SVG picture, 960 wide, with a panel for each metric and two panels to a row.
 ///
-/// On the left the loss of training and validation, on the right the accuracy of training, validation and test in
-/// per cent, or their mean absolute error where targets are numbers; each over the epochs and with its last value beside its
-/// end. Values that are not finite are skipped and
-/// the line goes on to the next one that is. A curve of more than a thousand points is thinned out, in one way only,
-/// and keeps its extremes. Without any values the panels say so.
+/// A panel shows its metric over the epochs, with one curve for each split. `best` is the epoch whose parameters are kept:
+/// it is marked, and the legend tells the values in it; without it, the last ones. Values that are not finite are skipped.
+/// A curve of more than a thousand points is thinned out and keeps its extremes. A panel without values says so.
 ///
-/// The title may hold any characters. Equal reports give equal bytes.
+/// Names may hold any characters. Equal curves give equal bytes.
 #[must_use]
-pub fn training_curves(title: &str, reports: &[EpochReport]) -> String {
-    let epochs = epoch_range(reports);
-    let loss = loss_panel(reports).draw(epochs);
-    let has_numbers = reports.iter().any(|report| report.train_mean_absolute_error.is_some());
-    let quality = if has_numbers { error_panel(reports) } else { accuracy_panel(reports) }.draw(epochs);
-    let head = head(title);
-    format!("{head}{loss}{quality}</svg>\n")
+pub fn training_curves(title: &str, curves: &[Curve], best: Option<u64>) -> String {
+    let metrics = distinct(curves.iter().map(|curve| curve.metric.as_str()));
+    let height = TITLE_HEIGHT + PANEL_HEIGHT * metrics.len().div_ceil(2).max(1) as u32;
+    let mut picture = String::new();
+    let area = SVGBackend::with_string(&mut picture, (WIDTH * SCALE, height * SCALE)).into_drawing_area();
+    let drawn = draw(area, title, &metrics, curves, best);
+    // A string takes all that is written to it.
+    debug_assert!(drawn.is_ok(), "{drawn:?}");
+    let size = |scale: u32| format!("width=\"{}\" height=\"{}\"", WIDTH * scale, height * scale);
+    picture.replacen(&size(SCALE), &size(1), 1)
 }
 
-fn loss_panel(reports: &[EpochReport]) -> Panel {
-    let curve =
-        |name, color, loss: fn(&EpochReport) -> f32| Series::new(name, color, reports, |report| loss(report).into());
-    Panel {
-        left: 0.0,
-        title: "Loss",
-        limits: (0.0, f64::INFINITY),
-        least_span: 0.0,
-        write_value: measured,
-        series: vec![
-            curve("train", TRAIN, |report| report.train_loss),
-            curve("validation", VALIDATION, |report| report.validation_loss),
-        ],
+fn draw(area: Area, title: &str, metrics: &[&str], curves: &[Curve], best: Option<u64>) -> Drawn {
+    area.fill(&WHITE)?;
+    let (head, body) = area.split_vertically(pixels(TITLE_HEIGHT));
+    head.draw_text(&legible(title, TITLE_LENGTH), &text(17.0, TEXT, HPos::Left, true), at(24, 28))?;
+    let splits = distinct(curves.iter().map(|curve| curve.split.as_str()));
+    let epochs = epoch_range(curves);
+    for (metric, panel) in metrics.iter().zip(body.split_evenly((metrics.len().div_ceil(2).max(1), 2))) {
+        let curves: Vec<(&Curve, RGBColor)> = curves
+            .iter()
+            .filter(|curve| curve.metric == *metric)
+            .map(|curve| (curve, splits.iter().position(|split| *split == curve.split).unwrap_or(0)))
+            .map(|(curve, split)| (curve, COLORS[split % COLORS.len()]))
+            .collect();
+        panel.draw_text(&legible(metric, METRIC_LENGTH), &text(13.0, TEXT, HPos::Left, true), at(24, 10))?;
+        draw_panel(&panel, epochs.clone(), &curves, best)?;
     }
+    area.present()
 }
 
-fn accuracy_panel(reports: &[EpochReport]) -> Panel {
-    let curve = |name, color, share: fn(&EpochReport) -> f32| {
-        Series::new(name, color, reports, |report| f64::from(share(report)) * 100.0)
-    };
-    Panel {
-        left: 480.0,
-        title: "Accuracy (%)",
-        limits: (0.0, 100.0),
-        least_span: 5.0,
-        write_value: |value| format!("{value:.1}"),
-        series: vec![
-            curve("train", TRAIN, |report| report.train_accuracy),
-            curve("validation", VALIDATION, |report| report.validation_accuracy),
-            curve("test", TEST, |report| report.test_accuracy),
-        ],
+fn draw_panel(panel: &Area, epochs: Range<f64>, curves: &[(&Curve, RGBColor)], best: Option<u64>) -> Drawn {
+    let values = value_range(curves);
+    let mut chart = ChartBuilder::on(panel)
+        .margin_left(pixels(12))
+        .margin_top(pixels(40))
+        .margin_right(pixels(LEGEND_WIDTH))
+        .margin_bottom(pixels(14))
+        .x_label_area_size(pixels(42))
+        .y_label_area_size(pixels(48))
+        .build_cartesian_2d(epochs.clone(), values.clone())?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        // Epochs are whole numbers.
+        .x_labels((epochs.end - epochs.start + 1.0).min(6.0) as usize)
+        .y_labels(6)
+        .x_label_formatter(&|epoch| number(*epoch, 6))
+        .y_label_formatter(&|value| number(*value, 6))
+        .x_desc("epoch")
+        .set_all_tick_mark_size(pixels(4))
+        .axis_desc_style(font(12.0).color(&TEXT))
+        .label_style(font(12.0).color(&TEXT))
+        .axis_style(FAINT.stroke_width(SCALE))
+        .bold_line_style(GRID.stroke_width(SCALE))
+        .light_line_style(TRANSPARENT)
+        .draw()?;
+    if let Some(best) = best.map(|best| best as f64).filter(|best| (epochs.start..=epochs.end).contains(best)) {
+        chart.draw_series([PathElement::new([(best, values.start), (best, values.end)], FAINT.stroke_width(SCALE))])?;
+        let side = match (best - epochs.start) / (epochs.end - epochs.start) {
+            ..0.2 => HPos::Left,
+            0.8.. => HPos::Right,
+            _ => HPos::Center,
+        };
+        let style = text(11.0, FAINT, side, false);
+        chart.draw_series([Text::new(
+            format!("best epoch {best}"),
+            (best, values.end),
+            style.pos(Pos::new(side, VPos::Bottom)),
+        )])?;
     }
-}
-
-fn error_panel(reports: &[EpochReport]) -> Panel {
-    let curve = |name, color, error: fn(&EpochReport) -> Option<f32>| {
-        Series::new(name, color, reports, |report| error(report).map_or(f64::NAN, f64::from))
-    };
-    Panel {
-        left: 480.0,
-        title: "Mean absolute error",
-        limits: (0.0, f64::INFINITY),
-        least_span: 0.0,
-        write_value: measured,
-        series: vec![
-            curve("train", TRAIN, |report| report.train_mean_absolute_error),
-            curve("validation", VALIDATION, |report| report.validation_mean_absolute_error),
-            curve("test", TEST, |report| report.test_mean_absolute_error),
-        ],
+    for (row, (curve, color)) in curves.iter().enumerate() {
+        let Some(told) = curve.told(best) else { continue };
+        chart.draw_series([PathElement::new(thinned(curve.points().collect()), color.stroke_width(3 * SCALE / 2))])?;
+        chart.draw_series([Circle::new(told, 3 * SCALE, color.filled())])?;
+        let (x, y) = at(WIDTH / 2 - LEGEND_WIDTH + 14, 50 + 18 * row as u32);
+        panel.draw(&PathElement::new([(x, y), (x + pixels(14), y)], color.stroke_width(3 * SCALE)))?;
+        let entry = format!("{} {}", legible(&curve.split, SPLIT_LENGTH), number(told.1, 3));
+        panel.draw_text(&entry, &text(12.0, TEXT, HPos::Left, false), (x + pixels(20), y))?;
     }
-}
-
-/// The opening of the picture: size, fonts, background and title.
-fn head(title: &str) -> String {
-    let mut head = String::from(concat!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" width="960" height="400" viewBox="0 0 960 400" role="img" "#,
-        r#"font-family="Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif" font-size="12">"#,
-        "\n",
-    ));
-    append(&mut head, format_args!("<title>{}</title>\n", escaped(title)));
-    head.push_str("<rect width=\"960\" height=\"400\" fill=\"#ffffff\"/>\n");
-    append(
-        &mut head,
-        format_args!(
-            "<text x=\"24\" y=\"32\" font-size=\"17\" font-weight=\"bold\" fill=\"#1a1a1a\">{}</text>\n",
-            escaped(&shortened(title))
-        ),
-    );
-    head
-}
-
-/// Appends to a string, which never fails.
-fn append(text: &mut String, arguments: std::fmt::Arguments<'_>) {
-    let _ = text.write_fmt(arguments);
+    if curves.iter().all(|(curve, _)| curve.told(best).is_none()) {
+        panel.draw_text("no values yet", &text(12.0, FAINT, HPos::Center, false), at(202, 168))?;
+    }
+    Ok(())
 }
 
 /// The first and the last epoch to be shown; a run from the start is shown from 0.
-fn epoch_range(reports: &[EpochReport]) -> (f64, f64) {
-    let epochs = || reports.iter().map(|report| report.epoch as f64);
+fn epoch_range(curves: &[Curve]) -> Range<f64> {
+    let epochs = || curves.iter().flat_map(Curve::points).map(|point| point.0);
     let last = epochs().fold(1.0, f64::max);
     let first = epochs().fold(last, f64::min);
     let is_from_the_start = first <= 1.0 + last / 20.0;
-    let starts_at = if is_from_the_start { 0.0 } else { first };
-    let least_span = (last / 1000.0).max(1.0);
-    (starts_at.min(last - least_span), last)
+    let start = if is_from_the_start { 0.0 } else { first };
+    start.min(last - (last / 1000.0).max(1.0))..last
 }
 
-/// As much of the title as fits.
-fn shortened(title: &str) -> String {
-    if title.chars().count() <= TITLE_LENGTH {
-        return title.to_owned();
+/// The lowest and the highest value to be shown, with some air.
+fn value_range(curves: &[(&Curve, RGBColor)]) -> Range<f64> {
+    let values = || curves.iter().flat_map(|(curve, _)| curve.points()).map(|point| point.1);
+    let low = values().fold(f64::INFINITY, f64::min);
+    let high = values().fold(f64::NEG_INFINITY, f64::max);
+    if low > high {
+        return 0.0..1.0;
     }
-    let mut short: String = title.chars().take(TITLE_LENGTH - 1).collect();
-    short.push('…');
-    short
+    // A line that is as good as level would have ticks with long numbers.
+    let magnitude = low.abs().max(high.abs());
+    let span = if high - low > magnitude / 1000.0 { high - low } else { magnitude };
+    let air = if span == 0.0 { 1.0 } else { span / 20.0 };
+    // Measures that are never negative are not shown as if they were.
+    let bottom = if low < 0.0 { low - air } else { (low - air).max(0.0) };
+    bottom..high + air
 }
 
-/// Text made safe for XML: marks are escaped, and characters that XML cannot hold are replaced.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&apos;"),
-            '\t' | '\n' | '\r' => escaped.push(' '),
-            '\0'..'\u{20}' | '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
-            _ => escaped.push(character),
+/// Keeps the shape of a long curve: the lowest and the highest point of each stretch.
+fn thinned(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    if points.len() <= 2 * STRETCHES {
+        return points;
+    }
+    let extremes = |stretch: &[(f64, f64)]| {
+        let by_value = |left: &&(f64, f64), right: &&(f64, f64)| left.1.total_cmp(&right.1);
+        let lowest = stretch.iter().min_by(by_value).copied();
+        let highest = stretch.iter().max_by(by_value).copied();
+        if lowest.map(|it| it.0) < highest.map(|it| it.0) { [lowest, highest] } else { [highest, lowest] }
+    };
+    points.chunks(points.len().div_ceil(STRETCHES)).flat_map(extremes).flatten().collect()
+}
+
+/// Each name once, in the order in which they come up.
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut distinct = Vec::new();
+    for name in names {
+        if !distinct.contains(&name) {
+            distinct.push(name);
         }
     }
-    escaped
+    distinct
+}
+
+/// A number with so many significant digits, without zeros at its end; very large and very small ones with an exponent.
+fn number(value: f64, digits: usize) -> String {
+    let rounded: f64 = format!("{value:.*e}", digits - 1).parse().unwrap_or(value);
+    // Adding zero turns minus zero into zero.
+    let written = format!("{:?}", rounded + 0.0);
+    written.strip_suffix(".0").unwrap_or(&written).to_owned()
+}
+
+/// As much of a name as fits, without characters that XML cannot hold.
+fn legible(name: &str, length: usize) -> String {
+    let harmless = |character: char| match character {
+        '\t' | '\n' | '\r' => ' ',
+        '\0'..'\u{20}' | '\u{fffe}' | '\u{ffff}' => '\u{fffd}',
+        _ => character,
+    };
+    match name.char_indices().nth(length) {
+        None => name.chars().map(harmless).collect(),
+        Some(_) => name.chars().take(length - 1).map(harmless).chain(['…']).collect(),
+    }
+}
+
+fn pixels(length: u32) -> i32 {
+    (length * SCALE) as i32
+}
+
+fn at(x: u32, y: u32) -> (i32, i32) {
+    (pixels(x), pixels(y))
+}
+
+/// plotters divides the size of a font by 1.24 in an SVG.
+fn font(size: f64) -> FontDesc<'static> {
+    (FONT, size * 1.24 * f64::from(SCALE)).into_font()
+}
+
+fn text(size: f64, color: RGBColor, side: HPos, is_bold: bool) -> TextStyle<'static> {
+    let font = if is_bold { font(size).style(FontStyle::Bold) } else { font(size) };
+    font.color(&color).pos(Pos::new(side, VPos::Center))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::best_epoch;
     use super::*;
 
     /// A run that looks like a graph convolutional network on Cora.
@@ -190,28 +326,52 @@ mod tests {
 
     /// Checks what any picture must hold, and gives it back.
     fn checked(title: &str, reports: &[EpochReport]) -> String {
-        let picture = training_curves(title, reports);
-        assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
-        assert_eq!(picture.matches("<text").count(), picture.matches("</text>").count());
+        let draw = || training_curves(title, &Curve::from_reports(reports), best_epoch(reports));
+        let picture = draw();
+        assert!(picture.starts_with("<svg width=\"960\" height=\"400\" viewBox="), "{picture}");
+        assert!(picture.ends_with("</svg>\n"));
         for word in ["NaN", "inf", "--"] {
             assert!(!picture.contains(word), "{word} in {picture}");
         }
-        assert_eq!(picture, training_curves(title, reports));
+        assert_eq!(picture, draw());
         picture
     }
 
+    fn has_text(picture: &str, text: &str) -> bool {
+        picture.lines().any(|line| line == text)
+    }
+
     #[test]
-    fn a_run_shows_five_curves_with_their_last_values() {
+    fn a_run_shows_five_curves_with_their_values_in_the_best_epoch() {
         let mut reports = cora(200);
-        reports[199].test_accuracy = 0.815;
-        reports[199].train_loss = 0.6;
+        let best = EpochReport { train_loss: 0.6, validation_accuracy: 0.9, test_accuracy: 0.815, ..reports[149] };
+        reports[149] = best;
         let picture = checked("GCN on Cora", &reports);
-        assert_eq!(picture.matches("<polyline").count(), 5);
-        assert!(picture.contains(">81.5<") && picture.contains(">0.600<"));
-        assert!(picture.contains("width=\"960\" height=\"400\""));
-        for color in [TRAIN, VALIDATION, TEST] {
+        assert_eq!(picture.matches("<circle").count(), 5);
+        assert_eq!(picture.matches("best epoch 150").count(), 2);
+        for text in ["GCN on Cora", "Loss", "Accuracy (%)", "test 81.5", "train 0.6", "validation 90"] {
+            assert!(has_text(&picture, text), "{text}");
+        }
+        for color in ["#0072B2", "#D55E00", "#009E73"] {
             assert!(picture.contains(color));
         }
+    }
+
+    #[test]
+    fn without_a_best_epoch_the_last_values_are_told() {
+        let values = vec![(1, 0.5), (2, 0.25), (3, f64::NAN)];
+        let curve = Curve { metric: "Hits at 10".to_owned(), split: "test".to_owned(), values };
+        let picture = training_curves("links", &[curve], None);
+        assert!(has_text(&picture, "Hits at 10") && has_text(&picture, "test 0.25") && !picture.contains("best epoch"));
+    }
+
+    #[test]
+    fn every_two_metrics_take_a_row() {
+        let mut reports = cora(5);
+        reports[2].validation_area_under_curve = Some(0.75);
+        let picture = training_curves("links", &Curve::from_reports(&reports), None);
+        assert!(picture.starts_with("<svg width=\"960\" height=\"752\""));
+        assert!(has_text(&picture, "validation 75") && !has_text(&picture, "test 75"));
     }
 
     #[test]
@@ -220,7 +380,7 @@ mod tests {
         reports.iter_mut().for_each(|report| report.train_mean_absolute_error = Some(0.25));
         let picture = checked("numbers", &reports);
         assert!(picture.contains("Mean absolute error") && !picture.contains("Accuracy"));
-        assert!(picture.contains(">0.250<"));
+        assert!(has_text(&picture, "train 0.25"));
     }
 
     #[test]
@@ -228,12 +388,21 @@ mod tests {
         assert_eq!(checked("", &[]).matches("no values yet").count(), 2);
         let one = checked("one", &cora(1));
         assert_eq!(one.matches("<circle").count(), 5);
+        assert!(training_curves("nothing", &[], None).contains("nothing"));
     }
 
     #[test]
-    fn a_long_run_makes_a_small_picture() {
+    fn a_long_run_makes_a_small_picture_with_its_extremes() {
         let picture = checked("long", &cora(100_000));
         assert!(picture.len() < 100_000, "{}", picture.len());
+        let mut points: Vec<(f64, f64)> = (0..100_003).map(|epoch| (f64::from(epoch), f64::from(epoch % 97))).collect();
+        assert_eq!(thinned(points[..1000].to_vec()), points[..1000]);
+        points[777].1 = -5.0;
+        points[54_321].1 = 500.0;
+        let thin = thinned(points);
+        assert!((500..=1000).contains(&thin.len()), "{}", thin.len());
+        assert!(thin.contains(&(777.0, -5.0)) && thin.contains(&(54_321.0, 500.0)));
+        assert!(thin.is_sorted_by(|left, right| left.0 < right.0));
     }
 
     #[test]
@@ -243,7 +412,7 @@ mod tests {
         reports[9].validation_loss = f32::INFINITY;
         reports.iter_mut().for_each(|it| it.test_accuracy = f32::NAN);
         let picture = checked("gaps", &reports);
-        assert_eq!(picture.matches("<polyline").count(), 4);
+        assert_eq!(picture.matches("<circle").count(), 4);
         reports.iter_mut().for_each(|it| it.validation_loss = f32::NAN);
         reports.iter_mut().for_each(|it| it.train_loss = f32::NAN);
         assert_eq!(checked("none", &reports).matches("no values yet").count(), 1);
@@ -266,11 +435,24 @@ mod tests {
     }
 
     #[test]
-    fn the_title_is_escaped_and_shortened() {
+    fn ticks_are_round_numbers() {
+        let picture = checked("GCN on Cora", &cora(200));
+        for tick in ["0", "50", "100", "150", "200", "1", "1.5", "2", "40", "80"] {
+            assert!(has_text(&picture, tick), "{tick} in {picture}");
+        }
+        assert_eq!(number(0.1 + 0.2, 6), "0.3");
+        assert_eq!(number(-0.0, 6), "0");
+        assert_eq!(number(1.057, 3), "1.06");
+        assert_eq!(number(f32::MAX.into(), 3), "3.4e38");
+        assert_eq!(number(0.601_7, 3), "0.602");
+        assert_eq!(number(1200.0, 6), "1200");
+    }
+
+    #[test]
+    fn names_are_escaped_and_shortened() {
         let picture = checked("a<b & \"c\"\u{1}", &[]);
-        assert!(picture.contains("<title>a&lt;b &amp; &quot;c&quot;\u{fffd}</title>"));
-        let long = "é".repeat(200);
-        let picture = checked(&long, &[]);
-        assert!(picture.contains(&format!(">{}…</text>", "é".repeat(95))));
+        assert!(has_text(&picture, "a&lt;b &amp; &quot;c&quot;\u{fffd}"));
+        let picture = checked(&"é".repeat(200), &[]);
+        assert!(has_text(&picture, &format!("{}…", "é".repeat(95))));
     }
 }

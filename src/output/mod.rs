@@ -4,7 +4,7 @@
 //! [`EpochReport`] per epoch and hands it on:
 //!
 //! ```
-//! use connectome::output::{EpochReport, training_curves};
+//! use connectome::output::{Curve, EpochReport, training_curves};
 //!
 //! let report = EpochReport {
 //!     epoch: 1,
@@ -22,7 +22,8 @@
 //!     train_milliseconds: 3.1,
 //!     evaluation_milliseconds: 0.9,
 //! };
-//! assert!(training_curves("GCN on Cora", &[report]).starts_with("<svg"));
+//! let curves = Curve::from_reports(&[report]);
+//! assert!(training_curves("GCN on Cora", &curves, None).starts_with("<svg"));
 //! ```
 
 mod curves;
@@ -32,9 +33,9 @@ mod metrics;
 mod report;
 mod weights;
 
-pub use curves::training_curves;
+pub use curves::{Curve, training_curves};
 pub use error::OutputError;
 pub use file::write_file;
 pub use metrics::{MetricsWriter, read_metrics};
-pub use report::{EpochReport, Summary};
+pub use report::{EpochReport, Summary, best_epoch};
 pub use weights::{Tensor, expect_tensor, read_metadata, read_weights, write_weights};

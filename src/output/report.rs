@@ -107,6 +107,22 @@ impl fmt::Display for Summary {
     }
 }
 
+/// The epoch that did best on the validation split, by the rule of the trainer: the largest area under the ROC curve or else
+/// accuracy, of equal ones the lowest loss, of equal ones the last. `None` when nothing was validated.
+#[must_use]
+pub fn best_epoch(reports: &[EpochReport]) -> Option<u64> {
+    let score = |report: &EpochReport| {
+        let accuracy = if report.validation_accuracy.is_nan() { 0.0 } else { report.validation_accuracy };
+        report.validation_area_under_curve.unwrap_or_else(|| accuracy.into())
+    };
+    let validated = reports.iter().filter(|report| !report.validation_loss.is_nan());
+    let best = validated.max_by(|left, right| {
+        let by_score = score(left).total_cmp(&score(right));
+        by_score.then(right.validation_loss.total_cmp(&left.validation_loss))
+    });
+    best.map(|report| report.epoch)
+}
+
 /// Undoes what JSON does to a number that is not finite.
 fn null_as_nan<'de, D, Number>(deserializer: D) -> Result<Number, D::Error>
 where
@@ -154,5 +170,31 @@ mod tests {
         assert!(line.starts_with(r#"{"train_loss":null,"#));
         let back: Summary = serde_json::from_str(&line).unwrap();
         assert!(back.train_loss.is_nan());
+    }
+
+    #[test]
+    fn the_best_epoch_is_chosen_as_by_the_trainer() {
+        let report = |(epoch, accuracy, loss, area)| EpochReport {
+            epoch,
+            train_loss: 0.0,
+            train_accuracy: 1.0,
+            validation_loss: loss,
+            validation_accuracy: accuracy,
+            test_accuracy: 1.0,
+            validation_area_under_curve: area,
+            test_area_under_curve: None,
+            train_mean_absolute_error: None,
+            validation_mean_absolute_error: None,
+            test_mean_absolute_error: None,
+            learning_rate: 0.01,
+            train_milliseconds: 3.0,
+            evaluation_milliseconds: 1.0,
+        };
+        let best = |reports: [(u64, f32, f32, Option<f64>); 3]| best_epoch(&reports.map(report));
+        assert_eq!(best([(1, 0.5, 0.9, None), (2, 0.6, 1.0, None), (3, 0.6, 1.1, None)]), Some(2));
+        assert_eq!(best([(1, 0.5, 0.9, None), (2, 0.5, 0.8, None), (3, 0.5, 0.8, None)]), Some(3));
+        assert_eq!(best([(1, f32::NAN, 0.3, None), (2, f32::NAN, 0.2, None), (3, f32::NAN, 0.4, None)]), Some(2));
+        assert_eq!(best([(1, 0.9, 0.1, Some(0.5)), (2, 0.1, 0.2, Some(0.6)), (3, 0.1, f32::NAN, None)]), Some(2));
+        assert_eq!(best([(1, f32::NAN, f32::NAN, None); 3]), None);
     }
 }

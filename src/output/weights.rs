@@ -3,22 +3,23 @@
 //! The file is eight bytes with the length of the header, the header in JSON (name, type, shape and place of each
 //! tensor, and free-form metadata), then the values in little-endian order. Any safetensors reader opens it.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use safetensors::Dtype;
-use safetensors::tensor::{Metadata, TensorInfo};
-use serde::Serialize;
+use safetensors::tensor::{Metadata, TensorInfo, View};
+use safetensors::{Dtype, SafeTensorError};
+use serde::{Deserialize, Serialize};
 
 use super::{OutputError, write_file};
 
-/// Bytes before the header, which hold its length; headers are padded to a multiple of them.
+/// Bytes before the header, which hold its length.
 const LENGTH_BYTES: usize = size_of::<u64>();
 
 /// Longest header that the safetensors format allows.
-const LONGEST_HEADER: u64 = 100_000_000;
+const LONGEST_HEADER: usize = 100_000_000;
 
 /// The key of the header that cannot be the name of a tensor.
 const METADATA_KEY: &str = "__metadata__";
@@ -34,14 +35,31 @@ pub struct Tensor {
     pub values: Vec<f32>,
 }
 
-/// The header as it is written. The crate's own writer keeps metadata in a hash map, and its order would differ from
-/// run to run; here equal weights give equal bytes.
-#[derive(Serialize)]
-struct Header<'a> {
-    #[serde(rename = "__metadata__", skip_serializing_if = "BTreeMap::is_empty")]
-    metadata: &'a BTreeMap<String, String>,
+impl View for &Tensor {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        self.values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+
+    fn data_len(&self) -> usize {
+        size_of_val(self.values.as_slice())
+    }
+}
+
+/// A header with its entries sorted.
+#[derive(Serialize, Deserialize)]
+struct SortedHeader {
+    #[serde(rename = "__metadata__", default, skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: BTreeMap<String, String>,
     #[serde(flatten)]
-    tensors: &'a Metadata,
+    tensors: BTreeMap<String, TensorInfo>,
 }
 
 /// Writes the tensors and the metadata to `path`, replacing what was there.
@@ -55,23 +73,20 @@ struct Header<'a> {
 /// could not be read back, before anything is written; [`OutputError::CannotCreate`] or [`OutputError::CannotWrite`]
 /// when the file cannot be written or the header would be longer than the format allows.
 pub fn write_weights(path: &Path, tensors: &[Tensor], metadata: BTreeMap<String, String>) -> Result<(), OutputError> {
-    let mut sorted: Vec<&Tensor> = tensors.iter().collect();
-    sorted.sort_by(|left, right| left.name.cmp(&right.name));
-    check_names(path, &sorted)?;
-    for tensor in &sorted {
+    check_names(path, tensors)?;
+    for tensor in tensors {
         check_value_count(path, tensor)?;
         check_finite(path, &tensor.name, &tensor.values)?;
     }
-    let bytes =
-        encode(&sorted, &metadata).map_err(|source| OutputError::CannotWrite { path: path.to_path_buf(), source })?;
+    let bytes = encode(tensors, metadata)
+        .map_err(|error| OutputError::CannotWrite { path: path.to_path_buf(), source: io::Error::other(error) })?;
     write_file(path, &bytes)
 }
 
 /// Reads the tensors of a safetensors file, sorted by name. Those called `num_batches_tracked`, whole numbers that
 /// PyTorch keeps beside running statistics, are left out.
 ///
-/// Memory is claimed only after the header has been found to agree with the length of the file, so a damaged file
-/// costs no more than its own size.
+/// A damaged file costs no more memory than its own size.
 ///
 /// # Errors
 ///
@@ -79,9 +94,7 @@ pub fn write_weights(path: &Path, tensors: &[Tensor], metadata: BTreeMap<String,
 /// of another format, cut off or damaged; [`OutputError::WrongDtype`] and [`OutputError::NonFinite`] when a tensor
 /// holds something else than finite 32-bit floats.
 pub fn read_weights(path: &Path) -> Result<Vec<Tensor>, OutputError> {
-    let (file, header) = open(path)?;
-    let mut data = Vec::with_capacity(header.data_len());
-    file.take(header.data_len() as u64).read_to_end(&mut data).map_err(|source| cannot_read(path, source))?;
+    let (header, data) = read(path)?;
     let sorted: BTreeMap<String, &TensorInfo> = header.tensors().into_iter().collect();
     let numbers = sorted.into_iter().filter(|(name, _)| !is_counter(name));
     numbers.map(|(name, info)| decode(path, name, info, &data)).collect()
@@ -93,7 +106,7 @@ pub fn read_weights(path: &Path) -> Result<Vec<Tensor>, OutputError> {
 ///
 /// [`OutputError::CannotRead`] and [`OutputError::NotSafetensors`] as for [`read_weights`].
 pub fn read_metadata(path: &Path) -> Result<BTreeMap<String, String>, OutputError> {
-    let (_, header) = open(path)?;
+    let (header, _) = read(path)?;
     let metadata = header.metadata().clone().unwrap_or_default();
     Ok(metadata.into_iter().collect())
 }
@@ -124,11 +137,10 @@ pub fn expect_tensor<'a>(
     Ok(tensor)
 }
 
-/// Refuses names that the header cannot hold; `sorted` brings equal names together.
-fn check_names(path: &Path, sorted: &[&Tensor]) -> Result<(), OutputError> {
-    let repeated = sorted.windows(2).find(|pair| pair[0].name == pair[1].name).map(|pair| pair[0]);
-    let reserved = sorted.iter().copied().find(|tensor| tensor.name == METADATA_KEY);
-    match repeated.or(reserved) {
+/// Refuses names that the header cannot hold.
+fn check_names(path: &Path, tensors: &[Tensor]) -> Result<(), OutputError> {
+    let mut taken = BTreeSet::from([METADATA_KEY]);
+    match tensors.iter().find(|tensor| !taken.insert(&tensor.name)) {
         None => Ok(()),
         Some(tensor) => Err(OutputError::UnusableName { path: path.to_path_buf(), name: tensor.name.clone() }),
     }
@@ -157,67 +169,46 @@ fn check_finite(path: &Path, name: &str, values: &[f32]) -> Result<(), OutputErr
 }
 
 /// The bytes of the whole file.
-fn encode(sorted: &[&Tensor], metadata: &BTreeMap<String, String>) -> io::Result<Vec<u8>> {
-    let tensors = describe(sorted)?;
-    let mut header = serde_json::to_vec(&Header { metadata, tensors: &tensors })?;
-    header.resize(header.len().next_multiple_of(LENGTH_BYTES), b' ');
-    let header_length = header.len() as u64;
-    if header_length > LONGEST_HEADER {
-        return Err(io::Error::other("names and metadata are too long for the format"));
-    }
-    let mut bytes = Vec::with_capacity(LENGTH_BYTES + header.len() + tensors.data_len());
-    bytes.extend(header_length.to_le_bytes());
-    bytes.extend(header);
-    for tensor in sorted {
-        bytes.extend(tensor.values.iter().flat_map(|value| value.to_le_bytes()));
+fn encode(tensors: &[Tensor], metadata: BTreeMap<String, String>) -> Result<Vec<u8>, SafeTensorError> {
+    let metadata = (!metadata.is_empty()).then(|| metadata.into_iter().collect());
+    let mut bytes = safetensors::serialize(tensors.iter().map(|tensor| (&tensor.name, tensor)), metadata)?;
+    // The crate keeps metadata in a hash map, whose order differs from run to run. Sorted, the header has the same length.
+    if let Some((header, _)) = split(&bytes) {
+        let sorted = serde_json::to_vec(&serde_json::from_slice::<SortedHeader>(header)?)?;
+        bytes[LENGTH_BYTES..][..sorted.len()].copy_from_slice(&sorted);
     }
     Ok(bytes)
 }
 
-/// Lays the tensors out one after the other.
-fn describe(sorted: &[&Tensor]) -> io::Result<Metadata> {
-    let mut begin = 0;
-    let mut places = Vec::with_capacity(sorted.len());
-    for tensor in sorted {
-        let end = begin + size_of_val(tensor.values.as_slice());
-        let info = TensorInfo { dtype: Dtype::F32, shape: tensor.shape.clone(), data_offsets: (begin, end) };
-        places.push((tensor.name.clone(), info));
-        begin = end;
-    }
-    Metadata::new(None, places).map_err(io::Error::other)
-}
-
-/// Opens a safetensors file and reads its header; the file is left at the first value.
-fn open(path: &Path) -> Result<(File, Metadata), OutputError> {
-    let mut file = File::open(path).map_err(|source| cannot_read(path, source))?;
-    let length = file.metadata().map_err(|source| cannot_read(path, source))?.len();
-    let header_length = read_header_length(path, &mut file, length)?;
-    let mut header = Vec::new();
-    Read::by_ref(&mut file).take(header_length).read_to_end(&mut header).map_err(|source| cannot_read(path, source))?;
-    let header: Metadata = serde_json::from_slice(&header)
-        .map_err(|error| not_safetensors(path, format!("its header is damaged, {error}")))?;
-    let values = length - LENGTH_BYTES as u64 - header_length;
-    if header.data_len() as u64 != values {
-        let declared = header.data_len();
-        let reason = format!("its header declares {declared} bytes of values, but {values} follow");
-        return Err(not_safetensors(path, reason));
-    }
-    Ok((file, header))
-}
-
-/// Reads how long the header is, no longer than the rest of a file of `length` bytes.
-fn read_header_length(path: &Path, file: &mut File, length: u64) -> Result<u64, OutputError> {
-    let Some(rest) = length.checked_sub(LENGTH_BYTES as u64) else {
-        return Err(not_safetensors(path, format!("it is {length} bytes short")));
+/// Reads a file: its header and its values, which agree in length.
+///
+/// The crate's own reader adds up lengths without a check for overflow, which a damaged header can bring about.
+fn read(path: &Path) -> Result<(Metadata, Vec<u8>), OutputError> {
+    let cannot_read = |source| OutputError::CannotRead { path: path.to_path_buf(), source };
+    let file = File::open(path).map_err(cannot_read)?;
+    // A device has no end; its length is zero.
+    let length = file.metadata().map_err(cannot_read)?.len();
+    let mut bytes = Vec::new();
+    file.take(length).read_to_end(&mut bytes).map_err(cannot_read)?;
+    let Some((header, values)) = split(&bytes) else {
+        return Err(not_safetensors(path, format!("its {length} bytes hold no whole header")));
     };
-    let mut bytes = [0; LENGTH_BYTES];
-    file.read_exact(&mut bytes).map_err(|source| cannot_read(path, source))?;
-    let declared = u64::from_le_bytes(bytes);
-    if declared > rest.min(LONGEST_HEADER) {
-        let reason = format!("it declares a header of {declared} bytes, but {rest} follow");
+    let header: Metadata = serde_json::from_slice(header)
+        .map_err(|error| not_safetensors(path, format!("its header is damaged, {error}")))?;
+    let (declared, follow) = (header.data_len(), values.len());
+    if declared != follow {
+        let reason = format!("its header declares {declared} bytes of values, but {follow} follow");
         return Err(not_safetensors(path, reason));
     }
-    Ok(declared)
+    bytes.drain(..bytes.len() - follow);
+    Ok((header, bytes))
+}
+
+/// Parts a file into its header and its values.
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+    if length > LONGEST_HEADER { None } else { rest.split_at_checked(length) }
 }
 
 /// Whether a tensor only counts the batches that a normalization of PyTorch has seen.
@@ -237,10 +228,6 @@ fn decode(path: &Path, name: String, info: &TensorInfo, data: &[u8]) -> Result<T
     let values: Vec<f32> = bytes.as_chunks().0.iter().map(|&chunk| f32::from_le_bytes(chunk)).collect();
     check_finite(path, &name, &values)?;
     Ok(Tensor { name, shape: info.shape.clone(), values })
-}
-
-fn cannot_read(path: &Path, source: io::Error) -> OutputError {
-    OutputError::CannotRead { path: path.to_path_buf(), source }
 }
 
 fn not_safetensors(path: &Path, reason: String) -> OutputError {
@@ -372,13 +359,13 @@ mod tests {
         };
         let huge = u64::MAX / 8;
         let whole = "[2305843009213693951]";
-        let mut several = String::from("{");
-        for index in 0..9_u64 {
-            let (begin, end) = (index.wrapping_mul(huge), (index + 1).wrapping_mul(huge));
-            let comma = if index == 0 { "" } else { "," };
-            several += &format!(r#"{comma}"{index}":{{"dtype":"U8","shape":{whole},"data_offsets":[{begin},{end}]}}"#);
-        }
-        several.push('}');
+        let several = |count: u64| {
+            let place = |index: u64| (index.wrapping_mul(huge), (index + 1).wrapping_mul(huge));
+            let entries = (0..count).map(|index| (index, place(index))).map(|(index, (begin, end))| {
+                format!(r#""{index}":{{"dtype":"U8","shape":{whole},"data_offsets":[{begin},{end}]}}"#)
+            });
+            format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
+        };
         let cases = [
             u64::MAX.to_le_bytes().to_vec(),
             [&(1_u64 << 40).to_le_bytes()[..], b"{}"].concat(),
@@ -392,7 +379,8 @@ mod tests {
             with_header(&entry("F32", "[18446744073709551615,2]", 4), b"1234"),
             with_header(&entry("F32", "[268435456]", 1 << 30), b"1234"),
             with_header(&entry("U8", whole, huge), b""),
-            with_header(&several, b""),
+            with_header(&several(8), b""),
+            with_header(&several(9), b""),
         ];
         for bytes in cases {
             let error = read_bytes(&bytes).unwrap_err();

@@ -14,39 +14,18 @@ pub(crate) fn quote(text: &str) -> String {
     }
 }
 
-/// The name nearest to `meant`, if one is near enough to have been meant.
+/// The name nearest to `meant`, if one is near enough to have been meant. Two letters that are swapped count as one slip.
 pub(crate) fn nearest<'a>(meant: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let furthest = (meant.chars().count() / 3).max(1);
+    let lowercase = meant.to_lowercase();
     names
         .into_iter()
         .take(MAX_NAMES)
         .filter(|name| name.len() <= LONGEST && meant.len() <= LONGEST)
-        .map(|name| (distance(&meant.to_lowercase(), &name.to_lowercase()), name))
+        .map(|name| (strsim::osa_distance(&lowercase, &name.to_lowercase()), name))
         .filter(|&(distance, _)| distance <= furthest)
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, name)| name)
-}
-
-/// How many letters must be put in, taken out, changed or swapped with the next to turn one word into the other
-/// (restricted Damerau-Levenshtein).
-fn distance(from: &str, to: &str) -> usize {
-    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
-    let mut before_last = vec![0; to.len() + 1];
-    let mut last: Vec<usize> = (0..=to.len()).collect();
-    for row in 1..=from.len() {
-        let mut current = vec![row];
-        for column in 1..=to.len() {
-            let change = usize::from(from[row - 1] != to[column - 1]);
-            let mut cost = (last[column] + 1).min(current[column - 1] + 1).min(last[column - 1] + change);
-            let swapped = row > 1 && column > 1 && from[row - 1] == to[column - 2] && from[row - 2] == to[column - 1];
-            if swapped {
-                cost = cost.min(before_last[column - 2] + 1);
-            }
-            current.push(cost);
-        }
-        before_last = std::mem::replace(&mut last, current);
-    }
-    last[to.len()]
 }
 
 #[cfg(test)]

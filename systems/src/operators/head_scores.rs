@@ -1,152 +1,161 @@
 //! Scores of rows against learned vectors, head by head.
 
-use bevy_ecs::system::BoxedSystem;
-use connectome_components::{Field, Parameter, Signal};
+use core::ops::Range;
 
-use super::rows::{Cut, sum_rows, write_row_pairs, write_rows};
 use crate::{
-    Phase,
     kernels::multiply_heads,
-    layers::{BuildError, LayerBuilder},
+    layers::BuildError,
+    program::{Cost, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, Weight, kernel},
 };
 
 /// `s[i, h] = sum over c of X[i, h c] a[h, c]` for one set of vectors `a`, or for two in one pass over the rows: `X` is
 /// `[N, H C]`, the vectors are `[H, C]` each, the scores `[N, H]`. Costs `N H C` multiplications for each.
 ///
 /// # Errors
-/// If the signal is sparse, or not as wide as all vectors of a set together.
+/// If the value is sparse, or not as wide as all vectors of a set together.
 pub fn head_scores<const K: usize>(
-    layer: &mut LayerBuilder,
-    input: Signal,
-    vectors: [&Parameter; K],
-) -> Result<[Signal; K], BuildError> {
+    program: &mut Program,
+    input: Value,
+    vectors: [&Weight; K],
+) -> Result<[Value; K], BuildError> {
     const { assert!(K == 1 || K == 2) }
-    let values = layer.dense(input)?;
-    let (first, last) = (vectors[0], vectors[K - 1]);
-    let [heads, columns] = first.shape;
-    if values.width() != heads * columns || last.shape != first.shape {
-        let width = values.width();
-        return Err(layer.refuse(format!("scores {width} columns by {heads} vectors of {columns}; give it as many")));
-    }
-    let mut outputs = [input; K];
-    for output in &mut outputs {
-        *output = layer.signal(values.domain(), heads, true)?;
-    }
-    let given = [values, first.value, last.value];
-    let forward = forward(layer, given, [outputs[0], outputs[K - 1]].map(|output| output.value()), heads);
-    layer.forward(Phase::Update, forward);
-    let sets = vectors.map(Parameter::clone);
-    layer.on_backward_of(&outputs, &[input], move |layer, gradients| {
-        let mut given = Vec::new();
-        for (vectors, gradient) in sets.iter().zip(gradients) {
-            let Some(gradient) = *gradient else { continue };
-            given.push((vectors.value, gradient));
-            if let Some(total) = layer.gradient_of_parameter(vectors, 0..heads)? {
-                let backward = vectors_gradient(layer, [values, gradient], total, [heads, columns]);
-                layer.backward(backward);
-            }
-        }
-        let (Some(&first), Some(&last)) = (given.first(), given.last()) else { return Ok(()) };
-        let Some((target, adds)) = layer.gradient_onto(input)? else { return Ok(()) };
-        let backward = backward(layer, [first, last], given.len(), target, adds);
-        layer.backward(backward);
-        Ok(())
-    });
-    Ok(outputs)
+    let input = program.dense(input)?;
+    let inputs: Vec<Value> = core::iter::once(input).chain(vectors.map(Weight::value)).collect();
+    let outputs = program.record(HeadScores { vectors: vectors.map(|vectors| *vectors) }, &inputs)?;
+    let mut scores = [input; K];
+    scores.iter_mut().zip(outputs).for_each(|(scores, output)| *scores = output);
+    Ok(scores)
 }
 
-/// The scores by the first vectors, and by the second ones if these have an output of their own.
-fn forward(layer: &mut LayerBuilder, given: [Field; 3], [first, last]: [Field; 2], heads: usize) -> BoxedSystem {
-    const NAME: &str = "head_scores";
-    if first == last {
-        return write_rows(
-            layer,
-            NAME,
-            Cut::Even,
-            given,
-            first,
+/// [`head_scores`]: reads the values, and then each set of vectors.
+#[derive(Clone, Copy, Debug)]
+struct HeadScores<const K: usize> {
+    vectors: [Weight; K],
+}
+
+impl<const K: usize> Operator for HeadScores<K> {
+    fn name(&self) -> &'static str {
+        "head_scores"
+    }
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        let (shape, width) = (self.vectors[0].shape(), inputs[0].width());
+        let [heads, columns] = shape;
+        if width != heads * columns || self.vectors.iter().any(|vectors| vectors.shape() != shape) {
+            return Err(format!("scores {width} columns by {heads} vectors of {columns}; give it as many"));
+        }
+        Ok(vec![Shape::new(inputs[0].domain(), heads); K])
+    }
+
+    fn cost(&self, inputs: &[Value], _: &[Value]) -> Cost {
+        Cost { per_row: K * inputs[0].width(), per_entry: 0 }
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let [heads, _] = self.vectors[0].shape();
+        let numbers = [&self.vectors[0], &self.vectors[K - 1]].map(Weight::numbers);
+        if K == 1 {
+            return step.write_rows(
+                Partition::Uniform,
+                [0, 1],
+                #[inline(always)]
+                |_, [values, vectors], rows, scores| {
+                    let Some(vectors) = vectors.rows().next() else { return };
+                    let vectors = &vectors[numbers[0].clone()];
+                    for (row, scores) in rows.zip(scores.chunks_exact_mut(heads)) {
+                        multiply_heads(values.row(row), vectors, scores);
+                    }
+                },
+            );
+        }
+        step.write_row_pairs(
+            Partition::Uniform,
+            [0, 1, 2],
             #[inline(always)]
-            move |_, [values, vectors, _], rows, scores| {
-                let Some(vectors) = vectors.rows().next() else { return };
-                for (row, scores) in rows.zip(scores.chunks_exact_mut(heads)) {
-                    multiply_heads(values.row(row), vectors, scores);
+            |_, [values, first, last], rows, [first_scores, last_scores]| {
+                let (Some(first), Some(last)) = (first.rows().next(), last.rows().next()) else { return };
+                let (first, last) = (&first[numbers[0].clone()], &last[numbers[1].clone()]);
+                let scores = first_scores.chunks_exact_mut(heads).zip(last_scores.chunks_exact_mut(heads));
+                for (row, (first_scores, last_scores)) in rows.zip(scores) {
+                    multiply_heads(values.row(row), first, first_scores);
+                    multiply_heads(values.row(row), last, last_scores);
                 }
             },
         );
     }
-    write_row_pairs(
-        layer,
-        NAME,
-        Cut::Even,
-        given,
-        [first, last],
-        #[inline(always)]
-        move |_, [values, first, last], rows, [first_scores, last_scores]| {
-            let (Some(first), Some(last)) = (first.rows().next(), last.rows().next()) else { return };
-            let scores = first_scores.chunks_exact_mut(heads).zip(last_scores.chunks_exact_mut(heads));
-            for (row, (first_scores, last_scores)) in rows.zip(scores) {
-                multiply_heads(values.row(row), first, first_scores);
-                multiply_heads(values.row(row), last, last_scores);
-            }
-        },
-    )
+
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> Result<(), BuildError> {
+        let [input, vectors @ ..] = &operation.inputs[..] else { return Ok(()) };
+        let (mut read, mut sets) = (Vec::new(), Vec::new());
+        for ((value, weight), gradient) in vectors.iter().zip(&self.vectors).zip(gradients) {
+            let Some(gradient) = *gradient else { continue };
+            tape.weight_gradient(*value, weight.numbers(), vectors_gradient(weight), &[*input, gradient])?;
+            read.extend([*value, gradient]);
+            sets.push(weight.numbers());
+        }
+        let (Some(first), Some(last)) = (sets.first(), sets.last()) else { return Ok(()) };
+        tape.gradient(*input, input_gradient([first.clone(), last.clone()], sets.len()), &read)
+    }
 }
 
-fn vectors_gradient(
-    layer: &mut LayerBuilder,
-    given: [Field; 2],
-    total: Field,
-    [heads, columns]: [usize; 2],
-) -> BoxedSystem {
-    sum_rows(
-        layer,
-        "vectors_gradient",
-        given,
-        total,
-        0..heads * columns,
-        #[inline(always)]
-        move |[values, gradient], rows, sum| {
-            sum.fill(0.0);
-            for row in rows {
-                let heads = sum.chunks_exact_mut(columns).zip(values.row(row).chunks_exact(columns));
-                for ((sum, values), gradient) in heads.zip(gradient.row(row)) {
-                    sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += gradient * value);
+/// The gradient with respect to a set of vectors.
+fn vectors_gradient(vectors: &Weight) -> impl Operator + use<> {
+    let ([_, columns], numbers) = (vectors.shape(), vectors.numbers());
+    let cost = Cost { per_row: numbers.len(), per_entry: 0 };
+    kernel("vectors_gradient", Footprint::All, move |step: &mut Step<'_>| {
+        step.sum_rows(
+            [0, 1],
+            numbers.clone(),
+            #[inline(always)]
+            |_, [values, gradient], rows, sum| {
+                sum.fill(0.0);
+                for row in rows {
+                    let heads = sum.chunks_exact_mut(columns).zip(values.row(row).chunks_exact(columns));
+                    for ((sum, values), gradient) in heads.zip(gradient.row(row)) {
+                        sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += gradient * value);
+                    }
                 }
-            }
-        },
-    )
+            },
+        );
+    })
+    .accumulating()
+    .with_cost(cost)
 }
 
-/// The gradient by the rows: the vectors times the gradients by their scores, of one set or of two. Adds to what is in the
-/// target if it `adds`.
-fn backward(
-    layer: &mut LayerBuilder,
-    [(first, first_gradient), (last, last_gradient)]: [(Field, Field); 2],
-    sets: usize,
-    target: Field,
-    adds: bool,
-) -> BoxedSystem {
-    write_rows(
-        layer,
-        "head_scores_backward",
-        Cut::Even,
-        [first, last, first_gradient, last_gradient],
-        target,
-        #[inline(always)]
-        move |_, [first, last, first_gradient, last_gradient], rows, target| {
-            let (Some(first), Some(last)) = (first.rows().next(), last.rows().next()) else { return };
-            if !adds {
-                target.fill(0.0);
-            }
-            let columns = first.len() / first_gradient.width();
-            for (row, target) in rows.zip(target.chunks_exact_mut(first.len())) {
-                add_vectors(first, first_gradient.row(row), columns, target);
-                if sets == 2 {
-                    add_vectors(last, last_gradient.row(row), columns, target);
+/// The gradient with respect to the rows: the vectors times the gradients with respect to their scores, of one set or of two.
+/// Reads each set, which has these numbers of its parameter, and that gradient.
+fn input_gradient(numbers: [Range<usize>; 2], sets: usize) -> impl Operator {
+    let cost = Cost { per_row: sets * numbers[0].len(), per_entry: 0 };
+    let place = 2 * (sets - 1);
+    kernel("head_scores_backward", Footprint::Same, move |step: &mut Step<'_>| {
+        let adds = step.accumulates();
+        step.write_rows(
+            Partition::Uniform,
+            [0, place, 1, place + 1],
+            #[inline(always)]
+            |_, [first, last, first_gradient, last_gradient], rows, target| {
+                let (Some(first), Some(last)) = (first.rows().next(), last.rows().next()) else { return };
+                let (first, last) = (&first[numbers[0].clone()], &last[numbers[1].clone()]);
+                if !adds {
+                    target.fill(0.0);
                 }
-            }
-        },
-    )
+                let columns = first.len() / first_gradient.width();
+                for (row, target) in rows.zip(target.chunks_exact_mut(first.len())) {
+                    add_vectors(first, first_gradient.row(row), columns, target);
+                    if sets == 2 {
+                        add_vectors(last, last_gradient.row(row), columns, target);
+                    }
+                }
+            },
+        );
+    })
+    .accumulating()
+    .with_cost(cost)
 }
 
 /// `target[h, c] += gradient[h] * vectors[h, c]`.

@@ -1,74 +1,97 @@
-//! Heads brought together.
+//! The mean of heads.
 
-use connectome_components::Signal;
+use std::sync::Arc;
 
-use super::{
-    epilogue::Epilogue,
-    rows::{Cut, write_rows},
-    weighted_sum::check_heads,
-};
+use super::{epilogue::Epilogue, weighted_sum::check_heads};
 use crate::{
-    Phase,
-    layers::{BuildError, LayerBuilder},
+    layers::BuildError,
+    program::{
+        Cost, Footprint, Fusion, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel,
+    },
 };
 
-/// `Y[i, c] = f(1/H sum over h of X[i, h c] + b[c])`: `X` is `[N, H C]`, the result `[N, C]`.
+/// `Y[i, c] = 1/H sum over h of X[i, h c]`: `X` is `[N, H C]`, the result `[N, C]`.
 ///
 /// # Errors
-/// If the signal is sparse, or the heads do not divide its columns.
-pub fn mean_heads(
-    layer: &mut LayerBuilder,
-    input: Signal,
+/// If the value is sparse, or the heads do not divide its columns.
+pub fn mean_heads(program: &mut Program, input: Value, heads: usize) -> Result<Value, BuildError> {
+    let input = program.dense(input)?;
+    program.record_one(MeanHeads { heads, epilogue: Epilogue::default() }, &[input])
+}
+
+/// [`mean_heads`]: reads the values, and then what the epilogue reads.
+#[derive(Clone, Copy, Debug)]
+struct MeanHeads {
     heads: usize,
     epilogue: Epilogue,
-) -> Result<Signal, BuildError> {
-    let values = layer.dense(input)?;
-    check_heads(layer, values, heads)?;
-    let columns = values.width() / heads;
-    let share = 1.0 / heads as f32;
-    let output = layer.signal(values.domain(), columns, input.learns() || epilogue.learns())?;
-    epilogue.check(layer, values.domain(), columns)?;
-    let (finish, [bias, blended]) = (epilogue.finish(), epilogue.fields(values, values));
-    let forward = write_rows(
-        layer,
-        "mean_heads",
-        Cut::Even,
-        [values, bias, blended],
-        output.value(),
-        #[inline(always)]
-        move |_, [values, bias, blended], rows, output| {
-            for (row, output) in rows.clone().zip(output.chunks_exact_mut(columns)) {
-                output.fill(0.0);
-                for head in values.row(row).chunks_exact(columns) {
-                    output.iter_mut().zip(head).for_each(|(sum, value)| *sum += value);
-                }
-                output.iter_mut().for_each(|sum| *sum *= share);
-            }
-            finish.apply([bias, blended], rows, output, columns);
-        },
-    );
-    layer.forward(Phase::Update, forward);
-    let keeps = epilogue.keeps(output);
-    layer.on_backward(output, &keeps, move |layer, gradient| {
-        epilogue.backward(layer, output.value(), gradient)?;
-        let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
-        let backward = write_rows(
-            layer,
-            "mean_heads_backward",
-            Cut::Even,
-            [gradient],
-            target,
+}
+
+impl Operator for MeanHeads {
+    fn name(&self) -> &'static str {
+        "mean_heads"
+    }
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        check_heads(inputs[0].width(), self.heads)?;
+        Ok(vec![Shape::new(inputs[0].domain(), inputs[0].width() / self.heads)])
+    }
+
+    fn cost(&self, inputs: &[Value], _: &[Value]) -> Cost {
+        Cost { per_row: inputs[0].width(), per_entry: 0 }
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let (epilogue, share) = (self.epilogue, 1.0 / self.heads as f32);
+        let columns = step.output(0).width();
+        let [bias, blended] = epilogue.inputs();
+        step.write_rows(
+            Partition::Uniform,
+            [0, bias, blended],
             #[inline(always)]
-            move |_, [gradient], rows, target| {
-                for (row, target) in rows.zip(target.chunks_exact_mut(heads * columns)) {
-                    for head in target.chunks_exact_mut(columns) {
-                        head.iter_mut().zip(gradient.row(row)).for_each(|(target, number)| *target = share * number);
+            move |_, [values, bias, blended], rows, output| {
+                for (row, output) in rows.clone().zip(output.chunks_exact_mut(columns)) {
+                    output.fill(0.0);
+                    for head in values.row(row).chunks_exact(columns) {
+                        output.iter_mut().zip(head).for_each(|(sum, value)| *sum += value);
                     }
+                    output.iter_mut().for_each(|sum| *sum *= share);
                 }
+                epilogue.apply([bias, blended], rows, output, columns);
             },
         );
-        layer.backward(backward);
-        Ok(())
-    });
-    Ok(output)
+    }
+
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> Result<(), BuildError> {
+        let &[Some(gradient)] = gradients else { return Ok(()) };
+        let gradient = self.epilogue.backward(operation, gradient, tape)?;
+        let share = self.epilogue.scale() / self.heads as f32;
+        let (columns, width) = (gradient.width(), operation.inputs[0].width());
+        let backward = kernel("mean_heads_backward", Footprint::Same, move |step: &mut Step<'_>| {
+            step.write_rows(
+                Partition::Uniform,
+                [0],
+                #[inline(always)]
+                move |_, [gradient], rows, target| {
+                    for (row, target) in rows.zip(target.chunks_exact_mut(width)) {
+                        for head in target.chunks_exact_mut(columns) {
+                            let numbers = head.iter_mut().zip(gradient.row(row));
+                            numbers.for_each(|(target, number)| *target = share * number);
+                        }
+                    }
+                },
+            );
+        });
+        tape.gradient(operation.inputs[0], backward, &[gradient])?;
+        self.epilogue.backward_blend(operation, None, gradient, tape)
+    }
+
+    fn fuse(&self, next: &Operation, place: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
+        let epilogue = self.epilogue.absorb(context.operation.inputs.len(), next, place, context)?;
+        Some(Arc::new(Self { epilogue, ..*self }))
+    }
 }

@@ -1,81 +1,114 @@
-//! What self-loops carry that are added to a graph.
+//! Features of the self-loops that are added to a graph.
 
-use connectome_components::{Signal, Topology};
+use connectome_components::Topology;
 
-use super::rows::{Cut, write_rows};
 use crate::{
-    Phase,
-    layers::{BuildError, LayerBuilder},
+    layers::BuildError,
+    program::{
+        Cost, Domain, Footprint, GraphIndex, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel,
+    },
 };
 
 /// `Y[i] = mean of X[e]` over the edges that come to `i` from other nodes, on nodes; zeros where there are none.
 ///
 /// This is what PyTorch Geometric gives to the self-loops it adds, once those of the graph are removed.
 ///
+/// What only reads inputs of a model that rest is computed when these or the edges change, and kept in a column of its own.
+///
 /// # Errors
-/// If the signal is sparse, or not on edges.
-pub fn mean_from_others(layer: &mut LayerBuilder, input: Signal) -> Result<Signal, BuildError> {
-    let values = layer.dense(input)?;
-    if values.domain() != layer.rows().edges {
-        return Err(layer.refuse("takes the mean over edges, so its input is to be on edges"));
+/// If the value is sparse, or not on edges.
+pub fn self_loop_mean(program: &mut Program, input: Value) -> Result<Value, BuildError> {
+    let input = program.dense(input)?;
+    program.record_one(SelfLoopMean { graph: program.graph() }, &[input])
+}
+
+/// [`self_loop_mean`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct SelfLoopMean {
+    graph: GraphIndex,
+}
+
+impl Operator for SelfLoopMean {
+    fn name(&self) -> &'static str {
+        "self_loop_mean"
     }
-    let output = layer.signal(layer.rows().nodes, values.width(), input.learns())?;
-    let forward = write_rows(
-        layer,
-        "mean_from_others",
-        Cut::Incoming,
-        [values],
-        output.value(),
-        #[inline(always)]
-        move |topology, [values], rows, output| {
-            for (row, output) in rows.zip(output.chunks_exact_mut(values.width())) {
-                output.fill(0.0);
-                let share = share(topology, row);
-                for edge in edges_from_others(topology, row) {
-                    output.iter_mut().zip(values.row(edge)).for_each(|(mean, value)| *mean += share * value);
-                }
-            }
-        },
-    );
-    layer.forward(Phase::Message, forward);
-    layer.on_backward(output, &[], move |layer, gradient| {
-        let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
-        let divide = write_rows(
-            layer,
-            "mean_from_others_shares",
-            Cut::Incoming,
-            [target],
-            gradient,
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        if inputs[0].domain() != Domain::Edges(self.graph) {
+            return Err("takes the mean over edges, so its input is to be on edges".to_owned());
+        }
+        Ok(vec![Shape::new(Domain::Nodes, inputs[0].width())])
+    }
+
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::IncomingEdges
+    }
+
+    fn is_worth_keeping(&self) -> bool {
+        true
+    }
+
+    fn cost(&self, inputs: &[Value], _: &[Value]) -> Cost {
+        Cost { per_row: 0, per_entry: inputs[0].width() }
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        step.write_rows(
+            Partition::Incoming,
+            [0],
             #[inline(always)]
-            move |topology, [target], rows, gradient| {
-                for (row, gradient) in rows.zip(gradient.chunks_exact_mut(target.width())) {
+            |topology, [values], rows, output| {
+                for (row, output) in rows.zip(output.chunks_exact_mut(values.width())) {
+                    output.fill(0.0);
                     let share = share(topology, row);
-                    gradient.iter_mut().for_each(|number| *number *= share);
-                }
-            },
-        );
-        layer.backward(divide);
-        let backward = write_rows(
-            layer,
-            "mean_from_others_backward",
-            Cut::Even,
-            [gradient],
-            target,
-            #[inline(always)]
-            move |topology, [gradient], rows, target| {
-                for (row, target) in rows.zip(target.chunks_exact_mut(gradient.width())) {
-                    match topology.endpoints[row] {
-                        // Dangling edges have equal ends, too.
-                        [from, to] if from != to => target.copy_from_slice(gradient.row(to as usize)),
-                        _ => target.fill(0.0),
+                    for edge in edges_from_others(topology, row) {
+                        output.iter_mut().zip(values.row(edge)).for_each(|(mean, value)| *mean += share * value);
                     }
                 }
             },
         );
-        layer.backward(backward);
-        Ok(())
-    });
-    Ok(output)
+    }
+
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> Result<(), BuildError> {
+        let &[Some(gradient)] = gradients else { return Ok(()) };
+        let width = gradient.width();
+        let divide = kernel("self_loop_mean_shares", Footprint::Same, move |step: &mut Step<'_>| {
+            step.write_rows(
+                Partition::Incoming,
+                [],
+                #[inline(always)]
+                |topology, [], rows, gradient| {
+                    for (row, gradient) in rows.zip(gradient.chunks_exact_mut(width)) {
+                        let share = share(topology, row);
+                        gradient.iter_mut().for_each(|number| *number *= share);
+                    }
+                },
+            );
+        });
+        let shares = tape.update(gradient, divide, &[])?;
+        let backward = kernel("self_loop_mean_backward", Footprint::Endpoints, |step: &mut Step<'_>| {
+            step.write_rows(
+                Partition::Uniform,
+                [0],
+                #[inline(always)]
+                |topology, [gradient], rows, target| {
+                    for (row, target) in rows.zip(target.chunks_exact_mut(gradient.width())) {
+                        match topology.endpoints[row] {
+                            // Both ends of a dangling edge are equal, too.
+                            [from, to] if from != to => target.copy_from_slice(gradient.row(to as usize)),
+                            _ => target.fill(0.0),
+                        }
+                    }
+                },
+            );
+        });
+        tape.gradient(operation.inputs[0], backward, &[shares])
+    }
 }
 
 #[inline(always)]

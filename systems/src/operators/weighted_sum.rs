@@ -1,115 +1,154 @@
-//! Sums of neighbours by weights that edges carry.
+//! Sums of neighbors by weights that edges carry.
 
-use connectome_components::{Adjacency, Field, Matrix, Signal};
+use connectome_components::{Adjacency, Matrix};
+use std::sync::Arc;
 
 use super::{
-    epilogue::Epilogue,
+    epilogue::{Epilogue, scale},
     relation::Relation,
-    rows::{Cut, write_rows},
 };
 use crate::{
-    Phase,
     kernels::{HeadTerms, add_heads, multiply_heads},
-    layers::{BuildError, LayerBuilder},
+    layers::BuildError,
+    program::{
+        Cost, Domain, Footprint, Fusion, GraphIndex, Operation, Operator, Partition, Program, Shape, Step, Tape, Value,
+        kernel,
+    },
 };
 
-/// `Y[i, h] = f(sum over edges e from j to i of W[e, h] X[j, h] + b)`: of the `H C` columns of `X` on nodes, head `h` has the
-/// columns `h C` to `(h + 1) C`; `W` is `[E, H]` on edges. Zeros, and the bias, where no edge comes to.
+/// `Y[i, h] = sum over edges e from j to i of W[e, h] X[j, h]`: of the `H C` columns of `X` on nodes, head `h` has the columns
+/// `h C` to `(h + 1) C`; `W` is `[E, H]` on edges. Zeros where no edge ends.
 ///
 /// Nothing of a size `[E, H C]` is made, forward or backward. Costs `E H C` multiplications, and twice as many backward.
 ///
 /// # Errors
-/// If a signal is sparse, or not on the rows where it belongs, or the heads do not divide the columns of `X`.
-pub fn weighted_sum(
-    layer: &mut LayerBuilder,
-    input: Signal,
-    weights: Signal,
-    epilogue: Epilogue,
-) -> Result<Signal, BuildError> {
-    let [values, by_link] = [layer.dense(input)?, layer.dense(weights)?];
-    let rows = layer.rows();
-    if [values.domain(), by_link.domain()] != [rows.nodes, rows.edges] {
-        return Err(layer.refuse("sums neighbours by weights, so give values on nodes and weights on edges"));
-    }
-    check_heads(layer, values, by_link.width())?;
-    epilogue.check(layer, values.domain(), values.width())?;
-    let (heads, width) = (by_link.width(), values.width());
-    let learns = input.learns() || weights.learns() || epilogue.learns();
-    let output = layer.signal(values.domain(), width, learns)?;
-    let (finish, [bias, blended]) = (epilogue.finish(), epilogue.fields(values, values));
-    let forward = write_rows(
-        layer,
-        "weighted_sum",
-        Cut::Incoming,
-        [values, by_link, bias, blended],
-        output.value(),
-        #[inline(always)]
-        move |topology, [values, weights, bias, blended], rows, output| {
-            for (row, output) in rows.clone().zip(output.chunks_exact_mut(width)) {
-                output.fill(0.0);
-                add_heads(&Linked { adjacency: &topology.incoming, row, weights }, values, heads, output);
-            }
-            finish.apply([bias, blended], rows, output, width);
-        },
-    );
-    layer.forward(Phase::Aggregate, forward);
-    let mut keeps = epilogue.keeps(output);
-    keeps.extend([input, weights]);
-    layer.on_backward(output, &keeps, move |layer, gradient| {
-        const NAME: &str = "weighted_sum_backward";
-        epilogue.backward(layer, output.value(), gradient)?;
-        if let Some(target) = layer.gradient_of(weights)? {
-            let backward = write_rows(
-                layer,
-                NAME,
-                Cut::Even,
-                [values, gradient],
-                target,
-                #[inline(always)]
-                move |topology, [values, gradient], rows, target| {
-                    for (row, target) in rows.zip(target.chunks_exact_mut(heads)) {
-                        let Some([source, place]) = Relation::Neighbours.ends(topology, row) else {
-                            target.fill(0.0);
-                            continue;
-                        };
-                        multiply_heads(values.row(source), gradient.row(place), target);
-                    }
-                },
-            );
-            layer.backward(backward);
-        }
-        if let Some(target) = layer.gradient_of(input)? {
-            let backward = write_rows(
-                layer,
-                NAME,
-                Cut::Outgoing,
-                [gradient, by_link],
-                target,
-                #[inline(always)]
-                move |topology, [gradient, weights], rows, target| {
-                    for (row, target) in rows.zip(target.chunks_exact_mut(width)) {
-                        target.fill(0.0);
-                        add_heads(&Linked { adjacency: &topology.outgoing, row, weights }, gradient, heads, target);
-                    }
-                },
-            );
-            layer.backward(backward);
-        }
-        epilogue.backward_blend(layer, None, gradient)
-    });
-    Ok(output)
+/// If a value is sparse, or not on the rows where it belongs, or the heads do not divide the columns of `X`.
+pub fn weighted_sum(program: &mut Program, input: Value, weights: Value) -> Result<Value, BuildError> {
+    let inputs = [program.dense(input)?, program.dense(weights)?];
+    program.record_one(WeightedSum { graph: program.graph(), epilogue: Epilogue::default() }, &inputs)
 }
 
-/// Sees that so many heads share the columns of a field.
-pub(super) fn check_heads(layer: &LayerBuilder, values: Field, heads: usize) -> Result<(), BuildError> {
-    if values.width().is_multiple_of(heads) {
+/// [`weighted_sum`]: reads the values and the weights, and then what the epilogue reads.
+#[derive(Clone, Copy, Debug)]
+struct WeightedSum {
+    graph: GraphIndex,
+    epilogue: Epilogue,
+}
+
+impl Operator for WeightedSum {
+    fn name(&self) -> &'static str {
+        "weighted_sum"
+    }
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        if [inputs[0].domain(), inputs[1].domain()] != [Domain::Nodes, Domain::Edges(self.graph)] {
+            return Err("sums neighbors by weights, so give values on nodes and weights on edges".to_owned());
+        }
+        check_heads(inputs[0].width(), inputs[1].width())?;
+        Ok(vec![inputs[0].shape()])
+    }
+
+    fn footprint(&self, input: usize) -> Footprint {
+        match input {
+            0 => Footprint::Incoming,
+            1 => Footprint::IncomingEdges,
+            _ => Footprint::Same,
+        }
+    }
+
+    fn cost(&self, inputs: &[Value], _: &[Value]) -> Cost {
+        Cost { per_row: 0, per_entry: inputs[0].width() }
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let epilogue = self.epilogue;
+        let (width, heads) = (step.input(0).width(), step.input(1).width());
+        let [bias, blended] = epilogue.inputs();
+        step.write_rows(
+            Partition::Incoming,
+            [0, 1, bias, blended],
+            #[inline(always)]
+            move |topology, [values, weights, bias, blended], rows, output| {
+                for (row, output) in rows.clone().zip(output.chunks_exact_mut(width)) {
+                    output.fill(0.0);
+                    add_heads(&Linked { adjacency: &topology.incoming, row, weights }, values, heads, output);
+                }
+                epilogue.apply([bias, blended], rows, output, width);
+            },
+        );
+    }
+
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> Result<(), BuildError> {
+        let (&[Some(gradient)], &[values, weights, ..]) = (gradients, &operation.inputs[..]) else { return Ok(()) };
+        let gradient = self.epilogue.backward(operation, gradient, tape)?;
+        let own = self.epilogue.scale();
+        let [width, heads] = [values.width(), weights.width()];
+        tape.gradient(weights, weights_gradient(heads, own, width), &[values, gradient])?;
+        tape.gradient(values, values_gradient(heads, own, width), &[gradient, weights])?;
+        self.epilogue.backward_blend(operation, None, gradient, tape)
+    }
+
+    fn fuse(&self, next: &Operation, place: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
+        let epilogue = self.epilogue.absorb(context.operation.inputs.len(), next, place, context)?;
+        Some(Arc::new(Self { epilogue, ..*self }))
+    }
+}
+
+/// `target[e, h] = own * X[j, h] . gradient[i, h]` for the edges `e` from `j` to `i`.
+fn weights_gradient(heads: usize, own: f32, width: usize) -> impl Operator {
+    kernel("weighted_sum_backward", Footprint::Endpoints, move |step: &mut Step<'_>| {
+        step.write_rows(
+            Partition::Uniform,
+            [0, 1],
+            #[inline(always)]
+            move |topology, [values, gradient], rows, target| {
+                for (row, target) in rows.zip(target.chunks_exact_mut(heads)) {
+                    let Some([source, place]) = Relation::Neighbors.ends(topology, row) else {
+                        target.fill(0.0);
+                        continue;
+                    };
+                    multiply_heads(values.row(source), gradient.row(place), target);
+                    scale(own, target);
+                }
+            },
+        );
+    })
+    .with_cost(Cost { per_row: width, per_entry: 0 })
+}
+
+/// `target[j, h] = own * sum over edges e from j to i of W[e, h] gradient[i, h]`.
+fn values_gradient(heads: usize, own: f32, width: usize) -> impl Operator {
+    kernel("weighted_sum_backward", Footprint::Outgoing, move |step: &mut Step<'_>| {
+        step.write_rows(
+            Partition::Outgoing,
+            [0, 1],
+            #[inline(always)]
+            move |topology, [gradient, weights], rows, target| {
+                for (row, target) in rows.zip(target.chunks_exact_mut(width)) {
+                    target.fill(0.0);
+                    add_heads(&Linked { adjacency: &topology.outgoing, row, weights }, gradient, heads, target);
+                    scale(own, target);
+                }
+            },
+        );
+    })
+    .with_cost(Cost { per_row: 0, per_entry: width })
+}
+
+/// Sees that so many heads share the columns of a value.
+pub(super) fn check_heads(width: usize, heads: usize) -> Result<(), String> {
+    if width.is_multiple_of(heads) {
         return Ok(());
     }
-    let width = values.width();
-    Err(layer.refuse(format!("divides {width} columns among {heads} heads; give each head as many")))
+    Err(format!("divides {width} columns among {heads} heads; give each head as many"))
 }
 
-/// The neighbours of a row with the weights of the edges by which they are.
+/// The neighbors of a row with the weights of the edges by which they are.
 struct Linked<'a> {
     adjacency: &'a Adjacency,
     row: usize,

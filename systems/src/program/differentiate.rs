@@ -47,7 +47,7 @@ impl Tape<'_> {
                 continue;
             }
             let seed = self.value(ValueKind::HeadGradient(head), output.shape());
-            self.add_to(output, seed);
+            self.add_term(output, seed)?;
         }
         for operation in forward.iter().rev() {
             (self.graph, self.layer, self.recorded) = (operation.graph, operation.layer, operation.recorded);
@@ -95,19 +95,31 @@ impl Tape<'_> {
         let kind = |value: &Value| ValueKind::Computed { indices: None, stored: value.width() };
         let outputs: Vec<Value> = of.iter().map(|value| self.value(kind(value), value.shape())).collect();
         self.push(operator, inputs, outputs.clone(), total, total.is_some())?;
-        for (of, term) in of.iter().zip(outputs) {
-            if !of.requires_gradient() {
-                continue;
-            }
-            match self.gradients[of.id()].filter(|_| total.is_none()) {
-                Some(sum) => {
-                    let added = self.value(kind(of), of.shape());
-                    self.push(add_gradient(), &[term], vec![added], Some(sum), true)?;
-                    self.gradients[of.id()] = Some(added);
-                }
-                None => self.gradients[of.id()] = Some(term),
-            }
+        if let (&[of], &[sum], Some(_)) = (of, &outputs[..], total) {
+            self.gradients[of.id()] = Some(sum);
+            return Ok(());
         }
+        of.iter().zip(outputs).try_for_each(|(of, term)| self.add_term(*of, term))
+    }
+
+    /// Makes `term`, which an operation of the backward pass computes and nobody changes, the gradient with respect to `of`, or
+    /// one of the terms of it. Does nothing if nobody needs that.
+    ///
+    /// # Errors
+    /// If there are too many operations.
+    pub fn add_term(&mut self, of: Value, term: Value) -> Result<(), BuildError> {
+        if !of.requires_gradient() {
+            return Ok(());
+        }
+        let gradient = match self.gradients[of.id()] {
+            Some(sum) => {
+                let added = self.value(ValueKind::Computed { indices: None, stored: of.width() }, of.shape());
+                self.push(add_gradient(), &[term], vec![added], Some(sum), true)?;
+                added
+            }
+            None => term,
+        };
+        self.gradients[of.id()] = Some(gradient);
         Ok(())
     }
 
@@ -174,24 +186,25 @@ impl Tape<'_> {
         Ok(output)
     }
 
+    /// As [`Tape::compute`], by an operation with two outputs.
+    ///
+    /// # Errors
+    /// If there are too many operations.
+    pub fn compute_pair(
+        &mut self,
+        operator: impl Operator,
+        inputs: &[Value],
+        shapes: [Shape; 2],
+    ) -> Result<[Value; 2], BuildError> {
+        let outputs =
+            shapes.map(|shape| self.value(ValueKind::Computed { indices: None, stored: shape.width }, shape));
+        self.push(operator, inputs, outputs.to_vec(), None, false)?;
+        Ok(outputs)
+    }
+
     fn value(&mut self, kind: ValueKind, shape: Shape) -> Value {
         self.gradients.push(None);
         self.program.add_value(kind, shape, false)
-    }
-
-    /// Makes `term` the gradient with respect to `of`, if there is none.
-    fn add_to(&mut self, of: Value, term: Value) {
-        match self.gradients[of.id()] {
-            Some(sum) => {
-                let added = self.value(ValueKind::Computed { indices: None, stored: of.width() }, of.shape());
-                // Both are seeds of heads with one output: they cannot be too many.
-                let pushed = self.push(add_gradient(), &[term], vec![added], Some(sum), true);
-                if pushed.is_ok() {
-                    self.gradients[of.id()] = Some(added);
-                }
-            }
-            None => self.gradients[of.id()] = Some(term),
-        }
     }
 
     fn push(
