@@ -13,7 +13,11 @@ pub struct Model {
     pub input: FeatureField,
     /// What it computes, on nodes, edges or subgraphs; valid after each of its schedules.
     pub output: Field,
-    /// The numbers that the output is to become, if its loss takes numbers.
+    /// The gradient of the loss with respect to the output while it learns: the loss writes it, or a system of the user's.
+    pub output_gradient: Option<Field>,
+    /// The values that layers ask to be kept, valid after each of its schedules.
+    pub kept: Vec<Field>,
+    /// The values that the output is to become, if its loss takes values.
     pub targets: Option<Field>,
     /// Where its layers have moved the nodes to by inference, if it was given their coordinates.
     pub coordinates: Option<Field>,

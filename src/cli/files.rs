@@ -33,7 +33,7 @@ impl Files {
     pub fn finish(self, scene: &SceneFile, trainer: &Trainer) -> Result<(), OutputError> {
         let about = BTreeMap::from([("scene".to_owned(), scene.name.clone())]);
         write_weights(&self.folder.join("weights.safetensors"), &trainer.weights(), about)?;
-        let best = match scene.training.selection {
+        let best = match scene.training.keep {
             Selection::BestValidation => best_epoch(&self.reports),
             Selection::Last => None,
         };

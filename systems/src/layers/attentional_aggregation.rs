@@ -1,10 +1,12 @@
 //! The readout of Li et al.: an attention over the nodes of a subgraph.
 
-use connectome_components::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Layer, LayerBuilder, Linear};
-use crate::stages::{Attention, Relation, Scores, attend};
+use super::{BuildError, Layer, Linear};
+use crate::{
+    operators::{Attention, Relation, Scores, attend},
+    program::{Program, Value},
+};
 
 /// `y[g] = sum over i of alpha[i] (W x[i] + b)` over the nodes `i` of subgraph `g`, with
 /// `alpha[i] = exp(s[i]) / sum over k of exp(s[k])` and `s[i] = a . x[i] + c` (Li et al., "Gated graph sequence neural
@@ -30,15 +32,19 @@ impl AttentionalAggregation {
 }
 
 impl Layer for AttentionalAggregation {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let &Self { width, weight_decay } = self;
-        // Both parts read it.
-        layer.hold(input);
-        let sources = layer.nested("gate_nn", &Linear { width: 1, weight_decay }, input)?;
-        let values = layer.nested("nn", &Linear { width, weight_decay }, input)?;
-        let scores = Scores::Sum { sources, targets: None, slope: 1.0 };
-        let attention = Attention { heads: 1, scores, edges: None, own: false, own_edges: None, dropout: 0.0 };
-        layer.last_stage();
-        attend(layer, values, attention, Relation::Members, None)
+        let sources = program.nested("gate_nn", &Linear { width: 1, weight_decay }, input)?;
+        let values = program.nested("nn", &Linear { width, weight_decay }, input)?;
+        let scores = Scores::Decomposed { sources, targets: None, slope: 1.0 };
+        let attention = Attention {
+            heads: 1,
+            scores,
+            edges: None,
+            add_self_loops: false,
+            self_loop_edges: None,
+            dropout: 0.0,
+        };
+        attend(program, values, attention, Relation::Members, None)
     }
 }

@@ -1,13 +1,15 @@
 //! The graph attention network of Veličković et al.
 
-use connectome_components::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BuildError, Initialization, Layer, LayerBuilder,
+    BuildError, Initialization, Layer,
     heads::{Heads, fifth, one, yes},
 };
-use crate::stages::{Attention, Epilogue, Scores, head_scores, linear, mean_from_others};
+use crate::{
+    operators::{Attention, Scores, head_scores, linear, self_loop_mean},
+    program::{Program, Value},
+};
 
 /// `y[i] = sum over j of alpha[ij] W x[j] + b` for each head, over the sources `j` of the edges that come to `i` and over
 /// `i` itself, with `alpha[ij] = exp(s[ij]) / sum over k of exp(s[ik])` and
@@ -66,37 +68,34 @@ impl GatConv {
 }
 
 impl Layer for GatConv {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let &Self { width, heads: count, concat, dropout, weight_decay, .. } = self;
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        let &Self { width, heads: count, concat, dropout, add_self_loops, weight_decay, .. } = self;
         let heads = Heads { count, width, concat, weight_decay };
-        let columns = heads.columns(layer)?;
-        let weight = layer.weight("lin.weight", [input.width(), columns], weight_decay)?;
-        let by_source = heads.vectors(layer, "att_src")?;
-        let by_target = heads.vectors(layer, "att_dst")?;
-        let bias = layer.vector("bias", heads.output_columns(layer)?, Initialization::ZEROS, weight_decay)?;
+        let columns = heads.columns(program)?;
+        let weight = program.weight("lin.weight", [input.width(), columns], weight_decay)?;
+        let by_source = heads.vectors(program, "att_src")?;
+        let by_target = heads.vectors(program, "att_dst")?;
+        let bias = program.vector("bias", heads.output_columns(program)?, Initialization::ZEROS, weight_decay)?;
 
-        layer.messages();
-        let values = linear(layer, input, &weight, Epilogue::default())?;
-        layer.release(input);
-        let [sources, targets] = head_scores(layer, values, [&by_source, &by_target])?;
-        let edges = if self.edge_features { Some(edge_scores(layer, &heads, columns)?) } else { None };
-        let own_edges = match edges {
-            Some(edges) if self.add_self_loops => Some(mean_from_others(layer, edges)?),
+        let values = linear(program, input, &weight, None)?;
+        let [sources, targets] = head_scores(program, values, [&by_source, &by_target])?;
+        let edges = if self.edge_features { Some(edge_scores(program, &heads, columns)?) } else { None };
+        let self_loop_edges = match edges {
+            Some(edges) if add_self_loops => Some(self_loop_mean(program, edges)?),
             _ => None,
         };
-        let scores = Scores::Sum { sources, targets: Some(targets), slope: self.negative_slope };
-        let attention = Attention { heads: count, scores, edges, own: self.add_self_loops, own_edges, dropout };
-        heads.attend(layer, values, attention, &bias)
+        let scores = Scores::Decomposed { sources, targets: Some(targets), slope: self.negative_slope };
+        let attention = Attention { heads: count, scores, edges, add_self_loops, self_loop_edges, dropout };
+        heads.attend(program, values, attention, &bias)
     }
 }
 
 /// `a_edge . U e` for each edge.
-fn edge_scores(layer: &mut LayerBuilder, heads: &Heads, columns: usize) -> Result<Signal, BuildError> {
-    let edges = layer.edges()?;
-    let weight = layer.weight("lin_edge.weight", [edges.width(), columns], heads.weight_decay)?;
-    let vectors = heads.vectors(layer, "att_edge")?;
-    let values = linear(layer, edges, &weight, Epilogue::default())?;
-    let [scores] = head_scores(layer, values, [&vectors])?;
-    layer.release(values);
+fn edge_scores(program: &mut Program, heads: &Heads, columns: usize) -> Result<Value, BuildError> {
+    let edges = program.edge_features()?;
+    let weight = program.weight("lin_edge.weight", [edges.width(), columns], heads.weight_decay)?;
+    let vectors = heads.vectors(program, "att_edge")?;
+    let values = linear(program, edges, &weight, None)?;
+    let [scores] = head_scores(program, values, [&vectors])?;
     Ok(scores)
 }

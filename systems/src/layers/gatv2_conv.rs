@@ -1,20 +1,22 @@
 //! The graph attention network of Brody et al.
 
-use connectome_components::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BuildError, Initialization, Layer, LayerBuilder,
+    BuildError, Initialization, Layer,
     affine::Affine,
     heads::{Heads, fifth, one, yes},
 };
-use crate::stages::{Attention, Epilogue, Scores, linear, mean_from_others};
+use crate::{
+    operators::{Attention, Scores, linear, self_loop_mean},
+    program::{Program, Value},
+};
 
 /// `y[i] = sum over j of alpha[ij] (L x[j] + l) + b` for each head, over the sources `j` of the edges that come to `i` and
 /// over `i` itself, with `alpha[ij] = exp(s[ij]) / sum over k of exp(s[ik])` and
 /// `s[ij] = a . LeakyReLU(R x[i] + r + L x[j] + l + U e[ij])` (Brody, Alon & Yahav, "How attentive are graph attention
 /// networks?", ICLR 2022, eq. 7; the term of the edges is PyTorch Geometric's). Unlike in [`GatConv`](super::GatConv)
-/// each node may rank its neighbours in another order.
+/// each node may rank its neighbors in another order.
 ///
 /// `X` is `[N, F]`, dense or sparse, `L` and `R` `[F, H C]`, `a` `[H, C]`; the output is `[N, H C]`, or `[N, C]` as the
 /// mean of the heads. Costs `2 N F H C + 2 (E + N) H C` multiplications; nothing of a size `[E, H C]` is made unless
@@ -68,12 +70,12 @@ impl Gatv2Conv {
 }
 
 impl Layer for Gatv2Conv {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let &Self { width, heads: count, concat, dropout, weight_decay, .. } = self;
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        let &Self { width, heads: count, concat, dropout, add_self_loops, weight_decay, .. } = self;
         let heads = Heads { count, width, concat, weight_decay };
-        let columns = heads.columns(layer)?;
-        let vectors = heads.vectors(layer, "att")?;
-        let bias = layer.vector("bias", heads.output_columns(layer)?, Initialization::ZEROS, weight_decay)?;
+        let columns = heads.columns(program)?;
+        let vectors = heads.vectors(program, "att")?;
+        let bias = program.vector("bias", heads.output_columns(program)?, Initialization::ZEROS, weight_decay)?;
         let map = |name| Affine {
             name,
             width: columns,
@@ -82,22 +84,20 @@ impl Layer for Gatv2Conv {
             weight_decay,
         };
 
-        layer.messages();
-        let sources = map("lin_l").of(layer, input)?;
-        let targets = map("lin_r").of(layer, input)?;
-        layer.release(input);
-        let (mut edges, mut own_edges) = (None, None);
+        let sources = map("lin_l").of(program, input)?;
+        let targets = map("lin_r").of(program, input)?;
+        let (mut edges, mut self_loop_edges) = (None, None);
         if self.edge_features {
-            let features = layer.edges()?;
-            let weight = layer.weight("lin_edge.weight", [features.width(), columns], weight_decay)?;
-            edges = Some(linear(layer, features, &weight, Epilogue::default())?);
-            if self.add_self_loops {
-                let mean = mean_from_others(layer, features)?;
-                own_edges = Some(linear(layer, mean, &weight, Epilogue::default())?);
+            let features = program.edge_features()?;
+            let weight = program.weight("lin_edge.weight", [features.width(), columns], weight_decay)?;
+            edges = Some(linear(program, features, &weight, None)?);
+            if add_self_loops {
+                let mean = self_loop_mean(program, features)?;
+                self_loop_edges = Some(linear(program, mean, &weight, None)?);
             }
         }
-        let scores = Scores::Rectified { targets, vectors, slope: self.negative_slope };
-        let attention = Attention { heads: count, scores, edges, own: self.add_self_loops, own_edges, dropout };
-        heads.attend(layer, sources, attention, &bias)
+        let scores = Scores::Additive { targets, vectors, slope: self.negative_slope };
+        let attention = Attention { heads: count, scores, edges, add_self_loops, self_loop_edges, dropout };
+        heads.attend(program, sources, attention, &bias)
     }
 }

@@ -1,9 +1,12 @@
-//! What the layers have in common that attend to neighbours with several heads.
+//! What the layers have in common that attend to neighbors with several heads.
 
-use connectome_components::{Parameter, Signal, TensorLayout};
+use connectome_components::TensorLayout;
 
-use super::{BuildError, Initialization, LayerBuilder};
-use crate::stages::{Attention, Epilogue, Relation, attend, mean_heads};
+use super::{BuildError, Initialization};
+use crate::{
+    operators::{Attention, Relation, add_bias, attend, mean_heads},
+    program::{Program, Value, Weight},
+};
 
 /// How many heads a layer has, and what becomes of them.
 pub(super) struct Heads {
@@ -20,49 +23,48 @@ impl Heads {
     ///
     /// # Errors
     /// If there are none, or too many.
-    pub(super) fn columns(&self, layer: &LayerBuilder) -> Result<usize, BuildError> {
+    pub(super) fn columns(&self, program: &Program) -> Result<usize, BuildError> {
         if self.count == 0 {
-            return Err(layer.refuse("has no heads; give `heads` of at least 1"));
+            return Err(program.error("has no heads; give `heads` of at least 1"));
         }
         let columns = self.count.checked_mul(self.width);
-        columns.ok_or_else(|| layer.refuse("has more columns than can be counted; give fewer or narrower heads"))
+        columns.ok_or_else(|| program.error("has more columns than can be counted; give fewer or narrower heads"))
     }
 
     /// The columns of the output.
     ///
     /// # Errors
     /// As [`Heads::columns`].
-    pub(super) fn output_columns(&self, layer: &LayerBuilder) -> Result<usize, BuildError> {
-        if self.concat { self.columns(layer) } else { Ok(self.width) }
+    pub(super) fn output_columns(&self, program: &Program) -> Result<usize, BuildError> {
+        if self.concat { self.columns(program) } else { Ok(self.width) }
     }
 
     /// A vector for each head, `[H, C]`.
     ///
     /// # Errors
     /// If they are too long to be addressed.
-    pub(super) fn vectors(&self, layer: &mut LayerBuilder, name: &str) -> Result<Parameter, BuildError> {
-        let stored = TensorLayout { shape: vec![1, self.count, self.width], transposed: false };
-        layer.parameter(name, [self.count, self.width], stored, Initialization::Glorot, self.weight_decay)
+    pub(super) fn vectors(&self, program: &mut Program, name: &str) -> Result<Weight, BuildError> {
+        let layout = TensorLayout { shape: vec![1, self.count, self.width], transposed: false };
+        program.parameter(name, [self.count, self.width], layout, Initialization::Glorot, self.weight_decay)
     }
 
     /// What the nodes attend to, and the heads brought together.
     ///
     /// # Errors
-    /// Those of the stages.
+    /// Those of the operators.
     pub(super) fn attend(
         &self,
-        layer: &mut LayerBuilder,
-        values: Signal,
+        program: &mut Program,
+        values: Value,
         attention: Attention,
-        bias: &Parameter,
-    ) -> Result<Signal, BuildError> {
+        bias: &Weight,
+    ) -> Result<Value, BuildError> {
         if self.concat || self.count == 1 {
-            layer.last_stage();
-            return attend(layer, values, attention, Relation::Neighbours, Some(bias));
+            return attend(program, values, attention, Relation::Neighbors, Some(bias));
         }
-        let heads = attend(layer, values, attention, Relation::Neighbours, None)?;
-        layer.last_stage();
-        mean_heads(layer, heads, self.count, Epilogue::bias(bias))
+        let heads = attend(program, values, attention, Relation::Neighbors, None)?;
+        let mean = mean_heads(program, heads, self.count)?;
+        add_bias(program, mean, bias)
     }
 }
 

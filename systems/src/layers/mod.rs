@@ -36,19 +36,29 @@
 //! | [`Residual`], [`JumpingKnowledge`] | none | those of their layers, after `layers.i.` or `blocks.k.i.` |
 
 mod activation;
+mod affine;
 mod appnp;
+mod attentional_aggregation;
 mod convolution;
 mod dropout;
 mod error;
+mod gat_conv;
+mod gatv2_conv;
 mod gcn_conv;
+mod heads;
 mod linear;
+mod transformer_conv;
 
 pub use crate::program::Initialization;
 pub use appnp::Appnp;
+pub use attentional_aggregation::AttentionalAggregation;
 pub use dropout::Dropout;
 pub use error::BuildError;
+pub use gat_conv::GatConv;
+pub use gatv2_conv::Gatv2Conv;
 pub use gcn_conv::GcnConv;
 pub use linear::Linear;
+pub use transformer_conv::TransformerConv;
 
 use crate::program::{Program, Value};
 

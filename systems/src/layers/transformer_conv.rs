@@ -1,16 +1,16 @@
 //! The graph transformer of Shi et al.
 
-use connectome_components::{Parameter, Signal};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BuildError, Layer, LayerBuilder,
+    BuildError, Layer,
     affine::Affine,
     heads::{Heads, one, yes},
 };
 use crate::{
     kernels::Activation,
-    stages::{Attention, Epilogue, Relation, Scores, Weight, activate, add, attend, linear, mean_heads, multiply},
+    operators::{Attention, Relation, Scores, activate, add, attend, linear, mean_heads, multiply},
+    program::{Program, Value, Weight},
 };
 
 /// `y[i] = S x[i] + s + sum over j of alpha[ij] (V x[j] + v + U e[ij])` for each head, over the sources `j` of the edges
@@ -35,7 +35,7 @@ pub struct TransformerConv {
     /// Whether the heads are concatenated; the output is their mean otherwise.
     #[serde(default = "yes")]
     pub concat: bool,
-    /// Whether a gate weighs the node's own part against that of its neighbours.
+    /// Whether a gate weighs the node's own part against that of its neighbors.
     #[serde(default)]
     pub beta: bool,
     /// Whether there is a part of the node's own.
@@ -69,61 +69,52 @@ impl TransformerConv {
 }
 
 impl Layer for TransformerConv {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let &Self { width, heads: count, concat, dropout, weight_decay, .. } = self;
         if self.beta && !self.root {
-            return Err(layer.refuse("has a gate between a node and its neighbours, so leave out `root: false`"));
+            return Err(program.error("has a gate between a node and its neighbors, so leave out `root: false`"));
         }
         let heads = Heads { count, width, concat, weight_decay };
-        let (columns, output_columns) = (heads.columns(layer)?, heads.output_columns(layer)?);
+        let (columns, output_columns) = (heads.columns(program)?, heads.output_columns(program)?);
         let map = |name, width, bias| Affine { name, width, bias, initialization: None, weight_decay };
 
-        layer.messages();
-        let keys = map("lin_key", columns, true).of(layer, input)?;
-        let queries = map("lin_query", columns, true).of(layer, input)?;
-        let values = map("lin_value", columns, true).of(layer, input)?;
-        let skip = if self.root { Some(map("lin_skip", output_columns, true).of(layer, input)?) } else { None };
-        layer.release(input);
+        let keys = map("lin_key", columns, true).of(program, input)?;
+        let queries = map("lin_query", columns, true).of(program, input)?;
+        let values = map("lin_value", columns, true).of(program, input)?;
+        let skip = if self.root { Some(map("lin_skip", output_columns, true).of(program, input)?) } else { None };
         let edges = match self.edge_features {
             true => {
-                let features = layer.edges()?;
-                Some(map("lin_edge", columns, false).of(layer, features)?)
+                let features = program.edge_features()?;
+                Some(map("lin_edge", columns, false).of(program, features)?)
             }
             false => None,
         };
         let factor = 1.0 / (width.max(1) as f32).sqrt();
-        let scores = Scores::Product { keys, queries, factor };
-        let attention = Attention { heads: count, scores, edges, own: false, own_edges: None, dropout };
-        let mut sums = attend(layer, values, attention, Relation::Neighbours, None)?;
-        [keys, queries, values].into_iter().chain(edges).for_each(|signal| layer.release(signal));
+        let scores = Scores::ScaledDot { keys, queries, factor };
+        let attention =
+            Attention { heads: count, scores, edges, add_self_loops: false, self_loop_edges: None, dropout };
+        let mut sums = attend(program, values, attention, Relation::Neighbors, None)?;
         if !concat && count > 1 {
-            sums = mean_heads(layer, sums, count, Epilogue::default())?;
+            sums = mean_heads(program, sums, count)?;
         }
         let Some(skip) = skip else { return Ok(sums) };
         if !self.beta {
-            layer.last_stage();
-            return add(layer, [(sums, 1.0), (skip, 1.0)]);
+            return add(program, [(sums, 1.0), (skip, 1.0)]);
         }
-        let beta = layer.weight("lin_beta.weight", [3 * output_columns, 1], weight_decay)?;
-        gate(layer, sums, skip, &beta)
+        let beta = program.weight("lin_beta.weight", [3 * output_columns, 1], weight_decay)?;
+        gate(program, sums, skip, &beta)
     }
 }
 
 /// `m - g (m - r)` with `g = sigmoid(B [m, r, m - r])`.
-fn gate(layer: &mut LayerBuilder, sums: Signal, skip: Signal, beta: &Parameter) -> Result<Signal, BuildError> {
-    let difference = add(layer, [(sums, 1.0), (skip, -1.0)])?;
-    let mut total: Option<Signal> = None;
-    for (place, signal) in [sums, skip, difference].into_iter().enumerate() {
-        let rows = place * signal.width()..(place + 1) * signal.width();
-        let part = linear(layer, signal, Weight::rows(beta, rows), Epilogue::default())?;
-        total = Some(match total {
-            Some(total) => add(layer, [(total, 1.0), (part, 1.0)])?,
-            None => part,
-        });
+fn gate(program: &mut Program, sums: Value, skip: Value, beta: &Weight) -> Result<Value, BuildError> {
+    let (width, difference) = (sums.width(), add(program, [(sums, 1.0), (skip, -1.0)])?);
+    let mut total = linear(program, sums, &beta.rows(0..width), None)?;
+    for (value, start) in [(skip, width), (difference, 2 * width)] {
+        let part = linear(program, value, &beta.rows(start..start + width), None)?;
+        total = add(program, [(total, 1.0), (part, 1.0)])?;
     }
-    let Some(total) = total else { return Ok(sums) };
-    let gate = activate(layer, total, Activation::Sigmoid)?;
-    let taken = multiply(layer, difference, gate)?;
-    layer.last_stage();
-    add(layer, [(sums, 1.0), (taken, -1.0)])
+    let gate = activate(program, total, Activation::Sigmoid)?;
+    let taken = multiply(program, difference, gate)?;
+    add(program, [(sums, 1.0), (taken, -1.0)])
 }

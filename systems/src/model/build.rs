@@ -3,10 +3,7 @@
 use bevy_ecs::{
     entity::Entity,
     name::Name,
-    schedule::{
-        IntoScheduleConfigs, LogLevel, Schedule, ScheduleBuildSettings, ScheduleLabel, Schedules,
-        SingleThreadedExecutor, SystemSet,
-    },
+    schedule::{IntoScheduleConfigs, Schedule, ScheduleLabel, Schedules, SingleThreadedExecutor, SystemSet},
     system::{IntoSystem, Query},
     world::World,
 };
@@ -21,6 +18,7 @@ use super::{
     builder::{Input, Learning, domain_of},
     dry_run::DryRun,
     finish,
+    schedules::settings,
 };
 use crate::{
     GraphSystems, Workers,
@@ -150,8 +148,9 @@ impl Construction<'_> {
         let inference = &self.planned.inference;
         let output = |plan: &Plan| bindings.field(plan.column(plan.output(0)?)?).ok_or(()).ok();
         let result = output(inference).ok_or(BuildError::Empty)?;
-        let coordinates = self.builder.coordinates.and_then(|_| inference.kept(self.kept_coordinates()?));
-        let coordinates = coordinates.and_then(|moved| bindings.field(inference.column(moved)?));
+        let field = |plan: &Plan, value| bindings.field(plan.column(value)?);
+        let kept: Vec<Field> = inference.program.kept.iter().filter_map(|value| field(inference, *value)).collect();
+        let coordinates = self.builder.coordinates.and(kept.last().copied());
         let mut targets = None;
         if let (Some(learning), Some(training)) = (&self.builder.learning, &self.planned.training) {
             targets = Some(self.add_learning(world, learning, training, &bindings, result)?);
@@ -168,7 +167,9 @@ impl Construction<'_> {
             input: bindings.inputs[0],
             // Once the buffers have changed roles, what was written is in front.
             output: state.map_or(result, |state| state.front),
-            targets: targets.and_then(|targets| match targets {
+            output_gradient: self.planned.training.as_ref().and_then(|plan| bindings.field(plan.head_gradient(0)?)),
+            kept,
+            targets: targets.flatten().and_then(|targets| match targets {
                 Targets::Numbers { values, .. } => Some(values),
                 Targets::Classes { .. } => None,
             }),
@@ -183,11 +184,6 @@ impl Construction<'_> {
         };
         world.entity_mut(self.model).insert((model, plans));
         Ok(())
-    }
-
-    /// Which of the kept values of the program are the coordinates: the last one.
-    fn kept_coordinates(&self) -> Option<usize> {
-        self.planned.program.kept.len().checked_sub(1)
     }
 
     /// The fields of what is given from outside.
@@ -325,7 +321,7 @@ impl Construction<'_> {
         training: &Plan,
         bindings: &Bindings,
         output: Field,
-    ) -> Result<Targets, BuildError> {
+    ) -> Result<Option<Targets>, BuildError> {
         let model = self.model;
         let last = self.builder.layers.len() - 1;
         let unfit = |error: LossError| BuildError::Layer { layer: last, setting: None, reason: error.to_string() };
@@ -338,25 +334,30 @@ impl Construction<'_> {
         let mut train = self.schedule(Train(model));
         let emission = Emission { plan: training, bindings, readings: &self.readings[1] };
         self.add_pass(world, &mut train, &emission, Pass::Forward);
-        let targets = self.targets(world, output)?;
         let gradient = training.head_gradient(0).and_then(|column| bindings.field(column));
         let Some(gradient) = gradient else {
-            let reason = "hands on nothing that can be learned; add a layer with parameters";
+            let reason = "hands on nothing that can be learned, so there is nothing to learn; add a layer with parameters";
             return Err(BuildError::Layer { layer: last, setting: None, reason: reason.to_owned() });
         };
+        let weighting = if self.builder.is_external { LossWeighting::Uniform } else { LossWeighting::Terms };
         let trained = training.output(0).and_then(|output| bindings.field(training.column(output)?)).unwrap_or(output);
-        let system =
-            loss_and_gradient(world, model, self.builder.loss, trained, gradient, targets).map_err(unfit)?;
-        train.add_systems(system.in_set(GraphSystems::Loss));
+        let targets = if self.builder.is_external { None } else { Some(self.targets(world, output)?) };
+        if let Some(targets) = targets {
+            let system =
+                loss_and_gradient(world, model, self.builder.loss, trained, gradient, targets).map_err(unfit)?;
+            train.add_systems(system.in_set(GraphSystems::Loss));
+        }
         self.add_pass(world, &mut train, &emission, Pass::Backward);
-        optimize::add(world, &mut train, model, &self.learned, LossWeighting::Terms);
+        optimize::add(world, &mut train, model, &self.learned, weighting);
         finish(world, train)?;
 
         let mut evaluate = self.schedule(Evaluate(model));
         let emission = Emission { plan: &self.planned.inference, bindings, readings: &self.readings[2] };
         self.add_pass(world, &mut evaluate, &emission, Pass::Forward);
-        let system = measure(world, model, self.builder.loss, output, targets).map_err(unfit)?;
-        evaluate.add_systems(system.in_set(GraphSystems::Loss));
+        if let Some(targets) = targets {
+            let system = measure(world, model, self.builder.loss, output, targets).map_err(unfit)?;
+            evaluate.add_systems(system.in_set(GraphSystems::Loss));
+        }
         finish(world, evaluate)?;
         Ok(targets)
     }
@@ -387,12 +388,7 @@ impl Construction<'_> {
     /// an executor with threads of its own.
     fn schedule(&self, label: impl ScheduleLabel) -> Schedule {
         let mut schedule = Schedule::new(label);
-        schedule.set_build_settings(ScheduleBuildSettings {
-            ambiguity_detection: LogLevel::Error,
-            // Nodes that come, go or move in the midst of a step would have rows that the topology does not know.
-            auto_insert_apply_deferred: false,
-            ..ScheduleBuildSettings::default()
-        });
+        schedule.set_build_settings(settings());
         schedule.set_executor(SingleThreadedExecutor::new());
         GraphSystems::chain(&mut schedule);
         for (number, graph) in self.planned.program.graphs.iter().enumerate() {

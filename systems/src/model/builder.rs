@@ -46,6 +46,8 @@ pub struct ModelBuilder {
     pub(super) learning: Option<Learning>,
     pub(super) loss: Loss,
     pub(super) targets: Option<Field>,
+    /// Whether the gradient with respect to the output comes from outside, in place of a loss.
+    pub(super) is_external: bool,
     pub(super) accumulation: Option<GradientAccumulation>,
     pub(super) clipping: Option<GradientClipping>,
 }
@@ -101,6 +103,7 @@ impl ModelBuilder {
             learning: None,
             loss: Loss::CrossEntropy,
             targets: None,
+            is_external: false,
             accumulation: None,
             clipping: None,
         }
@@ -195,6 +198,14 @@ impl ModelBuilder {
     /// for them, [`Model::targets`](connectome_components::Model::targets).
     pub fn targets(mut self, targets: Field) -> Self {
         self.targets = Some(targets);
+        self
+    }
+
+    /// Takes the gradient with respect to the output from outside in place of a loss, as rewards are learned from: a system of
+    /// yours in [`GraphSystems::Loss`](crate::GraphSystems::Loss) of [`Train`](crate::Train) writes
+    /// [`Model::output_gradient`](connectome_components::Model::output_gradient), all rows of it.
+    pub fn external_gradient(mut self) -> Self {
+        self.is_external = true;
         self
     }
 

@@ -2,12 +2,16 @@
 
 use bevy_ecs::{
     entity::Entity,
-    schedule::{IntoScheduleConfigs, Schedule, ScheduleLabel, Schedules},
+    schedule::{
+        IntoScheduleConfigs, LogLevel, Schedule, ScheduleBuildSettings, ScheduleCleanupPolicy, ScheduleLabel, Schedules,
+        SingleThreadedExecutor, SystemSet,
+    },
     system::ScheduleSystem,
     world::World,
 };
 use connectome_components::{Graph, Model, Parameter};
-use core::any::Any;
+use core::{any::Any, panic::AssertUnwindSafe};
+use std::panic::{catch_unwind, resume_unwind};
 
 use crate::{Workers, layers::BuildError};
 
@@ -32,6 +36,16 @@ pub(crate) fn finish(world: &mut World, mut schedule: Schedule) -> Result<(), Bu
     Ok(())
 }
 
+/// The settings of a model's schedule: races are errors.
+pub(super) fn settings() -> ScheduleBuildSettings {
+    ScheduleBuildSettings {
+        ambiguity_detection: LogLevel::Error,
+        // Nodes that come, go or move in the midst of a step would have rows that the topology does not know.
+        auto_insert_apply_deferred: false,
+        ..ScheduleBuildSettings::default()
+    }
+}
+
 /// Adds systems of the user's to a schedule of a model, and checks it for races.
 ///
 /// Order them by [`GraphSystems`](crate::GraphSystems): `add_systems(world, Infer(model),
@@ -39,7 +53,8 @@ pub(crate) fn finish(world: &mut World, mut schedule: Schedule) -> Result<(), Bu
 /// the midst of it; exclusive systems that spawn, despawn or insert belong before `Sync` or into `Act`.
 ///
 /// # Errors
-/// If there is no such schedule, or two systems would race: then the schedule is taken out, for it cannot run.
+/// If there is no such schedule; or two systems would race, or their order is a circle: then the schedule stays as it was.
+/// Only of a circle that the systems close with the others it is not left; then the schedule is gone.
 pub fn add_systems<M>(
     world: &mut World,
     label: impl ScheduleLabel,
@@ -48,26 +63,60 @@ pub fn add_systems<M>(
     let Some(mut schedule) = world.get_resource_or_init::<Schedules>().remove(label.intern()) else {
         return Err(BuildError::NoSchedule(format!("{label:?}")));
     };
-    schedule.add_systems(systems);
-    finish(world, schedule)
+    let added = Added(schedule.systems_len());
+    schedule.add_systems(systems.in_set(added));
+    match schedule.initialize(world) {
+        Ok(_) => {
+            world.resource_mut::<Schedules>().insert(schedule);
+            Ok(())
+        }
+        Err(error) => {
+            let refused = BuildError::Schedule(error.to_string(schedule.graph(), world));
+            if take_back(world, &mut schedule, added) {
+                world.resource_mut::<Schedules>().insert(schedule);
+            }
+            Err(refused)
+        }
+    }
+}
+
+/// The systems of one call of [`add_systems`].
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Added(usize);
+
+/// Leaves a schedule without the systems that made it invalid; says whether it is valid then.
+fn take_back(world: &mut World, schedule: &mut Schedule, added: Added) -> bool {
+    // A system can only be found in a schedule that is built: races are let pass for as long as that takes.
+    schedule.set_build_settings(ScheduleBuildSettings { ambiguity_detection: LogLevel::Ignore, ..settings() });
+    let removed = schedule.remove_systems_in_set(added, world, ScheduleCleanupPolicy::RemoveSystemsOnly);
+    schedule.set_build_settings(settings());
+    removed.is_ok() && schedule.initialize(world).is_ok()
 }
 
 /// Runs a schedule of a model with the world's [`Workers`].
 ///
-/// With more than one worker the systems run on one of the pool's threads, so they cannot take `NonSend` data.
+/// With more than one worker the systems run on one of the pool's threads, so they cannot take `NonSend` data. A system of
+/// yours that panics leaves the schedule as it is: caught, the panic hinders no further run.
 ///
 /// # Errors
 /// If there is no such schedule, as [`Train`] of a model that does not learn; or if the model, its graph or one of its
 /// parameters has been despawned.
 pub fn run(world: &mut World, label: impl ScheduleLabel) -> Result<(), BuildError> {
-    let model = model_of(&label);
-    let label = label.intern();
-    let exists = world.get_resource::<Schedules>().is_some_and(|schedules| schedules.contains(label));
-    if let (true, Some(model)) = (exists, model) {
+    if let Some(model) = model_of(&label) {
         check_parts(world, model)?;
     }
+    let label = label.intern();
+    let Some(mut schedule) = world.get_resource_or_init::<Schedules>().remove(label) else {
+        return Err(BuildError::NoSchedule(format!("{label:?}")));
+    };
     let workers = world.get_resource_or_init::<Workers>().clone();
-    workers.install(|| world.try_run_schedule(label)).map_err(|_| BuildError::NoSchedule(format!("{label:?}")))
+    let outcome = workers.install(|| catch_unwind(AssertUnwindSafe(|| schedule.run(world))));
+    if outcome.is_err() {
+        // It knows which systems of the run are done.
+        schedule.set_executor(SingleThreadedExecutor::new());
+    }
+    world.get_resource_or_init::<Schedules>().insert(schedule);
+    outcome.map_err(|panic| resume_unwind(panic))
 }
 
 /// The model that a schedule of this module belongs to.
@@ -80,7 +129,10 @@ pub(super) fn model_of(label: &dyn Any) -> Option<Entity> {
 
 /// Whether all that the systems of a model read is still there.
 fn check_parts(world: &World, entity: Entity) -> Result<(), BuildError> {
-    let model = world.get::<Model>(entity).ok_or(BuildError::NoModel(entity))?;
+    let Some(model) = world.get::<Model>(entity) else {
+        let is_known = world.get_resource::<Schedules>().is_some_and(|schedules| schedules.contains(Infer(entity)));
+        return Err(if is_known { BuildError::NoModel(entity) } else { BuildError::NoSchedule(format!("of {entity}")) });
+    };
     if world.get::<Graph>(model.graph).is_none() {
         return Err(BuildError::NoGraph(model.graph));
     }

@@ -1,151 +1,192 @@
-//! Signals put side by side, and taken apart.
+//! Values side by side, and taken apart.
 
-use connectome_components::{Field, Signal};
 use core::ops::Range;
 
-use super::rows::{Cut, write_rows};
 use crate::{
-    Phase,
-    layers::{BuildError, LayerBuilder},
+    layers::BuildError,
+    program::{Operation, Operator, Partition, Program, Shape, Step, Tape, Value},
 };
 
-/// The columns of the first signal, then those of the second, and so on, all on the same rows.
+/// The columns of the first value, then those of the second, and so on, all on the same rows.
 ///
 /// # Errors
 /// If there is none, one is sparse, or they are on different rows.
-pub fn concatenate(layer: &mut LayerBuilder, signals: &[Signal]) -> Result<Signal, BuildError> {
-    let fields = signals.iter().map(|signal| layer.dense(*signal)).collect::<Result<Vec<Field>, BuildError>>()?;
-    let Some(on) = fields.first().map(Field::domain) else { return Err(layer.refuse("puts no signals side by side")) };
-    if fields.iter().any(|field| field.domain() != on) {
-        return Err(layer.refuse("puts signals on different rows side by side"));
+pub fn concatenate(program: &mut Program, values: &[Value]) -> Result<Value, BuildError> {
+    let values = values.iter().map(|value| program.dense(*value)).collect::<Result<Vec<Value>, BuildError>>()?;
+    program.record_one(Concatenate, &values)
+}
+
+/// [`concatenate`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Concatenate;
+
+impl Operator for Concatenate {
+    fn name(&self) -> &'static str {
+        "concatenate"
     }
-    let width = fields.iter().map(Field::width).sum();
-    let output = layer.signal(on, width, signals.iter().any(Signal::learns))?;
-    let mut start = 0;
-    let mut places = Vec::new();
-    for (signal, field) in signals.iter().zip(fields) {
-        let columns = start..start + field.width();
-        start = columns.end;
-        let place = columns.clone();
-        let forward = write_rows(
-            layer,
-            "concatenate",
-            Cut::Even,
-            [field],
-            output.value(),
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        let Some(domain) = inputs.first().map(Value::domain) else {
+            return Err("puts no values side by side; give at least one".to_owned());
+        };
+        if inputs.iter().any(|input| input.domain() != domain) {
+            return Err("puts values on different rows side by side; give values on the same rows".to_owned());
+        }
+        Ok(vec![Shape::new(domain, inputs.iter().map(Value::width).sum())])
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let width = step.output(0).width();
+        let (mut input, mut start) = (0, 0);
+        while start < width {
+            let columns = start..start + step.input(input).width();
+            start = columns.end;
+            step.write_rows(
+                Partition::Uniform,
+                [input],
+                #[inline(always)]
+                |_, [values], rows, output| {
+                    for (row, output) in rows.zip(output.chunks_exact_mut(width)) {
+                        output[columns.clone()].copy_from_slice(values.row(row));
+                    }
+                },
+            );
+            input += 1;
+        }
+    }
+
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> Result<(), BuildError> {
+        let &[Some(gradient)] = gradients else { return Ok(()) };
+        let mut start = 0;
+        for input in &operation.inputs {
+            let columns = start..start + input.width();
+            start = columns.end;
+            tape.gradient(*input, take_columns("concatenate_backward", columns), &[gradient])?;
+        }
+        Ok(())
+    }
+}
+
+/// Some columns of a value.
+///
+/// # Errors
+/// If the value is sparse, or has not all these columns.
+pub fn columns(program: &mut Program, input: Value, columns: Range<usize>) -> Result<Value, BuildError> {
+    let input = program.dense(input)?;
+    program.record_one(take_columns("columns", columns), &[input])
+}
+
+/// The value with zeros behind, `width` columns altogether; the value itself if it has these.
+///
+/// # Errors
+/// If the value is sparse or wider.
+pub fn pad(program: &mut Program, input: Value, width: usize) -> Result<Value, BuildError> {
+    let input = program.dense(input)?;
+    if input.width() == width {
+        return Ok(input);
+    }
+    program.record_one(PutColumns { name: "pad", columns: 0..input.width(), width }, &[input])
+}
+
+/// Takes some columns of its input.
+pub(super) fn take_columns(name: &'static str, columns: Range<usize>) -> impl Operator {
+    TakeColumns { name, columns }
+}
+
+/// [`take_columns`].
+#[derive(Clone, Debug, PartialEq)]
+struct TakeColumns {
+    name: &'static str,
+    columns: Range<usize>,
+}
+
+impl Operator for TakeColumns {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        let (end, width) = (self.columns.end, inputs[0].width());
+        if end > width {
+            return Err(format!("takes columns up to {end} of a value {width} wide; take some that it has"));
+        }
+        Ok(vec![Shape::new(inputs[0].domain(), self.columns.len())])
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let columns = &self.columns;
+        step.write_rows(
+            Partition::Uniform,
+            [0],
             #[inline(always)]
-            move |_, [values], rows, output| {
-                for (row, output) in rows.zip(output.chunks_exact_mut(width)) {
-                    output[place.clone()].copy_from_slice(values.row(row));
+            |_, [from], rows, to| {
+                for (row, to) in rows.zip(to.chunks_exact_mut(columns.len())) {
+                    to.copy_from_slice(&from.row(row)[columns.clone()]);
                 }
             },
         );
-        layer.forward(Phase::Update, forward);
-        places.push((*signal, columns));
     }
-    layer.on_backward(output, &[], move |layer, gradient| {
-        for (signal, columns) in places {
-            if let Some(target) = layer.gradient_of(signal)? {
-                let backward = take_columns(layer, "concatenate_backward", gradient, columns, target);
-                layer.backward(backward);
-            }
+
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> Result<(), BuildError> {
+        let &[Some(gradient)] = gradients else { return Ok(()) };
+        let (input, columns) = (operation.inputs[0], self.columns.clone());
+        tape.gradient(input, PutColumns { name: "columns_backward", columns, width: input.width() }, &[gradient])
+    }
+}
+
+/// Writes all `width` columns: those of the input where they belong, zeros in the others.
+#[derive(Clone, Debug, PartialEq)]
+struct PutColumns {
+    name: &'static str,
+    columns: Range<usize>,
+    width: usize,
+}
+
+impl Operator for PutColumns {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        let (end, width) = (self.columns.end, self.width);
+        if end > width {
+            return Err(format!("widens a value to {width}, but it is {end} wide already; give at least that width"));
         }
-        Ok(())
-    });
-    Ok(output)
-}
-
-/// Some columns of a signal.
-///
-/// # Errors
-/// If the signal is sparse, or has not all these columns.
-pub fn columns(layer: &mut LayerBuilder, input: Signal, columns: Range<usize>) -> Result<Signal, BuildError> {
-    let values = layer.dense(input)?;
-    if columns.end > values.width() {
-        let (end, width) = (columns.end, values.width());
-        return Err(layer.refuse(format!("takes columns up to {end} of a signal {width} wide")));
+        Ok(vec![Shape::new(inputs[0].domain(), width)])
     }
-    let output = layer.signal(values.domain(), columns.len(), input.learns())?;
-    let forward = take_columns(layer, "columns", values, columns.clone(), output.value());
-    layer.forward(Phase::Update, forward);
-    layer.on_backward(output, &[], move |layer, gradient| {
-        let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
-        let backward = put_columns(layer, "columns_backward", gradient, columns, target);
-        layer.backward(backward);
-        Ok(())
-    });
-    Ok(output)
-}
 
-/// The signal with zeros behind, `width` columns altogether; the signal itself if it has these.
-///
-/// # Errors
-/// If the signal is sparse or wider.
-pub fn pad(layer: &mut LayerBuilder, input: Signal, width: usize) -> Result<Signal, BuildError> {
-    let values = layer.dense(input)?;
-    let columns = 0..values.width();
-    if columns.end > width {
-        return Err(layer.refuse(format!("widens a signal to {width}, but it is {} wide already", columns.end)));
+    fn run(&self, step: &mut Step<'_>) {
+        let (columns, width) = (&self.columns, self.width);
+        step.write_rows(
+            Partition::Uniform,
+            [0],
+            #[inline(always)]
+            |_, [from], rows, to| {
+                for (row, to) in rows.zip(to.chunks_exact_mut(width)) {
+                    to.fill(0.0);
+                    to[columns.clone()].copy_from_slice(from.row(row));
+                }
+            },
+        );
     }
-    if columns.end == width {
-        return Ok(input);
+
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> Result<(), BuildError> {
+        let &[Some(gradient)] = gradients else { return Ok(()) };
+        tape.gradient(operation.inputs[0], take_columns("pad_backward", self.columns.clone()), &[gradient])
     }
-    let output = layer.signal(values.domain(), width, input.learns())?;
-    let forward = put_columns(layer, "pad", values, columns.clone(), output.value());
-    layer.forward(Phase::Message, forward);
-    layer.on_backward(output, &[], move |layer, gradient| {
-        let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
-        let backward = take_columns(layer, "pad_backward", gradient, columns, target);
-        layer.backward(backward);
-        Ok(())
-    });
-    Ok(output)
-}
-
-/// Writes all columns of `to`: those of `from` where they belong, zeros in the others.
-fn put_columns(
-    layer: &mut LayerBuilder,
-    name: &'static str,
-    from: Field,
-    columns: Range<usize>,
-    to: Field,
-) -> bevy_ecs::system::BoxedSystem {
-    let width = to.width();
-    write_rows(
-        layer,
-        name,
-        Cut::Even,
-        [from],
-        to,
-        #[inline(always)]
-        move |_, [from], rows, to| {
-            for (row, to) in rows.zip(to.chunks_exact_mut(width)) {
-                to.fill(0.0);
-                to[columns.clone()].copy_from_slice(from.row(row));
-            }
-        },
-    )
-}
-
-/// Some columns of `from`, of which `to` has just these.
-pub(super) fn take_columns(
-    layer: &mut LayerBuilder,
-    name: &'static str,
-    from: Field,
-    columns: Range<usize>,
-    to: Field,
-) -> bevy_ecs::system::BoxedSystem {
-    write_rows(
-        layer,
-        name,
-        Cut::Even,
-        [from],
-        to,
-        #[inline(always)]
-        move |_, [from], rows, to| {
-            for (row, to) in rows.zip(to.chunks_exact_mut(columns.len())) {
-                to.copy_from_slice(&from.row(row)[columns.clone()]);
-            }
-        },
-    )
 }

@@ -1,12 +1,8 @@
 //! Factors for each node by how many edges come to it.
 
-use bevy_ecs::system::{ParamBuilder, Query, SystemParamBuilder};
-use connectome_components::{ColumnMut, Parameter, Signal, Topology};
-
-use super::rows::{Cut, write_rows};
 use crate::{
-    Phase,
-    layers::{BuildError, LayerBuilder},
+    layers::BuildError,
+    program::{Cost, Domain, Operator, Partition, Program, Shape, Step, Value, Weight},
 };
 
 /// A factor made of the number `d` of edges that come to a node, and the mean `m` of `ln(d + 1)` over many nodes.
@@ -34,51 +30,87 @@ impl DegreeScaler {
     }
 }
 
-/// The factor of each node, `[N, 1]`; `mean` is the number `m`.
+/// The factor of each node, `[N, 1]`; `mean` is the number `m`, through which no gradient flows.
 ///
 /// # Errors
-/// If the field cannot be registered.
-pub fn degree_factors(layer: &mut LayerBuilder, scaler: DegreeScaler, mean: &Parameter) -> Result<Signal, BuildError> {
-    let nodes = layer.rows().nodes;
-    let output = layer.signal(nodes, 1, false)?;
-    let forward = write_rows(
-        layer,
-        "degree_factors",
-        Cut::Even,
-        [mean.value],
-        output.value(),
-        #[inline(always)]
-        move |topology, [mean], rows, output| {
-            let Some([mean]) = mean.rows().next() else { return };
-            for (row, output) in rows.zip(output) {
-                *output = scaler.factor(topology.incoming.entries(row).len(), *mean);
-            }
-        },
-    );
-    layer.forward(Phase::Update, forward);
-    Ok(output)
+/// If the mean has more numbers than one.
+pub fn degree_factors(program: &mut Program, scaler: DegreeScaler, mean: &Weight) -> Result<Value, BuildError> {
+    program.record_one(DegreeFactors(scaler), &[mean.value().detached()])
+}
+
+/// [`degree_factors`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct DegreeFactors(DegreeScaler);
+
+impl Operator for DegreeFactors {
+    fn name(&self) -> &'static str {
+        "degree_factors"
+    }
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        match inputs[0].width() {
+            1 => Ok(vec![Shape::new(Domain::Nodes, 1)]),
+            numbers => Err(format!("compares degrees with a mean of {numbers} numbers; give one number")),
+        }
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let Self(scaler) = *self;
+        step.write_rows(
+            Partition::Uniform,
+            [0],
+            #[inline(always)]
+            move |topology, [mean], rows, output| {
+                let Some([mean]) = mean.rows().next() else { return };
+                for (row, output) in rows.zip(output) {
+                    *output = scaler.factor(topology.incoming.entries(row).len(), *mean);
+                }
+            },
+        );
+    }
 }
 
 /// Takes the means of `d` and of `ln(d + 1)` over the nodes of the present graph, each unless it is known, that is more
-/// than 0.
-pub fn measure_degrees(layer: &mut LayerBuilder, mean: &Parameter, mean_of_logarithms: &Parameter) {
-    let graph = layer.graph();
-    let state = (mean.value.write(), mean_of_logarithms.value.write(), ParamBuilder::query::<&Topology>())
-        .build_state(layer.world());
-    let system = state.build_system(
-        move |mut mean: ColumnMut, mut mean_of_logarithms: ColumnMut, topology: Query<&Topology>| {
-            let Ok(topology) = topology.get(graph) else { return };
-            measure(&mut mean, &topology.incoming.offsets, |degree| degree);
-            measure(&mut mean_of_logarithms, &topology.incoming.offsets, f64::ln_1p);
-        },
-    );
-    layer.forward(Phase::Update, system.with_name("measure_degrees"));
+/// than 0. Returns the two buffers as they are then.
+///
+/// # Errors
+/// If a buffer has more numbers than one.
+pub fn measure_degrees(
+    program: &mut Program,
+    mean: Weight,
+    mean_of_logarithms: Weight,
+) -> Result<[Weight; 2], BuildError> {
+    Ok([
+        program.record_update(MeanDegree { of_logarithms: false }, &[], mean)?,
+        program.record_update(MeanDegree { of_logarithms: true }, &[], mean_of_logarithms)?,
+    ])
 }
 
-/// The mean of a function of the degrees, unless it is known.
-fn measure(mean: &mut ColumnMut, offsets: &[u32], of: impl Fn(f64) -> f64) {
-    if let (Some(mean @ ..=0.0), 2..) = (mean.matrix().rows_mut().flatten().next(), offsets.len()) {
-        let degrees = offsets.windows(2).map(|pair| of(f64::from(pair[1] - pair[0])));
-        *mean = (degrees.sum::<f64>() / (offsets.len() - 1) as f64) as f32;
+/// One of the means of [`measure_degrees`], outside of training too.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct MeanDegree {
+    of_logarithms: bool,
+}
+
+impl Operator for MeanDegree {
+    fn name(&self) -> &'static str {
+        "measure_degrees"
+    }
+
+    fn shapes(&self, _: &[Value]) -> Result<Vec<Shape>, String> {
+        Ok(vec![Shape::new(Domain::Single, 1)])
+    }
+
+    fn cost(&self, _: &[Value], _: &[Value]) -> Cost {
+        Cost::default()
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let offsets = &step.topology().incoming.offsets;
+        if let (Some(mean @ ..=0.0), 2..) = (step.output(0).rows_mut().flatten().next(), offsets.len()) {
+            let degrees = offsets.windows(2).map(|pair| f64::from(pair[1] - pair[0]));
+            let sum: f64 = if self.of_logarithms { degrees.map(f64::ln_1p).sum() } else { degrees.sum() };
+            *mean = (sum / (offsets.len() - 1) as f64) as f32;
+        }
     }
 }

@@ -1,25 +1,24 @@
 //! Columns brought to variance 1 over the nodes of each subgraph.
 
-use connectome_components::{Field, Matrix, Parameter, Signal, Topology};
+use connectome_components::{Matrix, Topology};
 
-use super::{
-    epilogue::bias_gradient,
-    rows::{Cut, sum_rows, write_rows},
-};
+use super::epilogue::bias_gradient;
 use crate::{
-    Phase,
-    layers::{BuildError, LayerBuilder},
+    layers::BuildError,
+    program::{
+        Cost, Domain, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, Weight, kernel,
+    },
 };
 
-/// What a graph normalisation learns, each `[F]`.
-#[derive(Clone, Debug)]
+/// What a graph normalization learns, each `[F]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GraphNormParameters {
-    /// What the normalised numbers are multiplied by.
-    pub weight: Parameter,
+    /// What the normalized numbers are multiplied by.
+    pub weight: Weight,
     /// What is added to them.
-    pub bias: Parameter,
+    pub bias: Weight,
     /// How much of the mean is taken away.
-    pub mean_scale: Parameter,
+    pub mean_scale: Weight,
 }
 
 /// `C[i] = X[i] - mean_scale * mean X` and `Y[i] = weight * C[i] / sqrt(mean C^2 + epsilon) + bias`, column by column, with
@@ -28,100 +27,149 @@ pub struct GraphNormParameters {
 /// Two numbers for each subgraph and column are kept, beside the input.
 ///
 /// # Errors
-/// If the signal is sparse or not on nodes, or a parameter is not as wide.
+/// If the value is sparse or not on nodes, or a parameter is not as wide.
 pub fn graph_norm(
-    layer: &mut LayerBuilder,
-    input: Signal,
+    program: &mut Program,
+    input: Value,
     parameters: &GraphNormParameters,
     epsilon: f32,
-) -> Result<Signal, BuildError> {
-    let values = layer.dense(input)?;
-    let (rows, width) = (layer.rows(), values.width());
-    if values.domain() != rows.nodes {
-        return Err(layer.refuse("normalises over the nodes of subgraphs, so its input is to be on nodes"));
+) -> Result<Value, BuildError> {
+    let input = program.dense(input)?;
+    let GraphNormParameters { weight, bias, mean_scale } = parameters;
+    let measure = MeasureSubgraphs { subgraphs: program.subgraphs(), epsilon };
+    // Gradients go through the moments too, as a part of the derivative of the whole.
+    let moments = program.record_one(measure, &[input, mean_scale.value()].map(Value::detached))?;
+    program.record_one(GraphNorm, &[input, moments, weight.value(), bias.value(), mean_scale.value()])
+}
+
+/// For each subgraph the mean of each column, then `1 / sqrt(mean C^2 + epsilon)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct MeasureSubgraphs {
+    subgraphs: Domain,
+    epsilon: f32,
+}
+
+impl Operator for MeasureSubgraphs {
+    fn name(&self) -> &'static str {
+        "measure_subgraphs"
     }
-    let GraphNormParameters { weight, bias, mean_scale } = parameters.clone();
-    if [&weight, &bias, &mean_scale].iter().any(|parameter| parameter.shape != [1, width]) {
-        return Err(layer.refuse(format!("normalises rows {width} wide; give its parameters that width")));
-    }
-    let moments = layer.signal(rows.subgraphs, 2 * width, false)?;
-    measure(layer, values, mean_scale.value, epsilon, moments.value());
-    let output = layer.signal(rows.nodes, width, true)?;
-    let forward = write_rows(
-        layer,
-        "graph_norm",
-        Cut::Even,
-        [values, moments.value(), weight.value, bias.value, mean_scale.value],
-        output.value(),
-        #[inline(always)]
-        move |topology, [values, moments, weight, bias, scale], rows, output| {
-            let Some([weight, bias, scale]) = vectors([weight, bias, scale]) else { return };
-            for (row, output) in rows.zip(output.chunks_exact_mut(width)) {
-                output.copy_from_slice(bias);
-                let Some(subgraph) = subgraph_of(topology, row) else { continue };
-                let (mean, reciprocal) = moments.row(subgraph).split_at(width);
-                let values = values.row(row);
-                for (place, output) in output.iter_mut().enumerate() {
-                    let centred = values[place] - scale[place] * mean[place];
-                    *output += weight[place] * centred * reciprocal[place];
-                }
-            }
-        },
-    );
-    layer.forward(Phase::Update, forward);
-    layer.on_backward(output, &[input, moments], move |layer, gradient| {
-        bias_gradient(layer, gradient, &bias)?;
-        // For each subgraph the sums of the gradient, and of the gradient times what was normalised.
-        let sums = layer.signal(rows.subgraphs, 2 * width, false)?;
-        let [moments, sums_field] = [moments.value(), sums.value()];
-        sum_gradients(layer, [gradient, values, moments, mean_scale.value], sums_field);
-        if let Some(total) = layer.gradient_of_parameter(&weight, 0..1)? {
-            let system = sum_rows(
-                layer,
-                "graph_norm_weight_gradient",
-                [sums_field],
-                total,
-                0..width,
-                #[inline(always)]
-                move |[sums], rows, total| {
-                    total.fill(0.0);
-                    for row in rows {
-                        total.iter_mut().zip(&sums.row(row)[width..]).for_each(|(total, sum)| *total += sum);
-                    }
-                },
-            );
-            layer.backward(system);
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        let [values, mean_scale] = [inputs[0], inputs[1]];
+        if values.domain() != Domain::Nodes {
+            return Err("normalizes over the nodes of subgraphs, so its input is to be on nodes".to_owned());
         }
-        let fields = [sums_field, moments, weight.value, mean_scale.value];
-        if let Some(total) = layer.gradient_of_parameter(&mean_scale, 0..1)? {
-            let system = sum_rows(
-                layer,
-                "graph_norm_scale_gradient",
-                fields,
-                total,
-                0..width,
-                #[inline(always)]
-                move |[sums, moments, weight, scale], rows, total| {
-                    let Some([weight, scale]) = vectors([weight, scale]) else { return };
-                    total.fill(0.0);
-                    for row in rows {
-                        let (sums, moments) = (sums.row(row), moments.row(row));
-                        for (place, total) in total.iter_mut().enumerate() {
-                            let column = Column::of(place, sums, moments, weight, scale);
-                            *total -= column.mean * column.centred_sum();
+        check_widths(values, &[mean_scale])?;
+        Ok(vec![Shape::new(self.subgraphs, 2 * values.width())])
+    }
+
+    fn footprint(&self, input: usize) -> Footprint {
+        if input == 0 { Footprint::Members } else { Footprint::Same }
+    }
+
+    fn cost(&self, inputs: &[Value], _: &[Value]) -> Cost {
+        Cost { per_row: 0, per_entry: 2 * inputs[0].width() }
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let epsilon = self.epsilon;
+        step.write_rows(
+            Partition::Members,
+            [0, 1],
+            #[inline(always)]
+            move |topology, [values, scale], rows, moments| {
+                let (Some([scale]), width) = (vectors([scale]), values.width()) else { return };
+                for (row, moments) in rows.zip(moments.chunks_exact_mut(2 * width)) {
+                    let members = &topology.members.neighbors[topology.members.entries(row)];
+                    let share = 1.0 / members.len().max(1) as f32;
+                    moments.fill(0.0);
+                    let (mean, reciprocal) = moments.split_at_mut(width);
+                    for node in members {
+                        mean.iter_mut().zip(values.row(*node as usize)).for_each(|(mean, value)| *mean += value);
+                    }
+                    mean.iter_mut().for_each(|mean| *mean *= share);
+                    for node in members {
+                        let values = values.row(*node as usize);
+                        for (index, square) in reciprocal.iter_mut().enumerate() {
+                            let centered = values[index] - scale[index] * mean[index];
+                            *square += centered * centered;
                         }
                     }
-                },
-            );
-            layer.backward(system);
-        }
-        if let Some(target) = layer.gradient_of(input)? {
-            input_gradient(layer, gradient, values, fields, target);
-        }
-        layer.release(sums);
+                    reciprocal.iter_mut().for_each(|square| *square = 1.0 / (share * *square + epsilon).sqrt());
+                }
+            },
+        );
+    }
+}
+
+/// [`graph_norm`], from what [`MeasureSubgraphs`] says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct GraphNorm;
+
+impl Operator for GraphNorm {
+    fn name(&self) -> &'static str {
+        "graph_norm"
+    }
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        check_widths(inputs[0], &inputs[2..])?;
+        Ok(vec![inputs[0].shape()])
+    }
+
+    fn footprint(&self, input: usize) -> Footprint {
+        if input == 1 { Footprint::Membership } else { Footprint::Same }
+    }
+
+    fn cost(&self, inputs: &[Value], _: &[Value]) -> Cost {
+        Cost { per_row: 3 * inputs[0].width(), per_entry: 0 }
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        step.write_rows(
+            Partition::Uniform,
+            [0, 1, 2, 3, 4],
+            #[inline(always)]
+            |topology, [values, moments, weight, bias, scale], rows, output| {
+                let Some([weight, bias, scale]) = vectors([weight, bias, scale]) else { return };
+                let width = values.width();
+                for (row, output) in rows.zip(output.chunks_exact_mut(width)) {
+                    output.copy_from_slice(bias);
+                    let Some(subgraph) = subgraph_of(topology, row) else { continue };
+                    let (mean, reciprocal) = moments.row(subgraph).split_at(width);
+                    let values = values.row(row);
+                    for (index, output) in output.iter_mut().enumerate() {
+                        let centered = values[index] - scale[index] * mean[index];
+                        *output += weight[index] * centered * reciprocal[index];
+                    }
+                }
+            },
+        );
+    }
+
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> Result<(), BuildError> {
+        let &[Some(gradient)] = gradients else { return Ok(()) };
+        let &[input, moments, weight, bias, scale] = &operation.inputs[..] else { return Ok(()) };
+        let width = input.width();
+        bias_gradient(bias, gradient, tape)?;
+        let sums = tape.compute(gradient_sums(width), &[gradient, input, moments, scale], moments.shape())?;
+        tape.weight_gradient(weight, 0..width, weight_gradient(width), &[sums])?;
+        tape.weight_gradient(scale, 0..width, scale_gradient(width), &[sums, moments, weight, scale])?;
+        tape.gradient(input, input_gradient(width), &[gradient, input, sums, moments, weight, scale])
+    }
+}
+
+fn check_widths(values: Value, parameters: &[Value]) -> Result<(), String> {
+    let width = values.width();
+    if parameters.iter().all(|parameter| parameter.width() == width) {
         Ok(())
-    });
-    Ok(output)
+    } else {
+        Err(format!("normalizes rows {width} wide; give its parameters that width"))
+    }
 }
 
 /// The subgraph that a node belongs to.
@@ -140,130 +188,132 @@ fn vectors<'a, const K: usize>(parameters: [&Matrix<'a>; K]) -> Option<[&'a [f32
     Some(rows)
 }
 
-/// For each subgraph the mean of each column, then `1 / sqrt(mean C^2 + epsilon)`.
-fn measure(layer: &mut LayerBuilder, values: Field, mean_scale: Field, epsilon: f32, moments: Field) {
-    let forward = write_rows(
-        layer,
-        "measure_subgraphs",
-        Cut::Members,
-        [values, mean_scale],
-        moments,
-        #[inline(always)]
-        move |topology, [values, scale], rows, moments| {
-            let (Some([scale]), width) = (vectors([scale]), values.width()) else { return };
-            for (row, moments) in rows.zip(moments.chunks_exact_mut(2 * width)) {
-                let members = &topology.members.neighbors[topology.members.entries(row)];
-                let share = 1.0 / members.len().max(1) as f32;
-                moments.fill(0.0);
-                let (mean, reciprocal) = moments.split_at_mut(width);
-                for node in members {
-                    mean.iter_mut().zip(values.row(*node as usize)).for_each(|(mean, value)| *mean += value);
-                }
-                mean.iter_mut().for_each(|mean| *mean *= share);
-                for node in members {
-                    let values = values.row(*node as usize);
-                    for (place, square) in reciprocal.iter_mut().enumerate() {
-                        let centred = values[place] - scale[place] * mean[place];
-                        *square += centred * centred;
-                    }
-                }
-                reciprocal.iter_mut().for_each(|square| *square = 1.0 / (share * *square + epsilon).sqrt());
-            }
-        },
-    );
-    layer.forward(Phase::Aggregate, forward);
-}
-
 /// For each subgraph and column the sum of the gradient, then that of the gradient times `C / sqrt(mean C^2 + epsilon)`.
-fn sum_gradients(layer: &mut LayerBuilder, fields: [Field; 4], sums: Field) {
-    let system = write_rows(
-        layer,
-        "graph_norm_sums",
-        Cut::Members,
-        fields,
-        sums,
-        #[inline(always)]
-        move |topology, [gradient, values, moments, scale], rows, sums| {
-            let (Some([scale]), width) = (vectors([scale]), values.width()) else { return };
-            for (row, sums) in rows.zip(sums.chunks_exact_mut(2 * width)) {
-                sums.fill(0.0);
-                let (plain, normal) = sums.split_at_mut(width);
-                let (mean, reciprocal) = moments.row(row).split_at(width);
-                for node in &topology.members.neighbors[topology.members.entries(row)] {
-                    let (gradient, values) = (gradient.row(*node as usize), values.row(*node as usize));
-                    for place in 0..width {
-                        let centred = values[place] - scale[place] * mean[place];
-                        plain[place] += gradient[place];
-                        normal[place] += gradient[place] * centred * reciprocal[place];
+fn gradient_sums(width: usize) -> impl Operator {
+    kernel("graph_norm_sums", Footprint::Members, move |step: &mut Step<'_>| {
+        step.write_rows(
+            Partition::Members,
+            [0, 1, 2, 3],
+            #[inline(always)]
+            |topology, [gradient, values, moments, scale], rows, sums| {
+                let Some([scale]) = vectors([scale]) else { return };
+                for (row, sums) in rows.zip(sums.chunks_exact_mut(2 * width)) {
+                    sums.fill(0.0);
+                    let (plain, normal) = sums.split_at_mut(width);
+                    let (mean, reciprocal) = moments.row(row).split_at(width);
+                    for node in &topology.members.neighbors[topology.members.entries(row)] {
+                        let (gradient, values) = (gradient.row(*node as usize), values.row(*node as usize));
+                        for index in 0..width {
+                            let centered = values[index] - scale[index] * mean[index];
+                            plain[index] += gradient[index];
+                            normal[index] += gradient[index] * centered * reciprocal[index];
+                        }
                     }
                 }
-            }
-        },
-    );
-    layer.backward(system);
+            },
+        );
+    })
+    .with_cost(Cost { per_row: 0, per_entry: 3 * width })
 }
 
-/// With `n = C r` and `d = gradient * weight`, the gradient by `C` is `c = r (d - n mean(d n))`, and that by the input
-/// `c - mean_scale * mean c`.
-fn input_gradient(layer: &mut LayerBuilder, gradient: Field, values: Field, fields: [Field; 4], target: Field) {
-    let [sums, moments, weight, scale] = fields;
-    let system = write_rows(
-        layer,
-        "graph_norm_backward",
-        Cut::Even,
-        [gradient, values, sums, moments, weight, scale],
-        target,
-        #[inline(always)]
-        move |topology, [gradient, values, sums, moments, weight, scale], rows, target| {
-            let Some([weight, scale]) = vectors([weight, scale]) else { return };
-            for (row, target) in rows.zip(target.chunks_exact_mut(values.width())) {
-                target.fill(0.0);
-                let Some(subgraph) = subgraph_of(topology, row) else { continue };
-                let members = topology.members.entries(subgraph).len();
-                let share = 1.0 / members.max(1) as f32;
-                let (sums, moments) = (sums.row(subgraph), moments.row(subgraph));
-                let (gradient, values) = (gradient.row(row), values.row(row));
-                for (place, target) in target.iter_mut().enumerate() {
-                    let column = Column::of(place, sums, moments, weight, scale);
-                    let normal = (values[place] - column.scale * column.mean) * column.reciprocal;
-                    let centred = gradient[place] * column.weight - normal * share * column.normal_sum;
-                    *target = column.reciprocal * centred - column.scale * share * column.centred_sum();
+fn weight_gradient(width: usize) -> impl Operator {
+    kernel("graph_norm_weight_gradient", Footprint::All, move |step: &mut Step<'_>| {
+        step.sum_rows(
+            [0],
+            0..width,
+            #[inline(always)]
+            |_, [sums], rows, total| {
+                total.fill(0.0);
+                for row in rows {
+                    total.iter_mut().zip(&sums.row(row)[width..]).for_each(|(total, sum)| *total += sum);
                 }
-            }
-        },
-    );
-    layer.backward(system);
+            },
+        );
+    })
+    .accumulating()
 }
 
-/// One column of one subgraph on the way back.
+fn scale_gradient(width: usize) -> impl Operator {
+    kernel("graph_norm_scale_gradient", Footprint::All, move |step: &mut Step<'_>| {
+        step.sum_rows(
+            [0, 1, 2, 3],
+            0..width,
+            #[inline(always)]
+            |_, [sums, moments, weight, scale], rows, total| {
+                let Some([weight, scale]) = vectors([weight, scale]) else { return };
+                total.fill(0.0);
+                for row in rows {
+                    let (sums, moments) = (sums.row(row), moments.row(row));
+                    for (index, total) in total.iter_mut().enumerate() {
+                        let column = Column::of(index, sums, moments, weight, scale);
+                        *total -= column.mean * column.centered_sum();
+                    }
+                }
+            },
+        );
+    })
+    .accumulating()
+}
+
+/// With `n = C r` and `d = gradient * weight`, the gradient with respect to `C` is `c = r (d - n mean(d n))`, and that with
+/// respect to the input `c - mean_scale * mean c`.
+fn input_gradient(width: usize) -> impl Operator {
+    kernel("graph_norm_backward", Footprint::Membership, move |step: &mut Step<'_>| {
+        step.write_rows(
+            Partition::Uniform,
+            [0, 1, 2, 3, 4, 5],
+            #[inline(always)]
+            |topology, [gradient, values, sums, moments, weight, scale], rows, target| {
+                let Some([weight, scale]) = vectors([weight, scale]) else { return };
+                for (row, target) in rows.zip(target.chunks_exact_mut(width)) {
+                    target.fill(0.0);
+                    let Some(subgraph) = subgraph_of(topology, row) else { continue };
+                    let members = topology.members.entries(subgraph).len();
+                    let share = 1.0 / members.max(1) as f32;
+                    let (sums, moments) = (sums.row(subgraph), moments.row(subgraph));
+                    let (gradient, values) = (gradient.row(row), values.row(row));
+                    for (index, target) in target.iter_mut().enumerate() {
+                        let column = Column::of(index, sums, moments, weight, scale);
+                        let normal = (values[index] - column.scale * column.mean) * column.reciprocal;
+                        let centered = gradient[index] * column.weight - normal * share * column.normal_sum;
+                        *target = column.reciprocal * centered - column.scale * share * column.centered_sum();
+                    }
+                }
+            },
+        );
+    })
+    .with_cost(Cost { per_row: 8 * width, per_entry: 0 })
+}
+
+/// One column of one subgraph in the backward pass.
 struct Column {
     mean: f32,
     reciprocal: f32,
     weight: f32,
     scale: f32,
-    /// Sums of the gradient times the weight, plainly and times what was normalised.
+    /// Sums of the gradient times the weight, plainly and times what was normalized.
     plain_sum: f32,
     normal_sum: f32,
 }
 
 impl Column {
     #[inline(always)]
-    fn of(place: usize, sums: &[f32], moments: &[f32], weight: &[f32], scale: &[f32]) -> Self {
+    fn of(index: usize, sums: &[f32], moments: &[f32], weight: &[f32], scale: &[f32]) -> Self {
         let width = weight.len();
-        let [weight, scale] = [weight[place], scale[place]];
+        let [weight, scale] = [weight[index], scale[index]];
         Self {
-            mean: moments[place],
-            reciprocal: moments[width + place],
+            mean: moments[index],
+            reciprocal: moments[width + index],
             weight,
             scale,
-            plain_sum: weight * sums[place],
-            normal_sum: weight * sums[width + place],
+            plain_sum: weight * sums[index],
+            normal_sum: weight * sums[width + index],
         }
     }
 
-    /// The sum of the gradient by the centred numbers.
+    /// The sum of the gradient with respect to the centered numbers.
     #[inline(always)]
-    fn centred_sum(&self) -> f32 {
+    fn centered_sum(&self) -> f32 {
         let mean_of_normal = (self.mean - self.scale * self.mean) * self.reciprocal;
         self.reciprocal * (self.plain_sum - mean_of_normal * self.normal_sum)
     }

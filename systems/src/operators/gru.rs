@@ -1,95 +1,120 @@
 //! The update of a gated recurrent unit.
 
-use connectome_components::{Field, Matrix, Signal};
+use connectome_components::Matrix;
 use core::ops::Range;
 
-use super::rows::{Cut, write_rows};
 use crate::{
-    Phase,
     kernels::sigmoid,
-    layers::{BuildError, LayerBuilder},
+    layers::BuildError,
+    program::{Cost, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel},
 };
 
 /// `r = sigmoid(I_r + H_r)`, `z = sigmoid(I_z + H_z)`, `n = tanh(I_n + r * H_n)` and `Y = (1 - z) * n + z * S`, number by
 /// number (Cho et al. 2014, in the form of PyTorch's `GRUCell`): the gates that the input asks for are `[I_r | I_z | I_n]`,
 /// `[N, 3C]`, those that the state asks for `[H_r | H_z | H_n]`, and the state `S` is `[N, C]`.
 ///
-/// The way back computes the gates anew.
+/// The backward pass computes the gates anew.
 ///
 /// # Errors
-/// If a signal is sparse, on other rows than the others, or the gates are not three times as wide as the state.
+/// If a value is sparse, on other rows than the others, or the gates are not three times as wide as the state.
 pub fn gru(
-    layer: &mut LayerBuilder,
-    input_gates: Signal,
-    hidden_gates: Signal,
-    hidden: Signal,
-) -> Result<Signal, BuildError> {
-    let [from_input, from_hidden, state] =
-        [layer.dense(input_gates)?, layer.dense(hidden_gates)?, layer.dense(hidden)?];
-    let fits = |gates: Field| gates.domain() == state.domain() && gates.width() == 3 * state.width();
-    if !fits(from_input) || !fits(from_hidden) {
-        let (found, expected) = (from_input.width().max(from_hidden.width()), 3 * state.width());
-        return Err(layer.refuse(format!("has gates {found} wide, and needs {expected} on the rows of its state")));
+    program: &mut Program,
+    input_gates: Value,
+    hidden_gates: Value,
+    hidden: Value,
+) -> Result<Value, BuildError> {
+    let inputs = [program.dense(input_gates)?, program.dense(hidden_gates)?, program.dense(hidden)?];
+    program.record_one(Gru, &inputs)
+}
+
+/// [`gru`]: reads the gates of the input, those of the state, and the state.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Gru;
+
+impl Operator for Gru {
+    fn name(&self) -> &'static str {
+        "gru"
     }
-    let learns = [input_gates, hidden_gates, hidden].iter().any(Signal::learns);
-    let output = layer.signal(state.domain(), state.width(), learns)?;
-    let fields = [from_input, from_hidden, state];
-    let forward = write_rows(
-        layer,
-        "gru",
-        Cut::Even,
-        fields,
-        output.value(),
-        #[inline(always)]
-        |_, fields, rows, output| {
-            for_each_unit(fields, rows, |place, unit| output[place] = unit.output());
-        },
-    );
-    layer.forward(Phase::Update, forward);
-    layer.on_backward(output, &[input_gates, hidden_gates, hidden], move |layer, gradient| {
-        let fields = [from_input, from_hidden, state, gradient];
-        for (gates, from_hidden) in [(input_gates, false), (hidden_gates, true)] {
-            let Some(target) = layer.gradient_of(gates)? else { continue };
-            let backward = write_rows(
-                layer,
-                "gru_gates_backward",
-                Cut::Even,
-                fields,
-                target,
-                #[inline(always)]
-                move |_, [from_input, hidden_gates, state, gradient], rows, target| {
-                    let width = state.width();
-                    let gradient = gradient.slice(rows.clone());
-                    for_each_unit([from_input, hidden_gates, state], rows, |place, unit| {
-                        let (row, column) = (place / width, place % width);
-                        let gates = unit.gate_gradients(gradient[place], from_hidden);
-                        for (number, gate) in gates.into_iter().enumerate() {
-                            target[(3 * row + number) * width + column] = gate;
-                        }
-                    });
-                },
-            );
-            layer.backward(backward);
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        let state = inputs[2].shape();
+        let fits = |gates: &Value| gates.domain() == state.domain && gates.width() == 3 * state.width;
+        if inputs[..2].iter().all(fits) {
+            return Ok(vec![state]);
         }
-        let Some(target) = layer.gradient_of(hidden)? else { return Ok(()) };
-        let backward = write_rows(
-            layer,
-            "gru_backward",
-            Cut::Even,
-            fields,
-            target,
+        let (found, expected) = (inputs[0].width().max(inputs[1].width()), 3 * state.width);
+        Err(format!("has gates {found} wide, and needs {expected} on the rows of its state; give both gates that width"))
+    }
+
+    fn cost(&self, _: &[Value], outputs: &[Value]) -> Cost {
+        Cost { per_row: 3 * outputs.first().map_or(0, Value::width), per_entry: 0 }
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        step.write_rows(
+            Partition::Uniform,
+            [0, 1, 2],
             #[inline(always)]
-            |_, [from_input, from_hidden, state, gradient], rows, target| {
+            |_, values, rows, output| {
+                for_each_unit(values, rows, |index, unit| output[index] = unit.output());
+            },
+        );
+    }
+
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> Result<(), BuildError> {
+        let (&[Some(gradient)], &[input_gates, hidden_gates, state]) = (gradients, &operation.inputs[..]) else {
+            return Ok(());
+        };
+        let inputs = [input_gates, hidden_gates, state, gradient];
+        for (gates, from_hidden) in [(input_gates, false), (hidden_gates, true)] {
+            tape.gradient(gates, gate_gradient(from_hidden), &inputs)?;
+        }
+        tape.gradient(state, state_gradient(), &inputs)
+    }
+}
+
+/// The gradient with respect to the gates that the input, or those that the state asks for.
+fn gate_gradient(from_hidden: bool) -> impl Operator {
+    kernel("gru_gates_backward", Footprint::Same, move |step: &mut Step<'_>| {
+        step.write_rows(
+            Partition::Uniform,
+            [0, 1, 2, 3],
+            #[inline(always)]
+            move |_, [input_gates, hidden_gates, state, gradient], rows, target| {
+                let width = state.width();
                 let gradient = gradient.slice(rows.clone());
-                for_each_unit([from_input, from_hidden, state], rows, |place, unit| {
-                    target[place] = unit.update * gradient[place];
+                for_each_unit([input_gates, hidden_gates, state], rows, |index, unit| {
+                    let (row, column) = (index / width, index % width);
+                    let gates = unit.gate_gradients(gradient[index], from_hidden);
+                    for (number, gate) in gates.into_iter().enumerate() {
+                        target[(3 * row + number) * width + column] = gate;
+                    }
                 });
             },
         );
-        layer.backward(backward);
-        Ok(())
-    });
-    Ok(output)
+    })
+}
+
+/// The gradient with respect to the state, but for the gates that it asks for.
+fn state_gradient() -> impl Operator {
+    kernel("gru_backward", Footprint::Same, |step: &mut Step<'_>| {
+        step.write_rows(
+            Partition::Uniform,
+            [0, 1, 2, 3],
+            #[inline(always)]
+            |_, [input_gates, hidden_gates, state, gradient], rows, target| {
+                let gradient = gradient.slice(rows.clone());
+                for_each_unit([input_gates, hidden_gates, state], rows, |index, unit| {
+                    target[index] = unit.update * gradient[index];
+                });
+            },
+        );
+    })
 }
 
 /// One number of the state and its gates.
@@ -108,7 +133,7 @@ impl Unit {
         (1.0 - self.update) * self.candidate + self.update * self.state
     }
 
-    /// The gradients by the gates `r`, `z` and `n` before their nonlinearities, as the input or the state has asked.
+    /// The gradients with respect to the gates `r`, `z` and `n` before their nonlinearities, as the input or the state has asked.
     #[inline(always)]
     fn gate_gradients(&self, gradient: f32, from_hidden: bool) -> [f32; 3] {
         let Self { state, reset, update, candidate, asked } = *self;
@@ -119,10 +144,10 @@ impl Unit {
     }
 }
 
-/// Calls `with` for each number of the state in some rows, with its place among them.
+/// Calls `with` for each number of the state in some rows, with its index among them.
 #[inline(always)]
-fn for_each_unit(fields: [&Matrix; 3], rows: Range<usize>, mut with: impl FnMut(usize, Unit)) {
-    let [from_input, from_hidden, state] = fields;
+fn for_each_unit(values: [&Matrix; 3], rows: Range<usize>, mut with: impl FnMut(usize, Unit)) {
+    let [from_input, from_hidden, state] = values;
     let width = state.width();
     for (number, row) in rows.enumerate() {
         let (from_input, from_hidden, states) = (from_input.row(row), from_hidden.row(row), state.row(row));

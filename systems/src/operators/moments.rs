@@ -1,15 +1,13 @@
 //! Mean and standard deviation of the rows that meet.
 
-use connectome_components::Signal;
-
 use super::{
+    reduce::reduced_domain,
     relation::{Relation, Uniform},
-    rows::write_rows,
 };
 use crate::{
-    Phase,
     kernels::gather_rows,
-    layers::{BuildError, LayerBuilder},
+    layers::BuildError,
+    program::{Cost, Footprint, GraphIndex, Operation, Operator, Program, Shape, Step, Tape, Value, kernel},
 };
 
 /// A variance that is no more than this counts as 0, as in PyTorch Geometric: the root of a smaller one is too steep.
@@ -19,89 +17,116 @@ const SMALLEST_VARIANCE: f32 = 1e-5;
 /// `[N, F]` to `[M, 2 F]`, zeros where none meet.
 ///
 /// # Errors
-/// If the signal is sparse, or not on the rows that meet.
-pub fn moments(layer: &mut LayerBuilder, input: Signal, relation: Relation) -> Result<Signal, BuildError> {
-    let values = layer.dense(input)?;
-    let [from, to] = relation.domains(layer.rows());
-    if values.domain() != from {
-        return Err(layer.refuse(format!("reduces {relation:?}, but its input is on other rows")));
+/// If the value is sparse, or not on the rows that meet.
+pub fn moments(program: &mut Program, input: Value, relation: Relation) -> Result<Value, BuildError> {
+    let (input, graph) = (program.dense(input)?, program.graph());
+    program.record_one(Moments { relation, graph }, &[input])
+}
+
+/// [`moments`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Moments {
+    relation: Relation,
+    graph: GraphIndex,
+}
+
+impl Operator for Moments {
+    fn name(&self) -> &'static str {
+        "moments"
     }
-    let width = values.width();
-    let output = layer.signal(to, 2 * width, input.learns())?;
-    let results = output.value();
-    let forward = write_rows(
-        layer,
-        "moments",
-        relation.cut(),
-        [values],
-        results,
-        #[inline(always)]
-        move |topology, [values], rows, output| {
-            for (row, output) in rows.zip(output.chunks_exact_mut(2 * width)) {
-                let rows = relation.meeting(topology, row);
-                let (mean, deviation) = output.split_at_mut(width);
-                let share = 1.0 / rows.len().max(1) as f32;
-                gather_rows(row..row + 1, |_| Uniform { rows, coefficient: share }, values, false, mean);
-                deviation.fill(0.0);
-                for row in rows {
-                    let terms = deviation.iter_mut().zip(mean.iter().zip(values.row(*row as usize)));
-                    terms.for_each(|(sum, (mean, value))| *sum += (value - mean) * (value - mean));
-                }
-                for number in deviation {
-                    let variance = *number * share;
-                    *number = if variance > SMALLEST_VARIANCE { variance.sqrt() } else { 0.0 };
-                }
-            }
-        },
-    );
-    layer.forward(Phase::Aggregate, forward);
-    layer.on_backward(output, &[input, output], move |layer, gradient| {
-        let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
-        // With n rows the gradient by one of them is g_mean / n + g_deviation (x - mean) / (n deviation), which is a + c x
-        // with `a` and `c` that are the same for all. They take the place of the two gradients.
-        let settle = write_rows(
-            layer,
-            "moments_backward",
-            relation.cut(),
-            [results],
-            gradient,
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        let domain = reduced_domain(self.relation, self.graph, inputs[0])?;
+        Ok(vec![Shape::new(domain, 2 * inputs[0].width())])
+    }
+
+    fn footprint(&self, _: usize) -> Footprint {
+        self.relation.footprint()
+    }
+
+    fn cost(&self, inputs: &[Value], _: &[Value]) -> Cost {
+        Cost { per_row: 2 * inputs[0].width(), per_entry: 2 * inputs[0].width() }
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let relation = self.relation;
+        step.write_rows(
+            relation.partition(),
+            [0],
             #[inline(always)]
-            move |topology, [results], rows, gradient| {
-                for (row, gradient) in rows.zip(gradient.chunks_exact_mut(2 * width)) {
-                    let share = 1.0 / relation.meeting(topology, row).len().max(1) as f32;
-                    let (mean, deviation) = results.row(row).split_at(width);
-                    let (constants, slopes) = gradient.split_at_mut(width);
-                    let terms = constants.iter_mut().zip(slopes).zip(mean.iter().zip(deviation));
-                    for ((constant, slope), (mean, deviation)) in terms {
-                        *slope = if *deviation > 0.0 { share * *slope / deviation } else { 0.0 };
-                        *constant = share * *constant - *slope * mean;
+            move |topology, [values], rows, output| {
+                let width = values.width();
+                for (row, output) in rows.zip(output.chunks_exact_mut(2 * width)) {
+                    let rows = relation.sources_of(topology, row);
+                    let (mean, deviation) = output.split_at_mut(width);
+                    let share = 1.0 / rows.len().max(1) as f32;
+                    gather_rows(row..row + 1, |_| Uniform { rows, coefficient: share }, values, false, mean);
+                    deviation.fill(0.0);
+                    for row in rows {
+                        let terms = deviation.iter_mut().zip(mean.iter().zip(values.row(*row as usize)));
+                        terms.for_each(|(sum, (mean, value))| *sum += (value - mean) * (value - mean));
+                    }
+                    for number in deviation {
+                        let variance = *number * share;
+                        *number = if variance > SMALLEST_VARIANCE { variance.sqrt() } else { 0.0 };
                     }
                 }
             },
         );
-        layer.backward(settle);
-        let backward = write_rows(
-            layer,
-            "moments_backward",
-            relation.cut_back(),
-            [values, gradient],
-            target,
-            #[inline(always)]
-            move |topology, [values, gradient], rows, target| {
-                for (row, target) in rows.zip(target.chunks_exact_mut(width)) {
-                    target.fill(0.0);
-                    for point in relation.meeting_points(topology, row) {
-                        let (constants, slopes) = gradient.row(*point as usize).split_at(width);
-                        let terms = target.iter_mut().zip(values.row(row)).zip(constants.iter().zip(slopes));
-                        for ((target, value), (constant, slope)) in terms {
-                            *target += constant + slope * value;
+    }
+
+    /// With n rows the gradient with respect to one of them is `g_mean / n + g_deviation (x - mean) / (n deviation)`, which is
+    /// `a + c x` with `a` and `c` that are the same for all. They take the place of the two gradients.
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> Result<(), BuildError> {
+        let (&[Some(gradient)], relation) = (gradients, self.relation) else { return Ok(()) };
+        let (input, output) = (operation.inputs[0], operation.outputs[0]);
+        let coefficients = kernel("moments_coefficients", Footprint::Same, move |step: &mut Step<'_>| {
+            step.write_rows(
+                relation.partition(),
+                [0],
+                #[inline(always)]
+                move |topology, [results], rows, gradient| {
+                    let width = results.width() / 2;
+                    for (row, gradient) in rows.zip(gradient.chunks_exact_mut(2 * width)) {
+                        let share = 1.0 / relation.sources_of(topology, row).len().max(1) as f32;
+                        let (mean, deviation) = results.row(row).split_at(width);
+                        let (constants, slopes) = gradient.split_at_mut(width);
+                        let terms = constants.iter_mut().zip(slopes).zip(mean.iter().zip(deviation));
+                        for ((constant, slope), (mean, deviation)) in terms {
+                            *slope = if *deviation > 0.0 { share * *slope / deviation } else { 0.0 };
+                            *constant = share * *constant - *slope * mean;
                         }
                     }
-                }
-            },
-        );
-        layer.backward(backward);
-        Ok(())
-    });
-    Ok(output)
+                },
+            );
+        });
+        let gradient = tape.update(gradient, coefficients, &[output])?;
+        let backward = kernel("moments_backward", relation.footprint_back(), move |step: &mut Step<'_>| {
+            step.write_rows(
+                relation.partition_back(),
+                [0, 1],
+                #[inline(always)]
+                move |topology, [values, gradient], rows, target| {
+                    let width = values.width();
+                    for (row, target) in rows.zip(target.chunks_exact_mut(width)) {
+                        target.fill(0.0);
+                        for met_in in relation.targets_of(topology, row) {
+                            let (constants, slopes) = gradient.row(*met_in as usize).split_at(width);
+                            let terms = target.iter_mut().zip(values.row(row)).zip(constants.iter().zip(slopes));
+                            for ((target, value), (constant, slope)) in terms {
+                                *target += constant + slope * value;
+                            }
+                        }
+                    }
+                },
+            );
+        });
+        let cost = Cost { per_row: 0, per_entry: input.width() };
+        tape.gradient(input, backward.with_cost(cost), &[input, gradient])
+    }
 }

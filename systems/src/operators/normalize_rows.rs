@@ -1,11 +1,8 @@
 //! Rows brought to length 1.
 
-use connectome_components::Signal;
-
-use super::rows::{Cut, write_rows};
 use crate::{
-    Phase,
-    layers::{BuildError, LayerBuilder},
+    layers::BuildError,
+    program::{Cost, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel},
 };
 
 /// Rows that are no longer than this are divided by it instead, as in PyTorch.
@@ -16,58 +13,81 @@ const SHORTEST: f32 = 1e-12;
 /// A row of zeros stays so, and has no gradient: there is no direction in which it would be right.
 ///
 /// # Errors
-/// If the signal is sparse.
-pub fn normalize_rows(layer: &mut LayerBuilder, input: Signal) -> Result<Signal, BuildError> {
-    let values = layer.dense(input)?;
-    let width = values.width();
-    let output = layer.signal(values.domain(), width, input.learns())?;
-    let forward = write_rows(
-        layer,
-        "normalize_rows",
-        Cut::Even,
-        [values],
-        output.value(),
-        #[inline(always)]
-        move |_, [values], rows, output| {
-            for (output, values) in output.chunks_exact_mut(width).zip(values.slice(rows).chunks_exact(width)) {
-                let factor = 1.0 / length(values).max(SHORTEST);
-                output.iter_mut().zip(values).for_each(|(output, value)| *output = factor * value);
-            }
-        },
-    );
-    layer.forward(Phase::Update, forward);
-    layer.on_backward(output, &[input], move |layer, gradient| {
-        let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
-        let backward = write_rows(
-            layer,
-            "normalize_rows_backward",
-            Cut::Even,
-            [gradient, values],
-            target,
+/// If the value is sparse.
+pub fn normalize_rows(program: &mut Program, input: Value) -> Result<Value, BuildError> {
+    let input = program.dense(input)?;
+    program.record_one(NormalizeRows, &[input])
+}
+
+/// [`normalize_rows`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct NormalizeRows;
+
+impl Operator for NormalizeRows {
+    fn name(&self) -> &'static str {
+        "normalize_rows"
+    }
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        Ok(vec![inputs[0].shape()])
+    }
+
+    fn cost(&self, inputs: &[Value], _: &[Value]) -> Cost {
+        Cost { per_row: 2 * inputs[0].width(), per_entry: 0 }
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        step.write_rows(
+            Partition::Uniform,
+            [0],
             #[inline(always)]
-            move |_, [gradient, values], rows, target| {
-                let gradients = gradient.slice(rows.clone()).chunks_exact(width);
-                let terms = gradients.zip(values.slice(rows).chunks_exact(width));
-                for (target, (gradient, values)) in target.chunks_exact_mut(width).zip(terms) {
-                    let length = length(values);
-                    if length <= SHORTEST {
-                        target.fill(0.0);
-                        continue;
-                    }
-                    // (G - Y (Y . G)) / |X|
-                    let factor = 1.0 / length;
-                    let along: f32 = gradient.iter().zip(values).map(|(gradient, value)| gradient * value).sum();
-                    let along = along * factor * factor;
-                    for (target, (gradient, value)) in target.iter_mut().zip(gradient.iter().zip(values)) {
-                        *target = factor * (gradient - along * value);
-                    }
+            |_, [values], rows, output| {
+                let width = values.width();
+                for (output, values) in output.chunks_exact_mut(width).zip(values.slice(rows).chunks_exact(width)) {
+                    let factor = 1.0 / length(values).max(SHORTEST);
+                    output.iter_mut().zip(values).for_each(|(output, value)| *output = factor * value);
                 }
             },
         );
-        layer.backward(backward);
-        Ok(())
-    });
-    Ok(output)
+    }
+
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> Result<(), BuildError> {
+        let &[Some(gradient)] = gradients else { return Ok(()) };
+        let input = operation.inputs[0];
+        let backward = kernel("normalize_rows_backward", Footprint::Same, |step: &mut Step<'_>| {
+            step.write_rows(
+                Partition::Uniform,
+                [0, 1],
+                #[inline(always)]
+                |_, [gradient, values], rows, target| {
+                    let width = values.width();
+                    let gradients = gradient.slice(rows.clone()).chunks_exact(width);
+                    let terms = gradients.zip(values.slice(rows).chunks_exact(width));
+                    for (target, (gradient, values)) in target.chunks_exact_mut(width).zip(terms) {
+                        let length = length(values);
+                        if length <= SHORTEST {
+                            target.fill(0.0);
+                            continue;
+                        }
+                        // (G - Y (Y . G)) / |X|
+                        let factor = 1.0 / length;
+                        let along: f32 = gradient.iter().zip(values).map(|(gradient, value)| gradient * value).sum();
+                        let along = along * factor * factor;
+                        for (target, (gradient, value)) in target.iter_mut().zip(gradient.iter().zip(values)) {
+                            *target = factor * (gradient - along * value);
+                        }
+                    }
+                },
+            );
+        });
+        let cost = Cost { per_row: 4 * input.width(), per_entry: 0 };
+        tape.gradient(input, backward.with_cost(cost), &[gradient, input])
+    }
 }
 
 #[inline(always)]

@@ -1,16 +1,15 @@
 //! Reductions of the rows that meet: sums, means and extremes.
 
-use connectome_components::{Matrix, Signal};
+use connectome_components::Matrix;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    relation::{Relation, Uniform},
-    rows::write_rows,
-};
+use super::relation::{Relation, Uniform};
 use crate::{
-    Phase,
     kernels::{SparseRow, gather_rows},
-    layers::{BuildError, LayerBuilder},
+    layers::BuildError,
+    program::{
+        Cost, Domain, Footprint, GraphIndex, Operation, Operator, Program, Shape, Step, Tape, Value, kernel,
+    },
 };
 
 /// How rows that meet become one.
@@ -29,80 +28,150 @@ pub enum Reduction {
 
 /// One row from those that meet in it; zeros where none do.
 ///
-/// The gradient by an extreme goes in equal parts to all that reach it, as in PyTorch.
+/// The gradient with respect to an extreme goes in equal parts to all that reach it, as in PyTorch.
 ///
 /// # Errors
-/// If the signal is sparse, or not on the rows that meet.
+/// If the value is sparse, or not on the rows that meet.
 pub fn reduce(
-    layer: &mut LayerBuilder,
-    input: Signal,
+    program: &mut Program,
+    input: Value,
     relation: Relation,
     reduction: Reduction,
-) -> Result<Signal, BuildError> {
-    let values = layer.dense(input)?;
-    let [from, to] = relation.domains(layer.rows());
-    if values.domain() != from {
-        return Err(layer.refuse(format!("reduces {relation:?}, but its input is on other rows")));
+) -> Result<Value, BuildError> {
+    let (input, graph) = (program.dense(input)?, program.graph());
+    program.record_one(Reduce { relation, reduction, graph }, &[input])
+}
+
+/// The rows to which those of `input` are aggregated, if it is on the rows that are.
+pub(super) fn reduced_domain(
+    relation: Relation,
+    graph: GraphIndex,
+    input: Value,
+) -> Result<Domain, String> {
+    let [from, to] = relation.domains(graph);
+    if input.domain() == from {
+        Ok(to)
+    } else {
+        Err(format!("reduces {relation:?}, but its input is on other rows; give a value on {from}"))
     }
-    let output = layer.signal(to, values.width(), input.learns())?;
-    let results = output.value();
-    let forward = write_rows(
-        layer,
-        "reduce",
-        relation.cut(),
-        [values],
-        results,
-        #[inline(always)]
-        move |topology, [values], rows, output| match reduction {
-            Reduction::Sum | Reduction::Mean => {
-                let terms = |row| {
-                    let rows = relation.meeting(topology, row);
-                    Uniform { rows, coefficient: reduction.share(rows) }
-                };
-                gather_rows(rows, terms, values, false, output);
-            }
-            Reduction::Max => {
-                let terms = rows.zip(output.chunks_exact_mut(values.width()));
-                terms.for_each(|(row, output)| extreme(relation.meeting(topology, row), values, output, |a, b| a > b));
-            }
-            Reduction::Min => {
-                let terms = rows.zip(output.chunks_exact_mut(values.width()));
-                terms.for_each(|(row, output)| extreme(relation.meeting(topology, row), values, output, |a, b| a < b));
-            }
-        },
-    );
-    layer.forward(Phase::Aggregate, forward);
-    let is_extreme = matches!(reduction, Reduction::Max | Reduction::Min);
-    let keeps: &[Signal] = if is_extreme { &[input, output] } else { &[] };
-    layer.on_backward(output, keeps, move |layer, gradient| {
-        if is_extreme {
-            let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
-            let divide = write_rows(
-                layer,
-                "divide_among_ties",
-                relation.cut(),
-                [values, results],
-                gradient,
+}
+
+/// [`reduce`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Reduce {
+    relation: Relation,
+    reduction: Reduction,
+    graph: GraphIndex,
+}
+
+impl Operator for Reduce {
+    fn name(&self) -> &'static str {
+        "reduce"
+    }
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        let domain = reduced_domain(self.relation, self.graph, inputs[0])?;
+        Ok(vec![Shape::new(domain, inputs[0].width())])
+    }
+
+    fn footprint(&self, _: usize) -> Footprint {
+        self.relation.footprint()
+    }
+
+    fn cost(&self, inputs: &[Value], _: &[Value]) -> Cost {
+        Cost { per_row: 0, per_entry: inputs[0].width() }
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let Self { relation, reduction, .. } = *self;
+        step.write_rows(
+            relation.partition(),
+            [0],
+            #[inline(always)]
+            move |topology, [values], rows, output| match reduction {
+                Reduction::Sum | Reduction::Mean => {
+                    let terms = |row| {
+                        let rows = relation.sources_of(topology, row);
+                        Uniform { rows, coefficient: reduction.share(rows) }
+                    };
+                    gather_rows(rows, terms, values, false, output);
+                }
+                Reduction::Max => {
+                    let terms = rows.zip(output.chunks_exact_mut(values.width()));
+                    terms.for_each(|(row, output)| {
+                        extreme(relation.sources_of(topology, row), values, output, |a, b| a > b);
+                    });
+                }
+                Reduction::Min => {
+                    let terms = rows.zip(output.chunks_exact_mut(values.width()));
+                    terms.for_each(|(row, output)| {
+                        extreme(relation.sources_of(topology, row), values, output, |a, b| a < b);
+                    });
+                }
+            },
+        );
+    }
+
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> Result<(), BuildError> {
+        let &[Some(gradient)] = gradients else { return Ok(()) };
+        match self.reduction {
+            Reduction::Sum | Reduction::Mean => self.sum_gradient(operation, gradient, tape),
+            Reduction::Max | Reduction::Min => self.extreme_gradient(operation, gradient, tape),
+        }
+    }
+}
+
+impl Reduce {
+    fn sum_gradient(self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let (input, Self { relation, reduction, .. }) = (operation.inputs[0], self);
+        let backward = kernel("reduce_backward", relation.footprint_back(), move |step: &mut Step<'_>| {
+            let adds = step.accumulates();
+            step.write_rows(
+                relation.partition_back(),
+                [0],
+                #[inline(always)]
+                move |topology, [gradient], rows, target| {
+                    let share = |row| reduction.share(relation.sources_of(topology, row));
+                    let terms = |row| Shares { targets: relation.targets_of(topology, row), share };
+                    gather_rows(rows, terms, gradient, adds, target);
+                },
+            );
+        });
+        let cost = Cost { per_row: 0, per_entry: input.width() };
+        tape.gradient(input, backward.accumulating().with_cost(cost), &[gradient])
+    }
+
+    fn extreme_gradient(self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let (input, output, relation) = (operation.inputs[0], operation.outputs[0], self.relation);
+        let cost = Cost { per_row: 0, per_entry: input.width() };
+        let divide = kernel("divide_among_ties", relation.footprint(), move |step: &mut Step<'_>| {
+            step.write_rows(
+                relation.partition(),
+                [0, 1],
                 #[inline(always)]
                 move |topology, [values, results], rows, gradient| {
                     for (row, gradient) in rows.zip(gradient.chunks_exact_mut(values.width())) {
-                        divide_among_ties(relation.meeting(topology, row), values, results.row(row), gradient);
+                        divide_among_ties(relation.sources_of(topology, row), values, results.row(row), gradient);
                     }
                 },
             );
-            layer.backward(divide);
-            let backward = write_rows(
-                layer,
-                "reduce_backward",
-                relation.cut_back(),
-                [values, results, gradient],
-                target,
+        });
+        let gradient = tape.update(gradient, divide.with_cost(cost), &[input, output])?;
+        let backward = kernel("reduce_backward", relation.footprint_back(), move |step: &mut Step<'_>| {
+            step.write_rows(
+                relation.partition_back(),
+                [0, 1, 2],
                 #[inline(always)]
                 move |topology, [values, results, gradient], rows, target| {
                     for (row, target) in rows.zip(target.chunks_exact_mut(values.width())) {
                         target.fill(0.0);
-                        for point in relation.meeting_points(topology, row) {
-                            let (result, gradient) = (results.row(*point as usize), gradient.row(*point as usize));
+                        for met_in in relation.targets_of(topology, row) {
+                            let (result, gradient) = (results.row(*met_in as usize), gradient.row(*met_in as usize));
                             let terms = values.row(row).iter().zip(result).zip(gradient);
                             for (target, ((value, result), gradient)) in target.iter_mut().zip(terms) {
                                 *target += if value == result { *gradient } else { 0.0 };
@@ -111,27 +180,9 @@ pub fn reduce(
                     }
                 },
             );
-            layer.backward(backward);
-            return Ok(());
-        }
-        let Some((target, adds)) = layer.gradient_onto(input)? else { return Ok(()) };
-        let backward = write_rows(
-            layer,
-            "reduce_backward",
-            relation.cut_back(),
-            [gradient],
-            target,
-            #[inline(always)]
-            move |topology, [gradient], rows, target| {
-                let share = |point| reduction.share(relation.meeting(topology, point));
-                let terms = |row| Shares { points: relation.meeting_points(topology, row), share };
-                gather_rows(rows, terms, gradient, adds, target);
-            },
-        );
-        layer.backward(backward);
-        Ok(())
-    });
-    Ok(output)
+        });
+        tape.gradient(input, backward.with_cost(cost), &[input, output, gradient])
+    }
 }
 
 impl Reduction {
@@ -144,15 +195,15 @@ impl Reduction {
 
 /// The rows in which a row meets others, with its share in each.
 struct Shares<'a, F> {
-    points: &'a [u32],
+    targets: &'a [u32],
     share: F,
 }
 
 impl<F: Fn(usize) -> f32> SparseRow for Shares<'_, F> {
     #[inline(always)]
     fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
-        for point in self.points {
-            add(*point as usize, (self.share)(*point as usize), *point as usize);
+        for target in self.targets {
+            add(*target as usize, (self.share)(*target as usize), *target as usize);
         }
     }
 }

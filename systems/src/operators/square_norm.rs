@@ -1,54 +1,72 @@
 //! Squared lengths.
 
-use connectome_components::Signal;
-
-use super::rows::{Cut, write_rows};
 use crate::{
-    Phase,
     kernels::sum,
-    layers::{BuildError, LayerBuilder},
+    layers::BuildError,
+    program::{Cost, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel},
 };
 
 /// `Y[i] = |X[i]|^2`: from rows of any width to one number each.
 ///
 /// # Errors
-/// If the signal is sparse.
-pub fn square_norm(layer: &mut LayerBuilder, input: Signal) -> Result<Signal, BuildError> {
-    let values = layer.dense(input)?;
-    let output = layer.signal(values.domain(), 1, input.learns())?;
-    let forward = write_rows(
-        layer,
-        "square_norm",
-        Cut::Even,
-        [values],
-        output.value(),
-        #[inline(always)]
-        |_, [values], rows, output| {
-            for (row, output) in rows.zip(output) {
-                let values = values.row(row);
-                *output = sum(values.len(), |place| values[place] * values[place]);
-            }
-        },
-    );
-    layer.forward(Phase::Message, forward);
-    layer.on_backward(output, &[input], move |layer, gradient| {
-        let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
-        let backward = write_rows(
-            layer,
-            "square_norm_backward",
-            Cut::Even,
-            [gradient, values],
-            target,
+/// If the value is sparse.
+pub fn square_norm(program: &mut Program, input: Value) -> Result<Value, BuildError> {
+    let input = program.dense(input)?;
+    program.record_one(SquareNorm, &[input])
+}
+
+/// [`square_norm`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct SquareNorm;
+
+impl Operator for SquareNorm {
+    fn name(&self) -> &'static str {
+        "square_norm"
+    }
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        Ok(vec![Shape::new(inputs[0].domain(), 1)])
+    }
+
+    fn cost(&self, inputs: &[Value], _: &[Value]) -> Cost {
+        Cost { per_row: inputs[0].width(), per_entry: 0 }
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        step.write_rows(
+            Partition::Uniform,
+            [0],
             #[inline(always)]
-            |_, [gradient, values], rows, target| {
-                for (row, target) in rows.zip(target.chunks_exact_mut(values.width())) {
-                    let factor = 2.0 * gradient.row(row)[0];
-                    target.iter_mut().zip(values.row(row)).for_each(|(target, value)| *target = factor * value);
+            |_, [values], rows, output| {
+                for (row, output) in rows.zip(output) {
+                    let values = values.row(row);
+                    *output = sum(values.len(), |index| values[index] * values[index]);
                 }
             },
         );
-        layer.backward(backward);
-        Ok(())
-    });
-    Ok(output)
+    }
+
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> Result<(), BuildError> {
+        let &[Some(gradient)] = gradients else { return Ok(()) };
+        let input = operation.inputs[0];
+        let backward = kernel("square_norm_backward", Footprint::Same, |step: &mut Step<'_>| {
+            step.write_rows(
+                Partition::Uniform,
+                [0, 1],
+                #[inline(always)]
+                |_, [gradient, values], rows, target| {
+                    for (row, target) in rows.zip(target.chunks_exact_mut(values.width())) {
+                        let factor = 2.0 * gradient.row(row)[0];
+                        target.iter_mut().zip(values.row(row)).for_each(|(target, value)| *target = factor * value);
+                    }
+                },
+            );
+        });
+        tape.gradient(input, backward, &[gradient, input])
+    }
 }

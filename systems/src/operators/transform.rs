@@ -1,11 +1,12 @@
 //! Messages through a matrix of each edge's own.
 
-use connectome_components::{Field, Signal, Topology};
+use connectome_components::Topology;
 
-use super::rows::{Cut, write_rows};
 use crate::{
-    Phase,
-    layers::{BuildError, LayerBuilder},
+    layers::BuildError,
+    program::{
+        Cost, Domain, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel,
+    },
 };
 
 /// `Z[e] = M[e]^T X[source of e]`, on edges, with the matrices `M[e]` `[F, width]`, row by row; zeros for dangling edges.
@@ -13,62 +14,134 @@ use crate::{
 /// `X` is `[N, F]`, `M` `[E, F width]`, `Z` `[E, width]`. Costs `E F width` multiplications.
 ///
 /// # Errors
-/// If a signal is sparse or not on the rows where it belongs, or the matrices are not of this shape.
+/// If a value is sparse or not on the rows where it belongs, or the matrices are not of this shape.
 pub fn transform_along_edges(
-    layer: &mut LayerBuilder,
-    nodes: Signal,
-    matrices: Signal,
+    program: &mut Program,
+    nodes: Value,
+    matrices: Value,
     width: usize,
-) -> Result<Signal, BuildError> {
-    let [x, m] = [layer.dense(nodes)?, layer.dense(matrices)?];
-    let rows = layer.rows();
-    if (x.domain(), m.domain()) != (rows.nodes, rows.edges) {
-        return Err(layer.refuse("sends nodes through matrices of edges, but its inputs are on other rows"));
+) -> Result<Value, BuildError> {
+    let inputs = [program.dense(nodes)?, program.dense(matrices)?];
+    let edges = program.edges();
+    program.record_one(TransformAlongEdges { edges, width }, &inputs)
+}
+
+/// [`transform_along_edges`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct TransformAlongEdges {
+    edges: Domain,
+    width: usize,
+}
+
+impl Operator for TransformAlongEdges {
+    fn name(&self) -> &'static str {
+        "transform_along_edges"
     }
-    if x.width().checked_mul(width) != Some(m.width()) {
-        let (from, found) = (x.width(), m.width());
-        return Err(layer.refuse(format!("sends {from} numbers to {width}, but the matrices have {found} numbers")));
-    }
-    let output = layer.signal(rows.edges, width, nodes.learns() || matrices.learns())?;
-    let forward = write_rows(
-        layer,
-        "transform_along_edges",
-        Cut::Even,
-        [x, m],
-        output.value(),
-        #[inline(always)]
-        move |topology, [x, m], rows, output| {
-            for (row, output) in rows.zip(output.chunks_exact_mut(width)) {
-                output.fill(0.0);
-                let source = topology.endpoints[row][0];
-                if source == Topology::NO_ROW {
-                    continue;
-                }
-                for (number, matrix_row) in x.row(source as usize).iter().zip(m.row(row).chunks_exact(width)) {
-                    output.iter_mut().zip(matrix_row).for_each(|(output, entry)| *output += number * entry);
-                }
-            }
-        },
-    );
-    layer.forward(Phase::Message, forward);
-    let mut keeps = Vec::new();
-    if nodes.learns() {
-        keeps.push(matrices);
-    }
-    if matrices.learns() {
-        keeps.push(nodes);
-    }
-    layer.on_backward(output, &keeps, move |layer, gradient| {
-        if let Some(target) = layer.gradient_of(nodes)? {
-            node_gradient(layer, gradient, m, target);
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        let ([x, m], width) = ([inputs[0].shape(), inputs[1].shape()], self.width);
+        if [x.domain, m.domain] != [Domain::Nodes, self.edges] {
+            return Err("sends nodes through matrices of edges, but its inputs are on other rows; give it values of nodes and \
+                        of edges"
+                .to_owned());
         }
-        let Some(target) = layer.gradient_of(matrices)? else { return Ok(()) };
-        let backward = write_rows(
-            layer,
-            "transform_along_edges_backward",
-            Cut::Even,
-            [gradient, x],
-            target,
+        if x.width.checked_mul(width) != Some(m.width) {
+            let (from, found) = (x.width, m.width);
+            return Err(format!(
+                "sends {from} numbers to {width}, but the matrices have {found} numbers; give them {from} by {width}"
+            ));
+        }
+        Ok(vec![Shape::new(self.edges, width)])
+    }
+
+    fn footprint(&self, input: usize) -> Footprint {
+        if input == 0 { Footprint::Endpoints } else { Footprint::Same }
+    }
+
+    fn cost(&self, inputs: &[Value], _: &[Value]) -> Cost {
+        Cost { per_row: inputs[1].width(), per_entry: 0 }
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let width = self.width;
+        step.write_rows(
+            Partition::Uniform,
+            [0, 1],
+            #[inline(always)]
+            move |topology, [x, m], rows, output| {
+                for (row, output) in rows.zip(output.chunks_exact_mut(width)) {
+                    output.fill(0.0);
+                    let source = topology.endpoints[row][0];
+                    if source == Topology::NO_ROW {
+                        continue;
+                    }
+                    for (number, matrix_row) in x.row(source as usize).iter().zip(m.row(row).chunks_exact(width)) {
+                        output.iter_mut().zip(matrix_row).for_each(|(output, entry)| *output += number * entry);
+                    }
+                }
+            },
+        );
+    }
+
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> Result<(), BuildError> {
+        let (&[Some(gradient)], &[nodes, matrices]) = (gradients, &operation.inputs[..]) else { return Ok(()) };
+        let cost = Cost { per_row: 0, per_entry: matrices.width() };
+        tape.gradient(nodes, node_gradient(cost), &[gradient, matrices])?;
+        tape.gradient(matrices, MatrixGradient { width: self.width }, &[gradient, nodes])
+    }
+}
+
+/// `target[j] = sum of M[e] G[e] over the edges e that start at j`.
+fn node_gradient(cost: Cost) -> impl Operator {
+    kernel("transform_along_edges_backward", Footprint::OutgoingEdges, |step: &mut Step<'_>| {
+        step.write_rows(
+            Partition::Outgoing,
+            [0, 1],
+            #[inline(always)]
+            |topology, [gradient, matrices], rows, target| {
+                let (adjacency, width) = (&topology.outgoing, gradient.width());
+                for (row, target) in rows.zip(target.chunks_exact_mut(matrices.width() / width)) {
+                    target.fill(0.0);
+                    for edge in &adjacency.edges[adjacency.entries(row)] {
+                        let gradient = gradient.row(*edge as usize);
+                        let terms = target.iter_mut().zip(matrices.row(*edge as usize).chunks_exact(width));
+                        for (target, matrix_row) in terms {
+                            *target +=
+                                matrix_row.iter().zip(gradient).map(|(entry, gradient)| entry * gradient).sum::<f32>();
+                        }
+                    }
+                }
+            },
+        );
+    })
+    .with_cost(cost)
+}
+
+/// `target[e] = X[source of e] G[e]^T`, row by row; zeros for dangling edges.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct MatrixGradient {
+    width: usize,
+}
+
+impl Operator for MatrixGradient {
+    fn name(&self) -> &'static str {
+        "transform_along_edges_backward"
+    }
+
+    fn footprint(&self, input: usize) -> Footprint {
+        if input == 0 { Footprint::Same } else { Footprint::Endpoints }
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let width = self.width;
+        step.write_rows(
+            Partition::Uniform,
+            [0, 1],
             #[inline(always)]
             move |topology, [gradient, x], rows, target| {
                 for (row, target) in rows.zip(target.chunks_exact_mut(width * x.width())) {
@@ -84,35 +157,5 @@ pub fn transform_along_edges(
                 }
             },
         );
-        layer.backward(backward);
-        Ok(())
-    });
-    Ok(output)
-}
-
-/// `target[j] = sum of M[e] G[e] over the edges e that start at j`.
-fn node_gradient(layer: &mut LayerBuilder, gradient: Field, matrices: Field, target: Field) {
-    let backward = write_rows(
-        layer,
-        "transform_along_edges_backward",
-        Cut::Outgoing,
-        [gradient, matrices],
-        target,
-        #[inline(always)]
-        move |topology, [gradient, matrices], rows, target| {
-            let (adjacency, width) = (&topology.outgoing, gradient.width());
-            for (row, target) in rows.zip(target.chunks_exact_mut(matrices.width() / width)) {
-                target.fill(0.0);
-                for edge in &adjacency.edges[adjacency.entries(row)] {
-                    let gradient = gradient.row(*edge as usize);
-                    for (target, matrix_row) in target.iter_mut().zip(matrices.row(*edge as usize).chunks_exact(width))
-                    {
-                        *target +=
-                            matrix_row.iter().zip(gradient).map(|(entry, gradient)| entry * gradient).sum::<f32>();
-                    }
-                }
-            }
-        },
-    );
-    layer.backward(backward);
+    }
 }

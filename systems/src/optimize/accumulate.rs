@@ -13,17 +13,17 @@ use crate::{Blocks, RowsMut, Workers, kernels::vectorize};
 /// How much a pass counts among those that make a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LossWeighting {
-    /// As much as its loss has terms, by the [`Metrics`] of the training rows: the loss is the mean over them.
+    /// As many terms as its loss has, by the [`Metrics`] of the training rows: the loss is the mean over them.
     Terms,
-    /// As much as any other: the loss is a layer of the user's, whose terms nobody counts.
-    Alike,
+    /// As much as any other: the gradient comes from outside, and nobody counts terms.
+    Uniform,
 }
 
 impl LossWeighting {
     fn of(self, metrics: &Metrics) -> u64 {
         match self {
             Self::Terms => metrics.of(Split::Train).count,
-            Self::Alike => 1,
+            Self::Uniform => 1,
         }
     }
 }

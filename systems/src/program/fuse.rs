@@ -42,7 +42,8 @@ fn readers(program: &Program) -> Vec<Readers> {
         }
     }
     let heads = program.heads.iter().map(|head| head.output);
-    heads.chain(program.kept.iter().copied()).for_each(|value| readers[value.id()].is_kept = true);
+    let kept = program.kept.iter().chain(&program.updates).copied();
+    heads.chain(kept).for_each(|value| readers[value.id()].is_kept = true);
     readers
 }
 

@@ -57,6 +57,8 @@ pub struct Program {
     pub(crate) heads: Vec<Head>,
     /// Values other than outputs of heads that are asked for.
     pub(crate) kept: Vec<Value>,
+    /// Buffers as operations have changed them.
+    pub(crate) updates: Vec<Value>,
     edge_features: Option<Value>,
     coordinates: Option<Value>,
     /// The graph and the layer of the operations that are recorded at the moment.
@@ -305,7 +307,7 @@ impl Program {
             operation.in_place_of = Some(buffer.value);
             operation.outputs[0] = output;
         }
-        self.kept.push(output);
+        self.updates.push(output);
         Ok(Weight { value: output, ..buffer })
     }
 

@@ -102,7 +102,8 @@ fn prune(program: &mut Program, backward: &[Operation]) {
     let mut kept = vec![false; program.values.len()];
     let heads = program.heads.iter().map(|head| head.output);
     let read = backward.iter().flat_map(|operation| operation.inputs.iter().chain(&operation.in_place_of)).copied();
-    heads.chain(program.kept.iter().copied()).chain(read).for_each(|value| kept[value.id()] = true);
+    let stays = program.kept.iter().chain(&program.updates).copied();
+    heads.chain(stays).chain(read).for_each(|value| kept[value.id()] = true);
     specialize::prune(&mut program.operations, kept.len(), |value| kept[value.id()]);
 }
 

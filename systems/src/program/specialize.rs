@@ -30,7 +30,7 @@ pub(super) fn specialize(program: &mut Program, mode: Mode) {
     });
     program.operations = operations;
     let heads = program.heads.iter_mut().map(|head| &mut head.output);
-    heads.chain(&mut program.kept).for_each(|value| *value = resolve(&aliases, *value));
+    heads.chain(&mut program.kept).chain(&mut program.updates).for_each(|value| *value = resolve(&aliases, *value));
 }
 
 fn resolve(aliases: &[Option<Value>], value: Value) -> Value {

@@ -1,49 +1,105 @@
-//! The way back of attention: what each row that is read has of the gradient.
+//! The backward pass of attention: what each row that is read has of the gradient.
 
-use connectome_components::{Field, Signal};
-
-use super::recipe::Parts;
+use super::specification::AttentionSpec;
 use crate::{
-    kernels::{Link, Score, Tile, add_rows},
-    layers::{BuildError, LayerBuilder},
-    stages::{
-        relation::Relation,
-        rows::{Cut, sum_rows, write_row_pairs, write_rows},
-    },
+    kernels::{Link, Score, Tile, add_rows, dot},
+    layers::BuildError,
+    operators::relation::Relation,
+    program::{Cost, Footprint, Operation, Operator, Partition, Step, Tape, Value, kernel},
 };
 
 const NAME: &str = "attend_backward";
 
-impl Parts {
-    /// Adds the systems that take the gradients by what attention reads from those by its output, with the states of its
-    /// rows.
-    pub(super) fn backward(&self, layer: &mut LayerBuilder, states: Field, gradient: Field) -> Result<(), BuildError> {
-        let [values, sources, targets, edges, own_edges, vectors, masks, own_masks] = self.fields;
-        let inputs = [values, sources, targets, edges, own_edges, vectors, masks, own_masks, states, gradient];
-        self.by_targets(layer, inputs)?;
-        self.by_links(layer, inputs, Some(self.recipe.relation), self.edges)?;
-        self.by_links(layer, inputs, None, self.own_edges)?;
-        self.by_sources(layer, inputs)
-    }
+/// What each operation here reads: the inputs of [`AttentionSpec::of`], the states of the rows that attend, and the gradient
+/// with respect to the output.
+const INPUTS: [usize; 10] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 
-    fn by_targets(&self, layer: &mut LayerBuilder, inputs: [Field; 10]) -> Result<(), BuildError> {
-        let recipe = self.recipe;
-        let Some(targets) = self.targets else { return Ok(()) };
-        let Some(target) = layer.gradient_of(targets)? else { return Ok(()) };
-        let width = targets.width();
-        let system = write_rows(
-            layer,
-            NAME,
-            recipe.relation.cut(),
-            inputs,
-            target,
+/// For each head of a row the logarithm of the sum of the exponentials of its scores, and the product of what it took with
+/// the gradient with respect to that. Reads the logarithms, the gradient, the output, and the bias if there is one.
+pub(super) fn states(has_bias: bool) -> impl Operator {
+    kernel("attend_states", Footprint::Same, move |step: &mut Step<'_>| {
+        step.write_rows(
+            Partition::Uniform,
+            [0, 1, 2, if has_bias { 3 } else { 2 }],
+            #[inline(always)]
+            move |_, [logarithms, gradients, outputs, bias], rows, states| {
+                let heads = logarithms.width();
+                let columns = outputs.width() / heads;
+                let bias = bias.rows().next().filter(|_| has_bias);
+                for (row, state) in rows.zip(states.chunks_exact_mut(2 * heads)) {
+                    let (state, means) = state.split_at_mut(heads);
+                    state.copy_from_slice(logarithms.row(row));
+                    let (gradient, output) = (gradients.row(row), outputs.row(row));
+                    for (head, mean) in means.iter_mut().enumerate() {
+                        let part = head * columns..(head + 1) * columns;
+                        let gradient = &gradient[part.clone()];
+                        *mean =
+                            dot(gradient, &output[part.clone()]) - bias.map_or(0.0, |bias| dot(gradient, &bias[part]));
+                    }
+                }
+            },
+        );
+    })
+}
+
+/// Records the gradients with respect to what attention reads, from the states of its rows and the gradient with respect to
+/// its output.
+pub(super) fn record(
+    specification: AttentionSpec,
+    operation: &Operation,
+    known: [Value; 2],
+    tape: &mut Tape<'_>,
+) -> Result<(), BuildError> {
+    let AttentionSpec { relation, sources, targets, edges, self_loop_edges, vectors, .. } = specification;
+    let read = |input: usize| operation.inputs[input];
+    let inputs: Vec<Value> = specification.inputs().map(read).into_iter().chain(known).collect();
+    if let Some(targets) = targets.map(read) {
+        tape.gradient(targets, by_targets(specification), &inputs)?;
+    }
+    if let Some(edges) = edges.map(read) {
+        tape.gradient(edges, by_links(specification, Some(relation)), &inputs)?;
+    }
+    if let Some(edges) = self_loop_edges.map(read) {
+        tape.gradient(edges, by_links(specification, None), &inputs)?;
+    }
+    let values = read(0);
+    if let Some(sources) = sources.map(read) {
+        return tape.gradients_of(&[values, sources], by_sources(specification), &inputs);
+    }
+    // The vectors have a part of their gradient in each row.
+    let shapes = [values.shape(); 2];
+    let [by_values, parts] = tape.compute_pair(by_sources(specification), &inputs, shapes)?;
+    tape.add_term(values, by_values)?;
+    let Some((vectors, weight)) = vectors else { return Ok(()) };
+    let numbers = weight.numbers();
+    let sum = kernel("vectors_gradient", Footprint::All, move |step: &mut Step<'_>| {
+        step.sum_rows(
+            [0],
+            numbers.clone(),
+            #[inline(always)]
+            |_, [parts], rows, sum| {
+                sum.fill(0.0);
+                add_rows(parts.slice(rows), sum);
+            },
+        );
+    });
+    tape.weight_gradient(read(vectors), weight.numbers(), sum.accumulating(), &[parts])
+}
+
+fn by_targets(specification: AttentionSpec) -> impl Operator {
+    let AttentionSpec { heads, width, relation, .. } = specification;
+    let scored = specification.scored_width();
+    kernel(NAME, relation.footprint(), move |step: &mut Step<'_>| {
+        step.write_rows(
+            relation.partition(),
+            INPUTS,
             #[inline(always)]
             move |topology, matrices, rows, target| {
-                let attending = recipe.of(matrices);
-                let mut tile = Tile::new(recipe.heads);
-                for (row, target) in rows.zip(target.chunks_exact_mut(width)) {
+                let attending = specification.of(matrices);
+                let mut tile = Tile::new(heads);
+                for (row, target) in rows.zip(target.chunks_exact_mut(scored)) {
                     target.fill(0.0);
-                    recipe.for_each_tile(
+                    specification.for_each_tile(
                         topology,
                         row,
                         &mut tile,
@@ -58,51 +114,46 @@ impl Parts {
                 }
             },
         );
-        layer.backward(system);
-        Ok(())
-    }
+    })
+    .with_cost(Cost { per_row: 0, per_entry: width + 2 * scored })
+}
 
-    /// The gradient by what links add to the scores, or without a relation by what the loops do that are added.
-    fn by_links(
-        &self,
-        layer: &mut LayerBuilder,
-        inputs: [Field; 10],
-        relation: Option<Relation>,
-        links: Option<Signal>,
-    ) -> Result<(), BuildError> {
-        let recipe = self.recipe;
-        let Some(links) = links else { return Ok(()) };
-        let Some(target) = layer.gradient_of(links)? else { return Ok(()) };
-        let width = links.width();
-        let system = write_rows(
-            layer,
-            NAME,
-            Cut::Even,
-            inputs,
-            target,
+/// The gradient with respect to what links add to the scores, or without a relation to what the self-loops do that are added.
+fn by_links(specification: AttentionSpec, relation: Option<Relation>) -> impl Operator {
+    let AttentionSpec { heads, width, .. } = specification;
+    let scored = specification.scored_width();
+    let footprint = match relation {
+        None => Footprint::Same,
+        Some(Relation::Neighbors | Relation::Edges) => Footprint::Endpoints,
+        Some(Relation::Members) => Footprint::Membership,
+    };
+    kernel(NAME, footprint, move |step: &mut Step<'_>| {
+        step.write_rows(
+            Partition::Uniform,
+            INPUTS,
             #[inline(always)]
             move |topology, matrices, rows, output| {
-                let attending = recipe.of(matrices);
+                let attending = specification.of(matrices);
                 let link = |row: usize| match relation {
                     None => Some(Link { target: row as u32, source: row as u32, edge: None }),
                     Some(relation) => {
                         let [source, target] = relation.ends(topology, row)?.map(|row| row as u32);
-                        recipe.counts(target, source).then_some(Link { target, source, edge: Some(row as u32) })
+                        specification.counts(target, source).then_some(Link { target, source, edge: Some(row as u32) })
                     }
                 };
                 output.fill(0.0);
-                Tile::new(recipe.heads).for_each(
+                Tile::new(heads).for_each(
                     rows.len(),
                     #[inline(always)]
                     |number| link(rows.start + number),
                     #[inline(always)]
                     |tile| {
                         attending.differentiate(tile, matrices[8], matrices[9]);
-                        for (link, part) in tile.each_link(recipe.heads) {
+                        for (link, part) in tile.each_link(heads) {
                             let place = link.edge.unwrap_or(link.target) as usize - rows.start;
-                            let output = &mut output[place * width..(place + 1) * width];
+                            let output = &mut output[place * scored..(place + 1) * scored];
                             attending.add_by_source(part, output);
-                            if let Score::ScaledDot { .. } = recipe.score {
+                            if let Score::ScaledDot { .. } = specification.score {
                                 attending.add_by_values(part, matrices[9], output);
                             }
                         }
@@ -110,52 +161,28 @@ impl Parts {
                 );
             },
         );
-        layer.backward(system);
-        Ok(())
-    }
+    })
+    .with_cost(Cost { per_row: width + 2 * scored, per_entry: 0 })
+}
 
-    fn by_sources(&self, layer: &mut LayerBuilder, inputs: [Field; 10]) -> Result<(), BuildError> {
-        let recipe = self.recipe;
-        let by_vectors = match &self.vectors {
-            Some(vectors) => layer.gradient_of_parameter(vectors, 0..vectors.shape[0])?,
-            None => None,
-        };
-        let by_values = layer.gradient_of(self.values)?;
-        let by_sources = match self.sources {
-            Some(sources) => layer.gradient_of(sources)?,
-            None => None,
-        };
-        if by_values.or(by_sources).or(by_vectors).is_none() {
-            return Ok(());
-        }
-        // The vectors have a part of their gradient in each row; room is needed as well for what nobody asks for.
-        let second = self.sources.unwrap_or(self.values);
-        let mut room = Vec::new();
-        let mut outputs = [by_values, by_sources];
-        for (output, like) in outputs.iter_mut().zip([self.values, second]) {
-            if output.is_none() {
-                let signal = layer.signal(like.value().domain(), like.width(), false)?;
-                room.push(signal);
-                *output = Some(signal.value());
-            }
-        }
-        let [Some(first), Some(last)] = outputs else { return Ok(()) };
-        let widths = [self.values.width(), second.width()];
-        let system = write_row_pairs(
-            layer,
-            NAME,
-            recipe.relation.cut_back(),
-            inputs,
-            [first, last],
+/// The gradients with respect to the values and to the sources; in place of the second the parts of the vectors' where rows are
+/// scored by these.
+fn by_sources(specification: AttentionSpec) -> impl Operator {
+    let AttentionSpec { heads, width, relation, .. } = specification;
+    let scored = specification.scored_width();
+    kernel(NAME, relation.footprint_back(), move |step: &mut Step<'_>| {
+        step.write_row_pairs(
+            relation.partition_back(),
+            INPUTS,
             #[inline(always)]
             move |topology, matrices, rows, [values, sources]| {
-                let attending = recipe.of(matrices);
-                let mut tile = Tile::new(recipe.heads);
-                let outputs = values.chunks_exact_mut(widths[0]).zip(sources.chunks_exact_mut(widths[1]));
+                let attending = specification.of(matrices);
+                let mut tile = Tile::new(heads);
+                let outputs = values.chunks_exact_mut(width).zip(sources.chunks_exact_mut(scored));
                 for (row, (value, source)) in rows.zip(outputs) {
                     value.fill(0.0);
                     source.fill(0.0);
-                    recipe.for_each_tile_back(
+                    specification.for_each_tile_back(
                         topology,
                         row,
                         &mut tile,
@@ -165,7 +192,7 @@ impl Parts {
                         |tile| {
                             attending.differentiate(tile, matrices[8], matrices[9]);
                             attending.add_by_values(tile.all(), matrices[9], value);
-                            match recipe.score {
+                            match specification.score {
                                 Score::Additive { .. } => {
                                     attending.add_by_source(tile.all(), value);
                                     attending.add_by_vectors(tile.all(), source);
@@ -177,23 +204,6 @@ impl Parts {
                 }
             },
         );
-        layer.backward(system);
-        if let Some(total) = by_vectors {
-            let sum = sum_rows(
-                layer,
-                "vectors_gradient",
-                [last],
-                total,
-                0..widths[0],
-                #[inline(always)]
-                |[parts], rows, sum| {
-                    sum.fill(0.0);
-                    add_rows(parts.slice(rows), sum);
-                },
-            );
-            layer.backward(sum);
-        }
-        room.into_iter().for_each(|signal| layer.release(signal));
-        Ok(())
-    }
+    })
+    .with_cost(Cost { per_row: 0, per_entry: 2 * width + 2 * scored })
 }

@@ -1,0 +1,232 @@
+//! What attention is made of: how links are scored, and from which inputs.
+
+use connectome_components::{Adjacency, Matrix, Topology};
+
+use super::{Attention, Scores};
+use crate::{
+    kernels::{Attending, Link, MAX_HEADS, Score, Tile},
+    layers::BuildError,
+    operators::relation::Relation,
+    program::{Domain, GraphIndex, Program, Value, Weight},
+};
+
+/// How links are scored, and which inputs of the operation are read for it; the values are input 0.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AttentionSpec {
+    pub(super) score: Score,
+    pub(super) heads: usize,
+    /// The columns of all heads.
+    pub(super) width: usize,
+    pub(super) relation: Relation,
+    graph: GraphIndex,
+    /// Whether nodes attend to themselves.
+    pub(super) add_self_loops: bool,
+    /// The values if none.
+    pub(super) sources: Option<usize>,
+    pub(super) targets: Option<usize>,
+    pub(super) edges: Option<usize>,
+    pub(super) self_loop_edges: Option<usize>,
+    pub(super) vectors: Option<(usize, Weight)>,
+    /// Of edges, and of self-loops that are added; without these that of the edges again.
+    pub(super) masks: Option<[usize; 2]>,
+}
+
+impl AttentionSpec {
+    /// Attention without dropout to values that are the first of `inputs`; adds what else it reads.
+    pub(super) fn new(
+        program: &Program,
+        attention: &Attention,
+        relation: Relation,
+        inputs: &mut Vec<Value>,
+    ) -> Result<Self, BuildError> {
+        let width = inputs.first().map_or(0, Value::width);
+        let mut read = |value: Value| -> Result<usize, BuildError> {
+            inputs.push(program.dense(value)?);
+            Ok(inputs.len() - 1)
+        };
+        let (score, sources, targets, vectors) = match attention.scores {
+            Scores::Decomposed { sources, targets, slope } => {
+                (Score::Decomposed { slope }, Some(sources), targets, None)
+            }
+            Scores::Additive { targets, vectors, slope } => {
+                (Score::Additive { slope }, None, Some(targets), Some(vectors))
+            }
+            Scores::ScaledDot { keys, queries, factor } => {
+                (Score::ScaledDot { factor }, Some(keys), Some(queries), None)
+            }
+        };
+        let specification = Self {
+            score,
+            heads: attention.heads,
+            width,
+            relation,
+            graph: program.graph(),
+            add_self_loops: attention.add_self_loops,
+            sources: sources.map(&mut read).transpose()?,
+            targets: targets.map(&mut read).transpose()?,
+            edges: attention.edges.map(&mut read).transpose()?,
+            self_loop_edges: attention.self_loop_edges.map(&mut read).transpose()?,
+            vectors: vectors.map(|vectors| Ok((read(vectors.value())?, vectors))).transpose()?,
+            masks: None,
+        };
+        specification.check(inputs).map_err(|reason| program.error(reason))?;
+        Ok(specification)
+    }
+
+    /// Sees that everything is where it belongs, and as wide as it should be.
+    pub(super) fn check(&self, inputs: &[Value]) -> Result<(), String> {
+        let Self { heads, width, relation, add_self_loops, .. } = *self;
+        let ([from, to], links) = (self.domains(), relation.links(self.graph));
+        if heads == 0 || heads > MAX_HEADS || !width.is_multiple_of(heads) {
+            return Err(format!(
+                "divides {width} columns among {heads} heads; take up to {MAX_HEADS} that divide them"
+            ));
+        }
+        let scored = self.scored_width();
+        let expected = [
+            (Some(0), from, width),
+            (self.sources, from, scored),
+            (self.targets, to, scored),
+            (self.edges, links, scored),
+            (self.self_loop_edges, to, scored),
+        ];
+        for (input, domain, width) in expected {
+            let Some(value) = input.map(|input| inputs[input]) else { continue };
+            if (value.domain(), value.width()) != (domain, width) {
+                let (found, expected) = (value.shape(), crate::program::Shape::new(domain, width));
+                return Err(format!(
+                    "attends to {relation:?} by a value of shape {found}; give one of shape {expected}"
+                ));
+            }
+        }
+        if self.vectors.is_some_and(|(_, vectors)| vectors.numbers().len() != width) {
+            return Err(format!("scores {width} columns by shorter or longer vectors; give as many numbers"));
+        }
+        if relation == Relation::Edges {
+            return Err("attends to edges; let it attend to the nodes where they begin".to_owned());
+        }
+        if add_self_loops && from != to {
+            return Err(format!("attends to {relation:?}, where no row can attend to itself; leave out self-loops"));
+        }
+        if self.self_loop_edges.is_some() && (!add_self_loops || matches!(self.score, Score::ScaledDot { .. })) {
+            return Err("has features of added self-loops that no score reads; leave them out".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The rows that are attended to, and those that attend.
+    pub(super) fn domains(&self) -> [Domain; 2] {
+        self.relation.domains(self.graph)
+    }
+
+    /// Numbers that a row adds to the scores of all heads.
+    pub(super) fn scored_width(&self) -> usize {
+        match self.score {
+            Score::Decomposed { .. } => self.heads,
+            Score::Additive { .. } | Score::ScaledDot { .. } => self.width,
+        }
+    }
+
+    /// The inputs that [`AttentionSpec::of`] takes, in its order; the values in place of what is missing.
+    pub(super) fn inputs(&self) -> [usize; 8] {
+        let [masks, self_loop_masks] = self.masks.unwrap_or([0; 2]);
+        [
+            0,
+            self.sources.unwrap_or(0),
+            self.targets.unwrap_or(0),
+            self.edges.unwrap_or(0),
+            self.self_loop_edges.unwrap_or(0),
+            self.vectors.map_or(0, |(input, _)| input),
+            masks,
+            self_loop_masks,
+        ]
+    }
+
+    /// What is attended to; of matrices those of [`AttentionSpec::inputs`] come first.
+    #[inline(always)]
+    pub(super) fn of<'a, const K: usize>(&self, matrices: [&'a Matrix<'a>; K]) -> Attending<'a> {
+        const { assert!(K >= 8) }
+        let has = |place: usize, has: bool| has.then_some(matrices[place]);
+        let vectors = self.vectors.zip(matrices[5].rows().next());
+        Attending {
+            score: self.score,
+            heads: self.heads,
+            values: matrices[0],
+            sources: matrices[1],
+            targets: has(2, self.targets.is_some()),
+            edges: has(3, self.edges.is_some()),
+            own_edges: has(4, self.self_loop_edges.is_some()),
+            vectors: vectors.map_or(&[], |((_, vectors), row)| &row[vectors.numbers()]),
+            masks: self.masks.map(|_| [matrices[6], matrices[7]]),
+        }
+    }
+
+    /// Calls `body` with the links by which rows come to meet in `row`, a tile at a time. `prefetch` is told which rows
+    /// will soon be among them.
+    #[inline(always)]
+    pub(super) fn for_each_tile(
+        &self,
+        topology: &Topology,
+        row: usize,
+        tile: &mut Tile,
+        prefetch: impl Fn(usize),
+        body: impl FnMut(&mut Tile),
+    ) {
+        let adjacency = self.relation.adjacency(topology);
+        self.tiles(adjacency, row, |source, edge| [row as u32, source, edge], tile, prefetch, body);
+    }
+
+    /// The same with the links by which `row` comes to meet others.
+    #[inline(always)]
+    pub(super) fn for_each_tile_back(
+        &self,
+        topology: &Topology,
+        row: usize,
+        tile: &mut Tile,
+        prefetch: impl Fn(usize),
+        body: impl FnMut(&mut Tile),
+    ) {
+        let adjacency = self.relation.adjacency_back(topology);
+        self.tiles(adjacency, row, |target, edge| [target, row as u32, edge], tile, prefetch, body);
+    }
+
+    #[inline(always)]
+    fn tiles(
+        &self,
+        adjacency: &Adjacency,
+        row: usize,
+        link: impl Fn(u32, u32) -> [u32; 3],
+        tile: &mut Tile,
+        prefetch: impl Fn(usize),
+        body: impl FnMut(&mut Tile),
+    ) {
+        /// So many entries before it is needed a row is fetched: about as many as can be underway.
+        const AHEAD: usize = 16;
+
+        let entries = adjacency.entries(row);
+        let (neighbors, edges) = (&adjacency.neighbors[entries.clone()], &adjacency.edges[entries.clone()]);
+        let ahead = adjacency.neighbors.get(entries.start + AHEAD..).unwrap_or(&[]);
+        let added = usize::from(self.add_self_loops);
+        tile.for_each(
+            neighbors.len() + added,
+            #[inline(always)]
+            |number| match number.checked_sub(added) {
+                Some(number) => {
+                    if let Some(row) = ahead.get(number) {
+                        prefetch(*row as usize);
+                    }
+                    let [target, source, edge] = link(neighbors[number], edges[number]);
+                    self.counts(target, source).then_some(Link { target, source, edge: Some(edge) })
+                }
+                None => Some(Link { target: row as u32, source: row as u32, edge: None }),
+            },
+            body,
+        );
+    }
+
+    /// Whether a link takes part: where self-loops are added, those that the graph has do not.
+    #[inline(always)]
+    pub(super) fn counts(&self, target: u32, source: u32) -> bool {
+        !self.add_self_loops || target != source
+    }
+}

@@ -1,0 +1,124 @@
+//! From nodes to edges: how much both endpoints of an edge agree.
+
+use connectome_components::Topology;
+
+use crate::{
+    layers::BuildError,
+    program::{
+        Cost, Domain, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value,
+    },
+};
+
+/// `y[e] = <X[source of e], X[target of e]>`, one number on each edge; 0 for dangling ones.
+///
+/// # Errors
+/// If the value is sparse, or not on nodes.
+pub fn edge_dot(program: &mut Program, input: Value) -> Result<Value, BuildError> {
+    let input = program.dense(input)?;
+    let edges = program.edges();
+    program.record_one(EdgeDot { edges }, &[input])
+}
+
+/// [`edge_dot`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct EdgeDot {
+    edges: Domain,
+}
+
+impl Operator for EdgeDot {
+    fn name(&self) -> &'static str {
+        "edge_dot"
+    }
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        if inputs[0].domain() != Domain::Nodes {
+            return Err("compares the endpoints of edges, so its input is to be on nodes".to_owned());
+        }
+        Ok(vec![Shape::new(self.edges, 1)])
+    }
+
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Endpoints
+    }
+
+    fn cost(&self, inputs: &[Value], _: &[Value]) -> Cost {
+        Cost { per_row: inputs[0].width(), per_entry: 0 }
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        step.write_rows(
+            Partition::Uniform,
+            [0],
+            #[inline(always)]
+            |topology, [values], rows, output| {
+                for (row, output) in rows.zip(output) {
+                    let [source, target] = topology.endpoints[row];
+                    *output = if source == Topology::NO_ROW {
+                        0.0
+                    } else {
+                        let pairs = values.row(source as usize).iter().zip(values.row(target as usize));
+                        pairs.map(|(source, target)| source * target).sum()
+                    };
+                }
+            },
+        );
+    }
+
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> Result<(), BuildError> {
+        let &[Some(gradient)] = gradients else { return Ok(()) };
+        let input = operation.inputs[0];
+        for side in [Partition::Outgoing, Partition::Incoming] {
+            tape.gradient(input, EdgeDotBackward(side), &[gradient, input])?;
+        }
+        Ok(())
+    }
+}
+
+/// `target[i] = sum over edges e of gradient[e] * values[other endpoint of e]`, over the edges on one side.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct EdgeDotBackward(Partition);
+
+impl Operator for EdgeDotBackward {
+    fn name(&self) -> &'static str {
+        "edge_dot_backward"
+    }
+
+    fn footprint(&self, input: usize) -> Footprint {
+        match (self.0, input) {
+            (Partition::Outgoing, 0) => Footprint::OutgoingEdges,
+            (Partition::Outgoing, _) => Footprint::Outgoing,
+            (_, 0) => Footprint::IncomingEdges,
+            (..) => Footprint::Incoming,
+        }
+    }
+
+    fn cost(&self, inputs: &[Value], _: &[Value]) -> Cost {
+        Cost { per_row: 0, per_entry: inputs[1].width() }
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let partition = self.0;
+        step.write_rows(
+            partition,
+            [0, 1],
+            #[inline(always)]
+            move |topology, [gradient, values], rows, target| {
+                let adjacency = partition.adjacency(topology).unwrap_or(&topology.incoming);
+                for (row, target) in rows.zip(target.chunks_exact_mut(values.width())) {
+                    target.fill(0.0);
+                    let entries = adjacency.entries(row);
+                    for (neighbor, edge) in adjacency.neighbors[entries.clone()].iter().zip(&adjacency.edges[entries]) {
+                        let factor = gradient.row(*edge as usize)[0];
+                        let terms = target.iter_mut().zip(values.row(*neighbor as usize));
+                        terms.for_each(|(target, value)| *target += factor * value);
+                    }
+                }
+            },
+        );
+    }
+}

@@ -1,0 +1,175 @@
+//! From nodes to edges: what stands at both endpoints of an edge, added up.
+
+use connectome_components::Topology;
+use std::sync::Arc;
+
+use super::{epilogue::Epilogue, relation::Uniform};
+use crate::{
+    kernels::gather_rows,
+    layers::BuildError,
+    program::{
+        Cost, Domain, Footprint, Fusion, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel,
+    },
+};
+
+/// What an edge takes from its endpoints and from itself, each times a factor. All are of one width.
+///
+/// A linear map of sender, receiver and edge side by side is the sum of a map of each, two of them on nodes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EdgeTerms {
+    /// From the node where it starts.
+    pub source: Option<(Value, f32)>,
+    /// From the node where it ends.
+    pub target: Option<(Value, f32)>,
+    /// From the edge itself.
+    pub edge: Option<(Value, f32)>,
+}
+
+/// `Z[e] = s S[source of e] + t T[target of e] + c E[e]`, on edges; zeros for dangling ones.
+///
+/// # Errors
+/// If a value is sparse, not on the rows where it belongs, or of another width than the others; or if there is none.
+pub fn gather_endpoints(program: &mut Program, terms: EdgeTerms) -> Result<Value, BuildError> {
+    let mut inputs = Vec::new();
+    let mut factors = [None; 3];
+    for (term, factor) in [terms.source, terms.target, terms.edge].into_iter().zip(&mut factors) {
+        let Some((value, number)) = term else { continue };
+        *factor = Some((inputs.len(), number));
+        inputs.push(program.dense(value)?);
+    }
+    let edges = program.edges();
+    program.record_one(GatherEndpoints { terms: factors, edges, epilogue: Epilogue::default() }, &inputs)
+}
+
+/// [`gather_endpoints`]: reads the terms that there are, and then what the epilogue reads.
+#[derive(Clone, Copy, Debug)]
+struct GatherEndpoints {
+    /// Input and factor of the source, of the target and of the edge itself.
+    terms: [Option<(usize, f32)>; 3],
+    edges: Domain,
+    epilogue: Epilogue,
+}
+
+impl GatherEndpoints {
+    fn is_node(&self, input: usize) -> bool {
+        self.terms[..2].iter().flatten().any(|(term, _)| *term == input)
+    }
+}
+
+impl Operator for GatherEndpoints {
+    fn name(&self) -> &'static str {
+        "gather_endpoints"
+    }
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        let Some(width) = inputs.first().map(Value::width) else {
+            return Err("adds nothing to its edges; give at least one value".to_owned());
+        };
+        let domains = [Domain::Nodes, Domain::Nodes, self.edges];
+        let fits = |(input, _): (usize, f32), domain| inputs[input].shape() == Shape::new(domain, width);
+        if self.terms.iter().zip(domains).all(|(term, domain)| term.is_none_or(|term| fits(term, domain))) {
+            return Ok(vec![Shape::new(self.edges, width)]);
+        }
+        Err("adds values to edges that are of different width or not on nodes and edges; give all one width, on their rows"
+            .to_owned())
+    }
+
+    fn footprint(&self, input: usize) -> Footprint {
+        if self.is_node(input) { Footprint::Endpoints } else { Footprint::Same }
+    }
+
+    fn cost(&self, _: &[Value], outputs: &[Value]) -> Cost {
+        let width = outputs.first().map_or(0, Value::width);
+        Cost { per_row: width * self.terms.iter().flatten().count(), per_entry: 0 }
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let epilogue = self.epilogue;
+        let [bias, blended] = epilogue.inputs();
+        let [source, target, edge] = self.terms.map(|term| term.map_or(0, |(input, _)| input));
+        let factors = self.terms.map(|term| term.map(|(_, factor)| factor));
+        step.write_rows(
+            Partition::Uniform,
+            [source, target, edge, bias, blended],
+            #[inline(always)]
+            move |topology, [source, target, edge, bias, blended], rows, output| {
+                let (matrices, width) = ([source, target, edge], source.width());
+                for (row, output) in rows.clone().zip(output.chunks_exact_mut(width)) {
+                    output.fill(0.0);
+                    let [from, to] = topology.endpoints[row];
+                    if from == Topology::NO_ROW {
+                        continue;
+                    }
+                    for ((matrix, factor), row) in matrices.iter().zip(factors).zip([from as usize, to as usize, row]) {
+                        let Some(factor) = factor else { continue };
+                        output.iter_mut().zip(matrix.row(row)).for_each(|(output, number)| *output += factor * number);
+                    }
+                }
+                epilogue.apply([bias, blended], rows, output, width);
+            },
+        );
+    }
+
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> Result<(), BuildError> {
+        let &[Some(gradient)] = gradients else { return Ok(()) };
+        let (gradient, own) = (self.epilogue.backward(operation, gradient, tape)?, self.epilogue.scale());
+        let [source, target, edge] = self.terms;
+        if let Some((input, factor)) = source {
+            let backward = node_gradient(Partition::Outgoing, Footprint::OutgoingEdges, own * factor);
+            tape.gradient(operation.inputs[input], backward, &[gradient])?;
+        }
+        if let Some((input, factor)) = target {
+            let backward = node_gradient(Partition::Incoming, Footprint::IncomingEdges, own * factor);
+            tape.gradient(operation.inputs[input], backward, &[gradient])?;
+        }
+        if let Some((input, factor)) = edge {
+            tape.gradient(operation.inputs[input], edge_gradient(own * factor), &[gradient])?;
+        }
+        self.epilogue.backward_blend(operation, None, gradient, tape)
+    }
+
+    fn fuse(&self, next: &Operation, place: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
+        let epilogue = self.epilogue.absorb(context.operation.inputs.len(), next, place, context)?;
+        Some(Arc::new(Self { epilogue, ..*self }))
+    }
+}
+
+/// The gradient with respect to what edges took from their endpoints on one side: the sum over these edges.
+fn node_gradient(partition: Partition, footprint: Footprint, factor: f32) -> impl Operator {
+    kernel("gather_endpoints_backward", footprint, move |step: &mut Step<'_>| {
+        let adds = step.accumulates();
+        step.write_rows(
+            partition,
+            [0],
+            #[inline(always)]
+            move |topology, [gradient], rows, target| {
+                let adjacency = partition.adjacency(topology).unwrap_or(&topology.incoming);
+                let terms = |row| Uniform { rows: &adjacency.edges[adjacency.entries(row)], coefficient: factor };
+                gather_rows(rows, terms, gradient, adds, target);
+            },
+        );
+    })
+    .accumulating()
+}
+
+/// The gradient with respect to what edges took from themselves.
+fn edge_gradient(factor: f32) -> impl Operator {
+    kernel("gather_endpoints_backward", Footprint::Same, move |step: &mut Step<'_>| {
+        step.write_rows(
+            Partition::Uniform,
+            [0],
+            #[inline(always)]
+            move |topology, [gradient], rows, target| {
+                for (row, target) in rows.zip(target.chunks_exact_mut(gradient.width())) {
+                    let factor = if topology.endpoints[row][0] == Topology::NO_ROW { 0.0 } else { factor };
+                    target.iter_mut().zip(gradient.row(row)).for_each(|(target, number)| *target = factor * number);
+                }
+            },
+        );
+    })
+}
