@@ -1,6 +1,6 @@
 //! Layers against the reference.
 
-use crate::{
+use super::{
     Comparison, Result,
     case::Case,
     common::{Given, Scene, Trial, WithCoordinates, name_in_layer},

@@ -1,6 +1,6 @@
 //! Losses and optimizers against the reference.
 
-use crate::{
+use super::{
     Comparison, Result,
     case::Case,
     common::{Matrices, Scene},

@@ -9,10 +9,9 @@
 //! A failure lists the cases that are off, each with the array and its error, and those of a known class that cannot be
 //! read. Cases of other classes are listed by `--nocapture`.
 
-#[path = "../../systems/tests/common/mod.rs"]
-mod common;
+use crate::common;
 
-mod case;
+pub mod case;
 mod layers;
 mod printed;
 mod training;
