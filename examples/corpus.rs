@@ -7,7 +7,7 @@
 //!
 //! Each number of graphs is tried in a process of its own, as a process hands freed memory back when it likes. The figures
 //! are resident memory as Linux tells it; elsewhere they are 0. Some of what training takes may be what spawning a large corpus
-//! left free; `tests/corpus_memory.rs` counts every byte.
+//! left free; `tests/allocations/corpus.rs` counts every byte.
 
 use bevy_ecs::entity::Entity;
 use connectome::{

@@ -105,7 +105,8 @@ fn measured() {
 /// The most that a process takes.
 fn measure(name: &str, purpose: &str) -> usize {
     let mut command = Command::new(env::current_exe().unwrap());
-    let command = command.args(["--exact", "measured", "--nocapture"]).env(MEASURED, format!("{name}/{purpose}"));
+    let command =
+        command.args(["--exact", "memory::measured", "--nocapture"]).env(MEASURED, format!("{name}/{purpose}"));
     let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let peak = text.lines().find_map(|line| line.split_once("peak ")).map(|(_, peak)| peak.parse().unwrap());

@@ -3,14 +3,10 @@
 //! The fixtures hold the state of layers of PyTorch Geometric under its own names, with inputs and outputs. Each is written
 //! into a safetensors file as the module `conv1` of a model, read into a model here, and must give the same outputs.
 
-#[expect(dead_code, reason = "the reference test reads more of a case")]
-#[path = "reference/case.rs"]
-mod case;
-#[path = "../systems/tests/common/mod.rs"]
-mod common;
-
-use case::Case;
-use common::{Scene, relative_error};
+use crate::{
+    common::{Scene, relative_error},
+    reference::case::Case,
+};
 use connectome::{
     Rename, load_weights,
     output::{Tensor, write_weights},
@@ -21,9 +17,7 @@ use connectome_systems::{
     layers::{GatConv, GcnConv, Layer, SageConv},
     run,
 };
-use std::{collections::BTreeMap, error::Error, path::Path};
-
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+use std::{collections::BTreeMap, path::Path};
 
 fn open(name: &str) -> Case {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/reference"));

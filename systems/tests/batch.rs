@@ -4,7 +4,7 @@
 //! nodes of no graph and edges between graphs. What is extracted is compared with what the entities themselves say. A
 //! failure prints the corpus, shrunk, and the graphs or seeds that were asked for.
 
-mod common;
+use crate::common;
 
 use bevy_ecs::prelude::*;
 use common::few_cases;

@@ -4,7 +4,7 @@
 //! The formulas are written here a second time, in 64-bit floats with dense matrices, and differentiated by central
 //! differences. A failure names the layer and which of its arrays is off, and by how much of its largest number.
 
-mod common;
+use crate::common;
 
 use common::{
     Given, Link, Matrices, Scene, Trial, Watch,

@@ -5,7 +5,7 @@
 //! weights that cancel, and single nodes. A failure names the layer and which of output, input gradient and parameter
 //! gradient is off, and by how much of its largest number.
 
-mod common;
+use crate::common;
 
 use common::{
     Given, Matrices, Passes, Scene, Trial, Watch,

@@ -5,7 +5,7 @@
 //! differentiated by central differences. A failure names the layer and which of its arrays is off, and by how much of
 //! its largest number.
 
-mod common;
+use crate::common;
 
 use common::{
     Given, Link, Matrices, Passes, Scene, WithCoordinates,

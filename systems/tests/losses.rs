@@ -4,7 +4,7 @@
 //! rows are plain entities of this test, neither nodes nor edges, half of them in a second table. A failure names the loss
 //! and by how much it is off.
 
-mod common;
+use crate::common;
 
 use bevy_ecs::{component::Component, entity::Entity, world::World};
 use common::{few_cases, numbers, relative_error};

@@ -1,6 +1,6 @@
 //! What happens to gradients before a step: several passes make one, and long gradients are shortened.
 
-mod common;
+use crate::common;
 
 use bevy_ecs::{entity::Entity, world::World};
 use common::{Cotangent, Matrices, STANDSTILL, Scene, numbers, parameter_gradients, relative_error};

@@ -5,7 +5,7 @@
 //! failure shows the message that was expected to name someone, the order that was run, or the two results that
 //! differ.
 
-mod common;
+use crate::common;
 
 use bevy_ecs::{
     name::Name,

@@ -5,7 +5,7 @@
 //! list for a node the other end and the edge of each entry, `members` and `membership` say who belongs to which
 //! subgraph. Besides: what changes nothing derives nothing.
 
-mod common;
+use crate::common;
 
 use bevy_ecs::{prelude::*, schedule::Schedule};
 use common::few_cases;

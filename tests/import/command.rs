@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::folder;
+use super::folder;
 
 /// Runs the command in a folder.
 fn connectome(folder: &Path, arguments: &[&str]) -> Output {

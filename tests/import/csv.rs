@@ -4,7 +4,7 @@ use connectome::import::ImportOptions;
 use connectome::scene::{DenseRows, Features, NodeFeatures, Task};
 use connectome_components::Split;
 
-use crate::{check_error, check_round_trip, check_scene, check_training, read};
+use super::{check_error, check_round_trip, check_scene, check_training, read};
 
 const EDGES: &str = "source,target,weight,since\nAnn,Bob,0.5,1\nBob,\"Cid, Jr.\",1,2\nAnn,Ann,2,3\n";
 const NODES: &str = "name,age,label,split\nAnn,1,red,train\n\"Cid, Jr.\",2,blue,val\nDan,3,,\nBob,4,red,test\n";

@@ -5,7 +5,7 @@ use std::io::Write;
 use connectome::import::{ImportOptions, Imported, import};
 use flate2::{Compression, write::GzEncoder};
 
-use crate::{check_error, check_round_trip, check_scene, read};
+use super::{check_error, check_round_trip, check_scene, read};
 
 pub const TEXT: &str = "c a comment\np edge 4 4\ne 2 1\ne 3 1\n\ne 3 2\ne 2 4\n";
 

@@ -4,7 +4,7 @@ use connectome::import::ImportOptions;
 use connectome::scene::{DenseRows, Features};
 use connectome_components::Split;
 
-use crate::{check_error, check_round_trip, check_training, read};
+use super::{check_error, check_round_trip, check_training, read};
 
 /// A graph with a value of each kind, as editors and libraries write them.
 pub const TEXT: &str = r#"<?xml version="1.0" encoding="UTF-8"?>

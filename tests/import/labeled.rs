@@ -8,7 +8,7 @@ use ndarray::{Array2, array};
 use ndarray_npy::NpzWriter;
 use rayon::iter::ParallelIterator;
 
-use crate::check_round_trip;
+use super::check_round_trip;
 
 fn fixture(name: &str) -> std::path::PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests/fixtures/graphs", name].iter().collect()
@@ -83,7 +83,7 @@ fn kinds_of_bonds_come_of_a_code() {
         ("T_node_labels.txt", "6\n7\n6\n8\n"),
         ("T_edge_labels.txt", "3\n3\n1\n"),
     ];
-    let folder = crate::folder(&files);
+    let folder = super::folder(&files);
     let read = labeled(folder.path());
     let first = LabeledGraph::new(vec![0, 1, 0], [([0, 1], 1), ([1, 2], 0)]);
     assert_eq!(read.graphs, [first, LabeledGraph::new(vec![2], [])]);

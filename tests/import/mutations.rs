@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::{check_round_trip, read};
+use super::{check_round_trip, read};
 
 const EDGES: &str = "source,target,weight,since\nAnn,Bob,0.5,1\nBob,\"Cid, Jr.\",1,2\nAnn,Ann,2,3\n";
 const NODES: &str = "name,age,label,split\nAnn,1,red,train\n\"Cid, Jr.\",2,blue,val\nDan,3,,\nBob,4,red,test\n";
@@ -78,25 +78,25 @@ proptest! {
 
     #[test]
     fn patched_graphml_is_read_or_refused(patches in patches()) {
-        try_read("g.graphml", &[("g.graphml", &patch(crate::graphml::TEXT, &patches))], None);
+        try_read("g.graphml", &[("g.graphml", &patch(super::graphml::TEXT, &patches))], None);
     }
 
     #[test]
     fn patched_dimacs_files_are_read_or_refused(patches in patches()) {
-        try_read("g.clq", &[("g.clq", &patch(crate::dimacs::TEXT, &patches))], None);
+        try_read("g.clq", &[("g.clq", &patch(super::dimacs::TEXT, &patches))], None);
     }
 
     #[test]
     fn damaged_packed_texts_are_read_or_refused(damage in vec((any::<Index>(), any::<u8>()), 1..4), cut in any::<Index>()) {
-        let mut bytes = crate::dimacs::pack(crate::dimacs::TEXT.as_bytes());
+        let mut bytes = super::dimacs::pack(super::dimacs::TEXT.as_bytes());
         damage.iter().for_each(|(place, byte)| *place.get_mut(&mut bytes) = *byte);
         bytes.truncate(cut.index(bytes.len() + 1));
-        crate::dimacs::try_bytes(&bytes);
+        super::dimacs::try_bytes(&bytes);
     }
 
     #[test]
     fn patched_folders_are_read_or_refused(patches in patches(), file in any::<Index>()) {
-        let mut files = crate::tu_dataset::FILES;
+        let mut files = super::tu_dataset::FILES;
         let (_, text) = &mut files[file.index(8)];
         let patched = patch(text, &patches);
         *text = &patched;

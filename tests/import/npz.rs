@@ -8,7 +8,7 @@ use connectome::scene::{GraphData, SceneFile, Task};
 use ndarray::{arr0, array};
 use ndarray_npy::NpzWriter;
 
-use crate::{check_error, check_round_trip, check_scene};
+use super::{check_error, check_round_trip, check_scene};
 
 fn asset(name: &str) -> GraphData {
     let path = format!("{}/assets/{name}", env!("CARGO_MANIFEST_DIR"));

@@ -3,7 +3,7 @@
 use connectome::import::ImportOptions;
 use connectome::scene::{DenseRows, Features, NodeFeatures, Task};
 
-use crate::{check_error, check_round_trip, check_scene, read};
+use super::{check_error, check_round_trip, check_scene, read};
 
 /// Two graphs: a path of three nodes and a pair. The edges of the pair stand first.
 pub const FILES: [(&str, &str); 8] = [

@@ -1,6 +1,6 @@
 //! A case: one `.npz` file.
 
-use crate::{Result, common::Link};
+use super::{Result, common::Link};
 use ndarray::{Array2, ArrayD, Ix2};
 use ndarray_npy::{ReadNpyExt, ReadableElement};
 use serde::Deserialize;

@@ -1,7 +1,7 @@
 //! Layers against the reference.
 
-use crate::{
-    GraphPair, Result,
+use super::{
+    Comparison, Result,
     case::Case,
     common::{Given, Scene, Trial, WithCoordinates, name_in_layer},
     floor_of_zeros,
@@ -215,7 +215,7 @@ fn adds_self_loops(case: &Case) -> Result<bool> {
 
 /// Compares a layer forward, and backward from the cotangent. Parameters have the names and shapes of the file: so does
 /// a weight file that PyTorch has written.
-pub fn check(case: &Case, layer: Box<dyn Layer>, comparison: &mut GraphPair) -> Result<()> {
+pub fn check(case: &Case, layer: Box<dyn Layer>, comparison: &mut Comparison) -> Result<()> {
     let (x, out) = (case.matrix("x")?, case.matrix("out")?);
     let cotangent = case.matrix_of("cotangent", out.dim())?;
     let edges = case.has("edge_attr").then(|| case.matrix("edge_attr")).transpose()?;

@@ -37,7 +37,7 @@ impl Printed {
         self.text(keyword).parse().ok()
     }
 
-    pub fn required(&self, keyword: &str) -> crate::Result<f32> {
+    pub fn required(&self, keyword: &str) -> super::Result<f32> {
         self.number(keyword).ok_or_else(|| format!("the text says no `{keyword}`").into())
     }
 

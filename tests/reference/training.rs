@@ -1,7 +1,7 @@
 //! Losses and optimizers against the reference.
 
-use crate::{
-    GraphPair, Result,
+use super::{
+    Comparison, Result,
     case::Case,
     common::{Matrices, Scene},
 };
@@ -22,7 +22,7 @@ use connectome_systems::{
 use ndarray::Array2;
 
 /// The mean over all nodes, and over all columns where targets are numbers.
-pub fn check_loss(case: &Case, loss: Loss, comparison: &mut GraphPair) -> Result<()> {
+pub fn check_loss(case: &Case, loss: Loss, comparison: &mut Comparison) -> Result<()> {
     let (x, out) = (case.matrix("x")?, case.floats("out")?.sum());
     let mut scene = Scene::new(x.nrows(), &[]);
     let (output, gradient) = (scene.field("x", &x)?, scene.field("gradient", &Array2::zeros(x.dim()))?);
@@ -71,7 +71,7 @@ pub fn check_loss(case: &Case, loss: Loss, comparison: &mut GraphPair) -> Result
 }
 
 /// Steps with the gradient `sin(w + t)`.
-pub fn check_optimizer(case: &Case, optimizer: Optimizer, comparison: &mut GraphPair) -> Result<()> {
+pub fn check_optimizer(case: &Case, optimizer: Optimizer, comparison: &mut Comparison) -> Result<()> {
     let (start, trajectory) = (case.matrix("w0")?, case.floats("trajectory")?);
     if trajectory.ndim() == 0 || trajectory.len() != trajectory.shape()[0] * start.len() {
         return Err(format!("`trajectory` is {:?} for weights of {:?}", trajectory.shape(), start.dim()).into());

@@ -2,7 +2,7 @@
 
 use connectome::scene::{SceneFile, Step, Task, locate};
 
-use crate::{COUPLE, assert_error, unmark};
+use super::{COUPLE, assert_error, unmark};
 
 /// Parses a text with a mark and asserts that the error points at the mark.
 #[track_caller]

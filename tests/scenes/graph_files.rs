@@ -9,7 +9,7 @@ use ndarray_npy::WriteNpyExt;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-use crate::assert_error;
+use super::assert_error;
 
 /// Where [`SCENE`] names its graph.
 const GRAPH: Position = Position { line: 3, column: 12 };

@@ -4,8 +4,8 @@ use connectome::scene::{Features, GraphData, GraphSet, Position, SceneError, Sce
 use connectome_components::Split;
 use ndarray::{Array1, array};
 
-use crate::assert_error;
-use crate::graph_files::{Arrays, load_with};
+use super::assert_error;
+use super::graph_files::{Arrays, load_with};
 
 const GRAPH: Position = Position { line: 3, column: 12 };
 

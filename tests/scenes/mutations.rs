@@ -5,9 +5,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::COUPLE;
-use crate::graph_files::{Arrays, load};
-use crate::graph_sets;
+use super::COUPLE;
+use super::graph_files::{Arrays, load};
+use super::graph_sets;
 
 /// Pieces that parsers stumble over.
 const PIECES: [&str; 16] =

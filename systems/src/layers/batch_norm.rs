@@ -1,10 +1,12 @@
-//! Batch normalisation.
+//! Batch normalization.
 
-use connectome_components::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer, LayerBuilder};
-use crate::stages::{self, BatchNormalizer};
+use super::{BuildError, Initialization, Layer};
+use crate::{
+    operators::{BatchNormalizer, batch_norm},
+    program::{Program, Value},
+};
 
 /// `Y[i] = w (X[i] - mean) / sqrt(variance + epsilon) + b`, column by column (Ioffe & Szegedy, "Batch normalization:
 /// accelerating deep network training by reducing internal covariate shift", ICML 2015, algorithms 1 and 2).
@@ -13,8 +15,9 @@ use crate::stages::{self, BatchNormalizer};
 /// `N` rows, and gradients go through them; running ones follow by `momentum`, the variance over `N - 1`, and take their
 /// place outside of training. Reads `X` three times forward and twice backward, `O(N F)`.
 ///
-/// Border: of edges' rows, those of dangling edges count for nothing and have no gradient. A single row becomes `b` in training, and leaves the running variance as it is, since its
-/// variance over `N - 1` is unknown. Parameters are called `weight`, `bias`, `running_mean` and `running_var`.
+/// Border: of edges' rows, those of dangling edges count for nothing and have no gradient. A single row becomes `b` in
+/// training, and leaves the running variance as it is, since its variance over `N - 1` is unknown. Parameters are called
+/// `weight`, `bias`, `running_mean` and `running_var`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BatchNorm {
@@ -48,21 +51,19 @@ impl Default for BatchNorm {
 }
 
 impl Layer for BatchNorm {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let (epsilon, momentum) = (self.epsilon, self.momentum);
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        let Self { epsilon, momentum, frozen, weight_decay } = *self;
         if !(epsilon > 0.0 && epsilon.is_finite()) {
-            return Err(layer.refuse(format!("divides by the root of a variance plus {epsilon}; give more than 0")));
+            return Err(program.error(format!("divides by the root of a variance plus {epsilon}; give more than 0")));
         }
         if !(0.0..=1.0).contains(&momentum) {
-            return Err(layer.refuse(format!("has momentum {momentum}, which is no share; give one from 0 to 1")));
+            return Err(program.error(format!("has momentum {momentum}, which is no share; give one from 0 to 1")));
         }
         let width = input.width();
-        let weight = layer.vector("weight", width, Initialization::Constant(1.0), self.weight_decay)?;
-        let bias = layer.vector("bias", width, Initialization::ZEROS, self.weight_decay)?;
-        let mean = layer.statistics("running_mean", width, Initialization::ZEROS)?;
-        let variance = layer.statistics("running_var", width, Initialization::Constant(1.0))?;
-        layer.last_stage();
-        let frozen = self.frozen;
-        stages::batch_norm(layer, input, BatchNormalizer { weight, bias, mean, variance, epsilon, momentum, frozen })
+        let weight = program.vector("weight", width, Initialization::Constant(1.0), weight_decay)?;
+        let bias = program.vector("bias", width, Initialization::ZEROS, weight_decay)?;
+        let mean = program.buffer("running_mean", width, Initialization::ZEROS)?;
+        let variance = program.buffer("running_var", width, Initialization::Constant(1.0))?;
+        batch_norm(program, input, BatchNormalizer { weight, bias, mean, variance, epsilon, momentum, frozen })
     }
 }

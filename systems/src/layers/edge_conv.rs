@@ -1,10 +1,12 @@
 //! The edge convolution of dynamic graph networks.
 
-use connectome_components::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Layer, LayerBuilder, Mlp};
-use crate::stages::{EdgeTerms, Epilogue, Reduction, Relation, Weight, add, gather_ends, linear, reduce};
+use super::{BuildError, Layer, Mlp};
+use crate::{
+    operators::{EdgeTerms, Reduction, Relation, add, gather_endpoints, linear, reduce},
+    program::{Program, Value},
+};
 
 /// `Y[i] = max of nn([X[i], X[j] - X[i]]) over the edges j -> i`, column by column, or another reduction than the maximum
 /// (Wang et al., "Dynamic graph CNN for learning on point clouds", TOG 2019, eq. 7 and 8).
@@ -17,7 +19,7 @@ use crate::stages::{EdgeTerms, Epilogue, Reduction, Relation, Weight, add, gathe
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EdgeConv {
-    /// What an edge makes of its ends.
+    /// What an edge makes of its endpoints.
     pub nn: Mlp,
     /// What a node makes of its edges.
     #[serde(default = "max")]
@@ -29,7 +31,7 @@ fn max() -> Reduction {
 }
 
 impl EdgeConv {
-    /// The maximum of what this perceptron makes of the ends.
+    /// The maximum of what this perceptron makes of the endpoints.
     pub fn new(nn: Mlp) -> Self {
         Self { nn, aggregation: max() }
     }
@@ -41,22 +43,15 @@ impl EdgeConv {
 }
 
 impl Layer for EdgeConv {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let width = input.width();
-        let (weight, bias) = self.nn.first(layer, "nn", 2 * width)?;
-        layer.messages();
-        let own = linear(layer, input, Weight::rows(&weight, 0..width), Epilogue::bias(&bias))?;
-        let sent = linear(layer, input, Weight::rows(&weight, width..2 * width), Epilogue::default())?;
-        layer.release(input);
-        let received = add(layer, [(own, 1.0), (sent, -1.0)])?;
-        layer.release(own);
-        let activation = self.nn.passing_activation(0);
-        let terms = EdgeTerms { source: Some((sent, 1.0)), target: Some((received, 1.0)), edge: None, activation };
-        let hidden = gather_ends(layer, terms)?;
-        layer.release(sent);
-        layer.release(received);
-        let messages = layer.nested("nn", &self.nn.after_first(), hidden)?;
-        layer.last_stage();
-        reduce(layer, messages, Relation::Edges, self.aggregation)
+        let (weight, bias) = self.nn.first(program, "nn", 2 * width)?;
+        let own = linear(program, input, &weight.rows(0..width), Some(&bias))?;
+        let sent = linear(program, input, &weight.rows(width..2 * width), None)?;
+        let received = add(program, [(own, 1.0), (sent, -1.0)])?;
+        let terms = EdgeTerms { source: Some((sent, 1.0)), target: Some((received, 1.0)), edge: None };
+        let hidden = gather_endpoints(program, terms)?;
+        let messages = program.nested("nn", &self.nn.after_first(), hidden)?;
+        reduce(program, messages, Relation::Edges, self.aggregation)
     }
 }

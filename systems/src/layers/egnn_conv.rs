@@ -1,15 +1,16 @@
 //! The E(n)-equivariant graph network of Satorras et al.
 
-use connectome_components::{Parameter, Signal, TensorLayout};
+use connectome_components::TensorLayout;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer, LayerBuilder, Mlp};
+use super::{BuildError, Initialization, Layer, Mlp};
 use crate::{
     kernels::Activation,
-    stages::{
-        EdgeTerms, Epilogue, Reduction, Relation, Weight, activate, add, gather_ends, linear, linear_of_two, multiply,
-        reduce, square_norm,
+    operators::{
+        EdgeTerms, Reduction, Relation, activate, add, gather_endpoints, linear, linear_pair, multiply, reduce,
+        square_norm,
     },
+    program::{Domain, Program, Value, Weight},
 };
 
 /// `M[e] = phi_e(H[t], H[s], |X[t] - X[s]|^2)` for each edge `e` from `s` to `t`,
@@ -46,92 +47,68 @@ impl EgnnConv {
     }
 
     /// `M`, of the nodes and of what the edges span.
-    fn messages(&self, layer: &mut LayerBuilder, input: Signal, spans: Signal) -> Result<Signal, BuildError> {
+    fn messages(&self, program: &mut Program, input: Value, spans: Value) -> Result<Value, BuildError> {
         let width = input.width();
         let perceptron = self.perceptron(self.hidden);
-        let (weight, bias) = perceptron.first(layer, "phi_e", 2 * width + 1)?;
-        let part = |start: usize, count: usize| Weight::rows(&weight, start..start + count);
-        let target = linear(layer, input, part(0, width), Epilogue::default())?;
-        let source = linear(layer, input, part(width, width), Epilogue::default())?;
-        let lengths = square_norm(layer, spans)?;
-        let own = linear(layer, lengths, part(2 * width, 1), Epilogue::bias(&bias))?;
-        let activation = perceptron.passing_activation(0);
-        let [source, target, own] = [source, target, own].map(|signal| (signal, 1.0));
-        let terms = EdgeTerms { source: Some(source), target: Some(target), edge: Some(own), activation };
-        let first = gather_ends(layer, terms)?;
-        [source.0, target.0, lengths, own.0].into_iter().for_each(|signal| layer.release(signal));
-        let mapped = layer.nested("phi_e", &perceptron.after_first(), first)?;
-        let messages = activate(layer, mapped, Activation::Silu)?;
-        layer.release(mapped);
-        Ok(messages)
+        let (weight, bias) = perceptron.first(program, "phi_e", 2 * width + 1)?;
+        let target = linear(program, input, &weight.rows(0..width), None)?;
+        let source = linear(program, input, &weight.rows(width..2 * width), None)?;
+        let lengths = square_norm(program, spans)?;
+        let own = linear(program, lengths, &weight.rows(2 * width..2 * width + 1), Some(&bias))?;
+        let [source, target, edge] = [source, target, own].map(|value| Some((value, 1.0)));
+        let first = gather_endpoints(program, EdgeTerms { source, target, edge })?;
+        let mapped = program.nested("phi_e", &perceptron.after_first(), first)?;
+        activate(program, mapped, Activation::Silu)
     }
 
     /// `X'`, by how far each message pulls along its edge.
     fn moved(
         &self,
-        layer: &mut LayerBuilder,
-        coordinates: Signal,
-        spans: Signal,
-        messages: Signal,
-    ) -> Result<Signal, BuildError> {
-        let [first, first_bias] = self.first_pull(layer)?;
-        let last = self.last_pull(layer)?;
-        let before = linear(layer, messages, &first, Epilogue::bias(&first_bias))?;
-        let hidden = activate(layer, before, Activation::Silu)?;
-        layer.release(before);
-        let pulls = linear(layer, hidden, &last, Epilogue::default())?;
-        layer.release(hidden);
-        let pulled = multiply(layer, spans, pulls)?;
-        layer.release(pulls);
-        let change = reduce(layer, pulled, Relation::Edges, Reduction::Mean)?;
-        layer.release(pulled);
-        let output = add(layer, [(coordinates, 1.0), (change, 1.0)])?;
-        layer.release(change);
-        Ok(output)
-    }
-
-    fn first_pull(&self, layer: &mut LayerBuilder) -> Result<[Parameter; 2], BuildError> {
-        let (weight, bias) = self.perceptron(1).first(layer, "phi_x", self.hidden)?;
-        Ok([weight, bias])
+        program: &mut Program,
+        coordinates: Value,
+        spans: Value,
+        messages: Value,
+    ) -> Result<Value, BuildError> {
+        let (first, first_bias) = self.perceptron(1).first(program, "phi_x", self.hidden)?;
+        let last = self.last_pull(program)?;
+        let before = linear(program, messages, &first, Some(&first_bias))?;
+        let hidden = activate(program, before, Activation::Silu)?;
+        let pulls = linear(program, hidden, &last, None)?;
+        let pulled = multiply(program, spans, pulls)?;
+        let change = reduce(program, pulled, Relation::Edges, Reduction::Mean)?;
+        add(program, [(coordinates, 1.0), (change, 1.0)])
     }
 
     /// Small in the beginning, so that nodes move little: a thousandth of Glorot & Bengio's bound, as in the authors' code.
-    fn last_pull(&self, layer: &mut LayerBuilder) -> Result<Parameter, BuildError> {
+    fn last_pull(&self, program: &mut Program) -> Result<Weight, BuildError> {
         let bound = 0.001 * (6.0 / (self.hidden + 1) as f32).sqrt();
-        let stored = TensorLayout { shape: vec![1, self.hidden], transposed: true };
+        let layout = TensorLayout { shape: vec![1, self.hidden], transposed: true };
         let shape = [self.hidden, 1];
-        layer.parameter("phi_x.2.weight", shape, stored, Initialization::Uniform(bound), self.weight_decay)
+        program.parameter("phi_x.2.weight", shape, layout, Initialization::Uniform(bound), self.weight_decay)
     }
 }
 
 impl Layer for EgnnConv {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let coordinates = layer.coordinates()?;
-        layer.dense(input)?;
-        if layer.dense(coordinates)?.domain() != layer.rows().nodes {
-            return Err(layer.refuse("moves nodes, so the coordinates are to be on nodes"));
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        let coordinates = program.coordinates()?;
+        program.dense(input)?;
+        if program.dense(coordinates)?.domain() != Domain::Nodes {
+            return Err(program.error("moves nodes, so the coordinates are to be on nodes"));
         }
         let width = input.width();
-        layer.messages();
-        let ends =
-            EdgeTerms { source: Some((coordinates, -1.0)), target: Some((coordinates, 1.0)), ..EdgeTerms::default() };
-        let spans = gather_ends(layer, ends)?;
-        let messages = self.messages(layer, input, spans)?;
-        let moved = self.moved(layer, coordinates, spans, messages)?;
-        layer.release(spans);
-        let sums = reduce(layer, messages, Relation::Edges, Reduction::Sum)?;
-        layer.release(messages);
+        let terms =
+            EdgeTerms { source: Some((coordinates, -1.0)), target: Some((coordinates, 1.0)), edge: None };
+        let spans = gather_endpoints(program, terms)?;
+        let messages = self.messages(program, input, spans)?;
+        let moved = self.moved(program, coordinates, spans, messages)?;
+        let sums = reduce(program, messages, Relation::Edges, Reduction::Sum)?;
 
         let perceptron = self.perceptron(width);
-        let (weight, bias) = perceptron.first(layer, "phi_h", width + self.hidden)?;
-        let parts = [(input, 0..width), (sums, width..width + self.hidden)];
-        let parts = parts.map(|(signal, rows)| (signal, Weight::rows(&weight, rows)));
-        let first = linear_of_two(layer, parts, perceptron.first_epilogue(&bias))?;
-        layer.release(sums);
-        let change = layer.nested("phi_h", &perceptron.after_first(), first)?;
-        layer.last_stage();
-        let output = add(layer, [(input, 1.0), (change, 1.0)])?;
-        layer.set_coordinates(moved);
-        Ok(output)
+        let (weight, bias) = perceptron.first(program, "phi_h", width + self.hidden)?;
+        let parts = [(input, weight.rows(0..width)), (sums, weight.rows(width..width + self.hidden))];
+        let first = linear_pair(program, parts, Some(&bias))?;
+        let change = program.nested("phi_h", &perceptron.after_first(), first)?;
+        program.set_coordinates(moved);
+        add(program, [(input, 1.0), (change, 1.0)])
     }
 }

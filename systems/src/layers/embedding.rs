@@ -1,15 +1,18 @@
 //! Rows of a table.
 
-use connectome_components::{Signal, TensorLayout};
+use connectome_components::TensorLayout;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer, LayerBuilder};
-use crate::stages::{self, Epilogue};
+use super::{BuildError, Initialization, Layer};
+use crate::{
+    operators::linear,
+    program::{Program, Value},
+};
 
 /// `Y[i] = W[category of i]`, the row of a learned table (as in Mikolov et al., "Efficient estimation of word
 /// representations in vector space", 2013).
 ///
-/// The categories are a sparse signal: columns `[N, 1]` that name the category, values `[N, 1]` of 1, as wide as there are
+/// The categories are a sparse value: indices `[N, 1]` that name the category, values `[N, 1]` of 1, as wide as there are
 /// categories `C`; of several categories for a row the sum is taken, weighed by the values. `W` is `[C, width]`, `Y`
 /// `[N, width]`. Costs `N width`. Border: rows meet no others; one whose value is 0 has zeros.
 ///
@@ -32,13 +35,12 @@ impl Embedding {
 }
 
 impl Layer for Embedding {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let shape = [input.width(), self.width];
-        let stored = TensorLayout { shape: shape.to_vec(), transposed: false };
+        let layout = TensorLayout { shape: shape.to_vec(), transposed: false };
         // Of variance 1, as that of PyTorch.
         let initialization = Initialization::Uniform(3f32.sqrt());
-        let weight = layer.parameter("weight", shape, stored, initialization, self.weight_decay)?;
-        layer.last_stage();
-        stages::linear(layer, input, &weight, Epilogue::default())
+        let weight = program.parameter("weight", shape, layout, initialization, self.weight_decay)?;
+        linear(program, input, &weight, None)
     }
 }

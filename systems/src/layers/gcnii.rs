@@ -1,10 +1,13 @@
 //! A deep stack of GCNII convolutions.
 
-use connectome_components::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Gcn2Conv, Layer, LayerBuilder};
-use crate::{kernels::Activation, stages::drop_out};
+use super::{BuildError, Gcn2Conv, Layer};
+use crate::{
+    kernels::Activation,
+    operators::{activate, dropout},
+    program::{Program, Value},
+};
 
 /// `X_l = ReLU((1 - b_l) P_l + b_l P_l W_l)` for `l = 1..=layers`, where `P_l = (1 - alpha) S X_(l-1) + alpha X_0` with
 /// `S = D^-1/2 (A + I) D^-1/2`, `b_l = ln(lambda / l + 1)`, and `X_0` is the input, to which each layer goes back (Chen et
@@ -57,18 +60,14 @@ impl Gcnii {
 }
 
 impl Layer for Gcnii {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         if self.layers == 0 {
-            return Err(layer.refuse("is a stack of no convolutions; give at least one"));
+            return Err(program.error("is a stack of no convolutions; give at least one"));
         }
-        layer.hold(input);
-        let mut signal = input;
-        for l in 1..=self.layers {
+        (1..=self.layers).try_fold(input, |value, l| {
             let round = Round { convolution: self.convolution(l), dropout: self.dropout, initial: input };
-            signal = layer.nested(&format!("convs.{}", l - 1), &round, signal)?;
-        }
-        layer.release(input);
-        Ok(signal)
+            program.nested(&format!("convs.{}", l - 1), &round, value)
+        })
     }
 }
 
@@ -76,15 +75,13 @@ impl Layer for Gcnii {
 struct Round {
     convolution: Gcn2Conv,
     dropout: f32,
-    initial: Signal,
+    initial: Value,
 }
 
 impl Layer for Round {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let rest = drop_out(layer, input, self.dropout)?;
-        if rest != input {
-            layer.release(input);
-        }
-        self.convolution.convolve(layer, rest, self.initial, Activation::Relu)
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        let rest = dropout(program, input, self.dropout)?;
+        let output = self.convolution.convolve(program, rest, self.initial)?;
+        activate(program, output, Activation::Relu)
     }
 }

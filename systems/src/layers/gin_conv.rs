@@ -1,10 +1,13 @@
 //! The graph isomorphism network.
 
-use connectome_components::{Normalization, Parameter, Signal};
+use connectome_components::Normalization;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer, LayerBuilder, Mlp};
-use crate::stages::{Epilogue, NeighbourCoefficients, aggregate, linear};
+use super::{BuildError, Initialization, Layer, Mlp};
+use crate::{
+    operators::{EdgeCoefficients, add_bias, aggregate, linear},
+    program::{Program, Value, Weight},
+};
 
 /// `Y[i] = nn((1 + eps) X[i] + sum of X[j] over the edges j -> i)` (Xu, Hu, Leskovec & Jegelka, "How powerful are graph
 /// neural networks?", ICLR 2019, eq. 4.1).
@@ -40,29 +43,23 @@ impl GinConv {
 }
 
 impl Layer for GinConv {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let is_sparse = matches!(input, Signal::Sparse { .. });
-        let (weight, bias) = self.nn.first(layer, "nn", input.width())?;
-        let eps = eps(layer, self.epsilon, self.train_epsilon)?;
-        let coefficients = NeighbourCoefficients::from(Normalization::Sum).with_own(&eps);
-        if input.width() <= weight.shape[1] && !is_sparse {
-            let sums = aggregate(layer, input, coefficients, Epilogue::default())?;
-            layer.release(input);
-            layer.last_part();
-            return layer.nested("nn", &self.nn, sums);
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        let (weight, bias) = self.nn.first(program, "nn", input.width())?;
+        let eps = eps(program, self.epsilon, self.train_epsilon)?;
+        let coefficients = EdgeCoefficients::from(Normalization::Sum).with_self_loop(&eps);
+        if input.width() <= weight.shape()[1] && !input.is_sparse() {
+            let sums = aggregate(program, input, coefficients)?;
+            return program.nested("nn", &self.nn, sums);
         }
-        layer.messages();
-        let mapped = linear(layer, input, &weight, Epilogue::default())?;
-        layer.release(input);
-        let hidden = aggregate(layer, mapped, coefficients, self.nn.first_epilogue(&bias))?;
-        layer.release(mapped);
-        layer.last_part();
-        layer.nested("nn", &self.nn.after_first(), hidden)
+        let mapped = linear(program, input, &weight, None)?;
+        let sums = aggregate(program, mapped, coefficients)?;
+        let hidden = add_bias(program, sums, &bias)?;
+        program.nested("nn", &self.nn.after_first(), hidden)
     }
 }
 
 /// The parameter by which a node's own features count more than those of others.
-pub(super) fn eps(layer: &mut LayerBuilder, epsilon: f32, learns: bool) -> Result<Parameter, BuildError> {
+pub(super) fn eps(program: &mut Program, epsilon: f32, is_learned: bool) -> Result<Weight, BuildError> {
     let initialization = Initialization::Constant(epsilon);
-    if learns { layer.vector("eps", 1, initialization, None) } else { layer.statistics("eps", 1, initialization) }
+    if is_learned { program.vector("eps", 1, initialization, None) } else { program.buffer("eps", 1, initialization) }
 }

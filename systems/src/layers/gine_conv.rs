@@ -1,12 +1,12 @@
 //! The graph isomorphism network with features of edges.
 
-use connectome_components::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Layer, LayerBuilder, Mlp, gin_conv::eps, mlp::torch_linear};
+use super::{BuildError, Layer, Mlp, gin_conv::eps, mlp::torch_linear};
 use crate::{
     kernels::Activation,
-    stages::{EdgeTerms, Epilogue, Reduction, Relation, add, gather_ends, linear, reduce, scale_by},
+    operators::{EdgeTerms, Reduction, Relation, activate, add, gather_endpoints, linear, reduce, scale_by},
+    program::{Program, Value},
 };
 
 /// `Y[i] = nn((1 + eps) X[i] + sum of ReLU(X[j] + E[e] W + b) over the edges e: j -> i)` (Hu et al., "Strategies for
@@ -50,34 +50,25 @@ impl GineConv {
 }
 
 impl Layer for GineConv {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let mut edges = layer.edges()?;
-        layer.messages();
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        let mut edges = program.edge_features()?;
         if self.edge_features {
-            let (weight, bias) = torch_linear(layer, "lin", [edges.width(), input.width()], None)?;
-            edges = linear(layer, edges, &weight, Epilogue::bias(&bias))?;
+            let (weight, bias) = torch_linear(program, "lin", [edges.width(), input.width()], None)?;
+            edges = linear(program, edges, &weight, Some(&bias))?;
         } else if edges.width() != input.width() {
             let (edges, nodes) = (edges.width(), input.width());
             let reason = format!(
                 "adds features of edges {edges} wide to features of nodes {nodes} wide; give both one width, or `edge_features`"
             );
-            return Err(layer.refuse(reason));
+            return Err(program.error(reason));
         }
-        let [source, edge] = [input, edges].map(|signal| Some((signal, 1.0)));
-        let terms = EdgeTerms { source, target: None, edge, activation: Activation::Relu };
-        let messages = gather_ends(layer, terms)?;
-        if self.edge_features {
-            layer.release(edges);
-        }
-        let sums = reduce(layer, messages, Relation::Edges, Reduction::Sum)?;
-        layer.release(messages);
-        let eps = eps(layer, self.epsilon, self.train_epsilon)?;
-        let own = scale_by(layer, input, &eps, 1.0)?;
-        layer.release(input);
-        let features = add(layer, [(own, 1.0), (sums, 1.0)])?;
-        layer.release(own);
-        layer.release(sums);
-        layer.last_part();
-        layer.nested("nn", &self.nn, features)
+        let [source, edge] = [input, edges].map(|value| Some((value, 1.0)));
+        let terms = gather_endpoints(program, EdgeTerms { source, target: None, edge })?;
+        let messages = activate(program, terms, Activation::Relu)?;
+        let sums = reduce(program, messages, Relation::Edges, Reduction::Sum)?;
+        let eps = eps(program, self.epsilon, self.train_epsilon)?;
+        let own = scale_by(program, input, &eps, 1.0)?;
+        let features = add(program, [(own, 1.0), (sums, 1.0)])?;
+        program.nested("nn", &self.nn, features)
     }
 }

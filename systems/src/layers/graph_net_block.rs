@@ -1,12 +1,12 @@
 //! The block of MeshGraphNets.
 
-use connectome_components::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Layer, LayerBuilder, LayerNorm, Mlp};
+use super::{BuildError, Layer, LayerNorm, Mlp};
 use crate::{
     kernels::Activation,
-    stages::{EdgeTerms, Epilogue, Reduction, Relation, Weight, add, gather_ends, linear, linear_of_two, reduce},
+    operators::{EdgeTerms, Reduction, Relation, add, gather_endpoints, linear, linear_pair, reduce},
+    program::{Program, Value},
 };
 
 /// `M[e] = LN(MLP_edge(E[e], X[s], X[t]))` for each edge `e` from `s` to `t`, `E'[e] = E[e] + M[e]`, and
@@ -16,7 +16,7 @@ use crate::{
 ///
 /// `X` and `X'` are `[N, F]`, `E` and `E'` `[E, G]`, all dense. `MLP_edge` maps `G + 2 F` numbers through the hidden widths
 /// to `G`, `MLP_node` `F + G` to `F`; their parameters are called `edge.*` and `node.*`, as in PyTorch's `Sequential`s with
-/// the normalisation at the end. Of the first maps those of `X` are made on the nodes: costs `2 N F H` there and
+/// the normalization at the end. Of the first maps those of `X` are made on the nodes: costs `2 N F H` there and
 /// `E (G H + ...)` on the edges for a hidden width `H`. Border: a node without incoming edges is sent zeros. A dangling
 /// edge goes to no node and is read by none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,50 +47,38 @@ impl GraphNetBlock {
         Mlp { activation: self.activation, weight_decay: self.weight_decay, ..Mlp::new(widths) }
     }
 
-    /// The rest of a perceptron to so many numbers, after its first map, and the normalisation.
-    fn finish(&self, layer: &mut LayerBuilder, name: &str, first: Signal, width: usize) -> Result<Signal, BuildError> {
+    /// The rest of a perceptron to so many numbers, after its first map, and the normalization.
+    fn finish(&self, program: &mut Program, name: &str, first: Value, width: usize) -> Result<Value, BuildError> {
         let perceptron = self.perceptron(width);
-        let mapped = layer.nested(name, &perceptron.after_first(), first)?;
+        let mapped = program.nested(name, &perceptron.after_first(), first)?;
         // It stands behind the maps and the activations between them.
-        let place = 2 * perceptron.widths.len() - 1;
+        let index = 2 * perceptron.widths.len() - 1;
         let norm = LayerNorm { weight_decay: self.weight_decay, ..LayerNorm::new() };
-        layer.nested(&format!("{name}.{place}"), &norm, mapped)
+        program.nested(&format!("{name}.{index}"), &norm, mapped)
     }
 }
 
 impl Layer for GraphNetBlock {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let edges = layer.edges()?;
-        layer.dense(input)?;
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        let edges = program.edge_features()?;
+        program.dense(input)?;
         let (width, edge_width) = (input.width(), edges.width());
-        let perceptron = self.perceptron(edge_width);
-        let (weight, bias) = perceptron.first(layer, "edge", edge_width + 2 * width)?;
-        let part =
-            |number: usize| Weight::rows(&weight, edge_width + number * width..edge_width + (number + 1) * width);
-        layer.messages();
-        let source = linear(layer, input, part(0), Epilogue::default())?;
-        let target = linear(layer, input, part(1), Epilogue::default())?;
-        let own = linear(layer, edges, Weight::rows(&weight, 0..edge_width), Epilogue::bias(&bias))?;
-        let activation = perceptron.passing_activation(0);
-        let [source, target, own] = [source, target, own].map(|signal| (signal, 1.0));
-        let terms = EdgeTerms { source: Some(source), target: Some(target), edge: Some(own), activation };
-        let first = gather_ends(layer, terms)?;
-        [source, target, own].into_iter().for_each(|(signal, _)| layer.release(signal));
-        let sent = self.finish(layer, "edge", first, edge_width)?;
-        let new_edges = add(layer, [(edges, 1.0), (sent, 1.0)])?;
+        let (weight, bias) = self.perceptron(edge_width).first(program, "edge", edge_width + 2 * width)?;
+        let part = |number: usize| weight.rows(edge_width + number * width..edge_width + (number + 1) * width);
+        let source = linear(program, input, &part(0), None)?;
+        let target = linear(program, input, &part(1), None)?;
+        let own = linear(program, edges, &weight.rows(0..edge_width), Some(&bias))?;
+        let [source, target, edge] = [source, target, own].map(|value| Some((value, 1.0)));
+        let first = gather_endpoints(program, EdgeTerms { source, target, edge })?;
+        let sent = self.finish(program, "edge", first, edge_width)?;
+        let new_edges = add(program, [(edges, 1.0), (sent, 1.0)])?;
 
-        let sums = reduce(layer, sent, Relation::Edges, Reduction::Sum)?;
-        layer.release(sent);
-        let perceptron = self.perceptron(width);
-        let (weight, bias) = perceptron.first(layer, "node", width + edge_width)?;
-        let parts = [(input, 0..width), (sums, width..width + edge_width)];
-        let parts = parts.map(|(signal, rows)| (signal, Weight::rows(&weight, rows)));
-        let first = linear_of_two(layer, parts, perceptron.first_epilogue(&bias))?;
-        layer.release(sums);
-        let change = self.finish(layer, "node", first, width)?;
-        layer.last_stage();
-        let output = add(layer, [(input, 1.0), (change, 1.0)])?;
-        layer.set_edges(new_edges);
-        Ok(output)
+        let sums = reduce(program, sent, Relation::Edges, Reduction::Sum)?;
+        let (weight, bias) = self.perceptron(width).first(program, "node", width + edge_width)?;
+        let parts = [(input, weight.rows(0..width)), (sums, weight.rows(width..width + edge_width))];
+        let first = linear_pair(program, parts, Some(&bias))?;
+        let change = self.finish(program, "node", first, width)?;
+        program.set_edge_features(new_edges);
+        add(program, [(input, 1.0), (change, 1.0)])
     }
 }

@@ -1,10 +1,12 @@
-//! Graph normalisation.
+//! Graph normalization.
 
-use connectome_components::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer, LayerBuilder};
-use crate::stages::{self, GraphNormParameters};
+use super::{BuildError, Initialization, Layer};
+use crate::{
+    operators::{GraphNormParameters, graph_norm},
+    program::{Program, Value},
+};
 
 /// `C[i] = X[i] - mean_scale * mean X` and `Y[i] = weight * C[i] / sqrt(mean C^2 + epsilon) + bias`, column by column, with
 /// means over the nodes of the subgraph that node `i` belongs to (Cai et al., "GraphNorm: a principled approach to
@@ -42,18 +44,18 @@ impl Default for GraphNorm {
 }
 
 impl Layer for GraphNorm {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let Self { epsilon, weight_decay } = *self;
         if !(0.0..=f32::MAX).contains(&epsilon) {
-            return Err(layer.refuse(format!("has epsilon {epsilon}; give a small number from 0 up")));
+            return Err(program.error(format!("has epsilon {epsilon}; give a small number from 0 up")));
         }
         let width = input.width();
-        let mut vector = |name, number| layer.vector(name, width, Initialization::Constant(number), weight_decay);
+        let mut vector = |name, number| program.vector(name, width, Initialization::Constant(number), weight_decay);
         let parameters = GraphNormParameters {
             weight: vector("weight", 1.0)?,
             bias: vector("bias", 0.0)?,
             mean_scale: vector("mean_scale", 1.0)?,
         };
-        stages::graph_norm(layer, input, &parameters, epsilon)
+        graph_norm(program, input, &parameters, epsilon)
     }
 }

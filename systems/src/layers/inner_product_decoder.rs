@@ -1,16 +1,18 @@
 //! The decoder of graph auto-encoders.
 
 use bevy_ecs::entity::Entity;
-use connectome_components::Signal;
 
-use super::{BuildError, Layer, LayerBuilder};
-use crate::stages;
+use super::{BuildError, Layer};
+use crate::{
+    operators::edge_dot,
+    program::{Program, Value},
+};
 
 /// `y[e] = <z[source of e], z[target of e]>`, the logit of an edge between two nodes (Kipf & Welling, "Variational graph
 /// auto-encoders", 2016, eq. 2).
 ///
 /// `z` is `[N, F]` on nodes, `y` `[E, 1]` on the edges of another graph over the same nodes: those that may be there, while
-/// the model's own graph has those that are known. An edge one of whose ends is no node gets 0.
+/// the model's own graph has those that are known. An edge one of whose endpoints is no node gets 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InnerProductDecoder {
     /// The graph of the pairs that are compared.
@@ -18,7 +20,7 @@ pub struct InnerProductDecoder {
 }
 
 impl Layer for InnerProductDecoder {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        layer.over(self.pairs, |layer| stages::dot_ends(layer, input))
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        program.on_graph(self.pairs, |program| edge_dot(program, input))
     }
 }

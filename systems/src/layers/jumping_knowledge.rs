@@ -1,10 +1,12 @@
 //! Jumping knowledge.
 
-use connectome_components::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Layer, LayerBuilder, sequence::in_sequence};
-use crate::stages::{concatenate, maximum};
+use super::{BuildError, Layer, sequence::in_sequence};
+use crate::{
+    operators::{concatenate, maximum},
+    program::{Program, Value},
+};
 
 /// `Y[i] = J(H_1[i], ..., H_K[i])` where block `k` computes `H_k` from `H_(k-1)`, beginning with `H_0 = X`, and `J` puts
 /// them side by side or takes the largest number of each column (Xu et al., "Representation learning on graphs with
@@ -24,7 +26,7 @@ pub struct JumpingKnowledge<L> {
     pub blocks: Vec<Vec<L>>,
 }
 
-/// How what several blocks computed becomes one signal.
+/// How what several blocks computed becomes one value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JumpingMode {
     /// Side by side.
@@ -42,37 +44,22 @@ impl<L: Layer> JumpingKnowledge<L> {
 }
 
 impl<L: Layer> Layer for JumpingKnowledge<L> {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let Some(last) = self.blocks.len().checked_sub(1) else {
-            return Err(layer.refuse("brings together no blocks; give at least one"));
-        };
-        let mut signal = input;
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        if self.blocks.is_empty() {
+            return Err(program.error("brings together no blocks; give at least one"));
+        }
+        let mut value = input;
         let mut outputs = Vec::new();
-        for (place, block) in self.blocks.iter().enumerate() {
-            signal = in_sequence(layer, &format!("blocks.{place}"), block, signal)?;
-            if place < last {
-                // The next block releases it, and it is still to be read.
-                layer.hold(signal);
-            }
-            match (self.mode, outputs.as_slice()) {
-                (JumpingMode::Max, [best]) => {
-                    let best: Signal = *best;
-                    let larger = maximum(layer, [best, signal])?;
-                    layer.release(best);
-                    layer.release(signal);
-                    outputs = vec![larger];
-                }
-                _ => outputs.push(signal),
+        for (index, block) in self.blocks.iter().enumerate() {
+            value = in_sequence(program, &format!("blocks.{index}"), block, value)?;
+            match (self.mode, outputs.as_mut_slice()) {
+                (JumpingMode::Max, [best]) => *best = maximum(program, [*best, value])?,
+                _ => outputs.push(value),
             }
         }
         match outputs.as_slice() {
             [only] => Ok(*only),
-            several => {
-                layer.last_stage();
-                let output = concatenate(layer, several)?;
-                several.iter().for_each(|signal| layer.release(*signal));
-                Ok(output)
-            }
+            several => concatenate(program, several),
         }
     }
 }

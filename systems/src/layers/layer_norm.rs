@@ -1,10 +1,12 @@
-//! Layer normalisation.
+//! Layer normalization.
 
-use connectome_components::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer, LayerBuilder};
-use crate::stages;
+use super::{BuildError, Initialization, Layer};
+use crate::{
+    operators::layer_norm,
+    program::{Program, Value},
+};
 
 /// `Y[i] = (X[i] - mean X[i]) / sqrt(var X[i] + epsilon) * weight + bias`, with mean and variance over the numbers of row
 /// `i` (Ba, Kiros & Hinton, "Layer normalization", 2016, eq. 4), the variance by their count.
@@ -40,15 +42,14 @@ impl Default for LayerNorm {
 }
 
 impl Layer for LayerNorm {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let Self { epsilon, weight_decay } = *self;
         if !(0.0..=f32::MAX).contains(&epsilon) {
-            return Err(layer.refuse(format!("has epsilon {epsilon}; give a small number from 0 up")));
+            return Err(program.error(format!("has epsilon {epsilon}; give a small number from 0 up")));
         }
         let width = input.width();
-        let weight = layer.vector("weight", width, Initialization::Constant(1.0), weight_decay)?;
-        let bias = layer.vector("bias", width, Initialization::ZEROS, weight_decay)?;
-        layer.last_stage();
-        stages::layer_norm(layer, input, &weight, &bias, epsilon)
+        let weight = program.vector("weight", width, Initialization::Constant(1.0), weight_decay)?;
+        let bias = program.vector("bias", width, Initialization::ZEROS, weight_decay)?;
+        layer_norm(program, input, &weight, &bias, epsilon)
     }
 }

@@ -1,16 +1,19 @@
 //! The plain message passing layer.
 
-use connectome_components::{Normalization, Signal};
+use connectome_components::Normalization;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Layer, LayerBuilder, convolution::convolve};
-use crate::kernels::Activation;
+use super::{BuildError, Layer, convolution::convolve};
+use crate::{
+    kernels::Activation,
+    operators::activate,
+    program::{Program, Value},
+};
 
 /// `Y[i] = LeakyReLU(mean(X[i], X[j] for each edge j -> i) W + b)`, slope 0.01 below 0.
 ///
-/// `X` is `[N, F]`, dense or sparse, `W` `[F, width]`, `b` `[width]`. Weights of edges are not read; a node without edges keeps its
-/// own features. Costs as [`GcnConv`](super::GcnConv); all
-/// nodes are one parallel batch.
+/// `X` is `[N, F]`, dense or sparse, `W` `[F, width]`, `b` `[width]`. Weights of edges are not read; a node without edges
+/// keeps its own features. Costs as [`GcnConv`](super::GcnConv); all nodes are one parallel batch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MeanConv {
@@ -29,8 +32,9 @@ impl MeanConv {
 }
 
 impl Layer for MeanConv {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let activation = Activation::LeakyRelu(0.01);
-        convolve(layer, input, self.width, "lin.weight", Normalization::MeanWithSelf, activation, self.weight_decay)
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        let normalization = Normalization::MeanWithSelf;
+        let output = convolve(program, input, self.width, "lin.weight", normalization, self.weight_decay)?;
+        activate(program, output, Activation::LeakyRelu(0.01))
     }
 }

@@ -1,10 +1,12 @@
 //! Messages through matrices that edges make of their features.
 
-use connectome_components::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer, LayerBuilder, Mlp, mlp::torch_weight};
-use crate::stages::{Epilogue, Reduction, Relation, add, linear, reduce, transform_along_edges};
+use super::{BuildError, Initialization, Layer, Mlp, mlp::torch_weight};
+use crate::{
+    operators::{Reduction, Relation, add, linear, reduce, transform_along_edges},
+    program::{Program, Value},
+};
 
 /// `Y[i] = W^T X[i] + b + sum of nn(E[e])^T X[j] over the edges e: j -> i`, or another reduction than the sum, where
 /// `nn(E[e])` is read as a matrix `[F, width]` (Gilmer et al., "Neural message passing for quantum chemistry", ICML 2017,
@@ -47,29 +49,22 @@ impl NnConv {
 }
 
 impl Layer for NnConv {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let edges = layer.edges()?;
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        let edges = program.edge_features()?;
         let (found, expected) = (self.nn.width(), input.width().saturating_mul(self.width));
         if found != expected {
             let shape = format!("{} by {}", input.width(), self.width);
             let reason = format!(
                 "makes {found} numbers for each edge, where a matrix of {shape} is needed; end `nn` with {expected}"
             );
-            return Err(layer.refuse(reason));
+            return Err(program.error(reason));
         }
-        layer.messages();
-        // Other layers may read the edges' features too.
-        layer.hold(edges);
-        let matrices = layer.nested("nn", &self.nn, edges)?;
-        let messages = transform_along_edges(layer, input, matrices, self.width)?;
-        layer.release(matrices);
-        let sums = reduce(layer, messages, Relation::Edges, self.aggregation)?;
-        layer.release(messages);
-        let weight = torch_weight(layer, "lin", [input.width(), self.width], self.weight_decay)?;
-        let bias = layer.vector("bias", self.width, Initialization::ZEROS, self.weight_decay)?;
-        let own = linear(layer, input, &weight, Epilogue::bias(&bias))?;
-        layer.release(input);
-        layer.last_stage();
-        add(layer, [(sums, 1.0), (own, 1.0)])
+        let matrices = program.nested("nn", &self.nn, edges)?;
+        let messages = transform_along_edges(program, input, matrices, self.width)?;
+        let sums = reduce(program, messages, Relation::Edges, self.aggregation)?;
+        let weight = torch_weight(program, "lin", [input.width(), self.width], self.weight_decay)?;
+        let bias = program.vector("bias", self.width, Initialization::ZEROS, self.weight_decay)?;
+        let own = linear(program, input, &weight, Some(&bias))?;
+        add(program, [(sums, 1.0), (own, 1.0)])
     }
 }

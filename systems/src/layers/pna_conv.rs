@@ -1,12 +1,14 @@
-//! Principal neighbourhood aggregation.
+//! Principal neighborhood aggregation.
 
-use connectome_components::{Parameter, Signal};
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer, LayerBuilder, mlp::torch_linear};
-use crate::stages::{
-    DegreeScaler, EdgeTerms, Epilogue, Reduction, Relation, Weight, add, columns, concatenate, degree_factors,
-    gather_ends, linear, measure_degrees, moments, multiply, reduce,
+use super::{BuildError, Initialization, Layer, mlp::torch_linear};
+use crate::{
+    operators::{
+        DegreeScaler, EdgeTerms, Reduction, Relation, add, columns, concatenate, degree_factors, gather_endpoints,
+        linear, measure_degrees, moments, multiply, reduce,
+    },
+    program::{Program, Value, Weight},
 };
 
 /// `Y[i] = W_3^T (W_2^T [X[i], S_1[i] A[i], S_2[i] A[i], S_3[i] A[i]] + b_2) + b_3` (Corso et al., "Principal neighbourhood
@@ -47,92 +49,70 @@ impl PnaConv {
     }
 
     /// Mean, minimum, maximum and standard deviation of what meets at each node, `[N, 4 F]`.
-    fn aggregate(&self, layer: &mut LayerBuilder, input: Signal, degree: &Parameter) -> Result<Signal, BuildError> {
+    fn aggregate(&self, program: &mut Program, input: Value, degree: &Weight) -> Result<Value, BuildError> {
         let width = input.width();
         let parts = if self.edge_features { 3 } else { 2 };
-        let (weight, bias) = torch_linear(layer, "pre_nns.0.0", [parts * width, width], self.weight_decay)?;
-        layer.messages();
-        let own = linear(layer, input, Weight::rows(&weight, 0..width), Epilogue::bias(&bias))?;
-        let mut sent = linear(layer, input, Weight::rows(&weight, width..2 * width), Epilogue::default())?;
-        let mut relation = Relation::Neighbours;
+        let (weight, bias) = torch_linear(program, "pre_nns.0.0", [parts * width, width], self.weight_decay)?;
+        let own = linear(program, input, &weight.rows(0..width), Some(&bias))?;
+        let mut messages = linear(program, input, &weight.rows(width..2 * width), None)?;
+        let mut relation = Relation::Neighbors;
         if self.edge_features {
-            let nodes = sent;
-            sent = self.meet(layer, nodes, &weight)?;
-            layer.release(nodes);
+            messages = self.edge_messages(program, messages, &weight)?;
             relation = Relation::Edges;
         }
-        let moments = moments(layer, sent, relation)?;
-        let smallest = reduce(layer, sent, relation, Reduction::Min)?;
-        let largest = reduce(layer, sent, relation, Reduction::Max)?;
-        layer.release(sent);
-        let presence = degree_factors(layer, DegreeScaler::Presence, degree)?;
-        let shift = multiply(layer, own, presence)?;
-        layer.release(own);
-        layer.release(presence);
-        let mean = columns(layer, moments, 0..width)?;
-        let deviation = columns(layer, moments, width..2 * width)?;
-        layer.release(moments);
+        let moments = moments(program, messages, relation)?;
+        let smallest = reduce(program, messages, relation, Reduction::Min)?;
+        let largest = reduce(program, messages, relation, Reduction::Max)?;
+        let presence = degree_factors(program, DegreeScaler::Presence, degree)?;
+        let shift = multiply(program, own, presence)?;
+        let mean = columns(program, moments, 0..width)?;
+        let deviation = columns(program, moments, width..2 * width)?;
         let mut aggregated = Vec::new();
         for part in [mean, smallest, largest] {
-            aggregated.push(add(layer, [(part, 1.0), (shift, 1.0)])?);
-            layer.release(part);
+            aggregated.push(add(program, [(part, 1.0), (shift, 1.0)])?);
         }
-        layer.release(shift);
         aggregated.push(deviation);
-        let output = concatenate(layer, &aggregated)?;
-        aggregated.into_iter().for_each(|part| layer.release(part));
-        Ok(output)
+        concatenate(program, &aggregated)
     }
 
     /// What comes from sources and edges, on the edges.
-    fn meet(&self, layer: &mut LayerBuilder, sent: Signal, weight: &Parameter) -> Result<Signal, BuildError> {
-        let (features, width) = (layer.edges()?, sent.width());
-        let (encoder, bias) = torch_linear(layer, "edge_encoder", [features.width(), width], self.weight_decay)?;
-        let encoded = linear(layer, features, &encoder, Epilogue::bias(&bias))?;
-        let mapped = linear(layer, encoded, Weight::rows(weight, 2 * width..3 * width), Epilogue::default())?;
-        layer.release(encoded);
-        let terms = EdgeTerms { source: Some((sent, 1.0)), edge: Some((mapped, 1.0)), ..EdgeTerms::default() };
-        let met = gather_ends(layer, terms)?;
-        layer.release(mapped);
-        Ok(met)
+    fn edge_messages(&self, program: &mut Program, sources: Value, weight: &Weight) -> Result<Value, BuildError> {
+        let (features, width) = (program.edge_features()?, sources.width());
+        let (encoder, bias) = torch_linear(program, "edge_encoder", [features.width(), width], self.weight_decay)?;
+        let encoded = linear(program, features, &encoder, Some(&bias))?;
+        let mapped = linear(program, encoded, &weight.rows(2 * width..3 * width), None)?;
+        let [source, edge] = [sources, mapped].map(|value| Some((value, 1.0)));
+        gather_endpoints(program, EdgeTerms { source, target: None, edge })
     }
 }
 
 impl Layer for PnaConv {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let degree = self.average_log_degree;
         if !(degree >= 0.0 && degree.is_finite()) {
             let reason =
                 format!("has {degree} for the mean of ln(degree + 1); give it, or 0 for that of the first graph");
-            return Err(layer.refuse(reason));
+            return Err(program.error(reason));
         }
-        let linear_degree = layer.statistics("aggr_module.avg_deg_lin", 1, Initialization::ZEROS)?;
-        let degree = layer.statistics("aggr_module.avg_deg_log", 1, Initialization::Constant(degree))?;
-        measure_degrees(layer, &linear_degree, &degree);
-        let aggregated = self.aggregate(layer, input, &degree)?;
+        let linear_degree = program.buffer("aggr_module.avg_deg_lin", 1, Initialization::ZEROS)?;
+        let degree = program.buffer("aggr_module.avg_deg_log", 1, Initialization::Constant(degree))?;
+        let [_, degree] = measure_degrees(program, linear_degree, degree)?;
+        let aggregated = self.aggregate(program, input, &degree)?;
         let (from, part) = (input.width(), 4 * input.width());
-        let (weight, bias) = torch_linear(layer, "post_nns.0.0", [from + 3 * part, self.width], self.weight_decay)?;
-        let mut total = linear(layer, input, Weight::rows(&weight, 0..from), Epilogue::bias(&bias))?;
-        layer.release(input);
+        let (weight, bias) = torch_linear(program, "post_nns.0.0", [from + 3 * part, self.width], self.weight_decay)?;
+        let mut total = linear(program, input, &weight.rows(0..from), Some(&bias))?;
         let scalers = [None, Some(DegreeScaler::Amplification), Some(DegreeScaler::Attenuation)];
-        for (place, scaler) in scalers.into_iter().enumerate() {
-            let start = from + place * part;
-            let mut term = linear(layer, aggregated, Weight::rows(&weight, start..start + part), Epilogue::default())?;
+        for (index, scaler) in scalers.into_iter().enumerate() {
+            let start = from + index * part;
+            let mut term = linear(program, aggregated, &weight.rows(start..start + part), None)?;
             if let Some(scaler) = scaler {
                 // A row times its factor is mapped to the mapped row times the factor, which is narrower.
-                let (factors, plain) = (degree_factors(layer, scaler, &degree)?, term);
-                term = multiply(layer, plain, factors)?;
-                layer.release(factors);
-                layer.release(plain);
+                let factors = degree_factors(program, scaler, &degree)?;
+                term = multiply(program, term, factors)?;
             }
-            let before = total;
-            total = add(layer, [(before, 1.0), (term, 1.0)])?;
-            layer.release(before);
-            layer.release(term);
+            total = add(program, [(total, 1.0), (term, 1.0)])?;
         }
-        layer.release(aggregated);
-        let (weight, bias) = torch_linear(layer, "lin", [self.width; 2], self.weight_decay)?;
-        layer.last_stage();
-        linear(layer, total, &weight, Epilogue::bias(&bias))
+        let (weight, bias) = torch_linear(program, "lin", [self.width; 2], self.weight_decay)?;
+        linear(program, total, &weight, Some(&bias))
     }
 }

@@ -1,10 +1,12 @@
 //! Readouts: from the nodes of each subgraph to the subgraph.
 
-use connectome_components::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Layer, LayerBuilder};
-use crate::stages::{Reduction, Relation, reduce};
+use super::{BuildError, Layer};
+use crate::{
+    operators::{Reduction, Relation, reduce},
+    program::{Program, Value},
+};
 
 /// One row for each subgraph from those of its nodes, `[N, F]` to `[G, F]`, column by column (Xu et al., "How powerful are
 /// graph neural networks?", ICLR 2019, eq. 2.4, compares the three). Layers after it are on subgraphs.
@@ -22,13 +24,12 @@ pub enum Readout {
 }
 
 impl Layer for Readout {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let reduction = match self {
             Self::Sum => Reduction::Sum,
             Self::Mean => Reduction::Mean,
             Self::Max => Reduction::Max,
         };
-        layer.last_stage();
-        reduce(layer, input, Relation::Members, reduction)
+        reduce(program, input, Relation::Members, reduction)
     }
 }

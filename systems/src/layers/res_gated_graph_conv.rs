@@ -1,12 +1,12 @@
 //! The residual gated graph convolution of Bresson and Laurent.
 
-use connectome_components::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer, LayerBuilder, affine::Affine};
+use super::{BuildError, Initialization, Layer, affine::Affine};
 use crate::{
     kernels::Activation,
-    stages::{EdgeTerms, Epilogue, add, gather_ends, weighted_sum},
+    operators::{EdgeTerms, activate, add, add_bias, gather_endpoints, weighted_sum},
+    program::{Program, Value},
 };
 
 /// `y[i] = S x[i] + b + sum over j of sigmoid(K x[i] + k + Q x[j] + q) * (V x[j] + v)` over the sources `j` of the edges
@@ -35,23 +35,21 @@ impl ResGatedGraphConv {
 }
 
 impl Layer for ResGatedGraphConv {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let &Self { width, weight_decay } = self;
         let map = |name, bias| Affine { name, width, bias, initialization: None, weight_decay };
-        let bias = layer.vector("bias", width, Initialization::ZEROS, weight_decay)?;
+        let bias = program.vector("bias", width, Initialization::ZEROS, weight_decay)?;
 
-        layer.messages();
-        let key = map("lin_key", true).of(layer, input)?;
-        let query = map("lin_query", true).of(layer, input)?;
-        let value = map("lin_value", true).of(layer, input)?;
-        let skip = map("lin_skip", false).of(layer, input)?;
-        layer.release(input);
-        let [source, target] = [query, key].map(|signal| Some((signal, 1.0)));
-        let gates = gather_ends(layer, EdgeTerms { source, target, edge: None, activation: Activation::Sigmoid })?;
-        [key, query].into_iter().for_each(|signal| layer.release(signal));
+        let key = map("lin_key", true).of(program, input)?;
+        let query = map("lin_query", true).of(program, input)?;
+        let value = map("lin_value", true).of(program, input)?;
+        let skip = map("lin_skip", false).of(program, input)?;
+        let [source, target] = [query, key].map(|value| Some((value, 1.0)));
+        let agreement = gather_endpoints(program, EdgeTerms { source, target, edge: None })?;
+        let gates = activate(program, agreement, Activation::Sigmoid)?;
         // Each column is a head of its own.
-        let messages = weighted_sum(layer, value, gates, Epilogue::bias(&bias))?;
-        layer.last_stage();
-        add(layer, [(messages, 1.0), (skip, 1.0)])
+        let messages = weighted_sum(program, value, gates)?;
+        let messages = add_bias(program, messages, &bias)?;
+        add(program, [(messages, 1.0), (skip, 1.0)])
     }
 }

@@ -1,10 +1,12 @@
 //! Residual connections.
 
-use connectome_components::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Layer, LayerBuilder, sequence::in_sequence};
-use crate::stages::{Epilogue, add, linear};
+use super::{BuildError, Layer, sequence::in_sequence};
+use crate::{
+    operators::{add, linear},
+    program::{Program, Value},
+};
 
 /// `Y = X + F(X)`, or with a `shortcut` `Y = X W + F(X)`, where `F` are layers one after the other (He et al., "Deep
 /// residual learning for image recognition", CVPR 2016, eq. 1 and 2).
@@ -39,28 +41,22 @@ impl<L: Layer> Residual<L> {
 }
 
 impl<L: Layer> Layer for Residual<L> {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         if self.layers.is_empty() {
-            return Err(layer.refuse("is a residual connection around no layers; give at least one"));
+            return Err(program.error("is a residual connection around no layers; give at least one"));
         }
-        layer.hold(input);
-        let signal = in_sequence(layer, "layers", &self.layers, input)?;
-        let (width, found) = (input.width(), signal.width());
-        let output = if self.shortcut {
-            let weight = layer.weight("shortcut.weight", [width, found], self.weight_decay)?;
-            layer.last_stage();
-            linear(layer, input, &weight, Epilogue::blend(1.0, signal, 1.0))?
-        } else {
-            if width != found {
-                return Err(layer.refuse(format!(
-                    "adds its input, {width} wide, to what its layers make of it, {found} wide; give both one width, or ask for a `shortcut`"
-                )));
-            }
-            layer.last_stage();
-            add(layer, [(input, 1.0), (signal, 1.0)])?
-        };
-        layer.release(signal);
-        layer.release(input);
-        Ok(output)
+        let value = in_sequence(program, "layers", &self.layers, input)?;
+        let (width, found) = (input.width(), value.width());
+        if self.shortcut {
+            let weight = program.weight("shortcut.weight", [width, found], self.weight_decay)?;
+            let mapped = linear(program, input, &weight, None)?;
+            return add(program, [(mapped, 1.0), (value, 1.0)]);
+        }
+        if width != found {
+            return Err(program.error(format!(
+                "adds its input, {width} wide, to what its layers make of it, {found} wide; give both one width, or ask for a `shortcut`"
+            )));
+        }
+        add(program, [(input, 1.0), (value, 1.0)])
     }
 }

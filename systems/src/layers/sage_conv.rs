@@ -1,15 +1,18 @@
 //! GraphSAGE.
 
-use connectome_components::{Normalization, Signal};
+use connectome_components::Normalization;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BuildError, Layer, LayerBuilder,
+    BuildError, Layer,
     mlp::{torch_linear, torch_weight},
 };
 use crate::{
     kernels::Activation,
-    stages::{Blend, Epilogue, Reduction, Relation, aggregate, linear, linear_of_two, normalize_rows, reduce},
+    operators::{
+        Reduction, Relation, activate, add, add_bias, aggregate, linear, linear_pair, normalize_rows, reduce,
+    },
+    program::{Program, Value},
 };
 
 /// `Y[i] = W_l^T mean(X[j] over the edges j -> i) + b + W_r^T X[i]`, or with another reduction than the mean (Hamilton, Ying
@@ -27,10 +30,10 @@ use crate::{
 pub struct SageConv {
     /// Output width.
     pub width: usize,
-    /// What is made of the neighbours.
+    /// What is made of the neighbors.
     #[serde(default = "mean")]
     pub aggregation: Reduction,
-    /// Whether the neighbours' features go through a linear map and a rectifier first: with the maximum, the pooling
+    /// Whether the neighbors' features go through a linear map and a rectifier first: with the maximum, the pooling
     /// aggregator of the paper (eq. 3).
     #[serde(default)]
     pub project: bool,
@@ -54,7 +57,7 @@ fn yes() -> bool {
 }
 
 impl SageConv {
-    /// The mean of the neighbours and the node itself to so many outputs.
+    /// The mean of the neighbors and the node itself to so many outputs.
     pub fn new(width: usize) -> Self {
         let (aggregation, root_weight) = (mean(), yes());
         Self { width, aggregation, project: false, root_weight, normalize: false, weight_decay: None }
@@ -79,68 +82,44 @@ impl SageConv {
         }
     }
 
-    /// What of the neighbours is mapped: their features, or what the projection makes of them.
-    fn features(&self, layer: &mut LayerBuilder, input: Signal) -> Result<Signal, BuildError> {
+    /// What of the neighbors is mapped: their features, or what the projection makes of them.
+    fn features(&self, program: &mut Program, input: Value) -> Result<Value, BuildError> {
         if !self.project {
             return Ok(input);
         }
-        layer.messages();
-        let (weight, bias) = torch_linear(layer, "lin", [input.width(); 2], self.weight_decay)?;
-        linear(layer, input, &weight, Epilogue { activation: Activation::Relu, ..Epilogue::bias(&bias) })
+        let (weight, bias) = torch_linear(program, "lin", [input.width(); 2], self.weight_decay)?;
+        let projected = linear(program, input, &weight, Some(&bias))?;
+        activate(program, projected, Activation::Relu)
     }
 
-    fn combine(&self, layer: &mut LayerBuilder, input: Signal) -> Result<Signal, BuildError> {
-        let features = self.features(layer, input)?;
-        let (weight, bias) = torch_linear(layer, "lin_l", [features.width(), self.width], self.weight_decay)?;
+    fn combine(&self, program: &mut Program, input: Value) -> Result<Value, BuildError> {
+        let features = self.features(program, input)?;
+        let (weight, bias) = torch_linear(program, "lin_l", [features.width(), self.width], self.weight_decay)?;
         let own = [input.width(), self.width];
-        let own_weight = self.root_weight.then(|| torch_weight(layer, "lin_r", own, self.weight_decay)).transpose()?;
-        let mut epilogue = Epilogue::bias(&bias);
-        let is_sparse = matches!(features, Signal::Sparse { .. });
-        let release_features = |layer: &mut LayerBuilder| {
-            if self.project {
-                layer.release(features);
-            }
-        };
+        let own_weight = self.root_weight.then(|| torch_weight(program, "lin_r", own, self.weight_decay)).transpose()?;
         let reduced = match self.normalization() {
-            Some(normalization) if self.width < features.width() || is_sparse => {
-                layer.messages();
-                let messages = linear(layer, features, &weight, Epilogue::default())?;
-                release_features(layer);
+            Some(normalization) if self.width < features.width() || features.is_sparse() => {
+                let messages = linear(program, features, &weight, None)?;
+                let mut sums = aggregate(program, messages, normalization)?;
                 if let Some(weight) = &own_weight {
-                    let signal = linear(layer, input, weight, Epilogue::default())?;
-                    epilogue.blend = Some(Blend { own: 1.0, signal, factor: 1.0 });
+                    let own = linear(program, input, weight, None)?;
+                    sums = add(program, [(sums, 1.0), (own, 1.0)])?;
                 }
-                self.end(layer);
-                return aggregate(layer, messages, normalization, epilogue);
+                return add_bias(program, sums, &bias);
             }
-            Some(normalization) => aggregate(layer, features, normalization, Epilogue::default())?,
-            None => reduce(layer, features, Relation::Neighbours, self.aggregation)?,
+            Some(normalization) => aggregate(program, features, normalization)?,
+            None => reduce(program, features, Relation::Neighbors, self.aggregation)?,
         };
-        release_features(layer);
-        self.end(layer);
-        match &own_weight {
-            Some(own_weight) => {
-                linear_of_two(layer, [(reduced, (&weight).into()), (input, own_weight.into())], epilogue)
-            }
-            None => linear(layer, reduced, &weight, epilogue),
-        }
-    }
-
-    /// Says that the next stage is the last one, if it is.
-    fn end(&self, layer: &mut LayerBuilder) {
-        if !self.normalize {
-            layer.last_stage();
+        match own_weight {
+            Some(own_weight) => linear_pair(program, [(reduced, weight), (input, own_weight)], Some(&bias)),
+            None => linear(program, reduced, &weight, Some(&bias)),
         }
     }
 }
 
 impl Layer for SageConv {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let output = self.combine(layer, input)?;
-        if !self.normalize {
-            return Ok(output);
-        }
-        layer.last_stage();
-        normalize_rows(layer, output)
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        let output = self.combine(program, input)?;
+        if self.normalize { normalize_rows(program, output) } else { Ok(output) }
     }
 }

@@ -1,19 +1,16 @@
-//! Layers one after the other, as parts of another one.
+//! Layers one after another, as parts of another one.
 
-use connectome_components::Signal;
+use super::{BuildError, Layer};
+use crate::program::{Program, Value};
 
-use super::{BuildError, Layer, LayerBuilder};
-
-/// Builds parts one after the other; the parameters of part `i` are called `name.i.*`. As with [`LayerBuilder::nested`]
-/// the first one releases the input. Without parts the input itself is returned.
+/// Records parts one after another; the parameters of part `i` are called `name.i.*`. Without parts the input itself is
+/// returned.
 pub(crate) fn in_sequence<L: Layer>(
-    layer: &mut LayerBuilder,
+    program: &mut Program,
     name: &str,
     parts: &[L],
-    input: Signal,
-) -> Result<Signal, BuildError> {
-    parts
-        .iter()
-        .enumerate()
-        .try_fold(input, |signal, (place, part)| layer.nested(&format!("{name}.{place}"), part, signal))
+    input: Value,
+) -> Result<Value, BuildError> {
+    let mut parts = parts.iter().enumerate();
+    parts.try_fold(input, |value, (index, part)| program.nested(&format!("{name}.{index}"), part, value))
 }

@@ -1,10 +1,13 @@
 //! The simple graph convolution of Wu et al.
 
-use connectome_components::{Normalization, Signal};
+use connectome_components::Normalization;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer, LayerBuilder};
-use crate::stages::{Epilogue, aggregate, linear};
+use super::{BuildError, Initialization, Layer};
+use crate::{
+    operators::{add_bias, aggregate, linear},
+    program::{Program, Value},
+};
 
 /// `Y = S^K X W + b` with `S = D^-1/2 (A + I) D^-1/2`: node by node `H_k[i] = sum over edges j -> i and i itself of
 /// s[ij] H_(k-1)[j]`, `K` times from `H_0 = X`, and `Y[i] = H_K[i] W + b` (Wu et al., "Simplifying graph convolutional
@@ -31,38 +34,27 @@ fn one() -> usize {
 }
 
 impl SgConv {
-    /// A layer of so many outputs that reads neighbours so many edges away.
+    /// A layer of so many outputs that reads neighbors so many edges away.
     pub fn new(width: usize, hops: usize) -> Self {
         Self { width, hops, weight_decay: None }
     }
 }
 
 impl Layer for SgConv {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let weight = layer.weight("lin.weight", [input.width(), self.width], self.weight_decay)?;
-        let bias = layer.vector("lin.bias", self.width, Initialization::ZEROS, self.weight_decay)?;
-        let epilogue = Epilogue::bias(&bias);
-        let is_sparse = matches!(input, Signal::Sparse { .. });
-        if self.hops == 0 || (input.width() < self.width && !is_sparse) {
-            let sums = propagate(layer, input, self.hops)?;
-            layer.last_stage();
-            return linear(layer, sums, &weight, epilogue);
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        let weight = program.weight("lin.weight", [input.width(), self.width], self.weight_decay)?;
+        let bias = program.vector("lin.bias", self.width, Initialization::ZEROS, self.weight_decay)?;
+        if self.hops == 0 || (input.width() < self.width && !input.is_sparse()) {
+            let sums = propagate(program, input, self.hops)?;
+            return linear(program, sums, &weight, Some(&bias));
         }
-        layer.messages();
-        let messages = linear(layer, input, &weight, Epilogue::default())?;
-        layer.release(input);
-        let sums = propagate(layer, messages, self.hops - 1)?;
-        layer.last_stage();
-        aggregate(layer, sums, Normalization::Symmetric, epilogue)
+        let messages = linear(program, input, &weight, None)?;
+        let sums = propagate(program, messages, self.hops)?;
+        add_bias(program, sums, &bias)
     }
 }
 
-/// So many hops; the signal is released.
-fn propagate(layer: &mut LayerBuilder, mut signal: Signal, hops: usize) -> Result<Signal, BuildError> {
-    for _ in 0..hops {
-        let sums = aggregate(layer, signal, Normalization::Symmetric, Epilogue::default())?;
-        layer.release(signal);
-        signal = sums;
-    }
-    Ok(signal)
+/// So many hops.
+fn propagate(program: &mut Program, input: Value, hops: usize) -> Result<Value, BuildError> {
+    (0..hops).try_fold(input, |value, _| aggregate(program, value, Normalization::Symmetric))
 }

@@ -118,13 +118,13 @@ impl Operator for GatherEndpoints {
     ) -> Result<(), BuildError> {
         let &[Some(gradient)] = gradients else { return Ok(()) };
         let (gradient, own) = (self.epilogue.backward(operation, gradient, tape)?, self.epilogue.scale());
-        let [source, target, edge] = self.terms;
+        let ([source, target, edge], width) = (self.terms, gradient.width());
         if let Some((input, factor)) = source {
-            let backward = node_gradient(Partition::Outgoing, Footprint::OutgoingEdges, own * factor);
+            let backward = node_gradient(Partition::Outgoing, Footprint::OutgoingEdges, own * factor, width);
             tape.gradient(operation.inputs[input], backward, &[gradient])?;
         }
         if let Some((input, factor)) = target {
-            let backward = node_gradient(Partition::Incoming, Footprint::IncomingEdges, own * factor);
+            let backward = node_gradient(Partition::Incoming, Footprint::IncomingEdges, own * factor, width);
             tape.gradient(operation.inputs[input], backward, &[gradient])?;
         }
         if let Some((input, factor)) = edge {
@@ -140,7 +140,7 @@ impl Operator for GatherEndpoints {
 }
 
 /// The gradient with respect to what edges took from their endpoints on one side: the sum over these edges.
-fn node_gradient(partition: Partition, footprint: Footprint, factor: f32) -> impl Operator {
+fn node_gradient(partition: Partition, footprint: Footprint, factor: f32, width: usize) -> impl Operator {
     kernel("gather_endpoints_backward", footprint, move |step: &mut Step<'_>| {
         let adds = step.accumulates();
         step.write_rows(
@@ -155,6 +155,7 @@ fn node_gradient(partition: Partition, footprint: Footprint, factor: f32) -> imp
         );
     })
     .accumulating()
+    .with_cost(Cost { per_row: 0, per_entry: width })
 }
 
 /// The gradient with respect to what edges took from themselves.

@@ -1,6 +1,6 @@
 //! What the formulas of the layers are made of.
 
-use crate::{
+use super::{
     common::{Matrices, differences::Case},
     harness::EDGES,
 };

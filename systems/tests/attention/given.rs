@@ -1,6 +1,6 @@
 //! The layers, with what they are given.
 
-use crate::{
+use super::{
     common::{Matrices, differences::Case},
     formula::mean_of_heads,
     harness::{give_edges, parameters},

@@ -1,6 +1,6 @@
 //! The convolutions themselves.
 
-use crate::{
+use super::{
     common::{
         Given, Matrices,
         differences::{Case, cases},
@@ -137,7 +137,7 @@ proptest! {
         let maps = [("pre_nns.0.0", parts * from, from), ("post_nns.0.0", 13 * from, to), ("lin", to, to)];
         given.parameters = map_parameters(&case, &maps);
         if edge_features {
-            given.edges = Some(crate::dense::edge_features(&case, edge_width));
+            given.edges = Some(super::dense::edge_features(&case, edge_width));
             given.parameters.extend(map_parameters(&case, &[("edge_encoder", edge_width, from)]));
         }
         let degrees = adjacency(&case).sum_axis(Axis(1)).insert_axis(Axis(1));

@@ -1,6 +1,6 @@
 //! Perceptrons, batch normalization, readouts and embeddings.
 
-use crate::{
+use super::{
     common::{
         Given, Matrices, Scene, Trial, Watch,
         differences::{Case, FORWARD, assert_near, cases},

@@ -1,7 +1,7 @@
 //! Three layers of one kind above each other, all of one width: what a layer computes lies where others compute too, so
 //! one that does not keep what it reads on the way back is found out. The graphs are always the same.
 
-use crate::{
+use super::{
     common::{Given, Link, Matrices, Trial, differences::Case, name_in_layer},
     dense::*,
 };

@@ -7,7 +7,7 @@ use crate::{
     kernels::{Attending, Link, MAX_HEADS, Score, Tile},
     layers::BuildError,
     operators::relation::Relation,
-    program::{Domain, GraphIndex, Program, Value, Weight},
+    program::{Domain, GraphIndex, Program, Shape, Value, Weight},
 };
 
 /// How links are scored, and which inputs of the operation are read for it; the values are input 0.
@@ -66,7 +66,7 @@ impl AttentionSpec {
             targets: targets.map(&mut read).transpose()?,
             edges: attention.edges.map(&mut read).transpose()?,
             self_loop_edges: attention.self_loop_edges.map(&mut read).transpose()?,
-            vectors: vectors.map(|vectors| Ok((read(vectors.value())?, vectors))).transpose()?,
+            vectors: vectors.map(|vectors| Ok::<_, BuildError>((read(vectors.value())?, vectors))).transpose()?,
             masks: None,
         };
         specification.check(inputs).map_err(|reason| program.error(reason))?;
@@ -93,7 +93,7 @@ impl AttentionSpec {
         for (input, domain, width) in expected {
             let Some(value) = input.map(|input| inputs[input]) else { continue };
             if (value.domain(), value.width()) != (domain, width) {
-                let (found, expected) = (value.shape(), crate::program::Shape::new(domain, width));
+                let (found, expected) = (value.shape(), Shape::new(domain, width));
                 return Err(format!(
                     "attends to {relation:?} by a value of shape {found}; give one of shape {expected}"
                 ));

@@ -1,41 +1,11 @@
 //! A batch that is extracted into warm buffers allocates nothing, and loading one no more than a few lists, however many
 //! rows it has. A failure prints the counts.
-//!
-//! The counter sees every thread of the process, so this file holds a single test.
-#![expect(unsafe_code, reason = "an allocator that counts")]
 
+use super::ALLOCATIONS;
 use bevy_ecs::prelude::*;
 use connectome_components::{Edge, Field, Graph, GraphNode, InSubgraph, Subgraph};
 use connectome_systems::batch::{Batch, Extract};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-struct Counting;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is handed on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use std::sync::atomic::Ordering;
 
 /// Allocations of the third time that something is done.
 fn when_warm(mut work: impl FnMut()) -> usize {
@@ -61,8 +31,7 @@ fn corpus(sizes: impl Iterator<Item = usize>) -> (World, Entity, Vec<Entity>) {
     (world, graph, subgraphs)
 }
 
-#[test]
-fn warm_batches_allocate_nothing_for_their_rows() {
+pub fn warm_batches_allocate_nothing_for_their_rows() {
     let (mut corpus, graph, subgraphs) = corpus(1..200);
     let nodes = corpus.register_component::<GraphNode>();
     let from = Field::<f32>::register(&mut corpus, "features", nodes, 4).unwrap();

@@ -1,9 +1,7 @@
 //! The memory of training follows the batch and not the corpus: ten times as many graphs leave the entities of the training
 //! world and what is allocated while it learns as they are, and so do ten times as many epochs. A failure prints both.
-//!
-//! The counter sees every thread of the process, so this file holds a single test.
-#![expect(unsafe_code, reason = "an allocator that counts")]
 
+use super::{LIVE, PEAK, TOTAL};
 use bevy_ecs::entity::Entity;
 use connectome::{
     Trainer,
@@ -14,47 +12,7 @@ use connectome::{
         random::{Philox, RandomStream},
     },
 };
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-struct Counting;
-
-/// Bytes that are allocated now, and the most there have been.
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-/// Bytes that have been allocated altogether.
-static TOTAL: AtomicUsize = AtomicUsize::new(0);
-
-fn grow(bytes: usize) {
-    TOTAL.fetch_add(bytes, Ordering::Relaxed);
-    let live = LIVE.fetch_add(bytes, Ordering::Relaxed) + bytes;
-    PEAK.fetch_max(live, Ordering::Relaxed);
-}
-
-// SAFETY: every call is handed on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        grow(layout.size());
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        grow(size);
-        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use std::sync::atomic::Ordering;
 
 const NODES: usize = 12;
 const EDGES: usize = 26;
@@ -136,8 +94,7 @@ fn usage(graphs: usize, warm_epochs: usize) -> Usage {
     Usage { entities, places: world.entities().len(), bytes, traffic }
 }
 
-#[test]
-fn memory_follows_the_batch_and_not_the_corpus() {
+pub fn memory_follows_the_batch_and_not_the_corpus() {
     // What any first run makes for the whole process is not counted.
     usage(300, 1);
     // With so many, the last batches of both are equal as well, 32 graphs to learn from and 200 to measure by, and an odd

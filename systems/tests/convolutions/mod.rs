@@ -3,8 +3,7 @@
 //! As in `gradients.rs` each formula is written here a second time, dense and in 64-bit floats, and differentiated by
 //! central differences. Half of the graphs have a dangling edge, which is to carry nothing.
 
-#[path = "../common/mod.rs"]
-mod common;
+use crate::common;
 
 mod dense;
 mod layers;

@@ -9,10 +9,9 @@
 //! A failure lists the cases that are off, each with the array and its error, and those of a known class that cannot be
 //! read. Cases of other classes are listed by `--nocapture`.
 
-#[path = "../../systems/tests/common/mod.rs"]
-mod common;
+use crate::common;
 
-mod case;
+pub mod case;
 mod layers;
 mod printed;
 mod training;
@@ -133,7 +132,7 @@ impl Subject {
 
     /// Runs a case and finds its worst array.
     fn check(self, case: &Case) -> Result<Deviation> {
-        let mut comparison = GraphPair::default();
+        let mut comparison = Comparison::default();
         match self {
             Self::Layer(layer) => layers::check(case, layer, &mut comparison)?,
             Self::Loss(loss) => training::check_loss(case, loss, &mut comparison)?,
@@ -145,11 +144,11 @@ impl Subject {
 
 /// Keeps the worst of the arrays compared.
 #[derive(Default)]
-struct GraphPair {
+struct Comparison {
     worst: Option<Deviation>,
 }
 
-impl GraphPair {
+impl Comparison {
     fn compare(&mut self, array: &str, found: &Array2<f64>, expected: &Array2<f64>) {
         self.compare_above(f64::MIN_POSITIVE, array, found, expected);
     }

@@ -3,8 +3,7 @@
 //! As in the test of gradients, each formula is written a second time: in 64-bit floats, arc by arc, without the tricks
 //! that keep exponentials small. It is differentiated by central differences, by the features of the edges as well.
 
-#[path = "../common/mod.rs"]
-mod common;
+use crate::common;
 
 mod formula;
 mod given;

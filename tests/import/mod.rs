@@ -3,21 +3,13 @@
 #![cfg(feature = "import")]
 
 #[cfg(feature = "cli")]
-#[path = "import/command.rs"]
 mod command;
-#[path = "import/csv.rs"]
 mod csv;
-#[path = "import/dimacs.rs"]
 mod dimacs;
-#[path = "import/graphml.rs"]
 mod graphml;
-#[path = "import/labeled.rs"]
 mod labeled;
-#[path = "import/mutations.rs"]
 mod mutations;
-#[path = "import/npz.rs"]
 mod npz;
-#[path = "import/tu_dataset.rs"]
 mod tu_dataset;
 
 use std::fs;

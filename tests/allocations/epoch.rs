@@ -1,9 +1,7 @@
 //! An epoch in a resident world allocates nothing once it is warm, beyond what bevy_ecs does to run as many systems
 //! that do nothing. A failure prints the counts.
-//!
-//! The counter sees every thread of the process, so this file holds a single test.
-#![expect(unsafe_code, reason = "an allocator that counts")]
 
+use super::ALLOCATIONS;
 use bevy_ecs::{
     schedule::{Schedule, SingleThreadedExecutor},
     world::World,
@@ -14,35 +12,7 @@ use connectome::{
     scene::SceneFile,
     systems::{Evaluate, Train, Workers, describe, run},
 };
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-struct Counting;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is handed on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use std::sync::atomic::Ordering;
 
 const EPOCHS: usize = 20;
 
@@ -82,8 +52,7 @@ fn of_empty_systems(count: usize) -> f64 {
     allocations_in(|| schedule.run(&mut world))
 }
 
-#[test]
-fn a_warm_epoch_allocates_no_more_than_bevy_does() {
+pub fn a_warm_epoch_allocates_no_more_than_bevy_does() {
     for workers in [1, 2, 3] {
         let (training, systems) = of_training(workers);
         let empty = of_empty_systems(systems);

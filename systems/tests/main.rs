@@ -1,0 +1,26 @@
+//! The tests of the engine that need no more than its public names: one program, since linking one for each file took
+//! longer than running it.
+//!
+//! `cargo test -p connectome-systems --test main topology::` runs those of one module. A new file is named here; a test of
+//! the crate `connectome` sees to it.
+
+mod attention;
+mod batch;
+mod batch_models;
+mod clique_entities;
+mod cliques;
+mod clock;
+mod common;
+mod comparisons;
+mod constants;
+mod convolutions;
+mod dynamics;
+mod edit_distance;
+mod gradients;
+mod interactions;
+mod losses;
+mod optimize;
+mod ordering;
+mod schedule;
+mod topology;
+mod weisfeiler_leman;

@@ -1,0 +1,46 @@
+//! The tests of scenes, training, files and the command line: one program, since linking one for each file took longer
+//! than running it. What counts the allocations of its process is beside it, in `allocations`.
+//!
+//! `cargo test --test main determinism::` runs those of one module.
+
+mod batches;
+#[cfg(feature = "cli")]
+mod bench;
+#[cfg(feature = "cli")]
+mod cliques;
+#[cfg(feature = "cli")]
+mod command;
+#[path = "../systems/tests/common/mod.rs"]
+mod common;
+mod determinism;
+#[cfg(feature = "cli")]
+mod distance;
+mod flock;
+mod import;
+mod interchange;
+mod kernel;
+mod layer_determinism;
+mod links;
+mod memory;
+mod order;
+mod reference;
+#[cfg(feature = "cli")]
+mod regression;
+mod scenes;
+mod sequential;
+
+/// Cargo no longer looks for files of tests by itself: one that is named nowhere would never run.
+#[test]
+fn every_file_of_tests_is_a_module() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for folder in ["tests", "systems/tests"].map(|folder| root.join(folder)) {
+        let named = std::fs::read_to_string(folder.join("main.rs")).unwrap();
+        for entry in folder.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            let is_module = path.extension().is_some_and(|ending| ending == "rs") || path.join("mod.rs").exists();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let is_named = name == "main" || named.lines().any(|line| line == format!("mod {name};"));
+            assert!(!is_module || is_named, "{} is not in {}", path.display(), folder.join("main.rs").display());
+        }
+    }
+}
