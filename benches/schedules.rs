@@ -17,9 +17,6 @@ use common::{Empty, Links, adam, graph_convolutions, hurry, leave_out, measure, 
 use connectome::{prelude::*, spawn};
 use criterion::{Criterion, criterion_group, criterion_main};
 
-/// Layers of the network that is measured.
-const LAYERS: usize = 3;
-
 /// A graph and the widths of a network over it: input, hidden, classes.
 struct Case {
     /// `case/size` of the id.
@@ -44,10 +41,10 @@ impl Case {
     }
 
     /// Part of a training step: it reads what a whole step has left behind.
-    fn part(&self, wanted: fn(Phase) -> bool) -> (World, Train) {
+    fn part(&self, wanted: fn(GraphSystems) -> bool) -> (World, Train) {
         let (mut world, model) = self.model(true);
         run(&mut world, Train(model)).unwrap();
-        leave_out(&mut world, Train(model), Phase::sequence(LAYERS).filter(|phase| !wanted(*phase)));
+        leave_out(&mut world, Train(model), GraphSystems::ALL.into_iter().filter(|phase| !wanted(*phase)));
         (world, Train(model))
     }
 
@@ -59,11 +56,11 @@ impl Case {
     }
 
     fn backward(&self, criterion: &mut Criterion) {
-        self.measure(criterion, "backward", || self.part(|phase| matches!(phase, Phase::Backward(_))));
+        self.measure(criterion, "backward", || self.part(|phase| phase == GraphSystems::Backward));
     }
 
     fn optimizer(&self, criterion: &mut Criterion) {
-        self.measure(criterion, "optimizer", || self.part(|phase| phase == Phase::Optimize));
+        self.measure(criterion, "optimizer", || self.part(|phase| phase == GraphSystems::Optimize));
     }
 
     fn train(&self, criterion: &mut Criterion) {

@@ -17,7 +17,7 @@ mod determinism;
 mod distance;
 mod flock;
 mod import;
-mod interchange;
+mod weights;
 mod kernel;
 mod layer_determinism;
 mod links;

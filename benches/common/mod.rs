@@ -108,7 +108,7 @@ pub fn prepare(world: &mut World, model: Entity, label: impl ScheduleLabel) {
 /// Lets a system write into the model's input in each run, as a world does in which something happens: nothing that
 /// follows from the input stays as it was.
 pub fn stir(world: &mut World, model: Entity, label: impl ScheduleLabel) {
-    let input = world.get::<Model>(model).expect("it is a model").input.value();
+    let input = world.get::<Model>(model).expect("it is a model").input.values();
     let stir = (input.write(),).build_state(world).build_system(|mut input: ColumnMut| {
         if let Some([first, ..]) = input.matrix().rows_mut().next() {
             *first += 1.0;

@@ -47,6 +47,13 @@ macro_rules! descriptions {
                 }
             }
 
+            /// Whether it is an activation.
+            fn is_activation(&self) -> bool {
+                match self {
+                    $(Self::$name(_) => false,)*
+                    _ => true,
+                }
+            }
         }
 
         impl Layer for LayerDescription {
@@ -105,6 +112,6 @@ impl LayerDescription {
     pub fn keeps_width(&self) -> bool {
         let is_norm = matches!(self, Self::BatchNorm(_) | Self::LayerNorm(_) | Self::GraphNorm(_));
         let passes_on = matches!(self, Self::Dropout(_) | Self::Readout(_) | Self::Appnp(_) | Self::Gcnii(_));
-        is_norm || passes_on || self.activation().is_some()
+        is_norm || passes_on || self.is_activation()
     }
 }

@@ -4,7 +4,7 @@
 use bevy_ecs::prelude::*;
 use connectome_components::{Edge, Graph, GraphNode, Model};
 use connectome_systems::{
-    Infer, ModelBuilder, Phase, SystemClock, Workers, add_systems, describe,
+    Infer, ModelBuilder, GraphSystems, SystemClock, Workers, add_systems, describe,
     kernels::Activation,
     layers::{BuildError, GcnConv, Linear},
     run,
@@ -26,7 +26,7 @@ fn ring(count: usize) -> (World, Entity) {
         world.spawn(Edge { source: *source, target: nodes[(number + 1) % count] });
     }
     run(&mut world, Infer(model)).unwrap();
-    let input = world.get::<Model>(model).unwrap().input.value();
+    let input = world.get::<Model>(model).unwrap().input.values();
     for (number, row) in input.matrix_mut(&mut world).rows_mut().enumerate() {
         row.copy_from_slice(&[number as f32 / count as f32, 1.0]);
     }
@@ -59,12 +59,13 @@ fn every_system_is_timed_in_its_order_and_computes_what_it_did_before() {
 #[test]
 fn systems_have_the_phase_and_the_layer_they_were_added_to() {
     let (mut world, model) = ring(4);
-    add_systems(&mut world, Infer(model), (|| {}).in_set(Phase::Act)).unwrap();
-    let phases: Vec<Option<Phase>> = describe(&world, Infer(model)).iter().map(|system| system.phase).collect();
-    assert_eq!(phases.first(), Some(&Some(Phase::Prepare)));
-    assert_eq!(phases.last(), Some(&Some(Phase::Act)));
-    let layers: Vec<usize> = phases.iter().filter_map(|phase| (*phase)?.layer()).collect();
-    assert!(layers.is_sorted() && layers.first() == Some(&0) && layers.last() == Some(&2), "{phases:?}");
+    add_systems(&mut world, Infer(model), (|| {}).in_set(GraphSystems::Act)).unwrap();
+    let systems = describe(&world, Infer(model));
+    let phases: Vec<Option<GraphSystems>> = systems.iter().map(|system| system.phase).collect();
+    assert_eq!(phases.first(), Some(&Some(GraphSystems::Sync)));
+    assert_eq!(phases.last(), Some(&Some(GraphSystems::Act)));
+    let layers: Vec<usize> = systems.iter().filter_map(|system| system.layer).collect();
+    assert!(layers.is_sorted() && layers.first() == Some(&0) && layers.last() == Some(&2), "{systems:?}");
 }
 
 #[test]
@@ -74,7 +75,7 @@ fn systems_that_come_later_run_and_have_no_readings() {
     let (mut world, model) = ring(4);
     world.init_resource::<Runs>();
     let clock = SystemClock::add(&mut world, Infer(model)).unwrap();
-    add_systems(&mut world, Infer(model), (|mut runs: ResMut<Runs>| runs.0 += 1).in_set(Phase::Act)).unwrap();
+    add_systems(&mut world, Infer(model), (|mut runs: ResMut<Runs>| runs.0 += 1).in_set(GraphSystems::Act)).unwrap();
     run(&mut world, Infer(model)).unwrap();
     assert_eq!((world.resource::<Runs>().0, clock.take().len()), (1, 0));
     let later = SystemClock::add(&mut world, Infer(model)).unwrap();
@@ -100,7 +101,7 @@ fn workers_write_down_every_row_once() {
         assert_eq!(output(&mut world, model), before);
         let (run, spans) = (&clock.take()[0], log.take());
         assert!(spans.iter().all(|span| span.worker < count && span.begin <= span.end));
-        let transform = clock.systems().iter().rposition(|system| system.name == "transform").unwrap();
+        let transform = clock.systems().iter().rposition(|system| system.name == "linear").unwrap();
         let [begin, end] = [run[transform], run[transform + 1]];
         let mut rows: Vec<_> =
             spans.iter().filter(|span| begin <= span.begin && span.end <= end).map(|span| span.rows.clone()).collect();

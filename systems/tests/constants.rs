@@ -2,10 +2,10 @@
 
 use bevy_ecs::{prelude::*, system::RunSystemOnce};
 use connectome_components::{
-    ClassLabel, Column, ColumnMut, Edge, Field, Graph, GraphNode, LearningRateSchedule, Model, Optimizer, Signal, Split,
+    ClassLabel, Column, ColumnMut, Edge, Field, Graph, GraphNode, LearningRateSchedule, Model, Optimizer, FeatureField, Split,
 };
 use connectome_systems::{
-    Infer, ModelBuilder, Phase, Train, add_systems,
+    Infer, ModelBuilder, GraphSystems, Train, add_systems,
     layers::{GcnConv, GinConv, Mlp, SgConv},
     run,
 };
@@ -32,7 +32,7 @@ fn builder(graph: Entity) -> ModelBuilder {
 }
 
 fn input(world: &World, model: Entity) -> Field {
-    world.get::<Model>(model).unwrap().input.value()
+    world.get::<Model>(model).unwrap().input.values()
 }
 
 fn fill(world: &mut World, model: Entity, offset: f32) {
@@ -49,7 +49,7 @@ fn output(world: &World, model: Entity) -> Vec<f32> {
 /// What a model that has just been built says of the same graph and input.
 fn fresh(world: &mut World, graph: Entity, model: Entity) -> Vec<f32> {
     let old = input(world, model);
-    let other = builder(graph).input(Signal::from(old)).build(world).unwrap();
+    let other = builder(graph).input(FeatureField::from(old)).build(world).unwrap();
     run(world, Infer(other)).unwrap();
     output(world, other)
 }
@@ -93,7 +93,7 @@ fn every_way_to_change_the_input_or_the_edges_is_seen() {
     let write = (field.write(),).build_state(&mut world).build_system(|mut input: ColumnMut| {
         input.matrix().rows_mut().for_each(|row| row[1] *= 0.5);
     });
-    add_systems(&mut world, Infer(model), write.in_set(Phase::Observe)).unwrap();
+    add_systems(&mut world, Infer(model), write.in_set(GraphSystems::Observe)).unwrap();
     run(&mut world, Infer(model)).unwrap();
     let first = output(&world, model);
     run(&mut world, Infer(model)).unwrap();

@@ -188,14 +188,14 @@ proptest! {
         let (input, cotangent) = (case.input(), case.cotangent(case.input_width));
         let mut scene = case.scene();
         let given = Given { input: input.clone(), ..Given::default() };
-        let watch = Watch::default();
+        let watch = Watch;
         let layer = Appnp { dropout: rate, ..Appnp::new(3, 0.1) };
         let layers = |model: ModelBuilder| model.layer(layer).layer(watch.clone()).layer(Activation::Identity);
         let trial = Trial::build(&mut scene, &given, layers, &cotangent).unwrap();
         let mut earlier = Vec::new();
         for _ in 0..3 {
             let passes = trial.run(&mut scene).unwrap();
-            let output = watch.read(&scene).unwrap();
+            let output = watch.read(&scene, trial.model).unwrap();
             let forward = (&output * &cotangent).sum();
             let backward = (&input * &passes.input.unwrap()).sum();
             let scale = output.iter().fold(1.0, |largest: f64, number| largest.max(number.abs()));

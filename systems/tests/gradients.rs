@@ -12,7 +12,7 @@ use common::{
     differences::{BACKWARD, Case, Differences, FORWARD, Formula, assert_near, cases},
     few_cases, run_layer,
 };
-use connectome_components::{LearningRateSchedule, Signal};
+use connectome_components::{LearningRateSchedule, FeatureField};
 use connectome_systems::{
     Infer, ModelBuilder, Train,
     kernels::Activation,
@@ -130,14 +130,14 @@ proptest! {
         let (input, cotangent) = (case.input(), case.cotangent(case.input_width));
         let mut scene = case.scene();
         let given = Given { input: input.clone(), ..Given::default() };
-        let watch = Watch::default();
+        let watch = Watch;
         let layers = |model: ModelBuilder| model.layer(Dropout(rate)).layer(watch.clone()).layer(Activation::Identity);
         let trial = Trial::build(&mut scene, &given, layers, &cotangent).unwrap();
         let mut earlier = Vec::new();
         for _ in 0..3 {
             let passes = trial.run(&mut scene).unwrap();
             prop_assert_eq!(&passes.output, &input, "inference drops nothing");
-            let forward = watch.read(&scene).unwrap() / &input;
+            let forward = watch.read(&scene, trial.model).unwrap() / &input;
             let backward = passes.input.unwrap() / &cotangent;
             assert_near("the mask backward", &backward, &forward, FORWARD)?;
             let scale = 1.0 / (1.0 - f64::from(rate));
@@ -158,12 +158,12 @@ proptest! {
         // The weight is the identity, so the output is what was left of the input.
         let parameters = Matrices::from([("weight".to_owned(), Array2::eye(width))]);
         let given = Given { input: input.clone(), sparse: true, parameters, edges: None };
-        let watch = Watch::default();
+        let watch = Watch;
         let layers = |model: ModelBuilder| model.layer(Dropout(rate)).layer(Linear::new(width)).layer(watch.clone());
         let trial = Trial::build(&mut scene, &given, layers, &cotangent).unwrap();
         let passes = trial.run(&mut scene).unwrap();
         prop_assert_eq!(&passes.output, &input, "inference drops nothing");
-        let kept = watch.read(&scene).unwrap();
+        let kept = watch.read(&scene, trial.model).unwrap();
         assert_near("gradient of the weight", &passes.parameters["weight"], &kept.t().dot(&cotangent), FORWARD)?;
     }
 }
@@ -208,7 +208,7 @@ fn the_error_function_takes_its_tabulated_values() {
 fn columns_that_the_weights_do_not_have_count_for_nothing() {
     let mut scene = Scene::new(2, &[]);
     let input = scene.sparse(&Array2::eye(2)).unwrap();
-    let Signal::Sparse { columns, .. } = input else { unreachable!("the signal is sparse") };
+    let FeatureField::Sparse { indices: columns, .. } = input else { unreachable!("the signal is sparse") };
     for (node, column) in scene.nodes.clone().into_iter().zip([1, u32::MAX]) {
         columns.set(&mut scene.world, node, &[column]).unwrap();
     }

@@ -3,7 +3,7 @@
 use crate::common;
 
 use bevy_ecs::{entity::Entity, world::World};
-use common::{Cotangent, Matrices, STANDSTILL, Scene, numbers, parameter_gradients, relative_error};
+use common::{Matrices, STANDSTILL, Scene, numbers, parameter_gradients, relative_error};
 use connectome_components::{
     ClassLabel, GradientAccumulation, GradientClipping, LearningRateSchedule, Metrics, Model, Optimizer, Parameter,
     Split, TrainingState,
@@ -71,7 +71,7 @@ fn part_of(node: usize) -> usize {
 fn four_micro_batches_are_one_large_batch() {
     for optimizer in [momentum(0.3), Optimizer::adam(0.01)] {
         let (mut whole, large) = scene(optimizer, 16, |model| model);
-        let (mut parts, small) = scene(optimizer, 16, |model| model.accumulate(4));
+        let (mut parts, small) = scene(optimizer, 16, |model| model.accumulate_gradients(4));
         for step in 1..=5 {
             train_on(&mut whole, large, |_| true);
             for part in 0..4 {
@@ -101,7 +101,7 @@ fn a_single_micro_batch_is_a_step_to_the_bit() {
     for micro_batches in [0, 1] {
         let dropped = |model: ModelBuilder| model.layer(Dropout(0.5));
         let (mut plain, one) = scene(momentum(0.3), 8, dropped);
-        let (mut accumulated, other) = scene(momentum(0.3), 8, |model| dropped(model).accumulate(micro_batches));
+        let (mut accumulated, other) = scene(momentum(0.3), 8, |model| dropped(model).accumulate_gradients(micro_batches));
         for _ in 0..4 {
             train_on(&mut plain, one, |node| node % 3 == 0);
             train_on(&mut accumulated, other, |node| node % 3 == 0);
@@ -114,7 +114,7 @@ fn a_single_micro_batch_is_a_step_to_the_bit() {
 #[test]
 fn micro_batches_without_training_nodes_move_nothing() {
     let optimizer = Optimizer::sgd(1.0);
-    let (mut scene, model) = scene(optimizer, 4, |model| model.accumulate(2));
+    let (mut scene, model) = scene(optimizer, 4, |model| model.accumulate_gradients(2));
     let before = bits(&scene.world, model, false);
     (0..4).for_each(|_| train_on(&mut scene, model, |_| false));
     assert_eq!(bits(&scene.world, model, false), before);
@@ -133,12 +133,12 @@ fn every_pass_has_random_numbers_of_its_own() {
 }
 
 #[test]
-fn passes_weigh_alike_where_the_loss_is_a_layer() {
+fn passes_weigh_alike_where_the_gradient_comes_from_outside() {
     let mut scene = Scene::new(3, &[]);
     let input = scene.field("input", &numbers(1, 0, (3, 2))).unwrap();
-    let cotangent = scene.field("cotangent", &Array2::zeros((3, 2))).unwrap();
-    let model = ModelBuilder::new(scene.graph).input(input).layer(Linear::new(2)).layer(Cotangent::Field(cotangent));
-    let model = model.learn(STANDSTILL, LearningRateSchedule::Constant).accumulate(2).build(&mut scene.world).unwrap();
+    let model = ModelBuilder::new(scene.graph).input(input).layer(Linear::new(2)).external_gradient();
+    let model = model.learn(STANDSTILL, LearningRateSchedule::Constant).accumulate_gradients(2).build(&mut scene.world).unwrap();
+    let cotangent = scene.world.get::<Model>(model).unwrap().output_gradient.unwrap();
     let mut pass = |slope: f32| -> Matrices {
         for node in &scene.nodes {
             cotangent.set(&mut scene.world, *node, &[slope, 2.0 * slope]).unwrap();
@@ -155,7 +155,7 @@ fn passes_weigh_alike_where_the_loss_is_a_layer() {
 fn long_gradients_are_shortened_and_short_ones_left_alone() {
     for (norm, is_long) in [(0.05, true), (50.0, false)] {
         let (mut plain, reference) = scene(Optimizer::sgd(1.0), 128, |model| model);
-        let (mut clipped, model) = scene(Optimizer::sgd(1.0), 128, |model| model.clip(norm));
+        let (mut clipped, model) = scene(Optimizer::sgd(1.0), 128, |model| model.clip_norm(norm));
         let start = as_matrix(&bits(&plain.world, reference, false));
         train_on(&mut plain, reference, |_| true);
         train_on(&mut clipped, model, |_| true);
@@ -177,8 +177,8 @@ fn long_gradients_are_shortened_and_short_ones_left_alone() {
 #[test]
 fn a_gradient_without_direction_moves_nothing_when_clipped() {
     for number in [f32::NAN, f32::INFINITY] {
-        let (mut scene, model) = scene(momentum(0.1), 4, |model| model.clip(1.0));
-        let input = scene.world.get::<Model>(model).unwrap().input.value();
+        let (mut scene, model) = scene(momentum(0.1), 4, |model| model.clip_norm(1.0));
+        let input = scene.world.get::<Model>(model).unwrap().input.values();
         train_on(&mut scene, model, |_| true);
         let before = bits(&scene.world, model, false);
         let kept = input.get(&scene.world, scene.nodes[0]).unwrap().to_vec();
@@ -197,7 +197,7 @@ fn a_gradient_without_direction_moves_nothing_when_clipped() {
 #[test]
 fn any_number_of_workers_gives_the_same_bits() {
     let trace = |workers: usize| {
-        let (mut scene, model) = scene(Optimizer::adam(0.01), 128, |model| model.accumulate(3).clip(0.02));
+        let (mut scene, model) = scene(Optimizer::adam(0.01), 128, |model| model.accumulate_gradients(3).clip_norm(0.02));
         scene.world.insert_resource(Workers::new(workers).unwrap());
         let passes = (0..9).map(|pass| {
             train_on(&mut scene, model, |node| node % 4 == pass % 4);

@@ -14,11 +14,11 @@ use bevy_ecs::{
 };
 use common::{Link, Matrices, Scene, numbers, relative_error};
 use connectome_components::{
-    ClassLabel, Column, ColumnMut, DoubleBuffer, Edge, Field, Graph, GraphNode, LearningRateSchedule, Model, Parity,
-    Signal, Split, attach_fields,
+    ClassLabel, Column, ColumnMut, DoubleBuffer, Edge, Field, Graph, GraphNode, LearningRateSchedule, Model, Parameter, Parity,
+    FeatureField, Split, attach_fields,
 };
 use connectome_systems::{
-    Evaluate, Infer, ModelBuilder, Phase, Train, add_systems,
+    Evaluate, Infer, ModelBuilder, GraphSystems, Train, add_systems,
     kernels::Activation,
     layers::{BuildError, Dropout, GcnConv, Layer, Linear, MeanConv},
     run,
@@ -56,7 +56,7 @@ fn reader(scene: &mut Scene, field: Field, name: &'static str) -> BoxedSystem {
 /// Adds two systems without an order between them.
 fn add_pair(scene: &mut Scene, model: Entity, pair: [BoxedSystem; 2]) -> Result<(), BuildError> {
     let [first, second] = pair;
-    add_systems(&mut scene.world, Infer(model), (first.in_set(Phase::Observe), second.in_set(Phase::Observe)))
+    add_systems(&mut scene.world, Infer(model), (first.in_set(GraphSystems::Observe), second.in_set(GraphSystems::Observe)))
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_system_of_the_users_that_races_with_a_layer_is_refused() {
     let (mut scene, model) = scene_with_model();
     let output = scene.world.get::<Model>(model).unwrap().output;
     let race = writer(&mut scene, output, "meddle");
-    let error = add_systems(&mut scene.world, Infer(model), race.in_set(Phase::Update(1))).unwrap_err();
+    let error = add_systems(&mut scene.world, Infer(model), race.in_set(GraphSystems::Forward)).unwrap_err();
     assert!(error.to_string().contains("meddle"), "{error}");
 }
 
@@ -101,7 +101,7 @@ fn systems_that_cannot_race_are_accepted() {
     let different_fields = [writer(&mut scene, speed, "accelerate"), writer(&mut scene, mass, "feed")];
     let two_halves = [reader(&mut scene, state.front, "recall"), writer(&mut scene, state.back, "memorize")];
     let two_readers = [reader(&mut scene, speed, "watch"), reader(&mut scene, speed, "admire")];
-    for (pair, phase) in [(different_fields, Phase::Observe), (two_halves, Phase::Act), (two_readers, Phase::Act)] {
+    for (pair, phase) in [(different_fields, GraphSystems::Observe), (two_halves, GraphSystems::Act), (two_readers, GraphSystems::Act)] {
         let [first, second] = pair;
         let systems = (first.in_set(phase), second.in_set(phase));
         add_systems(&mut scene.world, Infer(model), systems).unwrap();
@@ -136,17 +136,15 @@ fn systems_of_the_users_run_where_they_are_put() {
     let (mut scene, model) = scene_with_model();
     scene.world.init_resource::<Diary>();
     let systems = (
-        note("act").in_set(Phase::Act),
-        note("second message").in_set(Phase::Message(1)),
-        note("between").after(Phase::Update(0)).before(Phase::Message(1)),
-        note("first update").in_set(Phase::Update(0)),
-        note("first aggregate").in_set(Phase::Aggregate(0)),
-        note("first message").in_set(Phase::Message(0)),
-        note("observe").in_set(Phase::Observe),
+        note("act").in_set(GraphSystems::Act),
+        note("after").after(GraphSystems::Forward).before(GraphSystems::Commit),
+        note("forward").in_set(GraphSystems::Forward),
+        note("observe").in_set(GraphSystems::Observe),
+        note("first").before(GraphSystems::Sync),
     );
     add_systems(&mut scene.world, Infer(model), systems).unwrap();
     run(&mut scene.world, Infer(model)).unwrap();
-    let order = ["observe", "first message", "first aggregate", "first update", "between", "second message", "act"];
+    let order = ["first", "observe", "forward", "after", "act"];
     assert_eq!(scene.world.resource::<Diary>().0, order);
     run(&mut scene.world, Infer(model)).unwrap();
     assert_eq!(scene.world.resource::<Diary>().0.len(), 2 * order.len());
@@ -163,7 +161,7 @@ fn what_is_observed_is_computed_and_what_is_computed_is_acted_on_in_one_tick() {
     let model = model.build(&mut scene.world).unwrap();
     let double = Matrices::from([("weight".to_owned(), Array2::from_elem((1, 1), 2.0))]);
     scene.set_parameters(model, &double).unwrap();
-    let Model { input: Signal::Dense { value: input, .. }, output, .. } = *scene.world.get::<Model>(model).unwrap()
+    let Model { input: FeatureField::Dense(input), output, .. } = *scene.world.get::<Model>(model).unwrap()
     else {
         unreachable!("the input has a width")
     };
@@ -177,7 +175,7 @@ fn what_is_observed_is_computed_and_what_is_computed_is_acted_on_in_one_tick() {
             to.matrix().rows_mut().zip(from.matrix().rows()).for_each(|(to, from)| to[0].0 = from[0]);
         },
     );
-    let systems = (observe.in_set(Phase::Observe), act.in_set(Phase::Act));
+    let systems = (observe.in_set(GraphSystems::Observe), act.in_set(GraphSystems::Act));
     add_systems(&mut scene.world, Infer(model), systems).unwrap();
     for (place, node) in scene.nodes.iter().enumerate() {
         scene.world.entity_mut(*node).insert(Mood(1.0 + place as f32));
@@ -207,8 +205,8 @@ fn attach(scene: &mut Scene) {
 
 fn input_of(scene: &Scene, model: Entity) -> Field {
     match scene.world.get::<Model>(model).unwrap().input {
-        Signal::Dense { value, .. } => value,
-        Signal::Sparse { .. } => unreachable!("the model was built with a dense input"),
+        FeatureField::Dense(value) => value,
+        FeatureField::Sparse { .. } => unreachable!("the model was built with a dense input"),
     }
 }
 
@@ -281,18 +279,21 @@ fn buffer_count(layer: impl Layer + Clone + 'static, depth: usize) -> usize {
     let mut scene = Scene::new(2, &ring(2));
     let model = ModelBuilder::new(scene.graph).input_width(5);
     let model = (0..depth).fold(model, |model, _| model.layer(layer.clone()));
-    model.build(&mut scene.world).unwrap();
-    let infos = scene.world.components().iter_registered();
-    infos.filter(|(_, info)| info.name().to_string().starts_with("columns.")).count()
+    let model = model.build(&mut scene.world).unwrap();
+    let Model { columns, input, parameters, .. } = scene.world.get::<Model>(model).unwrap();
+    let values = parameters.iter().filter_map(|entity| scene.world.get::<Parameter>(*entity)).map(|known| known.value);
+    let values: Vec<Field> = values.chain([input.values()]).collect();
+    columns.iter().filter(|column| !values.contains(column)).count()
 }
 
 #[test]
 fn inference_needs_as_many_buffers_for_six_layers_as_for_two() {
-    assert_eq!(buffer_count(Linear::new(5), 6), 2);
-    assert_eq!(buffer_count(Activation::Tanh, 6), 2);
-    // One keeps the sums of the model's input over the neighbors.
-    assert_eq!([2, 6].map(|depth| buffer_count(GcnConv::new(5), depth)), [3, 3]);
-    assert_eq!([2, 6].map(|depth| buffer_count(MeanConv::new(5), depth)), [3, 3]);
+    // The output has a column of its own.
+    assert_eq!([2, 6].map(|depth| buffer_count(Linear::new(5), depth)), [2, 3]);
+    assert_eq!([2, 6].map(|depth| buffer_count(Activation::Tanh, depth)), [2, 3]);
+    // One keeps the sums of the model's input over the neighbors, one the output.
+    assert_eq!([2, 6].map(|depth| buffer_count(GcnConv::new(5), depth)), [3, 4]);
+    assert_eq!([2, 6].map(|depth| buffer_count(MeanConv::new(5), depth)), [3, 4]);
 }
 
 /// What six layers compute is what they compute one by one.
@@ -416,7 +417,7 @@ fn commands_given_in_a_step_are_applied_after_it() {
         }
         commands.spawn(GraphNode);
     };
-    add_systems(&mut scene.world, Infer(model), unsettle.in_set(Phase::Observe)).unwrap();
+    add_systems(&mut scene.world, Infer(model), unsettle.in_set(GraphSystems::Observe)).unwrap();
     for _ in 0..4 {
         run(&mut scene.world, Infer(model)).unwrap();
     }

@@ -7,17 +7,16 @@ use super::{
     floor_of_zeros,
     printed::Printed,
 };
-use bevy_ecs::system::{BoxedSystem, SystemParamBuilder};
-use connectome_components::{Column, ColumnMut, Field, Parameter, Signal};
+use connectome_components::Parameter;
 use connectome_systems::{
-    Phase,
     kernels::Activation,
     layers::{
         Appnp, AttentionalAggregation, BatchNorm, BuildError, EdgeConv, EgnnConv, GatConv, GatedGraphConv, Gatv2Conv,
-        Gcn2Conv, GcnConv, GinConv, GineConv, GraphNetBlock, GraphNorm, Layer, LayerBuilder, LayerNorm, Linear, Mlp,
+        Gcn2Conv, GcnConv, GinConv, GineConv, GraphNetBlock, GraphNorm, Layer, LayerNorm, Linear, Mlp,
         NnConv, PnaConv, Readout, ResGatedGraphConv, SageConv, SgConv, TransformerConv,
     },
-    stages::Reduction,
+    operators::Reduction,
+    program::{Operation, Operator, Partition, Program, Shape, Step, Tape, Value},
 };
 use ndarray::Array2;
 
@@ -134,33 +133,48 @@ fn gcn2_conv(class: &Printed, case: &Case) -> Option<FromInitial> {
     (case.meta.note == "x_0 = 0.7 x + 0.1").then_some(FromInitial(convolution))
 }
 
-/// A convolution with the initial signal `0.7 x + 0.1`.
+/// A convolution with the initial value `0.7 x + 0.1`.
 struct FromInitial(Gcn2Conv);
 
 impl Layer for FromInitial {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> std::result::Result<Signal, BuildError> {
-        let value = layer.dense(input)?;
-        let initial = layer.signal(value.domain(), value.width(), input.learns())?;
-        let system = affine(layer, value, initial.value(), 0.1);
-        layer.forward(Phase::Message, system);
-        layer.on_backward(initial, &[], move |layer, gradient| {
-            let Some(target) = layer.gradient_of(input)? else { return Ok(()) };
-            let system = affine(layer, gradient, target, 0.0);
-            layer.backward(system);
-            Ok(())
-        });
-        self.0.convolve(layer, input, initial, Activation::Identity)
+    fn build(&self, input: Value, program: &mut Program) -> std::result::Result<Value, BuildError> {
+        let initial = program.record_one(Affine { factor: 0.7, offset: 0.1 }, &[program.dense(input)?])?;
+        self.0.convolve(program, input, initial)
     }
 }
 
-fn affine(layer: &mut LayerBuilder, from: Field, to: Field, offset: f32) -> BoxedSystem {
-    let state = (from.read(), to.write()).build_state(layer.world());
-    let system = state.build_system(move |from: Column, mut to: ColumnMut| {
-        for (to, from) in to.matrix().rows_mut().zip(from.matrix().rows()) {
-            to.iter_mut().zip(from).for_each(|(to, from)| *to = 0.7 * from + offset);
-        }
-    });
-    Box::new(system)
+/// `factor x + offset`, an operator of the test's own.
+#[derive(Clone, Copy, Debug)]
+struct Affine {
+    factor: f32,
+    offset: f32,
+}
+
+impl Operator for Affine {
+    fn name(&self) -> &'static str {
+        "affine"
+    }
+
+    fn shapes(&self, inputs: &[Value]) -> std::result::Result<Vec<Shape>, String> {
+        Ok(vec![inputs[0].shape()])
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let Self { factor, offset } = *self;
+        step.write_rows(Partition::Uniform, [0], |_, [from], rows, to| {
+            to.iter_mut().zip(from.slice(rows)).for_each(|(to, from)| *to = factor * from + offset);
+        });
+    }
+
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> std::result::Result<(), BuildError> {
+        let &[Some(gradient)] = gradients else { return Ok(()) };
+        tape.gradient(operation.inputs[0], Self { offset: 0.0, ..*self }, &[gradient])
+    }
 }
 
 /// Heads and the columns of each, from the shape of a parameter `[1, H, C]`.

@@ -5,21 +5,24 @@ use super::{
     case::Case,
     common::{Matrices, Scene},
 };
-use bevy_ecs::{
-    entity::Entity,
-    schedule::Schedule,
-    system::{ParamBuilder, Query, SystemParamBuilder},
-};
+use bevy_ecs::{entity::Entity, schedule::Schedule};
 use connectome_components::{
-    ClassLabel, Column, ColumnMut, LearningRateSchedule, Loss, Metrics, Optimizer, Signal, Split, TensorLayout,
-    TrainingState, attach_fields,
+    ClassLabel, LearningRateSchedule, Loss, Metrics, Optimizer, Split, TensorLayout, attach_fields,
 };
 use connectome_systems::{
     ModelBuilder, Targets, Train, Workers,
-    layers::{BuildError, Initialization, Layer, LayerBuilder},
-    loss_and_gradient, measure, run,
+    layers::{BuildError, Layer},
+    loss_and_gradient, measure,
+    program::{
+        Footprint, Initialization, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel,
+    },
+    run,
 };
 use ndarray::Array2;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 /// The mean over all nodes, and over all columns where targets are numbers.
 pub fn check_loss(case: &Case, loss: Loss, comparison: &mut Comparison) -> Result<()> {
@@ -78,7 +81,8 @@ pub fn check_optimizer(case: &Case, optimizer: Optimizer, comparison: &mut Compa
     }
     let mut scene = Scene::new(0, &[]);
     let model = ModelBuilder::new(scene.graph)
-        .layer(Wave { shape: start.dim().into() })
+        .layer(Wave { shape: start.dim().into(), step: Arc::default() })
+        .external_gradient()
         .learn(optimizer, LearningRateSchedule::Constant)
         .build(&mut scene.world)?;
     scene.set_parameters(model, &Matrices::from([("weight".to_owned(), start.clone())]))?;
@@ -99,31 +103,53 @@ fn weights(scene: &Scene, model: Entity) -> Result<Vec<f64>> {
     Ok(parameter.value.get(&scene.world, *entity)?.iter().map(|weight| f64::from(*weight)).collect())
 }
 
-/// A layer that passes its input on, and has a parameter `w` whose gradient in step `t` is `sin(w + t)`.
+/// A layer that has a parameter `w` whose gradient in step `t` is `sin(w + t)`, whatever comes back through it.
 struct Wave {
     shape: [usize; 2],
+    step: Arc<AtomicU64>,
 }
 
 impl Layer for Wave {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> std::result::Result<Signal, BuildError> {
-        let stored = TensorLayout { shape: self.shape.to_vec(), transposed: false };
-        let parameter = layer.parameter("weight", self.shape, stored, Initialization::ZEROS, None)?;
-        layer.on_backward_of(&[], &[], move |layer, _| {
-            let Some(gradient) = layer.gradient_of_parameter(&parameter, 0..parameter.shape[0])? else { return Ok(()) };
-            let model = layer.model();
-            let state = (parameter.value.read(), gradient.write(), ParamBuilder::query::<&TrainingState>());
-            let wave = state.build_state(layer.world()).build_system(
-                move |value: Column, mut gradient: ColumnMut, states: Query<&TrainingState>| {
-                    let Ok(state) = states.get(model) else { return };
-                    let value = value.matrix();
-                    for (gradient, weight) in gradient.matrix().rows_mut().flatten().zip(value.rows().flatten()) {
-                        *gradient = (f64::from(*weight) + state.step as f64).sin() as f32;
-                    }
-                },
-            );
-            layer.backward(wave.with_name("wave"));
-            Ok(())
+    fn build(&self, input: Value, program: &mut Program) -> std::result::Result<Value, BuildError> {
+        let layout = TensorLayout { shape: self.shape.to_vec(), transposed: false };
+        let parameter = program.parameter("weight", self.shape, layout, Initialization::ZEROS, None)?;
+        program.record_one(Waving { step: self.step.clone() }, &[program.dense(input)?, parameter.value()])
+    }
+}
+
+/// Hands its first input on; its second one has the gradient of a wave.
+#[derive(Debug)]
+struct Waving {
+    step: Arc<AtomicU64>,
+}
+
+impl Operator for Waving {
+    fn name(&self) -> &'static str {
+        "wave"
+    }
+
+    fn shapes(&self, inputs: &[Value]) -> std::result::Result<Vec<Shape>, String> {
+        Ok(vec![inputs[0].shape()])
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        step.write_rows(Partition::Uniform, [0], |_, [from], rows, to| to.copy_from_slice(from.slice(rows)));
+    }
+
+    fn differentiate(
+        &self,
+        operation: &Operation,
+        _: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> std::result::Result<(), BuildError> {
+        let (weights, counter) = (operation.inputs[1], self.step.clone());
+        let wave = kernel("wave_backward", Footprint::All, move |step: &mut Step<'_>| {
+            let number = counter.fetch_add(1, Ordering::Relaxed);
+            let weights = step.input(0);
+            for (gradient, weight) in step.output(0).rows_mut().flatten().zip(weights.rows().flatten()) {
+                *gradient = (f64::from(*weight) + number as f64).sin() as f32;
+            }
         });
-        Ok(input)
+        tape.weight_gradient(weights, 0..weights.width(), wave, &[weights])
     }
 }

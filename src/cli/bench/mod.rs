@@ -76,7 +76,7 @@ impl Bench {
         trainer.load_batch()?;
         let (model, graph) = (trainer.entities().model, trainer.entities().graph);
         let world = trainer.world();
-        let input = world.get::<Model>(model).map(|model| model.input.value());
+        let input = world.get::<Model>(model).map(|model| model.input.values());
         // Who infers again has other numbers to infer from; who trains, the same.
         let change_input = |world: &mut World| {
             if let Some(input) = input {

@@ -44,7 +44,7 @@ pub fn events(scene: &str, clocks: &[(&str, &SystemClock)], log: &WorkerLog) -> 
     spans.sort_by_key(|span| span.begin);
     for Span { system, begin, end } in &spans {
         let category = system.phase.map_or("system", phase_name);
-        let layer = system.phase.and_then(|phase| phase.layer());
+        let layer = system.layer;
         let details = json!({ "layer": layer, "reads": system.reads, "writes": system.writes });
         events.push(event(&system.name, category, SYSTEMS, *begin, *end, details));
     }

@@ -36,8 +36,7 @@ impl Affine<'_> {
         let begin = initialization.unwrap_or(usual);
         let weight = format!("{name}.weight");
         let weight = program.parameter(&weight, [input.width(), width], layout, begin, weight_decay)?;
-        let bias =
-            bias.then(|| program.vector(&format!("{name}.bias"), width, usual, weight_decay)).transpose()?;
+        let bias = bias.then(|| program.vector(&format!("{name}.bias"), width, usual, weight_decay)).transpose()?;
         linear(program, input, &weight, bias.as_ref())
     }
 }

@@ -37,14 +37,8 @@ impl Layer for AttentionalAggregation {
         let sources = program.nested("gate_nn", &Linear { width: 1, weight_decay }, input)?;
         let values = program.nested("nn", &Linear { width, weight_decay }, input)?;
         let scores = Scores::Decomposed { sources, targets: None, slope: 1.0 };
-        let attention = Attention {
-            heads: 1,
-            scores,
-            edges: None,
-            add_self_loops: false,
-            self_loop_edges: None,
-            dropout: 0.0,
-        };
+        let attention =
+            Attention { heads: 1, scores, edges: None, add_self_loops: false, self_loop_edges: None, dropout: 0.0 };
         attend(program, values, attention, Relation::Members, None)
     }
 }

@@ -96,8 +96,7 @@ impl Layer for EgnnConv {
             return Err(program.error("moves nodes, so the coordinates are to be on nodes"));
         }
         let width = input.width();
-        let terms =
-            EdgeTerms { source: Some((coordinates, -1.0)), target: Some((coordinates, 1.0)), edge: None };
+        let terms = EdgeTerms { source: Some((coordinates, -1.0)), target: Some((coordinates, 1.0)), edge: None };
         let spans = gather_endpoints(program, terms)?;
         let messages = self.messages(program, input, spans)?;
         let moved = self.moved(program, coordinates, spans, messages)?;

@@ -11,7 +11,7 @@
 //! | layer | class | parameters |
 //! | --- | --- | --- |
 //! | [`Linear`] | `torch.nn.Linear` | `weight`, `bias` |
-//! | [`Mlp`] | `torch.nn.Sequential` | `0.weight`, `0.bias`, `2.weight`, ...; with batch normalisation `1.*`, `3.*`, `4.*`, ... |
+//! | [`Mlp`] | `torch.nn.Sequential` | `0.weight`, `0.bias`, `2.weight`, ...; with batch normalization `1.*`, `3.*`, `4.*`, ... |
 //! | [`Embedding`] | `torch.nn.Embedding` | `weight` |
 //! | [`BatchNorm`] | `torch.nn.BatchNorm1d` | `weight`, `bias`, `running_mean`, `running_var` |
 //! | [`LayerNorm`] | `torch.nn.LayerNorm` | `weight`, `bias` |
@@ -39,25 +39,72 @@ mod activation;
 mod affine;
 mod appnp;
 mod attentional_aggregation;
+mod batch_norm;
 mod convolution;
 mod dropout;
+mod edge_conv;
+mod egnn_conv;
+mod embedding;
 mod error;
 mod gat_conv;
+mod gated_graph_conv;
 mod gatv2_conv;
+mod gcn2_conv;
 mod gcn_conv;
+mod gcnii;
+mod gin_conv;
+mod gine_conv;
+mod graph_net_block;
+mod graph_norm;
 mod heads;
+mod inner_product_decoder;
+mod jumping_knowledge;
+mod layer_norm;
 mod linear;
+mod mean_conv;
+mod mlp;
+mod nn_conv;
+mod pna_conv;
+mod readout;
+mod res_gated_graph_conv;
+mod residual;
+mod sage_conv;
+mod sequence;
+mod sg_conv;
 mod transformer_conv;
 
 pub use crate::program::Initialization;
 pub use appnp::Appnp;
 pub use attentional_aggregation::AttentionalAggregation;
+pub use batch_norm::BatchNorm;
 pub use dropout::Dropout;
+pub use edge_conv::EdgeConv;
+pub use egnn_conv::EgnnConv;
+pub use embedding::Embedding;
 pub use error::BuildError;
 pub use gat_conv::GatConv;
 pub use gatv2_conv::Gatv2Conv;
+pub use gated_graph_conv::GatedGraphConv;
+pub use gcn2_conv::Gcn2Conv;
 pub use gcn_conv::GcnConv;
+pub use gcnii::Gcnii;
+pub use gin_conv::GinConv;
+pub use gine_conv::GineConv;
+pub use graph_net_block::GraphNetBlock;
+pub use graph_norm::GraphNorm;
+pub use inner_product_decoder::InnerProductDecoder;
+pub use jumping_knowledge::{JumpingKnowledge, JumpingMode};
+pub use layer_norm::LayerNorm;
 pub use linear::Linear;
+pub use mean_conv::MeanConv;
+pub use mlp::Mlp;
+pub use nn_conv::NnConv;
+pub use pna_conv::PnaConv;
+pub use readout::Readout;
+pub use res_gated_graph_conv::ResGatedGraphConv;
+pub use residual::Residual;
+pub use sage_conv::SageConv;
+pub use sg_conv::SgConv;
 pub use transformer_conv::TransformerConv;
 
 use crate::program::{Program, Value};

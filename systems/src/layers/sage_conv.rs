@@ -9,9 +9,7 @@ use super::{
 };
 use crate::{
     kernels::Activation,
-    operators::{
-        Reduction, Relation, activate, add, add_bias, aggregate, linear, linear_pair, normalize_rows, reduce,
-    },
+    operators::{Reduction, Relation, activate, add, add_bias, aggregate, linear, linear_pair, normalize_rows, reduce},
     program::{Program, Value},
 };
 
@@ -96,7 +94,8 @@ impl SageConv {
         let features = self.features(program, input)?;
         let (weight, bias) = torch_linear(program, "lin_l", [features.width(), self.width], self.weight_decay)?;
         let own = [input.width(), self.width];
-        let own_weight = self.root_weight.then(|| torch_weight(program, "lin_r", own, self.weight_decay)).transpose()?;
+        let own_weight =
+            self.root_weight.then(|| torch_weight(program, "lin_r", own, self.weight_decay)).transpose()?;
         let reduced = match self.normalization() {
             Some(normalization) if self.width < features.width() || features.is_sparse() => {
                 let messages = linear(program, features, &weight, None)?;

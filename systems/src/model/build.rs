@@ -149,7 +149,8 @@ impl Construction<'_> {
         let output = |plan: &Plan| bindings.field(plan.column(plan.output(0)?)?).ok_or(()).ok();
         let result = output(inference).ok_or(BuildError::Empty)?;
         let field = |plan: &Plan, value| bindings.field(plan.column(value)?);
-        let kept: Vec<Field> = inference.program.kept.iter().filter_map(|value| field(inference, *value)).collect();
+        let plan = self.planned.training.as_ref().unwrap_or(inference);
+        let kept: Vec<Field> = plan.program.kept.iter().filter_map(|value| field(plan, *value)).collect();
         let coordinates = self.builder.coordinates.and(kept.last().copied());
         let mut targets = None;
         if let (Some(learning), Some(training)) = (&self.builder.learning, &self.planned.training) {

@@ -4,9 +4,7 @@ use connectome_components::Topology;
 
 use crate::{
     layers::BuildError,
-    program::{
-        Cost, Domain, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value,
-    },
+    program::{Cost, Domain, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value},
 };
 
 /// `y[e] = <X[source of e], X[target of e]>`, one number on each edge; 0 for dangling ones.

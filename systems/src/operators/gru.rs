@@ -17,12 +17,7 @@ use crate::{
 ///
 /// # Errors
 /// If a value is sparse, on other rows than the others, or the gates are not three times as wide as the state.
-pub fn gru(
-    program: &mut Program,
-    input_gates: Value,
-    hidden_gates: Value,
-    hidden: Value,
-) -> Result<Value, BuildError> {
+pub fn gru(program: &mut Program, input_gates: Value, hidden_gates: Value, hidden: Value) -> Result<Value, BuildError> {
     let inputs = [program.dense(input_gates)?, program.dense(hidden_gates)?, program.dense(hidden)?];
     program.record_one(Gru, &inputs)
 }
@@ -43,7 +38,9 @@ impl Operator for Gru {
             return Ok(vec![state]);
         }
         let (found, expected) = (inputs[0].width().max(inputs[1].width()), 3 * state.width);
-        Err(format!("has gates {found} wide, and needs {expected} on the rows of its state; give both gates that width"))
+        Err(format!(
+            "has gates {found} wide, and needs {expected} on the rows of its state; give both gates that width"
+        ))
     }
 
     fn cost(&self, _: &[Value], outputs: &[Value]) -> Cost {

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use super::{epilogue::Epilogue, weighted_sum::check_heads};
 use crate::{
     layers::BuildError,
-    program::{
-        Cost, Footprint, Fusion, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel,
-    },
+    program::{Cost, Footprint, Fusion, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel},
 };
 
 /// `Y[i, c] = 1/H sum over h of X[i, h c]`: `X` is `[N, H C]`, the result `[N, C]`.

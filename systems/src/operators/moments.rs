@@ -75,8 +75,8 @@ impl Operator for Moments {
         );
     }
 
-    /// With n rows the gradient with respect to one of them is `g_mean / n + g_deviation (x - mean) / (n deviation)`, which is
-    /// `a + c x` with `a` and `c` that are the same for all. They take the place of the two gradients.
+    /// With n rows the gradient with respect to one of them is `g_mean / n + g_deviation (x - mean) / (n deviation)`, which
+    /// is `a + c x` with `a` and `c` that are the same for all. They take the place of the two gradients.
     fn differentiate(
         &self,
         operation: &Operation,

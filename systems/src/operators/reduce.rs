@@ -7,9 +7,7 @@ use super::relation::{Relation, Uniform};
 use crate::{
     kernels::{SparseRow, gather_rows},
     layers::BuildError,
-    program::{
-        Cost, Domain, Footprint, GraphIndex, Operation, Operator, Program, Shape, Step, Tape, Value, kernel,
-    },
+    program::{Cost, Domain, Footprint, GraphIndex, Operation, Operator, Program, Shape, Step, Tape, Value, kernel},
 };
 
 /// How rows that meet become one.
@@ -43,11 +41,7 @@ pub fn reduce(
 }
 
 /// The rows to which those of `input` are aggregated, if it is on the rows that are.
-pub(super) fn reduced_domain(
-    relation: Relation,
-    graph: GraphIndex,
-    input: Value,
-) -> Result<Domain, String> {
+pub(super) fn reduced_domain(relation: Relation, graph: GraphIndex, input: Value) -> Result<Domain, String> {
     let [from, to] = relation.domains(graph);
     if input.domain() == from {
         Ok(to)

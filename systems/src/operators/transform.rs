@@ -4,9 +4,7 @@ use connectome_components::Topology;
 
 use crate::{
     layers::BuildError,
-    program::{
-        Cost, Domain, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel,
-    },
+    program::{Cost, Domain, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel},
 };
 
 /// `Z[e] = M[e]^T X[source of e]`, on edges, with the matrices `M[e]` `[F, width]`, row by row; zeros for dangling edges.
@@ -41,9 +39,11 @@ impl Operator for TransformAlongEdges {
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let ([x, m], width) = ([inputs[0].shape(), inputs[1].shape()], self.width);
         if [x.domain, m.domain] != [Domain::Nodes, self.edges] {
-            return Err("sends nodes through matrices of edges, but its inputs are on other rows; give it values of nodes and \
+            return Err(
+                "sends nodes through matrices of edges, but its inputs are on other rows; give it values of nodes and \
                         of edges"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         if x.width.checked_mul(width) != Some(m.width) {
             let (from, found) = (x.width, m.width);

@@ -263,9 +263,3 @@ fn add_numbers(numbers: Range<usize>) -> impl Operator {
     })
     .accumulating()
 }
-
-/// Whether a gradient can be computed at all: whether a head depends on a parameter or on an input that requires one.
-pub(super) fn has_gradient(program: &Program) -> bool {
-    program.heads.iter().any(|head| head.output.requires_gradient())
-}
-

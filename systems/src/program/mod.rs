@@ -372,11 +372,6 @@ impl Program {
         self.kept.push(value);
     }
 
-    /// Makes operations from now on belong to this layer.
-    pub(crate) fn set_layer(&mut self, layer: usize) {
-        self.layer = layer;
-    }
-
     /// A number for random numbers that no other operation of the program draws.
     pub fn random_stream(&mut self) -> u32 {
         self.random_streams += 1;

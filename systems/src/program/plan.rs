@@ -90,11 +90,6 @@ impl Plan {
         let is_gradient = |kind: &super::ValueKind| *kind == super::ValueKind::HeadGradient(head);
         self.columns[self.program.values.iter().position(is_gradient)?]
     }
-
-    /// The value that a kept one of the program is in this plan.
-    pub(crate) fn kept(&self, number: usize) -> Option<Value> {
-        self.program.kept.get(number).copied()
-    }
 }
 
 /// Leaves out the operations that neither a head nor the backward pass needs.

@@ -3,23 +3,24 @@
 
 pub mod differences;
 
-use bevy_ecs::{component::ComponentId, entity::Entity, system::SystemParamBuilder, world::World};
+use bevy_ecs::{
+    component::ComponentId, entity::Entity, schedule::IntoScheduleConfigs, system::SystemParamBuilder, world::World,
+};
 use connectome_components::{
-    Column, ColumnMut, Edge, EdgeWeight, Field, Graph, GraphNode, InSubgraph, LearningRateSchedule, Model, Optimizer,
-    Parameter, Signal, Subgraph, attach_fields,
+    ColumnMut, Edge, EdgeWeight, FeatureField, Field, Graph, GraphNode, InSubgraph, LearningRateSchedule, Model, Optimizer,
+    Parameter, Subgraph, attach_fields,
 };
 use connectome_systems::{
-    Infer, ModelBuilder, Train,
-    layers::{BuildError, Layer, LayerBuilder, Mode},
+    GraphSystems, Infer, ModelBuilder, Train, add_systems,
+    layers::{BuildError, Layer},
+    operators,
+    program::{Program, Value},
     random::Philox,
-    run, stages,
+    run,
 };
 use ndarray::Array2;
 use proptest::test_runner::Config;
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, OnceLock},
-};
+use std::collections::BTreeMap;
 
 /// An optimizer that leaves every weight where it is, so that gradients can be read after a step.
 pub const STANDSTILL: Optimizer =
@@ -108,7 +109,7 @@ impl Scene {
     }
 
     /// A sparse signal of the numbers that are not 0; rows that have fewer than others are filled up.
-    pub fn sparse(&mut self, numbers: &Array2<f64>) -> Result<Signal, BuildError> {
+    pub fn sparse(&mut self, numbers: &Array2<f64>) -> Result<FeatureField, BuildError> {
         let stored = |row: ndarray::ArrayView1<f64>| -> Vec<(usize, f64)> {
             row.iter().copied().enumerate().filter(|(_, number)| *number != 0.0).collect()
         };
@@ -124,7 +125,7 @@ impl Scene {
             let places: Vec<u32> = (0..room).map(|place| entry((row, place)).0 as u32).collect();
             columns.set(&mut self.world, node, &places)?;
         }
-        Ok(Signal::Sparse { columns, values, width: numbers.ncols() })
+        Ok(FeatureField::Sparse { indices: columns, values, width: numbers.ncols() })
     }
 
     /// The numbers of a field.
@@ -169,64 +170,34 @@ pub fn name_in_layer(name: &str) -> &str {
     name.splitn(3, '.').last().unwrap_or(name)
 }
 
-/// The end of a model instead of a loss: the gradient of what comes in is given, so what flows back is the gradient of
-/// `sum(signal * cotangent)`.
-pub enum Cotangent {
-    Numbers(Array2<f64>),
-    Field(Field),
+/// Lets a model built with an external gradient learn from `cotangent`: what flows back is the gradient of
+/// `sum(output * cotangent)`.
+pub fn seed_cotangent(world: &mut World, model: Entity, cotangent: &Array2<f64>) -> Result<(), BuildError> {
+    let to = world.get::<Model>(model).and_then(|model| model.output_gradient).ok_or(BuildError::NoModel(model))?;
+    let numbers: Vec<f32> = cotangent.iter().map(|number| *number as f32).collect();
+    assert_eq!(cotangent.ncols(), to.width(), "a cotangent is as wide as the output");
+    let seed = (to.write(),).build_state(world).build_system(move |mut to: ColumnMut| {
+        let width = to.width();
+        to.matrix().rows_mut().zip(numbers.chunks_exact(width)).for_each(|(to, row)| to.copy_from_slice(row));
+    });
+    add_systems(world, Train(model), seed.with_name("seed the cotangent").in_set(GraphSystems::Loss))
 }
 
-impl Layer for Cotangent {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let value = layer.dense(input)?;
-        let (given, numbers) = match self {
-            Self::Numbers(numbers) => (value, numbers.iter().map(|number| *number as f32).collect()),
-            Self::Field(field) => (*field, Vec::new()),
-        };
-        let width = match self {
-            Self::Numbers(numbers) => numbers.ncols(),
-            Self::Field(field) => field.width(),
-        };
-        if value.width() != width {
-            let reason = format!("a cotangent of width {width} meets a signal of {}", value.width());
-            return Err(layer.refuse(reason));
-        }
-        layer.on_backward_of(&[], &[], move |layer, _| {
-            let Some(gradient) = layer.gradient_of(input)? else { return Ok(()) };
-            let seed = (given.read(), gradient.write()).build_state(layer.world()).build_system(
-                move |given: Column, mut to: ColumnMut| {
-                    let (given, width) = (given.matrix(), to.width());
-                    for (row, to) in to.matrix().rows_mut().enumerate() {
-                        to.copy_from_slice(numbers.chunks_exact(width).nth(row).unwrap_or_else(|| given.row(row)));
-                    }
-                },
-            );
-            layer.backward(seed.with_name("seed the cotangent"));
-            Ok(())
-        });
-        // Through what is detached nothing flows back, so the model adds no loss after it.
-        Ok(input.detached())
-    }
-}
-
-/// Hands its input on and tells where it lies in training, from where it does not move until the step is over.
-#[derive(Clone, Default)]
-pub struct Watch(Arc<OnceLock<Field>>);
+/// Hands its input on and keeps it; made for the first such layer of a model.
+#[derive(Clone, Copy, Default)]
+pub struct Watch;
 
 impl Watch {
     /// What was handed on in the last training step.
-    pub fn read(&self, scene: &Scene) -> Result<Array2<f64>, BuildError> {
-        self.0.get().map_or(Ok(Array2::default((0, 0))), |field| scene.read(*field))
+    pub fn read(self, scene: &Scene, model: Entity) -> Result<Array2<f64>, BuildError> {
+        let kept = scene.world.get::<Model>(model).and_then(|model| model.kept.first().copied());
+        scene.read(kept.ok_or(BuildError::NoModel(model))?)
     }
 }
 
 impl Layer for Watch {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        if layer.mode() == Mode::Training {
-            // Never released, so that nothing else is written there.
-            layer.hold(input);
-            _ = self.0.set(input.value());
-        }
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        program.keep(input);
         Ok(input)
     }
 }
@@ -235,13 +206,13 @@ impl Layer for Watch {
 pub struct WithCoordinates<L>(pub usize, pub L);
 
 impl<L: Layer> Layer for WithCoordinates<L> {
-    fn build(&self, input: Signal, layer: &mut LayerBuilder) -> Result<Signal, BuildError> {
-        let coordinates = stages::columns(layer, input, 0..self.0)?;
-        let features = stages::columns(layer, input, self.0..input.width())?;
-        layer.set_coordinates(coordinates);
-        let output = self.1.build(features, layer)?;
-        let moved = layer.coordinates()?;
-        stages::concatenate(layer, &[moved, output])
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        let coordinates = operators::columns(program, input, 0..self.0)?;
+        let features = operators::columns(program, input, self.0..input.width())?;
+        program.set_coordinates(coordinates);
+        let output = self.1.build(features, program)?;
+        let moved = program.coordinates()?;
+        operators::concatenate(program, &[moved, output])
     }
 }
 
@@ -285,7 +256,7 @@ impl Trial {
         let mut builder = ModelBuilder::new(scene.graph);
         let wanted = |scene: &mut Scene, builder: ModelBuilder, by: Field, dim| -> Result<_, BuildError> {
             let into = scene.field_on(by.domain(), "wanted gradient", &Array2::zeros(dim))?;
-            Ok((builder.gradient(by, into), into))
+            Ok((builder.input_gradient(by, into), into))
         };
         let (mut input, mut edges) = (None, None);
         if given.sparse {
@@ -300,9 +271,9 @@ impl Trial {
             let (wants, into) = wanted(scene, builder.edge_input(field), field, features.dim())?;
             (builder, edges) = (wants, Some(into));
         }
-        let cotangent = Cotangent::Numbers(cotangent.clone());
-        let builder = layers(builder).layer(cotangent).learn(STANDSTILL, LearningRateSchedule::Constant);
+        let builder = layers(builder).external_gradient().learn(STANDSTILL, LearningRateSchedule::Constant);
         let model = builder.build(&mut scene.world)?;
+        seed_cotangent(&mut scene.world, model, cotangent)?;
         scene.set_parameters(model, &given.parameters)?;
         Ok(Self { model, input, edges })
     }

@@ -7,7 +7,7 @@ use crate::common::{
 };
 use bevy_ecs::entity::Entity;
 use connectome_components::Edge;
-use connectome_systems::{kernels::Activation, layers::Layer, stages::Reduction};
+use connectome_systems::{kernels::Activation, layers::Layer, operators::Reduction};
 use ndarray::{Array2, Axis};
 use proptest::prelude::*;
 

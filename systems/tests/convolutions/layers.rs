@@ -11,7 +11,7 @@ use super::{
 use connectome_systems::{
     kernels::Activation,
     layers::{BatchNorm, EdgeConv, Embedding, GinConv, GineConv, Layer, Mlp, NnConv, PnaConv, SageConv},
-    stages::Reduction,
+    operators::Reduction,
 };
 use ndarray::{Array2, Axis, concatenate, s};
 use proptest::prelude::*;
@@ -41,7 +41,7 @@ proptest! {
         let width = case.input_width;
         let edge_width = if edge_features { edge_width } else { width };
         let mut given = Given { input: case.input(), ..Given::default() };
-        given.edges = Some(crate::dense::edge_features(&case, edge_width));
+        given.edges = Some(super::dense::edge_features(&case, edge_width));
         given.parameters = map_parameters(&case, &[("nn.0", width, 4), ("nn.2", 4, case.output_width)]);
         given.parameters.extend(parameters(&case, &[("eps", (1, 1))]));
         if edge_features {

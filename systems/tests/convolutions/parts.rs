@@ -49,13 +49,13 @@ proptest! {
         check(&case, &mut case.scene(), BatchNorm::new().frozen(), &given, &by_running)?;
 
         let by_batch = |given: &Given| affine(given, normalized(&given.input));
-        let (mut scene, watch) = (case.scene(), Watch::default());
+        let (mut scene, watch) = (case.scene(), Watch);
         let cotangent = case.cotangent(case.input_width);
         let build = |model: ModelBuilder| model.layer(BatchNorm::new()).layer(watch.clone());
         let trial = Trial::build(&mut scene, &given, build, &cotangent).unwrap();
         let passes = trial.run(&mut scene).unwrap();
         assert_near("output", &passes.output, &by_running(&given), FORWARD)?;
-        assert_near("output in training", &watch.read(&scene).unwrap(), &by_batch(&given), FORWARD)?;
+        assert_near("output in training", &watch.read(&scene, trial.model).unwrap(), &by_batch(&given), FORWARD)?;
         check_gradients("batch norm", &passes, &given, &cotangent, &by_batch)?;
         let statistics = [
             ("running_mean", case.input().mean_axis(Axis(0)).unwrap()),
@@ -136,11 +136,11 @@ fn batch_norm_of_many_rows_far_from_zero_is_exact() {
     let case = Case { node_count: 5000, links: Vec::new(), input_width: 3, output_width: 3, seed: 7 };
     let input = case.input() + 100.0;
     let given = Given { input: input.mapv(|number| f64::from(number as f32)), ..Given::default() };
-    let (mut scene, watch) = (case.scene(), Watch::default());
+    let (mut scene, watch) = (case.scene(), Watch);
     let build = |model: ModelBuilder| model.layer(BatchNorm::new()).layer(watch.clone());
     let trial = Trial::build(&mut scene, &given, build, &case.cotangent(3)).unwrap();
     trial.run(&mut scene).unwrap();
-    assert_near("output", &watch.read(&scene).unwrap(), &normalized(&given.input), FORWARD).unwrap();
+    assert_near("output", &watch.read(&scene, trial.model).unwrap(), &normalized(&given.input), FORWARD).unwrap();
     let expected = 0.9 + 0.1 * given.input.var_axis(Axis(0), 1.0).insert_axis(Axis(0));
     assert_near("variance", &statistic(&scene, trial.model, "running_var"), &expected, FORWARD).unwrap();
 }
@@ -151,10 +151,10 @@ fn batch_norm_of_one_row_is_the_bias_and_leaves_the_running_variance() {
     let bias = Array2::from_shape_fn((1, 3), |(_, column)| column as f64);
     let parameters = Matrices::from([("bias".to_owned(), bias.clone())]);
     let given = Given { input: case.input(), parameters, ..Given::default() };
-    let (mut scene, watch) = (case.scene(), Watch::default());
+    let (mut scene, watch) = (case.scene(), Watch);
     let build = |model: ModelBuilder| model.layer(BatchNorm::new()).layer(watch.clone());
     let trial = Trial::build(&mut scene, &given, build, &case.cotangent(3)).unwrap();
     trial.run(&mut scene).unwrap();
-    assert_eq!(watch.read(&scene).unwrap(), bias);
+    assert_eq!(watch.read(&scene, trial.model).unwrap(), bias);
     assert_eq!(statistic(&scene, trial.model, "running_var"), Array2::<f64>::ones((1, 3)));
 }

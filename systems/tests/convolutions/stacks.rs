@@ -9,7 +9,7 @@ use connectome_components::Parameter;
 use connectome_systems::{
     kernels::Activation,
     layers::{EdgeConv, GinConv, GineConv, Layer, Mlp, NnConv, PnaConv, SageConv},
-    stages::Reduction,
+    operators::Reduction,
 };
 use ndarray::{Array2, Axis, concatenate, s};
 

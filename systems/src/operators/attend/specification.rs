@@ -18,7 +18,7 @@ pub(super) struct AttentionSpec {
     /// The columns of all heads.
     pub(super) width: usize,
     pub(super) relation: Relation,
-    graph: GraphIndex,
+    pub(super) graph: GraphIndex,
     /// Whether nodes attend to themselves.
     pub(super) add_self_loops: bool,
     /// The values if none.
