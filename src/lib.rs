@@ -23,12 +23,12 @@ pub mod prelude {
     pub use bevy_ecs::system::{ParamBuilder, SystemParamBuilder};
 
     pub use crate::components::{
-        ClassLabel, Column, ColumnMut, Edge, EdgeWeight, Field, Graph, GraphNode, InSubgraph, LearningRateSchedule,
-        Loss, Metrics, Model, Optimizer, FeatureField, Split, Subgraph, Topology,
+        ClassLabel, Column, ColumnMut, Edge, EdgeWeight, FeatureField, Field, Graph, GraphNode, InSubgraph,
+        LearningRateSchedule, Loss, Metrics, Model, Optimizer, Split, Subgraph, Topology,
     };
     pub use crate::scene::SceneFile;
     pub use crate::systems::{
-        Evaluate, Infer, ModelBuilder, GraphSystems, Train, Workers, add_systems, kernels::Activation, layers::*, run,
-        operators::Reduction,
+        Evaluate, GraphSystems, Infer, ModelBuilder, Train, Workers, add_systems, kernels::Activation, layers::*,
+        operators::Reduction, run,
     };
 }

@@ -16,8 +16,8 @@ mod determinism;
 #[cfg(feature = "cli")]
 mod distance;
 mod flock;
+mod golden;
 mod import;
-mod weights;
 mod kernel;
 mod layer_determinism;
 mod links;
@@ -28,6 +28,7 @@ mod reference;
 mod regression;
 mod scenes;
 mod sequential;
+mod weights;
 
 /// Cargo no longer looks for files of tests by itself: one that is named nowhere would never run.
 #[test]

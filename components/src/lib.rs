@@ -32,7 +32,8 @@ mod topology;
 
 pub use clique::{Clique, CliqueOf, CliqueSearch, CliquesOf};
 pub use column::{
-    Column, ColumnMut, ColumnSet, ColumnState, Columns, ColumnsState, MAX_WRITTEN, Marker, Read, UnwrittenColumns, Write, attach_fields, insert_default, register_default,
+    Column, ColumnMut, ColumnSet, ColumnState, Columns, ColumnsState, MAX_WRITTEN, Marker, Read, UnwrittenColumns,
+    Write, attach_fields, insert_default, register_default,
 };
 pub use comparison::{EditDistance, GraphPair};
 pub use edge::{Edge, EdgeKind, EdgeWeight};

@@ -2,7 +2,7 @@
 
 use bevy_ecs::{component::ComponentId, entity::Entity, world::World};
 
-use crate::components::{Field, FieldError, FeatureField};
+use crate::components::{FeatureField, Field, FieldError};
 use crate::scene::{DenseRows, Features};
 
 /// Registers the fields of the nodes' features: sparse ones, with room for so many numbers in a row as are `stored`, if
@@ -20,7 +20,12 @@ pub(super) fn register(
 }
 
 /// Writes the features of each node.
-pub(super) fn write(world: &mut World, input: FeatureField, features: &Features, nodes: &[Entity]) -> Result<(), FieldError> {
+pub(super) fn write(
+    world: &mut World,
+    input: FeatureField,
+    features: &Features,
+    nodes: &[Entity],
+) -> Result<(), FieldError> {
     match (input, features) {
         (FeatureField::Dense(value), Features::Dense { width, values }) => {
             write_rows(world, value, *width, values, nodes)
@@ -37,7 +42,10 @@ pub(super) fn write(world: &mut World, input: FeatureField, features: &Features,
             }
             Ok(())
         }
-        (FeatureField::Sparse { indices: columns, values, .. }, Features::Sparse { offsets, indices, values: numbers, .. }) => {
+        (
+            FeatureField::Sparse { indices: columns, values, .. },
+            Features::Sparse { offsets, indices, values: numbers, .. },
+        ) => {
             let (mut row_columns, mut row_values) = (vec![0; columns.width()], vec![0.0; values.width()]);
             for (node, range) in nodes.iter().zip(offsets.windows(2)) {
                 let range = range[0]..range[1];

@@ -8,7 +8,7 @@ mod order;
 use bevy_ecs::{entity::Entity, world::World};
 use std::borrow::Cow;
 
-use crate::components::{Field, Marker, FeatureField};
+use crate::components::{FeatureField, Field, Marker};
 use crate::scene::{GraphData, NodeOrder, SceneFile, Task, model::Purpose};
 use crate::systems::{ModelBuilder, layers::BuildError};
 

@@ -4,7 +4,7 @@ use bevy_ecs::{component::ComponentId, entity::Entity, schedule::ScheduleLabel, 
 use std::borrow::Cow;
 
 use super::{TrainError, order::Shuffled};
-use crate::components::{ClassLabel, Field, Metrics, Model, FeatureField, Split};
+use crate::components::{ClassLabel, FeatureField, Field, Metrics, Model, Split};
 use crate::scene::{GraphData, SceneFile, model::Purpose};
 use crate::spawn::{GraphEntities, SceneEntities, model};
 use crate::systems::{
@@ -201,7 +201,9 @@ fn copy_fields(
     (corpus, from): (&mut World, &GraphEntities),
     (training, to): (&mut World, &GraphEntities),
 ) -> Result<(), BatchError> {
-    if let (FeatureField::Sparse { indices: from, .. }, FeatureField::Sparse { indices: to, .. }) = (from.input, to.input) {
+    if let (FeatureField::Sparse { indices: from, .. }, FeatureField::Sparse { indices: to, .. }) =
+        (from.input, to.input)
+    {
         extract.copy(corpus, from, to)?;
     }
     extract.copy(corpus, from.input.values(), to.input.values())?;

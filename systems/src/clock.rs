@@ -62,8 +62,8 @@ impl SystemClock {
     /// # Errors
     /// If there is no such schedule.
     pub fn add(world: &mut World, label: impl ScheduleLabel) -> Result<Self, BuildError> {
-        let readings = Plans::readings(world, &label).unwrap_or_default();
         let label = label.intern();
+        let readings = Plans::readings(world, label).unwrap_or_default();
         let Some(mut schedule) = world.get_resource_or_init::<Schedules>().remove(label) else {
             return Err(BuildError::NoSchedule(format!("{label:?}")));
         };

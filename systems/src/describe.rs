@@ -32,8 +32,9 @@ pub struct SystemDescription {
 /// The systems of a schedule in the order in which they run; none if there is no such schedule. In place of the systems that
 /// run the operations of a model stand these.
 pub fn describe(world: &World, label: impl ScheduleLabel) -> Vec<SystemDescription> {
-    let plan = Plans::of(world, &label);
-    let schedule = world.get_resource::<Schedules>().and_then(|schedules| schedules.get(label.intern()));
+    let label = label.intern();
+    let plan = Plans::of(world, label);
+    let schedule = world.get_resource::<Schedules>().and_then(|schedules| schedules.get(label));
     let systems = schedule.map(Schedule::systems_with_access).and_then(Result::ok);
     let phases = schedule.map(phases).unwrap_or_default();
     let mut descriptions = Vec::new();

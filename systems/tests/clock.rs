@@ -4,7 +4,7 @@
 use bevy_ecs::prelude::*;
 use connectome_components::{Edge, Graph, GraphNode, Model};
 use connectome_systems::{
-    Infer, ModelBuilder, GraphSystems, SystemClock, Workers, add_systems, describe,
+    GraphSystems, Infer, ModelBuilder, SystemClock, Workers, add_systems, describe,
     kernels::Activation,
     layers::{BuildError, GcnConv, Linear},
     run,

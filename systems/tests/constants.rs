@@ -2,10 +2,11 @@
 
 use bevy_ecs::{prelude::*, system::RunSystemOnce};
 use connectome_components::{
-    ClassLabel, Column, ColumnMut, Edge, Field, Graph, GraphNode, LearningRateSchedule, Model, Optimizer, FeatureField, Split,
+    ClassLabel, Column, ColumnMut, Edge, FeatureField, Field, Graph, GraphNode, LearningRateSchedule, Model, Optimizer,
+    Split,
 };
 use connectome_systems::{
-    Infer, ModelBuilder, GraphSystems, Train, add_systems,
+    GraphSystems, Infer, ModelBuilder, Train, add_systems,
     layers::{GcnConv, GinConv, Mlp, SgConv},
     run,
 };
@@ -109,7 +110,8 @@ fn a_step_in_which_nothing_changed_sums_nothing_over_the_neighbors_of_the_input(
         world.increment_change_tick();
         step(world);
         let fields = world.get::<Model>(model).unwrap().columns.clone();
-        let sums = fields.into_iter().filter(|field| field.width() == 3);
+        let input = input(world, model);
+        let sums = fields.into_iter().filter(|field| field.width() == 3 && *field != input);
         sums.filter(|field| {
             let look =
                 (field.read(),).build_state(world).build_system(move |column: Column| column.written_since(before));

@@ -12,7 +12,7 @@ use common::{
     differences::{BACKWARD, Case, Differences, FORWARD, Formula, assert_near, cases},
     few_cases, run_layer,
 };
-use connectome_components::{LearningRateSchedule, FeatureField};
+use connectome_components::{FeatureField, LearningRateSchedule};
 use connectome_systems::{
     Infer, ModelBuilder, Train,
     kernels::Activation,

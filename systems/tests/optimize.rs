@@ -6,7 +6,7 @@ use bevy_ecs::{entity::Entity, world::World};
 use common::{Matrices, STANDSTILL, Scene, numbers, parameter_gradients, relative_error};
 use connectome_components::{
     ClassLabel, GradientAccumulation, GradientClipping, LearningRateSchedule, Metrics, Model, Optimizer, Parameter,
-    Split, TrainingState,
+    Split, TrainingState, attach_fields,
 };
 use connectome_systems::{
     ModelBuilder, Train, Workers,
@@ -101,7 +101,8 @@ fn a_single_micro_batch_is_a_step_to_the_bit() {
     for micro_batches in [0, 1] {
         let dropped = |model: ModelBuilder| model.layer(Dropout(0.5));
         let (mut plain, one) = scene(momentum(0.3), 8, dropped);
-        let (mut accumulated, other) = scene(momentum(0.3), 8, |model| dropped(model).accumulate_gradients(micro_batches));
+        let (mut accumulated, other) =
+            scene(momentum(0.3), 8, |model| dropped(model).accumulate_gradients(micro_batches));
         for _ in 0..4 {
             train_on(&mut plain, one, |node| node % 3 == 0);
             train_on(&mut accumulated, other, |node| node % 3 == 0);
@@ -137,8 +138,13 @@ fn passes_weigh_alike_where_the_gradient_comes_from_outside() {
     let mut scene = Scene::new(3, &[]);
     let input = scene.field("input", &numbers(1, 0, (3, 2))).unwrap();
     let model = ModelBuilder::new(scene.graph).input(input).layer(Linear::new(2)).external_gradient();
-    let model = model.learn(STANDSTILL, LearningRateSchedule::Constant).accumulate_gradients(2).build(&mut scene.world).unwrap();
+    let model = model
+        .learn(STANDSTILL, LearningRateSchedule::Constant)
+        .accumulate_gradients(2)
+        .build(&mut scene.world)
+        .unwrap();
     let cotangent = scene.world.get::<Model>(model).unwrap().output_gradient.unwrap();
+    attach_fields(&mut scene.world, cotangent.domain());
     let mut pass = |slope: f32| -> Matrices {
         for node in &scene.nodes {
             cotangent.set(&mut scene.world, *node, &[slope, 2.0 * slope]).unwrap();
@@ -197,7 +203,8 @@ fn a_gradient_without_direction_moves_nothing_when_clipped() {
 #[test]
 fn any_number_of_workers_gives_the_same_bits() {
     let trace = |workers: usize| {
-        let (mut scene, model) = scene(Optimizer::adam(0.01), 128, |model| model.accumulate_gradients(3).clip_norm(0.02));
+        let (mut scene, model) =
+            scene(Optimizer::adam(0.01), 128, |model| model.accumulate_gradients(3).clip_norm(0.02));
         scene.world.insert_resource(Workers::new(workers).unwrap());
         let passes = (0..9).map(|pass| {
             train_on(&mut scene, model, |node| node % 4 == pass % 4);

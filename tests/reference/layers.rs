@@ -12,8 +12,8 @@ use connectome_systems::{
     kernels::Activation,
     layers::{
         Appnp, AttentionalAggregation, BatchNorm, BuildError, EdgeConv, EgnnConv, GatConv, GatedGraphConv, Gatv2Conv,
-        Gcn2Conv, GcnConv, GinConv, GineConv, GraphNetBlock, GraphNorm, Layer, LayerNorm, Linear, Mlp,
-        NnConv, PnaConv, Readout, ResGatedGraphConv, SageConv, SgConv, TransformerConv,
+        Gcn2Conv, GcnConv, GinConv, GineConv, GraphNetBlock, GraphNorm, Layer, LayerNorm, Linear, Mlp, NnConv, PnaConv,
+        Readout, ResGatedGraphConv, SageConv, SgConv, TransformerConv,
     },
     operators::Reduction,
     program::{Operation, Operator, Partition, Program, Shape, Step, Tape, Value},

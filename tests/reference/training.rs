@@ -13,9 +13,7 @@ use connectome_systems::{
     ModelBuilder, Targets, Train, Workers,
     layers::{BuildError, Layer},
     loss_and_gradient, measure,
-    program::{
-        Footprint, Initialization, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel,
-    },
+    program::{Footprint, Initialization, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel},
     run,
 };
 use ndarray::Array2;

@@ -132,7 +132,13 @@ impl Columns<'_, '_> {
             // (`UnwrittenColumns::matrix` asserts it). Different fields of one parameter are different components, and
             // the two halves of a double buffer are different storage.
             *output = Some(unsafe {
-                matrix_mut(columns.tables, state.tables.iter().copied(), state.storage, state.field.width(), columns.now)
+                matrix_mut(
+                    columns.tables,
+                    state.tables.iter().copied(),
+                    state.storage,
+                    state.field.width(),
+                    columns.now,
+                )
             });
         }
         (UnwrittenColumns { columns, written: taken }, outputs)
@@ -166,18 +172,14 @@ impl<'a> UnwrittenColumns<'a> {
         let (state, _) = &self.columns.state.columns[index];
         // SAFETY: the access was declared, and the column is not among those that are written (asserted above); all
         // others are only read while this borrow of the parameter lasts.
-        unsafe {
-            matrix(self.columns.tables, state.tables.iter().copied(), state.storage, state.field.width())
-        }
+        unsafe { matrix(self.columns.tables, state.tables.iter().copied(), state.storage, state.field.width()) }
     }
 
     /// A column of whole numbers.
     pub fn indices(&self, index: usize) -> Matrix<'a, u32> {
         let state = &self.columns.state.indices[index];
         // SAFETY: the read was declared; columns of whole numbers are never written by this parameter.
-        unsafe {
-            matrix(self.columns.tables, state.tables.iter().copied(), state.storage, state.field.width())
-        }
+        unsafe { matrix(self.columns.tables, state.tables.iter().copied(), state.storage, state.field.width()) }
     }
 }
 
@@ -221,7 +223,11 @@ unsafe impl<'w, 's> SystemParamBuilder<Columns<'w, 's>> for ColumnSet {
     #[track_caller]
     fn build(self, world: &mut World) -> ColumnsState {
         ColumnsState {
-            columns: self.fields.into_iter().map(|(field, written)| (ColumnState::new(field, world), written)).collect(),
+            columns: self
+                .fields
+                .into_iter()
+                .map(|(field, written)| (ColumnState::new(field, world), written))
+                .collect(),
             indices: self.indices.into_iter().map(|field| ColumnState::new(field, world)).collect(),
         }
     }

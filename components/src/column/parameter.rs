@@ -95,7 +95,9 @@ impl<T: Send + Sync + 'static> ColumnMut<'_, '_, T> {
     /// The column as a matrix `[N, width]`.
     pub fn matrix(&mut self) -> MatrixMut<'_, T> {
         // SAFETY: the parameter declared the write and is borrowed mutably; the state lists each table once.
-        unsafe { matrix_mut(self.tables, self.state.tables.iter().copied(), self.state.storage, self.width(), self.now) }
+        unsafe {
+            matrix_mut(self.tables, self.state.tables.iter().copied(), self.state.storage, self.width(), self.now)
+        }
     }
 
     /// Whether the column was written as a whole after `tick`, and after what stands in `others` was; see

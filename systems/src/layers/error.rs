@@ -58,7 +58,9 @@ pub enum BuildError {
         most: usize,
     },
     /// A field that the model is given is on entities that are neither nodes, edges nor subgraphs of its graph.
-    #[error("`{field}` is on entities that are no nodes, edges or subgraphs of the model's graph; register it on one of these")]
+    #[error(
+        "`{field}` is on entities that are no nodes, edges or subgraphs of the model's graph; register it on one of these"
+    )]
     OtherRows {
         /// The field.
         field: String,

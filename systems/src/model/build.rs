@@ -8,7 +8,7 @@ use bevy_ecs::{
     world::World,
 };
 use connectome_components::{
-    DoubleBuffer, Field, FieldPool, Graph, Metrics, Model, Parameter, Parity, FeatureField, Topology, TrainingState,
+    DoubleBuffer, FeatureField, Field, FieldPool, Graph, Metrics, Model, Parameter, Parity, Topology, TrainingState,
 };
 
 use std::sync::Arc;
@@ -46,12 +46,22 @@ impl ModelBuilder {
         }
         let program = self.program(|field| domain_of(world, rows, field))?;
         let planned = DryRun::new(&self, program)?;
+        self.check_state(&planned)?;
         let graphs = planned.program.graphs.iter().map(|graph| graph_rows(world, *graph, rows));
         let graphs = graphs.collect::<Result<Vec<Graph>, BuildError>>()?;
         world.init_resource::<Workers>();
         world.init_resource::<Schedules>();
         let model = world.spawn(Name::new(self.name.clone())).id();
-        let mut construction = Construction { builder: &self, planned: &planned, graphs, model, borrowed: Vec::new(), parameters: Vec::new(), learned: Vec::new(), readings: Default::default() };
+        let mut construction = Construction {
+            builder: &self,
+            planned: &planned,
+            graphs,
+            model,
+            borrowed: Vec::new(),
+            parameters: Vec::new(),
+            learned: Vec::new(),
+            readings: Default::default(),
+        };
         match construction.build(world) {
             Ok(()) => Ok(model),
             Err(error) => {
@@ -142,7 +152,8 @@ impl Construction<'_> {
         let (parameters, gradients) = self.spawn_parameters(world)?;
         let columns = self.columns(world, state)?;
         let graphs = self.planned.program.graphs.clone();
-        let bindings = Bindings { model: self.model, graphs, inputs, parameters, gradients, columns };
+        let settled = columns.iter().map(|_| Arc::default()).collect();
+        let bindings = Bindings { model: self.model, graphs, inputs, parameters, gradients, columns, settled };
         self.require_normalizations(world);
 
         let inference = &self.planned.inference;
@@ -157,7 +168,12 @@ impl Construction<'_> {
             targets = Some(self.add_learning(world, learning, training, &bindings, result)?);
         }
         let mut infer = self.schedule(Infer(self.model));
-        self.add_pass(world, &mut infer, &Emission { plan: inference, bindings: &bindings, readings: &self.readings[0] }, Pass::Forward);
+        self.add_pass(
+            world,
+            &mut infer,
+            &Emission { plan: inference, bindings: &bindings, readings: &self.readings[0] },
+            Pass::Forward,
+        );
         if state.is_some() {
             let flip = IntoSystem::into_system(flip(self.model)).with_name("flip");
             infer.add_systems(flip.in_set(GraphSystems::Commit));
@@ -337,7 +353,8 @@ impl Construction<'_> {
         self.add_pass(world, &mut train, &emission, Pass::Forward);
         let gradient = training.head_gradient(0).and_then(|column| bindings.field(column));
         let Some(gradient) = gradient else {
-            let reason = "hands on nothing that can be learned, so there is nothing to learn; add a layer with parameters";
+            let reason =
+                "hands on nothing that can be learned, so there is nothing to learn; add a layer with parameters";
             return Err(BuildError::Layer { layer: last, setting: None, reason: reason.to_owned() });
         };
         let weighting = if self.builder.is_external { LossWeighting::Uniform } else { LossWeighting::Terms };

@@ -2,13 +2,15 @@
 
 use bevy_ecs::{component::ComponentId, entity::Entity, world::World};
 use connectome_components::{
-    Field, GradientAccumulation, GradientClipping, Graph, LearningRateSchedule, Loss, Optimizer, FeatureField,
+    FeatureField, Field, GradientAccumulation, GradientClipping, Graph, LearningRateSchedule, Loss, Optimizer,
 };
 
 use crate::{
     layers::{BuildError, Layer},
-    program::{Domain, GraphIndex, Program, Shape, Value},
+    program::{Column, Domain, GraphIndex, Program, Shape, Value},
 };
+
+use super::DryRun;
 
 /// Describes a model; [`ModelBuilder::build`] puts it into a world.
 ///
@@ -247,7 +249,7 @@ impl ModelBuilder {
         let mut output = program.layers(&self.layers, input)?;
         output = program.dense(output)?;
         if let Input::State(width) = self.input {
-            output = self.next_state(&mut program, input, output, width)?;
+            output = self.next_state(&program, input, output, width)?;
         }
         program.head("output", output);
         if coordinates.is_some() {
@@ -258,22 +260,27 @@ impl ModelBuilder {
     }
 
     /// The output of a recurrent model, which is written to where the next step reads it.
-    fn next_state(
-        &self,
-        program: &mut Program,
-        input: Value,
-        output: Value,
-        width: usize,
-    ) -> Result<Value, BuildError> {
-        if output == input {
-            let reason = "hands its input on, so the next state is never written; end with a layer that computes";
-            return Err(program.error(reason));
-        }
+    fn next_state(&self, program: &Program, input: Value, output: Value, width: usize) -> Result<Value, BuildError> {
         if output.shape() != input.shape() {
             let found = output.width();
             return Err(program.error(format!("is {found} wide, but the model's state is {width} wide")));
         }
         Ok(output)
+    }
+}
+
+impl ModelBuilder {
+    /// Sees that a recurrent model writes its state outside of training, too.
+    pub(super) fn check_state(&self, planned: &DryRun) -> Result<(), BuildError> {
+        let output = planned.inference.output(0).and_then(|output| planned.inference.column(output));
+        match (self.input, output) {
+            (Input::State(_), Some(Column::Layout(_))) => Ok(()),
+            (Input::State(_), _) => {
+                let reason = "hands its input on, so the next state is never written; end with a layer that computes";
+                Err(BuildError::Layer { layer: self.layers.len() - 1, setting: None, reason: reason.to_owned() })
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -116,9 +116,8 @@ impl ModelBuilder {
     /// If a layer cannot take its input, or there are too many operations.
     pub fn dry_run(&self) -> Result<DryRun, BuildError> {
         let edges = self.edges.as_ref().and_then(Input::given).map(|features| features.values());
-        let program = self.program(|field| {
-            Ok(if Some(field) == edges { Domain::Edges(GraphIndex(0)) } else { Domain::Nodes })
-        })?;
+        let program =
+            self.program(|field| Ok(if Some(field) == edges { Domain::Edges(GraphIndex(0)) } else { Domain::Nodes }))?;
         DryRun::new(self, program)
     }
 }

@@ -10,5 +10,5 @@ pub use build::{remove_model, replace_model};
 pub use builder::ModelBuilder;
 pub use dry_run::{DryRun, MemoryBudget};
 pub use plans::Plans;
-pub use schedules::{Evaluate, Infer, Train, add_systems, run};
 pub(crate) use schedules::finish;
+pub use schedules::{Evaluate, Infer, Train, add_systems, run};

@@ -1,6 +1,6 @@
 //! What the schedules of a model run.
 
-use bevy_ecs::{component::Component, schedule::ScheduleLabel, world::World};
+use bevy_ecs::{component::Component, schedule::InternedScheduleLabel, world::World};
 use core::any::Any;
 use std::sync::Arc;
 
@@ -28,15 +28,15 @@ impl Plans {
     }
 
     /// The plan that a schedule of a model runs.
-    pub(crate) fn of<'w>(world: &'w World, label: &dyn ScheduleLabel) -> Option<&'w Plan> {
-        let label = label as &dyn Any;
+    pub(crate) fn of(world: &World, label: InternedScheduleLabel) -> Option<&Plan> {
+        let label: &dyn Any = &*label;
         let plans: &Self = world.get(model_of(label)?)?;
         if label.is::<Train>() { plans.training() } else { Some(plans.inference()) }
     }
 
     /// Where the operations of a schedule note when they begin.
-    pub(crate) fn readings(world: &World, label: &dyn ScheduleLabel) -> Option<Readings> {
-        let label = label as &dyn Any;
+    pub(crate) fn readings(world: &World, label: InternedScheduleLabel) -> Option<Readings> {
+        let label: &dyn Any = &*label;
         let [infer, train, evaluate] = &world.get::<Self>(model_of(label)?)?.readings;
         let of = |known: bool, readings: &Readings| known.then(|| readings.clone());
         of(label.is::<Infer>(), infer)

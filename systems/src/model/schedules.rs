@@ -3,8 +3,8 @@
 use bevy_ecs::{
     entity::Entity,
     schedule::{
-        IntoScheduleConfigs, LogLevel, Schedule, ScheduleBuildSettings, ScheduleCleanupPolicy, ScheduleLabel, Schedules,
-        SingleThreadedExecutor, SystemSet,
+        IntoScheduleConfigs, LogLevel, Schedule, ScheduleBuildSettings, ScheduleCleanupPolicy, ScheduleLabel,
+        Schedules, SingleThreadedExecutor, SystemSet,
     },
     system::ScheduleSystem,
     world::World,
@@ -102,10 +102,10 @@ fn take_back(world: &mut World, schedule: &mut Schedule, added: Added) -> bool {
 /// If there is no such schedule, as [`Train`] of a model that does not learn; or if the model, its graph or one of its
 /// parameters has been despawned.
 pub fn run(world: &mut World, label: impl ScheduleLabel) -> Result<(), BuildError> {
-    if let Some(model) = model_of(&label) {
+    let label = label.intern();
+    if let Some(model) = model_of(&*label) {
         check_parts(world, model)?;
     }
-    let label = label.intern();
     let Some(mut schedule) = world.get_resource_or_init::<Schedules>().remove(label) else {
         return Err(BuildError::NoSchedule(format!("{label:?}")));
     };
@@ -131,7 +131,11 @@ pub(super) fn model_of(label: &dyn Any) -> Option<Entity> {
 fn check_parts(world: &World, entity: Entity) -> Result<(), BuildError> {
     let Some(model) = world.get::<Model>(entity) else {
         let is_known = world.get_resource::<Schedules>().is_some_and(|schedules| schedules.contains(Infer(entity)));
-        return Err(if is_known { BuildError::NoModel(entity) } else { BuildError::NoSchedule(format!("of {entity}")) });
+        return Err(if is_known {
+            BuildError::NoModel(entity)
+        } else {
+            BuildError::NoSchedule(format!("of {entity}"))
+        });
     };
     if world.get::<Graph>(model.graph).is_none() {
         return Err(BuildError::NoGraph(model.graph));

@@ -194,9 +194,8 @@ impl Operator for Aggregate {
         // In training the backward pass reads the sums.
         let fits = context.mode == Mode::Inference && inputs * LEAST_ROWS <= MAX_SUMS;
         let (normalization, epilogue) = (self.normalization, linear.epilogue);
-        (fits && is_plain && place == 0).then(|| -> Arc<dyn Operator> {
-            Arc::new(AggregateLinear { normalization, weight, epilogue })
-        })
+        (fits && is_plain && place == 0)
+            .then(|| -> Arc<dyn Operator> { Arc::new(AggregateLinear { normalization, weight, epilogue }) })
     }
 }
 
@@ -299,8 +298,7 @@ impl Terms {
             |topology: &Topology, [values, second, third, nodes, edges, self_loop], rows, output| {
                 let adjacency = partition.adjacency(topology).unwrap_or(&topology.incoming);
                 let Some(coefficients) = topology.coefficients(adjacency, self.normalization) else { return };
-                let self_loop =
-                    self.self_loop.and_then(|_| self_loop.rows().next()).map(|number| 1.0 + number[0]);
+                let self_loop = self.self_loop.and_then(|_| self_loop.rows().next()).map(|number| 1.0 + number[0]);
                 let terms = |row| Neighbors {
                     adjacency,
                     coefficients,

@@ -102,7 +102,9 @@ impl Operator for AddBias {
             #[inline(always)]
             |_, [values, bias], rows, output| {
                 let Some(bias) = bias.rows().next() else { return };
-                for (output, values) in output.chunks_exact_mut(bias.len()).zip(values.slice(rows).chunks_exact(bias.len())) {
+                for (output, values) in
+                    output.chunks_exact_mut(bias.len()).zip(values.slice(rows).chunks_exact(bias.len()))
+                {
                     let terms = output.iter_mut().zip(values.iter().zip(bias));
                     terms.for_each(|(output, (value, bias))| *output = value + bias);
                 }

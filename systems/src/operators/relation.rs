@@ -120,9 +120,7 @@ impl Relation {
                 [_, Topology::NO_ROW] => None,
                 [source, target] => Some([source as usize, target as usize]),
             },
-            Self::Edges | Self::Members => {
-                self.targets_of(topology, link).first().map(|place| [link, *place as usize])
-            }
+            Self::Edges | Self::Members => self.targets_of(topology, link).first().map(|place| [link, *place as usize]),
         }
     }
 }

@@ -88,8 +88,8 @@ fn optimize(world: &mut World, model: Entity, learned: &[LearnedParameter]) -> B
     });
     let learned: Vec<_> = learned.collect();
     let state = (set, ParamBuilder::query::<ModelState>(), ParamBuilder::resource::<Workers>()).build_state(world);
-    let system = state.build_system(
-        move |mut columns: Columns, model_state: Query<ModelState>, workers: Res<Workers>| {
+    let system =
+        state.build_system(move |mut columns: Columns, model_state: Query<ModelState>, workers: Res<Workers>| {
             let Ok((optimizer, schedule, state, accumulation, clipping)) = model_state.get(model) else { return };
             let Some(gradient_scale) = clipping.map_or(Some(1.0), GradientClipping::scale) else { return };
             if !is_last(state, accumulation) {
@@ -104,10 +104,11 @@ fn optimize(world: &mut World, model: Entity, learned: &[LearnedParameter]) -> B
                     number: state.step + 1,
                 };
                 let (read, [Some(value), Some(moments), ..]) = columns.split_mut(written) else { continue };
-                let (Some(value), Some(moments)) = (value.rows_mut().next(), moments.rows_mut().next()) else { continue };
+                let (Some(value), Some(moments)) = (value.rows_mut().next(), moments.rows_mut().next()) else {
+                    continue;
+                };
                 step.apply(&workers, value, read.matrix(*gradient).row(0), moments);
             }
-        },
-    );
+        });
     Box::new(system.with_name("optimize"))
 }

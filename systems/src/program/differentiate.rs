@@ -79,12 +79,7 @@ impl Tape<'_> {
     ///
     /// # Errors
     /// If there are too many operations.
-    pub fn gradients_of(
-        &mut self,
-        of: &[Value],
-        operator: impl Operator,
-        inputs: &[Value],
-    ) -> Result<(), BuildError> {
+    pub fn gradients_of(&mut self, of: &[Value], operator: impl Operator, inputs: &[Value]) -> Result<(), BuildError> {
         if !of.iter().any(Value::requires_gradient) {
             return Ok(());
         }
@@ -196,8 +191,7 @@ impl Tape<'_> {
         inputs: &[Value],
         shapes: [Shape; 2],
     ) -> Result<[Value; 2], BuildError> {
-        let outputs =
-            shapes.map(|shape| self.value(ValueKind::Computed { indices: None, stored: shape.width }, shape));
+        let outputs = shapes.map(|shape| self.value(ValueKind::Computed { indices: None, stored: shape.width }, shape));
         self.push(operator, inputs, outputs.to_vec(), None, false)?;
         Ok(outputs)
     }

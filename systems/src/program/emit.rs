@@ -5,8 +5,11 @@ use bevy_ecs::{
     system::{BoxedSystem, Local, ParamBuilder, Query, Res, SystemParamBuilder},
     world::World,
 };
-use connectome_components::{ColumnSet, Columns, Field, FeatureField, Topology, TrainingState};
-use std::sync::Arc;
+use connectome_components::{ColumnSet, Columns, FeatureField, Field, Topology, TrainingState};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use super::{Column, Operation, Operator, Pass, Plan, Run, Step, Value};
 use crate::{Workers, clock::Readings};
@@ -24,6 +27,8 @@ pub(crate) struct Bindings {
     pub(crate) gradients: Vec<Option<Field>>,
     /// The columns of the model's layout.
     pub(crate) columns: Vec<Field>,
+    /// Of each whether what rests there has been computed: before, it holds what another model has left.
+    pub(crate) settled: Vec<Arc<AtomicBool>>,
 }
 
 impl Bindings {
@@ -58,7 +63,7 @@ impl Emission<'_> {
             return None;
         }
         let mut set = ColumnSet::default();
-        let mut compiled: Vec<Compiled> =
+        let compiled: Vec<Compiled> =
             operations.iter().filter_map(|operation| self.compile(operation, &mut set)).collect();
         let (model, graphs, readings) = (self.bindings.model, self.bindings.graphs.clone(), self.readings.clone());
         let state = (
@@ -77,7 +82,7 @@ impl Emission<'_> {
                   mut scratch: Local<Vec<f32>>| {
                 let state = states.get(model).ok();
                 let random = state.map_or((0, 0), |state| (state.seed, state.micro_step()));
-                for (number, operation) in compiled.iter_mut().enumerate() {
+                for (number, operation) in compiled.iter().enumerate() {
                     if number > 0 {
                         readings.read(false);
                     }
@@ -105,10 +110,16 @@ impl Emission<'_> {
             indices,
             outputs,
             accumulates: operation.accumulates,
-            run: operation.run,
-            has_run: false,
+            settled: self.settled(operation),
             graph: operation.graph.0 as usize,
         })
+    }
+
+    fn settled(&self, operation: &Operation) -> Option<Arc<AtomicBool>> {
+        match self.plan.column(*operation.outputs.first()?)? {
+            Column::Layout(column) if operation.run == Run::OnChange => self.bindings.settled.get(column).cloned(),
+            _ => None,
+        }
     }
 
     /// The field of the indices of a sparse value.
@@ -131,23 +142,22 @@ struct Compiled {
     indices: Vec<Option<usize>>,
     outputs: Vec<usize>,
     accumulates: bool,
-    run: Run,
-    /// Whether its output is its own: before, its column may hold what another model has left there.
-    has_run: bool,
+    /// Whether its output has been computed, if it rests.
+    settled: Option<Arc<AtomicBool>>,
     graph: usize,
 }
 
 impl Compiled {
     fn run(
-        &mut self,
+        &self,
         columns: &mut Columns,
         topology: &Topology,
         workers: &Workers,
         (seed, pass): (u64, u64),
         scratch: &mut Vec<f32>,
     ) {
-        if self.run == Run::OnChange
-            && core::mem::replace(&mut self.has_run, true)
+        if let Some(settled) = &self.settled
+            && settled.swap(true, Ordering::Relaxed)
             && topology.derived_at.is_some_and(|tick| columns.is_newer_than(self.outputs[0], tick, &self.inputs))
         {
             return;

@@ -158,7 +158,8 @@ impl Program {
 
     /// A value that is given from outside, `[rows of domain, width]`.
     pub fn input(&mut self, name: &str, shape: Shape, requires_gradient: bool) -> Value {
-        let (value, name) = (self.add_value(ValueKind::Input(self.inputs.len()), shape, requires_gradient), name.to_owned());
+        let (value, name) =
+            (self.add_value(ValueKind::Input(self.inputs.len()), shape, requires_gradient), name.to_owned());
         self.inputs.push(Input { name, value, stored: None, is_state: false });
         value
     }
@@ -184,7 +185,8 @@ impl Program {
     /// # Errors
     /// If the model has none.
     pub fn edge_features(&self) -> Result<Value, BuildError> {
-        let reason = "reads features of the edges, but the model has none; give it some with `ModelBuilder::edge_input`";
+        let reason =
+            "reads features of the edges, but the model has none; give it some with `ModelBuilder::edge_input`";
         self.edge_features.ok_or_else(|| self.error(reason))
     }
 
@@ -301,7 +303,9 @@ impl Program {
     ) -> Result<Weight, BuildError> {
         let output = self.record_one(operator, inputs)?.detached();
         if output.shape() != buffer.value.shape() {
-            return Err(self.error("updates a buffer by an operation of another shape; give it the shape of the buffer"));
+            return Err(
+                self.error("updates a buffer by an operation of another shape; give it the shape of the buffer")
+            );
         }
         if let Some(operation) = self.operations.last_mut() {
             operation.in_place_of = Some(buffer.value);

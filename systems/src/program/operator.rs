@@ -26,7 +26,10 @@ pub trait Operator: Any + Debug + Send + Sync {
     /// If it cannot be applied to such inputs.
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let _ = inputs;
-        Err(format!("records {}, which belongs to a backward pass; record the operator it is the derivative of", self.name()))
+        Err(format!(
+            "records {}, which belongs to a backward pass; record the operator it is the derivative of",
+            self.name()
+        ))
     }
 
     /// Writes the outputs, every number of them, from the inputs.

@@ -131,9 +131,9 @@ const TICKS: usize = 2;
 impl Layout {
     /// Bytes of all columns, and of those up to each layer; none if they are more than can be counted.
     pub fn bytes(&self, rows: &RowCounts) -> Option<usize> {
-        self.columns.iter().try_fold(0usize, |bytes, (shape, _)| {
-            bytes.checked_add(column_bytes(rows.of(shape.domain), shape.width)?)
-        })
+        self.columns
+            .iter()
+            .try_fold(0usize, |bytes, (shape, _)| bytes.checked_add(column_bytes(rows.of(shape.domain), shape.width)?))
     }
 
     /// The bytes of the columns that each layer was the first to need; `usize::MAX` if they are more than can be counted.

@@ -7,8 +7,8 @@ use bevy_ecs::{
     component::ComponentId, entity::Entity, schedule::IntoScheduleConfigs, system::SystemParamBuilder, world::World,
 };
 use connectome_components::{
-    ColumnMut, Edge, EdgeWeight, FeatureField, Field, Graph, GraphNode, InSubgraph, LearningRateSchedule, Model, Optimizer,
-    Parameter, Subgraph, attach_fields,
+    ColumnMut, Edge, EdgeWeight, FeatureField, Field, Graph, GraphNode, InSubgraph, LearningRateSchedule, Model,
+    Optimizer, Parameter, Subgraph, attach_fields,
 };
 use connectome_systems::{
     GraphSystems, Infer, ModelBuilder, Train, add_systems,
