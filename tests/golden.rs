@@ -3,7 +3,7 @@
 //!
 //! A change that is to change numbers writes them down anew: `CONNECTOME_GOLDEN=write cargo test --test main golden::`.
 
-use connectome::{Trainer, scene::Scene, systems::Workers};
+use connectome::{Trainer, scene::SceneFile, systems::Workers};
 use std::{fmt::Write, fs};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/golden/weights.txt");
@@ -18,7 +18,7 @@ fn hash(start: u64, bytes: &[u8]) -> u64 {
 
 /// A hash of the names, shapes and bits of all weights.
 fn weights(name: &str, epochs: u64, workers: usize) -> u64 {
-    let (scene, data) = Scene::load(format!("assets/{name}.ron")).unwrap();
+    let (scene, data) = SceneFile::load(format!("assets/{name}.ron")).unwrap();
     let mut trainer = Trainer::new(&scene, &data, 0, Workers::new(workers).unwrap()).unwrap();
     (0..epochs).for_each(|_| _ = trainer.epoch().unwrap());
     let mut sum = 0xcbf2_9ce4_8422_2325;
