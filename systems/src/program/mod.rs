@@ -312,6 +312,10 @@ impl Program {
             operation.outputs[0] = output;
         }
         self.updates.push(output);
+        // Who asks for the buffer from now on reads it as it is then.
+        if let Some(known) = self.parameters.iter_mut().find(|known| known.weight.value == buffer.value) {
+            known.weight.value = output;
+        }
         Ok(Weight { value: output, ..buffer })
     }
 
