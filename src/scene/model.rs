@@ -40,8 +40,6 @@ pub(super) struct ModelSize {
     pub graphs: Columns,
     /// Values of parameters, learned or not.
     pub values: usize,
-    /// Those that are learned.
-    pub learned: usize,
     /// Values, gradients, moments and what else is kept of them, together.
     pub numbers: usize,
     /// Numbers that sums over rows are made in.
@@ -144,7 +142,6 @@ impl SceneFile {
         };
         let mut size = ModelSize {
             values: planned.parameter_count(),
-            learned: if purpose == Purpose::Training { planned.learned_count() } else { 0 },
             numbers: planned.stored_count(),
             scratch: planned.scratch(rows),
             programs: planned.program_bytes(),

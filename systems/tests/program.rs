@@ -239,7 +239,21 @@ fn sums_are_multiplied_in_one_pass_outside_of_training() {
         Mode::Inference,
         &["%2 [nodes, 3] @0 = linear x v", "%8 [nodes, 2] @1 = aggregate_linear + bias + relu %2 w b"],
     );
-    assert_plan(&p, Mode::Training, &[]);
+    assert_plan(
+        &p,
+        Mode::Training,
+        &[
+            "%2 [nodes, 3] @0 = linear x v",
+            "%5 [nodes, 3] @1 = aggregate %2",
+            "%8 [nodes, 2] @2 = linear + bias + relu %5 w b",
+            "%10 [nodes, 2] @3 ~= activation_backward %8",
+            "d b [1, 2] = bias_gradient %10",
+            "d w [1, 6] = weight_gradient %5 %10",
+            "%13 [nodes, 3] @0 = input_gradient %10 w",
+            "%14 [nodes, 3] @1 = aggregate_backward %13",
+            "d v [1, 9] = weight_gradient x %14",
+        ],
+    );
 }
 
 #[test]

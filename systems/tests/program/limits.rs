@@ -1,8 +1,8 @@
 //! What a program refuses, in words, and how large it may become.
 
 use super::{
-    linear, BuildError, Count, Domain, Identity, Initialization, Layout, Mode, Operator, Plan, Program, Shape, Step, Value,
-    add_bias, plan, program, weight,
+    BuildError, Count, Domain, Identity, Initialization, Layout, Mode, Operator, Plan, Program, Shape, Step, Value,
+    add_bias, linear, plan, program, weight,
 };
 use crate::common::{Given, Link, STANDSTILL, Scene, numbers, relative_error, run_layer};
 use bevy_ecs::entity::Entity;
