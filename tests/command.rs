@@ -156,9 +156,41 @@ fn folds_that_cannot_be_made_are_refused() {
 #[test]
 fn inspecting_shows_counts_parameters_and_the_schedule() {
     let output = text(&connectome(&["inspect", "assets/karate.ron"]).stdout);
-    for expected in ["34 (2 classes)", "156 directed", "layers.0.lin.weight", "softmax_cross_entropy", "columns.2"] {
+    let expected = [
+        "34 (2 classes)",
+        "156 directed",
+        "layers.0.lin.weight",
+        "columns: ",
+        "training, forward",
+        "training, backward",
+        "inference: ",
+        "+ bias + relu",
+        "d layers.0.lin.weight",
+        "softmax_cross_entropy",
+        "  Optimize\n",
+    ];
+    for expected in expected {
         assert!(output.contains(expected), "{expected} is not in\n{output}");
     }
+    let output = text(&connectome(&["inspect", "assets/karate.ron", "--infer"]).stdout);
+    assert!(output.contains("inference: ") && !output.contains("training, "), "{output}");
+}
+
+#[test]
+fn every_kind_of_scene_is_inspected_and_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    for scene in ["karate", "mutag", "rooms"] {
+        let [svg, dot] = ["svg", "dot"].map(|extension| folder.path().join(scene).with_extension(extension));
+        for file in [&svg, &dot] {
+            let output = connectome(&["inspect", &format!("assets/{scene}.ron"), "--picture", path(file)]);
+            assert!(output.status.success(), "{}", text(&output.stderr));
+        }
+        let [svg, dot] = [svg, dot].map(|file| fs::read_to_string(file).unwrap());
+        assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n") && svg.contains(">loss</text>"), "{svg}");
+        assert!(dot.starts_with("digraph") && dot.contains("->"), "{dot}");
+    }
+    let error = failure(&["inspect", "assets/karate.ron", "--picture", "program.png"]);
+    assert!(error.contains(".svg or .dot"), "{error}");
 }
 
 /// The error of a command that must fail in order.

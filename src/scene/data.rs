@@ -38,6 +38,33 @@ pub struct GraphData {
 }
 
 impl GraphData {
+    /// A graph of the same kind, with features of the same widths, that has no nodes yet.
+    pub fn without_rows(&self) -> Self {
+        let empty =
+            |rows: &Option<DenseRows>| rows.as_ref().map(|rows| DenseRows { width: rows.width, values: Vec::new() });
+        let features = match &self.features {
+            Features::Dense { width, .. } => Features::Dense { width: *width, values: Vec::new() },
+            Features::Sparse { width, .. } => {
+                Features::Sparse { width: *width, offsets: vec![0], indices: Vec::new(), values: Vec::new() }
+            }
+        };
+        let graphs = self.graphs.as_ref().map(|graphs| GraphSet {
+            node_offsets: vec![0],
+            edge_offsets: vec![0],
+            classes: graphs.classes,
+            ..GraphSet::default()
+        });
+        Self {
+            features,
+            classes: self.classes,
+            weights: self.weights.as_ref().map(|_| Vec::new()),
+            edge_features: empty(&self.edge_features),
+            targets: empty(&self.targets),
+            graphs,
+            ..Self::default()
+        }
+    }
+
     /// How many nodes belong to `split`.
     pub fn count(&self, split: Split) -> usize {
         self.splits.iter().filter(|&&other| other == split).count()

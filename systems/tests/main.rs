@@ -21,6 +21,7 @@ mod interactions;
 mod losses;
 mod optimize;
 mod ordering;
+mod program;
 mod schedule;
 mod topology;
 mod weisfeiler_leman;

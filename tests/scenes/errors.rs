@@ -252,6 +252,19 @@ fn models_beyond_the_machine_are_refused() {
 }
 
 #[test]
+fn models_without_an_end_are_refused_soon() {
+    let start = std::time::Instant::now();
+    check("GcnConv(width: 4)", "Appnp(hops: §1000000000)", "layer 1 (Appnp) the model has more than", "fewer");
+    check("GcnConv(width: 4)", "SgConv(width: 4, hops: §1000000000)", "layer 1 (SgConv)", "fewer");
+    check("GcnConv(width: 4)", "Gcnii(layers: §100000000)", "layer 1 (Gcnii)", "fewer");
+    check("GcnConv(width: 4)", "GatedGraphConv(width: 4, layers: §100000000)", "layer 1 (GatedGraphConv)", "fewer");
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{seconds:.2} s");
+    // A quarter of a second each on a machine of its own; before there was a bound it did not end.
+    assert!(seconds < 20.0, "{seconds} s");
+}
+
+#[test]
 fn long_lines_are_shown_in_part() {
     let text = COUPLE.replace('\n', " ").replace("\"Ann\", target", "\"Zoe\", target");
     let error = SceneFile::parse(&text, "x.ron").expect_err("there is no Zoe").to_string();

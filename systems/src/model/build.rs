@@ -63,7 +63,13 @@ impl ModelBuilder {
             readings: Default::default(),
         };
         match construction.build(world) {
-            Ok(()) => Ok(model),
+            Ok(()) => {
+                let readings = construction.readings;
+                let DryRun { training, inference, layout, .. } = planned;
+                let (training, inference) = (training.map(Arc::new), Arc::new(inference));
+                world.entity_mut(model).insert(Plans { training, inference, layout, readings });
+                Ok(model)
+            }
             Err(error) => {
                 let Construction { borrowed, parameters, .. } = construction;
                 take_out(world, model, parameters, borrowed);
@@ -194,12 +200,7 @@ impl Construction<'_> {
             parameters: self.parameters.clone(),
             columns: self.borrowed.clone(),
         };
-        let plans = Plans {
-            training: self.planned.training.clone().map(Arc::new),
-            inference: Arc::new(self.planned.inference.clone()),
-            readings: self.readings.clone(),
-        };
-        world.entity_mut(self.model).insert((model, plans));
+        world.entity_mut(self.model).insert(model);
         Ok(())
     }
 

@@ -5,13 +5,17 @@ use core::any::Any;
 use std::sync::Arc;
 
 use super::{Evaluate, Infer, Train, schedules::model_of};
-use crate::{clock::Readings, program::Plan};
+use crate::{
+    clock::Readings,
+    program::{Layout, Plan},
+};
 
 /// The plans of a model, as a component of its entity.
 #[derive(Component, Clone, Debug)]
 pub struct Plans {
     pub(super) training: Option<Arc<Plan>>,
     pub(super) inference: Arc<Plan>,
+    pub(super) layout: Layout,
     /// When the operations of [`Infer`], [`Train`] and [`Evaluate`] began, for a clock.
     pub(super) readings: [Readings; 3],
 }
@@ -25,6 +29,11 @@ impl Plans {
     /// To infer and to measure.
     pub fn inference(&self) -> &Plan {
         &self.inference
+    }
+
+    /// The columns that they share.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// The plan that a schedule of a model runs.

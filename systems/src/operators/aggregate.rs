@@ -99,6 +99,10 @@ impl Operator for Aggregate {
         "aggregate"
     }
 
+    fn describe(&self) -> String {
+        self.epilogue.describe(self.name())
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         if inputs[0].domain() != Domain::Nodes {
             return Err("sums over neighbors, so its input is to be on nodes".to_owned());
@@ -223,6 +227,10 @@ struct AggregateLinear {
 impl Operator for AggregateLinear {
     fn name(&self) -> &'static str {
         "aggregate_linear"
+    }
+
+    fn describe(&self) -> String {
+        self.epilogue.describe(self.name())
     }
 
     fn normalization(&self) -> Option<Normalization> {

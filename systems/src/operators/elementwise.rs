@@ -1,6 +1,6 @@
 //! Operators that take their rows number by number.
 
-use super::epilogue::bias_gradient;
+use super::epilogue::{bias_gradient, describe};
 use crate::{
     kernels::Activation,
     layers::BuildError,
@@ -26,6 +26,10 @@ pub(super) struct Activate(pub(super) Activation);
 impl Operator for Activate {
     fn name(&self) -> &'static str {
         "activate"
+    }
+
+    fn describe(&self) -> String {
+        format!("activate {}", describe(self.0))
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {

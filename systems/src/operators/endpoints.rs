@@ -61,6 +61,10 @@ impl Operator for GatherEndpoints {
         "gather_endpoints"
     }
 
+    fn describe(&self) -> String {
+        self.epilogue.describe(self.name())
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let Some(width) = inputs.first().map(Value::width) else {
             return Err("adds nothing to its edges; give at least one value".to_owned());

@@ -56,6 +56,17 @@ impl Epilogue {
         (self.bias.is_none() && self.blend.is_none()).then_some(Self { blend: Some(blend), ..self })
     }
 
+    /// The name of an operator with what this adds to it: `linear + add + bias + relu`.
+    pub(super) fn describe(&self, name: &str) -> String {
+        let blend = self.blend.map_or("", |_| " + add");
+        let bias = self.bias.map_or("", |_| " + bias");
+        let activation = match self.activation {
+            Activation::Identity => String::new(),
+            activation => format!(" + {}", describe(activation)),
+        };
+        format!("{name}{blend}{bias}{activation}")
+    }
+
     /// What the sum or the product is multiplied by.
     pub(super) fn scale(&self) -> f32 {
         self.blend.map_or(1.0, |blend| blend.scale)
@@ -116,6 +127,11 @@ impl Epilogue {
         }
         tape.gradient(blended, scaled("blend_backward", factor), &[gradient])
     }
+}
+
+/// An activation as a program shows it: `relu`, `elu(1.0)`.
+pub(super) fn describe(activation: Activation) -> String {
+    format!("{activation:?}").to_lowercase()
 }
 
 /// Makes the gradient with respect to `f(y)` that with respect to `y`, in place, from the output.

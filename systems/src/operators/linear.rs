@@ -71,6 +71,10 @@ impl Operator for Linear {
         "linear"
     }
 
+    fn describe(&self) -> String {
+        self.epilogue.describe(self.name())
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let (domain, [_, width]) = (inputs[0].domain(), self.weights[0].shape());
         for (input, weight) in inputs.chunks(2).zip(&self.weights) {

@@ -29,6 +29,10 @@ impl Operator for MeanHeads {
         "mean_heads"
     }
 
+    fn describe(&self) -> String {
+        self.epilogue.describe(self.name())
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         check_heads(inputs[0].width(), self.heads)?;
         Ok(vec![Shape::new(inputs[0].domain(), inputs[0].width() / self.heads)])

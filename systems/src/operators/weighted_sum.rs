@@ -40,6 +40,10 @@ impl Operator for WeightedSum {
         "weighted_sum"
     }
 
+    fn describe(&self) -> String {
+        self.epilogue.describe(self.name())
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         if [inputs[0].domain(), inputs[1].domain()] != [Domain::Nodes, Domain::Edges(self.graph)] {
             return Err("sums neighbors by weights, so give values on nodes and weights on edges".to_owned());

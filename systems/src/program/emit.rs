@@ -136,7 +136,7 @@ impl Emission<'_> {
 }
 
 /// An operation with the places of its columns.
-struct Compiled {
+pub(super) struct Compiled {
     operator: Arc<dyn Operator>,
     inputs: Vec<usize>,
     indices: Vec<Option<usize>>,
