@@ -38,14 +38,17 @@ pub struct GraphData {
 }
 
 impl GraphData {
-    /// A graph of the same kind, with features of the same widths, that has no nodes yet.
+    /// A graph of the same kind, with features of the same widths, that has no nodes yet. Sparse features keep a row as long as
+    /// the longest, for models have room for it.
     pub fn without_rows(&self) -> Self {
         let empty =
             |rows: &Option<DenseRows>| rows.as_ref().map(|rows| DenseRows { width: rows.width, values: Vec::new() });
         let features = match &self.features {
             Features::Dense { width, .. } => Features::Dense { width: *width, values: Vec::new() },
-            Features::Sparse { width, .. } => {
-                Features::Sparse { width: *width, offsets: vec![0], indices: Vec::new(), values: Vec::new() }
+            Features::Sparse { width, offsets, .. } => {
+                let longest = offsets.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
+                let (indices, values) = (vec![0; longest], vec![0.0; longest]);
+                Features::Sparse { width: *width, offsets: vec![0, longest], indices, values }
             }
         };
         let graphs = self.graphs.as_ref().map(|graphs| GraphSet {

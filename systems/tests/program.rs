@@ -5,6 +5,7 @@
 //! what stands there, `~=` one that changes it in place, and `d weight` the gradient with respect to a weight.
 
 mod columns;
+mod cost;
 mod gradients;
 mod limits;
 

@@ -241,7 +241,7 @@ fn epochs_may_be_0() {
 #[test]
 fn models_beyond_the_machine_are_refused() {
     check("width: 4", "width: §1000000000000", "layer 1 (GcnConv)", "narrower");
-    check("width: 4", "width: §18446744073709551615", "more than can be counted", "narrower");
+    check("width: 4", "width: §18446744073709551615", "than can be counted", "narrower");
     check("GcnConv(width: 4)", "Linear(width: §1000000000000)", "(Linear)", "narrower");
     check("GcnConv(width: 4)", "MeanConv(width: §1000000000000)", "(MeanConv)", "narrower");
     let file = COUPLE.split_once("Inline(").zip(COUPLE.split_once("    features: Given"));

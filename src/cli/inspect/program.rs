@@ -33,13 +33,10 @@ pub fn write_plan(text: &mut String, plan: &Plan, rows: &RowCounts, titles: [&st
         }
         let depth = levels.iter().max().map_or(0, |level| level + 1);
         let count = operations.len();
-        writeln!(
-            text,
-            "\n{title}: {count} operations in {depth} levels, of which those of one could run side by side"
-        )?;
+        writeln!(text, "\n{title}: {count} operations in {depth} levels; those of a level could run side by side")?;
         let header = ["layer", "level", "multiplications", "bytes", "operation"].map(str::to_owned);
         let lines = operations.iter().zip(&levels).map(|(operation, level)| {
-            let multiplications = operation.multiplications(rows);
+            let multiplications = plan.multiplications(operation, rows);
             [
                 operation.layer.to_string(),
                 level.to_string(),
@@ -49,8 +46,9 @@ pub fn write_plan(text: &mut String, plan: &Plan, rows: &RowCounts, titles: [&st
             ]
         });
         write_table(text, &[vec![header], lines.collect()].concat())?;
-        let layers =
-            by_layer(operations, |operation| [operation.multiplications(rows), plan.bytes_moved(operation, rows)]);
+        let layers = by_layer(operations, |operation| {
+            [plan.multiplications(operation, rows), plan.bytes_moved(operation, rows)]
+        });
         let header = ["layer", "multiplications", "bytes", "share", ""].map(str::to_owned);
         let all: usize = layers.values().map(|[multiplications, _]| *multiplications).sum();
         let lines = layers.iter().map(|(layer, [multiplications, bytes])| {

@@ -2,18 +2,6 @@
 
 use super::{Column, Footprint, Operation, Pass, Plan, RowCounts, Value};
 
-impl Operation {
-    /// Multiplications on so many rows: an estimate, from [`Operator::cost`](super::Operator::cost).
-    pub fn multiplications(&self, rows: &RowCounts) -> usize {
-        let cost = self.operator.cost(&self.inputs, &self.outputs);
-        let of = |value: Option<&Value>| value.map_or(0, |value| rows.of(value.domain()));
-        let count = of(self.outputs.first()).max(of(self.inputs.first()));
-        let entries = (0..self.inputs.len()).map(|input| entries(self.operator.footprint(input), rows)).max();
-        let per_entry = cost.per_entry.saturating_mul(entries.unwrap_or(0));
-        cost.per_row.saturating_mul(count).saturating_add(per_entry)
-    }
-}
-
 /// How many rows are gathered by all rows together.
 fn entries(footprint: Footprint, rows: &RowCounts) -> usize {
     match footprint {
@@ -26,6 +14,22 @@ fn entries(footprint: Footprint, rows: &RowCounts) -> usize {
 }
 
 impl Plan {
+    /// Multiplications of an operation on so many rows: an estimate, from [`Operator::cost`](super::Operator::cost). Of a
+    /// sparse input those with what is stored.
+    pub fn multiplications(&self, operation: &Operation, rows: &RowCounts) -> usize {
+        let Operation { operator, inputs, outputs, .. } = operation;
+        let cost = operator.cost(inputs, outputs);
+        let of = |value: Option<&Value>| value.map_or(0, |value| rows.of(value.domain()));
+        let count = of(outputs.first()).max(of(inputs.first()));
+        let per_row = match inputs.first().filter(|input| input.is_sparse()) {
+            Some(input) => cost.per_row.saturating_mul(self.program.stored_width(*input)) / input.width(),
+            None => cost.per_row,
+        };
+        let entries = (0..inputs.len()).map(|input| entries(operator.footprint(input), rows)).max();
+        let per_entry = cost.per_entry.saturating_mul(entries.unwrap_or(0));
+        per_row.saturating_mul(count).saturating_add(per_entry)
+    }
+
     /// Bytes of the rows that an operation reads and writes, each of them once.
     pub fn bytes_moved(&self, operation: &Operation, rows: &RowCounts) -> usize {
         let bytes = |value: &Value| {
