@@ -66,7 +66,7 @@ impl Inspect {
         let count: usize = parameters.iter().map(|parameter| parameter.value.width()).sum();
         writeln!(text, "  {:<width$}  {count}", "together")?;
         writeln!(text, "\ntraining schedule: each system with what it reads (<-) and writes (->)")?;
-        for system in connectome::systems::describe(world, Train(model)) {
+        for system in connectome::systems::describe_schedule(world, Train(model)) {
             let (reads, writes) = (system.reads.join(", "), system.writes.join(", "));
             writeln!(text, "  {}\n    <- {reads}\n    -> {writes}", system.name)?;
         }

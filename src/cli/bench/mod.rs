@@ -10,7 +10,7 @@ use connectome::{
     bevy_ecs::world::World,
     components::{Model, Parameter, Topology},
     output::write_file,
-    systems::{Infer, SystemClock, Train, Workers, run},
+    systems::{Infer, ScheduleTimings, Train, Workers, run},
 };
 use std::{error::Error, path::PathBuf, time::Duration};
 
@@ -89,7 +89,7 @@ impl Bench {
         let step = measure(self.seconds, world, |_| {}, train)?;
         let peak_memory_mb = measure::peak_memory_mb();
 
-        let clocks = [SystemClock::add(world, Infer(model))?, SystemClock::add(world, Train(model))?];
+        let clocks = [ScheduleTimings::add(world, Infer(model))?, ScheduleTimings::add(world, Train(model))?];
         let half = self.seconds / 2;
         measure(half, world, change_input, infer)?;
         measure(half, world, |_| {}, train)?;

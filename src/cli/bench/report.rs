@@ -1,6 +1,6 @@
 //! What was measured, for people and for programs.
 
-use connectome::systems::{GraphSystems, SystemClock};
+use connectome::systems::{GraphSystems, ScheduleTimings};
 use serde::Serialize;
 use std::fmt;
 
@@ -38,7 +38,7 @@ pub struct SystemTime {
 
 impl SystemTime {
     /// From all that a clock has read since it was last asked.
-    pub fn of(schedule: &'static str, clock: &SystemClock) -> Vec<Self> {
+    pub fn of(schedule: &'static str, clock: &ScheduleTimings) -> Vec<Self> {
         let runs = clock.take();
         let median_us = |system: usize| {
             let microseconds = |run: &Vec<_>| between(run, system) * 1e6;

@@ -1,6 +1,6 @@
 //! Traces in the form of Chrome's, which Perfetto reads: JSON with one event for each span of time.
 
-use connectome::systems::{SystemClock, SystemDescription, WorkerLog};
+use connectome::systems::{ScheduleTimings, SystemDescription, WorkerLog};
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -17,9 +17,10 @@ struct Span<'a> {
     end: Instant,
 }
 
-/// The events of the runs that the clocks and the workers have written down, each clock with what its schedule is called.
-pub fn events(scene: &str, clocks: &[(&str, &SystemClock)], log: &WorkerLog) -> Value {
-    let runs: Vec<(&str, &SystemClock, Vec<Vec<Instant>>)> =
+/// The events of the runs that the clocks and the workers have written down, each clock with what its schedule is
+/// called.
+pub fn events(scene: &str, clocks: &[(&str, &ScheduleTimings)], log: &WorkerLog) -> Value {
+    let runs: Vec<(&str, &ScheduleTimings, Vec<Vec<Instant>>)> =
         clocks.iter().map(|(name, clock)| (*name, *clock, clock.take())).collect();
     let start = runs.iter().flat_map(|(_, _, runs)| runs).filter_map(|run| run.first()).min().copied();
     let Some(start) = start else { return json!({ "traceEvents": [] }) };
