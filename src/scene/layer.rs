@@ -4,8 +4,8 @@ use connectome_systems::{
     kernels::Activation,
     layers::{
         Appnp, AttentionalAggregation, BatchNorm, BuildError, Dropout, EdgeConv, Embedding, GatConv, GatedGraphConv,
-        Gatv2Conv, GcnConv, Gcnii, GinConv, GineConv, GraphNetBlock, GraphNorm, JumpingKnowledge, Layer, LayerNorm,
-        Linear, MeanConv, Mlp, NnConv, PnaConv, Readout, ResGatedGraphConv, Residual, SageConv, SgConv,
+        Gatv2Conv, GcnConv, Gcnii, GinConv, GineConv, GraphConv, GraphNetBlock, GraphNorm, JumpingKnowledge, Layer,
+        LayerNorm, Linear, MeanConv, Mlp, NnConv, PnaConv, Readout, ResGatedGraphConv, Residual, SageConv, SgConv,
         TransformerConv,
     },
     program::{Program, Value},
@@ -78,6 +78,7 @@ descriptions! {
     LayerNorm(LayerNorm),
     GraphNorm(GraphNorm),
     GcnConv(GcnConv),
+    GraphConv(GraphConv),
     SageConv(SageConv),
     GinConv(GinConv),
     GineConv(GineConv),
