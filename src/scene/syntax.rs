@@ -142,7 +142,6 @@ fn thing(outer: &Option<String>) -> &str {
 
 /// Layers, settings and variants that had another name in earlier scenes, with the present one and how to write it.
 const RENAMED: [(&str, &str, &str); 20] = [
-    ("GraphConv", "GcnConv", ""),
     ("MessagePassing", "MeanConv", ""),
     ("InteractionBlock", "GraphNetBlock", ""),
     ("ResGatedConv", "ResGatedGraphConv", ""),
@@ -158,6 +157,7 @@ const RENAMED: [(&str, &str, &str); 20] = [
     ("batch", "batch_size", ""),
     ("neighbours", "fan_outs", ""),
     ("steps", "steps_per_epoch", ""),
+    ("steps", "epochs", ", for schedules count epochs: divide by the batches in an epoch"),
     ("accumulate", "accumulation_steps", ""),
     ("selection", "keep", ""),
     ("smoothing", "decay", ""),

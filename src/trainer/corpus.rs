@@ -1,4 +1,5 @@
-//! Examples that rest in a world of their own and come to the training world batch by batch, as a renderer extracts frames.
+//! Examples that rest in a world of their own and come to the training world batch by batch, as a renderer extracts
+//! frames.
 
 use bevy_ecs::{component::ComponentId, entity::Entity, schedule::ScheduleLabel, world::World};
 use std::borrow::Cow;
@@ -100,8 +101,8 @@ impl Corpus {
         Ok((corpus, place.with_model(model)))
     }
 
-    /// Runs a schedule of the model on one batch of examples after the other: `prepare` is shown the training world before
-    /// it runs, `show` after. The next batch is extracted meanwhile.
+    /// Runs a schedule of the model on one batch of examples after the other: `prepare` is shown the training world
+    /// before it runs, `show` after. The next batch is extracted meanwhile.
     ///
     /// Neighbors are drawn anew in each epoch; to measure, all are taken.
     pub fn pass(
@@ -168,6 +169,15 @@ impl Corpus {
             core::mem::swap(present, next);
         }
         Ok(())
+    }
+
+    /// Optimizer steps in an epoch, if `accumulation` batches make one; the last one may have fewer.
+    pub fn steps_per_epoch(&self, accumulation: usize) -> u64 {
+        let batches = self.steps.unwrap_or_else(|| {
+            let learned = self.by_split[Split::Train as usize].len();
+            learned.div_ceil(self.batch_size(&Examples::Epoch(0))) as u64
+        });
+        batches.div_ceil(accumulation.max(1) as u64)
     }
 
     /// Leaves the first batch of the first epoch in the training world.

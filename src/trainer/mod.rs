@@ -44,8 +44,8 @@ pub enum TrainError {
 
 /// A scene in a world, and how far it has been trained.
 ///
-/// One graph stays in the world. The graphs of a set, or a graph whose neighbors are drawn, rest in another one, the corpus,
-/// and come batch by batch, so the memory of training follows the batch.
+/// One graph stays in the world. The graphs of a set, or a graph whose neighbors are drawn, rest in another one, the
+/// corpus, and come batch by batch, so the memory of training follows the batch.
 ///
 /// ```
 /// use connectome::{Trainer, scene::SceneFile, systems::Workers};
@@ -80,8 +80,8 @@ struct Best {
 }
 
 impl Trainer {
-    /// Spawns the scene. `seed` takes the place of the scene's own. Data that are given away are dropped while they come
-    /// into the world.
+    /// Spawns the scene. `seed` takes the place of the scene's own. Data that are given away are dropped while they
+    /// come into the world.
     ///
     /// # Errors
     /// If the model cannot be built.
@@ -98,8 +98,9 @@ impl Trainer {
         Ok(trainer)
     }
 
-    /// Spawns the scene with a model that does not learn, for [`Trainer::load_weights`] and [`Trainer::infer`] alone. What
-    /// training remembers of the way forward, gradients and moments take no memory; to train or to evaluate is an error.
+    /// Spawns the scene with a model that does not learn, for [`Trainer::load_weights`] and [`Trainer::infer`] alone.
+    /// What training remembers of the way forward, gradients and moments take no memory; to train or to evaluate is an
+    /// error.
     ///
     /// # Errors
     /// If the model cannot be built.
@@ -122,6 +123,10 @@ impl Trainer {
         world.insert_resource(workers);
         let (corpus, entities) = if data.graphs.is_some() || !scene.training.fan_outs.is_empty() {
             let (corpus, entities) = Corpus::spawn(&mut world, scene, data, purpose, seed)?;
+            let steps = corpus.steps_per_epoch(scene.training.accumulation_steps);
+            if let Some(mut schedule) = world.get_mut::<LearningRateSchedule>(entities.model) {
+                *schedule = scene.training.schedule.in_steps(steps);
+            }
             (Some(corpus), entities)
         } else {
             (None, spawn_for(&mut world, scene, data, purpose, seed)?)
@@ -140,8 +145,8 @@ impl Trainer {
         &self.entities
     }
 
-    /// One pass over what is to be learned from, then an evaluation. A graph is one training step, a set of graphs one for
-    /// each batch.
+    /// One pass over what is to be learned from, then an evaluation. A graph is one training step, a set of graphs one
+    /// for each batch.
     ///
     /// # Errors
     /// If the loss is no finite number any more.
@@ -280,8 +285,8 @@ impl Trainer {
         self.measure(&[Split::Train, Split::Validation, Split::Test])
     }
 
-    /// The model's output for each node of the scene, or for each graph or pair of nodes if it tells those, row by row, and
-    /// its width.
+    /// The model's output for each node of the scene, or for each graph or pair of nodes if it tells those, row by row,
+    /// and its width.
     ///
     /// # Errors
     /// If the schedules were taken out of the world.
@@ -307,8 +312,9 @@ impl Trainer {
         }
     }
 
-    /// Leaves the first batch of an epoch in the world, for the model's schedules to be run on it by themselves; a graph that is
-    /// computed as a whole is there already. Each run of `Train` is then a step, whatever the scene accumulates.
+    /// Leaves the first batch of an epoch in the world, for the model's schedules to be run on it by themselves; a
+    /// graph that is computed as a whole is there already. Each run of `Train` is then a step, whatever the scene
+    /// accumulates.
     ///
     /// # Errors
     /// If the batch cannot be brought there.
