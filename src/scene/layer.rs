@@ -1,4 +1,4 @@
-//! The layers a scene can ask for.
+//! The layers of scenes.
 
 use connectome_systems::{
     kernels::Activation,
@@ -37,7 +37,7 @@ macro_rules! descriptions {
         }
 
         impl LayerDescription {
-            /// What scene files call it.
+            /// Its name in scene files.
             pub fn name(&self) -> &'static str {
                 match self {
                     $(Self::$name(_) => stringify!($name),)*
