@@ -7,7 +7,7 @@ use super::BatchError;
 
 /// The domain of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Domain {
     /// Nodes.
     Nodes,
     /// Edges.
@@ -16,7 +16,7 @@ pub enum Place {
     Subgraphs,
 }
 
-impl Place {
+impl Domain {
     /// The domain of a component's carriers.
     pub(super) fn of(graph: &Graph, on: ComponentId) -> Option<Self> {
         [Self::Nodes, Self::Edges, Self::Subgraphs].into_iter().find(|place| place.marker(graph) == on)
@@ -42,7 +42,7 @@ impl Place {
 /// The values copied from `from` to `to`, `[rows, width]`.
 #[derive(Clone, Debug)]
 pub struct Buffer<T> {
-    pub(super) place: Place,
+    pub(super) place: Domain,
     pub(super) from: Field<T>,
     pub(super) to: Field<T>,
     pub(super) data: Vec<T>,
@@ -113,7 +113,7 @@ macro_rules! with {
 }
 
 impl AnyBuffer {
-    pub(super) fn place(&self) -> Place {
+    pub(super) fn place(&self) -> Domain {
         with!(self, buffer => buffer.place)
     }
 

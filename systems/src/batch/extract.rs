@@ -4,7 +4,7 @@ use bevy_ecs::{entity::Entity, world::World};
 use connectome_components::{Edge, EdgeWeight, Field, Graph, Rows, Split, Topology};
 
 use super::{
-    Batch, BatchElement, BatchError, Place,
+    Batch, BatchElement, BatchError, Domain,
     buffers::Origins,
     column::{AnyBuffer, Buffer},
     sample, union,
@@ -42,7 +42,7 @@ impl Extract {
             return Err(BatchError::OtherWorld);
         }
         let name = from.name(corpus);
-        let Some(place) = Place::of(graph, from.domain()) else {
+        let Some(place) = Domain::of(graph, from.domain()) else {
             return Err(BatchError::OtherRows { name, place: "nodes, edges or subgraphs" });
         };
         if from.width() != to.width() {
@@ -94,7 +94,7 @@ impl Extract {
             sample::collect(corpus, topology, seeds, fan_outs, sample::random(seed, step), batch)
         })?;
         for buffer in &mut batch.buffers {
-            if let AnyBuffer::Splits(Buffer { place: Place::Nodes, data, .. }) = buffer {
+            if let AnyBuffer::Splits(Buffer { place: Domain::Nodes, data, .. }) = buffer {
                 data.iter_mut().skip(seeds.len()).for_each(|split| *split = Split::Unused);
             }
         }
@@ -154,9 +154,9 @@ impl Extract {
         gather_weights(corpus, &topology.edges, edges, weights);
         for buffer in buffers {
             let (origins, rows) = match buffer.place() {
-                Place::Nodes => (&*nodes, &topology.nodes),
-                Place::Edges => (&*edges, &topology.edges),
-                Place::Subgraphs => (&*subgraphs, &topology.subgraphs),
+                Domain::Nodes => (&*nodes, &topology.nodes),
+                Domain::Edges => (&*edges, &topology.edges),
+                Domain::Subgraphs => (&*subgraphs, &topology.subgraphs),
             };
             if !buffer.is_from(corpus) {
                 return Err(BatchError::OtherWorld);

@@ -59,6 +59,6 @@ mod sample;
 mod union;
 
 pub use buffers::Batch;
-pub use column::{BatchElement, Place};
+pub use column::{BatchElement, Domain};
 pub use error::BatchError;
 pub use extract::Extract;

@@ -86,7 +86,7 @@ impl Operator for Reduce {
                 Reduction::Sum | Reduction::Mean => {
                     let terms = |row| {
                         let rows = relation.sources_of(topology, row);
-                        Uniform { rows, coefficient: reduction.share(rows) }
+                        Uniform { rows, coefficient: reduction.coefficient(rows) }
                     };
                     gather_rows(rows, terms, values, false, output);
                 }
@@ -130,8 +130,8 @@ impl Reduce {
                 [0],
                 #[inline(always)]
                 move |topology, [gradient], rows, target| {
-                    let share = |row| reduction.share(relation.sources_of(topology, row));
-                    let terms = |row| Shares { targets: relation.targets_of(topology, row), share };
+                    let coefficient = |row| reduction.coefficient(relation.sources_of(topology, row));
+                    let terms = |row| Weighted { targets: relation.targets_of(topology, row), coefficient };
                     gather_rows(rows, terms, gradient, adds, target);
                 },
             );
@@ -182,22 +182,22 @@ impl Reduce {
 impl Reduction {
     /// The coefficient of each row in a sum or mean of these.
     #[inline(always)]
-    fn share(self, rows: &[u32]) -> f32 {
+    fn coefficient(self, rows: &[u32]) -> f32 {
         if self == Self::Mean { 1.0 / rows.len().max(1) as f32 } else { 1.0 }
     }
 }
 
 /// The rows to which a row is aggregated, with its coefficient in each.
-struct Shares<'a, F> {
+struct Weighted<'a, F> {
     targets: &'a [u32],
-    share: F,
+    coefficient: F,
 }
 
-impl<F: Fn(usize) -> f32> SparseRow for Shares<'_, F> {
+impl<F: Fn(usize) -> f32> SparseRow for Weighted<'_, F> {
     #[inline(always)]
     fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
         for target in self.targets {
-            add(*target as usize, (self.share)(*target as usize), *target as usize);
+            add(*target as usize, (self.coefficient)(*target as usize), *target as usize);
         }
     }
 }

@@ -61,9 +61,9 @@ impl Operator for SelfLoopMean {
             |topology, [values], rows, output| {
                 for (row, output) in rows.zip(output.chunks_exact_mut(values.width())) {
                     output.fill(0.0);
-                    let share = share(topology, row);
+                    let weight = inverse_count(topology, row);
                     for edge in edges_from_others(topology, row) {
-                        output.iter_mut().zip(values.row(edge)).for_each(|(mean, value)| *mean += share * value);
+                        output.iter_mut().zip(values.row(edge)).for_each(|(mean, value)| *mean += weight * value);
                     }
                 }
             },
@@ -78,20 +78,20 @@ impl Operator for SelfLoopMean {
     ) -> Result<(), BuildError> {
         let &[Some(gradient)] = gradients else { return Ok(()) };
         let width = gradient.width();
-        let divide = kernel("self_loop_mean_shares", Footprint::Same, move |step: &mut Step<'_>| {
+        let divide = kernel("self_loop_mean_weights", Footprint::Same, move |step: &mut Step<'_>| {
             step.write_rows(
                 Partition::Incoming,
                 [],
                 #[inline(always)]
                 |topology, [], rows, gradient| {
                     for (row, gradient) in rows.zip(gradient.chunks_exact_mut(width)) {
-                        let share = share(topology, row);
-                        gradient.iter_mut().for_each(|number| *number *= share);
+                        let weight = inverse_count(topology, row);
+                        gradient.iter_mut().for_each(|number| *number *= weight);
                     }
                 },
             );
         });
-        let shares = tape.update(gradient, divide, &[])?;
+        let weighted = tape.update(gradient, divide, &[])?;
         let backward = kernel("self_loop_mean_backward", Footprint::Endpoints, |step: &mut Step<'_>| {
             step.write_rows(
                 Partition::Uniform,
@@ -108,7 +108,7 @@ impl Operator for SelfLoopMean {
                 },
             );
         });
-        tape.gradient(operation.inputs[0], backward, &[shares])
+        tape.gradient(operation.inputs[0], backward, &[weighted])
     }
 }
 
@@ -122,6 +122,6 @@ fn edges_from_others(topology: &Topology, row: usize) -> impl Iterator<Item = us
 
 /// One over the number of edges from other nodes.
 #[inline(always)]
-fn share(topology: &Topology, row: usize) -> f32 {
+fn inverse_count(topology: &Topology, row: usize) -> f32 {
     1.0 / edges_from_others(topology, row).count().max(1) as f32
 }

@@ -144,7 +144,7 @@ impl BatchNorm {
                 [0, 1, 2, 3, 4],
                 #[inline(always)]
                 move |topology, [gradient, values, statistics, weight, totals], rows, target| {
-                    let share = if by_batch { population.share(topology, values) } else { 0.0 };
+                    let row_weight = if by_batch { population.weight(topology, values) } else { 0.0 };
                     let ((mean, scale), (first, second)) = (halves(statistics), halves(totals));
                     let columns = mean.iter().zip(scale).zip(only_row(weight)).zip(first.iter().zip(second));
                     for (row, target) in rows.zip(target.chunks_exact_mut(width)) {
@@ -158,7 +158,7 @@ impl BatchNorm {
                             terms.zip(columns.clone())
                         {
                             let normalized = (value - mean) * scale;
-                            *target = weight * scale * (gradient - share * (first + normalized * second));
+                            *target = weight * scale * (gradient - row_weight * (first + normalized * second));
                         }
                     }
                 },

@@ -70,12 +70,12 @@ impl Operator for Deviations {
             #[inline(always)]
             |topology, [values, sums], rows, sum| {
                 sum.fill(0.0);
-                let (sums, share) = (only_row(sums), population.share(topology, values));
+                let (sums, row_weight) = (only_row(sums), population.weight(topology, values));
                 let (first, second) = sum.split_at_mut(width);
                 for row in rows.filter(|row| population.has(topology, *row)) {
                     let totals = first.iter_mut().zip(second.iter_mut());
                     for ((first, second), (value, sum)) in totals.zip(values.row(row).iter().zip(sums)) {
-                        let deviation = value - share * sum;
+                        let deviation = value - row_weight * sum;
                         *first += deviation;
                         *second += deviation * deviation;
                     }
@@ -237,10 +237,10 @@ fn measured<'a>(
     count: usize,
 ) -> impl Iterator<Item = (f32, f32)> + use<'a> {
     let ((first, second), count) = (halves(deviations), count as f32);
-    let share = 1.0 / count;
+    let inverse = 1.0 / count;
     only_row(sums).iter().zip(first.iter().zip(second)).map(
         #[inline(always)]
-        move |(sum, (first, second))| (share * sum + first / count, (second - first * first / count).max(0.0)),
+        move |(sum, (first, second))| (inverse * sum + first / count, (second - first * first / count).max(0.0)),
     )
 }
 
@@ -269,7 +269,7 @@ impl Population {
 
     /// The weight of each row in a mean.
     #[inline(always)]
-    pub(super) fn share(self, topology: &Topology, values: &Matrix) -> f32 {
+    pub(super) fn weight(self, topology: &Topology, values: &Matrix) -> f32 {
         1.0 / self.count(topology, values).max(1) as f32
     }
 }
