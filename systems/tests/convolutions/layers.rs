@@ -251,7 +251,7 @@ fn layers_that_cannot_be_are_refused_with_what_to_do() {
         (Box::new(NnConv::new(2, Mlp::new([5]))), "end `nn` with 6"),
         (Box::new(PnaConv { average_log_degree: f32::NAN, ..PnaConv::new(3) }), "or 0 for that of the first graph"),
         (Box::new(GraphConv::new(3).with_aggregation(Reduction::Max)), "use `SageConv`"),
-        (Box::new(unmapped), "give both one width, or `edge_features`"),
+        (Box::new(unmapped), "give both one width, or set `edge_features`"),
     ];
     for (layer, advice) in refused {
         let refusal = refusal(layer);
