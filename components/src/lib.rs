@@ -1,11 +1,11 @@
-//! What things *are* in connectome: fields, graphs, topology, models, parameters. Data and no behavior.
+//! The components of connectome: fields, graphs, topology, models, parameters. Data without behavior.
 //!
 //! | entity | components |
 //! | --- | --- |
 //! | graph | [`Graph`], [`Topology`], [`CliquesOf`], [`CliqueSearch`] |
-//! | node | [`GraphNode`] or a component of the user's, [`ClassLabel`], [`Split`], [`InSubgraph`], [`NodeColor`], and the [`Field`]s of the models on it |
+//! | node | [`GraphNode`] or a component of your own, [`ClassLabel`], [`Split`], [`InSubgraph`], [`NodeColor`], and the [`Field`]s of the models on it |
 //! | edge | [`Edge`], [`EdgeWeight`], [`EdgeKind`], and fields |
-//! | subgraph | [`Subgraph`] or a component of the user's, and fields |
+//! | subgraph | [`Subgraph`] or a component of your own, and fields |
 //! | clique | [`Clique`], [`CliqueOf`] |
 //! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`GradientAccumulation`], [`GradientClipping`], [`TrainingState`], [`Metrics`] |
 //! | comparison | [`GraphPair`], [`EditDistance`] |

@@ -1,4 +1,4 @@
-//! `connectome evaluate` and `connectome infer`: what trained weights do.
+//! `connectome evaluate` and `connectome infer`, with trained weights.
 
 use clap::Args;
 use connectome::components::{Split, SplitMetrics};
@@ -9,18 +9,18 @@ use std::{error::Error, io::Cursor, path::PathBuf};
 
 use super::{SceneArguments, percent, print_line};
 
-/// The weights to compute with.
+/// The weights to load.
 #[derive(Args, Debug)]
 struct Weights {
     /// The weights, a safetensors file of `train --output`, or of PyTorch Geometric.
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// What names in the file begin with, and what they begin with here, such as conv1=layers.0,conv2=layers.3.
+    /// Prefixes of names in the file and their replacements, such as conv1=layers.0,conv2=layers.3.
     #[arg(long, value_name = "FROM=TO", value_delimiter = ',')]
     rename: Vec<Rename>,
 }
 
-/// Measure trained weights.
+/// Evaluate trained weights.
 #[derive(Args, Debug)]
 pub struct Evaluate {
     #[command(flatten)]
@@ -58,8 +58,8 @@ pub struct Infer {
     scene: SceneArguments,
     #[command(flatten)]
     weights: Weights,
-    /// The file to write: arrays `logits` [N, classes] and `prediction` [N]; or `prediction` [N, targets] alone, where the
-    /// targets are numbers.
+    /// The file to write: arrays `logits` [N, classes] and `prediction` [N]; or `prediction` [N, targets] alone for
+    /// regression.
     #[arg(long, value_name = "FILE.npz")]
     output: PathBuf,
 }
@@ -86,7 +86,7 @@ impl Infer {
     }
 }
 
-/// The first of the greatest outputs.
+/// The index of the largest output, the first one of several.
 fn class(logits: ArrayView1<f32>) -> u32 {
     let best = (0..logits.len()).reduce(|best, next| if logits[next] > logits[best] { next } else { best });
     best.unwrap_or(0) as u32

@@ -22,8 +22,8 @@ mod topology;
 mod worker_log;
 mod workers;
 
-pub use clock::SystemClock;
-pub use describe::{SystemDescription, describe};
+pub use clock::ScheduleTimings;
+pub use describe::{SystemDescription, describe_schedule};
 pub use loss::{LossError, Targets, loss_and_gradient, measure};
 pub use model::{
     DryRun, Evaluate, Infer, MemoryBudget, ModelBuilder, Plans, Train, add_systems, remove_model, replace_model, run,

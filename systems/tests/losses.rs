@@ -1,8 +1,8 @@
 //! Every loss is what its formula says, on rows of any kind.
 //!
-//! The formula of each is written here a second time, in 64-bit floats, and is differentiated by central differences. The
-//! rows are plain entities of this test, neither nodes nor edges, half of them in a second table. A failure names the loss
-//! and by how much it is off.
+//! The formula of each is written here a second time, in 64-bit floats, and is differentiated by central differences.
+//! The rows are plain entities of this test, neither nodes nor edges, half of them in a second table. A failure names
+//! the loss and by how much it is off.
 
 use crate::common;
 
@@ -157,7 +157,7 @@ impl Scene {
                 Targets::Classes { labels, .. } => {
                     labels.set(&mut self.world, *row, &[ClassLabel(case.target[[number, 0]] as u32)]).unwrap();
                 }
-                Targets::Numbers { values, .. } => {
+                Targets::Values { values, .. } => {
                     values.set(&mut self.world, *row, &floats(&case.target)).unwrap();
                 }
             }
@@ -354,7 +354,7 @@ fn fields_that_do_not_fit_are_refused() {
     let narrow = Field::register(&mut world, "narrow", row, 2).unwrap();
     let elsewhere = Field::register(&mut world, "elsewhere", apart, 3).unwrap();
     let refused = |world: &mut World, values| {
-        measure(world, model, Loss::MeanAbsoluteError, output, Targets::Numbers { values, splits })
+        measure(world, model, Loss::MeanAbsoluteError, output, Targets::Values { values, splits })
             .err()
             .map(|error| error.to_string())
     };

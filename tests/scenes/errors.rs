@@ -125,7 +125,6 @@ fn rows_that_cannot_be_normalized_are_refused() {
 #[test]
 fn former_names_are_refused_with_the_present_ones() {
     for (part, former, help) in [
-        ("GcnConv(width: 4)", "§GraphConv(width: 4)", "GraphConv is now called GcnConv"),
         ("GcnConv(width: 4)", "§MessagePassing(width: 4)", "MessagePassing is now called MeanConv"),
         ("GcnConv(width: 4)", "§InteractionBlock(hidden: [4, 4])", "InteractionBlock is now called GraphNetBlock"),
         ("Relu", "§ResGatedConv(width: 4)", "ResGatedConv is now called ResGatedGraphConv"),
@@ -137,7 +136,8 @@ fn former_names_are_refused_with_the_present_ones() {
         ("Relu", "GinConv(nn: (widths: [4]), §eps: 0.5)", "eps is now called epsilon"),
         ("Given", "§AsGiven", "AsGiven is now called Given"),
         ("NodeClassification", "NodeRegression(loss: §L1)", "L1 is now called MeanAbsoluteError"),
-        ("Constant", "Cosine(steps: 1, §minimum: 0.1)", "minimum is now called final_factor"),
+        ("Constant", "Cosine(§steps: 100)", "steps is now called epochs"),
+        ("Constant", "Cosine(epochs: 1, §minimum: 0.1)", "minimum is now called final_factor"),
         ("patience: 3", "§batch: 2", "batch is now called batch_size"),
         ("patience: 3", "§neighbours: [2]", "neighbours is now called fan_outs"),
         ("patience: 3", "§steps: 2", "steps is now called steps_per_epoch"),

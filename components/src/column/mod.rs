@@ -38,7 +38,7 @@ pub use parameter::{Column, ColumnMut, ColumnState, Read, Write};
 pub use register::attach_fields;
 pub(crate) use register::{AttachedFields, insert_zeros, numbers_in, register};
 
-/// The numbers of `field` in `table`, if it has any.
+/// The elements of a field in `table`, if it has the field.
 fn cells<T>(table: &Table, id: ComponentId, width: usize) -> Option<&[UnsafeCell<T>]> {
     let column = table.get_column(id).filter(|_| !table.is_empty())?;
     // SAFETY: there is a first row; nothing is read here.
@@ -88,7 +88,7 @@ impl<T: Send + Sync + 'static> Field<T> {
     /// Sets the row of one entity.
     ///
     /// # Errors
-    /// If the entity is dead or does not have the field yet, or `row` has not the field's width.
+    /// If the entity is dead or does not have the field yet, or `row` has another width than the field.
     pub fn set(&self, world: &mut World, entity: Entity, row: &[T]) -> Result<(), FieldError>
     where
         T: Copy,
@@ -111,7 +111,7 @@ impl<T: Send + Sync + 'static> Field<T> {
         Ok(())
     }
 
-    /// The component whose column holds the numbers while the parity is as given.
+    /// The component whose column holds the field at this parity.
     fn storage(&self, odd: bool) -> ComponentId {
         match self.buffer {
             Some(buffer) if odd => buffer.twin,
@@ -169,7 +169,7 @@ unsafe fn matrix_mut<T>(
     )
 }
 
-/// Leaves word of the last time that a column of a table was written, where there is a place for it.
+/// Records the tick of the last write to a column of a table, if it has a summary tick.
 fn mark_written(table: &Table, id: ComponentId, tick: Tick) {
     if let Some(written) = table.get_summary_tick(id) {
         written.set(tick);

@@ -1,10 +1,10 @@
 //! Losses: the output against its target.
 //!
-//! [`row`] says what a loss is, `cross_entropy` and `numbers` say it for each, and [`systems`] goes through the rows for all
-//! of them. `ranking` measures how well single logits tell two kinds of rows apart.
+//! [`row`] says what a loss is, `cross_entropy` and `elementwise` say it for each, and [`systems`] goes through the
+//! rows for all of them. `ranking` measures how well single logits tell two kinds of rows apart.
 
 mod cross_entropy;
-mod numbers;
+mod elementwise;
 mod ranking;
 mod row;
 mod systems;
@@ -14,7 +14,7 @@ use bevy_ecs::{entity::Entity, system::BoxedSystem, world::World};
 use connectome_components::{Field, Loss};
 
 use cross_entropy::CrossEntropy;
-use numbers::{BinaryCrossEntropy, EachNumber, Huber, L1, MeanSquaredError};
+use elementwise::{BinaryCrossEntropy, Elementwise, Huber, MeanAbsoluteError, MeanSquaredError};
 use systems::{Parts, system};
 
 pub use targets::{LossError, Targets};
@@ -22,7 +22,8 @@ pub use targets::{LossError, Targets};
 /// The system that writes the gradient of the loss by the output, and the [`Metrics`] of the training rows.
 ///
 /// The loss is the mean over the training rows, and over their columns where targets are numbers; all other rows have
-/// gradient 0. Without training rows the loss is NaN and every gradient 0. A label that is no column makes the loss NaN.
+/// gradient 0. Without training rows the loss is NaN and every gradient 0. A label that is no column makes the loss
+/// NaN.
 ///
 /// `output`, `gradient` and `targets` are fields of the same rows. The metrics are those of the entity `model`.
 ///
@@ -60,15 +61,17 @@ fn build(world: &mut World, loss: Loss, parts: Parts, targets: Targets) -> Resul
     parts.check(world)?;
     Ok(match (loss, targets) {
         (Loss::CrossEntropy, Targets::Classes { labels, .. }) => system(world, CrossEntropy, parts, labels),
-        (Loss::BinaryCrossEntropy, Targets::Numbers { values, .. }) => {
-            system(world, EachNumber(BinaryCrossEntropy), parts, values)
+        (Loss::BinaryCrossEntropy, Targets::Values { values, .. }) => {
+            system(world, Elementwise(BinaryCrossEntropy), parts, values)
         }
-        (Loss::MeanSquaredError, Targets::Numbers { values, .. }) => {
-            system(world, EachNumber(MeanSquaredError), parts, values)
+        (Loss::MeanSquaredError, Targets::Values { values, .. }) => {
+            system(world, Elementwise(MeanSquaredError), parts, values)
         }
-        (Loss::MeanAbsoluteError, Targets::Numbers { values, .. }) => system(world, EachNumber(L1), parts, values),
-        (Loss::Huber { delta }, Targets::Numbers { values, .. }) => {
-            system(world, EachNumber(Huber { delta }), parts, values)
+        (Loss::MeanAbsoluteError, Targets::Values { values, .. }) => {
+            system(world, Elementwise(MeanAbsoluteError), parts, values)
+        }
+        (Loss::Huber { delta }, Targets::Values { values, .. }) => {
+            system(world, Elementwise(Huber { delta }), parts, values)
         }
         (loss, _) => return Err(LossError::WrongKind { loss }),
     })

@@ -13,9 +13,9 @@ pub enum Targets {
         /// The part of the data.
         splits: Field<Split>,
     },
-    /// As many numbers for each row as the output has.
-    Numbers {
-        /// The numbers.
+    /// As many values for each row as the output has features.
+    Values {
+        /// The values.
         values: Field,
         /// The part of the data.
         splits: Field<Split>,
@@ -59,8 +59,8 @@ pub enum LossError {
 }
 
 impl Targets {
-    /// The targets that `loss` needs for the rows of `output`, on the same entities: [`ClassLabel`]s or a new field `target`, and
-    /// [`Split`]s.
+    /// The targets that `loss` needs for the rows of `output`, on the same entities: [`ClassLabel`]s or a new field
+    /// `target`, and [`Split`]s.
     ///
     /// # Errors
     /// If the output lies on a component without table columns.
@@ -69,12 +69,12 @@ impl Targets {
         if loss.is_classification() {
             return Ok(Self::Classes { labels: Field::of_component(world, output.domain())?, splits });
         }
-        Ok(Self::Numbers { values: Field::register(world, "target", output.domain(), output.width())?, splits })
+        Ok(Self::Values { values: Field::register(world, "target", output.domain(), output.width())?, splits })
     }
 
     /// The part of the data that each row belongs to.
     pub fn splits(&self) -> Field<Split> {
-        let (Self::Classes { splits, .. } | Self::Numbers { splits, .. }) = self;
+        let (Self::Classes { splits, .. } | Self::Values { splits, .. }) = self;
         *splits
     }
 
@@ -87,7 +87,7 @@ impl Targets {
         same_rows(world, self.splits(), output)?;
         match *self {
             Self::Classes { labels, .. } => same_rows(world, labels, output),
-            Self::Numbers { values, .. } => same_shape(world, values, output),
+            Self::Values { values, .. } => same_shape(world, values, output),
         }
     }
 }

@@ -31,12 +31,12 @@ use crate::{
 };
 
 impl ModelBuilder {
-    /// Spawns the model and its parameters, and adds its schedules to the world: [`Infer`], and if it learns [`Train`] and
-    /// [`Evaluate`]. Adds the resource [`Workers`] if there is none.
+    /// Spawns the model and its parameters, and adds its schedules to the world: [`Infer`], and if it learns [`Train`]
+    /// and [`Evaluate`]. Adds the resource [`Workers`] if there is none.
     ///
     /// # Errors
-    /// If the graph is none, a layer cannot take its input, or two systems would race; then nothing of the model is left but
-    /// the fields that its nodes may have been given.
+    /// If the graph is none, a layer cannot take its input, or two systems would race; then nothing of the model is
+    /// left but the fields that its nodes may have been given.
     pub fn build(self, world: &mut World) -> Result<Entity, BuildError> {
         let graph = world.get::<Graph>(self.graph).ok_or(BuildError::NoGraph(self.graph))?;
         graph.check(world)?;
@@ -79,8 +79,8 @@ impl ModelBuilder {
     }
 }
 
-/// Takes a model out of the world: its schedules, its parameters and its entity. Its columns stay on their entities for the
-/// models that come.
+/// Takes a model out of the world: its schedules, its parameters and its entity. Its columns stay on their entities for
+/// the models that come.
 ///
 /// # Errors
 /// If the entity is no model.
@@ -193,7 +193,7 @@ impl Construction<'_> {
             output_gradient: self.planned.training.as_ref().and_then(|plan| bindings.field(plan.head_gradient(0)?)),
             kept,
             targets: targets.flatten().and_then(|targets| match targets {
-                Targets::Numbers { values, .. } => Some(values),
+                Targets::Values { values, .. } => Some(values),
                 Targets::Classes { .. } => None,
             }),
             coordinates,
@@ -261,8 +261,8 @@ impl Construction<'_> {
         Ok((values, gradients))
     }
 
-    /// The fields of the layout's columns. The output of a recurrent model goes to the back of its state, the gradients with
-    /// respect to inputs where the user wants them.
+    /// The fields of the layout's columns. The output of a recurrent model goes to the back of its state, the gradients
+    /// with respect to inputs where the user wants them.
     fn columns(&mut self, world: &mut World, state: Option<DoubleBuffer>) -> Result<Vec<Field>, BuildError> {
         let mut fixed: Vec<(Column, Field)> = Vec::new();
         let inference = &self.planned.inference;
@@ -395,7 +395,7 @@ impl Construction<'_> {
     fn targets(&self, world: &mut World, output: Field) -> Result<Targets, BuildError> {
         Ok(match self.builder.targets {
             Some(values) if !self.builder.loss.is_classification() => {
-                Targets::Numbers { values, splits: Field::of_component(world, output.domain())? }
+                Targets::Values { values, splits: Field::of_component(world, output.domain())? }
             }
             _ => Targets::register(world, self.builder.loss, output)?,
         })
@@ -403,8 +403,8 @@ impl Construction<'_> {
 
     /// A schedule with its parts in order, in which races are errors, and the topologies kept up to date.
     ///
-    /// Its systems run one after another and share their rows among the workers: for a single model that costs less than
-    /// an executor with threads of its own.
+    /// Its systems run one after another and share their rows among the workers: for a single model that costs less
+    /// than an executor with threads of its own.
     fn schedule(&self, label: impl ScheduleLabel) -> Schedule {
         let mut schedule = Schedule::new(label);
         schedule.set_build_settings(settings());

@@ -1,4 +1,4 @@
-//! Operators that take their rows number by number.
+//! Elementwise operators.
 
 use super::epilogue::{bias_gradient, describe};
 use crate::{
@@ -72,7 +72,7 @@ impl Operator for Activate {
     }
 }
 
-/// `Y = X + b`: `b` is as wide as `X` and added to each row.
+/// `Y = X + b`: `b`, as wide as `X`, is added to each row.
 ///
 /// # Errors
 /// If the value is sparse, or the bias of another width.
@@ -137,7 +137,7 @@ pub fn scale(program: &mut Program, input: Value, factor: f32) -> Result<Value, 
     program.record_one(Scale { name: "scale", factor }, &[input])
 }
 
-/// `to = factor * from`, or that added to what is there.
+/// `to = factor * from`, or `to += factor * from` if the step accumulates.
 pub(super) fn scaled(name: &'static str, factor: f32) -> impl Operator {
     Scale { name, factor }
 }

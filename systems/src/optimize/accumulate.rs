@@ -1,4 +1,4 @@
-//! Several passes make one step.
+//! Gradient accumulation: several passes make one step.
 
 use bevy_ecs::{
     entity::Entity,
@@ -10,12 +10,12 @@ use connectome_components::{ColumnSet, Columns, GradientAccumulation, Metrics, S
 use super::{BLOCK, LearnedParameter};
 use crate::{Blocks, RowsMut, Workers, kernels::vectorize};
 
-/// How much a pass counts among those that make a step.
+/// The weight of a pass among those of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LossWeighting {
-    /// As many terms as its loss has, by the [`Metrics`] of the training rows: the loss is the mean over them.
+    /// The number of terms of its loss, by the [`Metrics`] of the training rows: the loss is the mean over them.
     Terms,
-    /// As much as any other: the gradient comes from outside, and nobody counts terms.
+    /// 1 for each pass: the gradient is given from outside, and there are no terms to count.
     Uniform,
 }
 
@@ -33,7 +33,7 @@ pub(super) fn is_last(state: &TrainingState, accumulation: Option<&GradientAccum
     accumulation.is_none_or(|accumulation| state.micro_batch.saturating_add(1) >= accumulation.micro_batches)
 }
 
-/// The system that adds the gradients of each pass to sums, and in the last one puts the means in their place.
+/// The system that adds the gradients of each pass to sums, and replaces them by the mean in the last pass.
 pub(super) fn accumulate(
     world: &mut World,
     model: Entity,
@@ -70,7 +70,7 @@ pub(super) fn accumulate(
     Box::new(system.with_name("accumulate_gradients"))
 }
 
-/// What becomes of the gradient of one pass.
+/// How the gradient of one pass is accumulated.
 #[derive(Clone, Copy)]
 struct Pass {
     weight: f32,
@@ -101,7 +101,7 @@ impl Pass {
             (true, _) => numbers.for_each(|(gradient, sum)| *sum = self.weight * *gradient),
             (false, None) => numbers.for_each(|(gradient, sum)| *sum += self.weight * *gradient),
             (false, Some(total)) => {
-                // Without a single term every gradient is 0, and so is the mean.
+                // Without terms every gradient is 0, and so is the mean.
                 let share = 1.0 / total.max(1) as f32;
                 numbers.for_each(|(gradient, sum)| *gradient = share * (*sum + self.weight * *gradient));
             }

@@ -1,7 +1,7 @@
-//! Parameters follow their gradients.
+//! Optimizers: updates of parameters by their gradients.
 //!
-//! One system goes through all parameters: through gradient, moments and weights of each once, together. A model with
-//! [`GradientAccumulation`] has one more before; the length of all gradients is measured for a model with
+//! One system updates all parameters and reads gradient, moments and weights of each once. Before it another one
+//! accumulates gradients for a model with [`GradientAccumulation`], and one measures their norm for a model with
 //! [`GradientClipping`].
 
 mod accumulate;
@@ -28,7 +28,7 @@ pub use step::OptimizerStep;
 /// Weights in a block; a multiple of every vector width.
 const BLOCK: usize = 4096;
 
-/// What comes before what in [`GraphSystems::Optimize`].
+/// The order within [`GraphSystems::Optimize`].
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum OptimizeSystems {
     Accumulate,
@@ -36,14 +36,14 @@ enum OptimizeSystems {
     Step,
 }
 
-/// A parameter that is learned: its fields.
+/// The fields of a learned parameter.
 #[derive(Clone, Copy, Debug)]
 pub struct LearnedParameter {
     /// Its values.
     pub value: Field,
     /// The gradient of the loss with respect to them.
     pub gradient: Field,
-    /// What the optimizer keeps from step to step.
+    /// The optimizer's moments.
     pub moments: Field,
     /// The sum of the gradients of several passes, if these make one step.
     pub sum: Option<Field>,
@@ -51,8 +51,7 @@ pub struct LearnedParameter {
     pub weight_decay: Option<f32>,
 }
 
-/// Adds the systems to a training schedule by which the parameters of a model follow their gradients and passes are
-/// counted.
+/// Adds the systems to a training schedule that update the parameters of a model and count passes.
 pub fn add(
     world: &mut World,
     schedule: &mut Schedule,
@@ -79,7 +78,7 @@ type ModelState = (
     Option<&'static GradientClipping>,
 );
 
-/// The system that moves the parameters that learn.
+/// The system that updates the learned parameters.
 fn optimize(world: &mut World, model: Entity, learned: &[LearnedParameter]) -> BoxedSystem {
     let mut set = ColumnSet::default();
     let learned = learned.iter().map(|parameter| {

@@ -1,12 +1,12 @@
-//! Losses of numbers: each number of a row has a target of its own.
+//! Elementwise losses: each element of a row has a target.
 
 use connectome_components::SplitMetrics;
 
 use super::row::{LANES, RowLoss, lanes, put_lanes};
 use crate::kernels::{exp, ln_1p};
 
-/// The cost of one number.
-pub(super) trait NumberLoss: Copy + Send + Sync + 'static {
+/// The loss of one element.
+pub(super) trait ElementwiseLoss: Copy + Send + Sync + 'static {
     /// The name of the system.
     const NAME: &'static str;
 
@@ -23,7 +23,7 @@ pub(super) trait NumberLoss: Copy + Send + Sync + 'static {
 #[derive(Clone, Copy)]
 pub(super) struct BinaryCrossEntropy;
 
-impl NumberLoss for BinaryCrossEntropy {
+impl ElementwiseLoss for BinaryCrossEntropy {
     const NAME: &'static str = "binary_cross_entropy";
     const BINARY: bool = true;
 
@@ -45,7 +45,7 @@ impl NumberLoss for BinaryCrossEntropy {
 #[derive(Clone, Copy)]
 pub(super) struct MeanSquaredError;
 
-impl NumberLoss for MeanSquaredError {
+impl ElementwiseLoss for MeanSquaredError {
     const NAME: &'static str = "mean_squared_error";
 
     #[inline(always)]
@@ -61,10 +61,10 @@ impl NumberLoss for MeanSquaredError {
 
 /// `|z - y|`.
 #[derive(Clone, Copy)]
-pub(super) struct L1;
+pub(super) struct MeanAbsoluteError;
 
-impl NumberLoss for L1 {
-    const NAME: &'static str = "l1";
+impl ElementwiseLoss for MeanAbsoluteError {
+    const NAME: &'static str = "mean_absolute_error";
 
     #[inline(always)]
     fn cost(self, output: f32, target: f32) -> f32 {
@@ -85,7 +85,7 @@ pub(super) struct Huber {
     pub(super) delta: f32,
 }
 
-impl NumberLoss for Huber {
+impl ElementwiseLoss for Huber {
     const NAME: &'static str = "huber";
 
     #[inline(always)]
@@ -100,11 +100,11 @@ impl NumberLoss for Huber {
     }
 }
 
-/// The sum of the costs of a row's numbers.
+/// The sum of the losses of a row's elements.
 #[derive(Clone, Copy)]
-pub(super) struct EachNumber<L>(pub(super) L);
+pub(super) struct Elementwise<L>(pub(super) L);
 
-impl<L: NumberLoss> RowLoss for EachNumber<L> {
+impl<L: ElementwiseLoss> RowLoss for Elementwise<L> {
     type Target = f32;
 
     const NAME: &'static str = L::NAME;
@@ -149,7 +149,7 @@ impl<L: NumberLoss> RowLoss for EachNumber<L> {
     }
 }
 
-impl<L: NumberLoss> EachNumber<L> {
+impl<L: ElementwiseLoss> Elementwise<L> {
     /// Goes through a row so many numbers at a time; the slopes are handed on.
     #[inline(always)]
     fn in_lanes<const LANES: usize>(
@@ -218,16 +218,16 @@ mod tests {
             let loss = BinaryCrossEntropy;
             assert_eq!((loss.cost(output, target), loss.slope(output, target)), (cost, slope), "{output}");
         }
-        assert_eq!((L1.slope(2.0, 2.0), L1.slope(1.0, 2.0)), (0.0, -1.0));
+        assert_eq!((MeanAbsoluteError.slope(2.0, 2.0), MeanAbsoluteError.slope(1.0, 2.0)), (0.0, -1.0));
         let huber = Huber { delta: 0.5 };
         assert_eq!((huber.cost(3.0, 1.0), huber.slope(3.0, 1.0)), (0.875, 0.5));
-        assert!(L1.slope(f32::NAN, 0.0).is_nan() && huber.slope(f32::NAN, 0.0).is_nan());
+        assert!(MeanAbsoluteError.slope(f32::NAN, 0.0).is_nan() && huber.slope(f32::NAN, 0.0).is_nan());
         assert!(huber.cost(f32::NAN, 0.0).is_nan() && BinaryCrossEntropy.cost(f32::NAN, 0.0).is_nan());
     }
 
     #[test]
     fn a_logit_that_is_no_number_is_right_about_nothing() {
-        let metrics = EachNumber(BinaryCrossEntropy).measure(&[f32::NAN, 1.0, -1.0, 0.0], &[0.0, 1.0, 1.0, 0.0]);
+        let metrics = Elementwise(BinaryCrossEntropy).measure(&[f32::NAN, 1.0, -1.0, 0.0], &[0.0, 1.0, 1.0, 0.0]);
         assert_eq!((metrics.correct, metrics.judged, metrics.count), (2, 4, 4));
     }
 }
