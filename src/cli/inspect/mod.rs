@@ -8,7 +8,7 @@ use clap::Args;
 use connectome::components::{Parameter, Split};
 use connectome::scene::{GraphData, SceneFile, Task, Usage, options};
 use connectome::systems::program::{Pass, RowCounts};
-use connectome::systems::{GraphSystems, Infer, Plans, SystemDescription, Train, describe};
+use connectome::systems::{GraphSystems, Infer, Plans, SystemDescription, Train, describe_schedule};
 use connectome::{SceneEntities, spawn};
 use std::{error::Error, fmt::Write, fs, path::PathBuf};
 
@@ -52,11 +52,11 @@ impl Inspect {
         program::write_columns(&mut text, plans.layout(), &rows)?;
         if let Some(plan) = plans.training().filter(|_| !self.infer) {
             program::write_plan(&mut text, plan, &rows, ["training, forward", "training, backward"])?;
-            write_phases(&mut text, "training", &describe(&world, Train(entities.model)))?;
+            write_phases(&mut text, "training", &describe_schedule(&world, Train(entities.model)))?;
         }
         if !self.train {
             program::write_plan(&mut text, plans.inference(), &rows, ["inference", ""])?;
-            write_phases(&mut text, "inference", &describe(&world, Infer(entities.model)))?;
+            write_phases(&mut text, "inference", &describe_schedule(&world, Infer(entities.model)))?;
         }
         print_line(text.trim_end())?;
         Ok(())

@@ -84,10 +84,10 @@ impl OptimizerStep {
                     *value -= rate * decay * *value + adam.step(*first, *second);
                 }
             }
-            Optimizer::RmsProp { decay, epsilon, .. } => {
+            Optimizer::RmsProp { decay: smoothing, epsilon, .. } => {
                 for ((value, gradient), square) in values.iter_mut().zip(gradients).zip(first) {
                     let gradient = scale * gradient + decay * *value;
-                    *square = decay * *square + (1.0 - decay) * gradient * gradient;
+                    *square = smoothing * *square + (1.0 - smoothing) * gradient * gradient;
                     *value -= rate * gradient / (square.sqrt() + epsilon);
                 }
             }
