@@ -47,7 +47,7 @@ pub use gradient::{GradientAccumulation, GradientClipping};
 pub use graph::Graph;
 pub use loss::Loss;
 pub use matrix::{Matrix, MatrixMut};
-pub use metrics::{ClassCounts, HeadMetrics, MAX_CONFUSED, Metrics, MetricValue, SplitMetrics};
+pub use metrics::{ClassCounts, HeadMetrics, MAX_CONFUSED, MetricValue, Metrics, SplitMetrics};
 pub use model::{FeatureField, Model, ModelHead, TrainingState};
 pub use node::{ClassLabel, GraphNode, NodeColor, Split};
 pub use optimizer::{LearningRateSchedule, Optimizer};

@@ -44,12 +44,22 @@ impl Evaluate {
                     true => percent(part.accuracy()),
                     false => format!("mean absolute error {error:.4}"),
                 };
-                print_line(format_args!("{name:<10} {quality} of {}, loss {:.4}", part.count, part.loss()))?;
+                let others = metrics
+                    .heads
+                    .iter()
+                    .flat_map(|head| head.values(split))
+                    .filter(|value| !SHOWN.contains(&value.name));
+                let others: String =
+                    others.map(|other| format!(", {} {:.4}", other.name.replace('_', " "), other.value)).collect();
+                print_line(format_args!("{name:<10} {quality} of {}, loss {:.4}{others}", part.count, part.loss()))?;
             }
         }
         Ok(())
     }
 }
+
+/// The metrics that stand first in a line.
+const SHOWN: [&str; 3] = ["loss", "accuracy", "mean_absolute_error"];
 
 /// Write the output for every node, graph or pair.
 #[derive(Args, Debug)]

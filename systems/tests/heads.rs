@@ -111,15 +111,17 @@ fn the_gradient_of_several_heads_is_the_weighted_sum_of_theirs() {
     train(&mut scene, alone[1], &["mass"]);
     for name in ["layers.0.lin.weight", "layers.0.bias"] {
         let found = gradient(&scene.world, both, name);
-        let expected =
-            0.5 * gradient(&scene.world, alone[0], name) + 3.0 * gradient(&scene.world, alone[1], name);
+        let expected = 0.5 * gradient(&scene.world, alone[0], name) + 3.0 * gradient(&scene.world, alone[1], name);
         let error = relative_error(&found, &expected, 1e-6);
         assert!(error < 1e-5, "{name} is off by {error:e}");
     }
     for (head, model, weight) in [("species", alone[0], 0.5), ("mass", alone[1], 3.0)] {
         let name = format!("heads.{head}.0.weight");
-        let error =
-            relative_error(&gradient(&scene.world, both, &name), &(weight * gradient(&scene.world, model, &name)), 1e-6);
+        let error = relative_error(
+            &gradient(&scene.world, both, &name),
+            &(weight * gradient(&scene.world, model, &name)),
+            1e-6,
+        );
         assert!(error < 1e-5, "{name} is off by {error:e}");
     }
     let metrics = |model| scene.world.get::<Metrics>(model).unwrap();
@@ -175,7 +177,9 @@ fn heads_end_on_nodes_subgraphs_and_pairs_of_another_graph_in_one_model() {
     let model = trunk(&scene, input)
         .head(species())
         .head(Head::new("energy").layer(Readout::Sum).layer(Linear::new(1)).loss(Loss::MeanAbsoluteError))
-        .head(Head::new("link").layer(Dropout(0.0)).layer(InnerProductDecoder { pairs }).loss(Loss::BinaryCrossEntropy));
+        .head(
+            Head::new("link").layer(Dropout(0.0)).layer(InnerProductDecoder { pairs }).loss(Loss::BinaryCrossEntropy),
+        );
     let model = learned(model).build(&mut scene.world).unwrap();
     run(&mut scene.world, Infer(model)).unwrap();
     let parts = scene.world.get::<Model>(model).unwrap();
@@ -325,5 +329,8 @@ fn a_loss_of_the_users_own_is_an_operator() {
 
     let wide = Head::new("mass").layer(Linear::new(2)).operator_loss(Squared { gradients: 2 });
     let refused = learned(trunk(&scene, input).head(wide)).build(&mut scene.world).unwrap_err().to_string();
-    assert!(refused.contains("the operator squared writes [nodes, 4] and [1, 1]; write the gradient [nodes, 2]"), "{refused}");
+    assert!(
+        refused.contains("the operator squared writes [nodes, 4] and [1, 1]; write the gradient [nodes, 2]"),
+        "{refused}"
+    );
 }

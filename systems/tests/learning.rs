@@ -112,15 +112,16 @@ fn a_label_that_is_no_class_is_an_error_that_names_its_entity() {
 fn a_loss_that_is_not_finite_leaves_parameters_moments_and_buffers_as_they_were() {
     for number in [f32::NAN, f32::INFINITY] {
         for clip in [false, true] {
-            let (mut scene, model, input) = scene(Optimizer::adam(0.1), |model| {
-                classes(if clip { model.clip_norm(1.0) } else { model })
-            });
+            let (mut scene, model, input) =
+                scene(Optimizer::adam(0.1), |model| classes(if clip { model.clip_norm(1.0) } else { model }));
             train(&mut scene, model).unwrap();
             let before = state(&scene, model);
             let kept = input.get(&scene.world, scene.nodes[2]).unwrap().to_vec();
             input.set(&mut scene.world, scene.nodes[2], &[number; 4]).unwrap();
             let error = train(&mut scene, model).unwrap_err();
-            assert!(matches!(&error, LearningError::Loss { model, head, .. } if model == "rabbits" && head == "species"));
+            assert!(
+                matches!(&error, LearningError::Loss { model, head, .. } if model == "rabbits" && head == "species")
+            );
             assert!(message(error).contains("; lower the learning rate"));
             assert_eq!(state(&scene, model), before, "{number}");
             input.set(&mut scene.world, scene.nodes[2], &kept).unwrap();
@@ -132,9 +133,8 @@ fn a_loss_that_is_not_finite_leaves_parameters_moments_and_buffers_as_they_were(
 
 #[test]
 fn the_row_whose_loss_is_not_finite_is_named() {
-    let (mut scene, model, _) = scene(Optimizer::sgd(0.1), |model| {
-        model.layer(Linear::new(1)).loss(Loss::MeanSquaredError)
-    });
+    let (mut scene, model, _) =
+        scene(Optimizer::sgd(0.1), |model| model.layer(Linear::new(1)).loss(Loss::MeanSquaredError));
     let nodes = scene.world.register_component::<GraphNode>();
     attach_fields(&mut scene.world, nodes);
     let targets = scene.world.get::<Model>(model).unwrap().targets.unwrap();
@@ -145,8 +145,7 @@ fn the_row_whose_loss_is_not_finite_is_named() {
 
 #[test]
 fn a_gradient_from_outside_that_is_not_finite_is_an_error() {
-    let (mut scene, model, _) =
-        scene(Optimizer::sgd(0.1), |model| model.layer(Linear::new(3)).external_gradient());
+    let (mut scene, model, _) = scene(Optimizer::sgd(0.1), |model| model.layer(Linear::new(3)).external_gradient());
     let nodes = scene.world.register_component::<GraphNode>();
     attach_fields(&mut scene.world, nodes);
     let before = state(&scene, model);

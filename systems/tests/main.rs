@@ -21,6 +21,7 @@ mod heads;
 mod interactions;
 mod learning;
 mod losses;
+mod metrics;
 mod optimize;
 mod ordering;
 mod schedule;

@@ -165,7 +165,8 @@ mod tests {
     fn logits_that_are_no_numbers_and_labels_that_are_no_classes_make_the_loss_nan() {
         for (logits, label) in [([f32::NAN; 3], 0), ([0.0, f32::NAN, 1.0], 2), ([0.0, 1.0, 2.0], 3)] {
             let mut gradient = [0.0; 3];
-            let trained = CrossEntropy::<ClassLabel>::NEW.differentiate(&logits, &[ClassLabel(label)], 1.0, &mut gradient);
+            let trained =
+                CrossEntropy::<ClassLabel>::NEW.differentiate(&logits, &[ClassLabel(label)], 1.0, &mut gradient);
             let measured = CrossEntropy::<ClassLabel>::NEW.measure(&logits, &[ClassLabel(label)]);
             assert!(trained.loss_sum.is_nan() && measured.loss_sum.is_nan(), "{logits:?} {label}");
         }
@@ -175,9 +176,15 @@ mod tests {
     #[test]
     fn large_logits_neither_overflow_nor_vanish() {
         let mut gradient = [0.0; 3];
-        let metrics = CrossEntropy::<ClassLabel>::NEW.differentiate(&[1e30, -1e30, 0.0], &[ClassLabel(0)], 1.0, &mut gradient);
+        let metrics =
+            CrossEntropy::<ClassLabel>::NEW.differentiate(&[1e30, -1e30, 0.0], &[ClassLabel(0)], 1.0, &mut gradient);
         assert_eq!((metrics.loss_sum, gradient), (0.0, [0.0; 3]));
-        let metrics = CrossEntropy::<ClassLabel>::NEW.differentiate(&[-500.0, -500.0, -900.0], &[ClassLabel(2)], 1.0, &mut gradient);
+        let metrics = CrossEntropy::<ClassLabel>::NEW.differentiate(
+            &[-500.0, -500.0, -900.0],
+            &[ClassLabel(2)],
+            1.0,
+            &mut gradient,
+        );
         assert!((metrics.loss_sum - 400.0 - 2f64.ln()).abs() < 1e-4, "{}", metrics.loss_sum);
         assert_eq!(gradient, [0.5, 0.5, -1.0]);
     }

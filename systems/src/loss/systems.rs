@@ -5,8 +5,7 @@ use bevy_ecs::{
     world::World,
 };
 use connectome_components::{
-    Column, ColumnMut, Columns, Fault, Field, GradientAccumulation, LearningFault, Matrix, Metrics, Split,
-    SplitMetrics,
+    Column, ColumnMut, Columns, Fault, Field, GradientAccumulation, LearningFault, Matrix, Metrics, Split, SplitMetrics,
 };
 
 use super::{
@@ -29,8 +28,7 @@ pub(super) fn system<L: RowLoss>(world: &mut World, loss: L, parts: Parts, targe
 }
 
 /// What the systems of losses write to the model.
-type Written =
-    (&'static mut Metrics, Option<&'static mut LearningFault>, Option<&'static GradientAccumulation>);
+type Written = (&'static mut Metrics, Option<&'static mut LearningFault>, Option<&'static GradientAccumulation>);
 
 fn differentiate<L: RowLoss>(
     world: &mut World,
@@ -47,7 +45,8 @@ fn differentiate<L: RowLoss>(
         ParamBuilder::local::<Vec<SplitMetrics>>(),
     )
         .build_state(world);
-    type Fields<'w, 's, T> = (Column<'w, 's>, Column<'w, 's, T>, Column<'w, 's, Split>, ColumnMut<'w, 's>, Columns<'w, 's>);
+    type Fields<'w, 's, T> =
+        (Column<'w, 's>, Column<'w, 's, T>, Column<'w, 's, Split>, ColumnMut<'w, 's>, Columns<'w, 's>);
     let system = state.build_system(
         move |(output, target, splits, mut gradient, mut weights): Fields<L::Target>,
               mut written: Query<Written>,
@@ -83,8 +82,7 @@ fn differentiate<L: RowLoss>(
                             for (row, gradient) in numbers.zip(gradients.data.chunks_exact_mut(width)) {
                                 if rows.split(row) == Split::Train && weights.row(row) != 0.0 {
                                     let (output, target) = (rows.output.row(row), rows.target.row(row));
-                                    let metrics =
-                                        weights.differentiate(loss, row, output, target, scale, gradient);
+                                    let metrics = weights.differentiate(loss, row, output, target, scale, gradient);
                                     sums.data[0].merge(&metrics);
                                 } else {
                                     gradient.fill(0.0);
@@ -156,7 +154,8 @@ fn measure<L: RowLoss>(world: &mut World, loss: L, parts: Parts, target: Field<L
             }
             Quality { loss, rows: &rows, weights: &weights, workers: &workers }.measure(predictions, metrics);
             if metrics.splits.iter().any(|split| split.loss_sum.is_nan())
-                && let Some(what @ Fault::Label { .. }) = rows.fault(loss, &weights, parts.head, |split| split != Split::Unused)
+                && let Some(what @ Fault::Label { .. }) =
+                    rows.fault(loss, &weights, parts.head, |split| split != Split::Unused)
             {
                 fault.iter_mut().for_each(|fault| fault.note(what));
             }

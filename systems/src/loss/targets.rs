@@ -144,7 +144,11 @@ pub(super) fn same_shape(world: &World, field: Field, output: Field) -> Result<(
     Err(LossError::OtherWidth { field: name, width, output: output.name(world), expected })
 }
 
-pub(super) fn same_rows<T: Send + Sync + 'static>(world: &World, field: Field<T>, output: Field) -> Result<(), LossError> {
+pub(super) fn same_rows<T: Send + Sync + 'static>(
+    world: &World,
+    field: Field<T>,
+    output: Field,
+) -> Result<(), LossError> {
     let on = |id: ComponentId| id == output.domain();
     if on(field.domain()) {
         return Ok(());

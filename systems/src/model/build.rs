@@ -391,7 +391,8 @@ impl Construction<'_> {
         self.add_pass(world, &mut train, &emission, Pass::Backward);
         let weighting = if losses.are_external() { LossWeighting::Uniform } else { LossWeighting::Terms };
         let buffers = bindings.parameters.iter().zip(&bindings.gradients);
-        let buffers: Vec<Field> = buffers.filter(|(_, gradient)| gradient.is_none()).map(|(buffer, _)| *buffer).collect();
+        let buffers: Vec<Field> =
+            buffers.filter(|(_, gradient)| gradient.is_none()).map(|(buffer, _)| *buffer).collect();
         optimize::add(world, &mut train, model, &self.learned, &buffers, weighting);
         finish(world, train)?;
 

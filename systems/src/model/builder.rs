@@ -302,7 +302,8 @@ impl ModelBuilder {
         if self.layers.is_empty() && self.heads().iter().any(|head| head.layers.is_empty()) {
             return Err(BuildError::Empty);
         }
-        let error = |head: &str, reason: &str| Err(BuildError::Head { head: head.to_owned(), reason: reason.to_owned() });
+        let error =
+            |head: &str, reason: &str| Err(BuildError::Head { head: head.to_owned(), reason: reason.to_owned() });
         if let (Some(head), true) = (self.heads.first(), self.is_output_set) {
             let reason = "stands beside a loss, targets or an external gradient of the model; give these to a head";
             return error(&head.name, reason);
@@ -312,7 +313,10 @@ impl ModelBuilder {
                 return error(&head.name, "has the name of another; give each a name of its own");
             }
             if head.name.is_empty() || head.name.contains('.') {
-                return error(&head.name, "has an empty name or one with a dot, which parts the names of parameters; rename it");
+                return error(
+                    &head.name,
+                    "has an empty name or one with a dot, which parts the names of parameters; rename it",
+                );
             }
             if matches!(self.input, Input::State(_)) {
                 return error(&head.name, "is one of a recurrent model, whose output is its next state; leave it out");

@@ -5,9 +5,7 @@ use bevy_ecs::{
     system::{BoxedSystem, ParamBuilder, Query, Res, SystemParamBuilder},
     world::World,
 };
-use connectome_components::{
-    ColumnSet, Columns, GradientAccumulation, LearningFault, Metrics, Split, TrainingState,
-};
+use connectome_components::{ColumnSet, Columns, GradientAccumulation, LearningFault, Metrics, Split, TrainingState};
 
 use super::{BLOCK, LearnedParameter};
 use crate::{Blocks, RowsMut, Workers, kernels::vectorize};

@@ -17,8 +17,8 @@ use bevy_ecs::{
     world::World,
 };
 use connectome_components::{
-    ColumnSet, Columns, Fault, Field, GradientAccumulation, GradientClipping, LearningFault, LearningRateSchedule, Metrics,
-    Optimizer, TrainingState,
+    ColumnSet, Columns, Fault, Field, GradientAccumulation, GradientClipping, LearningFault, LearningRateSchedule,
+    Metrics, Optimizer, TrainingState,
 };
 
 use crate::{GraphSystems, Workers};
