@@ -176,6 +176,16 @@ impl HeadMetrics {
         self.others.iter_mut().for_each(|other| (other.sum, other.weight) = (0.0, 0.0));
     }
 
+    /// Forgets the terms of one part.
+    pub fn forget(&mut self, split: Split) {
+        self.splits[split as usize] = SplitMetrics::default();
+        self.classes[split as usize].clear();
+        self.confusion[split as usize].clear();
+        self.ranking.forget(split);
+        let others = self.others.iter_mut().filter(|other| other.split == split);
+        others.for_each(|other| (other.sum, other.weight) = (0.0, 0.0));
+    }
+
     /// Adds terms to a metric of the user's, which is a weighted mean: `sum` of values times their weights, and `weight` of
     /// these. The loss of each step forgets what was added in the last one, so add in `GraphSystems::Act`.
     pub fn add(&mut self, name: &'static str, split: Split, sum: f64, weight: f64) {

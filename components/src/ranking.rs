@@ -21,6 +21,12 @@ impl Ranking {
         self.is_sorted = false;
     }
 
+    /// Forgets the rows of one part.
+    pub fn forget(&mut self, split: Split) {
+        self.entries.retain(|entry| entry >> 33 != split as u64);
+        self.unordered[split as usize] = false;
+    }
+
     /// Adds a row: `positive` ones are to have the greater scores.
     #[inline]
     pub fn push(&mut self, split: Split, score: f32, positive: bool) {

@@ -59,7 +59,7 @@ fn differentiate<L: RowLoss>(
             }
             let metrics = metrics.head_mut(parts.head);
             let mut note = |what| fault.iter_mut().for_each(|fault| fault.note(what));
-            metrics.splits[Split::Train as usize] = SplitMetrics::default();
+            metrics.forget(Split::Train);
             let weights = parts.weights(&mut weights);
             let Some(rows) = Rows::new(&output, &target, &splits, &weights) else {
                 return note(Fault::NoRows { head: parts.head });
