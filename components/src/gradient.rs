@@ -5,31 +5,30 @@ use serde::{Deserialize, Serialize};
 
 /// Accumulates the gradients of several training passes for one optimizer step, a component of the model entity.
 ///
-/// The gradient of such a step is that of the mean over all terms of the passes, as if they had been made at once. The
-/// gradient fields of the parameters hold it after the last pass; the metrics are those of each pass.
+/// The gradient of such a step is that of the mean over all terms of the passes, as if they had been made at once; of several
+/// heads, each pass counts as much as the terms of all of them. The gradient fields of the parameters hold it after the last pass; the metrics are those of each pass.
 ///
-/// The sums need memory that is reserved when the model is built. Without this component each pass is a step.
-#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A model is given the room for it when it is built. Without this component afterwards, each pass is a step.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GradientAccumulation {
     /// Passes in a step; 0 means 1.
     pub micro_batches: u32,
-    /// Terms of the loss in the passes since the last step.
+    /// The sum of the weights of the terms of the loss in the passes since the last step: as many as terms, if these have none.
     #[serde(skip)]
-    pub terms: u64,
+    pub terms: f64,
 }
 
 impl GradientAccumulation {
     /// Accumulates this number of passes for each step.
     pub fn new(micro_batches: u32) -> Self {
-        Self { micro_batches, terms: 0 }
+        Self { micro_batches, terms: 0.0 }
     }
 }
 
 /// Clips the norm of the gradient of all parameters together (Pascanu et al. 2013), a component of the model entity.
 ///
-/// The gradient fields stay as they are; the optimizer scales what it reads. A gradient whose norm is not finite
-/// changes neither parameters nor moments, but its step is counted.
+/// The fields of the gradients stay as they are; the optimizer reads them shortened.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GradientClipping {

@@ -243,7 +243,7 @@ fn copy_targets(
 
 /// The metrics and the output of a model, as they are after a run.
 pub(super) fn metrics_of(world: &World, model: Entity) -> Metrics {
-    world.get::<Metrics>(model).copied().unwrap_or_default()
+    world.get::<Metrics>(model).cloned().unwrap_or_default()
 }
 
 /// The rows of a model's output, and their width.

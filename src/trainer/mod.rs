@@ -3,19 +3,19 @@
 mod corpus;
 mod order;
 
-use bevy_ecs::world::World;
-use std::{borrow::Cow, path::Path, time::Instant};
+use bevy_ecs::{entity::Entity, world::World};
+use std::{borrow::Cow, collections::HashMap, path::Path, time::Instant};
 
 use corpus::{Corpus, Examples, Step, metrics_of, output_of};
 
 use crate::components::{
-    GradientAccumulation, LearningRateSchedule, Metrics, Model, Optimizer, Parameter, Split, SplitMetrics,
+    Edge, GradientAccumulation, LearningRateSchedule, Metrics, Model, Optimizer, Parameter, Rows, Split, SplitMetrics,
     TrainingState,
 };
 use crate::output::{EpochReport, OutputError, Summary, Tensor};
 use crate::scene::{GraphData, SceneFile, Selection, model::Purpose};
 use crate::spawn::{SceneEntities, spawn_for};
-use crate::systems::{Evaluate, Infer, Train, Workers, batch::BatchError, layers::BuildError, run};
+use crate::systems::{Evaluate, Infer, LearningError, Train, Workers, batch::BatchError, layers::BuildError, run};
 use crate::weights::{Rename, load_weights, numbers, parameters as model_parameters, set_numbers, weights};
 
 /// A model cannot be trained.
@@ -149,8 +149,14 @@ impl Trainer {
     /// If the loss is no finite number any more.
     pub fn epoch(&mut self) -> Result<EpochReport, TrainError> {
         let start = Instant::now();
-        let train = self.train_pass()?.of(Split::Train);
+        let train = self.train_pass();
         self.epochs += 1;
+        let train = match train {
+            Err(TrainError::Build(BuildError::Learning(LearningError::Loss { loss, .. }))) => {
+                return Err(TrainError::Diverged { epoch: self.epochs, loss });
+            }
+            train => train?.of(Split::Train),
+        };
         let trained = Instant::now();
         let measured = self.measure(&[Split::Validation, Split::Test])?;
         let evaluated = Instant::now();
@@ -199,7 +205,7 @@ impl Trainer {
             Examples::Epoch(self.epochs),
             // An epoch ends in a step: no gradient is left over for the next one.
             |world, step| accumulate(world, if step.is_last { 1 } else { passes }),
-            |world, _| sum.add(&metrics_of(world, model)),
+            |world, _| sum.merge(&metrics_of(world, model)),
         )?;
         Ok(sum)
     }
@@ -213,7 +219,7 @@ impl Trainer {
         };
         let mut sum = Metrics::default();
         let examples = Examples::Of(splits);
-        let show = |world: &World, _| sum.add(&metrics_of(world, model));
+        let show = |world: &World, _| sum.merge(&metrics_of(world, model));
         corpus.pass(&mut self.world, graph, Evaluate(model), examples, |_, _| {}, show)?;
         Ok(sum)
     }
@@ -309,8 +315,20 @@ impl Trainer {
         }
     }
 
-    /// Loads the first batch of an epoch into the world, so that the model's schedules can be run on it; a single graph
-    /// is there already. Each run of `Train` is then a step, whatever the scene accumulates.
+    /// The numbers of the two nodes of each row of [`Trainer::infer`], where links are predicted; nothing otherwise.
+    pub fn pairs(&self) -> Vec<[u32; 2]> {
+        let Some(output) = self.world.get::<Model>(self.entities.model).map(|model| model.output) else {
+            return Vec::new();
+        };
+        let numbers: HashMap<Entity, u32> = self.entities.nodes.iter().copied().zip(0..).collect();
+        let mut rows = Rows::default();
+        rows.update(&self.world, &[output.domain(), output.id()]);
+        let edges = rows.entities().iter().filter_map(|row| self.world.get::<Edge>(*row));
+        edges.filter_map(|edge| Some([*numbers.get(&edge.source)?, *numbers.get(&edge.target)?])).collect()
+    }
+
+    /// Leaves the first batch of an epoch in the world, for the model's schedules to be run on it by themselves; a graph that is
+    /// computed as a whole is there already. Each run of `Train` is then a step, whatever the scene accumulates.
     ///
     /// # Errors
     /// If the batch cannot be loaded.

@@ -39,7 +39,18 @@ pub enum BuildError {
         /// What the layer does wrong; and, after a semicolon, what to do.
         reason: String,
     },
-    /// The model takes more memory than its [`MemoryBudget`](crate::MemoryBudget).
+    /// A head cannot be as it is described.
+    #[error("the head `{head}` {reason}")]
+    Head {
+        /// The head.
+        head: String,
+        /// What is wrong; and, after a semicolon, what to do.
+        reason: String,
+    },
+    /// A training step was not applied.
+    #[error(transparent)]
+    Learning(#[from] crate::LearningError),
+    /// The model would take more than the [`MemoryBudget`](crate::MemoryBudget) it is given.
     #[error(
         "up to layer {layer} the model takes more memory than its budget; make the layer narrower, or the graph smaller"
     )]

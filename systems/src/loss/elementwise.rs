@@ -1,6 +1,6 @@
 //! Elementwise losses: each element of a row has a target.
 
-use connectome_components::SplitMetrics;
+use connectome_components::{ClassCounts, SplitMetrics};
 
 use super::row::{LANES, RowLoss, lanes, put_lanes};
 use crate::kernels::{exp, ln_1p};
@@ -114,6 +114,11 @@ impl<L: ElementwiseLoss> RowLoss for Elementwise<L> {
     }
 
     #[inline(always)]
+    fn class(self, _: &[f32]) -> Option<u32> {
+        None
+    }
+
+    #[inline(always)]
     fn measure(self, output: &[f32], target: &[f32]) -> SplitMetrics {
         match output.len() {
             // Few numbers are computed sooner than they are filled up.
@@ -141,6 +146,20 @@ impl<L: ElementwiseLoss> RowLoss for Elementwise<L> {
     }
 
     #[inline(always)]
+    fn count(self, output: &[f32], target: &[f32], counts: &mut Vec<ClassCounts>) {
+        if !L::BINARY {
+            return;
+        }
+        counts.resize(output.len(), ClassCounts::default());
+        for ((output, target), counts) in output.iter().zip(target).zip(counts) {
+            let (predicted, actual) = (*output > 0.0, is_one(*target));
+            counts.predicted += u64::from(predicted);
+            counts.actual += u64::from(actual);
+            counts.correct += u64::from(predicted && actual);
+        }
+    }
+
+    #[inline(always)]
     fn rank(self, output: &[f32], target: &[f32]) -> Option<(f32, bool)> {
         match (output, target) {
             ([output], [target]) if L::BINARY => Some((*output, is_one(*target))),
@@ -160,6 +179,7 @@ impl<L: ElementwiseLoss> Elementwise<L> {
     ) -> SplitMetrics {
         let (Self(loss), length) = (self, output.len());
         let (mut costs, mut scores) = ([0.0; LANES], [0.0; LANES]);
+        let (mut squares, mut sums, mut target_squares) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
         for start in (0..length).step_by(LANES) {
             let (outputs, targets) = (lanes::<LANES>(output, start, 0.0), lanes::<LANES>(target, start, 0.0));
             let mut slopes = [0.0; LANES];
@@ -170,15 +190,22 @@ impl<L: ElementwiseLoss> Elementwise<L> {
                 costs[lane] += share * loss.cost(output, target);
                 scores[lane] += share * self.score(output, target);
                 slopes[lane] = loss.slope(output, target);
+                if !L::BINARY {
+                    squares[lane] += share * (output - target) * (output - target);
+                    sums[lane] += share * target;
+                    target_squares[lane] += share * target * target;
+                }
             }
             hand_on(start, slopes);
         }
         let (count, loss_sum) = (length as u64, sum(costs));
-        let sums = SplitMetrics { count, loss_sum, ..SplitMetrics::default() };
+        let metrics = SplitMetrics { count, weight: count as f64, loss_sum, ..SplitMetrics::default() };
         if L::BINARY {
-            SplitMetrics { judged: count, correct: sum(scores) as u64, ..sums }
+            SplitMetrics { judged: count, correct: sum(scores) as u64, ..metrics }
         } else {
-            SplitMetrics { distance_sum: sum(scores), ..sums }
+            let (distance_sum, squared_distance_sum) = (sum(scores), sum(squares));
+            let (target_sum, squared_target_sum) = (sum(sums), sum(target_squares));
+            SplitMetrics { distance_sum, squared_distance_sum, target_sum, squared_target_sum, ..metrics }
         }
     }
 

@@ -8,23 +8,24 @@ use bevy_ecs::{
     world::World,
 };
 use connectome_components::{
-    DoubleBuffer, FeatureField, Field, FieldPool, Graph, Metrics, Model, Parameter, Parity, Topology, TrainingState,
+    DoubleBuffer, FeatureField, Field, FieldPool, Graph, LearningFault, Metrics, Model, ModelHead, Parameter, Parity,
+    Topology, TrainingState,
 };
 
 use std::sync::Arc;
 
 use super::{
-    Evaluate, Infer, ModelBuilder, Plans, Train,
+    Evaluate, HeadLoss, Infer, ModelBuilder, Plans, Train,
     builder::{Input, Learning, domain_of},
     dry_run::DryRun,
     finish,
+    learning::Losses,
     schedules::settings,
 };
 use crate::{
     GraphSystems, Workers,
     clock::Readings,
     layers::BuildError,
-    loss::{LossError, Targets, loss_and_gradient, measure},
     optimize::{self, LearnedParameter, LossWeighting},
     program::{Bindings, Column, Domain, Emission, Operation, Pass, Plan},
     topology::rebuild_topology,
@@ -169,9 +170,12 @@ impl Construction<'_> {
         let plan = self.planned.training.as_ref().unwrap_or(inference);
         let kept: Vec<Field> = plan.program.kept.iter().filter_map(|value| field(plan, *value)).collect();
         let coordinates = self.builder.coordinates.and(kept.last().copied());
-        let mut targets = None;
+        let mut heads = self.heads(&bindings);
         if let (Some(learning), Some(training)) = (&self.builder.learning, &self.planned.training) {
-            targets = Some(self.add_learning(world, learning, training, &bindings, result)?);
+            let learned = self.builder.heads().iter().zip(&mut heads);
+            learned.into_iter().try_for_each(|(head, parts)| head.register_targets(world, parts))?;
+            let numbers = self.loss_numbers(world)?;
+            self.add_learning(world, learning, training, &bindings, (&heads, &numbers))?;
         }
         let mut infer = self.schedule(Infer(self.model));
         self.add_pass(
@@ -190,12 +194,10 @@ impl Construction<'_> {
             input: bindings.inputs[0],
             // Once the buffers have changed roles, what was written is in front.
             output: state.map_or(result, |state| state.front),
-            output_gradient: self.planned.training.as_ref().and_then(|plan| bindings.field(plan.head_gradient(0)?)),
+            output_gradient: heads.first().and_then(|head| head.output_gradient),
             kept,
-            targets: targets.flatten().and_then(|targets| match targets {
-                Targets::Values { values, .. } => Some(values),
-                Targets::Classes { .. } => None,
-            }),
+            targets: heads.first().and_then(|head| head.targets),
+            heads,
             coordinates,
             parameters: self.parameters.clone(),
             columns: self.borrowed.clone(),
@@ -332,53 +334,74 @@ impl Construction<'_> {
         }
     }
 
+    /// The heads, without their targets.
+    fn heads(&self, bindings: &Bindings) -> Vec<ModelHead> {
+        let field = |column: Option<Column>| bindings.field(column?);
+        let training = self.planned.training.as_ref();
+        let inference = &self.planned.inference;
+        let heads = inference.program.heads.iter().enumerate().filter_map(|(number, head)| {
+            Some(ModelHead {
+                name: head.name.clone(),
+                output: field(inference.column(head.output))?,
+                output_gradient: training.and_then(|plan| field(plan.head_gradient(number))),
+                targets: None,
+                labels: None,
+            })
+        });
+        heads.collect()
+    }
+
+    /// A number for the loss of each head whose loss is an operator.
+    fn loss_numbers(&mut self, world: &mut World) -> Result<Vec<Option<Field>>, BuildError> {
+        let mut numbers = Vec::new();
+        for head in self.builder.heads() {
+            let is_operator = matches!(head.loss, HeadLoss::Operator(_));
+            let number = is_operator.then(|| FieldPool::take(world, None, 1)).transpose()?;
+            self.borrowed.extend(number);
+            numbers.push(number);
+        }
+        let taken: Vec<Field> = numbers.iter().flatten().copied().collect();
+        Field::insert_into(world, self.model, &taken)?;
+        Ok(numbers)
+    }
+
     fn add_learning(
         &self,
         world: &mut World,
         learning: &Learning,
         training: &Plan,
         bindings: &Bindings,
-        output: Field,
-    ) -> Result<Option<Targets>, BuildError> {
+        (heads, numbers): (&[ModelHead], &[Option<Field>]),
+    ) -> Result<(), BuildError> {
         let model = self.model;
-        let last = self.builder.layers.len() - 1;
-        let unfit = |error: LossError| BuildError::Layer { layer: last, setting: None, reason: error.to_string() };
         let state = TrainingState { seed: self.builder.seed, ..TrainingState::default() };
+        let metrics = Metrics::new(self.builder.heads().iter().map(|head| (&*head.name, head.weight)));
         let mut entity = world.entity_mut(model);
-        entity.insert((learning.optimizer, learning.schedule, Metrics::default(), state));
+        entity.insert((learning.optimizer, learning.schedule, metrics, state, LearningFault::default()));
         self.builder.accumulation.map(|accumulation| entity.insert(accumulation));
         self.builder.clipping.map(|clipping| entity.insert(clipping));
 
         let mut train = self.schedule(Train(model));
         let emission = Emission { plan: training, bindings, readings: &self.readings[1] };
         self.add_pass(world, &mut train, &emission, Pass::Forward);
-        let gradient = training.head_gradient(0).and_then(|column| bindings.field(column));
-        let Some(gradient) = gradient else {
-            let reason =
-                "hands on nothing that can be learned, so there is nothing to learn; add a layer with parameters";
-            return Err(BuildError::Layer { layer: last, setting: None, reason: reason.to_owned() });
-        };
-        let weighting = if self.builder.is_external { LossWeighting::Uniform } else { LossWeighting::Terms };
-        let trained = training.output(0).and_then(|output| bindings.field(training.column(output)?)).unwrap_or(output);
-        let targets = if self.builder.is_external { None } else { Some(self.targets(world, output)?) };
-        if let Some(targets) = targets {
-            let system =
-                loss_and_gradient(world, model, self.builder.loss, trained, gradient, targets).map_err(unfit)?;
-            train.add_systems(system.in_set(GraphSystems::Loss));
-        }
+        let trained = |number: usize| bindings.field(training.column(training.output(number)?)?);
+        let domains: Vec<Domain> = training.program.heads.iter().map(|head| head.output.domain()).collect();
+        let (graph, of) = (self.builder.graph, self.builder.heads());
+        let losses = Losses { model, graph, heads: of, parts: heads, domains: &domains, numbers };
+        losses.add_learning(world, &mut train, trained)?;
         self.add_pass(world, &mut train, &emission, Pass::Backward);
-        optimize::add(world, &mut train, model, &self.learned, weighting);
+        let weighting = if losses.are_external() { LossWeighting::Uniform } else { LossWeighting::Terms };
+        let buffers = bindings.parameters.iter().zip(&bindings.gradients);
+        let buffers: Vec<Field> =
+            buffers.filter(|(_, gradient)| gradient.is_none()).map(|(buffer, _)| *buffer).collect();
+        optimize::add(world, &mut train, model, &self.learned, &buffers, weighting);
         finish(world, train)?;
 
         let mut evaluate = self.schedule(Evaluate(model));
         let emission = Emission { plan: &self.planned.inference, bindings, readings: &self.readings[2] };
         self.add_pass(world, &mut evaluate, &emission, Pass::Forward);
-        if let Some(targets) = targets {
-            let system = measure(world, model, self.builder.loss, output, targets).map_err(unfit)?;
-            evaluate.add_systems(system.in_set(GraphSystems::Loss));
-        }
-        finish(world, evaluate)?;
-        Ok(targets)
+        losses.add_measures(world, &mut evaluate)?;
+        finish(world, evaluate)
     }
 
     fn add_pass(&self, world: &mut World, schedule: &mut Schedule, emission: &Emission, pass: Pass) {
@@ -389,16 +412,6 @@ impl Construction<'_> {
         if let Some(system) = emission.system(world, pass) {
             schedule.add_systems(system.in_set(set));
         }
-    }
-
-    /// What the rows of `output` are to become.
-    fn targets(&self, world: &mut World, output: Field) -> Result<Targets, BuildError> {
-        Ok(match self.builder.targets {
-            Some(values) if !self.builder.loss.is_classification() => {
-                Targets::Values { values, splits: Field::of_component(world, output.domain())? }
-            }
-            _ => Targets::register(world, self.builder.loss, output)?,
-        })
     }
 
     /// A schedule with its parts in order, in which races are errors, and the topologies kept up to date.

@@ -10,7 +10,7 @@ use crate::{
     program::{Column, Domain, GraphIndex, Program, Shape, Value},
 };
 
-use super::DryRun;
+use super::{DryRun, Head};
 
 /// Describes a model; [`ModelBuilder::build`] puts it into a world.
 ///
@@ -46,10 +46,11 @@ pub struct ModelBuilder {
     pub(super) layers: Vec<Box<dyn Layer>>,
     pub(super) seed: u64,
     pub(super) learning: Option<Learning>,
-    pub(super) loss: Loss,
-    pub(super) targets: Option<Field>,
-    /// Whether the gradient with respect to the output comes from outside, in place of a loss.
-    pub(super) is_external: bool,
+    /// The only head, if no others are given.
+    output: Head,
+    /// Whether something was said of that one.
+    is_output_set: bool,
+    heads: Vec<Head>,
     pub(super) accumulation: Option<GradientAccumulation>,
     pub(super) clipping: Option<GradientClipping>,
 }
@@ -103,9 +104,9 @@ impl ModelBuilder {
             layers: Vec::new(),
             seed: 0,
             learning: None,
-            loss: Loss::CrossEntropy,
-            targets: None,
-            is_external: false,
+            output: Head::new("output"),
+            is_output_set: false,
+            heads: Vec::new(),
             accumulation: None,
             clipping: None,
         }
@@ -190,25 +191,60 @@ impl ModelBuilder {
         self
     }
 
-    /// What is minimized; [`Loss::CrossEntropy`] if nothing is said.
-    pub fn loss(mut self, loss: Loss) -> Self {
-        self.loss = loss;
+    /// Adds a head after those added before, all of them on what the layers of the model compute. A model without any has the
+    /// one head `output`, which [`loss`](Self::loss), [`targets`](Self::targets) and
+    /// [`external_gradient`](Self::external_gradient) describe.
+    ///
+    /// ```
+    /// use bevy_ecs::prelude::*;
+    /// use connectome_components::{Graph, LearningRateSchedule, Loss, Model, Optimizer};
+    /// use connectome_systems::{Head, ModelBuilder, layers::{GcnConv, Linear}};
+    ///
+    /// let mut world = World::new();
+    /// let graph = Graph::spawn(&mut world);
+    /// let model = ModelBuilder::new(graph)
+    ///     .input_width(3)
+    ///     .layer(GcnConv::new(8))
+    ///     .head(Head::new("species").layer(Linear::new(4)))
+    ///     .head(Head::new("mass").layer(Linear::new(1)).loss(Loss::MeanSquaredError).weight(0.1))
+    ///     .learn(Optimizer::adam(0.01), LearningRateSchedule::Constant)
+    ///     .build(&mut world)?;
+    /// let mass = world.get::<Model>(model).and_then(|model| model.head("mass")).unwrap();
+    /// assert_eq!(mass.output.width(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn head(mut self, head: Head) -> Self {
+        self.heads.push(head);
         self
+    }
+
+    /// What is minimized; [`Loss::CrossEntropy`] if nothing is said.
+    pub fn loss(self, loss: Loss) -> Self {
+        self.change_output(|head| head.loss(loss))
     }
 
     /// The values that the output is to become, for a loss that takes values; without, the model has a field of its own
     /// for them, [`Model::targets`](connectome_components::Model::targets).
-    pub fn targets(mut self, targets: Field) -> Self {
-        self.targets = Some(targets);
-        self
+    pub fn targets(self, targets: Field) -> Self {
+        self.change_output(|head| head.targets(targets))
     }
 
     /// Takes the gradient with respect to the output from outside in place of a loss, as rewards are learned from: a system of
     /// yours in [`GraphSystems::Loss`](crate::GraphSystems::Loss) of [`Train`](crate::Train) writes
     /// [`Model::output_gradient`](connectome_components::Model::output_gradient), all rows of it.
-    pub fn external_gradient(mut self) -> Self {
-        self.is_external = true;
+    pub fn external_gradient(self) -> Self {
+        self.change_output(Head::external_gradient)
+    }
+
+    fn change_output(mut self, change: impl FnOnce(Head) -> Head) -> Self {
+        self.output = change(self.output);
+        self.is_output_set = true;
         self
+    }
+
+    /// The heads; at least one.
+    pub(super) fn heads(&self) -> &[Head] {
+        if self.heads.is_empty() { core::slice::from_ref(&self.output) } else { &self.heads }
     }
 
     /// Lets so many training passes make one step of the optimizer; see [`GradientAccumulation`].
@@ -225,9 +261,7 @@ impl ModelBuilder {
 
     /// Records the program of the model; `domain` are the rows of a field that exists already.
     pub(super) fn program(&self, domain: impl Fn(Field) -> Result<Domain, BuildError>) -> Result<Program, BuildError> {
-        if self.layers.is_empty() {
-            return Err(BuildError::Empty);
-        }
+        self.check_heads()?;
         let mut program = Program::new(self.graph);
         let wanted = |field: Field| self.wanted.iter().any(|(wanted, _)| *wanted == field);
         let mut add = |name: &str, input: &Input, usual: Domain| -> Result<Value, BuildError> {
@@ -246,17 +280,49 @@ impl ModelBuilder {
         let coordinates = self.coordinates.map(|place| add("coordinates", &place, Domain::Nodes)).transpose()?;
         edges.into_iter().for_each(|edges| program.set_edge_features(edges));
         coordinates.into_iter().for_each(|coordinates| program.set_coordinates(coordinates));
-        let mut output = program.layers(&self.layers, input)?;
-        output = program.dense(output)?;
-        if let Input::State(width) = self.input {
-            output = self.next_state(&program, input, output, width)?;
+        let trunk = program.layers(&self.layers, input)?;
+        let mut first = self.layers.len();
+        for head in self.heads() {
+            let mut output = program.head_layers(&head.name, first, &head.layers, trunk)?;
+            first += head.layers.len();
+            output = program.dense(output)?;
+            if let Input::State(width) = self.input {
+                output = self.next_state(&program, input, output, width)?;
+            }
+            program.head(&head.name, output);
         }
-        program.head("output", output);
         if coordinates.is_some() {
             let moved = program.coordinates()?;
             program.keep(moved);
         }
         Ok(program)
+    }
+
+    fn check_heads(&self) -> Result<(), BuildError> {
+        if self.layers.is_empty() && self.heads().iter().any(|head| head.layers.is_empty()) {
+            return Err(BuildError::Empty);
+        }
+        let error =
+            |head: &str, reason: &str| Err(BuildError::Head { head: head.to_owned(), reason: reason.to_owned() });
+        if let (Some(head), true) = (self.heads.first(), self.is_output_set) {
+            let reason = "stands beside a loss, targets or an external gradient of the model; give these to a head";
+            return error(&head.name, reason);
+        }
+        for (number, head) in self.heads.iter().enumerate() {
+            if self.heads[..number].iter().any(|other| other.name == head.name) {
+                return error(&head.name, "has the name of another; give each a name of its own");
+            }
+            if head.name.is_empty() || head.name.contains('.') {
+                return error(
+                    &head.name,
+                    "has an empty name or one with a dot, which parts the names of parameters; rename it",
+                );
+            }
+            if matches!(self.input, Input::State(_)) {
+                return error(&head.name, "is one of a recurrent model, whose output is its next state; leave it out");
+            }
+        }
+        Ok(())
     }
 
     /// The output of a recurrent model, which is written to where the next step reads it.

@@ -13,6 +13,7 @@ use connectome_components::{Graph, Model, Parameter};
 use core::{any::Any, panic::AssertUnwindSafe};
 use std::panic::{catch_unwind, resume_unwind};
 
+use super::fault::take_fault;
 use crate::{Workers, layers::BuildError};
 
 /// Runs a model forward: observe, compute, act.
@@ -100,7 +101,9 @@ fn take_back(world: &mut World, schedule: &mut Schedule, added: Added) -> bool {
 ///
 /// # Errors
 /// If there is no such schedule, as [`Train`] of a model that does not learn; or if the model, its graph or one of its
-/// parameters has been despawned.
+/// parameters has been despawned. [`BuildError::Learning`] if a step of [`Train`] was not applied, for there was no row to learn
+/// from, a label out of range, or a loss, a gradient or a weight that is not finite: parameters and buffers are then as they
+/// were before it, and training may go on. Of [`Evaluate`] if a label is out of range.
 pub fn run(world: &mut World, label: impl ScheduleLabel) -> Result<(), BuildError> {
     let label = label.intern();
     if let Some(model) = model_of(&*label) {
@@ -116,7 +119,11 @@ pub fn run(world: &mut World, label: impl ScheduleLabel) -> Result<(), BuildErro
         schedule.set_executor(SingleThreadedExecutor::new());
     }
     world.get_resource_or_init::<Schedules>().insert(schedule);
-    outcome.map_err(|panic| resume_unwind(panic))
+    if let Err(panic) = outcome {
+        resume_unwind(panic);
+    }
+    let fault = model_of(&*label).and_then(|model| take_fault(world, model));
+    fault.map_or(Ok(()), |fault| Err(fault.into()))
 }
 
 /// The model that a schedule of this module belongs to.

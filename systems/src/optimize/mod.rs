@@ -5,21 +5,26 @@
 //! [`GradientClipping`].
 
 mod accumulate;
+mod buffers;
+mod check;
 mod clip;
 mod step;
 
 use bevy_ecs::{
     entity::Entity,
     schedule::{IntoScheduleConfigs, Schedule, SystemSet},
-    system::{BoxedSystem, IntoSystem, ParamBuilder, Query, Res, SystemParamBuilder},
+    system::{BoxedSystem, IntoSystem, Local, ParamBuilder, Query, Res, SystemParamBuilder},
     world::World,
 };
 use connectome_components::{
-    ColumnSet, Columns, Field, GradientAccumulation, GradientClipping, LearningRateSchedule, Optimizer, TrainingState,
+    ColumnSet, Columns, Fault, Field, GradientAccumulation, GradientClipping, LearningFault, LearningRateSchedule,
+    Metrics, Optimizer, TrainingState,
 };
 
 use crate::{GraphSystems, Workers};
 use accumulate::{accumulate, count_step, is_last};
+use buffers::{BufferCopies, keep_buffers, restore_buffers};
+use check::{MODERATE, largest, restore_unless_finite};
 use clip::measure_norm;
 
 pub use accumulate::LossWeighting;
@@ -51,21 +56,29 @@ pub struct LearnedParameter {
     pub weight_decay: Option<f32>,
 }
 
-/// Adds the systems to a training schedule that update the parameters of a model and count passes.
+/// Adds the systems to a training schedule by which the parameters of a model follow their gradients and passes are
+/// counted. `buffers` are the parameters that the forward pass itself changes.
 pub fn add(
     world: &mut World,
     schedule: &mut Schedule,
     model: Entity,
     learned: &[LearnedParameter],
+    buffers: &[Field],
     weighting: LossWeighting,
 ) {
     use OptimizeSystems::{Accumulate, Measure, Step};
+    if !buffers.is_empty() {
+        world.entity_mut(model).insert(BufferCopies::default());
+        let (keep, restore) = (keep_buffers(world, model, buffers), restore_buffers(world, model, buffers));
+        schedule.add_systems(keep.after(GraphSystems::Observe).before(GraphSystems::Forward));
+        schedule.add_systems(restore.after(GraphSystems::Optimize).before(GraphSystems::Commit));
+    }
     schedule.configure_sets((Accumulate, Measure, Step).chain().in_set(GraphSystems::Optimize));
     if learned.iter().any(|parameter| parameter.sum.is_some()) {
         schedule.add_systems(accumulate(world, model, learned, weighting).in_set(Accumulate));
     }
     schedule.add_systems(measure_norm(world, model, learned).in_set(Measure));
-    schedule.add_systems(optimize(world, model, learned).in_set(Step));
+    schedule.add_systems(optimize(world, model, learned, weighting).in_set(Step));
     let count = IntoSystem::into_system(count_step(model, weighting)).with_name("count_step");
     schedule.add_systems(count.in_set(GraphSystems::Commit));
 }
@@ -76,38 +89,87 @@ type ModelState = (
     &'static TrainingState,
     Option<&'static GradientAccumulation>,
     Option<&'static GradientClipping>,
+    &'static Metrics,
+    &'static mut LearningFault,
 );
 
-/// The system that updates the learned parameters.
-fn optimize(world: &mut World, model: Entity, learned: &[LearnedParameter]) -> BoxedSystem {
+/// A parameter with the places of its columns.
+struct Place {
+    written: [usize; 2],
+    gradient: usize,
+    weight_decay: Option<f32>,
+}
+
+/// The system that moves the parameters that learn: all of them or, where a number would not be finite, none.
+fn optimize(world: &mut World, model: Entity, learned: &[LearnedParameter], weighting: LossWeighting) -> BoxedSystem {
     let mut set = ColumnSet::default();
-    let learned = learned.iter().map(|parameter| {
-        let written = [set.write(parameter.value), set.write(parameter.moments)];
-        (written, set.read(parameter.gradient), parameter.weight_decay)
+    let learned = learned.iter().map(|parameter| Place {
+        written: [set.write(parameter.value), set.write(parameter.moments)],
+        gradient: set.read(parameter.gradient),
+        weight_decay: parameter.weight_decay,
     });
     let learned: Vec<_> = learned.collect();
-    let state = (set, ParamBuilder::query::<ModelState>(), ParamBuilder::resource::<Workers>()).build_state(world);
-    let system =
-        state.build_system(move |mut columns: Columns, model_state: Query<ModelState>, workers: Res<Workers>| {
-            let Ok((optimizer, schedule, state, accumulation, clipping)) = model_state.get(model) else { return };
-            let Some(gradient_scale) = clipping.map_or(Some(1.0), GradientClipping::scale) else { return };
-            if !is_last(state, accumulation) {
+    let state = (
+        set,
+        ParamBuilder::query::<ModelState>(),
+        ParamBuilder::resource::<Workers>(),
+        ParamBuilder::local::<Vec<u32>>(),
+    )
+        .build_state(world);
+    let system = state.build_system(
+        move |mut columns: Columns,
+              mut model_state: Query<ModelState>,
+              workers: Res<Workers>,
+              mut sums: Local<Vec<u32>>| {
+            let Ok((optimizer, schedule, state, accumulation, clipping, metrics, mut fault)) =
+                model_state.get_mut(model)
+            else {
+                return;
+            };
+            if weighting == LossWeighting::Uniform {
+                // No loss has forgotten what was wrong with the last step.
+                fault.0 = None;
+            }
+            if fault.0.is_some() || !is_last(state, accumulation) {
                 return;
             }
-            for (written, gradient, weight_decay) in &learned {
-                let step = OptimizerStep {
-                    optimizer: *optimizer,
-                    learning_rate: optimizer.learning_rate() * schedule.factor(state.step),
-                    weight_decay: weight_decay.unwrap_or(optimizer.weight_decay()),
-                    gradient_scale,
-                    number: state.step + 1,
-                };
-                let (read, [Some(value), Some(moments), ..]) = columns.split_mut(written) else { continue };
-                let (Some(value), Some(moments)) = (value.rows_mut().next(), moments.rows_mut().next()) else {
-                    continue;
-                };
-                step.apply(&workers, value, read.matrix(*gradient).row(0), moments);
+            let terms = accumulation.map_or(0.0, |accumulation| accumulation.terms) + weighting.of(metrics);
+            if terms == 0.0 {
+                return fault.note(Fault::NoRows { head: 0 });
             }
-        });
+            let (read, _) = columns.split_mut(&[]);
+            let mut is_moderate = optimizer.learning_rate() < MODERATE;
+            for (parameter, place) in learned.iter().enumerate() {
+                let gradient = largest(&workers, read.matrix(place.gradient), &mut sums);
+                if !gradient.is_finite() {
+                    return fault.note(Fault::Gradient { parameter });
+                }
+                let kept = place.written.map(|column| largest(&workers, read.matrix(column), &mut sums));
+                is_moderate &= [gradient, kept[0], kept[1]].into_iter().all(|largest| largest < MODERATE);
+            }
+            let Some(gradient_scale) = clipping.map_or(Some(1.0), GradientClipping::scale) else { return };
+            let step = |place: &Place| OptimizerStep {
+                optimizer: *optimizer,
+                learning_rate: optimizer.learning_rate() * schedule.factor(state.step),
+                weight_decay: place.weight_decay.unwrap_or(optimizer.weight_decay()),
+                gradient_scale,
+                number: state.step + 1,
+            };
+            let apply = |columns: &mut Columns| {
+                for place in &learned {
+                    let (read, [Some(value), Some(moments), ..]) = columns.split_mut(&place.written) else { continue };
+                    let (Some(value), Some(moments)) = (value.rows_mut().next(), moments.rows_mut().next()) else {
+                        continue;
+                    };
+                    step(place).apply(&workers, value, read.matrix(place.gradient).row(0), moments);
+                }
+            };
+            if is_moderate {
+                apply(&mut columns);
+            } else if let Some(parameter) = restore_unless_finite(&mut columns, &learned, apply) {
+                fault.note(Fault::Step { parameter });
+            }
+        },
+    );
     Box::new(system.with_name("optimize"))
 }

@@ -178,3 +178,33 @@ impl Compiled {
         self.operator.run(&mut step);
     }
 }
+
+/// An operator that is run outside of a plan, on fields.
+pub(crate) struct Alone(Compiled);
+
+impl Alone {
+    /// The operator with the places of its columns, which are added to `set`.
+    pub(crate) fn new(operator: Arc<dyn Operator>, inputs: &[Field], outputs: &[Field], set: &mut ColumnSet) -> Self {
+        let inputs: Vec<usize> = inputs.iter().map(|input| set.read(*input)).collect();
+        let outputs = outputs.iter().map(|output| set.write(*output)).collect();
+        let indices = vec![None; inputs.len()];
+        Self(Compiled { operator, inputs, indices, outputs, accumulates: false, settled: None, graph: 0 })
+    }
+
+    /// The place of output number `output`.
+    pub(crate) fn output(&self, output: usize) -> usize {
+        self.0.outputs[output]
+    }
+
+    /// Runs it; `random` is the seed and the number of the training pass.
+    pub(crate) fn run(
+        &self,
+        columns: &mut Columns,
+        topology: &Topology,
+        workers: &Workers,
+        random: (u64, u64),
+        scratch: &mut Vec<f32>,
+    ) {
+        self.0.run(columns, topology, workers, random, scratch);
+    }
+}

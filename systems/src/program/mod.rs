@@ -37,7 +37,7 @@ use std::collections::BTreeMap;
 use crate::layers::{BuildError, Layer};
 
 pub use differentiate::Tape;
-pub(crate) use emit::{Bindings, Emission};
+pub(crate) use emit::{Alone, Bindings, Emission};
 pub use operator::{Cost, Footprint, Fusion, InInference, Kernel, Operation, Operator, Run, kernel};
 pub use parameters::{Initialization, ParameterDescription};
 pub use plan::{Column, Layout, Mode, Pass, Plan, RowCounts};
@@ -392,6 +392,27 @@ impl Program {
             self.layer = index;
             self.nested(&index.to_string(), &**layer, value)
         })
+    }
+
+    /// Records the layers of a head, one after another; the names of their parameters begin with `heads.` and its own. Layers
+    /// of a model are counted through all of it: `first` is the number of the first of these.
+    ///
+    /// # Errors
+    /// Those of the layers.
+    pub(crate) fn head_layers(
+        &mut self,
+        name: &str,
+        first: usize,
+        layers: &[Box<dyn Layer>],
+        input: Value,
+    ) -> Result<Value, BuildError> {
+        self.path = format!("heads.{name}");
+        let output = layers.iter().enumerate().try_fold(input, |value, (index, layer)| {
+            self.layer = first + index;
+            self.nested(&index.to_string(), &**layer, value)
+        });
+        self.path.clear();
+        output
     }
 
     /// Ends the model in a value.
