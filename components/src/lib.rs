@@ -16,6 +16,7 @@ mod column;
 mod comparison;
 mod edge;
 mod error;
+mod features;
 mod field;
 mod gradient;
 mod graph;
@@ -38,6 +39,7 @@ pub use column::{
 pub use comparison::{EditDistance, GraphPair};
 pub use edge::{Edge, EdgeKind, EdgeWeight};
 pub use error::FieldError;
+pub use features::Features;
 pub use field::{DoubleBuffer, Element, Field, Parity};
 pub use gradient::{GradientAccumulation, GradientClipping};
 pub use graph::Graph;

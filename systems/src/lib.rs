@@ -26,7 +26,8 @@ pub use clock::SystemClock;
 pub use describe::{SystemDescription, describe};
 pub use loss::{LossError, Targets, loss_and_gradient, measure};
 pub use model::{
-    DryRun, Evaluate, Infer, MemoryBudget, ModelBuilder, Plans, Train, add_systems, remove_model, replace_model, run,
+    Act, DryRun, Evaluate, Infer, MemoryBudget, ModelBuilder, Observe, Plans, RowAccess, Train, WorldModelExt,
+    add_systems, remove_model, replace_model, run,
 };
 pub use negatives::sample_negatives;
 pub use optimize::OptimizerStep;

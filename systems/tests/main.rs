@@ -23,4 +23,5 @@ mod optimize;
 mod ordering;
 mod schedule;
 mod topology;
+mod typed;
 mod weisfeiler_leman;

@@ -9,7 +9,7 @@ use bevy_ecs::{
     world::{World, unsafe_world_cell::UnsafeWorldCell},
 };
 
-use super::{matrix, matrix_mut, tables_of};
+use super::{mark_rows_changed, matrix, matrix_mut, tables_of};
 use crate::{Field, Matrix, MatrixMut, Parity};
 
 impl<T: Send + Sync + 'static> Field<T> {
@@ -98,6 +98,13 @@ impl<T: Send + Sync + 'static> ColumnMut<'_, '_, T> {
         unsafe {
             matrix_mut(self.tables, self.state.tables.iter().copied(), self.state.storage, self.width(), self.now)
         }
+    }
+
+    /// Marks the component of every row as changed now, for `Changed` and change detection of other systems: writing the
+    /// numbers leaves its change ticks alone.
+    pub fn set_changed(&mut self) {
+        // SAFETY: the parameter declared the write and is borrowed mutably.
+        unsafe { mark_rows_changed(self.tables, self.state.tables.iter().copied(), self.state.storage, self.now) }
     }
 
     /// Whether the column was written as a whole after `tick`, and after what stands in `others` was; see
