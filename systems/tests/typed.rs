@@ -5,9 +5,7 @@
 
 use bevy_ecs::prelude::*;
 use bytemuck::{Pod, Zeroable};
-use connectome_components::{
-    Features, Graph, GraphNode, Loss, Metrics, Model, Optimizer, Parameter, Split, Subgraph,
-};
+use connectome_components::{Features, Graph, GraphNode, Loss, Metrics, Model, Optimizer, Parameter, Split, Subgraph};
 use connectome_systems::{
     Evaluate, GraphSystems, Infer, ModelBuilder, Train, WorldModelExt,
     layers::{BuildError, Dropout, GcnConv, Linear, Readout},
@@ -200,7 +198,10 @@ fn components_that_are_not_plain_numbers_are_copied_in_and_out() {
     world.clear_trackers();
     world.infer(model).unwrap();
     let input = world.get::<Model>(model).unwrap().input.values();
-    assert_eq!(input.matrix(&world).rows().map(<[f32]>::to_vec).collect::<Vec<_>>(), [[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]]);
+    assert_eq!(
+        input.matrix(&world).rows().map(<[f32]>::to_vec).collect::<Vec<_>>(),
+        [[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]]
+    );
     let output = world.get::<Model>(model).unwrap().output;
     for (place, node) in nodes.into_iter().enumerate() {
         let row = output.get(&world, node).unwrap();
@@ -228,7 +229,7 @@ fn a_component_is_learned() {
         let (loss, adam) = (Loss::MeanSquaredError, Optimizer::adam(0.1));
         let model = if copied { model.learns::<Body>(loss, adam) } else { model.learns::<Wanted>(loss, adam) };
         let model = world.spawn_model(model).unwrap();
-        for _ in 0..400 {
+        for _ in 0..1500 {
             world.train(model).unwrap();
         }
         world.infer(model).unwrap();
