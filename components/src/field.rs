@@ -109,8 +109,9 @@ impl<T: Component<Mutability = Mutable> + Default> Field<T> {
     /// The column of an ordinary, mutable component, a field of width 1, for the entities that carry the component
     /// `domain`.
     ///
-    /// Entities with `domain` but without `T` get `T::default()` when fields are attached, so that the rows of all
-    /// fields agree. Writing through a [`ColumnMut`](crate::ColumnMut) does not update change ticks.
+    /// Entities with `domain` but without `T` are given `T::default()` when fields are attached, so that the rows of all
+    /// fields agree. Writing through a [`ColumnMut`](crate::ColumnMut) leaves the change ticks alone, until
+    /// [`ColumnMut::set_changed`](crate::ColumnMut::set_changed) is called.
     ///
     /// # Errors
     /// If `T` or `domain` is in sparse-set storage.

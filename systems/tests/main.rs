@@ -27,4 +27,5 @@ mod ordering;
 mod program;
 mod schedule;
 mod topology;
+mod typed;
 mod weisfeiler_leman;

@@ -7,7 +7,7 @@ use bevy_ecs::{
     world::{World, unsafe_world_cell::UnsafeWorldCell},
 };
 
-use super::{matrix, matrix_mut, parameter::ColumnState};
+use super::{mark_rows_changed, matrix, matrix_mut, parameter::ColumnState};
 use crate::{Field, Matrix, MatrixMut};
 
 /// The most fields that [`Columns::split_mut`] returns for writing at once.
@@ -144,7 +144,18 @@ impl Columns<'_, '_> {
         (UnwrittenColumns { columns, written: taken }, outputs)
     }
 
-    /// Whether a column was written as a whole after `tick` and after all of `others`; see
+    /// Marks the component of every row of a column as changed now; see [`ColumnMut::set_changed`](crate::ColumnMut::set_changed).
+    ///
+    /// # Panics
+    /// If the column was not declared as written.
+    pub fn set_changed(&mut self, index: usize) {
+        let (state, is_written) = &self.state.columns[index];
+        assert!(is_written, "a column is marked as changed that was declared as read");
+        // SAFETY: the write was declared and the parameter is borrowed mutably.
+        unsafe { mark_rows_changed(self.tables, state.tables.iter().copied(), state.storage, self.now) }
+    }
+
+    /// Whether a column was written as a whole after `tick`, and after what stands in `others` was; see
     /// [`Column::written_since`](crate::Column::written_since).
     pub fn is_newer_than(&self, index: usize, tick: Tick, others: &[usize]) -> bool {
         let (state, _) = &self.state.columns[index];

@@ -176,6 +176,20 @@ fn mark_written(table: &Table, id: ComponentId, tick: Tick) {
     }
 }
 
+/// Sets the change tick of each row, so that `Changed` finds all of them.
+///
+/// # Safety
+/// The caller may write the component `id`, and nobody else reads or writes it meanwhile.
+unsafe fn mark_rows_changed(tables: &Tables, ids: impl Iterator<Item = TableId>, id: ComponentId, tick: Tick) {
+    for table in ids {
+        mark_written(&tables[table], id, tick);
+        for changed in tables[table].get_changed_ticks_slice_for(id).unwrap_or_default() {
+            // SAFETY: the ticks of a component are accessed as the component is (caller).
+            unsafe { changed.get().write(tick) };
+        }
+    }
+}
+
 /// All components `T` of a table, in the order of its rows; empty if the table has none.
 pub(crate) fn components<T: Component>(world: &World, table: TableId) -> &[T] {
     let Some(id) = world.component_id::<T>() else { return &[] };

@@ -9,7 +9,7 @@ use bevy_ecs::{
     world::{World, unsafe_world_cell::UnsafeWorldCell},
 };
 
-use super::{matrix, matrix_mut, tables_of};
+use super::{mark_rows_changed, matrix, matrix_mut, tables_of};
 use crate::{Field, Matrix, MatrixMut, Parity};
 
 impl<T: Send + Sync + 'static> Field<T> {
@@ -100,7 +100,15 @@ impl<T: Send + Sync + 'static> ColumnMut<'_, '_, T> {
         }
     }
 
-    /// Whether the column was written as a whole after `tick` and after all of `others`; see [`Column::written_since`].
+    /// Marks the component of every row as changed now, for `Changed` and change detection of other systems: writing the
+    /// numbers leaves its change ticks alone.
+    pub fn set_changed(&mut self) {
+        // SAFETY: the parameter declared the write and is borrowed mutably.
+        unsafe { mark_rows_changed(self.tables, self.state.tables.iter().copied(), self.state.storage, self.now) }
+    }
+
+    /// Whether the column was written as a whole after `tick`, and after what stands in `others` was; see
+    /// [`Column::written_since`].
     pub fn is_newer_than(&self, tick: Tick, others: &[&Column]) -> bool {
         self.state.tables.iter().filter_map(|table| self.tables.get(*table)).all(|table| {
             let written = table.get_summary_tick(self.state.storage).map(|written| written.get());

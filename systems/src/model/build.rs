@@ -15,8 +15,9 @@ use connectome_components::{
 use std::sync::Arc;
 
 use super::{
-    Evaluate, HeadLoss, Infer, ModelBuilder, Plans, Train,
+    Evaluate, HeadLoss, HeadTargets, Infer, ModelBuilder, Plans, RowAccess, Train,
     builder::{Input, Learning, domain_of},
+    components::{ComponentBinding, Copied, CopyIn, RowSystem, add_copies_in, add_copies_out},
     dry_run::DryRun,
     finish,
     learning::Losses,
@@ -46,7 +47,12 @@ impl ModelBuilder {
             return Err(BuildError::Recurrent);
         }
         let program = self.program(|field| domain_of(world, rows, field))?;
-        let planned = DryRun::new(&self, program)?;
+        let mut planned = DryRun::new(&self, program)?;
+        if self.written.is_some() && !planned.computes_output() {
+            let mut program = planned.program;
+            program.copy_outputs()?;
+            planned = DryRun::new(&self, program)?;
+        }
         self.check_state(&planned)?;
         let graphs = planned.program.graphs.iter().map(|graph| graph_rows(world, *graph, rows));
         let graphs = graphs.collect::<Result<Vec<Graph>, BuildError>>()?;
@@ -62,6 +68,8 @@ impl ModelBuilder {
             parameters: Vec::new(),
             learned: Vec::new(),
             readings: Default::default(),
+            copies: Vec::new(),
+            written: None,
         };
         match construction.build(world) {
             Ok(()) => {
@@ -145,6 +153,10 @@ struct Construction<'a> {
     parameters: Vec<Entity>,
     learned: Vec<LearnedParameter>,
     readings: [Readings; 3],
+    /// What is copied from components before each step.
+    copies: Vec<CopyIn>,
+    /// The component's column that the last operation writes.
+    written: Option<Field>,
 }
 
 impl Construction<'_> {
@@ -157,10 +169,20 @@ impl Construction<'_> {
         };
         let inputs = self.inputs(world, state)?;
         let (parameters, gradients) = self.spawn_parameters(world)?;
+        self.written = self.written_column(world, state, &inputs)?;
         let columns = self.columns(world, state)?;
         let graphs = self.planned.program.graphs.clone();
         let settled = columns.iter().map(|_| Arc::default()).collect();
-        let bindings = Bindings { model: self.model, graphs, inputs, parameters, gradients, columns, settled };
+        let bindings = Bindings {
+            model: self.model,
+            graphs,
+            inputs,
+            parameters,
+            gradients,
+            columns,
+            settled,
+            written: self.written,
+        };
         self.require_normalizations(world);
 
         let inference = &self.planned.inference;
@@ -172,8 +194,14 @@ impl Construction<'_> {
         let coordinates = self.builder.coordinates.and(kept.last().copied());
         let mut heads = self.heads(&bindings);
         if let (Some(learning), Some(training)) = (&self.builder.learning, &self.planned.training) {
-            let learned = self.builder.heads().iter().zip(&mut heads);
-            learned.into_iter().try_for_each(|(head, parts)| head.register_targets(world, parts))?;
+            let domain = self.planned.output().map(|(domain, _)| domain).ok_or(BuildError::Empty)?;
+            let mut component = self.builder.target_component;
+            for (head, parts) in self.builder.heads().iter().zip(&mut heads) {
+                match component.take() {
+                    Some(component) => parts.targets = Some(self.read_component(world, component, domain, true)?),
+                    None => head.register_targets(world, parts)?,
+                }
+            }
             let numbers = self.loss_numbers(world)?;
             self.add_learning(world, learning, training, &bindings, (&heads, &numbers))?;
         }
@@ -188,6 +216,7 @@ impl Construction<'_> {
             let flip = IntoSystem::into_system(flip(self.model)).with_name("flip");
             infer.add_systems(flip.in_set(GraphSystems::Commit));
         }
+        self.add_copies(world, &mut infer, state.map_or(result, |state| state.front), false)?;
         finish(world, infer)?;
         let model = Model {
             graph: self.builder.graph,
@@ -212,14 +241,94 @@ impl Construction<'_> {
         let inputs = given.zip(&self.planned.program.inputs).map(|(given, input)| match (given, state) {
             (Input::Given(features), _) => Ok(features),
             (Input::State(_), Some(state)) => Ok(state.front.into()),
-            _ => {
-                let on = self.component(input.value.domain());
-                let field = FieldPool::take(world, on, input.value.width())?;
-                self.borrowed.push(field);
+            (Input::Component(binding), _) => {
+                Ok(self.read_component(world, binding, input.value.domain(), false)?.into())
+            }
+            (Input::Observed(width), _) => {
+                let field = self.take(world, Domain::Nodes, width)?;
+                let rows = RowAccess::new(self.builder.graph, field, Domain::Nodes);
+                let observed = |observe: &RowSystem| CopyIn::Observed { observe: Arc::clone(observe), rows };
+                self.copies.extend(self.builder.observer.as_ref().map(observed));
                 Ok(field.into())
             }
+            _ => Ok(self.take(world, input.value.domain(), input.value.width())?.into()),
         });
         inputs.collect()
+    }
+
+    /// Borrows a field for the rows of a domain.
+    fn take(&mut self, world: &mut World, domain: Domain, width: usize) -> Result<Field, BuildError> {
+        let field = FieldPool::take(world, self.component(domain), width)?;
+        self.borrowed.push(field);
+        Ok(field)
+    }
+
+    /// The field of a component that the model reads: its own column, or one that it is copied into.
+    fn read_component(
+        &mut self,
+        world: &mut World,
+        binding: ComponentBinding,
+        domain: Domain,
+        is_target: bool,
+    ) -> Result<Field, BuildError> {
+        let on = self.component(domain).ok_or_else(|| self.last_error("has a single row, which is no entity's"))?;
+        if let Some(column) = (binding.column)(world, on)? {
+            return Ok(column);
+        }
+        let field = self.take(world, domain, binding.width)?;
+        self.copies.push(CopyIn::Component { binding, copied: Copied { field, domain: on }, is_target });
+        Ok(field)
+    }
+
+    /// The column of the component that the output is to go to, if an operation can write it: not if the model itself reads
+    /// it, or functions of the user's may write it while they read the output.
+    fn written_column(
+        &mut self,
+        world: &mut World,
+        state: Option<DoubleBuffer>,
+        inputs: &[FeatureField],
+    ) -> Result<Option<Field>, BuildError> {
+        let Some(binding) = self.builder.written else { return Ok(None) };
+        let (domain, width) = self.planned.output().ok_or(BuildError::Empty)?;
+        if width != binding.width {
+            let ComponentBinding { name, width: held, .. } = binding;
+            let reason =
+                format!("hands on rows {width} wide, but component `{name}` holds {held}; make the last layer as wide");
+            return Err(self.last_error(reason));
+        }
+        let on = self.component(domain).ok_or_else(|| {
+            self.last_error("hands on a single row, which no component holds; read `Model::output` instead")
+        })?;
+        let Some(column) = (binding.column)(world, on)? else { return Ok(None) };
+        let targets = self.builder.target_component.map(|targets| (targets.column)(world, on)).transpose()?.flatten();
+        let given = self.builder.heads().iter().filter_map(|head| match head.targets {
+            Some(HeadTargets::Values(values)) => Some(values),
+            _ => None,
+        });
+        let read = inputs.iter().map(FeatureField::values).chain(targets).chain(given);
+        let is_read = read.into_iter().any(|field| field.id() == column.id());
+        Ok((!is_read && state.is_none() && self.builder.actors.is_empty()).then_some(column))
+    }
+
+    /// Adds the systems that copy components in and out; `output` is that of the schedule.
+    fn add_copies(
+        &self,
+        world: &mut World,
+        schedule: &mut Schedule,
+        output: Field,
+        learns: bool,
+    ) -> Result<(), BuildError> {
+        add_copies_in(world, schedule, &self.copies, learns)?;
+        let written = self.builder.written.filter(|_| self.written.is_none());
+        let written = written.map(|binding| (binding, Copied { field: output, domain: output.domain() }));
+        let (domain, _) = self.planned.output().ok_or(BuildError::Empty)?;
+        let rows = RowAccess::new(self.builder.graph, output, domain);
+        Ok(add_copies_out(world, schedule, written, &self.builder.actors, &rows)?)
+    }
+
+    /// The error that the last layer does not fit.
+    fn last_error(&self, reason: impl Into<String>) -> BuildError {
+        BuildError::Layer { layer: self.builder.layers.len() - 1, setting: None, reason: reason.into() }
     }
 
     /// Spawns the parameters: the fields of their numbers, and of the gradients of those that learn.
@@ -271,6 +380,10 @@ impl Construction<'_> {
         if let Some(state) = state {
             let output = inference.output(0).and_then(|output| inference.column(output));
             fixed.extend(output.map(|output| (output, state.back)));
+        }
+        if let Some(written) = self.written {
+            let output = inference.output(0).and_then(|output| inference.column(output));
+            fixed.extend(output.map(|output| (output, written)));
         }
         for (input, gradient) in self.planned.training.iter().flat_map(|plan| self.wanted_gradients(plan)) {
             fixed.push((input, gradient));
@@ -366,7 +479,7 @@ impl Construction<'_> {
     }
 
     fn add_learning(
-        &self,
+        &mut self,
         world: &mut World,
         learning: &Learning,
         training: &Plan,
@@ -382,7 +495,8 @@ impl Construction<'_> {
         self.builder.clipping.map(|clipping| entity.insert(clipping));
 
         let mut train = self.schedule(Train(model));
-        let emission = Emission { plan: training, bindings, readings: &self.readings[1] };
+        let readings = self.readings[1].clone();
+        let emission = Emission { plan: training, bindings, readings: &readings };
         self.add_pass(world, &mut train, &emission, Pass::Forward);
         let trained = |number: usize| bindings.field(training.column(training.output(number)?)?);
         let domains: Vec<Domain> = training.program.heads.iter().map(|head| head.output.domain()).collect();
@@ -395,12 +509,14 @@ impl Construction<'_> {
         let buffers: Vec<Field> =
             buffers.filter(|(_, gradient)| gradient.is_none()).map(|(buffer, _)| *buffer).collect();
         optimize::add(world, &mut train, model, &self.learned, &buffers, weighting);
+        self.add_copies(world, &mut train, trained(0).unwrap_or(heads[0].output), true)?;
         finish(world, train)?;
 
         let mut evaluate = self.schedule(Evaluate(model));
         let emission = Emission { plan: &self.planned.inference, bindings, readings: &self.readings[2] };
         self.add_pass(world, &mut evaluate, &emission, Pass::Forward);
         losses.add_measures(world, &mut evaluate)?;
+        self.add_copies(world, &mut evaluate, heads[0].output, true)?;
         finish(world, evaluate)
     }
 

@@ -2,15 +2,19 @@
 
 use bevy_ecs::{component::ComponentId, entity::Entity, world::World};
 use connectome_components::{
-    FeatureField, Field, GradientAccumulation, GradientClipping, Graph, LearningRateSchedule, Loss, Optimizer,
+    FeatureField, Features, Field, GradientAccumulation, GradientClipping, Graph, LearningRateSchedule, Loss, Optimizer,
 };
+use std::sync::Arc;
 
 use crate::{
     layers::{BuildError, Layer},
     program::{Column, Domain, GraphIndex, Program, Shape, Value},
 };
 
-use super::{DryRun, Head};
+use super::{
+    Act, DryRun, Head, Observe,
+    components::{ComponentBinding, RowSystem},
+};
 
 /// Describes a model; [`ModelBuilder::build`] puts it into a world.
 ///
@@ -51,6 +55,14 @@ pub struct ModelBuilder {
     /// Whether something was said of that one.
     is_output_set: bool,
     heads: Vec<Head>,
+    /// The component that holds the targets of the first head.
+    pub(super) target_component: Option<ComponentBinding>,
+    /// The component that the output of the first head goes to.
+    pub(super) written: Option<ComponentBinding>,
+    /// The function that makes the input of components, of an input that is observed.
+    pub(super) observer: Option<RowSystem>,
+    /// The functions that bring the output into components.
+    pub(super) actors: Vec<RowSystem>,
     pub(super) accumulation: Option<GradientAccumulation>,
     pub(super) clipping: Option<GradientClipping>,
 }
@@ -64,6 +76,10 @@ pub(super) enum Input {
     Sparse { width: usize, stored: usize },
     /// Fields that exist already.
     Given(FeatureField),
+    /// A component of the user's.
+    Component(ComponentBinding),
+    /// What a function of the user's makes of components, so wide.
+    Observed(usize),
     /// The model's own last output, so wide.
     State(usize),
 }
@@ -71,7 +87,8 @@ pub(super) enum Input {
 impl Input {
     fn width(&self) -> usize {
         match self {
-            Self::Width(width) | Self::State(width) | Self::Sparse { width, .. } => *width,
+            Self::Width(width) | Self::State(width) | Self::Observed(width) | Self::Sparse { width, .. } => *width,
+            Self::Component(component) => component.width,
             Self::Given(features) => features.width(),
         }
     }
@@ -107,6 +124,10 @@ impl ModelBuilder {
             output: Head::new("output"),
             is_output_set: false,
             heads: Vec::new(),
+            target_component: None,
+            written: None,
+            observer: None,
+            actors: Vec::new(),
             accumulation: None,
             clipping: None,
         }
@@ -134,6 +155,79 @@ impl ModelBuilder {
     /// Reads fields that exist already.
     pub fn input(mut self, features: impl Into<FeatureField>) -> Self {
         self.input = Input::Given(features.into());
+        self
+    }
+
+    /// Reads a component of the nodes: plain `f32`s as they are, without a copy; others by [`Features`]. Nodes that lack it are
+    /// given its default.
+    ///
+    /// ```
+    /// use bevy_ecs::prelude::*;
+    /// use bytemuck::{Pod, Zeroable};
+    /// use connectome_components::{Edge, Graph};
+    /// use connectome_systems::{ModelBuilder, WorldModelExt, layers::GcnConv};
+    ///
+    /// #[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
+    /// #[repr(C)]
+    /// struct Mood(f32);
+    ///
+    /// #[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
+    /// #[repr(C)]
+    /// struct Steering([f32; 2]);
+    ///
+    /// let mut world = World::new();
+    /// let graph = Graph::of::<Mood, Edge>(&mut world);
+    /// let model = ModelBuilder::new(graph).reads::<Mood>().layer(GcnConv::new(2)).writes::<Steering>();
+    /// let model = world.spawn_model(model)?;
+    /// let [ann, bob] = [0.2, 0.9].map(|mood| world.spawn(Mood(mood)).id());
+    /// world.spawn(Edge { source: ann, target: bob });
+    /// world.infer(model)?;
+    /// assert_ne!(world.get::<Steering>(bob).unwrap().0, [0.0; 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reads<T: Features>(mut self) -> Self {
+        self.input = Input::Component(ComponentBinding::of::<T>());
+        self
+    }
+
+    /// Reads what a function makes of the components of each node, such as
+    /// `|(place, speed): (&Place, &Speed)| [place.x, place.y, speed.0]`: as many numbers as the array has. The types of the
+    /// parameter are to be written. Nodes that lack one of the components are given zeros.
+    ///
+    /// It is called after the systems in [`GraphSystems::Observe`](crate::GraphSystems::Observe), in all schedules of the model.
+    pub fn observe<Marker, const WIDTH: usize>(mut self, observe: impl Observe<Marker, WIDTH>) -> Self {
+        let observe = Arc::new(observe);
+        self.observer = Some(Arc::new(move |world, rows| Arc::clone(&observe).system(world, rows)));
+        self.input = Input::Observed(WIDTH);
+        self
+    }
+
+    /// Writes the output to a component of the rows that it has, nodes, edges or subgraphs, in all schedules of the model: plain
+    /// `f32`s as they are, without a copy; others by [`Features`]. Then it counts as changed, for `Changed<T>`. Rows that lack it
+    /// are given its default.
+    ///
+    /// A component that the model reads as well, and one of a model that acts by functions, too, is copied to before
+    /// [`GraphSystems::Act`](crate::GraphSystems::Act).
+    pub fn writes<T: Features>(mut self) -> Self {
+        self.written = Some(ComponentBinding::of::<T>());
+        self
+    }
+
+    /// Calls a function with each row of the output and components of its entity, such as
+    /// `|output: &[f32], steering: &mut Steering| steering.0 = output[0]`. The types of the parameters are to be written; of
+    /// a tuple of components those that are written come first. Entities that lack one of them are passed over.
+    ///
+    /// It is called before the systems in [`GraphSystems::Act`](crate::GraphSystems::Act), in all schedules of the model; several
+    /// in the order in which they were given.
+    pub fn act<Marker>(mut self, act: impl Act<Marker>) -> Self {
+        let act = Arc::new(act);
+        self.actors.push(Arc::new(move |world, rows| Arc::clone(&act).system(world, rows)));
+        self
+    }
+
+    /// Reads a component of the edges as their features, as [`ModelBuilder::reads`] does one of the nodes.
+    pub fn reads_edges<T: Features>(mut self) -> Self {
+        self.edges = Some(Input::Component(ComponentBinding::of::<T>()));
         self
     }
 
@@ -218,6 +312,42 @@ impl ModelBuilder {
         self
     }
 
+    /// Lets the output of the model become a component of the rows that it has, which is as wide: minimizes a loss that takes
+    /// values, at a constant learning rate. Rows learn whose [`Split`](connectome_components::Split) is `Train`.
+    ///
+    /// ```
+    /// use bevy_ecs::prelude::*;
+    /// use bytemuck::{Pod, Zeroable};
+    /// use connectome_components::{Edge, Graph, Loss, Metrics, Optimizer, Split};
+    /// use connectome_systems::{ModelBuilder, WorldModelExt, layers::GcnConv};
+    ///
+    /// #[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
+    /// #[repr(C)]
+    /// struct Mood(f32);
+    ///
+    /// #[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
+    /// #[repr(C)]
+    /// struct Wanted(f32);
+    ///
+    /// let mut world = World::new();
+    /// let graph = Graph::of::<Mood, Edge>(&mut world);
+    /// let model = ModelBuilder::new(graph)
+    ///     .reads::<Mood>()
+    ///     .layer(GcnConv::new(1))
+    ///     .learns::<Wanted>(Loss::MeanSquaredError, Optimizer::adam(0.1));
+    /// let model = world.spawn_model(model)?;
+    /// world.spawn((Mood(0.5), Wanted(1.0), Split::Train));
+    /// for _ in 0..100 {
+    ///     world.train(model)?;
+    /// }
+    /// assert!(world.get::<Metrics>(model).unwrap().of(Split::Train).loss() < 1e-2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn learns<T: Features>(mut self, loss: Loss, optimizer: Optimizer) -> Self {
+        self.target_component = Some(ComponentBinding::of::<T>());
+        self.loss(loss).learn(optimizer, LearningRateSchedule::Constant)
+    }
+
     /// What is minimized; [`Loss::CrossEntropy`] if nothing is said.
     pub fn loss(self, loss: Loss) -> Self {
         self.change_output(|head| head.loss(loss))
@@ -271,7 +401,7 @@ impl ModelBuilder {
                 Input::Sparse { stored, .. } => program.sparse_input(name, shape, *stored),
                 Input::Given(FeatureField::Sparse { values, .. }) => program.sparse_input(name, shape, values.width()),
                 Input::Given(FeatureField::Dense(value)) => program.input(name, shape, wanted(*value)),
-                Input::Width(_) => program.input(name, shape, false),
+                Input::Width(_) | Input::Component(_) | Input::Observed(_) => program.input(name, shape, false),
                 Input::State(_) => program.state(name, shape),
             })
         };

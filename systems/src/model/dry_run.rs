@@ -5,7 +5,7 @@ use connectome_components::Normalization;
 use super::{ModelBuilder, builder::Input};
 use crate::{
     layers::BuildError,
-    program::{Domain, GraphIndex, Layout, Mode, Pass, Plan, Program, RowCounts},
+    program::{Column, Domain, GraphIndex, Layout, Mode, Pass, Plan, Program, RowCounts},
 };
 
 /// How much memory a model may take, and on how many rows it will work: so that one which is too large for the machine
@@ -75,6 +75,15 @@ impl DryRun {
     /// [`Infer`](super::Infer), and [`Evaluate`](super::Evaluate) if it learns.
     fn inference_schedules(&self) -> usize {
         1 + usize::from(self.training.is_some())
+    }
+
+    /// Whether each plan computes its output, into the column of the head.
+    pub(super) fn computes_output(&self) -> bool {
+        let computes = |plan: &Plan| match plan.output(0).and_then(|output| plan.column(output)) {
+            Some(Column::Layout(column)) => self.layout.is_of_head(column),
+            _ => false,
+        };
+        self.training.iter().chain([&self.inference]).all(computes)
     }
 
     /// Numbers of all parameters and buffers.

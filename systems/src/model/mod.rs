@@ -2,18 +2,23 @@
 
 mod build;
 mod builder;
+mod closures;
+mod components;
 mod dry_run;
 mod fault;
 mod head;
 mod learning;
 mod plans;
 mod schedules;
+mod world;
 
 pub use build::{remove_model, replace_model};
 pub use builder::ModelBuilder;
+pub use closures::{Act, Observe, RowAccess};
 pub use dry_run::{DryRun, MemoryBudget};
 pub use fault::LearningError;
 pub use head::{Head, HeadLoss, HeadTargets};
 pub use plans::Plans;
 pub(crate) use schedules::finish;
 pub use schedules::{Evaluate, Infer, Train, add_systems, run};
+pub use world::WorldModelExt;

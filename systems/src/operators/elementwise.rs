@@ -137,6 +137,11 @@ pub fn scale(program: &mut Program, input: Value, factor: f32) -> Result<Value, 
     program.record_one(Scale { name: "scale", factor }, &[input])
 }
 
+/// `Y = X`, in a column of its own.
+pub(crate) fn copy(program: &mut Program, input: Value) -> Result<Value, BuildError> {
+    program.record_one(Scale { name: "copy", factor: 1.0 }, &[input])
+}
+
 /// `to = factor * from`, or `to += factor * from` if the step accumulates.
 pub(super) fn scaled(name: &'static str, factor: f32) -> impl Operator {
     Scale { name, factor }

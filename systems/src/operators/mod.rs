@@ -38,6 +38,7 @@ pub use concatenate::{columns, concatenate, pad};
 pub use degrees::{DegreeScaler, degree_factors, measure_degrees};
 pub use dropout::dropout;
 pub use edge_dot::edge_dot;
+pub(crate) use elementwise::copy;
 pub use elementwise::{activate, add, add_bias, scale};
 pub use endpoints::{EdgeTerms, gather_endpoints};
 pub use graph_norm::{GraphNormParameters, graph_norm};

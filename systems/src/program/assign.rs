@@ -47,6 +47,11 @@ impl Layout {
         self.columns.iter().map(|(shape, _)| *shape)
     }
 
+    /// Whether a column holds nothing but the output of a head.
+    pub(crate) fn is_of_head(&self, column: usize) -> bool {
+        self.fixed.iter().any(|(fixed, place)| matches!(fixed, Fixed::Head(_)) && *place == column)
+    }
+
     fn fixed(&mut self, what: Fixed, shape: Shape, layer: usize) -> usize {
         *self.fixed.entry(what).or_insert_with(|| {
             self.columns.push((shape, layer));

@@ -29,6 +29,8 @@ pub(crate) struct Bindings {
     pub(crate) columns: Vec<Field>,
     /// Of each whether what rests there has been computed: before, it holds what another model has left.
     pub(crate) settled: Vec<Arc<AtomicBool>>,
+    /// The column that is a component of the user's, who is to see that it has changed.
+    pub(crate) written: Option<Field>,
 }
 
 impl Bindings {
@@ -65,6 +67,7 @@ impl Emission<'_> {
         let mut set = ColumnSet::default();
         let compiled: Vec<Compiled> =
             operations.iter().filter_map(|operation| self.compile(operation, &mut set)).collect();
+        let written = self.bindings.written.filter(|_| pass == Pass::Forward).map(|written| set.write(written));
         let (model, graphs, readings) = (self.bindings.model, self.bindings.graphs.clone(), self.readings.clone());
         let state = (
             set,
@@ -89,6 +92,7 @@ impl Emission<'_> {
                     let Ok(topology) = topologies.get(graphs[operation.graph]) else { return };
                     operation.run(&mut columns, topology, &workers, random, &mut scratch);
                 }
+                written.into_iter().for_each(|written| columns.set_changed(written));
             },
         );
         let name = match pass {

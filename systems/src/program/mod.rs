@@ -34,7 +34,10 @@ mod value;
 use bevy_ecs::entity::Entity;
 use std::collections::BTreeMap;
 
-use crate::layers::{BuildError, Layer};
+use crate::{
+    layers::{BuildError, Layer},
+    operators::copy,
+};
 
 pub use differentiate::Tape;
 pub(crate) use emit::{Alone, Bindings, Emission};
@@ -418,6 +421,14 @@ impl Program {
     /// Ends the model in a value.
     pub fn head(&mut self, name: &str, output: Value) {
         self.heads.push(Head { name: name.to_owned(), output });
+    }
+
+    /// Lets each head end in a copy, which has a column of its own in any case.
+    pub(crate) fn copy_outputs(&mut self) -> Result<(), BuildError> {
+        for head in 0..self.heads.len() {
+            self.heads[head].output = copy(self, self.heads[head].output)?;
+        }
+        Ok(())
     }
 
     /// Keeps a value in a column of its own, which stays readable after each step.

@@ -2,7 +2,7 @@
 
 use super::{
     BuildError, Count, Domain, Identity, Initialization, Layout, Mode, Operator, Plan, Program, Shape, Step, Value,
-    add_bias, linear, plan, program, weight,
+    add_bias, linear, program, weight,
 };
 use crate::common::{Given, Link, STANDSTILL, Scene, numbers, relative_error, run_layer};
 use bevy_ecs::entity::Entity;
