@@ -6,6 +6,7 @@ pub mod import;
 pub mod output;
 pub mod scene;
 mod spawn;
+mod trained;
 mod trainer;
 mod weights;
 
@@ -15,6 +16,7 @@ pub use connectome_components as components;
 #[doc(inline)]
 pub use connectome_systems as systems;
 pub use spawn::{SceneEntities, spawn};
+pub use trained::{SpawnTrainedError, WorldTrainedExt};
 pub use trainer::{TrainError, Trainer};
 pub use weights::{Rename, RenameError, load_weights, weights};
 
@@ -23,12 +25,14 @@ pub mod prelude {
     pub use bevy_ecs::system::{ParamBuilder, SystemParamBuilder};
 
     pub use crate::components::{
-        ClassLabel, Column, ColumnMut, Edge, EdgeWeight, FeatureField, Field, Graph, GraphNode, InSubgraph,
+        ClassLabel, Column, ColumnMut, Edge, EdgeWeight, FeatureField, Features, Field, Graph, GraphNode, InSubgraph,
         LearningRateSchedule, Loss, Metrics, Model, Optimizer, Split, Subgraph, Topology,
     };
     pub use crate::scene::SceneFile;
     pub use crate::systems::{
-        Evaluate, GraphSystems, Infer, ModelBuilder, Train, Workers, add_systems, kernels::Activation, layers::*,
-        operators::Reduction, run,
+        Evaluate, GraphSystems, Infer, ModelBuilder, Train, Workers, WorldModelExt, despawn_dangling_edges,
+        kernels::Activation, layers::*, operators::Reduction,
     };
+    pub use crate::trained::WorldTrainedExt;
+    pub use connectome_derive::Features;
 }

@@ -55,7 +55,8 @@ pub trait Features: Component<Mutability = Mutable> + Default {
 }
 
 impl<T: Component<Mutability = Mutable> + Default + Pod> Features for T {
-    const WIDTH: usize = size_of::<T>() / size_of::<f32>();
+    // Rounded up, so that a component of fewer bytes is refused for what it is by `column`.
+    const WIDTH: usize = size_of::<T>().div_ceil(size_of::<f32>());
 
     fn read(&self, row: &mut [f32]) {
         if let Ok(values) = bytemuck::try_cast_slice(slice::from_ref(self)) {

@@ -6,10 +6,10 @@
 use bevy_ecs::prelude::*;
 use bytemuck::{Pod, Zeroable};
 use connectome_components::{
-    Features, Graph, GraphNode, Loss, Metrics, Model, Optimizer, Parameter, Split, Subgraph,
+    Edge, Features, Graph, GraphNode, Loss, Metrics, Model, Optimizer, Parameter, Split, Subgraph, Topology,
 };
 use connectome_systems::{
-    Evaluate, GraphSystems, Infer, ModelBuilder, Train, WorldModelExt,
+    Evaluate, GraphSystems, Infer, ModelBuilder, Train, WorldModelExt, despawn_dangling_edges,
     layers::{BuildError, Dropout, GcnConv, Linear, Readout},
 };
 
@@ -200,7 +200,10 @@ fn components_that_are_not_plain_numbers_are_copied_in_and_out() {
     world.clear_trackers();
     world.infer(model).unwrap();
     let input = world.get::<Model>(model).unwrap().input.values();
-    assert_eq!(input.matrix(&world).rows().map(<[f32]>::to_vec).collect::<Vec<_>>(), [[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]]);
+    assert_eq!(
+        input.matrix(&world).rows().map(<[f32]>::to_vec).collect::<Vec<_>>(),
+        [[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]]
+    );
     let output = world.get::<Model>(model).unwrap().output;
     for (place, node) in nodes.into_iter().enumerate() {
         let row = output.get(&world, node).unwrap();
@@ -228,7 +231,7 @@ fn a_component_is_learned() {
         let (loss, adam) = (Loss::MeanSquaredError, Optimizer::adam(0.1));
         let model = if copied { model.learns::<Body>(loss, adam) } else { model.learns::<Wanted>(loss, adam) };
         let model = world.spawn_model(model).unwrap();
-        for _ in 0..400 {
+        for _ in 0..1500 {
             world.train(model).unwrap();
         }
         world.infer(model).unwrap();
@@ -343,4 +346,24 @@ fn a_removed_model_leaves_the_components() {
     let again = build(&mut world);
     world.infer(again).unwrap();
     assert_eq!(steering(&world, nodes), EXPECTED);
+}
+
+#[test]
+fn edges_of_despawned_nodes_are_removed_after_the_step_and_no_others() {
+    let (mut world, graph, [a, b, c]) = world();
+    let model = world.spawn_model(ModelBuilder::new(graph).reads::<Mood>().layer(GcnConv::new(1))).unwrap();
+    world.add_model_systems(Infer(model), despawn_dangling_edges(graph).in_set(GraphSystems::Act)).unwrap();
+    let stranger = world.spawn_empty().id();
+    let edge = |world: &mut World, source, target| world.spawn(Edge { source, target }).id();
+    let [dead, alive, foreign] = [(a, b), (c, b), (stranger, b)].map(|(from, to)| edge(&mut world, from, to));
+    world.entity_mut(c).insert(Edge { source: c, target: a });
+    world.infer(model).unwrap();
+    assert!([dead, alive, foreign].iter().all(|edge| world.get_entity(*edge).is_ok()));
+    world.despawn(a);
+    world.infer(model).unwrap();
+    assert!(world.get_entity(dead).is_err());
+    assert!([alive, foreign].iter().all(|edge| world.get_entity(*edge).is_ok()));
+    assert!(world.get::<Mood>(c).is_some() && world.get::<Edge>(c).is_none(), "a node loses the edge and stays");
+    world.infer(model).unwrap();
+    assert_eq!(world.get::<Topology>(graph).unwrap().dangling, 1);
 }

@@ -166,7 +166,16 @@ impl Construction<'_> {
         let columns = self.columns(world, state)?;
         let graphs = self.planned.program.graphs.clone();
         let settled = columns.iter().map(|_| Arc::default()).collect();
-        let bindings = Bindings { model: self.model, graphs, inputs, parameters, gradients, columns, settled, written: self.written };
+        let bindings = Bindings {
+            model: self.model,
+            graphs,
+            inputs,
+            parameters,
+            gradients,
+            columns,
+            settled,
+            written: self.written,
+        };
         self.require_normalizations(world);
 
         let inference = &self.planned.inference;

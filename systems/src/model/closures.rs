@@ -93,11 +93,7 @@ observe!(&'static A, &A, [A]);
 observe!((&'static A, &'static B), (&A, &B), [A, B]);
 observe!((&'static A, &'static B, &'static C), (&A, &B, &C), [A, B, C]);
 observe!((&'static A, &'static B, &'static C, &'static D), (&A, &B, &C, &D), [A, B, C, D]);
-observe!(
-    (&'static A, &'static B, &'static C, &'static D, &'static E),
-    (&A, &B, &C, &D, &E),
-    [A, B, C, D, E]
-);
+observe!((&'static A, &'static B, &'static C, &'static D, &'static E), (&A, &B, &C, &D, &E), [A, B, C, D, E]);
 observe!(
     (&'static A, &'static B, &'static C, &'static D, &'static E, &'static G),
     (&A, &B, &C, &D, &E, &G),
