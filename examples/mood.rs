@@ -1,45 +1,37 @@
-//! Moods spread among friends: a network that lives in the world learns how, and then says who will be how happy.
+//! Moods spread among friends: a network that lives in the world learns how, while it runs.
 //!
-//! The model reads a component, learns another and writes a third; no system, no copy.
+//! The model reads a component, learns to predict another and writes a third: no system, no handle, no glue.
 #![forbid(unsafe_code)]
 
 use bevy_ecs::prelude::*;
-use bytemuck::{Pod, Zeroable};
 use connectome::prelude::*;
 
-#[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
-#[repr(C)]
+#[derive(Component, Default, Features)]
 struct Mood(f32);
-
-/// What the mood became in the end.
-#[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
-#[repr(C)]
-struct Later(f32);
-
-/// What the network predicts.
-#[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
-#[repr(C)]
+#[derive(Component, Default, Features)]
+struct Tomorrow(f32);
+#[derive(Component, Default, Features)]
 struct Forecast(f32);
 
 fn main() -> Result {
     let mut world = World::new();
     let graph = Graph::of::<Mood, Edge>(&mut world);
-    let model = ModelBuilder::new(graph).reads::<Mood>().layer(SageConv::new(8)).layer(Activation::Tanh);
-    let model = model.layer(Linear::new(1)).writes::<Forecast>();
-    let model = world.spawn_model(model.learns::<Later>(Loss::MeanSquaredError, Optimizer::adam(0.01)))?;
-
-    // Each has one friend, whose mood is caught by half.
-    let moods = |number: usize| (number as f32).sin();
-    let later = |number: usize| Later(0.5 * moods(number) + 0.5 * moods((number + 99) % 100));
-    let people: Vec<Entity> = (0..100).map(|n| world.spawn((Mood(moods(n)), later(n), Split::Train)).id()).collect();
-    (0..100).for_each(|n| drop(world.spawn(Edge { source: people[(n + 99) % 100], target: people[n] })));
-
+    let model = ModelBuilder::new(graph)
+        .reads::<Mood>()
+        .layer(SageConv::new(1))
+        .writes::<Forecast>()
+        .learns::<Tomorrow>(Loss::MeanSquaredError, Optimizer::adam(0.01));
+    let model = world.spawn_model(model)?;
+    // One hundred in a circle; the mood of each moves half way to that of the one before.
+    let mood = |n: usize| (n as f32).sin();
+    let tomorrow = |n: usize| Tomorrow(0.5 * mood(n) + 0.5 * mood((n + 99) % 100));
+    let people: Vec<Entity> = (0..100).map(|n| world.spawn((Mood(mood(n)), tomorrow(n), Split::Train)).id()).collect();
+    world.spawn_batch((0..100).map(|n| Edge { source: people[(n + 99) % 100], target: people[n] }).collect::<Vec<_>>());
     for _ in 0..500 {
         world.train(model)?;
     }
-    world.infer(model)?;
-    for (mood, later, forecast) in world.query::<(&Mood, &Later, &Forecast)>().iter(&world).take(5) {
-        println!("{:>5.2} became {:>5.2}, forecast {:>5.2}", mood.0, later.0, forecast.0);
+    for (tomorrow, forecast) in world.query::<(&Tomorrow, &Forecast)>().iter(&world).take(5) {
+        println!("it will be {:>5.2}, and the forecast is {:>5.2}", tomorrow.0, forecast.0);
     }
     Ok(())
 }

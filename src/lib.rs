@@ -1,4 +1,38 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # A model of one's own components
+//!
+//! A model reads components, learns to predict others and writes others again; the example `mood` does the same.
+//!
+//! ```
+//! use bevy_ecs::prelude::*;
+//! use connectome::prelude::*;
+//!
+//! #[derive(Component, Default, Features)]
+//! struct Mood(f32);
+//! #[derive(Component, Default, Features)]
+//! struct Tomorrow(f32);
+//! #[derive(Component, Default, Features)]
+//! struct Forecast(f32);
+//!
+//! let mut world = World::new();
+//! let graph = Graph::of::<Mood, Edge>(&mut world);
+//! let model = ModelBuilder::new(graph)
+//!     .reads::<Mood>()
+//!     .layer(SageConv::new(1))
+//!     .writes::<Forecast>()
+//!     .learns::<Tomorrow>(Loss::MeanSquaredError, Optimizer::adam(0.01));
+//! let model = world.spawn_model(model)?;
+//! let [ann, bob] = [0.2, 0.9].map(|mood| world.spawn((Mood(mood), Tomorrow(0.5), Split::Train)).id());
+//! world.spawn(Edge { source: ann, target: bob });
+//! for _ in 0..500 {
+//!     world.train(model)?;
+//! }
+//! assert!((world.get::<Forecast>(bob).unwrap().0 - 0.5).abs() < 0.01);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Components that are plain `f32`s can go without copies: derive `bytemuck::Pod` for them in place of `Features`.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "import")]

@@ -1,8 +1,8 @@
 //! A field of a component, as a part of its row.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
-use syn::{Error, Expr, Field, LitFloat, LitInt, Member, Result, Type, spanned::Spanned};
+use quote::quote;
+use syn::{Error, Expr, Field, LitFloat, LitInt, Member, Result, Type};
 
 /// A field that is not left out.
 pub struct FeatureField {
@@ -56,11 +56,10 @@ impl FeatureField {
             Kind::Vector => quote!(*::core::convert::AsRef::<[f32; #width]>::as_ref(&self.#member)),
         };
         let scale = self.scale.map(|scale| quote!(.map(|value| value * #scale)));
-        quote_spanned! { member.span() =>
-            let (features, others) = rest.split_at_mut(#width);
+        quote! {
+            let (features, rest) = rest.split_at_mut(#width);
             let values: [f32; #width] = #values;
             features.copy_from_slice(&values #scale);
-            rest = others;
         }
     }
 
@@ -73,12 +72,11 @@ impl FeatureField {
             Kind::Vector => quote!(::core::convert::AsMut::<[f32; #width]>::as_mut(&mut self.#member)),
         };
         let scale = self.scale.map(|scale| quote!(/ #scale));
-        quote_spanned! { member.span() =>
-            let (features, others) = rest.split_at(#width);
+        quote! {
+            let (features, rest) = rest.split_at(#width);
             for (target, value) in #target.iter_mut().zip(features) {
                 *target = *value #scale;
             }
-            rest = others;
         }
     }
 }

@@ -58,15 +58,15 @@ fn implementation(input: &DeriveInput) -> Result<TokenStream> {
             const WIDTH: usize = 0 #(+ #widths)*;
 
             fn read(&self, row: &mut [f32]) {
-                let mut rest = row;
+                let rest = row;
                 #(#reads)*
-                let _ = rest;
+                ::core::debug_assert!(rest.is_empty());
             }
 
             fn write(&mut self, row: &[f32]) {
-                let mut rest = row;
+                let rest = row;
                 #(#writes)*
-                let _ = rest;
+                ::core::debug_assert!(rest.is_empty());
             }
         }
     })
