@@ -43,7 +43,7 @@ impl Case {
     /// Part of a training step: it reads what a whole step has left behind.
     fn part(&self, wanted: fn(GraphSystems) -> bool) -> (World, Train) {
         let (mut world, model) = self.model(true);
-        run(&mut world, Train(model)).unwrap();
+        world.train(model).unwrap();
         leave_out(&mut world, Train(model), GraphSystems::ALL.into_iter().filter(|phase| !wanted(*phase)));
         (world, Train(model))
     }

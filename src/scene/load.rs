@@ -26,16 +26,20 @@ impl SceneFile {
     pub fn load(path: impl AsRef<Path>) -> Result<(Self, GraphData), SceneError> {
         let path = path.as_ref();
         let file = path.display().to_string();
-        let bytes = read_file(path).map_err(|error| {
-            let help = "check the path of the scene file";
-            SceneError::unreadable(&file, format!("the scene cannot be read: {error}"), help)
-        })?;
-        let text = decode(&file, &bytes)?;
-        let source = Source { file: &file, text };
+        let bytes = read_scene(path, &file)?;
+        let source = Source { file: &file, text: decode(&file, &bytes)? };
         let scene = syntax::read(&source)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let data = scene.inspect_with_graph(folder).map_err(|fault| source.locate(fault))?;
         Ok((scene, data))
+    }
+
+    /// Reads a scene file without the graph file it names, as [`SceneFile::parse`] does its text.
+    pub(crate) fn load_model(path: impl AsRef<Path>) -> Result<Self, SceneError> {
+        let path = path.as_ref();
+        let file = path.display().to_string();
+        let bytes = read_scene(path, &file)?;
+        Self::parse(decode(&file, &bytes)?, &file)
     }
 
     /// Reads a scene and checks all that can be checked without opening a graph file; `file_name` is for errors.
@@ -131,6 +135,13 @@ impl SceneFile {
             Fault::new([Step::Field("graph")], message, problem.help)
         })
     }
+}
+
+fn read_scene(path: &Path, file: &str) -> Result<Vec<u8>, SceneError> {
+    read_file(path).map_err(|error| {
+        let help = "check the path of the scene file";
+        SceneError::unreadable(file, format!("the scene cannot be read: {error}"), help)
+    })
 }
 
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {

@@ -90,7 +90,8 @@ impl SceneFile {
         self.with_layers(purpose, ModelBuilder::new(graph).input(input).seed(seed))
     }
 
-    fn with_layers(&self, purpose: Purpose, builder: ModelBuilder) -> ModelBuilder {
+    /// The layers of the scene, and how they learn if that is the purpose.
+    pub(crate) fn with_layers(&self, purpose: Purpose, builder: ModelBuilder) -> ModelBuilder {
         let training = &self.training;
         let builder = builder.name(&self.name);
         let mut builder = self.model.iter().fold(builder, |builder, layer| builder.layer(layer.clone()));

@@ -35,14 +35,14 @@ use crate::{
 /// ```
 /// use bevy_ecs::prelude::*;
 /// use connectome_components::{Graph, GraphNode};
-/// use connectome_systems::{Infer, ModelBuilder, ScheduleTimings, layers::Linear, run};
+/// use connectome_systems::{Infer, ModelBuilder, ScheduleTimings, WorldModelExt, layers::Linear};
 ///
 /// let mut world = World::new();
 /// let graph = Graph::spawn(&mut world);
-/// let model = ModelBuilder::new(graph).layer(Linear::new(2)).build(&mut world)?;
+/// let model = world.spawn_model(ModelBuilder::new(graph).layer(Linear::new(2)))?;
 /// world.spawn(GraphNode);
 /// let clock = ScheduleTimings::add(&mut world, Infer(model))?;
-/// run(&mut world, Infer(model))?;
+/// world.infer(model)?;
 /// let readings = &clock.take()[0];
 /// for (system, times) in clock.systems().iter().zip(readings.windows(2)) {
 ///     println!("{} took {:?}", system.name, times[1] - times[0]);

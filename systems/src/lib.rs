@@ -33,6 +33,6 @@ pub use model::{
 pub use negatives::sample_negatives;
 pub use optimize::OptimizerStep;
 pub use phases::GraphSystems;
-pub use topology::{Scratch, rebuild_topology, update_topology};
+pub use topology::{Scratch, despawn_dangling_edges, rebuild_topology, update_topology};
 pub use worker_log::{WorkerLog, WorkerSpan};
 pub use workers::{Blocks, PerBlock, RowsMut, SplitRows, Workers, WorkersError};

@@ -5,9 +5,11 @@
 
 use bevy_ecs::prelude::*;
 use bytemuck::{Pod, Zeroable};
-use connectome_components::{Features, Graph, GraphNode, Loss, Metrics, Model, Optimizer, Parameter, Split, Subgraph};
+use connectome_components::{
+    Edge, Features, Graph, GraphNode, Loss, Metrics, Model, Optimizer, Parameter, Split, Subgraph, Topology,
+};
 use connectome_systems::{
-    Evaluate, GraphSystems, Infer, ModelBuilder, Train, WorldModelExt,
+    Evaluate, GraphSystems, Infer, ModelBuilder, Train, WorldModelExt, despawn_dangling_edges,
     layers::{BuildError, Dropout, GcnConv, Linear, Readout},
 };
 
@@ -344,4 +346,24 @@ fn a_removed_model_leaves_the_components() {
     let again = build(&mut world);
     world.infer(again).unwrap();
     assert_eq!(steering(&world, nodes), EXPECTED);
+}
+
+#[test]
+fn edges_of_despawned_nodes_are_removed_after_the_step_and_no_others() {
+    let (mut world, graph, [a, b, c]) = world();
+    let model = world.spawn_model(ModelBuilder::new(graph).reads::<Mood>().layer(GcnConv::new(1))).unwrap();
+    world.add_model_systems(Infer(model), despawn_dangling_edges(graph).in_set(GraphSystems::Act)).unwrap();
+    let stranger = world.spawn_empty().id();
+    let edge = |world: &mut World, source, target| world.spawn(Edge { source, target }).id();
+    let [dead, alive, foreign] = [(a, b), (c, b), (stranger, b)].map(|(from, to)| edge(&mut world, from, to));
+    world.entity_mut(c).insert(Edge { source: c, target: a });
+    world.infer(model).unwrap();
+    assert!([dead, alive, foreign].iter().all(|edge| world.get_entity(*edge).is_ok()));
+    world.despawn(a);
+    world.infer(model).unwrap();
+    assert!(world.get_entity(dead).is_err());
+    assert!([alive, foreign].iter().all(|edge| world.get_entity(*edge).is_ok()));
+    assert!(world.get::<Mood>(c).is_some() && world.get::<Edge>(c).is_none(), "a node loses the edge and stays");
+    world.infer(model).unwrap();
+    assert_eq!(world.get::<Topology>(graph).unwrap().dangling, 1);
 }

@@ -40,7 +40,7 @@
 //! present.load(&mut world, graph)?;
 //! std::thread::scope(|scope| {
 //!     let extracted = scope.spawn(|| extract.subgraphs(&corpus, &graphs[2..], &mut next));
-//!     // Here the training world computes: `run(&mut world, Train(model))`.
+//!     // Here the training world computes: `world.train(model)`.
 //!     assert_eq!(input.matrix(&world).row_count(), 3);
 //!     extracted.join()
 //! }).map_err(|_| "the thread panicked")??;

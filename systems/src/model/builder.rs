@@ -16,12 +16,12 @@ use super::{
     components::{ComponentBinding, RowSystem},
 };
 
-/// Describes a model; [`ModelBuilder::build`] puts it into a world.
+/// Describes a model; [`WorldModelExt::spawn_model`](crate::WorldModelExt::spawn_model) puts it into a world.
 ///
 /// ```
 /// use bevy_ecs::prelude::*;
 /// use connectome_components::{Edge, Graph, Model, GraphNode};
-/// use connectome_systems::{Infer, ModelBuilder, kernels::Activation, layers::{GcnConv, Linear}, run};
+/// use connectome_systems::{ModelBuilder, WorldModelExt, kernels::Activation, layers::{GcnConv, Linear}};
 ///
 /// let mut world = World::new();
 /// let graph = Graph::spawn(&mut world);
@@ -29,12 +29,12 @@ use super::{
 ///     .input_width(3)
 ///     .layer(GcnConv::new(8))
 ///     .layer(Activation::Relu)
-///     .layer(Linear::new(2))
-///     .build(&mut world)?;
+///     .layer(Linear::new(2));
+/// let model = world.spawn_model(model)?;
 ///
 /// let [a, b] = [world.spawn(GraphNode).id(), world.spawn(GraphNode).id()];
 /// world.spawn(Edge { source: a, target: b });
-/// run(&mut world, Infer(model))?;
+/// world.infer(model)?;
 /// let output = world.get::<Model>(model).map(|model| model.output).unwrap();
 /// assert_eq!(output.get(&world, b)?.len(), 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

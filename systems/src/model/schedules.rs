@@ -49,7 +49,7 @@ pub(super) fn settings() -> ScheduleBuildSettings {
 
 /// Adds systems of the user's to a schedule of a model, and checks it for races.
 ///
-/// Order them by [`GraphSystems`](crate::GraphSystems): `add_systems(world, Infer(model),
+/// Order them by [`GraphSystems`](crate::GraphSystems): `world.add_model_systems(Infer(model),
 /// steer.in_set(GraphSystems::Act))`. Their commands are applied when the whole step is done, so that no node comes or goes in
 /// the midst of it; exclusive systems that spawn, despawn or insert belong before `Sync` or into `Act`.
 ///

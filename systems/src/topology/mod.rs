@@ -1,6 +1,7 @@
 //! Derives the topology of a graph from its edge and subgraph entities.
 
 mod coefficients;
+mod dangling;
 mod members;
 mod sort;
 
@@ -8,6 +9,7 @@ use bevy_ecs::{entity::Entity, system::Local, world::World};
 use connectome_components::{Edge, Graph, Rows, Topology, attach_fields};
 
 use coefficients::Degrees;
+pub use dangling::despawn_dangling_edges;
 
 /// Buffers that derivations reuse, so that a live graph does not allocate each tick.
 #[derive(Default)]
