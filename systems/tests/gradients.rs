@@ -12,7 +12,7 @@ use common::{
     differences::{BACKWARD, Case, Differences, FORWARD, Formula, assert_near, cases},
     few_cases, run_layer,
 };
-use connectome_components::{FeatureField, LearningRateSchedule};
+use connectome_components::{ClassLabel, FeatureField, LearningRateSchedule, Split};
 use connectome_systems::{
     Infer, ModelBuilder, Train,
     kernels::Activation,
@@ -216,6 +216,9 @@ fn columns_that_the_weights_do_not_have_count_for_nothing() {
     let model = model.learn(common::STANDSTILL, LearningRateSchedule::Constant).build(&mut scene.world).unwrap();
     let weight = Matrices::from([("weight".to_owned(), ndarray::array![[5.0], [7.0]])]);
     scene.set_parameters(model, &weight).unwrap();
+    for node in scene.nodes.clone() {
+        scene.world.entity_mut(node).insert((ClassLabel(0), Split::Train));
+    }
     run(&mut scene.world, Train(model)).unwrap();
     run(&mut scene.world, Infer(model)).unwrap();
     assert_eq!(scene.output(model).unwrap(), ndarray::array![[7.0], [0.0]]);

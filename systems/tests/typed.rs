@@ -321,7 +321,13 @@ fn what_does_not_fit_is_refused_with_its_name() {
     let cases: [(ModelBuilder, &[&str]); 5] = [
         (model().writes::<Steering>(), &["3 wide", "`Steering` holds 2"]),
         (model().learns::<Wanted>(Loss::MeanSquaredError, Optimizer::adam(0.1)), &["Wanted", "2 wide", "3 wide"]),
-        (model().learns::<Wanted>(Loss::CrossEntropy, Optimizer::adam(0.1)), &["CrossEntropy takes classes"]),
+        (
+            ModelBuilder::new(graph)
+                .reads::<Mood>()
+                .layer(Linear::new(2))
+                .learns::<Wanted>(Loss::CrossEntropy, Optimizer::adam(0.1)),
+            &["CrossEntropy takes classes"],
+        ),
         (ModelBuilder::new(graph).reads::<Tiny>().layer(Linear::new(2)), &["Tiny", "f32"]),
         (ModelBuilder::new(graph).reads::<Sparse>().layer(Linear::new(2)), &["Sparse", "table storage"]),
     ];

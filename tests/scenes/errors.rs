@@ -69,7 +69,7 @@ fn unknown_names_are_corrected() {
     check("patience:", "§pateince:", "Training has no field", "did you mean \"patience\"?");
     check("(width: 4)", "(§widht: 4)", "no field \"widht\"", "did you mean \"width\"?");
     check("betas:", "§beta:", "no field \"beta\"", "did you mean \"betas\"?");
-    check("GcnConv(width: 4)", "§GrafConv(width: 4)", "LayerDescription has no variant", "did you mean \"GcnConv\"?");
+    check("GcnConv(width: 4)", "§GcConv(width: 4)", "LayerDescription has no variant", "did you mean \"GcnConv\"?");
     check("split: Train", "split: §Training", "Split has no variant", "Validation");
     check("Adam", "§Adm", "Optimizer has no variant", "did you mean \"Adam\"?");
     check("Given", "§Scaled", "NodeFeatures has no variant", "RowNormalized");

@@ -145,7 +145,7 @@ fn tasks_and_widths_must_suit_the_set() {
     let links = error(SCENE.replace("GraphClassification", "LinkPrediction()"));
     assert_error(&links, place, "a set of 3", "GraphClassification");
     let width = error(SCENE.replace("width: 2", "width: 3"));
-    assert_error(&width, Position { line: 5, column: 30 }, "3 wide, but the graphs have 2 classes", "width: 2");
+    assert_error(&width, Position { line: 5, column: 28 }, "3 wide, but the graphs have 2 classes", "width: 2");
 }
 
 /// A set that comes with the crate.
