@@ -61,8 +61,7 @@ fn of_a_set_of_graphs_it_is_a_batch() {
 fn people_get_a_table() {
     let output = bench("assets/karate.ron", &["--workers", "1"]);
     let table = String::from_utf8(output.stdout).unwrap();
-    for expected in ["34 nodes", "forward", "ms median", "systems of the step", "2 backward", "optimize"]
-    {
+    for expected in ["34 nodes", "forward", "ms median", "systems of the step", "2 backward", "optimize"] {
         assert!(table.contains(expected), "{expected} is not in\n{table}");
     }
 }
@@ -90,7 +89,10 @@ fn a_trace_has_the_systems_within_their_runs_and_what_each_worker_did() {
         assert_eq!(runs.iter().filter(is_around).count(), 1, "{system}");
         assert!(system["args"]["writes"].is_array() && system["args"]["reads"].is_array(), "{system}");
     }
-    let read = |name: &str| systems.iter().find(|system| system["name"].as_str().unwrap().starts_with(name)).unwrap()["args"]["reads"].to_string();
+    let read = |name: &str| {
+        systems.iter().find(|system| system["name"].as_str().unwrap().starts_with(name)).unwrap()["args"]["reads"]
+            .to_string()
+    };
     assert!(read("linear").contains("layers.1.lin.weight"));
     let tracks: BTreeSet<u64> = blocks.iter().map(|block| block["tid"].as_u64().unwrap()).collect();
     assert!(!blocks.is_empty() && tracks.is_subset(&BTreeSet::from([1, 2])), "{tracks:?}");
@@ -105,7 +107,7 @@ fn what_cannot_be_is_told() {
         (bench("no such scene.ron", &[]), "no such scene.ron:1:1: the scene cannot be read"),
         (bench("assets/karate.ron", &["--trace", absent.to_str().unwrap()]), "cannot create"),
         (connectome(&["bench", "assets/karate.ron", "--seconds", "-1"]), "write a number of seconds"),
-        (bench("assets/karate.ron", &["--workers", "100000"]), "ask for at most 1024"),
+        (bench("assets/karate.ron", &["--workers", "100000"]), "give at most 1024"),
     ];
     for (output, expected) in cases {
         let error = String::from_utf8(output.stderr).unwrap();

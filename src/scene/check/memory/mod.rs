@@ -15,7 +15,7 @@ use crate::scene::error::Fault;
 use crate::scene::features::Features;
 use crate::scene::graph_set::GraphSet;
 use crate::scene::layer::LayerDescription;
-use crate::scene::links::undirected_edges;
+use crate::scene::links::{Hidden, undirected_edges};
 use crate::scene::locate::Step::{Field, Index};
 use crate::scene::model::{Columns, Input, ModelSize, Plan, Purpose, Rows};
 
@@ -53,6 +53,8 @@ pub(in crate::scene) struct Extent {
     computed: Counts,
     /// What waits for it, if that comes batch by batch.
     resting: Option<Counts>,
+    /// Pairs of nodes that are drawn while training.
+    drawn: usize,
     carried: Carried,
     /// Bytes of what was loaded: features, and all else.
     features: usize,
@@ -62,15 +64,19 @@ pub(in crate::scene) struct Extent {
 impl Extent {
     /// The size of a graph, of which `scene` reads the features.
     pub fn of(data: &GraphData, scene: &SceneFile) -> Self {
+        // Each edge once, as many without one as are hidden, and one drawn for each other.
+        let (pairs, drawn) = match scene.task {
+            Task::LinkPrediction { validation, test } => {
+                let edges = undirected_edges(data).len();
+                (2 * edges, edges - Hidden::of(edges, validation, test).both())
+            }
+            _ => (0, 0),
+        };
         let all = Counts {
             nodes: data.nodes,
             edges: data.edges.len(),
             graphs: data.graphs.as_ref().map_or(0, GraphSet::len),
-            pairs: match scene.task {
-                // Each edge once, as many that are hidden with as many that are none, and one drawn for each other.
-                Task::LinkPrediction { .. } => 2 * undirected_edges(data).len(),
-                _ => 0,
-            },
+            pairs,
         };
         let batch = match &data.graphs {
             Some(graphs) => Some(largest_batch(graphs, scene.training.batch_size.unwrap_or(graphs.len()))),
@@ -81,6 +87,7 @@ impl Extent {
         Self {
             computed: batch.unwrap_or(all),
             resting: batch.map(|_| all),
+            drawn,
             carried: Carried {
                 input: Input { width: data.features.width(), stored, edges },
                 targets: scene.task.regression_loss().and(data.targets.as_ref()).map(|rows| rows.width),
@@ -92,6 +99,12 @@ impl Extent {
             features: features(&data.features),
             others: others(data),
         }
+    }
+
+    /// The same without what is there for training alone.
+    fn for_inference(self) -> Self {
+        let computed = Counts { pairs: self.computed.pairs - self.drawn, ..self.computed };
+        Self { computed, drawn: 0, ..self }
     }
 
     /// A row of each kind in the world that computes, once it runs.
@@ -222,7 +235,8 @@ pub(in crate::scene) fn estimate(scene: &SceneFile, extent: Extent) -> Result<(P
     let training = scene.describe(&planned, Purpose::Training, &rows).map_err(place)?;
     let planned = planned.for_inference().map_err(place)?;
     let inference = scene.describe(&planned, Purpose::Inference, &rows).map_err(place)?;
-    let mut memory = Memory { training: extent.usage(&training.size), inference: extent.usage(&inference.size) };
+    let mut memory =
+        Memory { training: extent.usage(&training.size), inference: extent.for_inference().usage(&inference.size) };
     // What is told is collected before it is written.
     let told = match training.output {
         Rows::Nodes => extent.resting.unwrap_or(extent.computed).nodes,
