@@ -18,6 +18,7 @@ mod dynamics;
 mod edit_distance;
 mod gradients;
 mod interactions;
+mod life;
 mod losses;
 mod optimize;
 mod ordering;

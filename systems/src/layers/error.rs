@@ -74,6 +74,28 @@ pub enum BuildError {
     /// The model reads its own output, and is to learn.
     #[error("a recurrent model cannot learn yet; leave out `learn`, or give it an input")]
     Recurrent,
+    /// The entity by whose parity the state of a recurrent model changes roles was despawned.
+    #[error("entity {owner}, by which the state of model {model} changes roles, is gone; build the model anew")]
+    NoState {
+        /// The model.
+        model: Entity,
+        /// The entity.
+        owner: Entity,
+    },
+    /// The rows of a graph are not those that its topology was derived from.
+    #[error(
+        "the rows of graph {0} are not those of its topology, so a model's step was left out; spawn, despawn and move \
+         nodes and edges before `Sync`, in `Act` or between steps, and give each of its edges an `Edge`"
+    )]
+    ChangedRows(Entity),
+    /// The components by which the model learns are not those that it was built for.
+    #[error("model {model} cannot learn: {reason}")]
+    Learning {
+        /// The model.
+        model: Entity,
+        /// What does not fit; and, after a semicolon, what to do.
+        reason: String,
+    },
     /// There is no such schedule in the world.
     #[error(
         "the world has no schedule {0}; build the model first, let it learn if it is to train, and mend what `add_systems` refused"

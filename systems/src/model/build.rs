@@ -11,13 +11,16 @@ use connectome_components::{
     DoubleBuffer, FeatureField, Field, FieldPool, Graph, Metrics, Model, Parameter, Parity, Topology, TrainingState,
 };
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use super::{
-    Evaluate, Infer, ModelBuilder, Plans, Train,
+    Evaluate, Infer, ModelBuilder, Plans, Sets, Train,
     builder::{Input, Learning, domain_of},
     dry_run::DryRun,
+    fault::Fault,
     finish,
+    life::take_out,
+    plans::Emitter,
     schedules::settings,
 };
 use crate::{
@@ -25,7 +28,7 @@ use crate::{
     clock::Readings,
     layers::BuildError,
     loss::{LossError, Targets, loss_and_gradient, measure},
-    optimize::{self, LearnedParameter, LossWeighting},
+    optimize::{self, LearnedParameter, LossWeighting, Moments},
     program::{Bindings, Column, Domain, Emission, Operation, Pass, Plan},
     topology::rebuild_topology,
 };
@@ -61,6 +64,9 @@ impl ModelBuilder {
             parameters: Vec::new(),
             learned: Vec::new(),
             readings: Default::default(),
+            fault: Fault::default(),
+            is_watched: Arc::default(),
+            emitters: Default::default(),
         };
         match construction.build(world) {
             Ok(()) => Ok(model),
@@ -71,53 +77,6 @@ impl ModelBuilder {
             }
         }
     }
-}
-
-/// Takes a model out of the world: its schedules, its parameters and its entity. Its columns stay on their entities for the
-/// models that come.
-///
-/// # Errors
-/// If the entity is no model.
-pub fn remove_model(world: &mut World, model: Entity) -> Result<(), BuildError> {
-    let parts = world.get::<Model>(model).cloned().ok_or(BuildError::NoModel(model))?;
-    take_out(world, model, parts.parameters, parts.columns);
-    Ok(())
-}
-
-/// Builds a model in place of another one, which is taken out. Parameters of the same name and shape keep their values.
-///
-/// # Errors
-/// Those of [`ModelBuilder::build`], and if the entity is no model: then it stays as it was.
-pub fn replace_model(world: &mut World, before: Entity, model: ModelBuilder) -> Result<Entity, BuildError> {
-    let known = world.get::<Model>(before).ok_or(BuildError::NoModel(before))?.parameters.clone();
-    let after = model.build(world)?;
-    let new = world.get::<Model>(after).map(|model| model.parameters.clone()).unwrap_or_default();
-    for target in new {
-        let Some(to) = world.get::<Parameter>(target).cloned() else { continue };
-        let same = |from: &&Parameter| from.name == to.name && from.shape == to.shape;
-        let Some(from) = known.iter().filter_map(|entity| world.get::<Parameter>(*entity)).find(same).cloned() else {
-            continue;
-        };
-        let mut pairs = vec![(from.value, to.value)];
-        pairs.extend(from.moments.zip(to.moments).filter(|(from, to)| from.width() == to.width()));
-        for (from, to) in pairs {
-            let numbers: Vec<f32> = from.matrix(world).rows().flatten().copied().collect();
-            to.matrix_mut(world).rows_mut().for_each(|row| row.copy_from_slice(&numbers));
-        }
-    }
-    remove_model(world, before)?;
-    Ok(after)
-}
-
-fn take_out(world: &mut World, model: Entity, parameters: Vec<Entity>, borrowed: Vec<Field>) {
-    let mut schedules = world.resource_mut::<Schedules>();
-    schedules.remove(Infer(model));
-    schedules.remove(Train(model));
-    schedules.remove(Evaluate(model));
-    parameters.into_iter().chain([model]).for_each(|entity| {
-        world.despawn(entity);
-    });
-    FieldPool::give_back(world, borrowed);
 }
 
 /// The rows of a graph over the same nodes as the model's own.
@@ -138,22 +97,40 @@ struct Construction<'a> {
     parameters: Vec<Entity>,
     learned: Vec<LearnedParameter>,
     readings: [Readings; 3],
+    fault: Fault,
+    is_watched: Arc<AtomicBool>,
+    emitters: [Option<Emitter>; 3],
 }
 
 impl Construction<'_> {
     fn build(&mut self, world: &mut World) -> Result<(), BuildError> {
-        let state = match self.builder.input {
+        let (state, owner) = match self.builder.input {
             Input::State(width) => {
-                Some(DoubleBuffer::register(world, self.model, "state", self.graphs[0].nodes, width)?)
+                let (state, owner) = FieldPool::take_double_buffer(world, self.graphs[0].nodes, width)?;
+                self.borrowed.push(state.front);
+                (Some(state), Some(owner))
             }
-            _ => None,
+            _ => (None, None),
         };
         let inputs = self.inputs(world, state)?;
         let (parameters, gradients) = self.spawn_parameters(world)?;
         let columns = self.columns(world, state)?;
         let graphs = self.planned.program.graphs.clone();
         let settled = columns.iter().map(|_| Arc::default()).collect();
-        let bindings = Bindings { model: self.model, graphs, inputs, parameters, gradients, columns, settled };
+        let (rows, fault, is_watched) = (self.graphs.clone(), self.fault.clone(), self.is_watched.clone());
+        let bindings = Bindings {
+            model: self.model,
+            graphs,
+            inputs,
+            parameters,
+            gradients,
+            columns,
+            settled,
+            rows,
+            fault,
+            is_watched,
+        };
+        let bindings = Arc::new(bindings);
         self.require_normalizations(world);
 
         let inference = &self.planned.inference;
@@ -164,21 +141,23 @@ impl Construction<'_> {
         let kept: Vec<Field> = plan.program.kept.iter().filter_map(|value| field(plan, *value)).collect();
         let coordinates = self.builder.coordinates.and(kept.last().copied());
         let mut targets = None;
-        if let (Some(learning), Some(training)) = (&self.builder.learning, &self.planned.training) {
+        let (builder, planned) = (self.builder, self.planned);
+        if let (Some(learning), Some(training)) = (&builder.learning, &planned.training) {
             targets = Some(self.add_learning(world, learning, training, &bindings, result)?);
         }
-        let mut infer = self.schedule(Infer(self.model));
-        self.add_pass(
-            world,
-            &mut infer,
-            &Emission { plan: inference, bindings: &bindings, readings: &self.readings[0] },
-            Pass::Forward,
-        );
-        if state.is_some() {
-            let flip = IntoSystem::into_system(flip(self.model)).with_name("flip");
-            infer.add_systems(flip.in_set(GraphSystems::Commit));
-        }
-        finish(world, infer)?;
+        let infer = {
+            let (bindings, plan, readings) = (bindings.clone(), inference.clone(), self.readings[0].clone());
+            Emitter::new(move |world, infer, sets| {
+                let emission = Emission { plan: &plan, bindings: &bindings, readings: &readings, sets };
+                add_pass(world, infer, &emission, Pass::Forward);
+                if let Some(owner) = owner {
+                    let flip = IntoSystem::into_system(flip(owner)).with_name("flip");
+                    infer.add_systems(flip.in_set(sets.of(GraphSystems::Commit)));
+                }
+                Ok(())
+            })
+        };
+        self.emit(world, Infer(self.model), 0, infer)?;
         let model = Model {
             graph: self.builder.graph,
             input: bindings.inputs[0],
@@ -198,6 +177,13 @@ impl Construction<'_> {
             training: self.planned.training.clone().map(Arc::new),
             inference: Arc::new(self.planned.inference.clone()),
             readings: self.readings.clone(),
+            fault: self.fault.clone(),
+            is_watched: self.is_watched.clone(),
+            emitters: self.emitters.clone(),
+            graphs: bindings.graphs.clone(),
+            state_owner: owner,
+            parameters: self.parameters.clone(),
+            borrowed: self.borrowed.clone(),
         };
         world.entity_mut(self.model).insert((model, plans));
         Ok(())
@@ -332,25 +318,24 @@ impl Construction<'_> {
     }
 
     fn add_learning(
-        &self,
+        &mut self,
         world: &mut World,
         learning: &Learning,
         training: &Plan,
-        bindings: &Bindings,
+        bindings: &Arc<Bindings>,
         output: Field,
     ) -> Result<Option<Targets>, BuildError> {
         let model = self.model;
         let last = self.builder.layers.len() - 1;
-        let unfit = |error: LossError| BuildError::Layer { layer: last, setting: None, reason: error.to_string() };
+        let unfit = move |error: LossError| BuildError::Layer { layer: last, setting: None, reason: error.to_string() };
         let state = TrainingState { seed: self.builder.seed, ..TrainingState::default() };
         let mut entity = world.entity_mut(model);
         entity.insert((learning.optimizer, learning.schedule, Metrics::default(), state));
+        entity.insert(Moments::new(learning.optimizer, self.learned.len(), self.builder.accumulation.is_some()));
         self.builder.accumulation.map(|accumulation| entity.insert(accumulation));
         self.builder.clipping.map(|clipping| entity.insert(clipping));
 
-        let mut train = self.schedule(Train(model));
-        let emission = Emission { plan: training, bindings, readings: &self.readings[1] };
-        self.add_pass(world, &mut train, &emission, Pass::Forward);
+        let targets = if self.builder.is_external { None } else { Some(self.targets(world, output)?) };
         let gradient = training.head_gradient(0).and_then(|column| bindings.field(column));
         let Some(gradient) = gradient else {
             let reason =
@@ -359,45 +344,69 @@ impl Construction<'_> {
         };
         let weighting = if self.builder.is_external { LossWeighting::Uniform } else { LossWeighting::Terms };
         let trained = training.output(0).and_then(|output| bindings.field(training.column(output)?)).unwrap_or(output);
-        let targets = if self.builder.is_external { None } else { Some(self.targets(world, output)?) };
-        if let Some(targets) = targets {
-            let system =
-                loss_and_gradient(world, model, self.builder.loss, trained, gradient, targets).map_err(unfit)?;
-            train.add_systems(system.in_set(GraphSystems::Loss));
-        }
-        self.add_pass(world, &mut train, &emission, Pass::Backward);
-        optimize::add(world, &mut train, model, &self.learned, weighting);
-        finish(world, train)?;
-
-        let mut evaluate = self.schedule(Evaluate(model));
-        let emission = Emission { plan: &self.planned.inference, bindings, readings: &self.readings[2] };
-        self.add_pass(world, &mut evaluate, &emission, Pass::Forward);
-        if let Some(targets) = targets {
-            let system = measure(world, model, self.builder.loss, output, targets).map_err(unfit)?;
-            evaluate.add_systems(system.in_set(GraphSystems::Loss));
-        }
-        finish(world, evaluate)?;
+        let loss = self.builder.loss;
+        let train = {
+            let (bindings, plan, readings) = (bindings.clone(), training.clone(), self.readings[1].clone());
+            let learned = self.learned.clone();
+            Emitter::new(move |world, train, sets| {
+                let emission = Emission { plan: &plan, bindings: &bindings, readings: &readings, sets };
+                add_pass(world, train, &emission, Pass::Forward);
+                if let Some(targets) = targets {
+                    let system = loss_and_gradient(world, model, loss, trained, gradient, targets).map_err(unfit)?;
+                    train.add_systems(system.in_set(sets.of(GraphSystems::Loss)));
+                }
+                add_pass(world, train, &emission, Pass::Backward);
+                optimize::add(world, train, model, &learned, weighting, sets);
+                Ok(())
+            })
+        };
+        self.emit(world, Train(model), 1, train)?;
+        let evaluate = {
+            let (bindings, plan) = (bindings.clone(), self.planned.inference.clone());
+            let readings = self.readings[2].clone();
+            Emitter::new(move |world, evaluate, sets| {
+                let emission = Emission { plan: &plan, bindings: &bindings, readings: &readings, sets };
+                add_pass(world, evaluate, &emission, Pass::Forward);
+                if let Some(targets) = targets {
+                    let system = measure(world, model, loss, output, targets).map_err(unfit)?;
+                    evaluate.add_systems(system.in_set(sets.of(GraphSystems::Loss)));
+                }
+                Ok(())
+            })
+        };
+        self.emit(world, Evaluate(model), 2, evaluate)?;
         Ok(targets)
     }
 
-    fn add_pass(&self, world: &mut World, schedule: &mut Schedule, emission: &Emission, pass: Pass) {
-        let set = match pass {
-            Pass::Forward => GraphSystems::Forward,
-            Pass::Backward => GraphSystems::Backward,
-        };
-        if let Some(system) = emission.system(world, pass) {
-            schedule.add_systems(system.in_set(set));
-        }
+    /// Adds a schedule of the model's own, and keeps what its systems are made by.
+    fn emit(
+        &mut self,
+        world: &mut World,
+        label: impl ScheduleLabel,
+        number: usize,
+        emitter: Emitter,
+    ) -> Result<(), BuildError> {
+        let mut schedule = self.schedule(label);
+        emitter.emit(world, &mut schedule, Sets::Own)?;
+        finish(world, schedule)?;
+        self.emitters[number] = Some(emitter);
+        Ok(())
     }
 
     /// What the rows of `output` are to become.
-    fn targets(&self, world: &mut World, output: Field) -> Result<Targets, BuildError> {
-        Ok(match self.builder.targets {
-            Some(values) if !self.builder.loss.is_classification() => {
-                Targets::Numbers { values, splits: Field::of_component(world, output.domain())? }
+    fn targets(&mut self, world: &mut World, output: Field) -> Result<Targets, BuildError> {
+        if self.builder.loss.is_classification() {
+            return Ok(Targets::register(world, self.builder.loss, output)?);
+        }
+        let values = match self.builder.targets {
+            Some(values) => values,
+            None => {
+                let values = FieldPool::take(world, Some(output.domain()), output.width())?;
+                self.borrowed.push(values);
+                values
             }
-            _ => Targets::register(world, self.builder.loss, output)?,
-        })
+        };
+        Ok(Targets::Numbers { values, splits: Field::of_component(world, output.domain())? })
     }
 
     /// A schedule with its parts in order, in which races are errors, and the topologies kept up to date.
@@ -409,6 +418,7 @@ impl Construction<'_> {
         schedule.set_build_settings(settings());
         schedule.set_executor(SingleThreadedExecutor::new());
         GraphSystems::chain(&mut schedule);
+        Sets::Own.stop_at(&mut schedule, &self.fault);
         for (number, graph) in self.planned.program.graphs.iter().enumerate() {
             let rebuild = IntoSystem::into_system(rebuild_topology(*graph)).with_name("rebuild_topology");
             schedule.add_systems(rebuild.in_set(GraphSystems::Sync).in_set(Rebuild(number)));
@@ -425,9 +435,19 @@ impl Construction<'_> {
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Rebuild(usize);
 
-fn flip(model: Entity) -> impl FnMut(Query<&mut Parity>) {
+fn add_pass(world: &mut World, schedule: &mut Schedule, emission: &Emission, pass: Pass) {
+    let set = match pass {
+        Pass::Forward => GraphSystems::Forward,
+        Pass::Backward => GraphSystems::Backward,
+    };
+    if let Some(system) = emission.system(world, pass) {
+        schedule.add_systems(system.in_set(emission.sets.of(set)));
+    }
+}
+
+fn flip(owner: Entity) -> impl FnMut(Query<&mut Parity>) {
     move |mut parities| {
-        if let Ok(mut parity) = parities.get_mut(model) {
+        if let Ok(mut parity) = parities.get_mut(owner) {
             parity.flip();
         }
     }

@@ -3,12 +3,19 @@
 mod build;
 mod builder;
 mod dry_run;
+mod fault;
+mod life;
 mod plans;
 mod schedules;
+mod shared;
 
-pub use build::{remove_model, replace_model};
 pub use builder::ModelBuilder;
 pub use dry_run::{DryRun, MemoryBudget};
+
+pub use life::{remove_model, replace_model};
+pub(crate) use fault::Fault;
 pub use plans::Plans;
 pub(crate) use schedules::finish;
 pub use schedules::{Evaluate, Infer, Train, add_systems, run};
+pub(crate) use shared::Sets;
+pub use shared::{ModelSystems, add_model_to_schedule, take_error};
