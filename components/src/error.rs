@@ -46,12 +46,6 @@ pub enum FieldError {
         /// The component's name.
         name: String,
     },
-    /// The world was cleared since the field was registered, so new entities will not be given it.
-    #[error("field `{name}` was registered before the world was cleared; register it anew")]
-    Forgotten {
-        /// The field's name.
-        name: String,
-    },
     /// The entity does not exist or lacks the field.
     #[error(
         "entity {entity} has no field `{name}`; is it alive, and was the graph's schedule run since it was spawned?"

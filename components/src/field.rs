@@ -193,13 +193,6 @@ impl<T: Send + Sync + 'static> Field<T> {
         self.is_detached
     }
 
-    /// Whether entities that are given [`Field::domain`] will be given this field: not after the world was cleared, which
-    /// takes along what it knew about its fields.
-    pub fn is_attached(&self, world: &World) -> bool {
-        let fields = world.get_resource::<column::AttachedFields>();
-        fields.is_some_and(|fields| fields.contain(self.domain, self.id))
-    }
-
     /// The component by which the scheduler knows the field.
     pub fn id(&self) -> ComponentId {
         self.id

@@ -26,8 +26,8 @@ pub use clock::SystemClock;
 pub use describe::{SystemDescription, describe};
 pub use loss::{LossError, Targets, loss_and_gradient, measure};
 pub use model::{
-    DryRun, Evaluate, Infer, MemoryBudget, ModelBuilder, ModelSystems, Plans, Train, add_model_to_schedule, add_systems,
-    remove_model, replace_model, run, take_error,
+    DryRun, Evaluate, Infer, MemoryBudget, ModelBuilder, ModelSystems, Plans, Train, add_model_to_schedule,
+    add_systems, remove_model, replace_model, run, take_error,
 };
 pub use negatives::sample_negatives;
 pub use optimize::OptimizerStep;

@@ -486,7 +486,7 @@ fn disabled_entities_take_no_part() {
 }
 
 #[test]
-fn a_cleared_world_says_what_is_gone_and_takes_new_models() {
+fn a_cleared_world_says_that_it_was() {
     let (mut scene, input) = labeled();
     let graph = scene.graph;
     let world = &mut scene.world;
@@ -499,12 +499,8 @@ fn a_cleared_world_says_what_is_gone_and_takes_new_models() {
     assert!(network(graph, input, Optimizer::adam(0.01)).build(world).is_err());
     let graph = Graph::spawn(world);
     let error = network(graph, input, Optimizer::adam(0.01)).build(world).unwrap_err().to_string();
-    assert!(error.contains("`input`") && error.contains("register it anew"), "{error}");
-    let model = ModelBuilder::new(graph).input_width(4).layer(GcnConv::new(3)).build(world).unwrap();
-    let nodes = [world.spawn(GraphNode).id(), world.spawn(GraphNode).id()];
-    world.spawn(Edge { source: nodes[0], target: nodes[1] });
-    run(world, Infer(model)).unwrap();
-    assert_eq!(output_of(world, model).matrix(world).row_count(), 2);
+    assert!(error.contains("was cleared") && error.contains("make a new `World`"), "{error}");
+    assert!(run(world, Tick).is_err());
 }
 
 #[test]
@@ -662,7 +658,8 @@ fn a_schedule_of_ones_own_derives_each_topology_once_and_runs_systems_in_order()
     run(world, Tick).unwrap();
     assert_eq!(world.get::<Topology>(scene.graph).unwrap().version, version + 1);
     assert_eq!(world.resource::<Seen>().0, ["observe", "between", "act"]);
-    let topologies = connectome_systems::describe(world, Tick).into_iter().filter(|system| system.name.contains("topolog"));
+    let topologies =
+        connectome_systems::describe(world, Tick).into_iter().filter(|system| system.name == "rebuild_topologies");
     assert_eq!(topologies.count(), 1);
 }
 
@@ -730,4 +727,38 @@ fn learns_in(world: &mut World, model: Entity) -> bool {
     let before = values(world, model);
     run(world, Tick).unwrap();
     values(world, model) != before
+}
+
+/// Memory that the process has taken, in bytes.
+#[cfg(target_os = "linux")]
+fn resident() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+/// Without an app, nobody calls `World::clear_trackers`.
+#[cfg(target_os = "linux")]
+#[test]
+fn steps_in_a_world_without_an_app_take_no_memory() {
+    let mut scene = Scene::new(2, &[Link { source: 0, target: 1, weight: None }]);
+    let world = &mut scene.world;
+    let models = [1, 2].map(|seed| {
+        let model = ModelBuilder::new(scene.graph).seed(seed).input_width(1).layer(GcnConv::new(1));
+        model.build(world).unwrap()
+    });
+    add_model_to_schedule(world, Tick, Infer(models[1])).unwrap();
+    let steps: [&dyn Fn(&mut World); 2] =
+        [&|world| run(world, Infer(models[0])).unwrap(), &|world| run(world, Tick).unwrap()];
+    let count = 50_000;
+    for step in steps {
+        (0..2000).for_each(|_| step(world));
+        // Other tests of the process run meanwhile; what leaks does so every time. It were 110 bytes for each step.
+        let growths = [(); 3].map(|()| {
+            let before = resident();
+            (0..count).for_each(|_| step(world));
+            resident().saturating_sub(before)
+        });
+        println!("{growths:?} bytes in {count} steps each");
+        assert!(growths.iter().any(|grown| *grown < 40 * count), "{growths:?} bytes in {count} steps each");
+    }
 }

@@ -153,7 +153,8 @@ impl Columns<'_, '_> {
     /// when one entity has taken the place of another; `exactly` compares all entities.
     pub fn follow(&self, graph: &Graph, topology: &Topology, exactly: bool) -> bool {
         let ColumnsState { edge, disabled, .. } = *self.state;
-        let stand = |rows: &Rows, components: &[ComponentId]| rows.fit_tables(self.tables, components, disabled, exactly);
+        let stand =
+            |rows: &Rows, components: &[ComponentId]| rows.fit_tables(self.tables, components, disabled, exactly);
         let rows = |column: &ColumnState<f32>| match column.field.domain() {
             domain if domain == graph.nodes => Some(topology.nodes.len()),
             domain if domain == graph.edges => Some(topology.edges.len()),
@@ -163,7 +164,11 @@ impl Columns<'_, '_> {
         stand(&topology.nodes, &[graph.nodes])
             && stand(&topology.edges, &[edge, graph.edges])
             && stand(&topology.subgraphs, &[graph.subgraphs])
-            && self.state.columns.iter().all(|(column, _)| rows(column).is_none_or(|rows| rows == column.len(self.tables)))
+            && self
+                .state
+                .columns
+                .iter()
+                .all(|(column, _)| rows(column).is_none_or(|rows| rows == column.len(self.tables)))
     }
 
     /// Whether a column was written as a whole after `tick`, and after what stands in `others` was; see

@@ -104,11 +104,6 @@ impl AttachedFields {
         }
     }
 
-    /// Whether the carriers of `on` are to have the component `id`.
-    pub(crate) fn contain(&self, on: ComponentId, id: ComponentId) -> bool {
-        self.0.iter().any(|field| field.on == on && field.id == id)
-    }
-
     /// Whether the carriers of `on` are to have any.
     pub(super) fn are_on(&self, on: ComponentId) -> bool {
         self.0.iter().any(|field| field.on == on)

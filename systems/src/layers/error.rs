@@ -12,6 +12,9 @@ pub enum BuildError {
     /// The entity given as a graph carries no [`Graph`](connectome_components::Graph).
     #[error("entity {0} is no graph; spawn one with `Graph::spawn` or `Graph::of`")]
     NoGraph(Entity),
+    /// The world was cleared, and bevy_ecs can give it no resource any more that it had before.
+    #[error("the world was cleared, and with its entities the resources that models need; make a new `World`")]
+    Cleared,
     /// The entity given as a model carries no [`Model`](connectome_components::Model).
     #[error("entity {0} is no model any more, so its schedules cannot run; build the model anew")]
     NoModel(Entity),

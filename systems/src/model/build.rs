@@ -21,7 +21,7 @@ use super::{
     finish,
     life::take_out,
     plans::Emitter,
-    schedules::settings,
+    schedules::{check_resources, settings},
 };
 use crate::{
     GraphSystems, Workers,
@@ -41,6 +41,7 @@ impl ModelBuilder {
     /// If the graph is none, a layer cannot take its input, or two systems would race; then nothing of the model is left but
     /// the fields that its nodes may have been given.
     pub fn build(self, world: &mut World) -> Result<Entity, BuildError> {
+        check_resources(world)?;
         let graph = world.get::<Graph>(self.graph).ok_or(BuildError::NoGraph(self.graph))?;
         graph.check(world)?;
         let rows = *graph;

@@ -2,7 +2,7 @@
 
 use bevy_ecs::{component::ComponentId, entity::Entity, world::World};
 use connectome_components::{
-    FeatureField, Field, FieldError, GradientAccumulation, GradientClipping, Graph, LearningRateSchedule, Loss, Optimizer,
+    FeatureField, Field, GradientAccumulation, GradientClipping, Graph, LearningRateSchedule, Loss, Optimizer,
 };
 
 use crate::{
@@ -286,9 +286,6 @@ impl ModelBuilder {
 
 /// The rows of a field on a graph's nodes, edges or subgraphs.
 pub(super) fn domain_of(world: &World, rows: Graph, field: Field) -> Result<Domain, BuildError> {
-    if !field.is_attached(world) && [rows.nodes, rows.edges, rows.subgraphs].contains(&field.domain()) {
-        return Err(FieldError::Forgotten { name: field.name(world) }.into());
-    }
     let on = |component: ComponentId| component == field.domain();
     match field.domain() {
         _ if on(rows.nodes) => Ok(Domain::Nodes),

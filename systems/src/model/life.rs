@@ -21,7 +21,8 @@ pub fn remove_model(world: &mut World, model: Entity) -> Result<(), BuildError> 
 }
 
 /// Builds a model in place of another one, which is taken out. Parameters of the same name and shape keep their values; where
-/// the optimizer is of the same kind they keep its moments as well, and the steps are counted on.
+/// the optimizer is of the same kind they keep its moments as well, and the steps are counted on. To schedules of the user's
+/// it is to be added anew.
 ///
 /// # Errors
 /// Those of [`ModelBuilder::build`], and if the entity is no model: then it stays as it was.
@@ -48,7 +49,8 @@ pub fn replace_model(world: &mut World, before: Entity, model: ModelBuilder) -> 
         if let Some(moments) = moments {
             copy(world, moments, into);
         }
-        origins.push(moments.and_then(|moments| known.iter().filter_map(|from| from.moments).position(|m| m == moments)));
+        origins
+            .push(moments.and_then(|moments| known.iter().filter_map(|from| from.moments).position(|m| m == moments)));
     }
     if origins.iter().any(Option::is_some) {
         Moments::go_on(world, after, before, &origins);

@@ -12,8 +12,8 @@ mod shared;
 pub use builder::ModelBuilder;
 pub use dry_run::{DryRun, MemoryBudget};
 
-pub use life::{remove_model, replace_model};
 pub(crate) use fault::Fault;
+pub use life::{remove_model, replace_model};
 pub use plans::Plans;
 pub(crate) use schedules::finish;
 pub use schedules::{Evaluate, Infer, Train, add_systems, run};

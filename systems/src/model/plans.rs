@@ -1,7 +1,10 @@
 //! What the schedules of a model run.
 
 use bevy_ecs::{
-    component::Component, entity::Entity, lifecycle::HookContext, schedule::{InternedScheduleLabel, Schedule},
+    component::Component,
+    entity::Entity,
+    lifecycle::HookContext,
+    schedule::{InternedScheduleLabel, Schedule},
     world::{DeferredWorld, World},
 };
 use connectome_components::Field;

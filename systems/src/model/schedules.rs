@@ -61,6 +61,7 @@ pub fn add_systems<M>(
     label: impl ScheduleLabel,
     systems: impl IntoScheduleConfigs<ScheduleSystem, M>,
 ) -> Result<(), BuildError> {
+    check_resources(world)?;
     let label = label.intern();
     let Some(mut schedule) = world.get_resource_or_init::<Schedules>().remove(label) else {
         return Err(BuildError::NoSchedule(format!("{label:?}")));
@@ -119,6 +120,7 @@ fn take_back(world: &mut World, schedule: &mut Schedule, added: Added) -> bool {
 pub fn run(world: &mut World, label: impl ScheduleLabel) -> Result<(), BuildError> {
     let label = label.intern();
     let model = model_of(&*label);
+    check_resources(world)?;
     if let Some(model) = model {
         check_parts(world, model)?;
         if (&*label as &dyn Any).is::<Train>() {
@@ -156,13 +158,25 @@ pub(super) fn model_of(label: &dyn Any) -> Option<Entity> {
     train.or_else(evaluate).or_else(infer)
 }
 
+/// Whether the world still has the resources that it was given: `World::clear_entities` takes them away, and bevy_ecs panics
+/// where one is to be put in again.
+pub(super) fn check_resources(world: &World) -> Result<(), BuildError> {
+    let schedules = world.component_id::<Schedules>().and_then(|id| world.resource_entities().get(id));
+    match schedules {
+        Some(entity) if world.get_entity(entity).is_err() => Err(BuildError::Cleared),
+        _ => Ok(()),
+    }
+}
+
 /// Whether all that the systems of a model read is still there.
 pub(super) fn check_parts(world: &World, entity: Entity) -> Result<(), BuildError> {
     let Some(model) = world.get::<Model>(entity) else { return Err(BuildError::NoModel(entity)) };
     if world.get::<Graph>(model.graph).is_none() {
         return Err(BuildError::NoGraph(model.graph));
     }
-    if let Some(owner) = world.get::<Plans>(entity).and_then(|plans| plans.state_owner).filter(|owner| world.get_entity(*owner).is_err()) {
+    if let Some(owner) =
+        world.get::<Plans>(entity).and_then(|plans| plans.state_owner).filter(|owner| world.get_entity(*owner).is_err())
+    {
         return Err(BuildError::NoState { model: entity, owner });
     }
     match model.parameters.iter().find(|parameter| world.get::<Parameter>(**parameter).is_none()) {

@@ -15,7 +15,7 @@ use core::any::Any;
 
 use super::{
     Fault, Plans, Train,
-    schedules::{check_parts, model_of, settings},
+    schedules::{check_parts, check_resources, model_of, settings},
 };
 use crate::{
     GraphSystems, Scratch,
@@ -145,6 +145,7 @@ pub fn add_model_to_schedule(
     label: impl ScheduleLabel,
     systems: impl ScheduleLabel,
 ) -> Result<(), BuildError> {
+    check_resources(world)?;
     let (label, systems) = (label.intern(), systems.intern());
     let unknown = || BuildError::NoSchedule(format!("{systems:?}"));
     let model = model_of(&*systems).ok_or_else(unknown)?;
@@ -156,6 +157,7 @@ pub fn add_model_to_schedule(
         Some(shared) => shared.members.iter().map(|member| member.model).collect(),
         None => Vec::new(),
     };
+    use ScheduleCleanupPolicy::RemoveSystemsOnly;
     if others.contains(&model) {
         return Err(BuildError::Schedule(format!("model {model} has systems in it already; use another schedule")));
     }
@@ -187,7 +189,8 @@ pub fn add_model_to_schedule(
                 shared.members.push(member.clone());
             });
         }
-        Err(_) => remove_systems(world, &mut schedule, model),
+        // The sets stay: bevy_ecs does not take one again that was removed.
+        Err(_) => remove_systems(world, &mut schedule, &[AllOf(model).intern()], RemoveSystemsOnly),
     }
     world.get_resource_or_init::<Schedules>().insert(schedule);
     built
@@ -246,7 +249,9 @@ fn synchronize(label: InternedScheduleLabel) -> impl FnMut(&mut World, Local<Vec
         }
         for number in 0.. {
             let members = SharedSchedules::of(world, label).map(|shared| &shared.members);
-            let Some(Member { model, learns, fault, .. }) = members.and_then(|members| members.get(number)) else { break };
+            let Some(Member { model, learns, fault, .. }) = members.and_then(|members| members.get(number)) else {
+                break;
+            };
             let (model, learns, fault) = (*model, *learns, fault.clone());
             fault.take();
             let ready = check_parts(world, model);
@@ -260,7 +265,7 @@ fn synchronize(label: InternedScheduleLabel) -> impl FnMut(&mut World, Local<Vec
 pub(super) fn take_fault(world: &World, label: InternedScheduleLabel) -> Option<BuildError> {
     let faults = SharedSchedules::of(world, label)?.members.iter().map(|member| member.fault.take());
     // All are taken, so that none is left for a later run.
-    faults.collect::<Vec<_>>().into_iter().flatten().next()
+    faults.fold(None, |first, fault| first.or(fault))
 }
 
 /// Takes the systems of a model out of all schedules of the user's.
@@ -277,7 +282,7 @@ pub(super) fn remove_from_all(world: &mut World, model: Entity) {
     for label in labels {
         match world.get_resource_or_init::<Schedules>().remove(label) {
             Some(mut schedule) => {
-                remove_systems(world, &mut schedule, model);
+                remove_model_systems(world, &mut schedule, model);
                 world.get_resource_or_init::<Schedules>().insert(schedule);
             }
             // It is running.
@@ -295,21 +300,33 @@ fn sweep(world: &mut World, schedule: &mut Schedule) {
     let Some(mut shared) = world.get_resource_mut::<SharedSchedules>() else { return };
     let gone = shared.0.iter_mut().filter(|shared| shared.label == label).flat_map(|shared| shared.gone.drain(..));
     for model in gone.collect::<Vec<_>>() {
-        remove_systems(world, schedule, model);
+        remove_model_systems(world, schedule, model);
     }
 }
 
-fn remove_systems(world: &mut World, schedule: &mut Schedule, model: Entity) {
-    // A system can only be found in a schedule that is built: races are let pass for as long as that takes.
-    let settings = schedule.get_build_settings();
-    schedule.set_build_settings(ScheduleBuildSettings { ambiguity_detection: LogLevel::Ignore, ..settings.clone() });
+fn remove_model_systems(world: &mut World, schedule: &mut Schedule, model: Entity) {
     // The sets as well: building a schedule costs the square of their number.
     let parts = PARTS.iter().map(|part| ModelSystems(model, *part).intern());
     let sets = parts.chain(optimize::sets(model)).chain([Private(model).intern(), AllOf(model).intern()]);
+    let sets: Vec<InternedSystemSet> = sets.collect();
+    remove_systems(world, schedule, &sets, ScheduleCleanupPolicy::RemoveSetAndSystemsAllowBreakages);
+}
+
+fn remove_systems(
+    world: &mut World,
+    schedule: &mut Schedule,
+    sets: &[InternedSystemSet],
+    policy: ScheduleCleanupPolicy,
+) {
+    // A system can only be found in a schedule that is built: races are let pass for as long as that takes.
+    let settings = schedule.get_build_settings();
+    schedule.set_build_settings(ScheduleBuildSettings { ambiguity_detection: LogLevel::Ignore, ..settings.clone() });
     for set in sets {
         // One that the model has nothing in may not be there. Of a schedule that cannot be built at all none can be taken
         // out; they do nothing without their model.
-        let _ = schedule.remove_systems_in_set(set, world, ScheduleCleanupPolicy::RemoveSetAndSystemsAllowBreakages);
+        let _ = schedule.remove_systems_in_set(*set, world, policy);
     }
     schedule.set_build_settings(settings);
+    // What is wrong with the rest, its next run says.
+    let _ = schedule.initialize(world);
 }

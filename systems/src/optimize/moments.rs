@@ -1,9 +1,7 @@
 //! Which optimizer the moments of a model are of.
 
 use bevy_ecs::{component::Component, entity::Entity, world::World};
-use connectome_components::{
-    GradientAccumulation, LearningRateSchedule, Metrics, Optimizer, Parameter, TrainingState,
-};
+use connectome_components::{GradientAccumulation, LearningRateSchedule, Metrics, Optimizer, Parameter, TrainingState};
 
 use crate::layers::BuildError;
 
@@ -93,7 +91,9 @@ impl Moments {
     /// Lets a model go on where another one stands: with its steps, and for each parameter that learns, in order, with the
     /// age of the other's parameter whose moments it has been given, or with none.
     pub(crate) fn go_on(world: &mut World, model: Entity, before: Entity, origins: &[Option<usize>]) {
-        let (Some(state), Some(known)) = (world.get::<TrainingState>(before), world.get::<Self>(before)) else { return };
+        let (Some(state), Some(known)) = (world.get::<TrainingState>(before), world.get::<Self>(before)) else {
+            return;
+        };
         let (step, known) = (state.step, known.since.clone());
         if let Some(mut state) = world.get_mut::<TrainingState>(model) {
             state.step = step;
