@@ -46,7 +46,7 @@ impl Case {
     /// Part of a training step: it reads what a whole step has left behind.
     fn part(&self, wanted: fn(GraphSystems) -> bool) -> (World, Train) {
         let (mut world, model) = self.model(true);
-        run(&mut world, Train(model)).unwrap();
+        world.train(model).unwrap();
         leave_out(&mut world, Train(model), GraphSystems::ALL.into_iter().filter(|phase| !wanted(*phase)));
         (world, Train(model))
     }
@@ -153,9 +153,9 @@ fn two_models(criterion: &mut Criterion) {
         group.bench_function(format!("power_law_64/10k/{name}"), |bencher| {
             bencher.iter(|| {
                 if together {
-                    run(&mut world, Both).unwrap();
+                    world.run_model(Both).unwrap();
                 } else {
-                    models.iter().for_each(|model| run(&mut world, Train(*model)).unwrap());
+                    models.iter().for_each(|model| world.run_model(Train(*model)).unwrap());
                 }
             });
         });

@@ -44,7 +44,7 @@ fn moving_world() -> (World, Infer) {
             *edge = Edge { source: edge.target, target: edge.source };
         }
     };
-    add_systems(&mut world, infer, turn.before(GraphSystems::Sync)).expect("no other system writes edges");
+    world.add_model_systems(infer, turn.before(GraphSystems::Sync)).expect("no other system writes edges");
     (world, infer)
 }
 

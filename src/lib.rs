@@ -1,4 +1,38 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # A model of one's own components
+//!
+//! A model reads components, learns to predict others and writes others again; the example `mood` does the same.
+//!
+//! ```
+//! use bevy_ecs::prelude::*;
+//! use connectome::prelude::*;
+//!
+//! #[derive(Component, Default, Features)]
+//! struct Mood(f32);
+//! #[derive(Component, Default, Features)]
+//! struct Tomorrow(f32);
+//! #[derive(Component, Default, Features)]
+//! struct Forecast(f32);
+//!
+//! let mut world = World::new();
+//! let graph = Graph::of::<Mood, Edge>(&mut world);
+//! let model = ModelBuilder::new(graph)
+//!     .reads::<Mood>()
+//!     .layer(SageConv::new(1))
+//!     .writes::<Forecast>()
+//!     .learns::<Tomorrow>(Loss::MeanSquaredError, Optimizer::adam(0.01));
+//! let model = world.spawn_model(model)?;
+//! let [ann, bob] = [0.2, 0.9].map(|mood| world.spawn((Mood(mood), Tomorrow(0.5), Split::Train)).id());
+//! world.spawn(Edge { source: ann, target: bob });
+//! for _ in 0..500 {
+//!     world.train(model)?;
+//! }
+//! assert!((world.get::<Forecast>(bob).unwrap().0 - 0.5).abs() < 0.01);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Components that are plain `f32`s can go without copies: derive `bytemuck::Pod` for them in place of `Features`.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "import")]
@@ -6,6 +40,7 @@ pub mod import;
 pub mod output;
 pub mod scene;
 mod spawn;
+mod trained;
 mod trainer;
 mod weights;
 
@@ -15,6 +50,7 @@ pub use connectome_components as components;
 #[doc(inline)]
 pub use connectome_systems as systems;
 pub use spawn::{SceneEntities, spawn};
+pub use trained::{SpawnTrainedError, WorldTrainedExt};
 pub use trainer::{TrainError, Trainer};
 pub use weights::{Rename, RenameError, load_weights, weights};
 
@@ -23,12 +59,14 @@ pub mod prelude {
     pub use bevy_ecs::system::{ParamBuilder, SystemParamBuilder};
 
     pub use crate::components::{
-        ClassLabel, Column, ColumnMut, Edge, EdgeWeight, FeatureField, Field, Graph, GraphNode, InSubgraph,
+        ClassLabel, Column, ColumnMut, Edge, EdgeWeight, FeatureField, Features, Field, Graph, GraphNode, InSubgraph,
         LearningRateSchedule, Loss, Metrics, Model, Optimizer, Split, Subgraph, Topology,
     };
     pub use crate::scene::SceneFile;
     pub use crate::systems::{
-        Evaluate, GraphSystems, Infer, ModelBuilder, Train, Workers, add_systems, kernels::Activation, layers::*,
-        operators::Reduction, run,
+        Evaluate, GraphSystems, Infer, ModelBuilder, Train, Workers, WorldModelExt, despawn_dangling_edges,
+        kernels::Activation, layers::*, operators::Reduction,
     };
+    pub use crate::trained::WorldTrainedExt;
+    pub use connectome_derive::Features;
 }

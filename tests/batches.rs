@@ -6,7 +6,7 @@ use connectome::{
     Trainer,
     components::{Optimizer, TrainingState},
     output::Tensor,
-    scene::{GraphData, LayerDescription, SceneFile, Selection},
+    scene::{EpochSchedule, GraphData, LayerDescription, SceneFile, Selection},
     systems::{
         Workers,
         layers::{Dropout, GinConv, Linear, Mlp, Readout, SageConv},
@@ -79,6 +79,22 @@ fn an_epoch_has_as_many_steps_as_are_asked_for() {
         let mut trainer = trainer(&scene, &data);
         trainer.epoch().unwrap();
         assert_eq!(steps(&mut trainer), expected, "batches of {batch}");
+    }
+}
+
+#[test]
+fn schedules_of_scenes_count_epochs_however_many_steps_an_epoch_has() {
+    let (mut scene, data) = mutag();
+    scene.training.schedule = EpochSchedule::Step { every: 2, factor: 0.5 };
+    // All graphs at once, several batches, sums of several batches, and an epoch of another length.
+    for (batch, steps, accumulation) in
+        [(None, None, 1), (Some(32), None, 1), (Some(32), None, 2), (Some(32), Some(7), 3)]
+    {
+        (scene.training.batch_size, scene.training.steps_per_epoch) = (batch, steps);
+        scene.training.accumulation_steps = accumulation;
+        let mut trainer = trainer(&scene, &data);
+        let rates: Vec<f32> = (0..6).map(|_| trainer.epoch().unwrap().learning_rate).collect();
+        assert_eq!(rates, [0.01, 0.01, 0.005, 0.005, 0.0025, 0.0025], "{batch:?}, {steps:?}, {accumulation}");
     }
 }
 

@@ -85,6 +85,34 @@ fn trained_weights_are_evaluated_and_infer_the_same_classes() {
 }
 
 #[test]
+fn inferred_links_are_probabilities_of_pairs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scene, file) = (folder.path().join("links.ron"), folder.path().join("out.npz"));
+    let karate = fs::read_to_string("assets/karate.ron").unwrap();
+    let links = karate.replace("task: NodeClassification", "task: LinkPrediction(validation: 0.1, test: 0.1)");
+    assert_ne!(links, karate);
+    fs::write(&scene, links).unwrap();
+    let trained = connectome(&["train", path(&scene), "--epochs", "30", "--output", path(folder.path())]);
+    assert!(trained.status.success(), "{}", text(&trained.stderr));
+    let weights = folder.path().join("weights.safetensors");
+    let inferred = connectome(&["infer", path(&scene), "--weights", path(&weights), "--output", path(&file)]);
+    assert!(inferred.status.success(), "{}", text(&inferred.stderr));
+
+    let mut npz = NpzReader::new(File::open(&file).unwrap()).unwrap();
+    let pairs: Array2<u32> = npz.by_name("pairs").unwrap();
+    let logits: Array2<f32> = npz.by_name("logits").unwrap();
+    let probability: Array1<f32> = npz.by_name("probability").unwrap();
+    // 64 edges to learn from, and 7 hidden for validation and test with as many pairs without an edge each.
+    assert_eq!((pairs.dim(), logits.dim(), probability.dim()), ((92, 2), (92, 1), 92));
+    for (probability, logit) in probability.iter().zip(&logits) {
+        assert!((probability - 1.0 / (1.0 + (-logit).exp())).abs() < 1e-6);
+    }
+    let mean = |rows: std::ops::Range<usize>| probability.slice(ndarray::s![rows.clone()]).sum() / rows.len() as f32;
+    assert!(mean(0..64) > 0.6, "edges that were learned from are told: {}", mean(0..64));
+    assert!(npz.by_name::<ndarray::OwnedRepr<u32>, ndarray::Ix1>("prediction").is_err());
+}
+
+#[test]
 fn repeating_prints_mean_and_deviation() {
     let output = connectome(&["train", "assets/karate.ron", "--epochs", "20", "--repeat", "3"]);
     let lines: Vec<String> = text(&output.stdout).lines().map(str::to_owned).collect();
@@ -156,9 +184,41 @@ fn folds_that_cannot_be_made_are_refused() {
 #[test]
 fn inspecting_shows_counts_parameters_and_the_schedule() {
     let output = text(&connectome(&["inspect", "assets/karate.ron"]).stdout);
-    for expected in ["34 (2 classes)", "156 directed", "layers.0.lin.weight", "softmax_cross_entropy", "columns.2"] {
+    let expected = [
+        "34 (2 classes)",
+        "156 directed",
+        "layers.0.lin.weight",
+        "columns: ",
+        "training, forward",
+        "training, backward",
+        "inference: ",
+        "+ bias + relu",
+        "d layers.0.lin.weight",
+        "softmax_cross_entropy",
+        "  Optimize\n",
+    ];
+    for expected in expected {
         assert!(output.contains(expected), "{expected} is not in\n{output}");
     }
+    let output = text(&connectome(&["inspect", "assets/karate.ron", "--infer"]).stdout);
+    assert!(output.contains("inference: ") && !output.contains("training, "), "{output}");
+}
+
+#[test]
+fn every_kind_of_scene_is_inspected_and_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    for scene in ["karate", "mutag", "rooms"] {
+        let [svg, dot] = ["svg", "dot"].map(|extension| folder.path().join(scene).with_extension(extension));
+        for file in [&svg, &dot] {
+            let output = connectome(&["inspect", &format!("assets/{scene}.ron"), "--picture", path(file)]);
+            assert!(output.status.success(), "{}", text(&output.stderr));
+        }
+        let [svg, dot] = [svg, dot].map(|file| fs::read_to_string(file).unwrap());
+        assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n") && svg.contains(">loss</text>"), "{svg}");
+        assert!(dot.starts_with("digraph") && dot.contains("->"), "{dot}");
+    }
+    let error = failure(&["inspect", "assets/karate.ron", "--picture", "program.png"]);
+    assert!(error.contains(".svg or .dot"), "{error}");
 }
 
 /// The error of a command that must fail in order.

@@ -1,8 +1,8 @@
-//! Edit distances of real molecules are those that are known, and the command tells them: the same bytes for any number of
-//! workers, bounds where the search was cut, and what is wrong with what it was given.
+//! Edit distances of real molecules are those that are known, and the command tells them: the same bytes for any number
+//! of workers, bounds where the search was cut, and what is wrong with what it was given.
 //!
-//! The molecules are the training graphs of AIDS700nef with exact distances by A* (Y. Bai et al., *SimGNN: A Neural Network
-//! Approach to Fast Graph Similarity Computation*, WSDM 2019); each operation costs 1.
+//! The molecules are the training graphs of AIDS700nef with exact distances by A* (Y. Bai et al., *SimGNN: A Neural
+//! Network Approach to Fast Graph Similarity Computation*, WSDM 2019); each operation costs 1.
 
 use connectome::import::{ImportOptions, LabeledGraphs, import_labeled};
 use connectome::systems::{
@@ -134,7 +134,7 @@ fn what_is_wrong_is_told() {
         (vec![&*one], "holds one graph, so there is nothing to compare"),
         (vec![&*one, &one, "--node-deletion", "-1"], "an operation on nodes costs -1"),
         (vec![&*one, &one, "--edge-substitution", "inf"], "an operation on edges costs inf"),
-        (vec![&*one, &one, "--time-limit", "nan"], "no time to search"),
+        (vec![&*one, &one, "--time-limit", "nan"], "the time limit is NaN seconds"),
         (vec![&*one, &one, "--exact", "--expansions", "1"], "cannot be used with"),
     ] {
         let output = distance(&arguments);

@@ -1,5 +1,5 @@
-//! The same bits for any number of workers, layer by layer: output, loss, gradients and weights of three training steps, on
-//! a graph that is large enough for the workers to share every stage.
+//! The same bits for any number of workers, layer by layer: output, loss, gradients and weights of three training
+//! steps, on a graph that is large enough for the workers to share every stage.
 //!
 //! Every layer that a scene may name must have a case here. A failure names the case and the number of workers.
 
@@ -35,6 +35,8 @@ const CASES: &[&str] = &[
     "[Linear(width: 32), BatchNorm(), Linear(width: 3)]",
     "[Linear(width: 32), BatchNorm(frozen: true), Linear(width: 3)]",
     "[GcnConv(width: 32), GcnConv(width: 8), Linear(width: 3)]",
+    "[Linear(width: 32), GraphConv(width: 16), Linear(width: 3)]",
+    "[Linear(width: 16), GraphConv(width: 32, aggregation: Mean), Linear(width: 3)]",
     "[Linear(width: 32), SageConv(width: 16), Linear(width: 3)]",
     "[Linear(width: 16), SageConv(width: 32, aggregation: Max, normalize: true), Linear(width: 3)]",
     "[Linear(width: 16), SageConv(width: 32, aggregation: Min, project: true), Linear(width: 3)]",

@@ -28,6 +28,7 @@ mod reference;
 mod regression;
 mod scenes;
 mod sequential;
+mod typed;
 mod weights;
 
 /// Cargo no longer looks for files of tests by itself: one that is named nowhere would never run.

@@ -26,6 +26,8 @@ const GRAPHS: &str = "model: [
     GinConv(nn: (widths: [32, 32], batch_norm: true)), Relu, Readout(Sum), Linear(width: 2),
 ], task: GraphClassification, training: (batch_size: 2000)";
 const LINKS: &str = "model: [GcnConv(width: 32), Relu, GcnConv(width: 16)], task: LinkPrediction()";
+const DEEP: &str = "model: [Linear(width: 8), Appnp(hops: 800)]";
+const RESIDUAL: &str = "model: [Linear(width: 16), Relu, Gcnii(layers: 64), Linear(width: 8)]";
 const SAMPLES: &str =
     "model: [SageConv(width: 64), Relu, SageConv(width: 8)], training: (batch_size: 256, fan_outs: [3, 3])";
 
@@ -41,6 +43,8 @@ fn scene(name: &str) -> (SceneFile, GraphData) {
         "edge features" => (EDGE_FEATURES, 20_000, 20, 32),
         "graphs" => (GRAPHS, 200_000, 4, 16),
         "links" => (LINKS, 20_000, 16, 64),
+        "deep" => (DEEP, 10_000, 4, 32),
+        "residual" => (RESIDUAL, 10_000, 4, 32),
         "samples" => (SAMPLES, 100_000, 8, 100),
         name => panic!("there is no scene {name}"),
     };
@@ -153,6 +157,13 @@ fn batches_take_what_was_told() {
 #[test]
 fn links_take_what_was_told() {
     check("links");
+}
+
+/// Here the operations themselves count.
+#[test]
+fn deep_models_take_what_was_told() {
+    check("deep");
+    check("residual");
 }
 
 #[test]

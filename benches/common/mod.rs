@@ -97,11 +97,11 @@ pub fn adam() -> Optimizer {
 /// of about the normal distribution.
 pub fn prepare(world: &mut World, model: Entity, label: impl ScheduleLabel) {
     let label = label.intern();
-    run(world, label).unwrap();
+    world.run_model(label).unwrap();
     if let Some(&Model { input: FeatureField::Dense(input), .. }) = world.get(model) {
         fill_normal(world, input);
         // What rests from then on is computed now.
-        run(world, label).unwrap();
+        world.run_model(label).unwrap();
     }
 }
 
@@ -114,7 +114,7 @@ pub fn stir(world: &mut World, model: Entity, label: impl ScheduleLabel) {
             *first += 1.0;
         }
     });
-    add_systems(world, label, stir.in_set(GraphSystems::Observe)).expect("no other system writes the input");
+    world.add_model_systems(label, stir.in_set(GraphSystems::Observe)).expect("no other system writes the input");
 }
 
 /// Gives every row of a field numbers of about the normal distribution.
@@ -179,7 +179,7 @@ pub fn measure<L: ScheduleLabel>(
             let (world, label) = built.get_or_insert_with(&build);
             world.insert_resource(workers.clone());
             let label = label.intern();
-            bencher.iter(|| run(world, label).unwrap());
+            bencher.iter(|| world.run_model(label).unwrap());
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use bevy_ecs::{component::Component, entity::Entity};
 
-/// A clique of a graph, on an entity of its own: nodes that are all joined to each other. Written by the systems
+/// A clique of a graph, as an entity: nodes that are pairwise adjacent. Written by the systems
 /// `find_cliques` and `find_maximum_clique`, which despawn it when the graph has changed.
 #[derive(Component, Clone, Debug, PartialEq, Eq)]
 pub struct Clique {
@@ -10,7 +10,7 @@ pub struct Clique {
     pub nodes: Vec<Entity>,
 }
 
-/// The graph that a [`Clique`] is one of.
+/// The graph of a [`Clique`].
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
 #[relationship(relationship_target = CliquesOf)]
 pub struct CliqueOf(pub Entity);
@@ -20,14 +20,13 @@ pub struct CliqueOf(pub Entity);
 #[relationship_target(relationship = CliqueOf, linked_spawn)]
 pub struct CliquesOf(Vec<Entity>);
 
-/// What was looked for among the cliques of a graph, and whether it was found: stands on the graph beside its
-/// [`CliquesOf`].
+/// The state of the last clique search of a graph, on the graph's entity beside its [`CliquesOf`].
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CliqueSearch {
     /// The [`Topology::version`](crate::Topology::version) that was searched.
     pub version: u64,
-    /// How many were found.
+    /// Number of cliques found.
     pub count: usize,
-    /// Whether these are all; not if limits cut the search.
+    /// Whether these are all; false if limits stopped the search.
     pub is_complete: bool,
 }

@@ -1,26 +1,26 @@
-//! How unlike two graphs are.
+//! Edit distances between graphs.
 
 use bevy_ecs::{component::Component, entity::Entity};
 
-/// Asks how unlike two graphs are; the answer stands beside it, in [`EditDistance`].
+/// Two graphs to be compared; the result is an [`EditDistance`] on the same entity.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GraphPair {
-    /// The entities of two [`Graph`](crate::Graph)s: the one that is changed, and the one that it is to become.
+    /// The entities of two [`Graph`](crate::Graph)s: the one that is edited, and the one it becomes.
     pub graphs: [Entity; 2],
 }
 
-/// What it costs at least to make the first graph of a [`GraphPair`] into the second, as far as it is known. The system
-/// `compare_graphs` writes it when a graph has changed, and takes it away when one of them is gone.
+/// Bounds on the minimum cost of the edits from the first graph of a [`GraphPair`] to the second. The system
+/// `compare_graphs` writes it when a graph has changed, and removes it when one of them is gone.
 #[derive(Component, Clone, Copy, Debug, PartialEq)]
 pub struct EditDistance {
-    /// It is no less.
+    /// The lower bound.
     pub lower: f64,
-    /// It is no more.
+    /// The upper bound.
     pub upper: f64,
 }
 
 impl EditDistance {
-    /// Whether the bounds have met.
+    /// Whether the bounds are equal.
     pub fn is_exact(&self) -> bool {
         self.lower == self.upper
     }

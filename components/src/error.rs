@@ -1,22 +1,22 @@
-//! What can go wrong when fields are made or read.
+//! Errors of fields.
 
 use bevy_ecs::entity::Entity;
 
-/// A field could not be registered, attached or read.
+/// A field cannot be registered, attached or accessed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FieldError {
-    /// The width is 0: a component without numbers has no column.
-    #[error("field `{name}` has width 0; give it at least one number for each entity")]
+    /// The width is 0.
+    #[error("field `{name}` has width 0; give it a width of at least 1")]
     ZeroWidth {
         /// The field's name.
         name: String,
     },
-    /// One row alone is larger than the address space.
+    /// A row is larger than the address space.
     #[error("field `{name}` is {width} wide, more than memory can address; make the layer narrower")]
     TooWide {
         /// The field's name.
         name: String,
-        /// The width asked for.
+        /// The width.
         width: usize,
     },
     /// A component in sparse-set storage has no column.
@@ -25,7 +25,7 @@ pub enum FieldError {
         /// The component's name.
         name: String,
     },
-    /// A component whose bytes are not just `f32`s has no column of numbers.
+    /// A component is not made of `f32`s alone.
     #[error(
         "component `{name}` of {size} bytes aligned to {alignment} is not one or several `f32`s, aligned as they are or \
          up to 64; build it of `f32`s, or take it whole by `Field::of_component`"
@@ -38,32 +38,30 @@ pub enum FieldError {
         /// Its alignment in bytes.
         alignment: usize,
     },
-    /// New entities were to be given a component that nobody knows how to make.
-    #[error(
-        "new entities need a component `{name}`, and nobody said how to make one; call `register_default` for its type"
-    )]
+    /// New entities need a component without a registered default.
+    #[error("new entities need a component `{name}`, but it has no default; call `register_default` for its type")]
     NoDefault {
         /// The component's name.
         name: String,
     },
-    /// The entity does not exist or lacks the field.
+    /// The entity is dead or lacks the field.
     #[error(
-        "entity {entity} has no field `{name}`; is it alive, and was the graph's schedule run since it was spawned?"
+        "entity {entity} has no field `{name}`; give a living entity, and run a schedule of the graph after spawning it"
     )]
     NotOnEntity {
-        /// The entity asked for.
+        /// The entity.
         entity: Entity,
         /// The field's name.
         name: String,
     },
-    /// The numbers do not fit the row or the column.
-    #[error("field `{name}` takes {expected} numbers here, not {found}")]
+    /// The slice does not fit the row or the column.
+    #[error("field `{name}` takes {expected} values here, not {found}; give a slice of that length")]
     WrongLength {
         /// The field's name.
         name: String,
-        /// Numbers that the row or column holds.
+        /// The length of the row or column.
         expected: usize,
-        /// Numbers given.
+        /// The length of the slice.
         found: usize,
     },
 }

@@ -1,4 +1,4 @@
-//! Fields: components whose width is known only at run time, and whose table column is the matrix.
+//! Fields: components of run-time width, whose table columns are matrices.
 
 use bevy_ecs::{
     component::{Component, ComponentCloneBehavior, ComponentId, Mutable, StorageType},
@@ -9,13 +9,13 @@ use core::{fmt, marker::PhantomData};
 
 use crate::{FieldError, column};
 
-/// A number that a field of run-time width may hold. All-zero bytes are a value of it; it has at least one byte and is
-/// aligned to 64 at most, or registering a field of it does not compile.
+/// An element of a field. All-zero bytes are a value of it; it has at least one byte and an alignment of at most 64, or
+/// registering a field of it does not compile.
 pub trait Element: bytemuck::Pod + Send + Sync {}
 impl Element for f32 {}
 impl Element for u32 {}
 
-/// A named component of `width` numbers on every entity that carries the component [`Field::domain`].
+/// A named component of `width` elements on every entity that carries the component [`Field::domain`].
 ///
 /// bevy_ecs stores one component of all entities of a table contiguously, so the field of `N` entities *is* an `[N,
 /// width]` row-major matrix. Systems read and write it through [`Column`](crate::Column) and
@@ -58,7 +58,7 @@ pub(crate) struct Buffer {
 }
 
 impl<T: Element> Field<T> {
-    /// Registers a field of `width` numbers for the entities that carry the component `domain`.
+    /// Registers a field of `width` elements for the entities that carry the component `domain`.
     ///
     /// # Errors
     /// If the width is 0, a row does not fit into the address space, or `domain` is in sparse-set storage.
@@ -69,7 +69,7 @@ impl<T: Element> Field<T> {
         Ok(Self { id, buffer: None, world: world.id(), domain, width, is_detached: false, element: PhantomData })
     }
 
-    /// Registers a field that `entity` alone has, and gives it to it with all numbers 0.
+    /// Registers a field of one entity, and inserts it with zeros.
     ///
     /// # Errors
     /// As [`Field::register`]; and if `entity` is not alive.
@@ -82,8 +82,8 @@ impl<T: Element> Field<T> {
         Ok(field)
     }
 
-    /// Registers a field that no entity has but those that are given it by [`Field::insert_into`]; a clone of such an entity
-    /// does not have it.
+    /// Registers a field for the entities into which [`Field::insert_into`] inserts it; a clone of such an entity does not
+    /// have it.
     ///
     /// # Errors
     /// If the width is 0, or a row does not fit into the address space.
@@ -92,8 +92,8 @@ impl<T: Element> Field<T> {
         Ok(Self { id, buffer: None, world: world.id(), domain: id, width, is_detached: true, element: PhantomData })
     }
 
-    /// Gives several fields to one entity at once, with all numbers 0. One after the other they would move it from table
-    /// to table, and bevy_ecs keeps the memory of each.
+    /// Inserts several fields into one entity at once, with zeros. One by one they would move it from table to table,
+    /// and bevy_ecs keeps the memory of each.
     ///
     /// # Errors
     /// If the entity is not alive.
@@ -110,10 +110,12 @@ impl<T: Element> Field<T> {
 }
 
 impl<T: Component<Mutability = Mutable> + Default> Field<T> {
-    /// The column of an ordinary, mutable component, a field of width 1, for the entities that carry the component `domain`.
+    /// The column of an ordinary, mutable component, a field of width 1, for the entities that carry the component
+    /// `domain`.
     ///
     /// Entities with `domain` but without `T` are given `T::default()` when fields are attached, so that the rows of all
-    /// fields agree. Writing through a [`ColumnMut`](crate::ColumnMut) leaves the change ticks alone.
+    /// fields agree. Writing through a [`ColumnMut`](crate::ColumnMut) leaves the change ticks alone, until
+    /// [`ColumnMut::set_changed`](crate::ColumnMut::set_changed) is called.
     ///
     /// # Errors
     /// If `T` or `domain` is in sparse-set storage.
@@ -124,11 +126,11 @@ impl<T: Component<Mutability = Mutable> + Default> Field<T> {
 }
 
 impl Field<f32> {
-    /// The column of an ordinary, mutable component that is nothing but `f32`s, as numbers: as wide as it has of them,
-    /// for the entities that carry the component `domain`. What is read and written is the component itself, not a copy.
+    /// The column of an ordinary, mutable component that consists of `f32`s, as a field as wide as it has of them, for
+    /// the entities that carry the component `domain`. It reads and writes the component itself, not a copy.
     ///
-    /// Otherwise as [`Field::of_component`]; a system that has both is refused as one that uses a field twice. A component
-    /// with other members of 4 bytes, such as `u32`, is not found out; their bits are read as `f32`s.
+    /// Otherwise as [`Field::of_component`]; a system that has both is refused as one that uses a field twice. Other
+    /// members of 4 bytes, such as `u32`, are not detected; their bits are read as `f32`s.
     ///
     /// ```
     /// use bevy_ecs::prelude::*;
@@ -151,8 +153,8 @@ impl Field<f32> {
     /// ```
     ///
     /// # Errors
-    /// If `T` or `domain` is in sparse-set storage; if the size of `T` is 0 or no multiple of 4, or `T` is aligned to less
-    /// than 4 or more than 64 bytes.
+    /// If `T` or `domain` is in sparse-set storage; if the size of `T` is 0 or no multiple of 4, or `T` is aligned to
+    /// less than 4 or more than 64 bytes.
     pub fn from_f32s<T>(world: &mut World, domain: ComponentId) -> Result<Self, FieldError>
     where
         T: Component<Mutability = Mutable> + Default + bytemuck::Pod,
@@ -163,7 +165,7 @@ impl Field<f32> {
     }
 }
 
-/// Sees to it that all carriers of `domain` have a component `T` in their table.
+/// Registers a component `T` to be attached to all carriers of `domain`.
 fn attach_component<T: Component + Default>(world: &mut World, domain: ComponentId) -> Result<ComponentId, FieldError> {
     check_storage(world, domain)?;
     if T::STORAGE_TYPE != StorageType::Table {
@@ -178,7 +180,7 @@ fn attach_component<T: Component + Default>(world: &mut World, domain: Component
 }
 
 impl<T: Send + Sync + 'static> Field<T> {
-    /// Numbers in a row.
+    /// Width of a row.
     pub fn width(&self) -> usize {
         self.width
     }
@@ -209,7 +211,7 @@ impl<T: Send + Sync + 'static> Field<T> {
     }
 }
 
-/// Rows are those of tables, which do not know who carries a component of sparse-set storage.
+/// Rows are those of tables, which do not record components in sparse-set storage.
 pub(crate) fn check_storage(world: &World, component: ComponentId) -> Result<(), FieldError> {
     match world.components().get_info(component) {
         Some(info) if info.storage_type() != StorageType::Table => {
@@ -243,27 +245,27 @@ impl<T> fmt::Debug for Field<T> {
 pub struct Parity(pub(crate) bool);
 
 impl Parity {
-    /// Front becomes back and back becomes front, without a copy.
+    /// Swaps front and back, without a copy.
     pub fn flip(&mut self) {
         self.0 = !self.0;
     }
 }
 
-/// Two fields of one width that change roles when the [`Parity`] of their owner is flipped.
+/// Two fields of one width that swap roles when the [`Parity`] of their owner is flipped.
 ///
-/// Systems of a step read `front` and write `back`; the step's commit flips the parity, and what was written is now
-/// the front. To the scheduler the two roles are two fields, so a reader of the front and a writer of the back run side
-/// by side, and every user of either is ordered against the flip.
+/// Systems of a step read `front` and write `back`; the step's commit flips the parity, and the written half becomes
+/// the front. To the scheduler the two roles are two fields, so a reader of the front and a writer of the back run in
+/// parallel, and every user of either is ordered against the flip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DoubleBuffer {
-    /// What the step reads.
+    /// Read in a step.
     pub front: Field,
-    /// What the step writes.
+    /// Written in a step.
     pub back: Field,
 }
 
 impl DoubleBuffer {
-    /// Registers both halves and gives `owner` a [`Parity`] if it has none.
+    /// Registers both halves, and inserts a [`Parity`] into `owner` if it has none.
     ///
     /// # Errors
     /// As [`Field::register`]; and if `owner` is not alive.

@@ -1,4 +1,4 @@
-//! A graph as an entity: which nodes, edges and subgraphs of the world belong to it.
+//! Graphs, which are entities: they name the components of their nodes, edges and subgraphs.
 
 use bevy_ecs::{
     component::{Component, ComponentId},
@@ -8,13 +8,13 @@ use bevy_ecs::{
 
 use crate::{Edge, FieldError, GraphNode, Subgraph, Topology, field::check_storage};
 
-/// The nodes of a graph are the entities with one component, its edges the entities with [`Edge`] and another, its
-/// subgraphs the entities with a third.
+/// A graph: its nodes are the entities with one component, its edges those with [`Edge`] and another, its subgraphs
+/// those with a third.
 ///
-/// Usually these are [`GraphNode`], [`Edge`] and [`Subgraph`] themselves. A game with several kinds of agents and of relations
-/// makes one graph of each by naming its own components: `Graph::of::<Citizen, Friendship>(&mut world)`. Edges between
-/// entities that are not the graph's nodes are dangling for it. All components must be in table storage: a model on a
-/// graph of others is refused.
+/// Usually these are [`GraphNode`], [`Edge`] and [`Subgraph`] themselves. A game with several kinds of agents and of
+/// relations makes one graph of each by naming its own components: `Graph::of::<Citizen, Friendship>(&mut world)`.
+/// Edges between entities that are not the graph's nodes are dangling for it. All components must be in table storage:
+/// a model on a graph of others is refused.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
 #[require(Topology)]
 pub struct Graph {
@@ -40,7 +40,7 @@ impl Graph {
         world.spawn(Self { nodes, edges, subgraphs }).id()
     }
 
-    /// Whether rows can be found by the graph's components.
+    /// Checks that the graph's components are in table storage.
     ///
     /// # Errors
     /// If one of them is in sparse-set storage.

@@ -1,13 +1,13 @@
-//! What things *are* in connectome: fields, graphs, topology, models, parameters. Data and no behavior.
+//! The components of connectome: fields, graphs, topology, models, parameters. Data without behavior.
 //!
 //! | entity | components |
 //! | --- | --- |
 //! | graph | [`Graph`], [`Topology`], [`CliquesOf`], [`CliqueSearch`] |
-//! | node | [`GraphNode`] or a component of the user's, [`ClassLabel`], [`Split`], [`InSubgraph`], [`NodeColor`], and the [`Field`]s of the models on it |
+//! | node | [`GraphNode`] or a component of your own, [`ClassLabel`], [`Split`], [`InSubgraph`], [`NodeColor`], and the [`Field`]s of the models on it |
 //! | edge | [`Edge`], [`EdgeWeight`], [`EdgeKind`], and fields |
-//! | subgraph | [`Subgraph`] or a component of the user's, and fields |
+//! | subgraph | [`Subgraph`] or a component of your own, and fields |
 //! | clique | [`Clique`], [`CliqueOf`] |
-//! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`GradientAccumulation`], [`GradientClipping`], [`TrainingState`], [`Metrics`] |
+//! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`GradientAccumulation`], [`GradientClipping`], [`TrainingState`], [`Metrics`], [`LearningFault`] |
 //! | comparison | [`GraphPair`], [`EditDistance`] |
 //! | parameter | [`Parameter`], and its fields: value, gradient, moments |
 
@@ -16,16 +16,20 @@ mod column;
 mod comparison;
 mod edge;
 mod error;
+mod fault;
+mod features;
 mod field;
 mod gradient;
 mod graph;
 mod loss;
 mod matrix;
+mod metrics;
 mod model;
 mod node;
 mod optimizer;
 mod parameter;
 mod pool;
+mod ranking;
 mod rows;
 mod subgraph;
 mod topology;
@@ -38,16 +42,20 @@ pub use column::{
 pub use comparison::{EditDistance, GraphPair};
 pub use edge::{Edge, EdgeKind, EdgeWeight};
 pub use error::FieldError;
+pub use fault::{Fault, LearningFault};
+pub use features::Features;
 pub use field::{DoubleBuffer, Element, Field, Parity};
 pub use gradient::{GradientAccumulation, GradientClipping};
 pub use graph::Graph;
 pub use loss::Loss;
 pub use matrix::{Matrix, MatrixMut};
-pub use model::{FeatureField, Metrics, Model, SplitMetrics, TrainingState};
+pub use metrics::{ClassCounts, HeadMetrics, MAX_CONFUSED, MetricValue, Metrics, SplitMetrics};
+pub use model::{FeatureField, Model, ModelHead, TrainingState};
 pub use node::{ClassLabel, GraphNode, NodeColor, Split};
 pub use optimizer::{LearningRateSchedule, Optimizer};
 pub use parameter::{Parameter, TensorLayout};
 pub use pool::FieldPool;
+pub use ranking::Ranking;
 pub use rows::Rows;
 pub use subgraph::{InSubgraph, Subgraph};
 pub use topology::{Adjacency, Coefficients, Normalization, Topology};

@@ -1,4 +1,4 @@
-//! Views of a column: rows of numbers that lie in one or several tables.
+//! Matrix views of a column, whose rows are in one or several tables.
 
 use core::ops::Range;
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -6,7 +6,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 /// A read-only `[N, width]` view of a column.
 ///
 /// The rows lie contiguously for each table of the world. Almost always there is one; more when some nodes carry other
-/// components than the rest. Rows are numbered through, table by table.
+/// components than the rest. Rows are numbered consecutively, table by table.
 #[derive(Clone, Debug)]
 pub struct Matrix<'a, T = f32> {
     width: usize,
@@ -29,7 +29,7 @@ impl<'a, T> Matrix<'a, T> {
         Self { width, first, rest: rest.collect() }
     }
 
-    /// Numbers in a row.
+    /// Width of a row.
     pub fn width(&self) -> usize {
         self.width
     }
@@ -51,10 +51,10 @@ impl<'a, T> Matrix<'a, T> {
         }
     }
 
-    /// Some columns of row `index`.
+    /// A range of the features of row `index`.
     ///
     /// # Panics
-    /// If there are no such row and columns.
+    /// If there is no such row or range.
     #[inline(always)]
     pub fn part(&self, index: usize, columns: Range<usize>) -> &'a [T] {
         let start = index * self.width;
@@ -71,18 +71,18 @@ impl<'a, T> Matrix<'a, T> {
         &chunk[(index - start) * self.width..(index - start + 1) * self.width]
     }
 
-    /// The rows, one after the other.
+    /// The rows, in order.
     pub fn rows(&self) -> impl Iterator<Item = &'a [T]> {
         let width = self.width;
         self.chunks().flat_map(move |(_, chunk)| chunk.chunks_exact(width))
     }
 
-    /// The contiguous pieces, each with the number of its first row.
+    /// The contiguous chunks, each with the number of its first row.
     pub fn chunks(&self) -> impl Iterator<Item = (usize, &'a [T])> {
         core::iter::once((0, self.first)).chain(self.rest.iter().copied())
     }
 
-    /// Some rows that lie in one piece.
+    /// A range of rows within one chunk.
     ///
     /// # Panics
     /// If they do not.
@@ -99,7 +99,7 @@ impl<'a, T> Matrix<'a, T> {
         }
     }
 
-    /// The contiguous pieces as `ndarray` views.
+    /// The contiguous chunks as `ndarray` views.
     pub fn views(&self) -> impl Iterator<Item = ArrayView2<'a, T>> {
         let width = self.width;
         self.chunks().filter_map(move |(_, chunk)| ArrayView2::from_shape((chunk.len() / width, width), chunk).ok())
@@ -127,12 +127,12 @@ impl<'a, T> MatrixMut<'a, T> {
         Self { width, first, rest: rest.collect() }
     }
 
-    /// Numbers in a row.
+    /// Width of a row.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// The same rows for a while, so that they can be written again afterwards.
+    /// A shorter borrow of the same rows.
     pub fn reborrow(&mut self) -> MatrixMut<'_, T> {
         let rest = self.rest.iter_mut().map(|(start, chunk)| (*start, &mut **chunk)).collect();
         MatrixMut { width: self.width, first: self.first, rest }
@@ -144,18 +144,18 @@ impl<'a, T> MatrixMut<'a, T> {
         Matrix { width: self.width, first: self.first, rest }
     }
 
-    /// The contiguous pieces, each with the number of its first row.
+    /// The contiguous chunks, each with the number of its first row.
     pub fn chunks_mut(self) -> impl Iterator<Item = (usize, &'a mut [T])> {
         core::iter::once((0, self.first)).chain(self.rest)
     }
 
-    /// The rows, one after the other.
+    /// The rows, in order.
     pub fn rows_mut(self) -> impl Iterator<Item = &'a mut [T]> {
         let width = self.width;
         self.chunks_mut().flat_map(move |(_, chunk)| chunk.chunks_exact_mut(width))
     }
 
-    /// The contiguous pieces as `ndarray` views.
+    /// The contiguous chunks as `ndarray` views.
     pub fn views_mut(self) -> impl Iterator<Item = ArrayViewMut2<'a, T>> {
         let width = self.width;
         let view = move |chunk: &'a mut [T]| ArrayViewMut2::from_shape((chunk.len() / width, width), chunk).ok();

@@ -2,7 +2,7 @@
 
 use bevy_ecs::{component::Component, entity::Entity};
 
-use crate::{Field, Split};
+use crate::{ClassLabel, Field};
 
 /// Marks the entity of a model and says where its numbers are.
 #[derive(Component, Clone, Debug)]
@@ -19,12 +19,37 @@ pub struct Model {
     pub kept: Vec<Field>,
     /// The values that the output is to become, if its loss takes values.
     pub targets: Option<Field>,
+    /// All its heads. `output`, `output_gradient` and `targets` are those of the first.
+    pub heads: Vec<ModelHead>,
     /// Where its layers have moved the nodes to by inference, if it was given their coordinates.
     pub coordinates: Option<Field>,
     /// The entities of its parameters, in the order of its layers.
     pub parameters: Vec<Entity>,
     /// The columns that it borrows: what its layers compute is held here, one value after another.
     pub columns: Vec<Field>,
+}
+
+impl Model {
+    /// The head of this name.
+    pub fn head(&self, name: &str) -> Option<&ModelHead> {
+        self.heads.iter().find(|head| head.name == name)
+    }
+}
+
+/// Where the numbers of one head of a model are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelHead {
+    /// What it is called.
+    pub name: String,
+    /// What it predicts; valid after each schedule of the model.
+    pub output: Field,
+    /// The gradient of the loss with respect to the output while it learns, times the weight of the head. Written by the loss,
+    /// or by a system of the user's in `GraphSystems::Loss`; afterwards other gradients may be added to it.
+    pub output_gradient: Option<Field>,
+    /// The values that the output is to become, if its loss takes values.
+    pub targets: Option<Field>,
+    /// The classes of the rows, if its loss takes classes and they are those of [`ClassLabel`].
+    pub labels: Option<Field<ClassLabel>>,
 }
 
 /// The features of nodes or edges that a model is given: a field, or two that hold only what is not 0.
@@ -81,66 +106,5 @@ impl TrainingState {
     /// A number of its own for each training pass, which its random numbers are keyed by: the step, where each pass is one.
     pub fn micro_step(&self) -> u64 {
         self.step ^ u64::from(self.micro_batch) << 32
-    }
-}
-
-/// The loss on each part of the data and how good the output is there, written by the systems of the loss.
-#[derive(Component, Clone, Copy, Debug, Default, PartialEq)]
-pub struct Metrics {
-    /// By [`Split`], in its order.
-    pub splits: [SplitMetrics; 4],
-}
-
-impl Metrics {
-    /// Adds those of other terms, such as of another batch. Areas under curves cannot be added and are left out.
-    pub fn add(&mut self, other: &Self) {
-        for (sum, other) in self.splits.iter_mut().zip(&other.splits) {
-            sum.count += other.count;
-            sum.loss_sum += other.loss_sum;
-            sum.judged += other.judged;
-            sum.correct += other.correct;
-            sum.distance_sum += other.distance_sum;
-            sum.area_under_curve = None;
-        }
-    }
-
-    /// Those of one part.
-    pub fn of(&self, split: Split) -> SplitMetrics {
-        self.splits[split as usize]
-    }
-}
-
-/// Sums over the terms of one part of the data. A row with a class is one term, a row with numbers one for each column.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct SplitMetrics {
-    /// Terms.
-    pub count: u64,
-    /// Sum of their losses.
-    pub loss_sum: f64,
-    /// Terms that are right or wrong: all of them where classes are told apart, none where numbers are approached.
-    pub judged: u64,
-    /// Those that are right: the greatest output is that of the class, or is positive if and only if the target is 1.
-    pub correct: u64,
-    /// Sum of the distances between outputs and targets over the other terms.
-    pub distance_sum: f64,
-    /// The area under the ROC curve: the share of pairs of a positive and a negative row in which the positive one has the
-    /// greater output; equal ones count half. Measured for single logits, outside of training; none if there is no pair.
-    pub area_under_curve: Option<f64>,
-}
-
-impl SplitMetrics {
-    /// The mean loss; NaN over nothing.
-    pub fn loss(&self) -> f32 {
-        (self.loss_sum / self.count as f64) as f32
-    }
-
-    /// The share that is correct; NaN where nothing is right or wrong.
-    pub fn accuracy(&self) -> f32 {
-        self.correct as f32 / self.judged as f32
-    }
-
-    /// The mean distance between output and target; NaN where targets are classes.
-    pub fn mean_absolute_error(&self) -> f32 {
-        (self.distance_sum / (self.count - self.judged) as f64) as f32
     }
 }

@@ -1,9 +1,9 @@
-//! How parameters move: optimizers and learning-rate schedules, as data.
+//! Optimizers and learning rate schedules, as data.
 
 use bevy_ecs::component::Component;
 use serde::{Deserialize, Serialize};
 
-/// The rule by which parameters follow their gradients, a component of the model entity.
+/// The update rule of the parameters, a component of the model entity.
 ///
 /// `weight_decay` is the default of every parameter; a layer may set its own. The forms are those of `torch.optim`:
 /// decay is added to the gradient (L2), except in [`Optimizer::AdamW`], where it shrinks the weight itself.
@@ -13,21 +13,21 @@ pub enum Optimizer {
     /// Stochastic gradient descent with momentum (Polyak 1964), `nesterov` for the look-ahead form
     /// (Sutskever et al. 2013).
     Sgd {
-        /// Step length.
+        /// Learning rate.
         learning_rate: f32,
-        /// Fraction of the last step that is kept.
+        /// Momentum coefficient.
         #[serde(default)]
         momentum: f32,
-        /// Whether the gradient is taken ahead, where the momentum leads.
+        /// Whether to use Nesterov momentum.
         #[serde(default)]
         nesterov: bool,
         /// L2 coefficient.
         #[serde(default)]
         weight_decay: f32,
     },
-    /// Adam (Kingma & Ba 2015), with the running maximum of AMSGrad (Reddi et al. 2018) if asked.
+    /// Adam (Kingma & Ba 2015), with the running maximum of AMSGrad (Reddi et al. 2018) if set.
     Adam {
-        /// Step length.
+        /// Learning rate.
         learning_rate: f32,
         /// Decay rates of the first and second moment.
         #[serde(default = "betas")]
@@ -44,7 +44,7 @@ pub enum Optimizer {
     },
     /// Adam with decoupled weight decay (Loshchilov & Hutter 2019).
     AdamW {
-        /// Step length.
+        /// Learning rate.
         learning_rate: f32,
         /// Decay rates of the first and second moment.
         #[serde(default = "betas")]
@@ -52,13 +52,13 @@ pub enum Optimizer {
         /// Added to the denominator.
         #[serde(default = "epsilon")]
         epsilon: f32,
-        /// Fraction of the weight that each step takes away, times the learning rate.
+        /// Fraction of the weight, times the learning rate, that each step subtracts.
         #[serde(default = "decoupled_decay")]
         weight_decay: f32,
     },
     /// RMSprop (Tieleman & Hinton 2012).
     RmsProp {
-        /// Step length.
+        /// Learning rate.
         learning_rate: f32,
         /// Decay rate of the mean square.
         #[serde(default = "rms_decay")]
@@ -97,7 +97,7 @@ impl Optimizer {
         Self::Adam { learning_rate, betas, epsilon, amsgrad: false, weight_decay: 0.0 }
     }
 
-    /// The step length before any schedule.
+    /// The learning rate without a schedule.
     pub fn learning_rate(&self) -> f32 {
         match *self {
             Self::Sgd { learning_rate, .. }
@@ -107,7 +107,7 @@ impl Optimizer {
         }
     }
 
-    /// The decay of parameters whose layer sets none.
+    /// The weight decay of parameters whose layer sets none.
     pub fn weight_decay(&self) -> f32 {
         match *self {
             Self::Sgd { weight_decay, .. }
@@ -127,7 +127,7 @@ impl Optimizer {
         )
     }
 
-    /// How many numbers it remembers for each weight.
+    /// Number of moments for each weight.
     pub fn moments(&self) -> usize {
         match *self {
             Self::Sgd { .. } | Self::RmsProp { .. } => 1,
@@ -137,7 +137,8 @@ impl Optimizer {
     }
 }
 
-/// How the learning rate changes with the optimizer steps, a component of the model entity.
+/// How the learning rate changes with the optimizer steps, a component of the model entity. It counts steps and knows
+/// nothing of epochs; scenes count epochs and are converted to steps.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum LearningRateSchedule {
@@ -148,21 +149,22 @@ pub enum LearningRateSchedule {
     Step {
         /// Steps between two changes; 0 means never.
         every: u64,
-        /// What the rate is multiplied by.
+        /// The factor of the learning rate.
         factor: f32,
     },
-    /// Half a cosine from the full rate to `final_factor` times it over `steps`, then level (Loshchilov & Hutter 2017).
+    /// Half a cosine from the full rate to `final_factor` times it over `steps`, constant afterwards (Loshchilov &
+    /// Hutter 2017).
     Cosine {
-        /// Length of the fall.
+        /// Steps until the rate is constant.
         steps: u64,
-        /// The fraction of the rate that is left at the end.
+        /// The fraction of the rate at the end.
         #[serde(default)]
         final_factor: f32,
     },
 }
 
 impl LearningRateSchedule {
-    /// What the learning rate is multiplied by at `step`, counted from 0.
+    /// The factor of the learning rate at optimizer step `step`, counted from 0.
     pub fn factor(&self, step: u64) -> f32 {
         match *self {
             Self::Constant => 1.0,

@@ -1,10 +1,10 @@
-//! What a model learns.
+//! Parameters of models.
 
 use bevy_ecs::component::Component;
 
 use crate::Field;
 
-/// A matrix of weights `[rows, columns]` as an entity of its own: it carries the fields `value`, `gradient` and the
+/// A matrix of weights `[rows, columns]`, as an entity: it carries the fields `value`, `gradient` and the
 /// optimizer's moments, each `rows * columns` wide.
 ///
 /// Each parameter has fields of its own, so the scheduler tells the systems of different parameters apart.
@@ -14,28 +14,27 @@ pub struct Parameter {
     pub name: String,
     /// Rows and columns; a bias has one row.
     pub shape: [usize; 2],
-    /// How weight files hold it.
+    /// Its layout in weight files.
     pub layout: TensorLayout,
     /// The weights.
     pub value: Field,
-    /// The gradient of the loss by the weights. Each backward pass writes it anew, so none is ever cleared. None if it
-    /// does not learn, as running statistics do not.
+    /// The gradient of the loss with respect to the weights, overwritten by each backward pass. None for buffers, such
+    /// as running statistics.
     pub gradient: Option<Field>,
-    /// What the optimizer remembers from step to step: `[Optimizer::moments, rows * columns]`. None if it does not
-    /// learn.
+    /// The optimizer's moments: `[Optimizer::moments, rows * columns]`. None for buffers.
     pub moments: Option<Field>,
     /// This parameter's weight decay; the optimizer's if none.
     pub weight_decay: Option<f32>,
 }
 
 impl Parameter {
-    /// `numbers`, which are `[rows, columns]`, as weight files hold them.
+    /// Converts `numbers`, `[rows, columns]`, to the layout of weight files.
     pub fn to_stored(&self, numbers: &[f32]) -> Vec<f32> {
         let [rows, columns] = self.shape;
         if self.layout.transposed { transpose(numbers, rows, columns) } else { numbers.to_vec() }
     }
 
-    /// `numbers` of a weight file as `[rows, columns]`.
+    /// Converts `numbers` of a weight file to `[rows, columns]`.
     pub fn from_stored(&self, numbers: &[f32]) -> Vec<f32> {
         let [rows, columns] = self.shape;
         if self.layout.transposed { transpose(numbers, columns, rows) } else { numbers.to_vec() }
@@ -52,6 +51,6 @@ fn transpose(numbers: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 pub struct TensorLayout {
     /// Length of each dimension; their product is that of [`Parameter::shape`].
     pub shape: Vec<usize>,
-    /// Whether rows and columns change places in the file.
+    /// Whether the file has the transpose.
     pub transposed: bool,
 }

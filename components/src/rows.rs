@@ -1,4 +1,4 @@
-//! Which entity lies in which row of a column.
+//! The entities of the rows of a column.
 
 use bevy_ecs::{
     change_detection::Tick,
@@ -12,7 +12,7 @@ use core::{iter::repeat_n, ops::Range};
 
 use crate::{Edge, EdgeWeight, InSubgraph, column};
 
-/// Which entity lies in which row of the columns: tables one after the other. [`Disabled`] entities have no row.
+/// The entities of the rows of a graph's columns, table by table. [`Disabled`] entities have no row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
     tables: Vec<(TableId, Range<usize>)>,
@@ -40,7 +40,7 @@ impl Rows {
         &self.tables
     }
 
-    /// The row of `entity`; none if it has none, or the world has changed since the rows were taken.
+    /// The row of `entity`; none if it has none, or the world has changed since the last update.
     pub fn row_of(&self, world: &World, entity: Entity) -> Option<usize> {
         let location = world.get_entity(entity).ok()?.location();
         let (_, rows) = self.tables.iter().find(|(table, _)| *table == location.table_id)?;
@@ -48,8 +48,8 @@ impl Rows {
         (self.entities.get(row) == Some(&entity)).then_some(row)
     }
 
-    /// Whether the world's tables that carry all of `components` are still the same and as long: a look at each table,
-    /// which does not find out when one entity has taken the place of another.
+    /// Whether the world's tables that carry all of `components` are still the same and as long: a check of each
+    /// table, which does not detect when one entity has replaced another.
     pub fn fit(&self, world: &World, components: &[ComponentId]) -> bool {
         self.fit_tables(&world.storages().tables, components, world.component_id::<Disabled>(), false)
     }
@@ -73,7 +73,7 @@ impl Rows {
         self.tables.iter().all(same) && holding.next().is_none()
     }
 
-    /// Takes the rows of the world's tables that carry all of `components`; says whether any row changed.
+    /// Updates the rows from the world's tables that carry all of `components`; returns whether any row changed.
     pub fn update(&mut self, world: &World, components: &[ComponentId]) -> bool {
         let mut start = 0;
         let mut place = 0;

@@ -1,15 +1,15 @@
-//! Who is connected to whom, in the form in which kernels read it.
+//! The adjacency of a graph, in the form that kernels read.
 
 use bevy_ecs::{change_detection::Tick, component::Component};
 use core::ops::Range;
 
 use crate::Rows;
 
-/// The adjacency of a [`Graph`](crate::Graph), derived from its entities and never the truth itself.
+/// The adjacency of a [`Graph`](crate::Graph), derived from its entities.
 ///
-/// Nodes, edges and subgraphs are named by row: their place in the columns of their fields. The system
-/// `rebuild_topology` derives it anew when an edge was spawned, despawned or rewired, a weight was changed, a node moved
-/// to another subgraph, or a node or a subgraph changed its row.
+/// Nodes, edges and subgraphs are identified by row: their index in the columns of their fields. The system
+/// `rebuild_topology` derives it anew when an edge was spawned, despawned or rewired, a weight was changed, a node
+/// moved to another subgraph, or a node or a subgraph changed its row.
 #[derive(Component, Clone, Debug, Default)]
 pub struct Topology {
     /// The rows of the nodes.
@@ -18,26 +18,25 @@ pub struct Topology {
     pub edges: Rows,
     /// The rows of the subgraphs.
     pub subgraphs: Rows,
-    /// For each row of the edges the nodes that it comes from and goes to, `[E]`; [`Topology::NO_ROW`] twice for a
-    /// dangling edge.
+    /// The rows of source and target of each edge, `[E]`; [`Topology::NO_ROW`] twice for a dangling edge.
     pub endpoints: Vec<[u32; 2]>,
-    /// For each node the edges that end there, by which messages come in.
+    /// The incoming edges of each node, along which messages are received.
     pub incoming: Adjacency,
-    /// For each node the edges that start there, by which gradients come back.
+    /// The outgoing edges of each node, along which gradients are received.
     pub outgoing: Adjacency,
-    /// For each subgraph its nodes, in the order of their rows, by which a readout comes together. In place of an edge
-    /// stands the node itself.
+    /// The nodes of each subgraph, in the order of their rows, which a readout aggregates. The row of an edge is that
+    /// of the node itself.
     pub members: Adjacency,
-    /// For each node the subgraph it belongs to, if any, by which a readout's gradient comes back. In place of an edge
-    /// stands the node itself.
+    /// The subgraph of each node, if any, from which it receives a readout's gradient. The row of an edge is that of
+    /// the node itself.
     pub membership: Adjacency,
-    /// Which coefficients are derived; layers ask for those they read.
+    /// The normalizations whose coefficients are derived: those that layers require.
     pub normalizations: Vec<Normalization>,
-    /// How many edges carry no messages because an end of theirs is no node of the graph.
+    /// Number of edges with an endpoint that is not a node of the graph.
     pub dangling: usize,
-    /// How often it has been derived.
+    /// Number of times it has been derived.
     pub version: u64,
-    /// The tick after which changed edges and memberships have not been seen.
+    /// The tick up to which changes of edges and memberships are included.
     pub derived_at: Option<Tick>,
 }
 
@@ -74,22 +73,26 @@ impl Adjacency {
     }
 }
 
-/// How the messages that meet at a node are weighed.
+/// The coefficients of the messages to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Normalization {
-    /// `D^-1/2 A' D^-1/2` with weighted degrees by target (Kipf & Welling 2017, eq. 2), where `A'` is `A` with a self-loop of
-    /// weight 1 added to each node that has none: an existing self-loop keeps its weight, the last one of several. A degree
-    /// that is not positive gives coefficient 0.
+    /// `D^-1/2 A' D^-1/2` with weighted degrees by target (Kipf & Welling 2017, eq. 2), where `A'` is `A` with a
+    /// self-loop of weight 1 added to each node that has none: an existing self-loop keeps its weight, the last one of
+    /// several. A degree that is not positive gives coefficient 0.
     Symmetric,
-    /// `1 / (1 + number of incoming edges)` for the node itself and each neighbor; weights of edges are left out.
+    /// `1 / (1 + number of incoming edges)` for the node itself and each neighbor; edge weights are ignored.
     MeanWithSelf,
-    /// 1 for each neighbor and 0 for the node itself; weights of edges are left out.
+    /// 1 for each neighbor and 0 for the node itself; edge weights are ignored.
     Sum,
-    /// `1 / number of incoming edges` for each neighbor and 0 for the node itself; weights of edges are left out.
+    /// `1 / number of incoming edges` for each neighbor and 0 for the node itself; edge weights are ignored.
     Mean,
+    /// The weight of the edge for each neighbor and 0 for the node itself.
+    WeightedSum,
+    /// `weight of the edge / number of incoming edges` for each neighbor and 0 for the node itself.
+    WeightedMean,
 }
 
-/// What each message is multiplied by.
+/// The coefficients of messages, by one normalization.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Coefficients {
     /// For each entry of the adjacency, `[E]`.
@@ -99,11 +102,10 @@ pub struct Coefficients {
 }
 
 impl Topology {
-    /// Stands in [`Topology::endpoints`] where there is no row.
+    /// In [`Topology::endpoints`], for an endpoint without a row.
     pub const NO_ROW: u32 = u32::MAX;
 
-    /// Asks that the coefficients of a normalization be derived from now on; returns where they stand in
-    /// [`Adjacency::coefficients`].
+    /// Requires the coefficients of a normalization from now on; returns their index in [`Adjacency::coefficients`].
     pub fn require(&mut self, normalization: Normalization) -> usize {
         if let Some(place) = self.normalizations.iter().position(|known| *known == normalization) {
             return place;
@@ -113,7 +115,7 @@ impl Topology {
         self.normalizations.len() - 1
     }
 
-    /// The coefficients of a normalization in one of the topology's adjacencies; none if nobody has asked for them.
+    /// The coefficients of a normalization in one of the topology's adjacencies; none if they are not required.
     pub fn coefficients<'a>(&self, adjacency: &'a Adjacency, normalization: Normalization) -> Option<&'a Coefficients> {
         let place = self.normalizations.iter().position(|known| *known == normalization)?;
         adjacency.coefficients.get(place)

@@ -472,7 +472,7 @@ fn systems_see_tables_made_after_they_were_built() {
 }
 
 #[test]
-#[should_panic(expected = "a column does not know its field")]
+#[should_panic(expected = "a column has no field")]
 fn a_column_without_a_field_says_how_to_build_it() {
     let mut world = World::new();
     let _unreachable = world.run_system_once(|_: Column| {});

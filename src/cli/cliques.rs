@@ -24,14 +24,14 @@ use super::{
     graph_file::{NamedGraph, read_graph},
 };
 
-/// Find sets of nodes that are all joined to each other.
+/// Find sets of nodes that are pairwise adjacent.
 #[derive(Args, Debug)]
 pub struct Cliques {
     /// A graph: DIMACS, an edge list, GraphML or NumPy arrays; or FILE#INDEX, one of a set of graphs.
     file: PathBuf,
     #[command(flatten)]
     wanted: Wanted,
-    /// Print the number of cliques only.
+    /// Print only the number of cliques.
     #[arg(long, conflicts_with = "maximum")]
     count: bool,
     /// Stop after N cliques: the first ones, in an order that the graph alone determines.
@@ -40,13 +40,13 @@ pub struct Cliques {
     /// Stop after this time.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     time_limit: Option<Duration>,
-    /// Print one object of JSON. It is the same for any number of workers.
+    /// Print a JSON object. It is the same for any number of workers.
     #[arg(long)]
     json: bool,
     /// Repeat the search N times and report how long it takes.
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     timing: usize,
-    /// How the file is written; guessed from its name if not given.
+    /// The format of the file; guessed from its name if not given.
     #[arg(long)]
     format: Option<Format>,
     /// Workers to share the search; all cores if not given. The results are the same for any number.
@@ -60,7 +60,7 @@ struct Wanted {
     /// All cliques of K nodes.
     #[arg(long, value_name = "K")]
     size: Option<usize>,
-    /// All cliques that are part of no larger one.
+    /// All cliques that no larger one contains.
     #[arg(long)]
     maximal: bool,
     /// A largest clique.
@@ -87,7 +87,7 @@ impl Cliques {
         Limits { max_count: self.limit, time: self.time_limit }
     }
 
-    /// Searches as often as asked, and tells how long each took, in rising order.
+    /// Repeats the search, and returns the times in ascending order.
     fn measure(&self, graph: &SimpleGraph, kind: CliqueKind, workers: &Workers) -> Vec<Duration> {
         let search = |_| {
             let begin = Instant::now();
@@ -105,7 +105,7 @@ impl Cliques {
         times
     }
 
-    /// Searches and prints what it finds meanwhile.
+    /// Searches, and prints cliques as they are found.
     fn search(
         &self,
         mut printer: Printer<impl Write + Send>,
@@ -142,10 +142,10 @@ impl Cliques {
     }
 }
 
-/// Writes cliques while they are found.
+/// Writes cliques as they are found.
 struct Printer<'a, W> {
     json: bool,
-    /// Whether cliques are printed, not only how many there are.
+    /// Whether cliques are printed, or only their number.
     lists: bool,
     graph: &'a NamedGraph,
     output: W,
@@ -160,7 +160,7 @@ impl<W: Write> Printer<'_, W> {
         let graph = self.graph.graph.graph();
         let (nodes, edges) = (graph.node_count(), graph.edge_count());
         let head = json!({ "file": self.graph.name, "nodes": nodes, "edges": edges, "question": question }).to_string();
-        // The object stays open for what is found.
+        // The object stays open for the cliques.
         let list = if self.lists { ",\"cliques\":[" } else { "" };
         write!(self.output, "{}{list}", &head[..head.len() - 1])
     }
@@ -203,7 +203,7 @@ impl<W: Write> Printer<'_, W> {
             writeln!(self.output, "{count}")?;
         }
         self.output.flush()?;
-        // Whoever has closed standard error does not want to know.
+        // If standard error is closed, nobody reads the note.
         if let Some((_, help)) = stopped {
             let _ = writeln!(io::stderr(), "note: these are not all the cliques; {help} to find more");
         }

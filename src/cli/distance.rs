@@ -19,31 +19,31 @@ use std::{error::Error, fmt::Write as _, io::Write as _, path::PathBuf, time::Du
 use super::graph_file::{GraphFiles, NamedGraph, read_graphs};
 use super::print_line;
 
-/// States of the search tree that are looked at for each pair, where nothing else is asked for.
+/// The default number of states of the search tree to expand for each pair.
 const EXPANSIONS: u64 = 1_000_000;
 
-/// Measure what it costs to edit one graph into another.
+/// Compute the graph edit distance of two graphs, or bounds on it.
 #[derive(Args, Debug)]
 pub struct Distance {
     /// A graph, or a set of graphs; FILE#INDEX is one graph of a set, counted from 0.
     first: PathBuf,
-    /// What to compare it with: each graph of FIRST with each graph of SECOND, or, if not given, each graph of FIRST with
-    /// all after it.
+    /// Compare each graph of FIRST with each graph of this file; if not given, with all graphs after it in FIRST.
     second: Option<PathBuf>,
-    /// How the files are written; their names tell if not given.
+    /// The format of the files; guessed from their names if not given.
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// Search until each distance is exact, however long that takes.
     #[arg(long, conflicts_with_all = ["expansions", "time_limit"])]
     exact: bool,
-    /// States of the search tree to look at for each pair; 0 for the bounds at its root alone. A million if neither this nor
-    /// --time-limit is given. When they are used up, the bounds that were found are printed.
+    /// States of the search tree to expand for each pair; 0 for the bounds at its root alone. A million if neither this
+    /// nor
+    /// --time-limit is given. When they are used up, the bounds found so far are printed.
     #[arg(long, value_name = "N")]
     expansions: Option<u64>,
     /// Seconds to search for each pair. Results of a search that ran out of time may differ from run to run.
     #[arg(long, value_name = "S")]
     time_limit: Option<f64>,
-    /// Print the operations too.
+    /// Print the edit operations as well.
     #[arg(long)]
     path: bool,
     #[command(flatten)]
@@ -51,7 +51,7 @@ pub struct Distance {
     /// One JSON object for each pair.
     #[arg(long)]
     json: bool,
-    /// Report on standard error how long all comparisons took, without reading.
+    /// Report the time of all comparisons on standard error, without reading the files.
     #[arg(long)]
     timing: bool,
     /// Workers to share the pairs, or the search tree of a single one; all cores if not given. The results are the same
@@ -60,26 +60,26 @@ pub struct Distance {
     workers: usize,
 }
 
-/// What operations cost.
+/// The costs of edit operations.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Costs")]
 struct Costs {
-    /// Of a node that only the second graph has.
+    /// Cost of inserting a node.
     #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
     node_insertion: f64,
-    /// Of a node that only the first graph has.
+    /// Cost of deleting a node.
     #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
     node_deletion: f64,
-    /// Of a node that gets another label.
+    /// Cost of relabeling a node.
     #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
     node_substitution: f64,
-    /// Of an edge that only the second graph has.
+    /// Cost of inserting an edge.
     #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
     edge_insertion: f64,
-    /// Of an edge that only the first graph has.
+    /// Cost of deleting an edge.
     #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
     edge_deletion: f64,
-    /// Of an edge that gets another label.
+    /// Cost of relabeling an edge.
     #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
     edge_substitution: f64,
 }
@@ -107,11 +107,11 @@ struct Line<'a> {
     upper: f64,
     exact: bool,
     expansions: u64,
-    /// What ended the search before the distance was exact.
+    /// Why the search stopped before the distance was exact.
     stop_reason: Option<&'static str>,
     /// For each node of the first graph the node of the second that it becomes; null if it is deleted.
     mapping: &'a [Option<u32>],
-    /// What the file tells.
+    /// The distance given in the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     known: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,7 +144,7 @@ impl Step {
         Self { operation, from, to, cost }
     }
 
-    /// As a line for people, with the names of nodes and their labels.
+    /// As a line of text, with the names of nodes and their labels.
     fn sentence(&self, first: &NamedGraph, second: &NamedGraph) -> String {
         let named = |graph: &NamedGraph, nodes: &[u32]| match nodes {
             [node] => {
@@ -197,7 +197,7 @@ impl Distance {
         let time = match self.time_limit {
             Some(seconds) => Some(
                 Duration::try_from_secs_f64(seconds)
-                    .map_err(|_| format!("{seconds} seconds are no time to search; give a number not below 0"))?,
+                    .map_err(|_| format!("the time limit is {seconds} seconds; give a number of at least 0"))?,
             ),
             None => None,
         };
@@ -238,7 +238,7 @@ impl Distance {
             Some((_, reason)) => write!(text, "from {lower} to {upper}, {reason}")?,
         }
         if let Some(known) = known.filter(|known| *known < lower || *known > upper) {
-            write!(text, ", but the file tells {known}")?;
+            write!(text, ", but the file gives {known}")?;
         }
         for step in path.iter().flatten() {
             write!(text, "\n{}", step.sentence(first, second))?;
@@ -247,7 +247,7 @@ impl Distance {
     }
 }
 
-/// What the file tells of two of its graphs.
+/// The distance of two graphs given in their file.
 fn known_distance(known: &DenseRows, first: usize, second: usize) -> f64 {
     f64::from(known.values[first * known.width + second])
 }

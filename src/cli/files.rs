@@ -1,4 +1,4 @@
-//! What a training run leaves in its folder.
+//! The files of a training run.
 
 use connectome::{
     Trainer,

@@ -1,4 +1,4 @@
-//! The graphs that commands on structure are given.
+//! The input graphs of commands on structure.
 
 use connectome::import::{Format, ImportOptions, LabeledGraphs, import_labeled};
 use connectome::scene::DenseRows;
@@ -12,24 +12,24 @@ use std::{
     sync::Arc,
 };
 
-/// A graph out of a file, and what it and its parts are called.
+/// A graph from a file, with its name and those of its nodes and labels.
 #[derive(Clone, Debug)]
 pub struct NamedGraph {
-    /// The file, and for one of several graphs in it `#` and its number.
+    /// The file, and `#` and the index for one of several graphs in it.
     pub name: String,
     pub graph: LabeledGraph,
-    /// Empty if the nodes have only numbers.
+    /// The names of the nodes; empty if they have none.
     node_names: Arc<[String]>,
     label_names: Arc<[String]>,
 }
 
 impl NamedGraph {
-    /// What the file calls a node; else its number, counted from 0.
+    /// The name of a node; its number, counted from 0, if it has none.
     pub fn node_name(&self, node: u32) -> Cow<'_, str> {
         name_of(&self.node_names, node)
     }
 
-    /// What the file calls a label; else its number.
+    /// The name of a label; its number if it has none.
     pub fn label_name(&self, label: u32) -> Cow<'_, str> {
         name_of(&self.label_names, label)
     }
@@ -39,21 +39,21 @@ fn name_of(names: &[String], number: u32) -> Cow<'_, str> {
     names.get(number as usize).map_or_else(|| Cow::Owned(number.to_string()), |name| Cow::Borrowed(name.as_str()))
 }
 
-/// Graphs that were asked for together.
+/// The graphs of all files of a command.
 #[derive(Clone, Debug, Default)]
 pub struct GraphFiles {
     /// In the order of the files, and within them.
     pub graphs: Vec<NamedGraph>,
-    /// How many there are of each file.
+    /// The number of graphs in each file.
     pub counts: Vec<usize>,
-    /// Known distances between all of them, if they are one whole file that tells some.
+    /// Known distances between all of them, if they are one whole file that has some.
     pub distances: Option<DenseRows>,
 }
 
 /// Reads `FILE`, a graph or a set of graphs, or `FILE#INDEX`, one graph of a set counted from 0.
 ///
-/// The same label has the same number in all of them: where files name labels, it is the name that counts. Notes on what
-/// was left out go to standard error.
+/// The same label has the same number in all of them; labels with names are identified by these. Notes on omitted data
+/// are printed to standard error.
 pub fn read_graphs(paths: &[PathBuf], format: Option<Format>) -> Result<GraphFiles, Box<dyn Error>> {
     let mut files = GraphFiles::default();
     let mut labels = LabelNumbers::default();
@@ -61,7 +61,7 @@ pub fn read_graphs(paths: &[PathBuf], format: Option<Format>) -> Result<GraphFil
         let (path, index) = split_index(path);
         let mut read = import_labeled(&path, &ImportOptions { format, ..ImportOptions::default() })?;
         for note in &read.notes {
-            // Whoever has closed standard error does not want to know.
+            // If standard error is closed, nobody reads the note.
             let _ = writeln!(io::stderr(), "note: {}: {note}", path.display());
         }
         labels.unify(&mut read);
@@ -86,7 +86,7 @@ pub fn read_graphs(paths: &[PathBuf], format: Option<Format>) -> Result<GraphFil
     Ok(files)
 }
 
-/// Reads the only graph that a path speaks of.
+/// Reads the only graph of a path.
 pub fn read_graph(path: &Path, format: Option<Format>) -> Result<NamedGraph, Box<dyn Error>> {
     let mut graphs = read_graphs(&[path.to_owned()], format)?.graphs;
     match (graphs.pop(), graphs.len()) {
@@ -99,7 +99,7 @@ pub fn read_graph(path: &Path, format: Option<Format>) -> Result<NamedGraph, Box
     }
 }
 
-/// A path and the number of a graph behind the last `#`, unless there is a file of the whole name.
+/// Splits a path at the last `#` before an index, unless there is a file of the whole name.
 fn split_index(path: &Path) -> (PathBuf, Option<usize>) {
     let parts = path.to_str().and_then(|text| text.rsplit_once('#'));
     match parts.and_then(|(file, index)| Some((file, index.parse().ok()?))) {
@@ -108,7 +108,7 @@ fn split_index(path: &Path) -> (PathBuf, Option<usize>) {
     }
 }
 
-/// Labels of several files in one numbering.
+/// One numbering for the labels of several files.
 #[derive(Default)]
 struct LabelNumbers {
     numbers: HashMap<String, u32>,
@@ -130,7 +130,7 @@ impl LabelNumbers {
         if let Some(&number) = self.numbers.get(name.as_ref()) {
             return number;
         }
-        // There are no more labels than nodes, which are numbered so as well.
+        // There are no more labels than nodes, which have 32-bit numbers.
         let number = self.names.len() as u32;
         self.names.push(name.clone().into_owned());
         self.numbers.insert(name.into_owned(), number);

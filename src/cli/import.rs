@@ -12,7 +12,7 @@ use std::{
 
 use super::print_line;
 
-/// Turn graphs of other programs into graph files that scenes read.
+/// Convert graphs of other programs into graph files for scenes.
 #[derive(Args, Debug)]
 pub struct Import {
     /// A TUDataset folder, an edge list (CSV), a GraphML or DIMACS file (these may be .gz), or NumPy arrays (.npz).
@@ -20,16 +20,16 @@ pub struct Import {
     /// The graph file to write.
     #[arg(long, value_name = "FILE.npz")]
     output: PathBuf,
-    /// A scene to write that learns from it, as a place to begin.
+    /// A scene to write as a starting point.
     #[arg(long, value_name = "FILE.ron")]
     scene: Option<PathBuf>,
-    /// How the source is written; guessed from its name if not given.
+    /// The format of the source; guessed from its name if not given.
     #[arg(long)]
     format: Option<Format>,
     /// The nodes of an edge list: a CSV with a column `name`, maybe `label` and `split`, and columns of features.
     #[arg(long, value_name = "FILE.csv")]
     nodes: Option<PathBuf>,
-    /// Each line of an edge list is an edge in both directions.
+    /// Read each line of an edge list as an edge in both directions.
     #[arg(long)]
     undirected: bool,
 }
@@ -47,9 +47,9 @@ impl Import {
         let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or("imported");
         let text = starting_scene(name, &graph_path(&path, &self.output)?, &imported);
         write_file(&path, text.as_bytes())?;
-        // A graph may be too small, or too dense, for what it could be used for; its owner should learn that now.
+        // A graph may be too small or too dense for the task; report that now.
         SceneFile::load(&path)?;
-        print_line(format_args!("wrote a scene to begin with to {}", path.display()))?;
+        print_line(format_args!("wrote a scene to start from to {}", path.display()))?;
         Ok(())
     }
 }
@@ -68,7 +68,7 @@ fn counts(imported: &Imported) -> String {
     }
 }
 
-/// How the scene names the graph file: from its own folder if the graph lies there, else from the root.
+/// The path of the graph file in the scene: relative if it is in the scene's folder, else absolute.
 fn graph_path(scene: &Path, graph: &Path) -> io::Result<String> {
     let folder = match scene.parent() {
         Some(folder) if folder != Path::new("") => folder,

@@ -19,28 +19,28 @@ use super::{
     print_line,
 };
 
-/// Most graphs that are compared with each other: their matrix takes 3 GB.
+/// The most graphs that are compared with each other: their matrix takes 3 GB.
 const MAX_GRAPHS: usize = 20_000;
 
-/// Compare graphs by the Weisfeiler-Leman subtree kernel, or tell which are not isomorphic.
+/// Compare graphs by the Weisfeiler-Leman subtree kernel, or find which are not isomorphic.
 #[derive(Args, Debug)]
 pub struct Kernel {
     /// Graphs, or sets of graphs: any file that `import` reads; `FILE#NUMBER` is one graph of a set, counted from 0.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Rounds of color refinement after the labels themselves.
+    /// Number of rounds of color refinement.
     #[arg(long, value_name = "H", default_value_t = 3, conflicts_with = "refute")]
     iterations: usize,
-    /// Divide kernels so that each graph has 1 with itself.
+    /// Normalize kernels so that each graph has 1 with itself.
     #[arg(long, conflicts_with = "refute")]
     normalize: bool,
-    /// Instead of kernels tell, for each two graphs, why they are not isomorphic, if refinement shows it.
+    /// Instead of kernels report, for each pair of graphs, why they are not isomorphic, if refinement shows it.
     #[arg(long)]
     refute: bool,
-    /// Print one line of JSON, or with --refute one for each two graphs.
+    /// Print a line of JSON, or with --refute one for each pair of graphs.
     #[arg(long)]
     json: bool,
-    /// How the files are written; guessed from their names if not given.
+    /// The format of the files; guessed from their names if not given.
     #[arg(long)]
     format: Option<Format>,
     /// Workers to share the work; all cores if not given. The output is the same for any number.
@@ -71,7 +71,7 @@ impl Kernel {
         let graphs = read_graphs(&self.files, self.format)?.graphs;
         if graphs.len() > MAX_GRAPHS {
             let count = graphs.len();
-            return Err(format!("{count} graphs are too many to compare each two; give at most {MAX_GRAPHS}").into());
+            return Err(format!("{count} graphs are too many to compare all pairs; give at most {MAX_GRAPHS}").into());
         }
         if self.refute { self.print_verdicts(&graphs, &workers) } else { self.print_kernels(&graphs, &workers) }
     }
@@ -103,7 +103,7 @@ impl Kernel {
     fn print_verdicts(&self, graphs: &[NamedGraph], workers: &Workers) -> Result<(), Box<dyn Error>> {
         for (number, one) in graphs.iter().enumerate() {
             let others = &graphs[number + 1..];
-            // Pairs are shared among the workers, each of which is alone with its own.
+            // Pairs are divided among the workers; each pair is computed by one.
             let refute = |other: usize| refute_isomorphism(&one.graph, &others[other].graph, &Workers::single());
             for (other, difference) in others.iter().zip(workers.map(others.len(), refute)) {
                 let reason = difference.map(|difference| difference.to_string());
@@ -111,7 +111,7 @@ impl Kernel {
                 let line = match &reason {
                     _ if self.json => serde_json::to_string(&Verdict { graphs, refuted: reason.is_some(), reason })?,
                     Some(reason) => format!("{} and {} are not isomorphic: {reason}", graphs[0], graphs[1]),
-                    None => format!("{} and {} are not told apart", graphs[0], graphs[1]),
+                    None => format!("{} and {} are not distinguished", graphs[0], graphs[1]),
                 };
                 print_line(line)?;
             }

@@ -37,37 +37,38 @@ pub struct Arguments {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Train the model of a scene; ends with its accuracy, or with its error where targets are numbers.
+    /// Train the model of a scene, and report its accuracy, or its error for regression.
     Train(train::Train),
-    /// Measure trained weights on the scene's splits.
+    /// Evaluate trained weights on the scene's splits.
     Evaluate(infer::Evaluate),
     /// Write the output of trained weights for every node.
     Infer(infer::Infer),
-    /// Show what a scene holds, its memory and its schedule.
+    /// Show the contents of a scene, its memory and its schedule.
     Inspect(inspect::Inspect),
     /// Measure how long a forward pass and a training step take, and each system in them.
     ///
-    /// A forward pass is one run of the model's inference schedule, on an input that counts as changed; a step is forward with
-    /// dropout, loss, backward and optimizer, on the same input as the step before. Both are run on the whole graph; of a set of graphs, or of a graph whose neighbors are drawn, on the first
-    /// batch of an epoch, without the time to extract it. They are warmed up, then run over and over, at least five times.
-    /// The systems are measured afterwards, by a clock between them that the figures of the whole do without.
+    /// A forward pass is one run of the model's inference schedule, on a changed input; a step is forward with dropout,
+    /// loss, backward and optimizer, on the same input as the step before. Both run on the whole graph; for a set of
+    /// graphs, or a graph with sampled neighbors, on the first batch of an epoch, without the time to extract it. After
+    /// a warm-up they are repeated at least five times. The systems are measured afterwards, for the timings between
+    /// them take time.
     Bench(bench::Bench),
     /// Find cliques in a graph: all of a size, all maximal ones, or a largest one.
     Cliques(cliques::Cliques),
-    /// Turn graphs of other programs into graph files that scenes read.
+    /// Convert graphs of other programs into graph files for scenes.
     Import(import::Import),
-    /// Measure what it costs to edit one graph into another: their edit distance, or bounds on it.
+    /// Compute the graph edit distance of two graphs, or bounds on it.
     ///
-    /// Of two files each graph of the first is compared with each graph of the second; of one file that holds a set, each
-    /// graph with all after it. An edit path inserts, deletes and relabels nodes and edges; the distance is the cost of the
-    /// cheapest. Directions, self-loops and parallel edges do not count.
+    /// With two files each graph of the first is compared with each graph of the second; with one file, each graph with
+    /// all after it. An edit path inserts, deletes and relabels nodes and edges; the distance is the cost of the
+    /// cheapest path. Directions, self-loops and parallel edges are ignored.
     Distance(distance::Distance),
-    /// Compare graphs by the Weisfeiler-Leman subtree kernel, or tell which are not isomorphic.
+    /// Compare graphs by the Weisfeiler-Leman subtree kernel, or find which are not isomorphic.
     Kernel(kernel::Kernel),
 }
 
 impl Arguments {
-    /// Does what was asked.
+    /// Runs the command.
     pub fn run(self) -> Result<(), Box<dyn Error>> {
         match self.command {
             Command::Train(command) => command.run(),
@@ -83,12 +84,12 @@ impl Arguments {
     }
 }
 
-/// The scene and who computes it.
+/// The scene and the number of workers.
 #[derive(Args, Debug)]
 struct SceneArguments {
     /// The scene, a RON file.
     scene: PathBuf,
-    /// Workers to share the rows of each stage; all cores if not given. The results are the same bits for any number.
+    /// Number of workers; all cores if not given. The results have the same bits for any number.
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, allow_negative_numbers = true)]
     workers: usize,
 }
@@ -113,12 +114,12 @@ impl SceneArguments {
     }
 }
 
-/// A share as people read it.
+/// A fraction in percent.
 fn percent(share: f32) -> String {
     if share.is_nan() { "none".to_owned() } else { format!("{:.1} %", 100.0 * share) }
 }
 
-/// A mean distance as people read it.
+/// A mean absolute error as text.
 fn distance(error: Option<f32>) -> String {
     error.map_or_else(|| "none".to_owned(), |error| format!("{error:.4}"))
 }

@@ -8,30 +8,30 @@ use connectome::output::EpochReport;
 
 use super::{distance, percent};
 
-/// Parts of the whole after which a line is written where there is no terminal.
+/// Lines in the output of all runs if there is no terminal.
 const LINES: u128 = 10;
 
-/// Shows on standard error how far one or several training runs have come.
+/// Shows the progress of one or several training runs on standard error.
 ///
-/// On a terminal it is a bar over all of them, with the training loss and the validation accuracy of the last epoch. Piped
-/// into a file it is one line about every tenth of the whole, and one for the last epoch. Standard output stays free for
-/// results.
+/// On a terminal it is a bar over all of them, with the training loss and the validation accuracy of the last epoch.
+/// Piped into a file it is one line about every tenth of the whole, and one for the last epoch. Standard output stays
+/// free for results.
 #[derive(Debug)]
 pub struct Progress {
     /// Counts the epochs of all runs, whether it is drawn or not.
     bar: ProgressBar,
     runs: u64,
     epochs: u64,
-    /// Runs that have ended.
+    /// Number of finished runs.
     ended: u64,
     /// The line of the last epoch, as long as it is not written.
     unwritten: Option<String>,
 }
 
 impl Progress {
-    /// Starts the display of so many runs of `epochs` epochs each under the name `label`.
+    /// Starts the display of `runs` runs of `epochs` epochs each under the name `label`.
     ///
-    /// A run may stop short of its epochs, or go on beyond them; then each further epoch of the last has a line.
+    /// A run may have fewer epochs, or more; then each further epoch of the last run has a line.
     #[must_use]
     pub fn new(runs: usize, epochs: u64, label: &str) -> Self {
         let runs = runs as u64;
@@ -40,7 +40,7 @@ impl Progress {
         Self { bar, runs, epochs, ended: 0, unwritten: None }
     }
 
-    /// Counts one epoch more.
+    /// Counts an epoch.
     pub fn advance(&mut self, report: &EpochReport) {
         let line = self.count(report);
         if self.bar.is_hidden() {
@@ -59,7 +59,7 @@ impl Progress {
         self.bar.suspend(print)
     }
 
-    /// Ends the display and leaves its last state to be read. Without it the line of the last epoch may be missing.
+    /// Ends the display and leaves its last state visible. Without it the line of the last epoch may be missing.
     pub fn finish(self) {
         if self.bar.is_hidden() {
             write_line(self.unwritten);
@@ -70,7 +70,7 @@ impl Progress {
         }
     }
 
-    /// Counts one epoch more; the line for it, when one is due.
+    /// Counts an epoch; returns its line if one is due.
     fn count(&mut self, report: &EpochReport) -> Option<String> {
         let before = self.parts_done();
         let measures = measures(report);
@@ -104,7 +104,7 @@ fn measures(report: &EpochReport) -> String {
     format!("train loss {:.4}, validation {validation}", report.train_loss)
 }
 
-/// Writes to standard error. Progress that cannot be shown is no reason to stop a training, so errors are passed over.
+/// Writes to standard error. Errors are ignored: training goes on without a display.
 fn write_line(line: Option<String>) {
     if let Some(line) = line {
         let _ = writeln!(std::io::stderr(), "{line}");

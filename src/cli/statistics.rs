@@ -1,10 +1,10 @@
-//! What several runs came to together.
+//! Mean and deviation of several runs.
 
 use connectome::output::Summary;
 use serde::Serialize;
 use std::fmt;
 
-/// Mean and standard deviation of what several runs reached.
+/// Mean and standard deviation of a metric over several runs.
 ///
 /// Its JSON form is one line, the last one of a command that trains more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -12,17 +12,17 @@ pub struct Statistics {
     /// What was measured.
     #[serde(skip)]
     name: &'static str,
-    /// Whether it is a share, to be shown in per cent, and no distance.
+    /// Whether it is a fraction, shown in percent, and not an error.
     #[serde(skip)]
     is_share: bool,
-    /// How many runs.
+    /// Number of runs.
     pub runs: usize,
-    /// The epoch that is the best on average, in cross-validation: every fold is measured there.
+    /// The epoch that is the best on average, in cross-validation: every fold is evaluated there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
-    /// Mean over the runs: a share between 0 and 1, or a mean absolute error.
+    /// Mean over the runs: a fraction between 0 and 1, or a mean absolute error.
     pub mean: f64,
-    /// Standard deviation of the runs; 0 of a single one.
+    /// Standard deviation over the runs; 0 for a single one.
     pub deviation: f64,
 }
 
@@ -35,7 +35,7 @@ impl Statistics {
         Self { name, is_share: true, runs: values.len(), epoch, mean, deviation }
     }
 
-    /// Of what each run reached on its test rows.
+    /// The statistics of the test rows of each run.
     pub fn of_test(summaries: &[Summary]) -> Self {
         if summaries.iter().any(|summary| summary.train_mean_absolute_error.is_some()) {
             let error = |summary: &Summary| summary.test_mean_absolute_error.map_or(f64::NAN, f64::from);
@@ -52,9 +52,9 @@ impl Statistics {
         }
     }
 
-    /// Of the accuracy on the fold that each run has held out, in the one epoch in which it is the best on average; as in
-    /// K. Xu et al., *How Powerful are Graph Neural Networks?*, ICLR 2019. Each run is given as its accuracies, epoch by
-    /// epoch; none if no epoch was common to all.
+    /// The statistics of the accuracy on the held-out fold of each run, in the epoch with the best mean; as in
+    /// K. Xu et al., *How Powerful are Graph Neural Networks?*, ICLR 2019. Each run is given by its accuracies in each
+    /// epoch; none if the runs have no common epoch.
     pub fn of_folds(runs: &[Vec<f32>]) -> Option<Self> {
         let epochs = runs.iter().map(Vec::len).min()?;
         let sum = |epoch: usize| runs.iter().map(|run| f64::from(run[epoch])).sum::<f64>();

@@ -25,8 +25,8 @@ pub struct Train {
     #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true,
           value_parser = clap::value_parser!(u64).range(1..))]
     repeat: u64,
-    /// Cross-validate a set of graphs: train this many times, each time without one fold, and print mean and deviation of
-    /// the accuracy on the fold that was held out, in the epoch that is best on average.
+    /// Cross-validate a set of graphs: train this many times, each time without one fold, and print mean and deviation
+    /// of the accuracy on the fold that was held out, in the epoch that is best on average.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..))]
     folds: Option<u8>,
     /// Folder for weights.safetensors, metrics.jsonl and curves.svg; one folder for each seed and fold.
@@ -37,7 +37,7 @@ pub struct Train {
     json: bool,
 }
 
-/// One of the runs that were asked for.
+/// One of the runs of a command.
 #[derive(Clone, Copy)]
 struct Run {
     seed: u64,
@@ -58,7 +58,7 @@ impl Train {
             if let (Some(fold), Some(graphs)) = (run.fold, &mut data.graphs) {
                 graphs.splits = graphs.hold_out(fold);
             }
-            // The last run has the data to itself, so that they are not in memory twice.
+            // The last run takes the data, so that they are not in memory twice.
             let is_last = number + 1 == runs.len();
             let given = if is_last { Cow::Owned(mem::take(&mut data)) } else { Cow::Borrowed(&data) };
             let trainer = self.scene.trainer(&scene, given, run.seed)?;
@@ -112,7 +112,7 @@ impl Train {
             }
         });
         progress.end_run();
-        // What was learned is saved before anything else that went wrong is told.
+        // The weights are saved before other errors are reported.
         if let Some(files) = files {
             files.finish(scene, &trainer)?;
         }
@@ -133,7 +133,7 @@ impl Train {
     }
 }
 
-/// What cannot be cross-validated.
+/// A scene cannot be cross-validated.
 #[derive(Debug, thiserror::Error)]
 enum FoldError {
     #[error("--folds divides a set of graphs, but the scene has one graph; leave it out, or use --repeat")]
@@ -142,7 +142,7 @@ enum FoldError {
     TooFew { count: u8, graphs: usize },
 }
 
-/// Sees to it that the graphs have so many folds: those of the data if they are as many, else folds that are dealt out.
+/// Gives the graphs `count` folds: those of the data if there are as many, else new ones.
 fn fold(scene: &SceneFile, data: &mut GraphData, count: u8) -> Result<(), FoldError> {
     let graphs = data.graphs.as_mut().ok_or(FoldError::OneGraph)?;
     if graphs.len() < usize::from(count) {

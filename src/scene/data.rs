@@ -38,6 +38,36 @@ pub struct GraphData {
 }
 
 impl GraphData {
+    /// A graph of the same kind, with features of the same widths, that has no nodes yet. Sparse features keep a row as long as
+    /// the longest, for models have room for it.
+    pub fn without_rows(&self) -> Self {
+        let empty =
+            |rows: &Option<DenseRows>| rows.as_ref().map(|rows| DenseRows { width: rows.width, values: Vec::new() });
+        let features = match &self.features {
+            Features::Dense { width, .. } => Features::Dense { width: *width, values: Vec::new() },
+            Features::Sparse { width, offsets, .. } => {
+                let longest = offsets.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
+                let (indices, values) = (vec![0; longest], vec![0.0; longest]);
+                Features::Sparse { width: *width, offsets: vec![0, longest], indices, values }
+            }
+        };
+        let graphs = self.graphs.as_ref().map(|graphs| GraphSet {
+            node_offsets: vec![0],
+            edge_offsets: vec![0],
+            classes: graphs.classes,
+            ..GraphSet::default()
+        });
+        Self {
+            features,
+            classes: self.classes,
+            weights: self.weights.as_ref().map(|_| Vec::new()),
+            edge_features: empty(&self.edge_features),
+            targets: empty(&self.targets),
+            graphs,
+            ..Self::default()
+        }
+    }
+
     /// How many nodes belong to `split`.
     pub fn count(&self, split: Split) -> usize {
         self.splits.iter().filter(|&&other| other == split).count()

@@ -1,9 +1,10 @@
 //! What a scene file says, as plain data.
 
-use connectome_components::{LearningRateSchedule, Loss, Optimizer, Split};
+use connectome_components::{Loss, Optimizer, Split};
 use serde::{Deserialize, Serialize};
 
 use super::layer::LayerDescription;
+use super::schedule::EpochSchedule;
 
 /// A graph, a model and how the model learns: the content of one scene file.
 ///
@@ -111,9 +112,9 @@ pub enum NodeFeatures {
 
 /// In which order nodes lie in memory, and edges by the place of their target, then of their source.
 ///
-/// The nearer a node lies to its neighbors, the more of what it reads from them is in the cache of the processor. All that
-/// is written, as by `infer`, has the order of the file whatever the order of the rows; but sums are taken in that order
-/// and dropout is drawn by row, so each order has bits of its own, the same for any number of workers.
+/// The nearer a node lies to its neighbors, the more of what it reads from them is in the cache of the processor. All
+/// that is written, as by `infer`, has the order of the file whatever the order of the rows; but sums are taken in that
+/// order and dropout is drawn by row, so each order has bits of its own, the same for any number of workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum NodeOrder {
@@ -133,8 +134,8 @@ pub enum Task {
     /// Tell the class of each node; the model's output has one column for each class.
     #[default]
     NodeClassification,
-    /// Tell the numbers that each node has as `targets`; the model's output has one column for each. Of the epochs the one
-    /// with the least validation loss is kept.
+    /// Tell the numbers that each node has as `targets`; the model's output has one column for each. Of the epochs the
+    /// one with the least validation loss is kept.
     NodeRegression {
         /// How far an output is from its target: `MeanSquaredError`, `MeanAbsoluteError` or `Huber(delta: 1.0)`.
         #[serde(default = "squared")]
@@ -181,8 +182,8 @@ pub struct Training {
     pub epochs: u64,
     /// From which every random number follows.
     pub seed: u64,
-    /// How the learning rate changes with the steps of the optimizer.
-    pub schedule: LearningRateSchedule,
+    /// How the learning rate changes with the epochs.
+    pub schedule: EpochSchedule,
     /// Which epoch's parameters are kept.
     pub keep: Selection,
     /// Epochs without a better validation loss after which training stops early; without it, all epochs run.
@@ -192,15 +193,17 @@ pub struct Training {
     /// to be learned from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
-    /// How many neighbors of each node are drawn for a batch, layer by layer, the one nearest to the output first
-    /// (W. L. Hamilton et al., *Inductive Representation Learning on Large Graphs*, 2017). Without it, one graph is computed
-    /// as a whole. To measure, all neighbors are taken.
+    /// How many neighbors of each node are drawn for a batch, layer by layer, the one nearest to the output first (W.
+    /// L. Hamilton et al., *Inductive Representation Learning on Large Graphs*, 2017). Without it, one graph is
+    /// computed as a whole. To measure, all neighbors are taken.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fan_outs: Vec<usize>,
-    /// Batches in an epoch, drawn from one shuffling of the graphs after the other; without it, as many as one pass takes.
+    /// Batches in an epoch, drawn from one shuffling of the graphs after the other; without it, as many as one pass
+    /// takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps_per_epoch: Option<u64>,
-    /// Batches whose gradients are summed up before the parameters follow them. An epoch ends in a step, be it of fewer.
+    /// Batches whose gradients are summed up before the parameters follow them. An epoch ends in a step, be it of
+    /// fewer.
     pub accumulation_steps: usize,
     /// Gradients longer than this are shortened to it: the length of all of them as one vector. Without it, none is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -212,7 +215,7 @@ impl Default for Training {
         Self {
             epochs: 200,
             seed: 0,
-            schedule: LearningRateSchedule::Constant,
+            schedule: EpochSchedule::Constant,
             keep: Selection::BestValidation,
             patience: None,
             batch_size: None,

@@ -1,8 +1,8 @@
-//! Errors that show the place in the scene file.
+//! Errors of scenes, with their position in the file.
 
 use super::locate::{Position, Step, locate_nearest};
 
-/// Most characters of a source line that an error shows.
+/// The most characters of a source line that an error shows.
 const EXCERPT: usize = 120;
 
 /// What is wrong with a scene, where, and what to do.
@@ -17,13 +17,13 @@ const EXCERPT: usize = 120;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{}:{}: {message}\n  help: {help}{excerpt}", position.line, position.column)]
 pub struct SceneError {
-    /// The scene file, as its reader named it.
+    /// The path of the scene file.
     pub file: String,
     /// Where in the file.
     pub position: Position,
     /// What is wrong.
     pub message: String,
-    /// What to do about it.
+    /// How to fix it.
     pub help: String,
     excerpt: String,
 }
@@ -35,7 +35,7 @@ impl SceneError {
     }
 }
 
-/// The text of a scene, and what its file is called.
+/// The text of a scene, and the name of its file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source<'a> {
     pub file: &'a str,
@@ -48,13 +48,13 @@ impl Source<'_> {
         SceneError { file: self.file.to_owned(), position, message, help, excerpt: excerpt(self.text, position) }
     }
 
-    /// Looks up where the fault lies.
+    /// Finds the position of a fault.
     pub fn locate(&self, fault: Fault) -> SceneError {
         self.error(locate_nearest(self.text, &fault.path), fault.message, fault.help)
     }
 }
 
-/// An error that knows which value of the scene it is about, but not yet where that is written.
+/// An error of a value of the scene, without its position in the file.
 #[derive(Clone, Debug)]
 pub(super) struct Fault {
     path: Vec<Step<'static>>,
@@ -73,7 +73,7 @@ impl Fault {
 fn excerpt(text: &str, position: Position) -> String {
     let line = text.split('\n').nth(position.line - 1).unwrap_or_default();
     let caret = position.column - 1;
-    // Of a line without end, only the surroundings of the caret are shown.
+    // Of a long line only the surroundings of the caret are shown.
     let fits = line.chars().nth(EXCERPT).is_none();
     let skipped = if fits { 0 } else { caret.saturating_sub(EXCERPT / 2) };
     let shown: String = line.chars().skip(skipped).take(EXCERPT).map(printable).collect();

@@ -1,11 +1,11 @@
-//! Numbers that nodes, edges and graphs carry.
+//! Features and targets of nodes, edges and graphs.
 
-/// A matrix of numbers, row after row.
+/// A dense row-major matrix.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DenseRows {
-    /// Values in a row.
+    /// Width of a row.
     pub width: usize,
-    /// As many rows as there are nodes, edges or graphs.
+    /// The values, row by row.
     pub values: Vec<f32>,
 }
 
@@ -23,7 +23,7 @@ pub enum Features {
     Sparse {
         /// Columns.
         width: usize,
-        /// Where each row begins and, at last, where the final one ends: one more than there are rows.
+        /// The start of each row, and the end of the last one: one more than there are rows.
         offsets: Vec<usize>,
         /// The column of each value.
         indices: Vec<u32>,
@@ -40,18 +40,18 @@ impl Default for Features {
 }
 
 impl Features {
-    /// The one-hot code of each node's own number, sparse.
+    /// The one-hot encoding of each node's number, sparse.
     pub fn identity(nodes: u32) -> Self {
         Self::one_hot((0..nodes).collect(), nodes as usize)
     }
 
-    /// For each node a 1 in the column that `columns` tells, sparse; each must be less than `width`.
+    /// For each node a 1 in its column of `columns`, sparse; each must be less than `width`.
     pub fn one_hot(columns: Vec<u32>, width: usize) -> Self {
         let nodes = columns.len();
         Self::Sparse { width, offsets: (0..=nodes).collect(), indices: columns, values: vec![1.0; nodes] }
     }
 
-    /// How many columns there are.
+    /// Number of columns.
     pub fn width(&self) -> usize {
         match self {
             Self::Dense { width, .. } | Self::Sparse { width, .. } => *width,
@@ -70,7 +70,7 @@ impl Features {
     /// Sums are taken in double precision, in the order of the row. A row with tiny sum may become infinite.
     pub fn normalize_rows(&mut self) {
         match self {
-            // Without columns there is nothing to scale, and no way to tell rows apart.
+            // Without columns there is nothing to scale, and rows cannot be chunked.
             Self::Dense { width: 0, .. } => {}
             Self::Dense { width, values } => values.chunks_exact_mut(*width).for_each(normalize),
             Self::Sparse { offsets, values, .. } => {

@@ -2,13 +2,13 @@
 
 use connectome_systems::random::{Philox, RandomStream};
 
-/// What the random numbers here are for; the stages of a model count their purposes from 0.
+/// The random stream of folds; those of a model's operations count from 0.
 const FOLDS: u32 = 0xF01D_0000;
 
-/// A fold, from 0 to below `folds`, for each of the things that have these `labels`.
+/// Divides items with these labels into stratified folds, numbered from 0.
 ///
-/// Each fold has its share of each class, and of the whole, within 1. The same seed gives the same folds. With
-/// `folds` 0 it is as with 1.
+/// Each fold has an equal number of each class, and of all items, within 1. The same seed gives the same folds. 0 folds
+/// means 1.
 ///
 /// ```
 /// use connectome::scene::stratified_folds;
@@ -20,7 +20,8 @@ const FOLDS: u32 = 0xF01D_0000;
 pub fn stratified_folds(labels: &[u32], folds: u8, seed: u64) -> Vec<u8> {
     let mut order: Vec<usize> = (0..labels.len()).collect();
     RandomStream::new(Philox::new(seed, FOLDS, 0)).shuffle(&mut order);
-    // Sorting is stable: within a class the order stays shuffled, and dealing goes on where the last class ended.
+    // Sorting is stable: within a class the order stays shuffled, and each class continues at the fold where the last
+    // ended.
     order.sort_by_key(|&place| labels[place]);
     let mut dealt = vec![0; labels.len()];
     for (place, fold) in order.into_iter().zip((0..folds.max(1)).cycle()) {

@@ -1,4 +1,4 @@
-//! Data of many graphs.
+//! Sets of graphs.
 
 use std::ops::Range;
 
@@ -7,33 +7,33 @@ use connectome_components::Split;
 use super::features::DenseRows;
 use super::folds::stratified_folds;
 
-/// Folds that are made where the data have none, as in the papers on graph classification.
+/// Folds for data without any, as in the papers on graph classification.
 const FOLDS: usize = 10;
 
-/// How the nodes and edges of a [`GraphData`](super::GraphData) part into graphs, and what is known of each graph.
+/// The graphs of a [`GraphData`](super::GraphData), as ranges of its nodes and edges, with the data of each graph.
 ///
-/// Nodes and edges stand graph after graph. Edges name their nodes by their numbers among all nodes, and none joins two
+/// Nodes and edges are sorted by graph. Edges have the numbers of their nodes among all nodes, and none connects two
 /// graphs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GraphSet {
-    /// Where the nodes of each graph begin and, at last, where those of the final one end: `[graphs + 1]`.
+    /// The start of the nodes of each graph, and the end of the last one: `[graphs + 1]`.
     pub node_offsets: Vec<usize>,
     /// The same for the edges.
     pub edge_offsets: Vec<usize>,
-    /// The class of each graph, less than `classes`. That of a graph in no split may mean nothing.
+    /// The class of each graph, less than `classes`. That of a graph in no split is not read.
     pub labels: Vec<u32>,
     /// The largest label of a graph plus 1.
     pub classes: usize,
-    /// The part of the data each graph belongs to.
+    /// The split of each graph.
     pub splits: Vec<Split>,
     /// The fold of each graph, counted from 0: for cross-validation, where each fold is held out once.
     pub folds: Option<Vec<u8>>,
-    /// Numbers to predict, one row for each graph.
+    /// Values to predict, one row for each graph.
     pub targets: Option<DenseRows>,
 }
 
 impl GraphSet {
-    /// How many graphs there are.
+    /// Number of graphs.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
@@ -53,7 +53,7 @@ impl GraphSet {
         self.edge_offsets[graph]..self.edge_offsets[graph + 1]
     }
 
-    /// How many graphs belong to `split`.
+    /// Number of graphs in `split`.
     pub fn count(&self, split: Split) -> usize {
         self.splits.iter().filter(|&&other| other == split).count()
     }
@@ -63,10 +63,9 @@ impl GraphSet {
         self.folds.iter().flatten().map(|&fold| usize::from(fold) + 1).max().unwrap_or(0)
     }
 
-    /// The splits of one round of cross-validation: the graphs of `fold` are for validation, all others to learn from.
+    /// The splits of one round of cross-validation: the graphs of `fold` are for validation, all others for training.
     ///
-    /// So it is done in K. Xu et al., *How Powerful are Graph Neural Networks?*, ICLR 2019, where no part is left to
-    /// test on.
+    /// As in K. Xu et al., *How Powerful are Graph Neural Networks?*, ICLR 2019, there is no test split.
     pub fn hold_out(&self, fold: u8) -> Vec<Split> {
         let split = |other: u8| if other == fold { Split::Validation } else { Split::Train };
         match &self.folds {
@@ -75,8 +74,8 @@ impl GraphSet {
         }
     }
 
-    /// Makes folds where there are none; where no graph is in a split, takes the splits from the folds: fold 0 is to
-    /// test on, fold 1 to validate on, as far as a further one is left to learn from.
+    /// Makes folds if there are none; if no graph is in a split, takes the splits from the folds: fold 0 is for test,
+    /// fold 1 for validation, as long as one is left for training.
     pub(super) fn complete(&mut self, seed: u64) {
         if self.folds.is_none() {
             self.folds = Some(stratified_folds(&self.labels, self.len().min(FOLDS) as u8, seed));

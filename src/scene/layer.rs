@@ -1,11 +1,11 @@
-//! The layers a scene can ask for.
+//! The layers of scenes.
 
 use connectome_systems::{
     kernels::Activation,
     layers::{
         Appnp, AttentionalAggregation, BatchNorm, BuildError, Dropout, EdgeConv, Embedding, GatConv, GatedGraphConv,
-        Gatv2Conv, GcnConv, Gcnii, GinConv, GineConv, GraphNetBlock, GraphNorm, JumpingKnowledge, Layer, LayerNorm,
-        Linear, MeanConv, Mlp, NnConv, PnaConv, Readout, ResGatedGraphConv, Residual, SageConv, SgConv,
+        Gatv2Conv, GcnConv, Gcnii, GinConv, GineConv, GraphConv, GraphNetBlock, GraphNorm, JumpingKnowledge, Layer,
+        LayerNorm, Linear, MeanConv, Mlp, NnConv, PnaConv, Readout, ResGatedGraphConv, Residual, SageConv, SgConv,
         TransformerConv,
     },
     program::{Program, Value},
@@ -37,7 +37,7 @@ macro_rules! descriptions {
         }
 
         impl LayerDescription {
-            /// What scene files call it.
+            /// Its name in scene files.
             pub fn name(&self) -> &'static str {
                 match self {
                     $(Self::$name(_) => stringify!($name),)*
@@ -78,6 +78,7 @@ descriptions! {
     LayerNorm(LayerNorm),
     GraphNorm(GraphNorm),
     GcnConv(GcnConv),
+    GraphConv(GraphConv),
     SageConv(SageConv),
     GinConv(GinConv),
     GineConv(GineConv),

@@ -1,4 +1,4 @@
-//! Hidden edges, for models that learn to predict them.
+//! Hidden edges, for link prediction.
 
 use std::collections::HashSet;
 
@@ -7,36 +7,36 @@ use connectome_components::Split;
 use super::data::GraphData;
 use connectome_systems::random::{Philox, RandomStream};
 
-/// What the random numbers here are for; the stages of a model count their purposes from 0.
+/// The random stream of hidden edges; those of a model's operations count from 0.
 const HIDDEN_EDGES: u32 = 0xED6E_0000;
 
-/// A graph with some of its edges hidden, and the pairs of nodes to tell apart.
+/// A graph with some of its edges hidden, and the pairs of nodes to classify.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LinkSplit {
-    /// Source and target of each edge that stays to carry messages, in the order of the data.
+    /// Source and target of each visible edge, in the order of the data.
     pub messages: Vec<[u32; 2]>,
-    /// The number each of these edges has in the data, where its weight and features are.
+    /// The index of each of these edges in the data, for its weight and features.
     pub message_numbers: Vec<u32>,
-    /// Pairs of each split. Those to learn from are joined all; pairs that are not are drawn anew for each step.
+    /// Pairs of each split. Training pairs are all positive; negative ones are drawn for each step.
     pub pairs: Vec<CandidatePair>,
 }
 
-/// Two nodes, and whether an edge joins them.
+/// Two nodes, and whether an edge connects them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CandidatePair {
-    /// The nodes; the smaller number stands first.
+    /// The nodes, the smaller number first.
     pub endpoints: [u32; 2],
-    /// The part of the data the pair belongs to.
+    /// The split of the pair.
     pub split: Split,
     /// Whether the graph has this edge, in one direction at least.
     pub positive: bool,
 }
 
-/// Hides shares of the edges, for validation and test, and draws as many pairs of nodes without an edge.
+/// Hides fractions of the edges, for validation and test, and draws as many pairs of nodes without an edge.
 ///
-/// So it is done in T. N. Kipf and M. Welling, *Variational Graph Auto-Encoders*, 2016. Both directions of an edge are
-/// one and are hidden together; self-loops stay. Shares are rounded down. The same seed hides the same edges. If the
-/// graph has fewer pairs without an edge than are asked for, all it has are taken; a scene that needs more is refused.
+/// As in T. N. Kipf and M. Welling, *Variational Graph Auto-Encoders*, 2016. Both directions of an edge are
+/// one and are hidden together; self-loops stay. Fractions are rounded down. The same seed hides the same edges. If the
+/// graph has fewer pairs without an edge than needed, all are taken; a scene that needs more is refused.
 pub fn hide_edges(data: &GraphData, validation: f32, test: f32, seed: u64) -> LinkSplit {
     let edges = undirected_edges(data);
     let counts = Hidden::of(edges.len(), validation, test);
@@ -46,7 +46,7 @@ pub fn hide_edges(data: &GraphData, validation: f32, test: f32, seed: u64) -> Li
     let non_edges = draw_non_edges(data.nodes, &edges, counts.both(), &mut draws);
 
     let (hidden, visible) = shuffled.split_at_mut(counts.both());
-    // What stays has the order of the nodes, whatever was drawn.
+    // Visible edges are in the order of the nodes, whatever was drawn.
     visible.sort_unstable();
     let pair = |split, positive| move |&endpoints: &[u32; 2]| CandidatePair { endpoints, split, positive };
     let mut pairs: Vec<CandidatePair> = visible.iter().map(pair(Split::Train, true)).collect();
@@ -60,7 +60,7 @@ pub fn hide_edges(data: &GraphData, validation: f32, test: f32, seed: u64) -> Li
     LinkSplit { messages, message_numbers, pairs }
 }
 
-/// How many edges are hidden.
+/// Numbers of hidden edges.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hidden {
     pub validation: usize,
@@ -68,21 +68,21 @@ pub(super) struct Hidden {
 }
 
 impl Hidden {
-    /// The shares of so many edges, together no more than all.
+    /// The fractions of this number of edges, together no more than all.
     pub fn of(edges: usize, validation: f32, test: f32) -> Self {
-        // A share such as 0.7 may lie a little below what was written.
+        // A fraction such as 0.7 may be a little below what was written.
         let count = |share: f32| (f64::from(share) * edges as f64 * (1.0 + 1e-6)) as usize;
         let validation = count(validation).min(edges);
         Self { validation, test: count(test).min(edges - validation) }
     }
 
-    /// How many are hidden for validation and test together.
+    /// Number of edges hidden for validation and test together.
     pub fn both(self) -> usize {
         self.validation + self.test
     }
 }
 
-/// Each pair of different nodes that an edge joins, once, sorted.
+/// Each pair of different nodes with an edge, once, sorted.
 pub(super) fn undirected_edges(data: &GraphData) -> Vec<[u32; 2]> {
     let mut edges: Vec<[u32; 2]> =
         data.edges.iter().filter(|[source, target]| source != target).map(|&endpoints| ordered(endpoints)).collect();
@@ -91,7 +91,7 @@ pub(super) fn undirected_edges(data: &GraphData) -> Vec<[u32; 2]> {
     edges
 }
 
-/// How many pairs of different nodes no edge joins.
+/// Number of pairs of different nodes without an edge.
 pub(super) fn non_edge_count(nodes: usize, edges: usize) -> u64 {
     let nodes = nodes as u64;
     // Nodes are numbered with 32 bits, so this does not overflow.
@@ -102,7 +102,7 @@ fn ordered([one, other]: [u32; 2]) -> [u32; 2] {
     [one.min(other), one.max(other)]
 }
 
-/// So many different pairs that are not among the sorted `edges`, or all there are.
+/// Draws `wanted` different pairs that are not among the sorted `edges`, or all if there are fewer.
 fn draw_non_edges(nodes: usize, edges: &[[u32; 2]], wanted: usize, draws: &mut RandomStream) -> Vec<[u32; 2]> {
     let free = non_edge_count(nodes, edges.len());
     // In a graph this dense pairs are few enough to list; in any other, one draw in two hits a free one.

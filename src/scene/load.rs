@@ -1,4 +1,4 @@
-//! From a file to a scene and its graph.
+//! Loads scenes and their graphs.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -14,7 +14,7 @@ use super::{
     inline, npz, scaling, syntax,
 };
 
-/// Longest scene file that is read, in bytes. A graph of this size belongs in an `.npz`.
+/// The longest scene file, in bytes. A larger graph belongs in an `.npz`.
 const LONGEST_SCENE: u64 = 1 << 26;
 
 impl SceneFile {
@@ -26,16 +26,20 @@ impl SceneFile {
     pub fn load(path: impl AsRef<Path>) -> Result<(Self, GraphData), SceneError> {
         let path = path.as_ref();
         let file = path.display().to_string();
-        let bytes = read_file(path).map_err(|error| {
-            let help = "check the path of the scene file";
-            SceneError::unreadable(&file, format!("the scene cannot be read: {error}"), help)
-        })?;
-        let text = decode(&file, &bytes)?;
-        let source = Source { file: &file, text };
+        let bytes = read_scene(path, &file)?;
+        let source = Source { file: &file, text: decode(&file, &bytes)? };
         let scene = syntax::read(&source)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let data = scene.inspect_with_graph(folder).map_err(|fault| source.locate(fault))?;
         Ok((scene, data))
+    }
+
+    /// Reads a scene file without the graph file it names, as [`SceneFile::parse`] does its text.
+    pub(crate) fn load_model(path: impl AsRef<Path>) -> Result<Self, SceneError> {
+        let path = path.as_ref();
+        let file = path.display().to_string();
+        let bytes = read_scene(path, &file)?;
+        Self::parse(decode(&file, &bytes)?, &file)
     }
 
     /// Reads a scene and checks all that can be checked without opening a graph file; `file_name` is for errors.
@@ -68,7 +72,7 @@ impl SceneFile {
         self.inspect().map_err(|fault| self.locate(fault))
     }
 
-    /// Reads the graph of a scene that was built in code, and checks both; `folder` is where paths begin.
+    /// Reads the graph of a scene that was built in code, and checks both; paths are relative to `folder`.
     ///
     /// # Errors
     ///
@@ -77,7 +81,7 @@ impl SceneFile {
         self.inspect_with_graph(folder.as_ref()).map_err(|fault| self.locate(fault))
     }
 
-    /// What training on this graph, and telling of it, take of the memory.
+    /// The memory that training and inference on this graph take.
     ///
     /// # Errors
     ///
@@ -102,7 +106,7 @@ impl SceneFile {
         }
     }
 
-    /// Checks everything, and gives the graph.
+    /// Checks everything, and returns the graph.
     fn inspect_with_graph(&self, folder: &Path) -> Result<GraphData, Fault> {
         self.inspect_model()?;
         let mut data = match &self.graph {
@@ -121,7 +125,7 @@ impl SceneFile {
 
     fn inspect_model(&self) -> Result<(), Fault> {
         settings::check_parameters(self)?;
-        // Layers beyond any machine are refused before a graph is read.
+        // Layers too large for any machine are refused before a graph is read.
         memory::check_size(self)
     }
 
@@ -131,6 +135,13 @@ impl SceneFile {
             Fault::new([Step::Field("graph")], message, problem.help)
         })
     }
+}
+
+fn read_scene(path: &Path, file: &str) -> Result<Vec<u8>, SceneError> {
+    read_file(path).map_err(|error| {
+        let help = "check the path of the scene file";
+        SceneError::unreadable(file, format!("the scene cannot be read: {error}"), help)
+    })
 }
 
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
@@ -145,7 +156,7 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 
 fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, SceneError> {
     std::str::from_utf8(bytes).map_err(|error| {
-        // What comes before the first wrong byte is valid, so this loses nothing.
+        // The text before the first invalid byte is valid, so this loses nothing.
         let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
         let position = Position::of(&before, before.len());
         let message = format!("byte {:#04x} is not UTF-8", bytes[error.valid_up_to()]);

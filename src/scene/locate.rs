@@ -1,8 +1,8 @@
-//! Finds a value in RON text. Scenes stay plain data, and only an error pays for knowing where things stand.
+//! Finds the position of a value in RON text, for errors: scenes are plain data without positions.
 
 use super::tokens::{Kind, Token, Tokens};
 
-/// A place in a text, both counted from 1; columns count characters.
+/// A position in a text, counted from 1; columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// Line.
@@ -15,7 +15,7 @@ impl Position {
     /// The start of a text.
     pub const START: Self = Self { line: 1, column: 1 };
 
-    /// Where byte `offset` of `text` stands; the end of the text if it is beyond, or no start of a character.
+    /// The position of byte `offset` of `text`; the end of the text if it is beyond, or not the start of a character.
     pub fn of(text: &str, offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -23,7 +23,7 @@ impl Position {
     }
 }
 
-/// One step of the way to a value.
+/// One step of a path to a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step<'a> {
     /// To a named field of a struct.
@@ -32,7 +32,7 @@ pub enum Step<'a> {
     Index(usize),
 }
 
-/// Where the value at the end of `path` begins; none if there is no such value.
+/// The start of the value at `path`; none if there is no such value.
 ///
 /// Each byte is read once and nothing recurses, so any text and any nesting is safe; text that is not RON gives some
 /// position or none.
@@ -56,21 +56,21 @@ pub fn locate(text: &str, path: &[Step]) -> Option<Position> {
     walk.token.map(|token| Position::of(text, token.start))
 }
 
-/// Like [`locate`], but if the way ends early, the last value that was found: what a default stands for is reported
-/// at the value it is missing from.
+/// Like [`locate`], but if the path ends early, the last value that was found: a missing field is reported at the value
+/// it is missing from.
 pub(super) fn locate_nearest(text: &str, path: &[Step]) -> Position {
     let found = (0..=path.len()).rev().find_map(|length| locate(text, &path[..length]));
     found.unwrap_or(Position::START)
 }
 
-/// A walk over tokens; `token` is the first of the value it stands at.
+/// A walk over tokens; `token` is the first of the present value.
 struct Walk<'a> {
     tokens: Tokens<'a>,
     token: Option<Token<'a>>,
 }
 
 impl<'a> Walk<'a> {
-    /// Stands at the outermost value, behind attributes such as `#![enable(implicit_some)]`.
+    /// Starts at the outermost value, after attributes such as `#![enable(implicit_some)]`.
     fn new(text: &'a str) -> Self {
         let mut tokens = Tokens::new(text);
         let token = tokens.next();
@@ -96,7 +96,7 @@ impl<'a> Walk<'a> {
         self.skip_brackets();
     }
 
-    /// Steps over the brackets it stands at and all that is in them.
+    /// Skips the present brackets and their contents.
     fn skip_brackets(&mut self) {
         let mut depth = 0_usize;
         while let Some(token) = self.token {
@@ -112,7 +112,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Steps over the value, to the comma or bracket behind it.
+    /// Skips the value, to the comma or bracket after it.
     fn skip_value(&mut self) {
         while let Some(token) = self.token {
             match token.kind {
@@ -123,7 +123,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Steps over the name of a struct or variant and into its brackets.
+    /// Skips the name of a struct or variant and enters its brackets.
     fn enter(&mut self) -> Option<()> {
         if self.stands_at(Kind::Word) {
             self.advance();
@@ -131,7 +131,7 @@ impl<'a> Walk<'a> {
         self.stands_at(Kind::Open).then(|| self.advance())
     }
 
-    /// Steps to the next of the values in the brackets.
+    /// Moves to the next value in the brackets.
     fn go_to_next(&mut self) -> Option<()> {
         self.skip_value();
         self.stands_at(Kind::Comma).then(|| self.advance())

@@ -2,7 +2,11 @@
 
 use bevy_ecs::entity::Entity;
 use connectome_components::FeatureField;
-use connectome_systems::{DryRun, MemoryBudget, ModelBuilder, layers::BuildError, program::Domain};
+use connectome_systems::{
+    DryRun, ModelBuilder,
+    layers::BuildError,
+    program::{Domain, RowCounts},
+};
 
 use super::description::SceneFile;
 use super::features::Features;
@@ -36,10 +40,12 @@ pub(super) struct ModelSize {
     pub graphs: Columns,
     /// Values of parameters, learned or not.
     pub values: usize,
-    /// Those that are learned.
-    pub learned: usize,
     /// Values, gradients, moments and what else is kept of them, together.
     pub numbers: usize,
+    /// Numbers that sums over rows are made in.
+    pub scratch: usize,
+    /// Bytes of its operations.
+    pub programs: usize,
     /// How many normalizations it asks of the topology.
     pub normalizations: usize,
 }
@@ -84,14 +90,15 @@ impl SceneFile {
         self.with_layers(purpose, ModelBuilder::new(graph).input(input).seed(seed))
     }
 
-    fn with_layers(&self, purpose: Purpose, builder: ModelBuilder) -> ModelBuilder {
+    /// The layers of the scene, and how they learn if that is the purpose.
+    pub(crate) fn with_layers(&self, purpose: Purpose, builder: ModelBuilder) -> ModelBuilder {
         let training = &self.training;
         let builder = builder.name(&self.name);
         let mut builder = self.model.iter().fold(builder, |builder, layer| builder.layer(layer.clone()));
         if purpose == Purpose::Inference {
             return builder;
         }
-        builder = builder.learn(self.optimizer, training.schedule);
+        builder = builder.learn(self.optimizer, training.schedule.in_steps(1));
         if training.accumulation_steps > 1 {
             builder = builder.accumulate_gradients(u32::try_from(training.accumulation_steps).unwrap_or(u32::MAX));
         }
@@ -109,27 +116,25 @@ impl SceneFile {
             return None;
         }
         let input = Input { width: *width, stored: Some(longest), edges: None };
-        let is_refused = matches!(self.dry_run(&input, Purpose::Inference), Err(BuildError::Sparse { .. }));
+        let is_refused = matches!(self.unbuilt(&input).record(), Err(BuildError::Sparse { .. }));
         (!is_refused).then_some(longest)
     }
 
-    /// Plans the model without a world.
-    pub(super) fn dry_run(&self, input: &Input, purpose: Purpose) -> Result<DryRun, BuildError> {
-        let builder = self.with_layers(purpose, ModelBuilder::new(Entity::PLACEHOLDER));
+    /// The model that learns, without a world.
+    pub(super) fn unbuilt(&self, input: &Input) -> ModelBuilder {
+        let builder = self.with_layers(Purpose::Training, ModelBuilder::new(Entity::PLACEHOLDER));
         let builder = match input.stored {
             Some(stored) => builder.sparse_input_width(input.width, stored),
             None => builder.input_width(input.width),
         };
         match input.edges {
-            Some(width) => builder.edge_input_width(width).dry_run(),
-            None => builder.dry_run(),
+            Some(width) => builder.edge_input_width(width),
+            None => builder,
         }
     }
 
-    /// What the model is on this input, or why it cannot be built within `budget`.
-    pub(super) fn plan(&self, input: &Input, purpose: Purpose, budget: MemoryBudget) -> Result<Plan, BuildError> {
-        let planned = self.dry_run(input, purpose)?;
-        planned.check(&budget)?;
+    /// What a model of this scene is that was planned for one purpose, on so many rows.
+    pub(super) fn describe(&self, planned: &DryRun, purpose: Purpose, rows: &RowCounts) -> Result<Plan, BuildError> {
         let (domain, width) = planned.output().ok_or(BuildError::Empty)?;
         let output = match domain {
             Domain::Nodes => Rows::Nodes,
@@ -138,8 +143,9 @@ impl SceneFile {
         };
         let mut size = ModelSize {
             values: planned.parameter_count(),
-            learned: if purpose == Purpose::Training { planned.learned_count() } else { 0 },
             numbers: planned.stored_count(),
+            scratch: planned.scratch(rows),
+            programs: planned.program_bytes(),
             normalizations: planned.normalizations().len(),
             ..ModelSize::default()
         };

@@ -1,4 +1,4 @@
-//! What a scene asks for instead of the features as they are.
+//! Transformations of node features.
 
 use super::data::GraphData;
 use super::description::NodeFeatures;
@@ -7,13 +7,13 @@ use super::features::Features;
 use super::locate::Step;
 
 impl NodeFeatures {
-    /// Whether features are used that the data bring.
+    /// Whether the features of the data are used.
     pub(super) fn reads_features(self) -> bool {
         matches!(self, Self::Given | Self::RowNormalized)
     }
 }
 
-/// Applies what the scene asks for to the features.
+/// Applies the scene's transformation to the features.
 pub(super) fn scale(data: &mut GraphData, scaling: NodeFeatures) -> Result<(), Fault> {
     match scaling {
         NodeFeatures::Given => {}
@@ -21,7 +21,7 @@ pub(super) fn scale(data: &mut GraphData, scaling: NodeFeatures) -> Result<(), F
             data.features.normalize_rows();
             check_finite(data)?;
         }
-        // Whoever made the graph has checked that nodes can be numbered.
+        // The number of nodes was checked when the graph was read.
         NodeFeatures::Identity => data.features = Features::identity(data.nodes as u32),
         NodeFeatures::Degree => data.features = degrees(data),
         NodeFeatures::Ones => data.features = Features::Dense { width: 1, values: vec![1.0; data.nodes] },
@@ -37,7 +37,7 @@ fn check_finite(data: &GraphData) -> Result<(), Fault> {
     Err(Fault::new([Step::Field("features")], message, "write `features: Given`, or change the features"))
 }
 
-/// The one-hot code of how many edges enter each node, among the counts that occur.
+/// The one-hot encoding of each node's in-degree, among the degrees that occur.
 fn degrees(data: &GraphData) -> Features {
     let degrees = data.degrees();
     let mut occurring = degrees.clone();

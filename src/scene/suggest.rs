@@ -1,9 +1,9 @@
-//! Words for error messages: quotes that stay short and the name somebody may have meant.
+//! Helpers for error messages: short quotes, and the nearest known name.
 
-/// Longest text that is quoted whole or compared with others: messages stay readable and comparison quick.
+/// The longest text that is quoted whole or compared, so that messages stay readable and comparison fast.
 const LONGEST: usize = 60;
 
-/// Most names that are compared.
+/// The most names that are compared.
 const MAX_NAMES: usize = 10_000;
 
 /// `text` in quotes, control characters escaped and cut if it is long.
@@ -14,7 +14,7 @@ pub(crate) fn quote(text: &str) -> String {
     }
 }
 
-/// The name nearest to `meant`, if one is near enough to have been meant. Two letters that are swapped count as one slip.
+/// The name nearest to `meant`, if one is near enough. Two swapped letters count as one error.
 pub(crate) fn nearest<'a>(meant: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let furthest = (meant.chars().count() / 3).max(1);
     let lowercase = meant.to_lowercase();

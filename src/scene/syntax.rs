@@ -1,4 +1,4 @@
-//! Scene files as RON: reading, writing, and errors in the words of this crate.
+//! Reads and writes scene files as RON, and rewrites the parser's errors.
 
 use ron::error::{Error, SpannedError};
 use ron::extensions::Extensions;
@@ -9,10 +9,10 @@ use super::error::{SceneError, Source};
 use super::locate::Position;
 use super::suggest::{nearest, quote};
 
-/// How deep structs may lie that get several lines: a node or an edge gets one.
+/// The deepest structs that are written on several lines; nodes and edges get one line.
 const ONE_LINE: usize = 3;
 
-/// How scene files are read and written: layers need no second pair of brackets and optional values no `Some`.
+/// The RON options of scene files: layers need no second pair of brackets, and optional values no `Some`.
 pub fn options() -> ron::Options {
     ron::Options::default().with_default_extension(Extensions::UNWRAP_VARIANT_NEWTYPES | Extensions::IMPLICIT_SOME)
 }
@@ -38,7 +38,7 @@ fn explain(source: &Source, error: &SpannedError) -> SceneError {
     source.error(position, message, help)
 }
 
-/// The parser stands behind a token it has read in vain, and before one it could not begin.
+/// The position of an error: the parser is after a token that it rejects, and before one that it cannot start.
 fn position(source: &Source, error: &SpannedError) -> Position {
     let behind = matches!(
         error.code,
@@ -55,7 +55,7 @@ fn position(source: &Source, error: &SpannedError) -> Position {
     if error.code == Error::IntegerOutOfBounds { before_sign(source.text, position) } else { position }
 }
 
-/// The parser has read the sign of a number when it looks at the digits.
+/// The position of a number's sign, which the parser has read when it examines the digits.
 fn before_sign(text: &str, position: Position) -> Position {
     let before = Position { column: position.column.saturating_sub(1), ..position };
     if after(text, before).starts_with(['-', '+']) { before } else { position }
@@ -142,7 +142,6 @@ fn thing(outer: &Option<String>) -> &str {
 
 /// Layers, settings and variants that had another name in earlier scenes, with the present one and how to write it.
 const RENAMED: [(&str, &str, &str); 20] = [
-    ("GraphConv", "GcnConv", ""),
     ("MessagePassing", "MeanConv", ""),
     ("InteractionBlock", "GraphNetBlock", ""),
     ("ResGatedConv", "ResGatedGraphConv", ""),
@@ -158,6 +157,7 @@ const RENAMED: [(&str, &str, &str); 20] = [
     ("batch", "batch_size", ""),
     ("neighbours", "fan_outs", ""),
     ("steps", "steps_per_epoch", ""),
+    ("steps", "epochs", ", for schedules count epochs: divide by the batches in an epoch"),
     ("accumulate", "accumulation_steps", ""),
     ("selection", "keep", ""),
     ("smoothing", "decay", ""),

@@ -32,7 +32,7 @@ pub(super) fn spawn(
     let model = model(scene, &graph, purpose, seed).layer(InnerProductDecoder { pairs });
     let model = model.loss(Loss::BinaryCrossEntropy).targets(targets).build(world)?;
     graph.fill(world, Cow::Owned(with_messages(data, &split)))?;
-    let negatives = spawn_pairs(world, &split.pairs, &graph.nodes, pair_marker, targets)?;
+    let negatives = spawn_pairs(world, &split.pairs, &graph.nodes, pair_marker, targets, purpose)?;
     if purpose == Purpose::Training {
         let sample = sample_negatives(model, graph.graph, negatives);
         add_systems(world, Train(model), sample.before(GraphSystems::Sync))?;
@@ -53,20 +53,22 @@ fn with_messages(data: Cow<GraphData>, split: &LinkSplit) -> GraphData {
     data
 }
 
-/// Spawns the pairs, and one that is to be drawn for each with an edge to learn from; returns those to be drawn.
+/// Spawns the pairs and, to learn, one that is to be drawn for each with an edge to learn from; returns those to be drawn.
 fn spawn_pairs(
     world: &mut World,
     pairs: &[CandidatePair],
     nodes: &[Entity],
     marker: Marker,
     targets: Field,
+    purpose: Purpose,
 ) -> Result<Vec<Entity>, FieldError> {
     let edge = |pair: &CandidatePair| {
         let [source, target] = pair.endpoints.map(|end| nodes[end as usize]);
         (Edge { source, target }, pair.split)
     };
     let given = marker.spawn(world, pairs.iter().map(edge));
-    let drawn = marker.spawn(world, pairs.iter().filter(|pair| pair.split == Split::Train).map(edge));
+    let is_drawn = |pair: &&CandidatePair| purpose == Purpose::Training && pair.split == Split::Train;
+    let drawn = marker.spawn(world, pairs.iter().filter(is_drawn).map(edge));
     for (entity, pair) in given.iter().zip(pairs) {
         targets.set(world, *entity, &[f32::from(pair.positive)])?;
     }

@@ -66,9 +66,9 @@ pub(crate) struct GraphEntities {
 /// let mut world = World::new();
 /// let karate = spawn(&mut world, &scene, &data, 0)?;
 /// for _ in 0..20 {
-///     run(&mut world, Train(karate.model))?;
+///     world.train(karate.model)?;
 /// }
-/// run(&mut world, Evaluate(karate.model))?;
+/// world.evaluate(karate.model)?;
 /// let accuracy = world.get::<Metrics>(karate.model).unwrap().of(Split::Test).accuracy();
 /// assert!(accuracy > 0.7);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

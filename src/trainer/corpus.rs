@@ -1,4 +1,4 @@
-//! Examples that rest in a world of their own and come to the training world batch by batch, as a renderer extracts frames.
+//! A corpus world of examples, from which batches are loaded into the training world.
 
 use bevy_ecs::{component::ComponentId, entity::Entity, schedule::ScheduleLabel, world::World};
 use std::borrow::Cow;
@@ -13,10 +13,10 @@ use crate::systems::{
     run,
 };
 
-/// What a pass goes through.
+/// The examples of a pass.
 #[derive(Clone, Copy)]
 pub(super) enum Examples<'a> {
-    /// What is to be learned from, in the order of an epoch, another one in each.
+    /// The training examples, in the random order of this epoch.
     Epoch(u64),
     /// Those of some splits.
     Of(&'a [Split]),
@@ -24,10 +24,10 @@ pub(super) enum Examples<'a> {
     All,
 }
 
-/// A batch that a pass has come to.
+/// A batch of a pass.
 #[derive(Clone, Copy)]
 pub(super) struct Step {
-    /// How many examples it has.
+    /// Number of examples.
     pub examples: usize,
     /// Whether it is the last one of the pass.
     pub is_last: bool,
@@ -37,9 +37,9 @@ pub(super) struct Step {
 pub(super) struct Corpus {
     world: World,
     extract: Extract,
-    /// The batch that is computed, and the one that is extracted meanwhile.
+    /// The present batch, and the next one, which is extracted meanwhile.
     batches: [Batch; 2],
-    /// How many neighbors are drawn, layer by layer; none where examples are graphs.
+    /// Numbers of sampled neighbors, layer by layer; empty if examples are graphs.
     fan_outs: Vec<usize>,
     /// Graphs or nodes, in the order of the scene.
     examples: Vec<Entity>,
@@ -47,16 +47,16 @@ pub(super) struct Corpus {
     by_split: [Vec<Entity>; 4],
     /// Examples in a batch.
     size: usize,
-    /// Batches in an epoch, if it is not just one pass.
+    /// Batches in an epoch, if it is not one pass.
     steps: Option<u64>,
     seed: u64,
-    /// Room for an order of what is to be learned from, and for the examples of one batch.
+    /// Buffers for the order of the training examples, and for the examples of one batch.
     order: Vec<Entity>,
     asked: Vec<Entity>,
 }
 
 impl Corpus {
-    /// Spawns the graphs of a scene into a world of their own, and the model into `training`, where no node is yet.
+    /// Spawns the graphs of a scene into a corpus world, and the model into `training`, which has no nodes yet.
     pub fn spawn(
         training: &mut World,
         scene: &SceneFile,
@@ -88,7 +88,7 @@ impl Corpus {
             extract,
             batches: [Batch::default(), Batch::default()],
             fan_outs,
-            // Made here, so that training takes no memory that follows the size of the corpus.
+            // Allocated here, so that the memory of training does not depend on the size of the corpus.
             order: Vec::with_capacity(by_split[Split::Train as usize].len()),
             asked: Vec::new(),
             examples,
@@ -100,10 +100,10 @@ impl Corpus {
         Ok((corpus, place.with_model(model)))
     }
 
-    /// Runs a schedule of the model on one batch of examples after the other: `prepare` is shown the training world before
-    /// it runs, `show` after. The next batch is extracted meanwhile.
+    /// Runs a schedule of the model on one batch of examples after the other: `prepare` gets the training world before
+    /// each run, `show` after it. The next batch is extracted meanwhile.
     ///
-    /// Neighbors are drawn anew in each epoch; to measure, all are taken.
+    /// Neighbors are sampled anew in each epoch; evaluation takes all.
     pub fn pass(
         &mut self,
         training: &mut World,
@@ -132,7 +132,7 @@ impl Corpus {
             Examples::Of(splits) => Box::new(splits.iter().flat_map(|split| &by_split[*split as usize]).copied()),
             Examples::All => Box::new(all.iter().copied()),
         };
-        // Returns how many there are.
+        // Returns their number.
         let mut ask = |asked: &mut Vec<Entity>| {
             asked.clear();
             asked.extend(examples.by_ref().take(size));
@@ -157,8 +157,8 @@ impl Corpus {
                 workers.join(|| run(training, label), || if step.is_last { Ok(()) } else { fill(number, asked, next) });
             computed?;
             show(training, step);
-            // The world remembers what was despawned until it is told that a round is over: without this it would grow
-            // whenever a batch is smaller than the one before.
+            // The world records despawned entities until this call: without it memory would grow whenever a batch is
+            // smaller than the one before.
             training.clear_trackers();
             extracted?;
             if step.is_last {
@@ -170,7 +170,16 @@ impl Corpus {
         Ok(())
     }
 
-    /// Leaves the first batch of the first epoch in the training world.
+    /// Optimizer steps in an epoch, if `accumulation` batches make one; the last one may have fewer.
+    pub fn steps_per_epoch(&self, accumulation: usize) -> u64 {
+        let batches = self.steps.unwrap_or_else(|| {
+            let learned = self.by_split[Split::Train as usize].len();
+            learned.div_ceil(self.batch_size(&Examples::Epoch(0))) as u64
+        });
+        batches.div_ceil(accumulation.max(1) as u64)
+    }
+
+    /// Loads the first batch of the first epoch into the training world.
     pub fn load_first(&mut self, training: &mut World, graph: Entity) -> Result<(), TrainError> {
         let size = self.batch_size(&Examples::Epoch(0));
         let Self { world, extract, batches: [batch, _], order, asked, fan_outs, by_split, seed, .. } = self;
@@ -186,7 +195,7 @@ impl Corpus {
         Ok(())
     }
 
-    /// Examples in a batch: of what is to be learned from, not more than there are.
+    /// Examples in a batch; in an epoch no more than there are training examples.
     fn batch_size(&self, examples: &Examples) -> usize {
         match examples {
             Examples::Epoch(_) => self.size.min(self.by_split[Split::Train as usize].len()).max(1),
@@ -195,7 +204,7 @@ impl Corpus {
     }
 }
 
-/// Lets batches carry all that the graphs of a scene carry.
+/// Copies all fields of a scene's graphs into batches.
 fn copy_fields(
     extract: &mut Extract,
     (corpus, from): (&mut World, &GraphEntities),
@@ -213,12 +222,12 @@ fn copy_fields(
     if let (Some(from), Some(to)) = (from.targets, to.targets) {
         extract.copy(corpus, from, to)?;
     }
-    // What is told of the nodes is carried along as well, for their neighbors are no examples.
+    // Targets of nodes are copied as well, for sampled neighbors are not examples.
     copy_targets(extract, (corpus, from.node_marker.id()), (training, to.node_marker.id()))?;
     copy_targets(extract, (corpus, from.subgraph_marker.id()), (training, to.subgraph_marker.id()))
 }
 
-/// Lets batches carry classes and splits.
+/// Copies classes and splits into batches.
 fn copy_targets(
     extract: &mut Extract,
     (corpus, from): (&mut World, ComponentId),
@@ -234,7 +243,7 @@ fn copy_targets(
 
 /// The metrics and the output of a model, as they are after a run.
 pub(super) fn metrics_of(world: &World, model: Entity) -> Metrics {
-    world.get::<Metrics>(model).copied().unwrap_or_default()
+    world.get::<Metrics>(model).cloned().unwrap_or_default()
 }
 
 /// The rows of a model's output, and their width.

@@ -1,36 +1,36 @@
-//! Trains the model of a scene in a world of its own.
+//! Trains the model of a scene in its own world.
 
 mod corpus;
 mod order;
 
-use bevy_ecs::world::World;
-use std::{borrow::Cow, path::Path, time::Instant};
+use bevy_ecs::{entity::Entity, world::World};
+use std::{borrow::Cow, collections::HashMap, path::Path, time::Instant};
 
 use corpus::{Corpus, Examples, Step, metrics_of, output_of};
 
 use crate::components::{
-    GradientAccumulation, LearningRateSchedule, Metrics, Model, Optimizer, Parameter, Split, SplitMetrics,
+    Edge, GradientAccumulation, LearningRateSchedule, Metrics, Model, Optimizer, Parameter, Rows, Split, SplitMetrics,
     TrainingState,
 };
 use crate::output::{EpochReport, OutputError, Summary, Tensor};
 use crate::scene::{GraphData, SceneFile, Selection, model::Purpose};
 use crate::spawn::{SceneEntities, spawn_for};
-use crate::systems::{Evaluate, Infer, Train, Workers, batch::BatchError, layers::BuildError, run};
+use crate::systems::{Evaluate, Infer, LearningError, Train, Workers, batch::BatchError, layers::BuildError, run};
 use crate::weights::{Rename, load_weights, numbers, parameters as model_parameters, set_numbers, weights};
 
-/// A model could not be trained.
+/// A model cannot be trained.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// The model does not fit together.
+    /// The model cannot be built or run.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// A batch could not be brought into the training world.
+    /// A batch cannot be loaded into the training world.
     #[error(transparent)]
     Batch(#[from] BatchError),
-    /// Weights could not be read.
+    /// Weights cannot be read.
     #[error(transparent)]
     Output(#[from] OutputError),
-    /// The loss left the numbers.
+    /// The loss is not finite.
     #[error(
         "the loss became {loss} in epoch {epoch}; lower the learning rate of the scene's optimizer, or scale the features down"
     )]
@@ -44,8 +44,8 @@ pub enum TrainError {
 
 /// A scene in a world, and how far it has been trained.
 ///
-/// One graph stays in the world. The graphs of a set, or a graph whose neighbors are drawn, rest in another one, the corpus,
-/// and come batch by batch, so the memory of training follows the batch.
+/// A single graph stays in the world. A set of graphs, or a graph with sampled neighbors, stays in another one, the
+/// corpus, from which batches are loaded, so the memory of training follows the batch.
 ///
 /// ```
 /// use connectome::{Trainer, scene::SceneFile, systems::Workers};
@@ -66,7 +66,7 @@ pub struct Trainer {
     epochs: u64,
     /// The parameters, if they are learned.
     parameters: Vec<Parameter>,
-    /// What they were in the best epoch so far.
+    /// Their values in the best epoch so far.
     kept: Vec<Vec<f32>>,
     best: Option<Best>,
 }
@@ -80,8 +80,7 @@ struct Best {
 }
 
 impl Trainer {
-    /// Spawns the scene. `seed` takes the place of the scene's own. Data that are given away are dropped while they come
-    /// into the world.
+    /// Spawns the scene; `seed` replaces the scene's. Data that are passed by value are dropped while they are loaded.
     ///
     /// # Errors
     /// If the model cannot be built.
@@ -98,8 +97,8 @@ impl Trainer {
         Ok(trainer)
     }
 
-    /// Spawns the scene with a model that does not learn, for [`Trainer::load_weights`] and [`Trainer::infer`] alone. What
-    /// training remembers of the way forward, gradients and moments take no memory; to train or to evaluate is an error.
+    /// Spawns the scene with a model for inference, for [`Trainer::load_weights`] and [`Trainer::infer`] alone. It
+    /// takes no memory for saved values, gradients and moments; training and evaluation are errors.
     ///
     /// # Errors
     /// If the model cannot be built.
@@ -122,6 +121,10 @@ impl Trainer {
         world.insert_resource(workers);
         let (corpus, entities) = if data.graphs.is_some() || !scene.training.fan_outs.is_empty() {
             let (corpus, entities) = Corpus::spawn(&mut world, scene, data, purpose, seed)?;
+            let steps = corpus.steps_per_epoch(scene.training.accumulation_steps);
+            if let Some(mut schedule) = world.get_mut::<LearningRateSchedule>(entities.model) {
+                *schedule = scene.training.schedule.in_steps(steps);
+            }
             (Some(corpus), entities)
         } else {
             (None, spawn_for(&mut world, scene, data, purpose, seed)?)
@@ -135,20 +138,25 @@ impl Trainer {
         &mut self.world
     }
 
-    /// What the scene became.
+    /// The entities of the scene.
     pub fn entities(&self) -> &SceneEntities {
         &self.entities
     }
 
-    /// One pass over what is to be learned from, then an evaluation. A graph is one training step, a set of graphs one for
-    /// each batch.
+    /// Trains for an epoch, and evaluates. A single graph is one training step, a set of graphs one for each batch.
     ///
     /// # Errors
     /// If the loss is no finite number any more.
     pub fn epoch(&mut self) -> Result<EpochReport, TrainError> {
         let start = Instant::now();
-        let train = self.train_pass()?.of(Split::Train);
+        let train = self.train_pass();
         self.epochs += 1;
+        let train = match train {
+            Err(TrainError::Build(BuildError::Learning(LearningError::Loss { loss, .. }))) => {
+                return Err(TrainError::Diverged { epoch: self.epochs, loss });
+            }
+            train => train?.of(Split::Train),
+        };
         let trained = Instant::now();
         let measured = self.measure(&[Split::Validation, Split::Test])?;
         let evaluated = Instant::now();
@@ -176,7 +184,7 @@ impl Trainer {
         })
     }
 
-    /// Trains once on everything there is to learn from.
+    /// Trains on all training examples once.
     fn train_pass(&mut self) -> Result<Metrics, TrainError> {
         let (graph, model) = (self.entities.graph, self.entities.model);
         let Some(corpus) = &mut self.corpus else {
@@ -197,12 +205,12 @@ impl Trainer {
             Examples::Epoch(self.epochs),
             // An epoch ends in a step: no gradient is left over for the next one.
             |world, step| accumulate(world, if step.is_last { 1 } else { passes }),
-            |world, _| sum.add(&metrics_of(world, model)),
+            |world, _| sum.merge(&metrics_of(world, model)),
         )?;
         Ok(sum)
     }
 
-    /// Loss and accuracy on these splits; on others as well where all lies in one graph.
+    /// Loss and metrics on these splits; on all splits for a single graph.
     fn measure(&mut self, splits: &[Split]) -> Result<Metrics, TrainError> {
         let (graph, model) = (self.entities.graph, self.entities.model);
         let Some(corpus) = &mut self.corpus else {
@@ -211,7 +219,7 @@ impl Trainer {
         };
         let mut sum = Metrics::default();
         let examples = Examples::Of(splits);
-        let show = |world: &World, _| sum.add(&metrics_of(world, model));
+        let show = |world: &World, _| sum.merge(&metrics_of(world, model));
         corpus.pass(&mut self.world, graph, Evaluate(model), examples, |_, _| {}, show)?;
         Ok(sum)
     }
@@ -222,7 +230,7 @@ impl Trainer {
     /// If the loss is no finite number any more; the parameters are then those of the best epoch before.
     pub fn train(&mut self, mut on_epoch: impl FnMut(&EpochReport) + Send) -> Result<Summary, TrainError> {
         let workers = self.world.get_resource_or_init::<Workers>().clone();
-        // The whole run stays with the workers: handing over each step would cost as much as a small step itself.
+        // The whole run stays on the workers' threads: switching for each step would cost as much as a small step.
         workers.install(|| self.train_here(&mut on_epoch))
     }
 
@@ -280,8 +288,8 @@ impl Trainer {
         self.measure(&[Split::Train, Split::Validation, Split::Test])
     }
 
-    /// The model's output for each node of the scene, or for each graph or pair of nodes if it tells those, row by row, and
-    /// its width.
+    /// The model's output for each node of the scene, or for each graph or pair of nodes if these are predicted, row by
+    /// row, and its width.
     ///
     /// # Errors
     /// If the schedules were taken out of the world.
@@ -307,11 +315,23 @@ impl Trainer {
         }
     }
 
+    /// The numbers of the two nodes of each row of [`Trainer::infer`], where links are predicted; nothing otherwise.
+    pub fn pairs(&self) -> Vec<[u32; 2]> {
+        let Some(output) = self.world.get::<Model>(self.entities.model).map(|model| model.output) else {
+            return Vec::new();
+        };
+        let numbers: HashMap<Entity, u32> = self.entities.nodes.iter().copied().zip(0..).collect();
+        let mut rows = Rows::default();
+        rows.update(&self.world, &[output.domain(), output.id()]);
+        let edges = rows.entities().iter().filter_map(|row| self.world.get::<Edge>(*row));
+        edges.filter_map(|edge| Some([*numbers.get(&edge.source)?, *numbers.get(&edge.target)?])).collect()
+    }
+
     /// Leaves the first batch of an epoch in the world, for the model's schedules to be run on it by themselves; a graph that is
     /// computed as a whole is there already. Each run of `Train` is then a step, whatever the scene accumulates.
     ///
     /// # Errors
-    /// If the batch cannot be brought there.
+    /// If the batch cannot be loaded.
     pub fn load_batch(&mut self) -> Result<(), TrainError> {
         if let Some(mut accumulation) = self.world.get_mut::<GradientAccumulation>(self.entities.model) {
             accumulation.micro_batches = 1;
@@ -320,12 +340,12 @@ impl Trainer {
         corpus.load_first(&mut self.world, self.entities.graph)
     }
 
-    /// The parameters under the names that weight files give them.
+    /// The parameters with their names and shapes in weight files.
     pub fn weights(&self) -> Vec<Tensor> {
         weights(&self.world, self.entities.model)
     }
 
-    /// Takes the parameters from a weight file, see [`load_weights`](crate::load_weights).
+    /// Loads the parameters from a weight file, see [`load_weights`](crate::load_weights).
     ///
     /// # Errors
     /// If the file cannot be read, lacks a parameter, or has one of another shape; then none is changed.

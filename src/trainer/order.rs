@@ -1,30 +1,30 @@
-//! The order in which an epoch goes through what is to be learned from.
+//! The random order of the training examples in an epoch.
 
 use bevy_ecs::entity::Entity;
 
 use crate::systems::random::{Philox, RandomStream};
 
-/// What the random numbers here are for; the stages of a model count their purposes from 0.
+/// The random stream of orders; those of a model's operations count from 0.
 const ORDER: u32 = 0x0BDE_0000;
 
-/// Examples in random order, one shuffling after the other, without end.
+/// Examples in random order, one shuffle after the other, without end.
 ///
-/// Only one shuffling is held at a time, however long an epoch is, and in a buffer that the next epoch uses again.
+/// It holds one shuffle at a time, however long an epoch is, in a buffer that epochs reuse.
 pub(super) struct Shuffled<'a> {
     examples: &'a [Entity],
-    /// The present shuffling.
+    /// The present shuffle.
     order: &'a mut Vec<Entity>,
     draws: RandomStream,
-    /// The place in the present shuffling.
+    /// The index in the present shuffle.
     next: usize,
-    /// Examples in a batch, where none may be in it twice.
+    /// The batch size, if a batch must not have an example twice.
     distinct_in: Option<usize>,
-    /// Examples in the batch that is not full yet.
+    /// Examples in the incomplete batch.
     begun: usize,
 }
 
 impl<'a> Shuffled<'a> {
-    /// The order of one epoch. If asked for by `distinct_in`, each so many have no example twice.
+    /// The order of one epoch. With `distinct_in`, no batch of that size has an example twice.
     pub fn new(
         examples: &'a [Entity],
         order: &'a mut Vec<Entity>,
@@ -43,7 +43,7 @@ impl<'a> Shuffled<'a> {
     }
 
     fn shuffle(&mut self) {
-        // The batch that is not full yet was begun with the end of the shuffling before.
+        // The incomplete batch began with the end of the shuffle before.
         let begun = self.order.len().saturating_sub(self.begun);
         let mut taken = self.order.split_off(begun);
         taken.sort_unstable();
@@ -51,7 +51,7 @@ impl<'a> Shuffled<'a> {
         self.order.extend_from_slice(self.examples);
         self.draws.shuffle(self.order);
         if !taken.is_empty() {
-            // Sorting is stable: what may not come yet comes last, and all else stays shuffled.
+            // Sorting is stable: examples already in the batch come last, and all others stay shuffled.
             self.order.sort_by_key(|example| taken.binary_search(example).is_ok());
         }
         self.next = 0;

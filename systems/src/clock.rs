@@ -1,4 +1,4 @@
-//! When each system of a schedule began and ended.
+//! Timings of the systems of a schedule.
 
 use bevy_ecs::{
     schedule::{
@@ -22,27 +22,27 @@ use std::{
 };
 
 use crate::{
-    SystemDescription, describe,
+    SystemDescription, describe_schedule,
     layers::BuildError,
     model::{Plans, finish},
 };
 
-/// Reads the time before, between and after the systems of a schedule.
+/// Measures when each system of a schedule begins and ends.
 ///
-/// The readings are systems of their own that do nothing else, about 50 ns each: the systems of the schedule stay what they
-/// were, and a schedule without a clock pays nothing for it. A clock stays in its schedule.
+/// Additional systems between those of the schedule read the time, about 50 ns each; a schedule without timings pays
+/// nothing for them. They stay in the schedule.
 ///
 /// ```
 /// use bevy_ecs::prelude::*;
 /// use connectome_components::{Graph, GraphNode};
-/// use connectome_systems::{Infer, ModelBuilder, SystemClock, layers::Linear, run};
+/// use connectome_systems::{Infer, ModelBuilder, ScheduleTimings, WorldModelExt, layers::Linear};
 ///
 /// let mut world = World::new();
 /// let graph = Graph::spawn(&mut world);
-/// let model = ModelBuilder::new(graph).layer(Linear::new(2)).build(&mut world)?;
+/// let model = world.spawn_model(ModelBuilder::new(graph).layer(Linear::new(2)))?;
 /// world.spawn(GraphNode);
-/// let clock = SystemClock::add(&mut world, Infer(model))?;
-/// run(&mut world, Infer(model))?;
+/// let clock = ScheduleTimings::add(&mut world, Infer(model))?;
+/// world.infer(model)?;
 /// let readings = &clock.take()[0];
 /// for (system, times) in clock.systems().iter().zip(readings.windows(2)) {
 ///     println!("{} took {:?}", system.name, times[1] - times[0]);
@@ -50,14 +50,14 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct SystemClock {
+pub struct ScheduleTimings {
     systems: Vec<SystemDescription>,
     readings: Readings,
 }
 
-impl SystemClock {
-    /// Adds a clock to a schedule of a model. Its systems keep their order, in which they must run one after another, as
-    /// those of a model do. A clock that was there before stops.
+impl ScheduleTimings {
+    /// Adds timings to a schedule of a model, whose systems must run one after another. Earlier timings of the schedule
+    /// stop.
     ///
     /// # Errors
     /// If there is no such schedule.
@@ -72,17 +72,18 @@ impl SystemClock {
         // A schedule is built anew only if something in it has changed.
         schedule.configure_sets(Clocked);
         finish(world, schedule)?;
-        let systems = describe(world, label).into_iter().filter(|system| system.name != CLOCK).collect();
+        let systems = describe_schedule(world, label).into_iter().filter(|system| system.name != CLOCK).collect();
         Ok(Self { systems, readings })
     }
 
-    /// The systems, in the order in which they run; of those that run the operations of a model each operation by itself.
+    /// The systems in the order in which they run, with each operation of a model in place of the system that runs
+    /// them.
     pub fn systems(&self) -> &[SystemDescription] {
         &self.systems
     }
 
-    /// The readings of each run since this was last asked: when each system began, and when the last one had ended. Runs
-    /// with other systems, which were added to the schedule after the clock, are left out.
+    /// Takes the readings of each run since the last call: when each system began, and when the last one ended. Runs
+    /// with systems that were added to the schedule later are left out.
     pub fn take(&self) -> Vec<Vec<Instant>> {
         let mut runs = self.readings.with(core::mem::take);
         runs.retain(|run| run.len() == self.systems.len() + 1);
@@ -92,18 +93,18 @@ impl SystemClock {
 
 const CLOCK: &str = "clock";
 
-/// What the clocks of a schedule have read so far.
+/// The readings of a schedule so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Readings(Arc<(AtomicBool, Mutex<Vec<Vec<Instant>>>)>);
 
 impl Readings {
-    /// Begins to read, without what was read before.
+    /// Starts, and discards earlier readings.
     fn start(&self) {
         self.with(Vec::clear);
         self.0.0.store(true, Ordering::Relaxed);
     }
 
-    /// Reads the time, if somebody asks for it; the first clock of a schedule begins a new run.
+    /// Reads the time, if started; the first reading of a schedule begins a new run.
     pub(crate) fn read(&self, is_first: bool) {
         if !self.0.0.load(Ordering::Relaxed) {
             return;
@@ -120,14 +121,14 @@ impl Readings {
     }
 }
 
-/// The set that a schedule with a clock knows.
+/// A set of schedules with timings.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Clocked;
 
 /// The systems of a set: a type of the crate `indexmap` that bevy_ecs uses but does not hand on.
 type SystemKeys = <<DagGroups<SystemSetKey, SystemKey> as Deref>::Target as Index<&'static SystemSetKey>>::Output;
 
-/// Brings the systems into the one order in which they run anyway, and a clock before each and after the last.
+/// Fixes the order of the systems, and adds a reading before each and after the last.
 struct Interleave {
     readings: Readings,
     /// Those of the last build, for a further one.

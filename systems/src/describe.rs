@@ -1,4 +1,4 @@
-//! Shows what a schedule does.
+//! Describes the systems of a schedule.
 
 use bevy_ecs::{
     component::ComponentId,
@@ -14,24 +14,24 @@ use crate::{
     program::{Pass, Plan},
 };
 
-/// A system of a schedule and the components it touches, by name; or an operation of a model and its values.
+/// A system of a schedule and the components it accesses, by name; or an operation of a model and its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SystemDescription {
     /// The system.
     pub name: String,
-    /// The part of the step that it belongs to; none if it was added without one.
+    /// Its phase of the step; none if it was added without one.
     pub phase: Option<GraphSystems>,
     /// The layer that recorded the operation, counted from 0.
     pub layer: Option<usize>,
-    /// What it only reads.
+    /// Components or values that it only reads.
     pub reads: Vec<String>,
-    /// What it writes.
+    /// Components or values that it writes.
     pub writes: Vec<String>,
 }
 
-/// The systems of a schedule in the order in which they run; none if there is no such schedule. In place of the systems that
-/// run the operations of a model stand these.
-pub fn describe(world: &World, label: impl ScheduleLabel) -> Vec<SystemDescription> {
+/// Describes the systems of a schedule, in the order in which they run; empty if there is no such schedule. The
+/// operations of a model are listed in place of the systems that run them.
+pub fn describe_schedule(world: &World, label: impl ScheduleLabel) -> Vec<SystemDescription> {
     let label = label.intern();
     let plan = Plans::of(world, label);
     let schedule = world.get_resource::<Schedules>().and_then(|schedules| schedules.get(label));
@@ -79,7 +79,7 @@ fn operations(plan: &Plan, pass: Pass, phase: Option<GraphSystems>) -> impl Iter
     })
 }
 
-/// The part of a step that each system belongs to, if it does.
+/// The phase of each system, if it has one.
 fn phases(schedule: &Schedule) -> HashMap<SystemKey, GraphSystems> {
     let graph = schedule.graph();
     let systems_in = |phase: GraphSystems| graph.systems_in_set(phase.intern()).into_iter().flatten().copied();

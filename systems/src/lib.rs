@@ -22,16 +22,17 @@ mod topology;
 mod worker_log;
 mod workers;
 
-pub use clock::SystemClock;
-pub use describe::{SystemDescription, describe};
+pub use clock::ScheduleTimings;
+pub use describe::{SystemDescription, describe_schedule};
 pub use loss::{LossError, Targets, loss_and_gradient, measure};
 pub use model::{
-    DryRun, Evaluate, Infer, MemoryBudget, ModelBuilder, ModelSystems, Plans, Train, add_model_to_schedule,
-    add_systems, remove_model, replace_model, run, take_error,
+    Act, DryRun, Evaluate, Head, HeadLoss, HeadTargets, Infer, LearningError, MemoryBudget, ModelBuilder, ModelSystems,
+    Observe, Plans, RowAccess, Train, WorldModelExt, add_model_to_schedule, add_systems, remove_model, replace_model,
+    run, take_error,
 };
 pub use negatives::sample_negatives;
 pub use optimize::OptimizerStep;
 pub use phases::GraphSystems;
-pub use topology::{Scratch, rebuild_topology, update_topology};
+pub use topology::{Scratch, despawn_dangling_edges, rebuild_topology, update_topology};
 pub use worker_log::{WorkerLog, WorkerSpan};
 pub use workers::{Blocks, PerBlock, RowsMut, SplitRows, Workers, WorkersError};

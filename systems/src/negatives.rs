@@ -5,17 +5,17 @@ use connectome_components::{Edge, Topology, TrainingState};
 
 use crate::random::{Philox, RandomStream};
 
-/// The purpose of the random numbers here; the stages of a model count theirs from 0.
+/// The random stream of negative samples; those of a model's operations count from 0.
 const NEGATIVES: u32 = 0x4E65_0000;
 
 /// How often a pair is drawn anew that the graph has.
 const ATTEMPTS: usize = 64;
 
-/// Rewires the edges `pairs` anew in each training step: each to two different nodes of `graph` that no edge of it joins, in
-/// either direction (negative sampling).
+/// Rewires the edges `pairs` anew in each training step: each to two different nodes of `graph` that no edge of it
+/// joins, in either direction (negative sampling).
 ///
-/// Pairs are drawn one after the other from a stream that is keyed by the model's seed and step. In a graph so dense that 64
-/// draws find no free pair, a pair stays as it was.
+/// Pairs are drawn one after the other from a stream that is keyed by the model's seed and step. In a graph so dense
+/// that 64 draws find no free pair, a pair stays as it was.
 pub fn sample_negatives(
     model: Entity,
     graph: Entity,

@@ -1,40 +1,40 @@
-//! The order of a step: read all, then write all.
+//! The phases of a step: read all, then write all.
 
 use bevy_ecs::schedule::{IntoScheduleConfigs, Schedule, SystemSet};
 
-/// The parts of a step of a model, in order. Put your own systems into `Observe` and `Act`, or order them against the others:
-/// `.after(GraphSystems::Backward).before(GraphSystems::Optimize)`.
+/// The phases of a step of a model, in order. Put your own systems into `Observe` and `Act`, or order them against the
+/// others: `.after(GraphSystems::Backward).before(GraphSystems::Optimize)`.
 ///
 /// Within `Forward` and `Backward` the operations of the model run in the order of its plan; none reads what it writes.
 ///
-/// 1. `Sync`: new nodes are given their fields, and the topology follows the edges.
-/// 2. `Observe`: the user's components become inputs.
-/// 3. `Forward`: from the inputs to the outputs of all heads.
-/// 4. `Loss`: when learning or measuring, the outputs are compared with the targets.
-/// 5. `Backward`: when learning, the gradients with respect to all parameters.
-/// 6. `Reduce`: when learning, nobody but the user: gradients, and the number of terms they are a mean over, may be changed.
-/// 7. `Optimize`: when learning, the parameters follow their gradients.
-/// 8. `Commit`: front and back change roles, steps are counted.
-/// 9. `Act`: outputs become the user's components.
+/// 1. `Sync`: new nodes get their fields, and the topology is updated.
+/// 2. `Observe`: your systems write the inputs.
+/// 3. `Forward`: the forward pass computes the outputs of all heads.
+/// 4. `Loss`: in training and evaluation, loss and metrics are computed, in training with the gradient.
+/// 5. `Backward`: in training, the backward pass computes the gradients with respect to all parameters.
+/// 6. `Reduce`: in training, your systems may change gradients, and the number of terms they are a mean over.
+/// 7. `Optimize`: in training, the optimizer updates the parameters.
+/// 8. `Commit`: double buffers swap, and steps are counted.
+/// 9. `Act`: your systems read the outputs.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GraphSystems {
-    /// Fields and topology follow the world.
+    /// Fields and topology are updated.
     Sync,
-    /// The user's components to inputs.
+    /// Your systems write the inputs.
     Observe,
-    /// From inputs to outputs.
+    /// The forward pass.
     Forward,
-    /// The outputs against the targets.
+    /// Loss, metrics and the gradient with respect to the output.
     Loss,
-    /// The gradients with respect to parameters.
+    /// The backward pass.
     Backward,
-    /// What the user does to gradients.
+    /// Your systems may change gradients.
     Reduce,
-    /// Parameters follow their gradients.
+    /// The optimizer updates the parameters.
     Optimize,
-    /// Buffers change roles, steps are counted.
+    /// Double buffers swap, and steps are counted.
     Commit,
-    /// Outputs to the user's components.
+    /// Your systems read the outputs.
     Act,
 }
 

@@ -1,11 +1,11 @@
-//! Random numbers that depend on what they are for and on nothing else.
+//! Counter-based random numbers, which depend on their key alone.
 
 pub use crate::random_stream::RandomStream;
 
 /// Philox 4x32 with 10 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 ///
-/// A stream is keyed by the seed and a purpose; the counter is made of the step and a number, such as a row's. So what
-/// was drawn can be drawn again, in any order, by any worker.
+/// A stream is keyed by the seed and a stream number; the counter consists of the step and an index, such as a row's.
+/// So any number can be drawn again, in any order, by any worker.
 #[derive(Clone, Copy, Debug)]
 pub struct Philox {
     key: [u32; 2],
@@ -13,7 +13,7 @@ pub struct Philox {
 }
 
 impl Philox {
-    /// The stream of one purpose (a layer, a parameter) in one step. Seeds that differ beyond 32 bits differ still.
+    /// The random numbers of a stream (of an operation or a parameter) in one step. All 64 bits of the seed count.
     pub fn new(seed: u64, purpose: u32, step: u64) -> Self {
         let high = (seed >> 32) as u32 ^ (step >> 32) as u32;
         Self { key: [seed as u32 ^ high.wrapping_mul(0x9E37_79B9), purpose], step: step as u32 }
@@ -43,7 +43,7 @@ impl Philox {
     }
 }
 
-/// Counters that go through the rounds side by side, in one vector register of the widest kind.
+/// Counters that are computed together, as many as the widest vector register holds.
 pub const LANES: usize = 16;
 
 #[inline(always)]

@@ -1,14 +1,14 @@
-//! Numbers drawn one after another, for what is drawn by one thread, such as an order.
+//! Sequential random numbers, for draws by one thread, such as an order.
 
 use crate::random::{LANES, Philox};
 
-/// Whole numbers from a stream, one after the other.
+/// Sequential random integers of a stream.
 pub struct RandomStream {
     random: Philox,
     /// The counter of the next block.
     next: u64,
     words: [[u32; LANES]; 4],
-    /// How many pairs of words were handed out of this block.
+    /// Number of pairs of words used of this block.
     used: usize,
 }
 
@@ -18,7 +18,7 @@ impl RandomStream {
         Self::of_row(random, 0)
     }
 
-    /// The part of the stream that belongs to one row. Parts of different rows do not meet.
+    /// The random numbers of one row; those of different rows do not overlap.
     pub fn of_row(random: Philox, row: u32) -> Self {
         Self { random, next: u64::from(row) << 32, words: [[0; LANES]; 4], used: 2 * LANES }
     }
@@ -39,7 +39,7 @@ impl RandomStream {
         ((u128::from(self.bits()) * u128::from(end)) >> 64) as u64
     }
 
-    /// Puts `items` into any order, each as likely as the others.
+    /// Shuffles `items`; all orders are equally likely.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last as u64 + 1) as usize);

@@ -1,4 +1,4 @@
-//! What each worker did, and when.
+//! A log of the blocks that workers compute.
 
 use std::{
     ops::Range,
@@ -19,7 +19,7 @@ pub struct WorkerSpan {
     pub end: Instant,
 }
 
-/// The blocks that workers computed since they were asked to keep a log; see [`Workers::logging`](crate::Workers::logging).
+/// The blocks that workers with a log computed; see [`Workers::with_log`](crate::Workers::with_log).
 #[derive(Debug)]
 pub struct WorkerLog {
     /// A list for each worker, so that none waits for another.
@@ -40,7 +40,7 @@ impl WorkerLog {
         }
     }
 
-    /// Takes what was logged so far: worker by worker, each in the order in which it computed.
+    /// Takes the log so far: worker by worker, each in the order of its blocks.
     pub fn take(&self) -> Vec<WorkerSpan> {
         let take = |spans: &Mutex<Vec<WorkerSpan>>| {
             core::mem::take(&mut *spans.lock().unwrap_or_else(PoisonError::into_inner))

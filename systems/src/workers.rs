@@ -1,7 +1,7 @@
-//! Who computes: a pool of workers, and loops over blocks of rows that any number of them may share.
+//! A pool of workers, and parallel loops over blocks of rows.
 //!
-//! Blocks are cut by the data and never by the number of workers, and what a block writes belongs to it alone; so the
-//! same bits come out whoever computes them.
+//! Blocks depend on the data and never on the number of workers, and each block writes its own rows; so the results
+//! have the same bits for any number of workers.
 
 use bevy_ecs::resource::Resource;
 use core::ops::Range;
@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Instant};
 
 use crate::WorkerLog;
 
-/// The workers that share the rows of each stage, a resource.
+/// The workers that compute blocks of rows in parallel, a resource.
 #[derive(Resource, Clone)]
 pub struct Workers {
     /// None for a single worker: the calling thread itself.
@@ -21,15 +21,15 @@ pub struct Workers {
 /// The threads of a pool could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkersError {
-    /// More than [`Workers::MAX`].
-    #[error("{0} workers are more than any machine has use for; ask for at most {max}", max = Workers::MAX)]
+    /// More workers than [`Workers::MAX`].
+    #[error("{0} workers are too many; give at most {max}", max = Workers::MAX)]
     TooMany(usize),
-    /// The operating system does not give so many threads.
-    #[error("cannot start {count} workers: {source}; ask for fewer")]
+    /// The operating system refuses this number of threads.
+    #[error("cannot start {count} workers: {source}; give fewer")]
     Refused {
-        /// How many were asked for.
+        /// The number of workers.
         count: usize,
-        /// What the operating system says.
+        /// The error of the operating system.
         source: rayon::ThreadPoolBuildError,
     },
 }
@@ -62,19 +62,19 @@ impl Workers {
         Self { pool: None, log: None }
     }
 
-    /// How many there are.
+    /// Number of workers.
     pub fn count(&self) -> usize {
         self.pool.as_ref().map_or(1, |pool| pool.current_num_threads())
     }
 
-    /// The same workers, who write down each block that they compute; and where they do so.
+    /// The same workers with a log of the blocks that they compute.
     pub fn with_log(&self) -> (Self, Arc<WorkerLog>) {
         let log = Arc::new(WorkerLog::new(self.count()));
         (Self { pool: self.pool.clone(), log: Some(log.clone()) }, log)
     }
 
-    /// Runs `work` on one of the workers, so that the loops in it need not be handed over one by one: from outside of
-    /// the pool each would cost 10 to 40 µs.
+    /// Runs `work` on one of the workers, so that the loops in it start inside of the pool: from outside each would
+    /// cost 10 to 40 µs.
     pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         match &self.pool {
             Some(pool) => pool.install(work),
@@ -82,7 +82,7 @@ impl Workers {
         }
     }
 
-    /// Does two things side by side, or one after the other where there is a single worker.
+    /// Does two things in parallel, or one after the other with a single worker.
     pub fn join<A: Send, B: Send>(&self, one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B + Send) -> (A, B) {
         match &self.pool {
             Some(pool) => pool.install(|| rayon::join(one, other)),
@@ -90,7 +90,7 @@ impl Workers {
         }
     }
 
-    /// What `map` makes of each number below `count`, in their order.
+    /// The results of `map` for each number below `count`, in order.
     pub fn map<R: Send>(&self, count: usize, map: impl Fn(usize) -> R + Sync) -> Vec<R> {
         match &self.pool {
             Some(pool) => pool.install(|| (0..count).into_par_iter().map(&map).collect()),
@@ -98,9 +98,9 @@ impl Workers {
         }
     }
 
-    /// Calls `body` with the rows of each block and the part of `output` that belongs to them.
+    /// Calls `body` with the rows of each block and their rows of `output`.
     ///
-    /// `cost` is about how many numbers a row touches: little work is not shared.
+    /// `cost` is about the number of elements that a row accesses: little work is done by one worker.
     pub fn for_each_block<O: SplitRows>(
         &self,
         blocks: Blocks,
@@ -133,7 +133,7 @@ impl Default for Workers {
     }
 }
 
-/// Numbers that one worker handles before another could have been woken.
+/// Elements that one worker handles before another could have been woken.
 const WORTH_SHARING: usize = 1 << 15;
 
 struct Task<'a, F> {
@@ -163,14 +163,14 @@ impl<F> Task<'_, F> {
     }
 }
 
-/// How rows are cut into blocks.
+/// A partition of rows into blocks.
 #[derive(Clone, Copy, Debug)]
 pub enum Blocks<'a> {
     /// Blocks of `size` rows, the last one shorter.
     Uniform {
         /// The first row.
         start: usize,
-        /// How many rows there are.
+        /// The number of rows.
         rows: usize,
         /// Rows in a block; at least 1.
         size: usize,
@@ -180,17 +180,17 @@ pub enum Blocks<'a> {
 }
 
 impl<'a> Blocks<'a> {
-    /// Blocks of rows whose `width` numbers fill a first-level cache together.
+    /// Blocks of rows of this width that fill a first-level cache.
     pub fn of_width(rows: usize, width: usize) -> Self {
         Self::Uniform { start: 0, rows, size: even_size(rows, (8192 / width.max(1)).max(32)) }
     }
 
-    /// The same, but of at least 256 rows: what prepares a matrix for a product with a block costs as much for fewer.
+    /// The same, but of at least 256 rows: packing a matrix for a product costs as much for fewer.
     pub fn of_products(rows: usize, width: usize) -> Self {
         Self::Uniform { start: 0, rows, size: even_size(rows, (8192 / width.max(1)).max(256)) }
     }
 
-    /// The blocks among the rows `start..start + rows`. Boundaries lie at both endpoints already.
+    /// The blocks among the rows `start..start + rows`. Boundaries must include both ends.
     pub fn within(self, start: usize, rows: usize) -> Self {
         match self {
             Self::Uniform { size, .. } => Self::Uniform { start, rows, size },
@@ -201,7 +201,7 @@ impl<'a> Blocks<'a> {
         }
     }
 
-    /// How many blocks.
+    /// Number of blocks.
     pub fn count(&self) -> usize {
         match self {
             Self::Uniform { rows, size, .. } => rows.div_ceil(*size),
@@ -227,7 +227,7 @@ impl<'a> Blocks<'a> {
     }
 }
 
-/// The size of blocks, at most `largest`, that are as many as workers can share evenly.
+/// The size of blocks, at most `largest`, such that workers have equal work.
 pub(crate) fn even_size(rows: usize, largest: usize) -> usize {
     const SHARES: usize = 8;
     let count = rows.div_ceil(largest.max(1));
@@ -242,12 +242,12 @@ pub trait SplitRows: Send {
         Self: Sized;
 }
 
-/// Rows of numbers that belong to one block.
+/// The rows of one block.
 #[derive(Debug)]
 pub struct RowsMut<'a, T = f32> {
-    /// The numbers.
+    /// The elements, row by row.
     pub data: &'a mut [T],
-    /// Numbers in a row.
+    /// Width of a row.
     pub width: usize,
 }
 
@@ -268,7 +268,7 @@ impl<T: Send> SplitRows for RowsMut<'_, T> {
 /// One value for each block of `size` rows, such as a partial sum.
 #[derive(Debug)]
 pub struct PerBlock<'a, T> {
-    /// The values; for a single block its own stands first.
+    /// The values; that of a single block is the first.
     pub data: &'a mut [T],
     size: usize,
 }

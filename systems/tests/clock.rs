@@ -4,7 +4,7 @@
 use bevy_ecs::prelude::*;
 use connectome_components::{Edge, Graph, GraphNode, Model};
 use connectome_systems::{
-    GraphSystems, Infer, ModelBuilder, SystemClock, Workers, add_systems, describe,
+    GraphSystems, Infer, ModelBuilder, ScheduleTimings, Workers, add_systems, describe_schedule,
     kernels::Activation,
     layers::{BuildError, GcnConv, Linear},
     run,
@@ -42,8 +42,8 @@ fn output(world: &mut World, model: Entity) -> Vec<u32> {
 #[test]
 fn every_system_is_timed_in_its_order_and_computes_what_it_did_before() {
     let (mut world, model) = ring(20);
-    let (before, systems) = (output(&mut world, model), describe(&world, Infer(model)));
-    let clock = SystemClock::add(&mut world, Infer(model)).unwrap();
+    let (before, systems) = (output(&mut world, model), describe_schedule(&world, Infer(model)));
+    let clock = ScheduleTimings::add(&mut world, Infer(model)).unwrap();
     assert_eq!(clock.systems(), systems);
     assert_eq!(clock.take().len(), 0);
     for _ in 0..3 {
@@ -60,7 +60,7 @@ fn every_system_is_timed_in_its_order_and_computes_what_it_did_before() {
 fn systems_have_the_phase_and_the_layer_they_were_added_to() {
     let (mut world, model) = ring(4);
     add_systems(&mut world, Infer(model), (|| {}).in_set(GraphSystems::Act)).unwrap();
-    let systems = describe(&world, Infer(model));
+    let systems = describe_schedule(&world, Infer(model));
     let phases: Vec<Option<GraphSystems>> = systems.iter().map(|system| system.phase).collect();
     assert_eq!(phases.first(), Some(&Some(GraphSystems::Sync)));
     assert_eq!(phases.last(), Some(&Some(GraphSystems::Act)));
@@ -74,11 +74,11 @@ fn systems_that_come_later_run_and_have_no_readings() {
     struct Runs(usize);
     let (mut world, model) = ring(4);
     world.init_resource::<Runs>();
-    let clock = SystemClock::add(&mut world, Infer(model)).unwrap();
+    let clock = ScheduleTimings::add(&mut world, Infer(model)).unwrap();
     add_systems(&mut world, Infer(model), (|mut runs: ResMut<Runs>| runs.0 += 1).in_set(GraphSystems::Act)).unwrap();
     run(&mut world, Infer(model)).unwrap();
     assert_eq!((world.resource::<Runs>().0, clock.take().len()), (1, 0));
-    let later = SystemClock::add(&mut world, Infer(model)).unwrap();
+    let later = ScheduleTimings::add(&mut world, Infer(model)).unwrap();
     run(&mut world, Infer(model)).unwrap();
     assert_eq!((world.resource::<Runs>().0, later.take().len()), (2, 1));
 }
@@ -87,7 +87,7 @@ fn systems_that_come_later_run_and_have_no_readings() {
 fn a_schedule_that_is_not_there_is_refused() {
     let mut world = World::new();
     let model = world.spawn_empty().id();
-    assert!(matches!(SystemClock::add(&mut world, Infer(model)), Err(BuildError::NoSchedule(_))));
+    assert!(matches!(ScheduleTimings::add(&mut world, Infer(model)), Err(BuildError::NoSchedule(_))));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn workers_write_down_every_row_once() {
         let before = output(&mut world, model);
         let (workers, log) = Workers::new(count).unwrap().with_log();
         world.insert_resource(workers);
-        let clock = SystemClock::add(&mut world, Infer(model)).unwrap();
+        let clock = ScheduleTimings::add(&mut world, Infer(model)).unwrap();
         assert_eq!(output(&mut world, model), before);
         let (run, spans) = (&clock.take()[0], log.take());
         assert!(spans.iter().all(|span| span.worker < count && span.begin <= span.end));

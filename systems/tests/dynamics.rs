@@ -295,7 +295,7 @@ fn what_cannot_be_built_is_refused() {
     refuse(boxed(JumpingKnowledge::new(JumpingMode::Max, unequal)), "5 and 6 wide");
     refuse(boxed(Gcnii::new(0)), "at least one");
     refuse(boxed(Appnp::new(3, 1.5)), "from 0 to 1");
-    refuse(boxed(Appnp { dropout: 1.0, ..Appnp::new(3, 0.5) }), "no share below 1");
+    refuse(boxed(Appnp { dropout: 1.0, ..Appnp::new(3, 0.5) }), "below 1");
     refuse(boxed(Gcn2Conv::new(f32::NAN, 0.5)), "from 0 to 1");
-    refuse(boxed(Gcn2Conv::new(0.1, -0.5)), "from 0 up");
+    refuse(boxed(Gcn2Conv::new(0.1, -0.5)), "at least 0");
 }

@@ -658,8 +658,9 @@ fn a_schedule_of_ones_own_derives_each_topology_once_and_runs_systems_in_order()
     run(world, Tick).unwrap();
     assert_eq!(world.get::<Topology>(scene.graph).unwrap().version, version + 1);
     assert_eq!(world.resource::<Seen>().0, ["observe", "between", "act"]);
-    let topologies =
-        connectome_systems::describe(world, Tick).into_iter().filter(|system| system.name == "rebuild_topologies");
+    let topologies = connectome_systems::describe_schedule(world, Tick)
+        .into_iter()
+        .filter(|system| system.name == "rebuild_topologies");
     assert_eq!(topologies.count(), 1);
 }
 
@@ -691,7 +692,7 @@ fn a_model_leaves_the_schedules_that_it_shares() {
     let world = &mut scene.world;
     let stays = network(scene.graph, input, Optimizer::adam(0.01)).build(world).unwrap();
     add_model_to_schedule(world, Tick, Train(stays)).unwrap();
-    let count = |world: &World| connectome_systems::describe(world, Tick).len();
+    let count = |world: &World| connectome_systems::describe_schedule(world, Tick).len();
     let alone = count(world);
     for _ in 0..5 {
         let model = network(scene.graph, input, Optimizer::adam(0.01)).build(world).unwrap();

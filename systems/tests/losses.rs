@@ -1,8 +1,8 @@
 //! Every loss is what its formula says, on rows of any kind.
 //!
-//! The formula of each is written here a second time, in 64-bit floats, and is differentiated by central differences. The
-//! rows are plain entities of this test, neither nodes nor edges, half of them in a second table. A failure names the loss
-//! and by how much it is off.
+//! The formula of each is written here a second time, in 64-bit floats, and is differentiated by central differences.
+//! The rows are plain entities of this test, neither nodes nor edges, half of them in a second table. A failure names
+//! the loss and by how much it is off.
 
 use crate::common;
 
@@ -157,7 +157,10 @@ impl Scene {
                 Targets::Classes { labels, .. } => {
                     labels.set(&mut self.world, *row, &[ClassLabel(case.target[[number, 0]] as u32)]).unwrap();
                 }
-                Targets::Numbers { values, .. } => {
+                Targets::Indices { labels, .. } => {
+                    labels.set(&mut self.world, *row, &[case.target[[number, 0]] as u32]).unwrap();
+                }
+                Targets::Values { values, .. } => {
                     values.set(&mut self.world, *row, &floats(&case.target)).unwrap();
                 }
             }
@@ -166,7 +169,7 @@ impl Scene {
     }
 
     fn metrics(&self) -> Metrics {
-        *self.world.get::<Metrics>(self.model).unwrap()
+        self.world.get::<Metrics>(self.model).unwrap().clone()
     }
 
     fn train(&mut self) -> Metrics {
@@ -298,7 +301,7 @@ fn any_number_of_workers_gives_the_same_bits() {
         let case = Case::new(loss, (9000, width), 3.0, 11, |row| SPLITS[row % 3 + 1]);
         let trace = |workers| {
             let mut scene = Scene::new(&case, 1234, workers);
-            let sums = |metrics: Metrics| metrics.splits.map(|split| (split.loss_sum.to_bits(), split));
+            let sums = |metrics: Metrics| metrics.heads[0].splits.map(|split| (split.loss_sum.to_bits(), split));
             (sums(scene.train()), scene.gradient_bits(), sums(scene.measure()))
         };
         let one = trace(1);
@@ -337,7 +340,8 @@ fn rows_without_targets_yet_are_not_read() {
     let mut scene = Scene::new(&case, 0, 1);
     scene.targets = Targets::register(&mut scene.world, Loss::MeanAbsoluteError, scene.output).unwrap();
     assert!(scene.train().of(Split::Train).loss().is_nan());
-    assert_eq!(scene.measure(), Metrics::default());
+    let measured = scene.measure();
+    assert!(SPLITS.iter().all(|split| measured.of(*split) == Default::default()));
 }
 
 #[test]
@@ -354,7 +358,7 @@ fn fields_that_do_not_fit_are_refused() {
     let narrow = Field::register(&mut world, "narrow", row, 2).unwrap();
     let elsewhere = Field::register(&mut world, "elsewhere", apart, 3).unwrap();
     let refused = |world: &mut World, values| {
-        measure(world, model, Loss::MeanAbsoluteError, output, Targets::Numbers { values, splits })
+        measure(world, model, Loss::MeanAbsoluteError, output, Targets::Values { values, splits })
             .err()
             .map(|error| error.to_string())
     };

@@ -66,8 +66,14 @@ enum Operation {
     Leave(Index),
 }
 
-const NORMALIZATIONS: [Normalization; 4] =
-    [Normalization::Symmetric, Normalization::MeanWithSelf, Normalization::Sum, Normalization::Mean];
+const NORMALIZATIONS: [Normalization; 6] = [
+    Normalization::Symmetric,
+    Normalization::MeanWithSelf,
+    Normalization::Sum,
+    Normalization::Mean,
+    Normalization::WeightedSum,
+    Normalization::WeightedMean,
+];
 
 fn operations() -> impl Strategy<Value = Vec<Vec<Operation>>> {
     use Operation::*;
@@ -434,7 +440,9 @@ fn assert_same(
     expected: &[Entry],
     own: [f64; NORMALIZATIONS.len()],
 ) -> Result<(), TestCaseError> {
-    let near = |a: [f64; 4], b: [f64; 4]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs().max(1.0));
+    let near = |a: [f64; NORMALIZATIONS.len()], b: [f64; NORMALIZATIONS.len()]| {
+        a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs().max(1.0))
+    };
     let same =
         |(a, b): (&Entry, &Entry)| (a.other, a.edge) == (b.other, b.edge) && near(a.coefficients, b.coefficients);
     let agree = found.0.len() == expected.len() && found.0.iter().zip(expected).all(same) && near(found.1, own);
@@ -516,13 +524,13 @@ impl Naive {
         let symmetric = weight * self.inverse_root(source) * self.inverse_root(target);
         let symmetric = if source == target { 0.0 } else { symmetric };
         let count = self.count(target);
-        let coefficients = [symmetric, 1.0 / (1.0 + count), 1.0, 1.0 / count];
+        let coefficients = [symmetric, 1.0 / (1.0 + count), 1.0, 1.0 / count, *weight, weight / count];
         Entry { other, edge: *entity, coefficients }
     }
 
     fn own(&self, node: Entity) -> [f64; NORMALIZATIONS.len()] {
         let symmetric = self.loop_weight(node) * self.inverse_root(node).powi(2);
-        [symmetric, 1.0 / (1.0 + self.count(node)), 0.0, 0.0]
+        [symmetric, 1.0 / (1.0 + self.count(node)), 0.0, 0.0, 0.0, 0.0]
     }
 
     /// Edges that come in at a node.

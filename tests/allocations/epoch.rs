@@ -10,7 +10,7 @@ use connectome::{
     Trainer,
     components::TrainingState,
     scene::SceneFile,
-    systems::{Evaluate, Train, Workers, describe, run},
+    systems::{Evaluate, Train, Workers, describe_schedule, run},
 };
 use std::sync::atomic::Ordering;
 
@@ -38,7 +38,7 @@ fn of_training(workers: usize) -> (f64, usize) {
         })
     });
     assert!(world.get::<TrainingState>(model).unwrap().step > EPOCHS as u64);
-    (allocations, describe(world, Train(model)).len() + describe(world, Evaluate(model)).len())
+    (allocations, describe_schedule(world, Train(model)).len() + describe_schedule(world, Evaluate(model)).len())
 }
 
 /// What bevy_ecs allocates to run so many systems that do nothing.

@@ -48,7 +48,7 @@ pub fn layer(class: &Printed, case: &Case) -> Result<Option<Box<dyn Layer>>> {
         }
         "GATConv" => Some(Box::new(gat_conv(case, width)?)),
         "GraphNorm" => Some(Box::new(GraphNorm::new())),
-        "GraphNetBlock" => {
+        "InteractionBlock" => {
             let hidden = case.matrix("param.edge.0.bias")?.ncols();
             Some(Box::new(GraphNetBlock::new([hidden])))
         }

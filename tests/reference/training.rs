@@ -41,7 +41,8 @@ pub fn check_loss(case: &Case, loss: Loss, comparison: &mut Comparison) -> Resul
                 labels.set(&mut scene.world, *node, &[ClassLabel(u32::try_from(*class)?)])?;
             }
         }
-        Targets::Numbers { values, .. } => {
+        Targets::Indices { .. } => return Err("a loss of classes has labels of its own".into()),
+        Targets::Values { values, .. } => {
             let given = case.matrix_of("target", x.dim())?;
             for (node, row) in scene.nodes.iter().zip(given.rows()) {
                 // Where the loss is binary, a number of the reference stands for whether it is positive.

@@ -132,8 +132,8 @@ fn the_memory_of_cora_follows_the_formula() {
     // A place, marker, ends; row, ends, and twice neighbor, row and coefficient.
     let edge = (8 + 16 + 29) + (8 + 24) + (8 + 8 + 2 * 12);
     assert_eq!((memory.training.edge, memory.inference.edge), (edge, edge));
-    // Value, gradient, two moments, the best value, and eight sums of at most 512 rows.
-    assert_eq!((memory.training.parameter, memory.inference.parameter), (4 * (2 + 2 + 1 + 8), 4));
+    // Value, gradient, two moments and the best value.
+    assert_eq!((memory.training.parameter, memory.inference.parameter), (4 * (2 + 2 + 1), 4));
     assert_eq!(memory.training.resting, None);
 }
 

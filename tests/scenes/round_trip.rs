@@ -1,10 +1,10 @@
 //! Any scene that is written reads back equal.
 
 use connectome::scene::{
-    GraphSource, LayerDescription, NodeFeatures, NodeOrder, SceneEdge, SceneFile, SceneNode, Selection, Task, Training,
-    options,
+    EpochSchedule, GraphSource, LayerDescription, NodeFeatures, NodeOrder, SceneEdge, SceneFile, SceneNode, Selection,
+    Task, Training, options,
 };
-use connectome_components::{LearningRateSchedule, Loss, Optimizer, Split};
+use connectome_components::{Loss, Optimizer, Split};
 use connectome_systems::layers;
 use proptest::collection::vec;
 use proptest::option;
@@ -62,10 +62,9 @@ fn optimizer() -> impl Strategy<Value = Optimizer> {
 
 fn training() -> impl Strategy<Value = Training> {
     let schedule = prop_oneof![
-        Just(LearningRateSchedule::Constant),
-        (any::<u64>(), positive()).prop_map(|(every, factor)| LearningRateSchedule::Step { every, factor }),
-        (any::<u64>(), positive())
-            .prop_map(|(steps, final_factor)| LearningRateSchedule::Cosine { steps, final_factor }),
+        Just(EpochSchedule::Constant),
+        (any::<u64>(), positive()).prop_map(|(every, factor)| EpochSchedule::Step { every, factor }),
+        (any::<u64>(), positive()).prop_map(|(epochs, final_factor)| EpochSchedule::Cosine { epochs, final_factor }),
     ];
     let keep = select(vec![Selection::BestValidation, Selection::Last]);
     let norm = option::of(positive().prop_filter("above 0", |norm| *norm > 0.0));

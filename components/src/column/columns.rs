@@ -1,4 +1,4 @@
-//! The system parameter that reads and writes any number of fields.
+//! A system parameter that reads and writes any number of fields.
 
 use bevy_ecs::{
     change_detection::Tick,
@@ -9,15 +9,15 @@ use bevy_ecs::{
     world::{World, unsafe_world_cell::UnsafeWorldCell},
 };
 
-use super::{matrix, matrix_mut, parameter::ColumnState};
+use super::{mark_rows_changed, matrix, matrix_mut, parameter::ColumnState};
 use crate::{Edge, Field, Graph, Matrix, MatrixMut, Rows, Topology};
 
-/// The most fields that [`Columns::split_mut`] hands out for writing at once.
+/// The most fields that [`Columns::split_mut`] returns for writing at once.
 pub const MAX_WRITTEN: usize = 4;
 
-/// The fields of a [`Columns`], and what it does with them; the builder of the parameter.
+/// The fields of a [`Columns`] and its access to them; the builder of the parameter.
 ///
-/// A field is known by its index: that of a field added twice is the same.
+/// Fields are identified by an index; a field that is added twice has one index.
 #[derive(Clone, Debug, Default)]
 pub struct ColumnSet {
     fields: Vec<(Field, bool)>,
@@ -35,7 +35,7 @@ impl ColumnSet {
         self.add(field, true)
     }
 
-    /// The index, among those of its kind, of a field of whole numbers that is read.
+    /// The index, among integer fields, of an integer field that is read.
     pub fn read_indices(&mut self, field: Field<u32>) -> usize {
         match self.indices.iter().position(|known| *known == field) {
             Some(index) => index,
@@ -67,8 +67,8 @@ impl ColumnSet {
 
 /// A system parameter that reads and writes any number of fields, built from a [`ColumnSet`].
 ///
-/// To the scheduler it is one access to all of them; within the system [`Columns::split_mut`] keeps what is written apart
-/// from what is read.
+/// To the scheduler it is one access to all of them; within the system [`Columns::split_mut`] separates written columns
+/// from read ones.
 ///
 /// ```
 /// use bevy_ecs::{prelude::*, system::SystemParamBuilder};
@@ -97,7 +97,7 @@ pub struct Columns<'w, 's> {
     now: Tick,
 }
 
-/// What a [`Columns`] remembers between runs.
+/// The state of a [`Columns`] between runs.
 pub struct ColumnsState {
     columns: Vec<(ColumnState<f32>, bool)>,
     indices: Vec<ColumnState<u32>>,
@@ -113,7 +113,7 @@ pub struct UnwrittenColumns<'a> {
 }
 
 impl Columns<'_, '_> {
-    /// Some columns for writing, in the order of `written`, and all others for reading meanwhile.
+    /// Borrows some columns for writing, in the order of `written`, and all others for reading.
     ///
     /// # Panics
     /// If there are more than [`MAX_WRITTEN`], one is named twice, or one was not declared as written.
@@ -131,8 +131,8 @@ impl Columns<'_, '_> {
             let is_first = written.iter().filter(|other| *other == index).count() == 1;
             assert!(is_first, "a column is to be written twice at once");
             *place = *index;
-            // SAFETY: the write was declared. The parameter is borrowed mutably for as long as the matrix lives; of this
-            // borrow no column is handed out for writing twice (asserted above), and none of these for reading
+            // SAFETY: the write was declared. The parameter is borrowed mutably for as long as the matrix lives; of
+            // this borrow no column is handed out for writing twice (asserted above), and none of these for reading
             // (`UnwrittenColumns::matrix` asserts it). Different fields of one parameter are different components, and
             // the two halves of a double buffer are different storage.
             *output = Some(unsafe {
@@ -171,6 +171,17 @@ impl Columns<'_, '_> {
                 .all(|(column, _)| rows(column).is_none_or(|rows| rows == column.len(self.tables)))
     }
 
+    /// Marks the component of every row of a column as changed now; see [`ColumnMut::set_changed`](crate::ColumnMut::set_changed).
+    ///
+    /// # Panics
+    /// If the column was not declared as written.
+    pub fn set_changed(&mut self, index: usize) {
+        let (state, is_written) = &self.state.columns[index];
+        assert!(is_written, "a column is marked as changed that was declared as read");
+        // SAFETY: the write was declared and the parameter is borrowed mutably.
+        unsafe { mark_rows_changed(self.tables, state.tables.iter().copied(), state.storage, self.now) }
+    }
+
     /// Whether a column was written as a whole after `tick`, and after what stands in `others` was; see
     /// [`Column::written_since`](crate::Column::written_since).
     pub fn is_newer_than(&self, index: usize, tick: Tick, others: &[usize]) -> bool {
@@ -202,7 +213,7 @@ impl<'a> UnwrittenColumns<'a> {
         unsafe { matrix(self.columns.tables, state.tables.iter().copied(), state.storage, state.field.width()) }
     }
 
-    /// A column of whole numbers.
+    /// A column of integers.
     pub fn indices(&self, index: usize) -> Matrix<'a, u32> {
         let state = &self.columns.state.indices[index];
         // SAFETY: the read was declared; columns of whole numbers are never written by this parameter.
@@ -210,7 +221,8 @@ impl<'a> UnwrittenColumns<'a> {
     }
 }
 
-// SAFETY: `declare` adds each field as it is used, and the parity for halves of double buffers; nothing else is reached.
+// SAFETY: `declare` adds each field as it is used, and the parity for halves of double buffers; nothing else is
+// reached.
 unsafe impl SystemParam for Columns<'_, '_> {
     type State = ColumnsState;
     type Item<'w, 's> = Columns<'w, 's>;

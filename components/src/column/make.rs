@@ -1,4 +1,4 @@
-//! Components that are given to entities by their id.
+//! Insertion of components by their id.
 
 use bevy_ecs::{
     component::{Component, ComponentId},
@@ -10,7 +10,7 @@ use bevy_ecs::{
 use super::register::{Initial, insert_zeros};
 use crate::{FieldError, GraphNode, Subgraph};
 
-/// How components are made that were named by their id alone.
+/// How components are created by their id.
 #[derive(Resource, Default)]
 pub(super) struct Defaults(Vec<(ComponentId, Initial)>);
 
@@ -22,9 +22,10 @@ impl Defaults {
     }
 }
 
-/// Says that entities which are given a component `T` by its id get `T::default()`, as [`insert_default`] does.
+/// Registers `T::default()` as the value of `T` for [`insert_default`].
 ///
-/// For a component of yours that makes entities nodes, edges or subgraphs of a graph into which batches are loaded.
+/// Needed for a component of your own that marks the nodes, edges or subgraphs of a graph into which batches are
+/// loaded.
 pub fn register_default<T: Component + Default>(world: &mut World) -> ComponentId {
     let id = world.register_component::<T>();
     let insert = |mut entity: EntityWorldMut| {
@@ -34,11 +35,11 @@ pub fn register_default<T: Component + Default>(world: &mut World) -> ComponentI
     id
 }
 
-/// Gives living entities the component `id`: [`GraphNode`], [`Subgraph`], a [`Marker`](crate::Marker), or one that
-/// [`register_default`] was told of. The dead are passed over.
+/// Inserts the component `id` into living entities: [`GraphNode`], [`Subgraph`], a [`Marker`](crate::Marker), or one
+/// registered by [`register_default`]. Dead entities are skipped.
 ///
 /// # Errors
-/// If nobody has said how such a component is made, even if there is no entity to give it to.
+/// If no default of the component is registered, even if there are no entities.
 pub fn insert_default(world: &mut World, entities: &[Entity], id: ComponentId) -> Result<(), FieldError> {
     let known = |defaults: &Defaults| defaults.0.iter().find(|(known, _)| *known == id).map(|(_, initial)| *initial);
     let initial = match world.get_resource::<Defaults>().and_then(known) {

@@ -1,4 +1,4 @@
-//! Markers: components without data that are made at run time.
+//! Markers: components without data, created at run time.
 
 use bevy_ecs::{
     bundle::{Bundle, NoBundleEffect},
@@ -15,13 +15,13 @@ use super::{
 };
 use crate::FieldError;
 
-/// Entities that are spawned before they are moved to the table with their fields. The table that they leave keeps its
-/// memory, so it shall not have had many.
+/// Entities that are spawned before they are moved to the table with their fields. The table they leave keeps its
+/// memory, so it must stay small.
 const PIECE: usize = 4096;
 
-/// A component without data that is made at run time, to mark the nodes, the edges or the subgraphs of one graph.
+/// A component without data, created at run time, that marks the nodes, the edges or the subgraphs of one graph.
 ///
-/// In Rust code a component type of your own does the same; a scene that is loaded has none.
+/// In Rust code a component type of your own does the same; a loaded scene has no types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marker {
     id: ComponentId,
@@ -30,15 +30,15 @@ pub struct Marker {
     mark: Option<usize>,
 }
 
-/// What the first markers of a world are: bevy_ecs spawns only what is a type all at once, in a quarter of the time.
+/// The type of a world's first markers: bevy_ecs spawns in batches, four times as fast, only with types.
 #[derive(Component, Clone)]
 struct Mark<const NUMBER: usize>;
 
-/// How many markers a world has.
+/// Number of markers of a world.
 #[derive(Resource, Default)]
 struct MarkerCount(usize);
 
-/// Does `$do` with the type of a mark, for so many numbers as there are marks; `$else` for any other number.
+/// Does `$do` with the type of mark number `$number`, or `$else` if there is none.
 macro_rules! with_mark {
     ($number:expr, $mark:ident => $do:expr, $else:expr) => {
         with_mark!(@ $number, $mark => $do, $else, 0 1 2 3 4 5 6 7)
@@ -52,7 +52,7 @@ macro_rules! with_mark {
 }
 
 impl Marker {
-    /// Registers a marker. The first few of a world go by a type's name.
+    /// Registers a marker. The first few of a world have a type's name.
     pub fn register(world: &mut World, name: &str) -> Self {
         let mut count = world.get_resource_or_init::<MarkerCount>();
         let number = Some(count.0);
@@ -73,7 +73,7 @@ impl Marker {
             };
             (world.register_component_with_descriptor(descriptor), None)
         });
-        // No bytes at all are a valid marker.
+        // A marker has no bytes.
         world.get_resource_or_init::<Defaults>().add(id, Initial::Zeros);
         Self { id, world: world.id(), mark }
     }
@@ -97,11 +97,11 @@ impl Marker {
         Ok(())
     }
 
-    /// Spawns marked entities, one with each of the bundles and in their order, and gives them the fields that are
-    /// registered for what is marked; see [`attach_fields`].
+    /// Spawns a marked entity for each of the bundles, in order, and attaches the fields registered for the marker; see
+    /// [`attach_fields`].
     ///
-    /// Register all fields before, above all those of the models: entities that are given further ones later are moved,
-    /// and the table that they leave keeps its memory.
+    /// Register all fields before, above all those of models: fields that are attached later move the entities, and the
+    /// table they leave keeps its memory.
     #[track_caller]
     pub fn spawn<B>(&self, world: &mut World, bundles: impl IntoIterator<Item = B>) -> Vec<Entity>
     where
@@ -113,7 +113,7 @@ impl Marker {
         entities
     }
 
-    /// As [`Marker::spawn`], but shows the entities one by one: for so many that a list of them would be a burden.
+    /// As [`Marker::spawn`], but passes the entities one by one instead of collecting them.
     #[track_caller]
     pub fn spawn_each<B>(&self, world: &mut World, bundles: impl IntoIterator<Item = B>, mut show: impl FnMut(Entity))
     where

@@ -39,7 +39,7 @@ pub use parameter::{Column, ColumnMut, ColumnState, Read, Write};
 pub use register::attach_fields;
 pub(crate) use register::{AttachedFields, copy, insert_zeros, numbers_in, register};
 
-/// The numbers of `field` in `table`, if it has any.
+/// The elements of a field in `table`, if it has the field.
 fn cells<T>(table: &Table, id: ComponentId, width: usize) -> Option<&[UnsafeCell<T>]> {
     let column = table.get_column(id).filter(|_| !table.is_empty())?;
     // SAFETY: there is a first row; nothing is read here.
@@ -106,7 +106,7 @@ impl<T: Send + Sync + 'static> Field<T> {
     /// Sets the row of one entity.
     ///
     /// # Errors
-    /// If the entity is dead or does not have the field yet, or `row` has not the field's width.
+    /// If the entity is dead or does not have the field yet, or `row` has another width than the field.
     pub fn set(&self, world: &mut World, entity: Entity, row: &[T]) -> Result<(), FieldError>
     where
         T: Copy,
@@ -138,7 +138,7 @@ impl<T: Send + Sync + 'static> Field<T> {
         tables_of(&world.storages().tables, self.domain(), id, self.disabled(world))
     }
 
-    /// The component whose column holds the numbers while the parity is as given.
+    /// The component whose column holds the field at this parity.
     fn storage(&self, odd: bool) -> ComponentId {
         match self.buffer {
             Some(buffer) if odd => buffer.twin,
@@ -202,10 +202,24 @@ unsafe fn matrix_mut<T>(
     )
 }
 
-/// Leaves word of the last time that a column of a table was written, where there is a place for it.
+/// Records the tick of the last write to a column of a table, if it has a summary tick.
 fn mark_written(table: &Table, id: ComponentId, tick: Tick) {
     if let Some(written) = table.get_summary_tick(id) {
         written.set(tick);
+    }
+}
+
+/// Sets the change tick of each row, so that `Changed` finds all of them.
+///
+/// # Safety
+/// The caller may write the component `id`, and nobody else reads or writes it meanwhile.
+unsafe fn mark_rows_changed(tables: &Tables, ids: impl Iterator<Item = TableId>, id: ComponentId, tick: Tick) {
+    for table in ids {
+        mark_written(&tables[table], id, tick);
+        for changed in tables[table].get_changed_ticks_slice_for(id).unwrap_or_default() {
+            // SAFETY: the ticks of a component are accessed as the component is (caller).
+            unsafe { changed.get().write(tick) };
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The system parameters that read and write fields.
+//! System parameters that read and write a field.
 
 use bevy_ecs::{
     change_detection::Tick,
@@ -9,7 +9,7 @@ use bevy_ecs::{
     world::{World, unsafe_world_cell::UnsafeWorldCell},
 };
 
-use super::{matrix, matrix_mut, tables_of};
+use super::{mark_rows_changed, matrix, matrix_mut, tables_of};
 use crate::{Field, Matrix, MatrixMut, Parity};
 
 impl<T: Send + Sync + 'static> Field<T> {
@@ -67,7 +67,7 @@ pub struct ColumnMut<'w, 's, T = f32> {
 }
 
 impl<T: Send + Sync + 'static> Column<'_, '_, T> {
-    /// Numbers in a row.
+    /// Width of a row.
     pub fn width(&self) -> usize {
         self.state.field.width()
     }
@@ -78,16 +78,16 @@ impl<T: Send + Sync + 'static> Column<'_, '_, T> {
         unsafe { matrix(self.tables, self.state.tables.iter().copied(), self.state.storage, self.width()) }
     }
 
-    /// Whether a number of the column may have been written after `tick`: by a [`ColumnMut`] or a method of [`Field`],
-    /// which mark a table as written as a whole, or as a Rust component that has a summary tick. Of other Rust components
-    /// nothing is known, so they may have been. What is written through pointers, by the id of the component, is not seen.
+    /// Whether the column may have been written after `tick`: by a [`ColumnMut`] or a method of [`Field`], which mark a
+    /// table as written as a whole, or as a Rust component with a summary tick. Other Rust components have no summary,
+    /// so they may have been. Writes through pointers, by the id of the component, are not detected.
     pub fn written_since(&self, tick: Tick) -> bool {
         self.state.written_since(self.tables, tick, self.now)
     }
 }
 
 impl<T: Send + Sync + 'static> ColumnMut<'_, '_, T> {
-    /// Numbers in a row.
+    /// Width of a row.
     pub fn width(&self) -> usize {
         self.state.field.width()
     }
@@ -98,6 +98,13 @@ impl<T: Send + Sync + 'static> ColumnMut<'_, '_, T> {
         unsafe {
             matrix_mut(self.tables, self.state.tables.iter().copied(), self.state.storage, self.width(), self.now)
         }
+    }
+
+    /// Marks the component of every row as changed now, for `Changed` and change detection of other systems: writing the
+    /// numbers leaves its change ticks alone.
+    pub fn set_changed(&mut self) {
+        // SAFETY: the parameter declared the write and is borrowed mutably.
+        unsafe { mark_rows_changed(self.tables, self.state.tables.iter().copied(), self.state.storage, self.now) }
     }
 
     /// Whether the column was written as a whole after `tick`, and after what stands in `others` was; see
@@ -113,13 +120,13 @@ impl<T: Send + Sync + 'static> ColumnMut<'_, '_, T> {
     }
 }
 
-/// What a column parameter remembers between runs: the field and the tables that hold it.
+/// The state of a column parameter between runs: the field and the tables that hold it.
 pub struct ColumnState<T> {
     pub(super) field: Field<T>,
     pub(super) tables: Vec<TableId>,
-    /// The component that holds the numbers at the moment.
+    /// The component that holds the field at the current parity.
     pub(super) storage: ComponentId,
-    /// Tables of the world that have been looked at; tables are never removed.
+    /// Number of the world's tables examined so far; tables are never removed.
     seen: usize,
     parity: ComponentId,
     /// The component whose carriers have no row.
@@ -157,7 +164,7 @@ impl<T: Send + Sync + 'static> ColumnState<T> {
         }
     }
 
-    /// Looks for tables made since the last run, and for the storage that the field has now.
+    /// Finds tables created since the last run, and the present storage of the field.
     ///
     /// # Safety
     /// The parameter's access was declared, and `world` allows it.
@@ -247,9 +254,7 @@ unsafe impl<T: Send + Sync + 'static> SystemParam for ColumnMut<'_, '_, T> {
 
 #[track_caller]
 pub(super) fn unbuilt() -> ! {
-    panic!(
-        "a column does not know its field: build the system with `(field.read(), ...).build_state(world).build_system(...)`"
-    )
+    panic!("a column has no field; build the system with `(field.read(), ...).build_state(world).build_system(...)`")
 }
 
 // SAFETY: the state is made from a field of this world, as the parameter expects.

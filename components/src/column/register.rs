@@ -1,4 +1,4 @@
-//! Components that are made at run time, and the entities that are given them.
+//! Registration of fields as components, and their attachment to entities.
 
 use bevy_ecs::{
     component::{ComponentCloneBehavior, ComponentDescriptor, ComponentId, StorageType},
@@ -12,7 +12,7 @@ use core::{alloc::Layout, ptr::NonNull};
 
 use crate::{Element, FieldError};
 
-/// Rows of vector width start on a boundary of it, up to a cache line.
+/// The largest alignment of rows: a cache line.
 const MAX_ALIGNMENT: usize = 64;
 
 pub(crate) fn register<T: Element>(
@@ -43,7 +43,7 @@ pub(crate) fn register<T: Element>(
             layout,
             None,
             true,
-            // One tick for each table tells whether any row was written.
+            // One tick for each table records whether any row was written.
             true,
             cloned,
             None,
@@ -63,7 +63,7 @@ fn copy_bytes(source: &SourceComponent, target: &mut ComponentCloneCtx) {
     unsafe { target.write_target_component_ptr(source.ptr()) };
 }
 
-/// How many `f32`s a component of plain data is as large as, if it may be read and written as them.
+/// The number of `f32`s in a component of plain data, if it may be read and written as these.
 pub(crate) fn numbers_in<T: bytemuck::Pod>() -> Result<usize, FieldError> {
     let (size, alignment) = (size_of::<T>(), align_of::<T>());
     let aligned = (align_of::<f32>()..=MAX_ALIGNMENT).contains(&alignment);
@@ -73,7 +73,7 @@ pub(crate) fn numbers_in<T: bytemuck::Pod>() -> Result<usize, FieldError> {
     Ok(size / size_of::<f32>())
 }
 
-/// For each marking component, the fields that its carriers are to have.
+/// For each component, the fields to be attached to its carriers.
 #[derive(Resource, Default)]
 pub(crate) struct AttachedFields(Vec<AttachedField>);
 
@@ -84,12 +84,12 @@ struct AttachedField {
     initial: Initial,
 }
 
-/// What a component is when it is given to an entity.
+/// The initial value of a component.
 #[derive(Clone, Copy)]
 pub(super) enum Initial {
-    /// All bytes are 0; only for components that this module made.
+    /// All bytes are 0; only for components that this module registers.
     Zeros,
-    /// What the function inserts.
+    /// Inserted by this function.
     Default(fn(EntityWorldMut)),
 }
 
@@ -104,7 +104,7 @@ impl AttachedFields {
         }
     }
 
-    /// Whether the carriers of `on` are to have any.
+    /// Whether any are attached to the carriers of `on`.
     pub(super) fn are_on(&self, on: ComponentId) -> bool {
         self.0.iter().any(|field| field.on == on)
     }
@@ -114,11 +114,11 @@ impl AttachedFields {
     }
 }
 
-/// Gives every entity that carries `on` the fields registered for it which it lacks: zeros, or a component's default.
+/// Attaches missing fields to every entity that carries `on`: zeros, or a component's default.
 ///
-/// One look at each table when there is nothing to do.
+/// Costs a check of each table when there is nothing to do.
 pub fn attach_fields(world: &mut World, on: ComponentId) {
-    // Two passes, because taking the resource out of the world each time would leave traces of its removal there.
+    // Two passes, because each removal of the resource from the world would be recorded there.
     let Some(fields) = world.get_resource::<AttachedFields>() else { return };
     let incomplete =
         |table: &&Table| !table.is_empty() && table.has_column(on) && fields.missing_in(on, table).next().is_some();
@@ -134,8 +134,8 @@ pub fn attach_fields(world: &mut World, on: ComponentId) {
         let zeroed: Vec<ComponentId> = fields.iter().filter_map(zeroed).collect();
         let mut zeros = Zeros::new(world, &zeroed);
         for entity in entities {
-            // Each insertion moves the entity, so the fields, which are wide, come last. A hook or an observer of what was
-            // inserted before may have despawned any of them.
+            // Each insertion moves the entity, so the fields, which are wide, come last. A hook or an observer of an
+            // earlier insertion may have despawned any of them.
             for field in &fields {
                 if let (Initial::Default(insert), Ok(entity)) = (field.initial, world.get_entity_mut(entity)) {
                     insert(entity);
@@ -148,12 +148,12 @@ pub fn attach_fields(world: &mut World, on: ComponentId) {
     }
 }
 
-/// Inserts fields, each of an [`Element`] type, with all numbers 0.
+/// Inserts fields, each of an [`Element`] type, with zeros.
 pub(crate) fn insert_zeros(world: &mut World, entity: Entity, fields: &[ComponentId]) {
     Zeros::new(world, fields).insert(world, entity);
 }
 
-/// Memory from which fields are moved into an entity.
+/// Zeroed memory from which fields are moved into an entity.
 struct Zeros<'a> {
     fields: &'a [ComponentId],
     bytes: Vec<CacheLine>,
@@ -173,9 +173,9 @@ impl<'a> Zeros<'a> {
 
     fn insert(&mut self, world: &mut World, entity: Entity) {
         let start = NonNull::from(self.bytes.as_mut_slice()).cast::<u8>();
-        // SAFETY: the ids were registered in this world by this module as fields, whose elements are valid when all bytes
-        // are 0 and have no drop, or as markers without data. So one buffer may be copied from for each; it is as large as
-        // the largest, aligned for all, and stays all zeros.
+        // SAFETY: the ids were registered in this world by this module as fields, whose elements are valid when all
+        // bytes are 0 and have no drop, or as markers without data. So one buffer may be copied from for each; it is as
+        // large as the largest, aligned for all, and stays all zeros.
         unsafe {
             world.entity_mut(entity).insert_by_ids(self.fields, self.fields.iter().map(|_| OwningPtr::new(start)));
         }

@@ -1,4 +1,4 @@
-//! Runs something often enough to say how long it takes.
+//! Measures how long something takes.
 
 use serde::Serialize;
 use std::{
@@ -6,22 +6,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Runs that are measured at least, and that come before.
+/// The fewest measured runs, and the warm-up runs before them.
 const LEAST: usize = 5;
 const WARM_UP: usize = 2;
 
-/// How long the runs of one thing took, by the clock on the wall.
+/// The wall-clock times of several runs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Timing {
-    /// Of as many runs, half took longer.
+    /// The median.
     pub median_ms: f64,
-    /// The shortest.
+    /// The minimum.
     pub min_ms: f64,
-    /// How many there were.
+    /// The number of runs.
     pub count: usize,
 }
 
-/// Warms `work` up, then repeats it until `budget` is spent; what `prepare` does before each run is not measured.
+/// Warms `work` up, then repeats it until `budget` is spent; `prepare`, before each run, is not measured.
 pub fn measure<C, E>(
     budget: Duration,
     context: &mut C,
@@ -46,7 +46,7 @@ pub fn measure<C, E>(
     Ok(Timing { median_ms, min_ms: milliseconds[0], count })
 }
 
-/// The number in the middle, or between the two in the middle; sorts them. NaN of none.
+/// The median, or the mean of the two in the middle; sorts the values. NaN without values.
 pub fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     match values.len() {
@@ -55,7 +55,7 @@ pub fn median(values: &mut [f64]) -> f64 {
     }
 }
 
-/// The most memory that the process has held at once, in megabytes of a million bytes; none where the system does not tell.
+/// The peak memory of the process, in megabytes of a million bytes; none where the system does not report it.
 pub fn peak_memory_mb() -> Option<f64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

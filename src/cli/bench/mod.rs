@@ -10,7 +10,7 @@ use connectome::{
     bevy_ecs::world::World,
     components::{Model, Parameter, Topology},
     output::write_file,
-    systems::{Infer, SystemClock, Train, Workers, run},
+    systems::{Infer, ScheduleTimings, Train, Workers, run},
 };
 use std::{error::Error, path::PathBuf, time::Duration};
 
@@ -23,14 +23,14 @@ use report::{Report, SystemTime};
 pub struct Bench {
     #[command(flatten)]
     scene: SceneArguments,
-    /// How long to measure each: the forward pass, the step, and again for the systems in them.
+    /// Seconds to measure each of the forward pass, the step, and the systems in them.
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds, allow_negative_numbers = true)]
     seconds: Duration,
-    /// Print one object of JSON.
+    /// Print a JSON object.
     #[arg(long)]
     json: bool,
-    /// A file for the trace of some steps that Perfetto and chrome://tracing show: each system with what it reads and
-    /// writes, and the blocks of rows that each worker computed.
+    /// A file for a trace of some steps, for Perfetto or chrome://tracing: each system with its reads and writes, and
+    /// the blocks of rows that each worker computed.
     #[arg(long, value_name = "FILE.json")]
     trace: Option<PathBuf>,
 }
@@ -51,11 +51,11 @@ impl Bench {
         let mut trainer = self.scene.trainer(&scene, &data, scene.training.seed)?;
         drop(data);
         if let Some(file) = &self.trace {
-            // That it cannot be written should not be told after all has been measured.
+            // An error should be reported before the measurement, not after it.
             write_file(file, b"[]")?;
         }
         let workers = trainer.world().get_resource_or_init::<Workers>().clone();
-        // All stays with the workers: handing over each run would cost as much as a small one itself.
+        // All runs stay on the workers' threads: switching for each run would cost as much as a small one.
         let (report, trace) = workers.install(|| self.measure(&scene.name, &mut trainer, &workers))?;
         if let (Some(file), Some(trace)) = (&self.trace, &trace) {
             write_file(file, trace.to_string().as_bytes())?;
@@ -77,7 +77,7 @@ impl Bench {
         let (model, graph) = (trainer.entities().model, trainer.entities().graph);
         let world = trainer.world();
         let input = world.get::<Model>(model).map(|model| model.input.values());
-        // Who infers again has other numbers to infer from; who trains, the same.
+        // Inference has a new input each time; training has the same.
         let change_input = |world: &mut World| {
             if let Some(input) = input {
                 input.matrix_mut(world);
@@ -89,7 +89,7 @@ impl Bench {
         let step = measure(self.seconds, world, |_| {}, train)?;
         let peak_memory_mb = measure::peak_memory_mb();
 
-        let clocks = [SystemClock::add(world, Infer(model))?, SystemClock::add(world, Train(model))?];
+        let clocks = [ScheduleTimings::add(world, Infer(model))?, ScheduleTimings::add(world, Train(model))?];
         let half = self.seconds / 2;
         measure(half, world, change_input, infer)?;
         measure(half, world, |_| {}, train)?;

@@ -1,20 +1,20 @@
-//! What was measured, for people and for programs.
+//! The report of a benchmark, as text and as JSON.
 
-use connectome::systems::{GraphSystems, SystemClock};
+use connectome::systems::{GraphSystems, ScheduleTimings};
 use serde::Serialize;
 use std::fmt;
 
 use super::measure::{Timing, median};
 
-/// What the benchmark of a scene came to.
+/// The result of the benchmark of a scene.
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub scene: String,
     pub workers: usize,
-    /// What was computed at once: the graph, or the batch.
+    /// Nodes of the graph, or of the batch.
     pub nodes: usize,
     pub edges: usize,
-    /// Numbers that the model learns.
+    /// Number of learned values.
     pub parameters: usize,
     pub forward: Timing,
     pub step: Timing,
@@ -23,7 +23,7 @@ pub struct Report {
     pub systems: Vec<SystemTime>,
 }
 
-/// How long one system took.
+/// The time of one system.
 #[derive(Debug, Serialize)]
 pub struct SystemTime {
     /// `forward` or `step`.
@@ -32,13 +32,13 @@ pub struct SystemTime {
     layer: Option<usize>,
     phase: Option<&'static str>,
     median_us: f64,
-    /// Of the sum over the systems of its schedule.
+    /// The fraction of the sum over the systems of its schedule.
     share: f64,
 }
 
 impl SystemTime {
-    /// From all that a clock has read since it was last asked.
-    pub fn of(schedule: &'static str, clock: &SystemClock) -> Vec<Self> {
+    /// From all readings since the last call.
+    pub fn of(schedule: &'static str, clock: &ScheduleTimings) -> Vec<Self> {
         let runs = clock.take();
         let median_us = |system: usize| {
             let microseconds = |run: &Vec<_>| between(run, system) * 1e6;
@@ -62,7 +62,7 @@ fn between(run: &[std::time::Instant], system: usize) -> f64 {
     (run[system + 1] - run[system]).as_secs_f64()
 }
 
-/// A part of a step as programs read it.
+/// The name of a phase in JSON.
 pub fn phase_name(phase: GraphSystems) -> &'static str {
     match phase {
         GraphSystems::Sync => "sync",

@@ -1,6 +1,6 @@
 //! Traces in the form of Chrome's, which Perfetto reads: JSON with one event for each span of time.
 
-use connectome::systems::{SystemClock, SystemDescription, WorkerLog};
+use connectome::systems::{ScheduleTimings, SystemDescription, WorkerLog};
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -17,9 +17,10 @@ struct Span<'a> {
     end: Instant,
 }
 
-/// The events of the runs that the clocks and the workers have written down, each clock with what its schedule is called.
-pub fn events(scene: &str, clocks: &[(&str, &SystemClock)], log: &WorkerLog) -> Value {
-    let runs: Vec<(&str, &SystemClock, Vec<Vec<Instant>>)> =
+/// The events of the runs, from the timings of schedules, each with the schedule's name, and from the log of the
+/// workers.
+pub fn events(scene: &str, clocks: &[(&str, &ScheduleTimings)], log: &WorkerLog) -> Value {
+    let runs: Vec<(&str, &ScheduleTimings, Vec<Vec<Instant>>)> =
         clocks.iter().map(|(name, clock)| (*name, *clock, clock.take())).collect();
     let start = runs.iter().flat_map(|(_, _, runs)| runs).filter_map(|run| run.first()).min().copied();
     let Some(start) = start else { return json!({ "traceEvents": [] }) };
@@ -54,7 +55,7 @@ pub fn events(scene: &str, clocks: &[(&str, &SystemClock)], log: &WorkerLog) -> 
             events.push(label("thread_name", WORKERS + named, &format!("worker {named}")));
             named += 1;
         }
-        // Systems run one after another: the last that had begun is the one that the block is of.
+        // Systems run one after another, so the block belongs to the last one that had begun.
         let number = spans.partition_point(|span| span.begin <= block.begin);
         let name = number.checked_sub(1).map_or("rows", |number| &*spans[number].system.name);
         let details = json!({ "first_row": block.rows.start, "rows": block.rows.len() });
@@ -67,7 +68,7 @@ fn microseconds(from: Instant, to: Instant) -> f64 {
     to.saturating_duration_since(from).as_secs_f64() * 1e6
 }
 
-/// What the process or a track is called.
+/// The name of the process or of a track.
 fn label(kind: &str, track: usize, name: &str) -> Value {
     json!({ "ph": "M", "name": kind, "pid": 1, "tid": track, "args": { "name": name } })
 }

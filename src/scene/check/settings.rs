@@ -1,12 +1,13 @@
 //! Whether what a scene says makes sense by itself.
 
-use connectome_components::{LearningRateSchedule, Loss, Optimizer};
+use connectome_components::{Loss, Optimizer};
 use connectome_systems::layers::Dropout;
 
 use crate::scene::description::{SceneFile, Task, Training};
 use crate::scene::error::Fault;
 use crate::scene::layer::LayerDescription;
 use crate::scene::locate::Step::{self, Field, Index};
+use crate::scene::schedule::EpochSchedule;
 
 /// Checks all that needs no graph.
 pub(in crate::scene) fn check_parameters(scene: &SceneFile) -> Result<(), Fault> {
@@ -127,12 +128,12 @@ fn check_training(training: &Training) -> Result<(), Fault> {
     }
 }
 
-fn check_schedule(schedule: &LearningRateSchedule) -> Result<(), Fault> {
+fn check_schedule(schedule: &EpochSchedule) -> Result<(), Fault> {
     let of = |name| [Field("training"), Field("schedule"), Field(name)];
     match *schedule {
-        LearningRateSchedule::Constant => Ok(()),
-        LearningRateSchedule::Step { factor, .. } => check(factor, Range::NotNegative, "the factor", &of("factor")),
-        LearningRateSchedule::Cosine { final_factor, .. } => {
+        EpochSchedule::Constant => Ok(()),
+        EpochSchedule::Step { factor, .. } => check(factor, Range::NotNegative, "the factor", &of("factor")),
+        EpochSchedule::Cosine { final_factor, .. } => {
             check(final_factor, Range::NotNegative, "the final factor", &of("final_factor"))
         }
     }

@@ -1,8 +1,8 @@
-//! Arrays out of an `.npz` file, trusting none of the sizes it claims.
+//! Reads arrays from an `.npz` file without trusting the sizes it claims.
 //!
-//! `ndarray_npy::NpzReader` allocates what a header asks for and follows brackets in it as deep as they go, so a few
-//! bytes could bring the process down. Here a header is looked at before it is parsed, and the size of an array is
-//! compared with the memory of the machine before it is read.
+//! `ndarray_npy::NpzReader` allocates the size in a header and parses nested brackets recursively, so a few bytes could
+//! crash the process. Here a header is checked before it is parsed, and the size of an array is compared with the
+//! memory of the machine before it is read.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -18,22 +18,22 @@ use crate::scene::check::memory;
 /// NumPy itself refuses to read longer headers.
 const LONGEST_HEADER: usize = 10_000;
 
-/// An array takes at most this part of the memory: several are read, and converted.
+/// An array takes at most one part in this number of the memory: several are read, and converted.
 const PART_OF_MEMORY: usize = 4;
 
-/// What to do about a file that was damaged or written by something else.
+/// The fix for a file that is damaged or written by another program.
 const WRITE_AGAIN: &str = "write the file again with numpy.savez_compressed";
 
-/// An array of numbers, row after row.
+/// An array of numbers, row by row.
 #[derive(Clone, Debug)]
 pub(crate) struct Array<T> {
     pub shape: Vec<usize>,
     pub values: Vec<T>,
 }
 
-/// Numbers that arrays are read as.
+/// Element types of arrays.
 pub(crate) trait Number: Copy {
-    /// The types they may be stored as, in NumPy's code: a letter and the number of bytes.
+    /// The types they may be stored as, in NumPy's notation: a letter and the number of bytes.
     const KINDS: &'static [&'static str];
 
     /// Reads `length` of them, stored as one of [`Number::KINDS`].
@@ -131,7 +131,7 @@ impl Archive {
         let header = read_header(&mut entry).map_err(broken)?;
         let kind = kind::<T>(array, &header)?;
         let (length, bytes) = size(array, &header, &kind)?;
-        // One byte more than there should be is enough to notice that there are too many.
+        // One byte more than expected reveals that there are too many.
         let source = entry.take(bytes as u64 + 1);
         let values = T::decode(&kind, source, &header, length).map_err(|error| broken(error.to_string()))?;
         Ok(by_rows(header, values))
@@ -146,7 +146,7 @@ impl Archive {
     }
 }
 
-/// Opens a plain file; opening a pipe would wait for somebody to write into it.
+/// Opens a plain file; opening a pipe would block until it has a writer.
 pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a plain file"));
@@ -154,7 +154,7 @@ pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// Reads what stands before the numbers of an array: six bytes of magic, two of version, the length, a dictionary.
+/// Reads the header of an array: six bytes of magic, two of version, the length, a dictionary.
 fn read_header(source: &mut impl Read) -> Result<Header, String> {
     let mut bytes = vec![0; 10];
     source.read_exact(&mut bytes).map_err(|error| error.to_string())?;
@@ -178,7 +178,7 @@ fn read_header(source: &mut impl Read) -> Result<Header, String> {
     Header::from_reader(&mut &bytes[..]).map_err(|error| error.to_string())
 }
 
-/// How the numbers are stored, if that is a way they may be.
+/// The stored type, if it is supported.
 fn kind<T: Number>(array: &str, header: &Header) -> Result<String, Problem> {
     let descriptor = header.type_descriptor.to_string();
     let kind = descriptor.trim_matches('\'').trim_start_matches(['<', '>', '|']);
@@ -189,7 +189,7 @@ fn kind<T: Number>(array: &str, header: &Header) -> Result<String, Problem> {
     Err(Problem::of(array, message, "convert it with numpy's astype"))
 }
 
-/// How many numbers the array says it has, and bytes.
+/// The numbers of elements and bytes that the header claims.
 fn size(array: &str, header: &Header, kind: &str) -> Result<(usize, usize), Problem> {
     let each = kind.trim_start_matches(char::is_alphabetic).parse().unwrap_or(8);
     let limit = memory::available() / PART_OF_MEMORY;

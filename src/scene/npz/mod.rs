@@ -1,10 +1,10 @@
-//! Graphs out of `.npz` files.
+//! Reads graphs from `.npz` files.
 //!
 //! | array | shape | meaning |
 //! | --- | --- | --- |
 //! | `x_data`, `x_indices`, `x_indptr`, `x_shape` | \[K\], \[K\], \[N + 1\], \[2\] | features as compressed sparse rows |
 //! | `x` | \[N, F\] | instead of these: features as a dense matrix |
-//! | `node_label` | \[N\] | instead of these: the column of a one-hot code, if there are different ones |
+//! | `node_label` | \[N\] | instead of these: the column of a one-hot encoding, if labels differ |
 //! | `y` | \[N\] | class of each node, counted from 0; optional if there is `node_target` |
 //! | `node_target` | \[N, T\] or \[N\] | optional: numbers to predict, for the task `NodeRegression` |
 //! | `edge_index` | \[2, E\] | sources, then targets |
@@ -41,7 +41,7 @@ pub(crate) use self::problem::Problem;
 use super::data::GraphData;
 
 impl GraphData {
-    /// Reads a graph file as it is, without what a scene may ask for; one that has no features may be read as well.
+    /// Reads a graph file as it is, without a scene's transformations; features may be missing.
     ///
     /// # Errors
     ///

@@ -1,20 +1,20 @@
-//! What can be wrong with a graph file.
+//! Errors of graph files.
 
 use std::fmt::Display;
 
-/// What is wrong with an `.npz` file of a graph, and what to do.
+/// An error of a graph file, with a suggested fix.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}: {message}\n  help: {help}")]
 pub struct GraphFileError {
-    /// The file, as its reader named it.
+    /// The path of the file.
     pub file: String,
     /// What is wrong.
     pub message: String,
-    /// What to do about it.
+    /// How to fix it.
     pub help: String,
 }
 
-/// What is wrong with a file, and what to do. The caller knows the name of the file and its place in the scene.
+/// An error of a file, with a suggested fix; the caller adds the name of the file and its position in the scene.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     pub message: String,

@@ -1,12 +1,12 @@
-//! What a batch holds between two worlds.
+//! The buffers of a batch.
 
 use bevy_ecs::entity::{Entity, EntityHashMap};
 use connectome_components::Field;
 
 use super::column::{AnyBuffer, BatchElement};
 
-/// Some graphs of a corpus, or a part of one, as plain buffers; filled by [`Extract`](super::Extract) and loaded into a
-/// world by [`Batch::load`].
+/// Some graphs of a corpus, or a sample of one, as plain buffers; filled by [`Extract`](super::Extract) and loaded into
+/// a world by [`Batch::load`].
 ///
 /// Nodes, edges and subgraphs are numbered by row, from 0. The same batch is filled again and again: once its buffers
 /// are as large as the largest batch, nothing is allocated.
@@ -15,20 +15,20 @@ pub struct Batch {
     pub(super) nodes: Origins,
     pub(super) edges: Origins,
     pub(super) subgraphs: Origins,
-    /// The numbers of source and target of each edge.
+    /// The rows of source and target of each edge.
     pub(super) endpoints: Vec<[u32; 2]>,
-    /// Of each edge; empty if the corpus has none.
+    /// The weight of each edge; empty if the corpus has none.
     pub(super) weights: Vec<f32>,
-    /// The number of each node's subgraph, or [`Batch::NO_SUBGRAPH`].
+    /// The row of each node's subgraph, or [`Batch::NO_SUBGRAPH`].
     pub(super) subgraph_of: Vec<u32>,
     pub(super) buffers: Vec<AnyBuffer>,
-    /// The numbers of nodes that a sample has reached.
+    /// The rows of nodes that a sample has reached.
     pub(super) numbers: EntityHashMap<u32>,
     /// Which of a node's edges are sampled.
     pub(super) chosen: Vec<u32>,
 }
 
-/// Where rows came from.
+/// The origin of rows.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Origins {
     /// The rows in the corpus.
@@ -38,20 +38,20 @@ pub(super) struct Origins {
 }
 
 impl Batch {
-    /// Stands in [`Batch::subgraph_of`] for a node that belongs to none.
+    /// In [`Batch::subgraph_of`], for a node in no subgraph.
     pub const NO_SUBGRAPH: u32 = u32::MAX;
 
-    /// The nodes of the corpus that it consists of, in the order of its rows.
+    /// The nodes of the corpus in this batch, in the order of its rows.
     pub fn nodes(&self) -> &[Entity] {
         &self.nodes.entities
     }
 
-    /// The edges of the corpus that it consists of, in the order of its rows.
+    /// The edges of the corpus in this batch, in the order of its rows.
     pub fn edges(&self) -> &[Entity] {
         &self.edges.entities
     }
 
-    /// The subgraphs of the corpus that it consists of, in the order of its rows.
+    /// The subgraphs of the corpus in this batch, in the order of its rows.
     pub fn subgraphs(&self) -> &[Entity] {
         &self.subgraphs.entities
     }
@@ -71,13 +71,13 @@ impl Batch {
         &self.subgraph_of
     }
 
-    /// What is loaded into the field `to`, `[rows, width]` row by row; none if nothing is.
+    /// The values for the field `to`, `[rows, width]` row by row; none if the batch does not carry it.
     pub fn contents<T: BatchElement>(&self, to: Field<T>) -> Option<&[T]> {
         let buffers = self.buffers.iter().filter_map(T::unwrap);
         buffers.filter(|buffer| buffer.to == to).map(|buffer| &buffer.data[..]).next()
     }
 
-    /// Leaves no row; the buffers stay as large as they are.
+    /// Removes all rows; the buffers keep their capacity.
     pub fn clear(&mut self) {
         for origins in [&mut self.nodes, &mut self.edges, &mut self.subgraphs] {
             origins.rows.clear();

@@ -1,23 +1,23 @@
-//! The numbers of a batch: one buffer for each pair of fields.
+//! The values of a batch: one buffer for each pair of fields.
 
 use bevy_ecs::{component::ComponentId, world::World};
 use connectome_components::{ClassLabel, EdgeKind, Field, Graph, Split};
 
 use super::BatchError;
 
-/// Whose rows a field has.
+/// The domain of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// The nodes'.
+pub enum Domain {
+    /// Nodes.
     Nodes,
-    /// The edges'.
+    /// Edges.
     Edges,
-    /// The subgraphs'.
+    /// Subgraphs.
     Subgraphs,
 }
 
-impl Place {
-    /// Where the fields of a component's carriers are.
+impl Domain {
+    /// The domain of a component's carriers.
     pub(super) fn of(graph: &Graph, on: ComponentId) -> Option<Self> {
         [Self::Nodes, Self::Edges, Self::Subgraphs].into_iter().find(|place| place.marker(graph) == on)
     }
@@ -39,17 +39,17 @@ impl Place {
     }
 }
 
-/// What is copied from `from` to `to`, `[rows, width]`.
+/// The values copied from `from` to `to`, `[rows, width]`.
 #[derive(Clone, Debug)]
 pub struct Buffer<T> {
-    pub(super) place: Place,
+    pub(super) place: Domain,
     pub(super) from: Field<T>,
     pub(super) to: Field<T>,
     pub(super) data: Vec<T>,
 }
 
 impl<T: Copy + Send + Sync + 'static> Buffer<T> {
-    /// Takes rows of the corpus, which has `count` of them; says whether it has.
+    /// Copies rows of the corpus; returns whether it has `count` rows.
     fn fill(&mut self, corpus: &World, rows: &[u32], count: usize) -> bool {
         self.data.clear();
         let column = self.from.matrix(corpus);
@@ -63,7 +63,7 @@ impl<T: Copy + Send + Sync + 'static> Buffer<T> {
         true
     }
 
-    /// Writes all rows; says whether there were as many.
+    /// Writes all rows; returns whether the field has as many.
     fn write(&self, world: &mut World) -> bool {
         let mut written = 0;
         for (_, chunk) in self.to.matrix_mut(world).chunks_mut() {
@@ -99,7 +99,7 @@ pub enum AnyBuffer {
     Splits(Buffer<Split>),
 }
 
-/// The same for a buffer of any type.
+/// Does the same for a buffer of any element type.
 macro_rules! with {
     ($any:expr, $buffer:ident => $body:expr) => {
         match $any {
@@ -113,7 +113,7 @@ macro_rules! with {
 }
 
 impl AnyBuffer {
-    pub(super) fn place(&self) -> Place {
+    pub(super) fn place(&self) -> Domain {
         with!(self, buffer => buffer.place)
     }
 
@@ -151,17 +151,17 @@ impl AnyBuffer {
     }
 }
 
-/// What a field that goes into a batch may hold: `f32`, `u32`, [`ClassLabel`], [`EdgeKind`] or [`Split`].
+/// An element of a field that batches can carry: `f32`, `u32`, [`ClassLabel`], [`EdgeKind`] or [`Split`].
 pub trait BatchElement: Copy + Send + Sync + sealed::Wrap + 'static {}
 
 pub(super) mod sealed {
     use super::{AnyBuffer, Buffer, ClassLabel, EdgeKind, Split};
 
-    /// Ways into and out of [`AnyBuffer`].
+    /// Conversions to and from [`AnyBuffer`].
     pub trait Wrap: Sized {
-        /// As one of any type.
+        /// To one of any type.
         fn wrap(buffer: Buffer<Self>) -> AnyBuffer;
-        /// As one of this type, if it is.
+        /// To one of this type, if it has it.
         fn unwrap(buffer: &AnyBuffer) -> Option<&Buffer<Self>>;
     }
 

@@ -1,28 +1,28 @@
-//! Copies a part of a corpus into a batch.
+//! Extracts batches from a corpus.
 
 use bevy_ecs::{entity::Entity, world::World};
 use connectome_components::{Edge, EdgeWeight, Field, Graph, Rows, Split, Topology};
 
 use super::{
-    Batch, BatchElement, BatchError, Place,
+    Batch, BatchElement, BatchError, Domain,
     buffers::Origins,
     column::{AnyBuffer, Buffer},
     sample, union,
 };
 use crate::{Scratch, update_topology};
 
-/// Which graph of a corpus batches are extracted from, and which of its fields go into which of a training world.
+/// Extracts batches from a graph of a corpus, with chosen fields, for fields of a training world.
 ///
-/// Structure and weights of the edges always go along, all other components only if [`Extract::copy`] names them.
+/// Structure and edge weights are always copied, other components only if [`Extract::copy`] names them.
 #[derive(Clone, Debug)]
 pub struct Extract {
     graph: Entity,
-    /// One for each pair of fields, empty.
+    /// An empty buffer for each pair of fields.
     buffers: Vec<AnyBuffer>,
 }
 
 impl Extract {
-    /// Extracts from a graph of `corpus`; its structure alone, at first.
+    /// Extracts the structure of a graph of `corpus`.
     ///
     /// # Errors
     /// If the entity is no graph.
@@ -31,8 +31,8 @@ impl Extract {
         Ok(Self { graph, buffers: Vec::new() })
     }
 
-    /// Lets batches carry the field `from` of the corpus, to be loaded into the field `to` of a training world. Both are
-    /// on nodes, on edges, or on subgraphs. Components are fields too: `Field::<ClassLabel>::of_component`.
+    /// Copies the field `from` of the corpus as well, to be loaded into the field `to` of a training world. Both are on
+    /// nodes, on edges, or on subgraphs. Components are fields too: `Field::<ClassLabel>::of_component`.
     ///
     /// # Errors
     /// If `from` is not a field of the corpus' graph, `to` is of the same world, or they differ in width.
@@ -42,7 +42,7 @@ impl Extract {
             return Err(BatchError::OtherWorld);
         }
         let name = from.name(corpus);
-        let Some(place) = Place::of(graph, from.domain()) else {
+        let Some(place) = Domain::of(graph, from.domain()) else {
             return Err(BatchError::OtherRows { name, place: "nodes, edges or subgraphs" });
         };
         if from.width() != to.width() {
@@ -52,14 +52,14 @@ impl Extract {
         Ok(())
     }
 
-    /// Brings the topology of the corpus up to date; to be called before the first batch, and again whenever nodes,
-    /// edges or subgraphs have changed. A corpus whose models run at every tick does so itself.
+    /// Updates the topology of the corpus; to be called before the first batch, and again whenever nodes, edges or
+    /// subgraphs have changed. In a corpus whose models run at every tick they do so.
     pub fn update(&self, corpus: &mut World) {
         update_topology(corpus, self.graph, &mut Scratch::default());
     }
 
-    /// The disjoint union of subgraphs, in the order given; the same one may come twice. Within each the nodes and edges
-    /// are in the order of their rows. Edges between two subgraphs, and nodes and edges of none, are left out.
+    /// The disjoint union of subgraphs, in the given order; one may occur twice. Within each the nodes and edges are
+    /// in the order of their rows. Edges between two subgraphs, and nodes in none, are left out.
     ///
     /// # Errors
     /// If one of them is no subgraph, or the corpus has changed since [`Extract::update`]. The batch is empty then.
@@ -67,16 +67,16 @@ impl Extract {
         self.fill(corpus, batch, |topology, batch| union::collect(corpus, topology, subgraphs, batch))
     }
 
-    /// What some nodes see in a few steps, sampled as GraphSAGE does (Hamilton et al. 2017).
+    /// The sampled neighborhoods of some nodes, as in GraphSAGE (Hamilton et al. 2017).
     ///
-    /// `fan_outs` has one entry for each layer that passes messages, the one nearest to the seeds first. Layer by layer,
-    /// each node that the layer before has reached first gets up to so many of its incoming edges, drawn without
-    /// replacement, and `usize::MAX` for all of them; so each node is expanded once, and each edge is in the batch at most
-    /// once. Draws are keyed by `seed`, `step` and the node's row: the same ones give the same batch.
+    /// `fan_outs` has one entry for each layer that passes messages, the one nearest to the seeds first. Layer by
+    /// layer, each node that the layer before has newly reached gets up to that number of its incoming edges, drawn
+    /// without replacement, or all of them for `usize::MAX`; so each node is expanded once, and each edge is in the
+    /// batch at most once. Draws are keyed by `seed`, `step` and the node's row: the same ones give the same batch.
     ///
-    /// The seeds are the first rows, in their order; the others follow as they are reached. Only seeds keep their
-    /// [`Split`], all others are [`Split::Unused`]. Nodes belong to no subgraph. Coefficients of a normalization are
-    /// those of the sample, not of the corpus.
+    /// The seeds are the first rows, in order; the others follow as they are reached. Only seeds keep their [`Split`];
+    /// all others are [`Split::Unused`]. Nodes are in no subgraph. Normalization coefficients are those of the sample,
+    /// not of the corpus.
     ///
     /// # Errors
     /// If a seed is no node or comes twice, or the corpus has changed since [`Extract::update`]. The batch is empty
@@ -94,14 +94,14 @@ impl Extract {
             sample::collect(corpus, topology, seeds, fan_outs, sample::random(seed, step), batch)
         })?;
         for buffer in &mut batch.buffers {
-            if let AnyBuffer::Splits(Buffer { place: Place::Nodes, data, .. }) = buffer {
+            if let AnyBuffer::Splits(Buffer { place: Domain::Nodes, data, .. }) = buffer {
                 data.iter_mut().skip(seeds.len()).for_each(|split| *split = Split::Unused);
             }
         }
         Ok(())
     }
 
-    /// Lets `collect` choose rows, ends and subgraphs, and copies everything else.
+    /// Fills a batch: `collect` chooses rows, endpoints and subgraphs, and the rest is copied.
     fn fill(
         &self,
         corpus: &World,
@@ -123,8 +123,8 @@ impl Extract {
         filled
     }
 
-    /// The topology, unless the corpus is seen to have changed since it was derived. A node or a subgraph that took the
-    /// row of one that was despawned is not seen: that would take a look at each.
+    /// The topology, unless the corpus has changed since it was derived. A node or a subgraph in the row of one that
+    /// was despawned is not detected: that would take a check of each.
     fn fresh_topology<'w>(&self, corpus: &'w World) -> Result<&'w Topology, BatchError> {
         let no_graph = || BatchError::NoGraph(self.graph);
         let graph = corpus.get::<Graph>(self.graph).ok_or_else(no_graph)?;
@@ -140,7 +140,7 @@ impl Extract {
         if fresh { Ok(topology) } else { Err(BatchError::Stale(self.graph)) }
     }
 
-    /// Copies what belongs to the rows that were chosen.
+    /// Copies the fields of the chosen rows.
     fn gather(&self, corpus: &World, topology: &Topology, batch: &mut Batch) -> Result<(), BatchError> {
         let Batch { nodes, edges, subgraphs, weights, buffers, .. } = batch;
         if edges.rows.len().max(nodes.rows.len()) >= u32::MAX as usize {
@@ -154,9 +154,9 @@ impl Extract {
         gather_weights(corpus, &topology.edges, edges, weights);
         for buffer in buffers {
             let (origins, rows) = match buffer.place() {
-                Place::Nodes => (&*nodes, &topology.nodes),
-                Place::Edges => (&*edges, &topology.edges),
-                Place::Subgraphs => (&*subgraphs, &topology.subgraphs),
+                Domain::Nodes => (&*nodes, &topology.nodes),
+                Domain::Edges => (&*edges, &topology.edges),
+                Domain::Subgraphs => (&*subgraphs, &topology.subgraphs),
             };
             if !buffer.is_from(corpus) {
                 return Err(BatchError::OtherWorld);
@@ -179,7 +179,7 @@ fn gather_weights(corpus: &World, rows: &Rows, edges: &Origins, weights: &mut Ve
     weights.extend(edges.rows.iter().map(|row| {
         let row = *row as usize;
         if !piece.0.contains(&row) {
-            // Rows of one table come in a run, mostly.
+            // Mostly consecutive rows are in one table.
             piece = rows.components(corpus).find(|(rows, _)| rows.contains(&row)).unwrap_or_default();
         }
         piece.1.get(row - piece.0.start).map_or(1.0, |weight: &EdgeWeight| weight.0)

@@ -1,4 +1,4 @@
-//! Brings the graph of a world to hold a batch.
+//! Loads batches into the graph of a world.
 
 use bevy_ecs::{
     change_detection::DetectChangesMut,
@@ -17,24 +17,23 @@ const NOWHERE: InSubgraph = InSubgraph(Entity::PLACEHOLDER);
 const LOOSE: Edge = Edge { source: Entity::PLACEHOLDER, target: Entity::PLACEHOLDER };
 
 impl Batch {
-    /// Brings a graph of a training world to hold exactly this batch: as many nodes, edges and subgraphs, wired and
-    /// weighed as here, and in the batch's fields its numbers.
+    /// Loads this batch into a graph of a training world, which then has exactly its nodes, edges and subgraphs, with
+    /// their endpoints, weights and fields.
     ///
-    /// Row `i` of every column of the nodes is node `i` of the batch, and so for edges and subgraphs. The entities are
-    /// those of the batch before, as far as they suffice; which of them stands for which row means nothing. Only what is
-    /// missing is spawned, and the last rows that are too many are despawned, so there are exactly as many as in the batch.
-    /// All nodes are given an [`InSubgraph`], which names no subgraph where there is none, and edges without weights the
-    /// weight 1 if others have had one: so all stay in one table.
+    /// Row `i` of every column of the nodes is node `i` of the batch, and so for edges and subgraphs. The entities of
+    /// the batch before are reused, in any order; missing ones are spawned, and surplus ones are despawned from the
+    /// last row on. All nodes are given an [`InSubgraph`], a placeholder where there is no subgraph, and edges without
+    /// weights the weight 1 if others have one: so all stay in one table.
     ///
-    /// New nodes, edges and subgraphs are given the graph's component by [`insert_default`]: a component of the user's
-    /// must have been told to [`register_default`](connectome_components::register_default). Fields that the batch does
-    /// not fill are 0 for new entities and keep what they held for others. Writing fields leaves their change ticks alone;
-    /// edges and memberships that differ are marked as changed, and the topology follows in the next run of the graph's
-    /// schedules.
+    /// New nodes, edges and subgraphs are given the graph's component by [`insert_default`]: call
+    /// [`register_default`](connectome_components::register_default) for a component of your own. Fields that the batch
+    /// does not carry are 0 for new entities and unchanged for others. Change ticks of fields are not updated; edges
+    /// and memberships that differ are marked as changed, and the next run of a schedule of the graph updates the
+    /// topology.
     ///
     /// # Errors
-    /// If the entity is no graph of this world, the batch has fields of another graph or world, or the graph's components
-    /// cannot be made: then nothing is changed. If hooks or observers despawn or move what is loaded.
+    /// If the entity is no graph of this world, the batch has fields of another graph or world, or the graph's
+    /// components cannot be created: then nothing is changed. If hooks or observers despawn or move loaded entities.
     pub fn load(&self, world: &mut World, graph: Entity) -> Result<(), BatchError> {
         let graph = world.get::<Graph>(graph).copied().ok_or(BatchError::NoGraph(graph))?;
         graph.check(world)?;
@@ -49,7 +48,7 @@ impl Batch {
 
         let subgraphs = subgraphs.resize(world, |world| world.spawn_empty().id())?;
         let nodes = nodes.resize(world, |world| world.spawn(NOWHERE).id()).and_then(|rows| {
-            // Nodes of the user's own may be there already.
+            // The user may have spawned nodes already.
             nodes.complete(world, rows, NOWHERE)
         })?;
         let mut edge_rows = edges.resize(world, |world| world.spawn(LOOSE).id())?;
@@ -90,17 +89,17 @@ impl Batch {
     }
 }
 
-/// The nodes, the edges or the subgraphs of a graph, and how many there are to be.
+/// The nodes, the edges or the subgraphs of a graph, and the number wanted.
 struct Kind {
-    /// What makes them the graph's.
+    /// The component that makes them the graph's.
     marker: ComponentId,
-    /// What they must carry beside it; the marker itself if nothing.
+    /// The component they need beside it; the marker itself if none.
     component: ComponentId,
     count: usize,
 }
 
 impl Kind {
-    /// Makes entities the graph's. Only an edge may carry what it needs already.
+    /// Gives entities the marker. Only an edge may carry its component already.
     fn mark(&self, world: &mut World, entities: &[Entity]) -> Result<(), BatchError> {
         if world.component_id::<Edge>() == Some(self.marker) {
             return Ok(());
@@ -108,12 +107,12 @@ impl Kind {
         Ok(insert_default(world, entities, self.marker)?)
     }
 
-    /// Spawns what is missing and despawns what is too much, from the last row on.
+    /// Spawns missing entities, and despawns surplus ones from the last row on.
     fn resize(&self, world: &mut World, spawn: impl Fn(&mut World) -> Entity) -> Result<Rows, BatchError> {
         let mut rows = Rows::default();
         rows.update(world, &[self.marker, self.component]);
         for entity in rows.entities().iter().skip(self.count).rev() {
-            // What is dead already was despawned with another, by a hook of the user's.
+            // A user's hook may have despawned it with another one.
             _ = world.try_despawn(*entity);
         }
         let new: Vec<Entity> = (rows.len()..self.count).map(|_| spawn(world)).collect();
@@ -122,7 +121,7 @@ impl Kind {
         self.update(world, rows)
     }
 
-    /// Gives a component to those that lack it.
+    /// Inserts a component where it is missing.
     fn complete<C: Component + Copy>(&self, world: &mut World, rows: Rows, component: C) -> Result<Rows, BatchError> {
         let lacking = without::<C>(world, &rows);
         if lacking.is_empty() {

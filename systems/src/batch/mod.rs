@@ -1,10 +1,10 @@
-//! Training on many graphs, or on parts of a large one: two worlds, and batches that go from one to the other.
+//! Mini-batch training on many graphs, or on samples of a large one, with two worlds.
 //!
-//! The examples rest in a *corpus* world. [`Extract`] copies some of them into a [`Batch`] of plain buffers: the disjoint
-//! union of some graphs, or a sampled neighborhood. [`Batch::load`] brings the graph of a training world to hold exactly
-//! that. Extraction only reads the corpus, so the next batch is extracted on another thread while the present one
-//! computes, as a renderer extracts a frame; memory grows with the batch and not with the corpus. A game that wants its
-//! learning off the frame does the same with its live world as the corpus.
+//! The examples stay in a *corpus* world. [`Extract`] copies some of them into a [`Batch`] of plain buffers: the
+//! disjoint union of some graphs, or a sampled neighborhood. [`Batch::load`] loads it into the graph of a training
+//! world. Extraction only reads the corpus, so the next batch is extracted on another thread while the present one
+//! computes, as a renderer extracts a frame; memory grows with the batch and not with the corpus. A game that trains
+//! outside of its frame does the same with its live world as the corpus.
 //!
 //! ```
 //! use bevy_ecs::prelude::*;
@@ -40,7 +40,7 @@
 //! present.load(&mut world, graph)?;
 //! std::thread::scope(|scope| {
 //!     let extracted = scope.spawn(|| extract.subgraphs(&corpus, &graphs[2..], &mut next));
-//!     // Here the training world computes: `run(&mut world, Train(model))`.
+//!     // Here the training world computes: `world.train(model)`.
 //!     assert_eq!(input.matrix(&world).row_count(), 3);
 //!     extracted.join()
 //! }).map_err(|_| "the thread panicked")??;
@@ -59,6 +59,6 @@ mod sample;
 mod union;
 
 pub use buffers::Batch;
-pub use column::{BatchElement, Place};
+pub use column::{BatchElement, Domain};
 pub use error::BatchError;
 pub use extract::Extract;

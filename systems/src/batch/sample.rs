@@ -1,4 +1,4 @@
-//! Samples the neighborhood of some nodes.
+//! Samples neighborhoods of nodes.
 
 use bevy_ecs::{entity::Entity, world::World};
 use connectome_components::Topology;
@@ -6,10 +6,10 @@ use connectome_components::Topology;
 use super::{Batch, BatchError};
 use crate::random::{Philox, RandomStream};
 
-/// Tells draws of neighbors apart from the random numbers of layers and parameters.
+/// The random stream of neighbor sampling, apart from those of layers and parameters.
 const NEIGHBORS: u32 = u32::MAX;
 
-/// The numbers by which the neighbors of one batch are drawn.
+/// The random numbers of the neighbors of one batch.
 pub(super) fn random(seed: u64, step: u64) -> Philox {
     Philox::new(seed, NEIGHBORS, step)
 }
@@ -55,7 +55,7 @@ pub(super) fn collect(
     Ok(())
 }
 
-/// Up to `most` of the numbers below `count`, in ascending order; each set of them is as likely as any other (Floyd,
+/// Up to `most` distinct integers below `count`, in ascending order; all sets are equally likely (Floyd,
 /// in Bentley, "Programming pearls: a sample of brilliance", CACM 1987).
 fn choose(count: usize, most: usize, draws: &mut RandomStream, chosen: &mut Vec<u32>) {
     chosen.clear();

@@ -49,9 +49,9 @@ fn append(topology: &Topology, subgraph: usize, number: u32, batch: &mut Batch) 
     Ok(())
 }
 
-/// The place of a row among the ascending rows that contain it.
+/// The index of a row among the ascending rows that contain it.
 fn position(members: &[u32], row: u32) -> usize {
-    // Mostly a graph's nodes were spawned together and lie in one run.
+    // Mostly a graph's nodes were spawned together and have consecutive rows.
     let run = members.first().map_or(0, |first| (row - first) as usize);
     if members.get(run) == Some(&row) { run } else { members.partition_point(|member| *member < row) }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{exp, exp_m1, ln_1p, normal::normal};
 
-/// A function applied to every number of a signal.
+/// An elementwise nonlinearity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Activation {
@@ -67,7 +67,7 @@ impl Activation {
                 up * (1.0 + x * down)
             }),
             Self::Softplus => chain(inputs, gradients, |x| sigmoids(x).0),
-            // 1 - tanh^2 would lose what is left of it far from 0.
+            // 1 - tanh^2 would cancel far from 0.
             Self::Tanh => chain(inputs, gradients, |x| {
                 let (up, down) = sigmoids(2.0 * x);
                 4.0 * up * down
@@ -75,13 +75,13 @@ impl Activation {
         }
     }
 
-    /// Whether the derivative can be told from the output.
+    /// Whether the derivative can be computed from the output.
     pub fn derivative_from_output(self) -> bool {
         self.chain_from_output(&[], &mut [])
     }
 
-    /// `gradients[i] *= f'(x)` where `outputs[i] = f(x)`: for functions whose derivative can be told from the output, so
-    /// that the layer which applies them in passing need not keep its input. False if it cannot.
+    /// `gradients[i] *= f'(x)` where `outputs[i] = f(x)`: for functions whose derivative can be computed from the
+    /// output, so that a fused operator need not save its input. Returns false for others.
     #[inline(always)]
     pub fn chain_from_output(self, outputs: &[f32], gradients: &mut [f32]) -> bool {
         match self {

@@ -1,8 +1,8 @@
-//! Products of vectors.
+//! Dot products.
 
 /// `sum of a[i] * b[i]`.
 ///
-/// Every eighth product goes to the same of eight sums, which are added two by two: the same order on every processor.
+/// Eight partial sums take every eighth product each and are added pairwise: the same order on every processor.
 #[inline(always)]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 8;

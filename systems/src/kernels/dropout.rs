@@ -2,14 +2,15 @@
 
 use crate::random::{LANES, Philox};
 
-/// Numbers that share one draw of 128 bits: each takes 16 of them.
+/// Elements for one draw of 128 bits: each takes 16 of them.
 const GROUP: usize = 8;
 
-/// `output = input * mask / (1 - rate)`, where each number is kept with probability `1 - rate` (Srivastava et al. 2014).
+/// `output = input * mask / (1 - rate)`, where each element is retained with probability `1 - rate` (Srivastava et al.
+/// 2014).
 ///
-/// The numbers are those of a matrix from place `start` on. The mask is drawn from `random` and the places anew each
-/// time, so the backward pass calls the same function on the gradient, and any division into blocks gives the same. The
-/// rate is rounded to a multiple of 2^-16, and the scale follows what is really kept.
+/// The slices are those of a matrix from index `start` on. The mask depends on `random` and the index alone, so the
+/// backward pass calls the same function on the gradient, and any partition into blocks gives the same mask. The rate
+/// is rounded to a multiple of 2^-16, and the scale is that of the rounded rate.
 pub fn dropout(rate: f32, random: &Philox, start: usize, input: &[f32], output: &mut [f32]) {
     let dropped = (f64::from(rate) * 65536.0).round().min(65535.0) as u32;
     let scale = (65536.0 / f64::from(65536 - dropped)) as f32;
@@ -41,7 +42,7 @@ pub fn dropout(rate: f32, random: &Philox, start: usize, input: &[f32], output: 
     );
 }
 
-/// For each lane which numbers of its group are kept, a bit each.
+/// For each lane which elements of its group are retained, one bit each.
 #[inline(always)]
 fn masks(words: [[u32; LANES]; 4], dropped: u32) -> [u32; LANES] {
     let mut masks = [0; LANES];

@@ -2,7 +2,7 @@
 
 use core::f32::consts::LOG2_E;
 
-/// Below it `exp` has no normal number.
+/// The smallest argument whose `exp` is a normal number.
 const SMALLEST: f32 = -87.336_54;
 
 /// `exp(x)` for `x` up to 88, within 2 units in the last place; 0 where that would be less than the smallest normal
@@ -25,8 +25,8 @@ pub fn exp_m1(x: f32) -> f32 {
 
 /// `exp(x) = (1 + rest) * power`, where `x` is not below the smallest.
 ///
-/// `exp(x) = 2^n exp(r)`, with the integer `n` nearest to `x / ln 2` and the polynomial of Cephes (Moshier 1989, `expf`)
-/// for the rest `r`.
+/// `exp(x) = 2^n exp(r)`, with the integer `n` nearest to `x / ln 2` and the polynomial of Cephes (Moshier 1989,
+/// `expf`) for the rest `r`.
 #[inline(always)]
 fn factors(x: f32) -> (f32, f32) {
     /// `1.5 * 2^23`: added to a number, it leaves the nearest integer in the last bits.

@@ -6,21 +6,20 @@ use pulp::{Simd, WithSimd};
 
 use super::{dispatch, prefetch::prefetch_at};
 
-/// What one output row is the sum of: rows of the source by number, each with its coefficient.
+/// The terms of one output row: indices of source rows, each with its coefficient.
 ///
-/// Called once for each tile of columns, so it is cheap to start over.
+/// They are iterated once for each tile of features, so starting over must be cheap.
 pub trait SparseRow {
-    /// Calls `add(row, coefficient, soon)` for each term, always in the same order; `soon` is a row that is wanted some
-    /// terms later, or any row if none is known.
+    /// Calls `add(row, coefficient, soon)` for each term, always in the same order; `soon` is the row of a later
+    /// term, to be prefetched, or any row if none is known.
     fn for_each_ahead(&self, add: impl FnMut(usize, f32, usize));
 }
 
-/// How many terms ahead rows are fetched from memory: a row of some hundred bytes is added in less time than it takes to
-/// arrive.
+/// How many terms ahead rows are prefetched: adding a row of some hundred bytes takes less time than loading it.
 const AHEAD: usize = 16;
 
-/// Calls `visit(row, other, soon)` for the rows of some entries among `all`, which are those of all output rows one after
-/// the other, and for what stands beside each in `others`; `soon` is the row of a later entry, be it of the next output row.
+/// Calls `visit(row, other, soon)` for some entries of `all`, which has those of all output rows in order, and for the
+/// element of `others` at the same index; `soon` is the row of a later entry, perhaps of the next output row.
 #[inline(always)]
 pub(crate) fn for_each_ahead<T>(
     all: &[u32],
@@ -30,18 +29,18 @@ pub(crate) fn for_each_ahead<T>(
 ) {
     let rows = &all[entries.clone()];
     let later = all.get(entries.start + AHEAD..).unwrap_or(&[]);
-    // Where there are none the rows themselves do.
+    // At the end the rows themselves stand in.
     let later = if later.len() < rows.len() { rows } else { &later[..rows.len()] };
     for ((row, soon), other) in rows.iter().zip(later).zip(others) {
         visit(*row as usize, other, *soon as usize);
     }
 }
 
-/// `output[i] = sum of coefficient * source[row]` over the terms of row `i`, for each of `rows`; or with `adds` that added
-/// to what stands there.
+/// `output[i] = sum of coefficient * source[row]` over the terms of row `i`, for each of `rows`; with `adds`, added to
+/// the output.
 ///
-/// Columns are taken in tiles that stay in registers while the rows of the source pass by. A tile that would reach beyond
-/// the last column starts earlier instead, and computes some columns a second time, to the same bits.
+/// Features are summed in tiles that stay in registers. A tile that would reach beyond the last feature starts earlier
+/// instead, and computes some features a second time, to the same bits.
 #[inline(always)]
 pub fn gather_rows<T: SparseRow>(
     rows: Range<usize>,
@@ -90,8 +89,8 @@ impl<T: SparseRow, F: Fn(usize) -> T> WithSimd for GatherRows<'_, F> {
     }
 }
 
-/// Sums so many vectors from `column` on, and if fewer columns than a vector has remain after them, these too; returns the
-/// column after them.
+/// Sums `COUNT` vectors of features from `column` on, and the features after them if these are fewer than a vector;
+/// returns the next feature.
 #[inline(always)]
 fn vectors<S: Simd, const COUNT: usize>(
     simd: S,
@@ -122,7 +121,7 @@ fn sum<S: Simd, const COUNT: usize, const REST: bool>(
 ) {
     let width = output.len();
     let last = width - S::F32_LANES;
-    // Almost always all rows lie in the first piece.
+    // Almost always all rows lie in the first chunk.
     let (_, table) = source.chunks().next().unwrap_or_default();
     let (tile, rest) = (table.get(column..).unwrap_or(&[]), table.get(last..).unwrap_or(&[]));
     let (targets, _) = S::as_simd_f32s(&output[column..]);
@@ -130,7 +129,7 @@ fn sum<S: Simd, const COUNT: usize, const REST: bool>(
     let mut sum_of_rest = simd.splat_f32s(0.0);
     if adds {
         sums.copy_from_slice(&targets[..COUNT]);
-        // Columns that are computed twice have not been written yet.
+        // Features that are computed twice have not been written yet.
         S::as_simd_f32s(&output[last..]).0.iter().for_each(|sum| sum_of_rest = *sum);
     }
     terms.for_each_ahead(

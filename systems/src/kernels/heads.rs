@@ -1,4 +1,4 @@
-//! Weighted sums of gathered rows whose columns are divided among heads.
+//! Weighted sums of gathered rows whose features are divided among heads.
 
 use connectome_components::Matrix;
 
@@ -7,7 +7,7 @@ use super::{
     lanes::{by_size, combine_both},
 };
 
-/// `products[h] = one[h] . other[h]` for each equal part of the columns.
+/// `products[h] = one[h] . other[h]` for each head, an equal part of the features.
 #[inline(always)]
 pub fn multiply_heads(one: &[f32], other: &[f32], products: &mut [f32]) {
     products.fill(0.0);
@@ -18,7 +18,7 @@ pub fn multiply_heads(one: &[f32], other: &[f32], products: &mut [f32]) {
     );
 }
 
-/// `products[h] += one[h] . other[h]`, where each head has so many columns.
+/// `products[h] += one[h] . other[h]`, where each head has `columns` features.
 #[inline(always)]
 pub(super) fn add_products(one: &[f32], other: &[f32], columns: usize, products: &mut [f32]) {
     if columns == 1 {
@@ -30,16 +30,17 @@ pub(super) fn add_products(one: &[f32], other: &[f32], columns: usize, products:
     }
 }
 
-/// What one output row is the sum of: rows of the source by number, each with a coefficient for each head.
+/// The terms of one output row: indices of source rows, each with a coefficient for each head.
 pub trait HeadTerms {
     /// Calls `add(row, coefficients)` for each term, always in the same order.
     fn for_each(&self, add: impl FnMut(usize, &[f32]));
 }
 
-/// `output[h] += sum of coefficients[h] * source[row][h]` over the terms, for each of `heads` equal parts of the columns.
+/// `output[h] += sum of coefficients[h] * source[row][h]` over the terms, for each of `heads` equal parts of the
+/// features.
 ///
-/// The terms are gone through once for all heads of 8 columns or a multiple, as far as the sums fit into registers, and
-/// for all heads of a single column; once or several times for each head otherwise.
+/// The terms are iterated once for all heads with a multiple of 8 features, as far as the sums fit into registers, and
+/// for all heads of width 1; once or several times for each head otherwise.
 #[inline(always)]
 pub fn add_heads(terms: &impl HeadTerms, source: &Matrix, heads: usize, output: &mut [f32]) {
     let columns = output.len() / heads;
@@ -75,10 +76,10 @@ pub fn add_heads(terms: &impl HeadTerms, source: &Matrix, heads: usize, output: 
     }
 }
 
-/// Columns that have one coefficient in any case, if heads have a multiple of them.
+/// Features with one coefficient, if the width of a head is a multiple of this.
 const GROUP: usize = 8;
 
-/// Sums `GROUPS` groups of `SIZE` columns from `column` on, each with one coefficient; returns the column after them.
+/// Sums `GROUPS` groups of `SIZE` features from `column` on, each with one coefficient; returns the next feature.
 #[inline(always)]
 fn tile<const GROUPS: usize, const SIZE: usize>(
     terms: &impl HeadTerms,

@@ -1,4 +1,4 @@
-//! Loops over few numbers, written so that they become vector instructions all the same.
+//! Loops over few elements, written so that they are vectorized.
 
 use core::array;
 
@@ -15,8 +15,8 @@ pub(super) fn combine(numbers: &mut [f32], others: &[f32], f: impl Fn(f32, f32) 
 
 /// `numbers[i] = f(numbers[i], ones[i], others[i])` for rows of one length.
 ///
-/// Eight and then four at a time are read before any is written: no vector is lost to the fear that the rows overlap, and
-/// where the length is known no loop is left.
+/// Eight and then four at a time are read before any is written: the compiler need not assume that the rows overlap,
+/// and unrolls the loop where the length is known.
 #[inline(always)]
 pub(super) fn combine_both(numbers: &mut [f32], [ones, others]: [&[f32]; 2], f: impl Fn(f32, f32, f32) -> f32) {
     let (eights, numbers) = numbers.as_chunks_mut::<8>();
@@ -34,7 +34,7 @@ pub(super) fn combine_both(numbers: &mut [f32], [ones, others]: [&[f32]; 2], f: 
     }
 }
 
-/// Calls `work(size)`, which is compiled for the usual sizes by themselves.
+/// Calls `work(size)`, specialized for the usual sizes.
 #[inline(always)]
 pub(super) fn by_size(size: usize, mut work: impl FnMut(usize)) {
     match size {

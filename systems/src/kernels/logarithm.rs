@@ -1,13 +1,13 @@
 //! The natural logarithm, for vectors.
 
-/// `ln(x)` for `x` from the smallest normal number to the largest, within 1 unit in the last place where it is not next to
-/// 1; NaN for NaN.
+/// `ln(x)` for `x` from the smallest normal number to the largest, within 1 unit in the last place where it is not next
+/// to 1; NaN for NaN.
 ///
-/// `x = 2^n (1 + r)`, where `1 + r` is between the roots of 1/2 and of 2. There are no branches and no calls, so loops over
-/// it become vector instructions.
+/// `x = 2^n (1 + r)`, where `1 + r` is between the roots of 1/2 and of 2. There are no branches and no calls, so loops
+/// over it become vector instructions.
 #[inline(always)]
 pub fn ln(x: f32) -> f32 {
-    /// What is above it has the next power of 2.
+    /// The largest fraction that has this power of 2.
     const LARGEST: u32 = core::f32::consts::FRAC_1_SQRT_2.to_bits();
 
     let power = x.to_bits().wrapping_sub(LARGEST) as i32 >> 23;

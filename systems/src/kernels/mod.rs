@@ -1,4 +1,4 @@
-//! The arithmetic: plain functions over slices, blocks of rows at a time. They know no world.
+//! Kernels: the arithmetic as plain functions over slices and blocks of rows, without a world.
 
 use pulp::{Arch, Scalar128b, WithSimd};
 
@@ -33,8 +33,8 @@ pub use prefetch::prefetch;
 
 /// Runs `work` with the widest vector instructions of this processor.
 ///
-/// Sums are never reordered for it, so every processor computes the same bits. `work` must be `#[inline(always)]`, and what
-/// it calls: what is not inlined is compiled for the plainest processor.
+/// Sums are never reordered for it, so every processor computes the same bits. `work` must be `#[inline(always)]`, and
+/// what it calls: a call that is not inlined is compiled for the baseline processor.
 #[inline(always)]
 pub(crate) fn vectorize<R>(work: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(work)
@@ -49,7 +49,7 @@ pub(crate) fn dispatch<W: WithSimd>(work: W) -> W::Output {
     }
 }
 
-/// `sums[j] += rows[i][j]` over all rows, in their order.
+/// `sums[j] += rows[i][j]` over all rows, in order.
 pub fn add_rows(rows: &[f32], sums: &mut [f32]) {
     vectorize(
         #[inline(always)]

@@ -1,9 +1,9 @@
 //! Sums over one row.
 
-/// Sums that run side by side, in one vector register of the widest kind.
+/// Partial sums, as many as the widest vector register holds.
 const LANES: usize = 16;
 
-/// `sum of term(i)` over the numbers of a row, in an order that depends on their count alone.
+/// `sum of term(i)` over the elements of a row, in an order that depends on their number alone.
 #[inline(always)]
 pub fn sum(count: usize, term: impl Fn(usize) -> f32) -> f32 {
     let mut lanes = [0.0; LANES];
@@ -19,7 +19,7 @@ pub fn sum(count: usize, term: impl Fn(usize) -> f32) -> f32 {
     lanes.iter().sum()
 }
 
-/// The mean of a row and `1 / sqrt(variance + epsilon)`, with the variance by the number of terms.
+/// The mean of a row and `1 / sqrt(variance + epsilon)`, with the variance over the length of the row.
 #[inline(always)]
 pub fn moments(row: &[f32], epsilon: f32) -> (f32, f32) {
     let share = 1.0 / row.len().max(1) as f32;

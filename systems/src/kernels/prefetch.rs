@@ -1,23 +1,23 @@
-//! Rows fetched into the cache before they are needed.
+//! Prefetching of rows into the cache.
 
-/// Numbers that are fetched together: a line of the cache.
+/// Elements of a cache line.
 const LINE: usize = 16;
 
-/// Asks for the cache lines of a row that will be read soon, on processors where that can be asked for.
+/// Prefetches the cache lines of a row, on processors that can.
 ///
-/// Gathered rows lie anywhere; without it the processor would find out only when it needs them.
+/// Gathered rows are scattered in memory, so the processor cannot predict them.
 #[inline(always)]
 pub fn prefetch(row: &[f32]) {
     for line in row.chunks(LINE) {
         fetch(line.as_ptr());
     }
-    // Only rows that are a multiple of lines are known to begin where one does.
+    // Only rows of whole cache lines are known to start at one.
     if let (false, Some(last)) = (row.len().is_multiple_of(LINE), row.last()) {
         fetch(last);
     }
 }
 
-/// The same for so many vectors of `lanes` numbers from `start` on. A place beyond the numbers does no harm.
+/// The same for `VECTORS` vectors of `lanes` elements from `start` on. An index beyond the slice is ignored.
 #[inline(always)]
 pub(crate) fn prefetch_at<const VECTORS: usize>(numbers: &[f32], start: usize, lanes: usize) {
     for line in 0..(VECTORS * lanes).div_ceil(LINE) {

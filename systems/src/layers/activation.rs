@@ -7,7 +7,7 @@ use crate::{
     program::{Program, Value},
 };
 
-/// `Y = f(X)`, number by number; `[N, F]` to `[N, F]`.
+/// `Y = f(X)`, elementwise; `[N, F]` to `[N, F]`.
 impl Layer for Activation {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         activate(program, input, *self)

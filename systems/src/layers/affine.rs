@@ -1,4 +1,4 @@
-//! Linear maps that are parts of layers.
+//! Linear maps inside of layers.
 
 use connectome_components::TensorLayout;
 
@@ -8,24 +8,24 @@ use crate::{
     program::{Program, Value},
 };
 
-/// A map `X W + b` to so many columns whose parameters are called `NAME.weight` and `NAME.bias`.
+/// A linear map `X W + b` with the parameters `NAME.weight` and `NAME.bias`.
 pub(super) struct Affine<'a> {
     pub(super) name: &'a str,
     pub(super) width: usize,
     /// Whether there is a `b`.
     pub(super) bias: bool,
-    /// How the weights begin; within the bound of [`Affine::usual`] if it is none, as the bias does.
+    /// Initialization of the weights; that of the bias, [`Affine::usual`], if none.
     pub(super) initialization: Option<Initialization>,
     pub(super) weight_decay: Option<f32>,
 }
 
 impl Affine<'_> {
-    /// Where PyTorch's maps begin: uniform within `1 / sqrt(inputs)`.
+    /// Initialization of PyTorch's `Linear`: uniform within `1 / sqrt(inputs)`.
     fn usual(input: Value) -> Initialization {
         Initialization::Uniform(1.0 / (input.width().max(1) as f32).sqrt())
     }
 
-    /// Maps a value.
+    /// Records the map of a value.
     ///
     /// # Errors
     /// If the parameters are too large to be addressed.

@@ -12,20 +12,20 @@ use crate::{
 /// `alpha[i] = exp(s[i]) / sum over k of exp(s[k])` and `s[i] = a . x[i] + c` (Li et al., "Gated graph sequence neural
 /// networks", ICLR 2016, eq. 7, with a softmax as in PyTorch Geometric's `AttentionalAggregation`).
 ///
-/// `X` is `[N, F]` on nodes, dense or sparse, `W` `[F, width]`, `a` `[F]`; the output is `[G, width]` on subgraphs. Costs
-/// `N F width` multiplications. A subgraph without nodes has zeros; a node of no subgraph adds to none.
+/// `X` is `[N, F]` on nodes, dense or sparse, `W` `[F, width]`, `a` `[F]`; the output is `[G, width]` on subgraphs.
+/// Costs `N F width` multiplications. A subgraph without nodes has zeros; a node in no subgraph is left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AttentionalAggregation {
     /// Output width.
     pub width: usize,
-    /// Decay of this layer's parameters; the optimizer's if none.
+    /// Weight decay of this layer's parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
 }
 
 impl AttentionalAggregation {
-    /// A readout of so many outputs.
+    /// A readout with this output width.
     pub fn new(width: usize) -> Self {
         Self { width, weight_decay: None }
     }

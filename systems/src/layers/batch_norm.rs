@@ -8,26 +8,26 @@ use crate::{
     program::{Program, Value},
 };
 
-/// `Y[i] = w (X[i] - mean) / sqrt(variance + epsilon) + b`, column by column (Ioffe & Szegedy, "Batch normalization:
+/// `Y[i] = w (X[i] - mean) / sqrt(variance + epsilon) + b`, feature by feature (Ioffe & Szegedy, "Batch normalization:
 /// accelerating deep network training by reducing internal covariate shift", ICML 2015, algorithms 1 and 2).
 ///
-/// `X` and `Y` are `[N, F]` on rows of any kind, all other vectors `[F]`. In training mean and variance are those of the
-/// `N` rows, and gradients go through them; running ones follow by `momentum`, the variance over `N - 1`, and take their
-/// place outside of training. Reads `X` three times forward and twice backward, `O(N F)`.
+/// `X` and `Y` are `[N, F]` on rows of any kind, all other vectors `[F]`. In training mean and variance are those of
+/// the `N` rows, and gradients flow through them; running statistics follow them by `momentum`, with the variance over
+/// `N - 1`, and are used outside of training. Reads `X` three times forward and twice backward, `O(N F)`.
 ///
-/// Border: of edges' rows, those of dangling edges count for nothing and have no gradient. A single row becomes `b` in
-/// training, and leaves the running variance as it is, since its variance over `N - 1` is unknown. Parameters are called
-/// `weight`, `bias`, `running_mean` and `running_var`.
+/// Border: rows of dangling edges are left out of the statistics and have no gradient. A single row becomes `b` in
+/// training and does not change the running variance, since its variance over `N - 1` is undefined. Parameters are
+/// called `weight`, `bias`, `running_mean` and `running_var`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BatchNorm {
     /// Added to each variance.
     pub epsilon: f32,
-    /// The share of each training step in the running statistics.
+    /// The weight of the batch's statistics in the update of the running statistics.
     pub momentum: f32,
-    /// Whether training too goes by the running statistics, and leaves them as they are: for fine-tuning on little data.
+    /// Whether training uses the running statistics as well, and does not update them: for fine-tuning on little data.
     pub frozen: bool,
-    /// Decay of this layer's parameters; the optimizer's if none.
+    /// Weight decay of this layer's parameters; the optimizer's if none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
 }
@@ -38,7 +38,7 @@ impl BatchNorm {
         Self { epsilon: 1e-5, momentum: 0.1, frozen: false, weight_decay: None }
     }
 
-    /// The same, but by its running statistics in training too.
+    /// The same, but with the running statistics in training as well.
     pub fn frozen(self) -> Self {
         Self { frozen: true, ..self }
     }
@@ -57,7 +57,7 @@ impl Layer for BatchNorm {
             return Err(program.error(format!("divides by the root of a variance plus {epsilon}; give more than 0")));
         }
         if !(0.0..=1.0).contains(&momentum) {
-            return Err(program.error(format!("has momentum {momentum}, which is no share; give one from 0 to 1")));
+            return Err(program.error(format!("has momentum {momentum}; give one from 0 to 1")));
         }
         let width = input.width();
         let weight = program.vector("weight", width, Initialization::Constant(1.0), weight_decay)?;

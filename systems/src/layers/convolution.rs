@@ -1,17 +1,17 @@
-//! What the layers have in common that multiply by a normalized adjacency.
+//! What convolutions share: products of a normalized adjacency, the features and the weights.
 
 use connectome_components::Normalization;
 
 use super::{BuildError, Initialization};
 use crate::{
-    operators::{add_bias, aggregate, linear},
-    program::{Program, Value},
+    operators::{add, add_bias, aggregate, linear, linear_pair},
+    program::{Program, Value, Weight},
 };
 
 /// `Y = A X W + b` with the normalized adjacency `A`; the weights are called `weight`.
 ///
-/// `(A X) W = A (X W)`, so the narrower of the two widths is sent along the edges; a sparse input is multiplied first in
-/// any case.
+/// `(A X) W = A (X W)`, so the narrower of the two widths is sent along the edges; a sparse input is multiplied first
+/// in any case.
 pub(crate) fn convolve(
     program: &mut Program,
     input: Value,
@@ -29,4 +29,42 @@ pub(crate) fn convolve(
     let messages = linear(program, input, &weight, None)?;
     let sums = aggregate(program, messages, normalization)?;
     add_bias(program, sums, &bias)
+}
+
+/// `Y = A X W + b + Z W_root`: the neighbors' features and the node's own through separate maps. `map` is `W` and `b`,
+/// `root` is `Z` and `W_root`, if a node's own features are read.
+///
+/// As in [`convolve`], the narrower of the two widths is sent along the edges.
+pub(crate) fn aggregate_with_root(
+    program: &mut Program,
+    features: Value,
+    map: (Weight, Weight),
+    root: Option<(Value, Weight)>,
+    normalization: Normalization,
+) -> Result<Value, BuildError> {
+    let (weight, bias) = map;
+    if weight.shape()[1] >= features.width() && !features.is_sparse() {
+        let aggregated = aggregate(program, features, normalization)?;
+        return linear_with_root(program, aggregated, map, root);
+    }
+    let messages = linear(program, features, &weight, None)?;
+    let mut sums = aggregate(program, messages, normalization)?;
+    if let Some((input, weight)) = root {
+        let mapped = linear(program, input, &weight, None)?;
+        sums = add(program, [(sums, 1.0), (mapped, 1.0)])?;
+    }
+    add_bias(program, sums, &bias)
+}
+
+/// `Y = X W + b + Z W_root`, as in [`aggregate_with_root`], of neighbors that are aggregated already.
+pub(crate) fn linear_with_root(
+    program: &mut Program,
+    aggregated: Value,
+    (weight, bias): (Weight, Weight),
+    root: Option<(Value, Weight)>,
+) -> Result<Value, BuildError> {
+    match root {
+        Some((input, root)) => linear_pair(program, [(aggregated, weight), (input, root)], Some(&bias)),
+        None => linear(program, aggregated, &weight, Some(&bias)),
+    }
 }

@@ -8,8 +8,7 @@ use crate::{
     program::{Program, Value},
 };
 
-/// Sets each number to 0 with this probability while training, and scales up the others; see
-/// [`dropout`].
+/// Sets each element to 0 with this probability in training, and scales the others up; see [`dropout`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Dropout(pub f32);

@@ -8,20 +8,21 @@ use crate::{
     program::{Program, Value},
 };
 
-/// `Y[i] = max of nn([X[i], X[j] - X[i]]) over the edges j -> i`, column by column, or another reduction than the maximum
-/// (Wang et al., "Dynamic graph CNN for learning on point clouds", TOG 2019, eq. 7 and 8).
+/// `Y[i] = max of nn([X[i], X[j] - X[i]]) over the edges j -> i`, feature by feature, or another aggregation than the
+/// maximum (Wang et al., "Dynamic graph CNN for learning on point clouds", TOG 2019, eq. 7 and 8).
 ///
-/// `X` is `[N, F]`, dense or sparse, `Y` `[N, last width of nn]`. The first map of `nn` is `W_1 [X[i], X[j] - X[i]] = A X[i] -
-/// B X[i] + B X[j]`, so it is taken on the nodes: costs `2 N F widths[0]` and the further maps on `E` rows. Weights of edges
-/// are not read. Border: a node without incoming edges has zeros. Edges that tie share the gradient.
+/// `X` is `[N, F]`, dense or sparse, `Y` `[N, last width of nn]`. The first map of `nn` is
+/// `W_1 [X[i], X[j] - X[i]] = A X[i] - B X[i] + B X[j]`, so it is computed on the nodes: costs `2 N F widths[0]` and
+/// the further maps on `E` rows. Weights of edges are not read. Border: a node without incoming edges has zeros. Edges
+/// that tie for the maximum divide the gradient equally.
 ///
 /// Parameters are called `nn.*`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EdgeConv {
-    /// What an edge makes of its endpoints.
+    /// The perceptron that computes a message from the two endpoints.
     pub nn: Mlp,
-    /// What a node makes of its edges.
+    /// How messages are aggregated.
     #[serde(default = "max")]
     pub aggregation: Reduction,
 }
@@ -31,12 +32,12 @@ fn max() -> Reduction {
 }
 
 impl EdgeConv {
-    /// The maximum of what this perceptron makes of the endpoints.
+    /// A layer with this perceptron that takes the maximum of the messages.
     pub fn new(nn: Mlp) -> Self {
         Self { nn, aggregation: max() }
     }
 
-    /// The same with another reduction.
+    /// The same with another aggregation.
     pub fn with_aggregation(self, aggregation: Reduction) -> Self {
         Self { aggregation, ..self }
     }

@@ -19,24 +19,25 @@ use crate::{
 /// connection in eq. 6 as the authors' code has it, and the mean over incoming edges for `C`).
 ///
 /// The input is `H`, `[N, F]`, dense. `X`, `[N, D]`, are the coordinates of the model
-/// ([`ModelBuilder::coordinates`](crate::ModelBuilder::coordinates)), and the layers that follow read `X'` as such. Turn,
-/// mirror or move them, and `X'` turns, is mirrored or moves alike, while `H'` stays. `phi_e` is a perceptron from
-/// `2 F + 1` through `hidden` to `hidden` with `SiLU` after each map, `phi_x` one from `hidden` through `hidden` to one
-/// number without bias, `phi_h` one from `F + hidden` through `hidden` to `F`; their parameters are called `phi_e.0.weight`
-/// and so on. The first maps of `H` are made on the nodes: costs `3 N F hidden` there and `2 E hidden^2` on the edges.
-/// Border: a node without incoming edges stays where it is and is sent zeros. A dangling edge goes to no node.
+/// ([`ModelBuilder::coordinates`](crate::ModelBuilder::coordinates)), and the layers that follow read `X'` as such. The
+/// layer is equivariant: a rotation, reflection or translation of `X` is one of `X'`, and leaves `H'` as it is. `phi_e`
+/// is a perceptron from `2 F + 1` through `hidden` to `hidden` with `SiLU` after each map, `phi_x` one from `hidden`
+/// through `hidden` to one number without bias, `phi_h` one from `F + hidden` through `hidden` to `F`; their parameters
+/// are called `phi_e.0.weight` and so on. The first maps of `H` are computed on the nodes: costs `3 N F hidden` there
+/// and `2 E hidden^2` on the edges. Border: a node without incoming edges keeps its coordinates and receives zeros. A
+/// dangling edge sends nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EgnnConv {
     /// Width of the messages and of the hidden layers.
     pub hidden: usize,
-    /// Decay of this layer's parameters; the optimizer's if none.
+    /// Weight decay of this layer's parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
 }
 
 impl EgnnConv {
-    /// Messages of so many numbers.
+    /// A layer with messages of this width.
     pub fn new(hidden: usize) -> Self {
         Self { hidden, weight_decay: None }
     }
@@ -46,7 +47,7 @@ impl EgnnConv {
         Mlp { weight_decay: self.weight_decay, ..silu }
     }
 
-    /// `M`, of the nodes and of what the edges span.
+    /// `M`, from the nodes' features and the vectors along the edges.
     fn messages(&self, program: &mut Program, input: Value, spans: Value) -> Result<Value, BuildError> {
         let width = input.width();
         let perceptron = self.perceptron(self.hidden);
@@ -61,7 +62,7 @@ impl EgnnConv {
         activate(program, mapped, Activation::Silu)
     }
 
-    /// `X'`, by how far each message pulls along its edge.
+    /// `X'`: each message moves its target along the edge.
     fn moved(
         &self,
         program: &mut Program,
@@ -79,7 +80,8 @@ impl EgnnConv {
         add(program, [(coordinates, 1.0), (change, 1.0)])
     }
 
-    /// Small in the beginning, so that nodes move little: a thousandth of Glorot & Bengio's bound, as in the authors' code.
+    /// The last map of `phi_x`, initialized so that nodes move little: a thousandth of Glorot & Bengio's bound, as in
+    /// the authors' code.
     fn last_pull(&self, program: &mut Program) -> Result<Weight, BuildError> {
         let bound = 0.001 * (6.0 / (self.hidden + 1) as f32).sqrt();
         let layout = TensorLayout { shape: vec![1, self.hidden], transposed: true };
@@ -93,7 +95,9 @@ impl Layer for EgnnConv {
         let coordinates = program.coordinates()?;
         program.dense(input)?;
         if program.dense(coordinates)?.domain() != Domain::Nodes {
-            return Err(program.error("moves nodes, so the coordinates are to be on nodes"));
+            return Err(
+                program.error("moves nodes, but the coordinates are not on nodes; give coordinates of the nodes")
+            );
         }
         let width = input.width();
         let terms = EdgeTerms { source: Some((coordinates, -1.0)), target: Some((coordinates, 1.0)), edge: None };

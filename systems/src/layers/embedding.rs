@@ -1,4 +1,4 @@
-//! Rows of a table.
+//! Learned embeddings of categories.
 
 use connectome_components::TensorLayout;
 use serde::{Deserialize, Serialize};
@@ -12,9 +12,9 @@ use crate::{
 /// `Y[i] = W[category of i]`, the row of a learned table (as in Mikolov et al., "Efficient estimation of word
 /// representations in vector space", 2013).
 ///
-/// The categories are a sparse value: indices `[N, 1]` that name the category, values `[N, 1]` of 1, as wide as there are
-/// categories `C`; of several categories for a row the sum is taken, weighed by the values. `W` is `[C, width]`, `Y`
-/// `[N, width]`. Costs `N width`. Border: rows meet no others; one whose value is 0 has zeros.
+/// The categories are a sparse value: the category as index `[N, 1]` with the value 1 `[N, 1]`, as wide as there are
+/// categories `C`; several categories of a row are summed, weighted by the values. `W` is `[C, width]`, `Y`
+/// `[N, width]`. Costs `N width`. Border: a row whose value is 0 has zeros.
 ///
 /// The table is called `weight`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,13 +22,13 @@ use crate::{
 pub struct Embedding {
     /// Width of the table.
     pub width: usize,
-    /// Decay of this layer's parameters; the optimizer's if none.
+    /// Weight decay of this layer's parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
 }
 
 impl Embedding {
-    /// A table of this width.
+    /// A table with this output width.
     pub fn new(width: usize) -> Self {
         Self { width, weight_decay: None }
     }
@@ -38,7 +38,7 @@ impl Layer for Embedding {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let shape = [input.width(), self.width];
         let layout = TensorLayout { shape: shape.to_vec(), transposed: false };
-        // Of variance 1, as that of PyTorch.
+        // Variance 1, as in PyTorch.
         let initialization = Initialization::Uniform(3f32.sqrt());
         let weight = program.parameter("weight", shape, layout, initialization, self.weight_decay)?;
         linear(program, input, &weight, None)

@@ -1,9 +1,9 @@
-//! What can keep a model from being built.
+//! Why a model cannot be built or run.
 
 use bevy_ecs::entity::Entity;
 use connectome_components::FieldError;
 
-/// A model could not be built.
+/// A model cannot be built or run.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BuildError {
     /// A field could not be registered.
@@ -26,30 +26,41 @@ pub enum BuildError {
         /// The entity of the parameter.
         parameter: Entity,
     },
-    /// The layer reads every number of its input, but the input is sparse.
-    #[error("layer {layer} needs a dense signal; put a Linear or GcnConv before it, or give dense features")]
+    /// The layer needs a dense input, but the input is sparse.
+    #[error("layer {layer} needs a dense input; put a Linear or GcnConv before it, or give dense features")]
     Sparse {
         /// The layer, counted from 0.
         layer: usize,
     },
-    /// The layer cannot be as it is described, or not on this input.
+    /// The layer's settings are invalid, or do not fit its input.
     #[error("layer {layer} {reason}")]
     Layer {
         /// The layer, counted from 0.
         layer: usize,
-        /// The setting that is to be changed, if it is one.
+        /// The setting to be changed, if it is one.
         setting: Option<&'static str>,
         /// What the layer does wrong; and, after a semicolon, what to do.
         reason: String,
     },
+    /// A head cannot be as it is described.
+    #[error("the head `{head}` {reason}")]
+    Head {
+        /// The head.
+        head: String,
+        /// What is wrong; and, after a semicolon, what to do.
+        reason: String,
+    },
+    /// A training step was not applied.
+    #[error(transparent)]
+    Learning(#[from] crate::LearningError),
     /// The model would take more than the [`MemoryBudget`](crate::MemoryBudget) it is given.
     #[error(
-        "with layer {layer} the model takes more memory than it may; make the layer narrower, or the graph smaller"
+        "up to layer {layer} the model takes more memory than its budget; make the layer narrower, or the graph smaller"
     )]
     TooLarge {
         /// The layer, counted from 0.
         layer: usize,
-        /// Bytes that the model takes up to there; none if they are more than can be counted.
+        /// Bytes of the model up to this layer; none if the count overflows.
         needed: Option<usize>,
     },
     /// The model has more operations than can be built.
@@ -57,24 +68,24 @@ pub enum BuildError {
     TooManyOperations {
         /// The layer, counted from 0.
         layer: usize,
-        /// How many are allowed.
+        /// The limit.
         most: usize,
     },
-    /// A field that the model is given is on entities that are neither nodes, edges nor subgraphs of its graph.
-    #[error(
-        "`{field}` is on entities that are no nodes, edges or subgraphs of the model's graph; register it on one of these"
-    )]
+    /// A field is on entities that are neither nodes, edges nor subgraphs of the model's graph.
+    #[error("`{field}` is not on nodes, edges or subgraphs of the model's graph; register it on one of these")]
     OtherRows {
         /// The field.
         field: String,
     },
-    /// A graph that a layer reads has other nodes than the model's.
-    #[error("a layer reads graph {0}, which has other nodes than the model's; make one over the same nodes")]
+    /// A graph that a layer reads has other nodes than the model's graph.
+    #[error(
+        "a layer reads graph {0}, whose nodes differ from those of the model's graph; make a graph over the same nodes"
+    )]
     OtherNodes(Entity),
     /// The model has no layers.
     #[error("the model has no layers; add at least one")]
     Empty,
-    /// The model reads its own output, and is to learn.
+    /// A recurrent model cannot be trained.
     #[error("a recurrent model cannot learn yet; leave out `learn`, or give it an input")]
     Recurrent,
     /// The entity by whose parity the state of a recurrent model changes roles was despawned.
@@ -93,7 +104,7 @@ pub enum BuildError {
     ChangedRows(Entity),
     /// The components by which the model learns are not those that it was built for.
     #[error("model {model} cannot learn: {reason}")]
-    Learning {
+    CannotLearn {
         /// The model.
         model: Entity,
         /// What does not fit; and, after a semicolon, what to do.
@@ -104,7 +115,7 @@ pub enum BuildError {
         "the world has no schedule {0}; build the model first, let it learn if it is to train, and mend what `add_systems` refused"
     )]
     NoSchedule(String),
-    /// Systems without an order touch the same field, or their order goes round in a circle.
+    /// Systems without an order access the same field, or their order is circular.
     #[error("the schedule cannot be built:\n{0}")]
     Schedule(String),
 }

@@ -11,48 +11,47 @@ use crate::{
     program::{Program, Value},
 };
 
-/// `y[i] = sum over j of alpha[ij] W x[j] + b` for each head, over the sources `j` of the edges that come to `i` and over
-/// `i` itself, with `alpha[ij] = exp(s[ij]) / sum over k of exp(s[ik])` and
+/// `y[i] = sum over j of alpha[ij] W x[j] + b` for each head, over the sources `j` of the edges that end at `i` and
+/// over `i` itself, with `alpha[ij] = exp(s[ij]) / sum over k of exp(s[ik])` and
 /// `s[ij] = LeakyReLU(a_target . W x[i] + a_source . W x[j] + a_edge . U e[ij])` (Veličković et al., "Graph attention
 /// networks", ICLR 2018, eq. 1-6; the term of the edges is PyTorch Geometric's).
 ///
-/// `X` is `[N, F]`, dense or sparse, `W` `[F, H C]`, each `a` `[H, C]`; the output is `[N, H C]`, or `[N, C]` as the mean
-/// of the heads. Costs `N F H C + (E + N) H C` multiplications; nothing of a size `[E, H C]` is made unless the edges
-/// have features.
+/// `X` is `[N, F]`, dense or sparse, `W` `[F, H C]`, each `a` `[H, C]`; the output is `[N, H C]`, or `[N, C]` as the
+/// mean of the heads. Costs `N F H C + (E + N) H C` multiplications; no column of size `[E, H C]` is needed unless the
+/// edges have features.
 ///
-/// The node's own part replaces the self-loops that the graph has; the features of this added loop are the mean of those
-/// of the edges from other nodes. So a node without edges keeps its own `W x[i]`. Without `add_self_loops` its output is the
-/// bias.
+/// The added self-loop replaces those of the graph; its edge features are the mean of those of the edges from other
+/// nodes. So a node without incoming edges has `W x[i] + b`. Without `add_self_loops` its output is the bias.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GatConv {
-    /// Columns of each head.
+    /// Output width of each head.
     pub width: usize,
-    /// How many heads.
+    /// Number of attention heads.
     #[serde(default = "one")]
     pub heads: usize,
     /// Whether the heads are concatenated; the output is their mean otherwise.
     #[serde(default = "yes")]
     pub concat: bool,
-    /// Slope of the scores' rectifier below 0.
+    /// Slope of the scores' leaky rectifier below 0.
     #[serde(default = "fifth")]
     pub negative_slope: f32,
-    /// Probability with which a weight of attention is dropped while training.
+    /// Dropout probability of the attention weights in training.
     #[serde(default)]
     pub dropout: f32,
-    /// Whether features of the edges count.
+    /// Whether edge features are read.
     #[serde(default)]
     pub edge_features: bool,
-    /// Whether each node attends to itself, once, whatever self-loops the graph has.
+    /// Whether each node attends to itself exactly once, whether the graph has self-loops or not.
     #[serde(default = "yes")]
     pub add_self_loops: bool,
-    /// Decay of this layer's parameters; the optimizer's if none.
+    /// Weight decay of this layer's parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
 }
 
 impl GatConv {
-    /// A layer of one head of so many columns.
+    /// A layer with one head of this output width.
     pub fn new(width: usize) -> Self {
         Self {
             width,

@@ -9,29 +9,28 @@ use crate::{
     program::{Program, Value},
 };
 
-/// `M_l[i] = sum over edges j -> i of H_(l-1)[j] W_l` and `H_l[i] = GRU(M_l[i], H_(l-1)[i])` for `l = 1..=layers`, where
-/// `H_0` is `X` with zeros behind (Li et al., "Gated graph sequence neural networks", ICLR 2016, eq. 1 to 6), with the
-/// recurrent unit of [`gru`] in place of theirs, as in PyTorch Geometric. Weights of edges are
-/// not read.
+/// `M_l[i] = sum over edges j -> i of H_(l-1)[j] W_l` and `H_l[i] = GRU(M_l[i], H_(l-1)[i])` for `l = 1..=layers`,
+/// where `H_0` is `X` padded with zeros (Li et al., "Gated graph sequence neural networks", ICLR 2016, eq. 1 to 6),
+/// with the recurrent unit of [`gru`] in place of theirs, as in PyTorch Geometric. Edge weights are not read.
 ///
-/// `X` is `[N, F]`, dense, `F` at most `width`, and `H_l` `[N, width]`. The maps `weight` `[layers, width, width]` are each
-/// layer's own; `rnn.weight_ih` and `rnn.weight_hh`, `[3 width, width]` in files, with their biases, all layers share.
-/// Costs `layers (7 N width^2 + E width)` multiplications. Border: a node without incoming edges is sent zeros, and its
-/// state goes on by itself.
+/// `X` is `[N, F]`, dense, `F` at most `width`, and `H_l` `[N, width]`. Each layer has its map in `weight`
+/// `[layers, width, width]`; `rnn.weight_ih` and `rnn.weight_hh`, `[3 width, width]` in files, and their biases are
+/// shared by all layers. Costs `layers (7 N width^2 + E width)` multiplications. Border: a node without incoming edges
+/// receives zeros.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GatedGraphConv {
     /// Width of the state.
     pub width: usize,
-    /// How many rounds there are.
+    /// Number of propagation steps.
     pub layers: usize,
-    /// Decay of this layer's parameters; the optimizer's if none.
+    /// Weight decay of this layer's parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
 }
 
 impl GatedGraphConv {
-    /// A state of so many numbers that is updated so often.
+    /// A state of this width that is updated this number of times.
     pub fn new(width: usize, layers: usize) -> Self {
         Self { width, layers, weight_decay: None }
     }
@@ -41,11 +40,11 @@ impl Layer for GatedGraphConv {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let Self { width, layers, weight_decay } = *self;
         if layers == 0 {
-            return Err(program.error("is a gated graph network of no layers; give at least one"));
+            return Err(program.error("has no layers; give at least one"));
         }
         if input.width() > width {
             let found = input.width();
-            let reason = format!("has a state {width} wide for an input {found} wide; give it that width");
+            let reason = format!("has a state {width} wide for an input {found} wide; give it at least that width");
             return Err(program.error(reason));
         }
         let initialization = Initialization::Uniform(1.0 / (width.max(1) as f32).sqrt());

@@ -10,30 +10,30 @@ use crate::{
 };
 
 /// `X_l = ReLU((1 - b_l) P_l + b_l P_l W_l)` for `l = 1..=layers`, where `P_l = (1 - alpha) S X_(l-1) + alpha X_0` with
-/// `S = D^-1/2 (A + I) D^-1/2`, `b_l = ln(lambda / l + 1)`, and `X_0` is the input, to which each layer goes back (Chen et
-/// al., "Simple and deep graph convolutional networks", ICML 2020, eq. 5): GCNII, each layer of which is a [`Gcn2Conv`].
-/// In training `X_(l-1)` is dropped out first.
+/// `S` of [`GcnConv`](super::GcnConv), `b_l = ln(lambda / l + 1)`, and `X_0` the input, which each layer reads (Chen et
+/// al., "Simple and deep graph convolutional networks", ICML 2020, eq. 5): GCNII, each layer of which is a
+/// [`Gcn2Conv`]. In training dropout is applied to `X_(l-1)` first.
 ///
-/// The input is `[N, F]`, dense, and so is every layer's output; put a [`Linear`](super::Linear) and a rectifier before it
-/// and a `Linear` behind. Parameters are called `convs.0.weight1` and so on, `[F, F]`. Costs
-/// `layers ((E + N) F + N F F)` multiplications; inference needs the input and two columns, training two of each layer and
-/// those that it passes through. Border: a node without incoming edges keeps its own features in place of the sum.
+/// The input is `[N, F]`, dense, and so is every layer's output; put a [`Linear`](super::Linear) and a rectifier before
+/// it and a `Linear` after it. Parameters are called `convs.0.weight1` and so on, `[F, F]`. Costs
+/// `layers ((E + N) F + N F F)` multiplications; inference needs the input and two columns, training two for each layer
+/// besides. Border: a node without incoming edges keeps its own features in place of the sum.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gcnii {
-    /// How many convolutions there are.
+    /// Number of convolutions.
     pub layers: usize,
-    /// The share of the input in each.
+    /// The fraction of the input in each convolution.
     #[serde(default = "one_tenth")]
     pub alpha: f32,
-    /// How much the layers' linear maps weigh: `ln(lambda / l + 1)` in layer `l`. From 0 up; beyond 1.7 the first ones
-    /// leave the identity a negative share.
+    /// Sets the fraction of the linear map in layer `l` to `ln(lambda / l + 1)`. At least 0; above 1.7 the identity has
+    /// a negative coefficient in the first layers.
     #[serde(default = "one_half")]
     pub lambda: f32,
-    /// Dropout before each convolution.
+    /// Dropout probability before each convolution.
     #[serde(default)]
     pub dropout: f32,
-    /// Decay of these layers' parameters; the optimizer's if none.
+    /// Weight decay of these layers' parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
 }
@@ -47,7 +47,7 @@ fn one_half() -> f32 {
 }
 
 impl Gcnii {
-    /// A stack of so many convolutions, with the paper's `alpha` of 0.1 and `lambda` of 0.5, without dropout.
+    /// A stack of this number of convolutions, with the paper's `alpha` of 0.1 and `lambda` of 0.5, without dropout.
     pub fn new(layers: usize) -> Self {
         Self { layers, alpha: one_tenth(), lambda: one_half(), dropout: 0.0, weight_decay: None }
     }
@@ -62,7 +62,7 @@ impl Gcnii {
 impl Layer for Gcnii {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         if self.layers == 0 {
-            return Err(program.error("is a stack of no convolutions; give at least one"));
+            return Err(program.error("has no convolutions; give at least one"));
         }
         (1..=self.layers).try_fold(input, |value, l| {
             let round = Round { convolution: self.convolution(l), dropout: self.dropout, initial: input };

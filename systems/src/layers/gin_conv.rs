@@ -13,16 +13,16 @@ use crate::{
 /// neural networks?", ICLR 2019, eq. 4.1).
 ///
 /// `X` is `[N, F]`, dense or sparse, `Y` `[N, last width of nn]`. The sum commutes with the first map of `nn`, so the
-/// narrower of the two widths is sent along the edges: costs those of `nn` on `N` rows and `E min(F, widths[0])` additions.
-/// Weights of edges are not read. Border: a node without incoming edges has `nn((1 + eps) X[i])`.
+/// narrower of the two widths is sent along the edges: costs those of `nn` on `N` rows and `E min(F, widths[0])`
+/// additions. Edge weights are not read. Border: a node without incoming edges has `nn((1 + eps) X[i])`.
 ///
 /// Parameters are called `eps` and `nn.*`; an `eps` that is not learned is saved too, as in PyTorch Geometric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GinConv {
-    /// What follows the sum.
+    /// The perceptron after the sum.
     pub nn: Mlp,
-    /// How much more a node's own features count, to begin with.
+    /// Initial value of `eps`.
     #[serde(default)]
     pub epsilon: f32,
     /// Whether `epsilon` is learned.
@@ -31,7 +31,7 @@ pub struct GinConv {
 }
 
 impl GinConv {
-    /// With this perceptron, and an `eps` of 0 that stays so.
+    /// A layer with this perceptron and an `eps` of 0 that is not learned.
     pub fn new(nn: Mlp) -> Self {
         Self { nn, epsilon: 0.0, train_epsilon: false }
     }
@@ -58,7 +58,7 @@ impl Layer for GinConv {
     }
 }
 
-/// The parameter by which a node's own features count more than those of others.
+/// The parameter `eps`: a node's own features are multiplied by `1 + eps`.
 pub(super) fn eps(program: &mut Program, epsilon: f32, is_learned: bool) -> Result<Weight, BuildError> {
     let initialization = Initialization::Constant(epsilon);
     if is_learned { program.vector("eps", 1, initialization, None) } else { program.buffer("eps", 1, initialization) }

@@ -1,4 +1,4 @@
-//! The graph isomorphism network with features of edges.
+//! The graph isomorphism network with edge features.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,23 +12,24 @@ use crate::{
 /// `Y[i] = nn((1 + eps) X[i] + sum of ReLU(X[j] + E[e] W + b) over the edges e: j -> i)` (Hu et al., "Strategies for
 /// pre-training graph neural networks", ICLR 2020, eq. 4 of its appendix A, with the rectifier of PyTorch Geometric).
 ///
-/// `X` is `[N, F]`, dense, the edges' features `E` are `[E, D]`, `W` is `[D, F]`, `Y` `[N, last width of nn]`. Costs those
-/// of `nn` on `N` rows and `E D F` multiplications. Border: a node without incoming edges has `nn((1 + eps) X[i])`.
+/// `X` is `[N, F]`, dense, the edges' features `E` are `[E, D]`, `W` is `[D, F]`, `Y` `[N, last width of nn]`. Costs
+/// those of `nn` on `N` rows and `E D F` multiplications. Border: a node without incoming edges has
+/// `nn((1 + eps) X[i])`.
 ///
 /// Parameters are called `eps`, `nn.*` and `lin.*`; an `eps` that is not learned is saved too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GineConv {
-    /// What follows the sum.
+    /// The perceptron after the sum.
     pub nn: Mlp,
-    /// How much more a node's own features count, to begin with.
+    /// Initial value of `eps`.
     #[serde(default)]
     pub epsilon: f32,
     /// Whether `epsilon` is learned.
     #[serde(default)]
     pub train_epsilon: bool,
-    /// Whether the features of edges are mapped to the width of the nodes'; if not, they are to be as wide already, and
-    /// are added as they are.
+    /// Whether edge features are mapped to the width of the nodes; otherwise they must be as wide as these, and are
+    /// added as they are.
     #[serde(default = "yes")]
     pub edge_features: bool,
 }
@@ -38,7 +39,7 @@ fn yes() -> bool {
 }
 
 impl GineConv {
-    /// With this perceptron, a map of the edges' features, and an `eps` of 0 that stays so.
+    /// A layer with this perceptron, a map of the edge features, and an `eps` of 0 that is not learned.
     pub fn new(nn: Mlp) -> Self {
         Self { nn, epsilon: 0.0, train_epsilon: false, edge_features: true }
     }
@@ -58,7 +59,7 @@ impl Layer for GineConv {
         } else if edges.width() != input.width() {
             let (edges, nodes) = (edges.width(), input.width());
             let reason = format!(
-                "adds features of edges {edges} wide to features of nodes {nodes} wide; give both one width, or `edge_features`"
+                "adds edge features {edges} wide to node features {nodes} wide; give both one width, or set `edge_features`"
             );
             return Err(program.error(reason));
         }

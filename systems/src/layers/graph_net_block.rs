@@ -10,24 +10,24 @@ use crate::{
 };
 
 /// `M[e] = LN(MLP_edge(E[e], X[s], X[t]))` for each edge `e` from `s` to `t`, `E'[e] = E[e] + M[e]`, and
-/// `X'[i] = X[i] + LN(MLP_node(X[i], sum over edges e to i of M[e]))` (Pfaff et al., "Learning mesh-based simulation with
-/// graph networks", ICLR 2021, eq. 1), `LN` being a [`LayerNorm`]. As in the authors' code nodes are sent `M`, to which the
-/// residual connection of the edges is not yet added. The layers that follow read `E'` as the features of the edges.
+/// `X'[i] = X[i] + LN(MLP_node(X[i], sum over edges e to i of M[e]))` (Pfaff et al., "Learning mesh-based simulation
+/// with graph networks", ICLR 2021, eq. 1), `LN` being a [`LayerNorm`]. As in the authors' code nodes receive `M`,
+/// without the residual connection of the edges. The layers that follow read `E'` as the features of the edges.
 ///
-/// `X` and `X'` are `[N, F]`, `E` and `E'` `[E, G]`, all dense. `MLP_edge` maps `G + 2 F` numbers through the hidden widths
-/// to `G`, `MLP_node` `F + G` to `F`; their parameters are called `edge.*` and `node.*`, as in PyTorch's `Sequential`s with
-/// the normalization at the end. Of the first maps those of `X` are made on the nodes: costs `2 N F H` there and
-/// `E (G H + ...)` on the edges for a hidden width `H`. Border: a node without incoming edges is sent zeros. A dangling
-/// edge goes to no node and is read by none.
+/// `X` and `X'` are `[N, F]`, `E` and `E'` `[E, G]`, all dense. `MLP_edge` maps `G + 2 F` features through the hidden
+/// widths to `G`, `MLP_node` `F + G` to `F`; their parameters are called `edge.*` and `node.*`, as in PyTorch's
+/// `Sequential`s with the normalization at the end. The first maps of `X` are computed on the nodes: costs `2 N F H`
+/// there and `E (G H + ...)` on the edges for a hidden width `H`. Border: a node without incoming edges receives zeros.
+/// A dangling edge sends nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GraphNetBlock {
     /// The hidden widths of both perceptrons.
     pub hidden: Vec<usize>,
-    /// What stands between their maps.
+    /// The activation between their linear maps.
     #[serde(default = "relu")]
     pub activation: Activation,
-    /// Decay of this layer's parameters; the optimizer's if none.
+    /// Weight decay of this layer's parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
 }
@@ -37,7 +37,7 @@ fn relu() -> Activation {
 }
 
 impl GraphNetBlock {
-    /// Perceptrons of these hidden widths, with rectifiers between their maps.
+    /// A block whose perceptrons have these hidden widths and rectifiers.
     pub fn new(hidden: impl Into<Vec<usize>>) -> Self {
         Self { hidden: hidden.into(), activation: relu(), weight_decay: None }
     }
@@ -47,11 +47,11 @@ impl GraphNetBlock {
         Mlp { activation: self.activation, weight_decay: self.weight_decay, ..Mlp::new(widths) }
     }
 
-    /// The rest of a perceptron to so many numbers, after its first map, and the normalization.
+    /// The rest of a perceptron with this output width, after its first map, and the normalization.
     fn finish(&self, program: &mut Program, name: &str, first: Value, width: usize) -> Result<Value, BuildError> {
         let perceptron = self.perceptron(width);
         let mapped = program.nested(name, &perceptron.after_first(), first)?;
-        // It stands behind the maps and the activations between them.
+        // It follows the maps and the activations between them.
         let index = 2 * perceptron.widths.len() - 1;
         let norm = LayerNorm { weight_decay: self.weight_decay, ..LayerNorm::new() };
         program.nested(&format!("{name}.{index}"), &norm, mapped)

@@ -8,20 +8,20 @@ use crate::{
     program::{Program, Value},
 };
 
-/// `C[i] = X[i] - mean_scale * mean X` and `Y[i] = weight * C[i] / sqrt(mean C^2 + epsilon) + bias`, column by column, with
-/// means over the nodes of the subgraph that node `i` belongs to (Cai et al., "GraphNorm: a principled approach to
-/// accelerating graph neural network training", ICML 2021, eq. 6).
+/// `C[i] = X[i] - mean_scale * mean X` and `Y[i] = weight * C[i] / sqrt(mean C^2 + epsilon) + bias`, feature by
+/// feature, with means over the nodes of the subgraph that node `i` belongs to (Cai et al., "GraphNorm: a principled
+/// approach to accelerating graph neural network training", ICML 2021, eq. 6).
 ///
-/// `X` is `[N, F]`, dense, on nodes; `weight`, `bias` and `mean_scale` are `[F]`, 1, 0 and 1 in the beginning. Costs about
-/// `8 N F` operations and `2 F` numbers for each subgraph, one subgraph being one worker's. Border: a node that belongs to
-/// no subgraph is given the bias, so a graph that is one whole needs a subgraph that all its nodes belong to.
+/// `X` is `[N, F]`, dense, on nodes; `weight`, `bias` and `mean_scale` are `[F]`, initially 1, 0 and 1. Costs about
+/// `8 N F` operations and `2 F` values for each subgraph; one subgraph is computed by one worker. Border: the output of
+/// a node in no subgraph is the bias, so a single graph needs a subgraph with all its nodes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GraphNorm {
-    /// Added to the variance, so that columns of equal numbers have one to be divided by.
+    /// Added to the variance, so that it is never 0.
     #[serde(default = "epsilon")]
     pub epsilon: f32,
-    /// Decay of this layer's parameters; the optimizer's if none.
+    /// Weight decay of this layer's parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
 }
@@ -31,7 +31,7 @@ fn epsilon() -> f32 {
 }
 
 impl GraphNorm {
-    /// With PyTorch Geometric's `epsilon` of 1e-5.
+    /// A normalization with PyTorch Geometric's `epsilon` of 1e-5.
     pub fn new() -> Self {
         Self { epsilon: epsilon(), weight_decay: None }
     }
@@ -47,7 +47,7 @@ impl Layer for GraphNorm {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let Self { epsilon, weight_decay } = *self;
         if !(0.0..=f32::MAX).contains(&epsilon) {
-            return Err(program.error(format!("has epsilon {epsilon}; give a small number from 0 up")));
+            return Err(program.error(format!("has epsilon {epsilon}; give a small one of at least 0")));
         }
         let width = input.width();
         let mut vector = |name, number| program.vector(name, width, Initialization::Constant(number), weight_decay);

@@ -1,4 +1,4 @@
-//! What the layers have in common that attend to neighbors with several heads.
+//! Multi-head attention, as the attention layers share it.
 
 use connectome_components::TensorLayout;
 
@@ -8,10 +8,10 @@ use crate::{
     program::{Program, Value, Weight},
 };
 
-/// How many heads a layer has, and what becomes of them.
+/// The heads of a layer, and how their outputs are combined.
 pub(super) struct Heads {
     pub(super) count: usize,
-    /// Columns of each.
+    /// Output width of each.
     pub(super) width: usize,
     /// Whether the output is their concatenation; it is their mean otherwise.
     pub(super) concat: bool,
@@ -19,7 +19,7 @@ pub(super) struct Heads {
 }
 
 impl Heads {
-    /// The columns of all heads.
+    /// The output width of all heads together.
     ///
     /// # Errors
     /// If there are none, or too many.
@@ -28,10 +28,10 @@ impl Heads {
             return Err(program.error("has no heads; give `heads` of at least 1"));
         }
         let columns = self.count.checked_mul(self.width);
-        columns.ok_or_else(|| program.error("has more columns than can be counted; give fewer or narrower heads"))
+        columns.ok_or_else(|| program.error("has heads too wide to be counted; give fewer or narrower ones"))
     }
 
-    /// The columns of the output.
+    /// The width of the output.
     ///
     /// # Errors
     /// As [`Heads::columns`].
@@ -48,7 +48,7 @@ impl Heads {
         program.parameter(name, [self.count, self.width], layout, Initialization::Glorot, self.weight_decay)
     }
 
-    /// What the nodes attend to, and the heads brought together.
+    /// Records the attention, and concatenates or averages the heads.
     ///
     /// # Errors
     /// Those of the operators.

@@ -8,14 +8,14 @@ use crate::{
     program::{Program, Value},
 };
 
-/// `y[e] = <z[source of e], z[target of e]>`, the logit of an edge between two nodes (Kipf & Welling, "Variational graph
-/// auto-encoders", 2016, eq. 2).
+/// `y[e] = <z[source of e], z[target of e]>`, the logit of an edge between two nodes (Kipf & Welling, "Variational
+/// graph auto-encoders", 2016, eq. 2).
 ///
-/// `z` is `[N, F]` on nodes, `y` `[E, 1]` on the edges of another graph over the same nodes: those that may be there, while
-/// the model's own graph has those that are known. An edge one of whose endpoints is no node gets 0.
+/// `z` is `[N, F]` on nodes, `y` `[E, 1]` on the edges of another graph over the same nodes: the candidates, while the
+/// model's own graph has the known edges. Border: a dangling edge has 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InnerProductDecoder {
-    /// The graph of the pairs that are compared.
+    /// The graph whose edges are the candidates.
     pub pairs: Entity,
 }
 

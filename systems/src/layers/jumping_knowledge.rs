@@ -8,36 +8,36 @@ use crate::{
     program::{Program, Value},
 };
 
-/// `Y[i] = J(H_1[i], ..., H_K[i])` where block `k` computes `H_k` from `H_(k-1)`, beginning with `H_0 = X`, and `J` puts
-/// them side by side or takes the largest number of each column (Xu et al., "Representation learning on graphs with
-/// jumping knowledge networks", ICML 2018, section 4.1): each node reads as far as suits it.
+/// `Y[i] = J(H_1[i], ..., H_K[i])` where block `k` computes `H_k` from `H_(k-1)`, from `H_0 = X`, and `J`
+/// concatenates them or takes their elementwise maximum (Xu et al., "Representation learning on graphs with
+/// jumping knowledge networks", ICML 2018, section 4.1).
 ///
-/// `X` is whatever the first block takes, `H_k` `[N, F_k]` on the same rows, `Y` `[N, F_1 + ... + F_K]`, or `[N, F]` where
-/// the maximum is taken of blocks of one width. Parameters of layer `i` of block `k` are called `blocks.k.i.*`, counted
-/// from 0. Costs `N` numbers moved for each width beside the blocks. Where several are largest, the first one's block is
-/// given the gradient. Border: rows meet only where the blocks make them.
+/// `X` is whatever the first block takes, `H_k` `[N, F_k]` on the same rows, `Y` `[N, F_1 + ... + F_K]`, or `[N, F]`
+/// for the maximum, whose blocks have one width. Parameters of layer `i` of block `k` are called `blocks.k.i.*`,
+/// counted from 0. Costs a copy of each block's output beside the blocks. Where several blocks tie for the maximum, the
+/// first one receives the gradient.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JumpingKnowledge<L> {
-    /// How the blocks' outputs become one.
+    /// How the blocks' outputs are combined.
     #[serde(default)]
     pub mode: JumpingMode,
     /// Layers, block by block.
     pub blocks: Vec<Vec<L>>,
 }
 
-/// How what several blocks computed becomes one value.
+/// How the outputs of several blocks are combined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JumpingMode {
-    /// Side by side.
+    /// Concatenation.
     #[default]
     Concatenate,
-    /// The largest number of each column.
+    /// Elementwise maximum.
     Max,
 }
 
 impl<L: Layer> JumpingKnowledge<L> {
-    /// Brings together what these blocks compute, one after the other.
+    /// Combines the outputs of these blocks, of which each reads the one before.
     pub fn new(mode: JumpingMode, blocks: impl Into<Vec<Vec<L>>>) -> Self {
         Self { mode, blocks: blocks.into() }
     }
@@ -46,7 +46,7 @@ impl<L: Layer> JumpingKnowledge<L> {
 impl<L: Layer> Layer for JumpingKnowledge<L> {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         if self.blocks.is_empty() {
-            return Err(program.error("brings together no blocks; give at least one"));
+            return Err(program.error("has no blocks; give at least one"));
         }
         let mut value = input;
         let mut outputs = Vec::new();

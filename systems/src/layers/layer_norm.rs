@@ -8,18 +8,18 @@ use crate::{
     program::{Program, Value},
 };
 
-/// `Y[i] = (X[i] - mean X[i]) / sqrt(var X[i] + epsilon) * weight + bias`, with mean and variance over the numbers of row
-/// `i` (Ba, Kiros & Hinton, "Layer normalization", 2016, eq. 4), the variance by their count.
+/// `Y[i] = (X[i] - mean X[i]) / sqrt(var X[i] + epsilon) * weight + bias`, with mean and variance over the features of
+/// row `i` (Ba, Kiros & Hinton, "Layer normalization", 2016, eq. 4), the variance over `F`.
 ///
-/// `X` is `[N, F]` on rows of any kind, dense, `weight` and `bias` `[F]`, 1 and 0 in the beginning. Costs about `6 N F`
-/// operations. Border: rows meet no others, so edges matter to none; rows of one number become the bias.
+/// `X` is `[N, F]` on rows of any kind, dense, `weight` and `bias` `[F]`, initially 1 and 0. Costs about `6 N F`
+/// operations. Border: rows are independent of each other and of the edges; rows of one feature become the bias.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerNorm {
-    /// Added to the variance, so that rows of equal numbers have one to be divided by.
+    /// Added to the variance, so that it is never 0.
     #[serde(default = "epsilon")]
     pub epsilon: f32,
-    /// Decay of this layer's parameters; the optimizer's if none.
+    /// Weight decay of this layer's parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
 }
@@ -29,7 +29,7 @@ fn epsilon() -> f32 {
 }
 
 impl LayerNorm {
-    /// With PyTorch's `epsilon` of 1e-5.
+    /// A normalization with PyTorch's `epsilon` of 1e-5.
     pub fn new() -> Self {
         Self { epsilon: epsilon(), weight_decay: None }
     }
@@ -45,7 +45,7 @@ impl Layer for LayerNorm {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let Self { epsilon, weight_decay } = *self;
         if !(0.0..=f32::MAX).contains(&epsilon) {
-            return Err(program.error(format!("has epsilon {epsilon}; give a small number from 0 up")));
+            return Err(program.error(format!("has epsilon {epsilon}; give a small one of at least 0")));
         }
         let width = input.width();
         let weight = program.vector("weight", width, Initialization::Constant(1.0), weight_decay)?;

@@ -8,7 +8,7 @@ use crate::{
     program::{Program, Value},
 };
 
-/// `Y = X W + b`, each node by itself.
+/// `Y = X W + b`, row by row.
 ///
 /// `X` is `[N, F]`, dense or sparse, `W` `[F, width]`, `b` `[width]`. Costs `N F width` multiplications.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,13 +16,13 @@ use crate::{
 pub struct Linear {
     /// Output width.
     pub width: usize,
-    /// Decay of this layer's parameters; the optimizer's if none.
+    /// Weight decay of this layer's parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
 }
 
 impl Linear {
-    /// A layer of so many outputs.
+    /// A layer with this output width.
     pub fn new(width: usize) -> Self {
         Self { width, weight_decay: None }
     }

@@ -1,4 +1,4 @@
-//! The plain message passing layer.
+//! Mean aggregation over a node and its neighbors.
 
 use connectome_components::Normalization;
 use serde::{Deserialize, Serialize};
@@ -10,22 +10,22 @@ use crate::{
     program::{Program, Value},
 };
 
-/// `Y[i] = LeakyReLU(mean(X[i], X[j] for each edge j -> i) W + b)`, slope 0.01 below 0.
+/// `Y[i] = LeakyReLU(mean(X[i], X[j] for each edge j -> i) W + b)`, with slope 0.01 below 0.
 ///
-/// `X` is `[N, F]`, dense or sparse, `W` `[F, width]`, `b` `[width]`. Weights of edges are not read; a node without edges
-/// keeps its own features. Costs as [`GcnConv`](super::GcnConv); all nodes are one parallel batch.
+/// `X` is `[N, F]`, dense or sparse, `W` `[F, width]`, `b` `[width]`. Edge weights are not read. Costs as
+/// [`GcnConv`](super::GcnConv). Border: a node without incoming edges has `LeakyReLU(X[i] W + b)`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MeanConv {
     /// Output width.
     pub width: usize,
-    /// Decay of this layer's parameters; the optimizer's if none.
+    /// Weight decay of this layer's parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
 }
 
 impl MeanConv {
-    /// A layer of so many outputs.
+    /// A layer with this output width.
     pub fn new(width: usize) -> Self {
         Self { width, weight_decay: None }
     }

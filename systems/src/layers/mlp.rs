@@ -1,4 +1,4 @@
-//! The multilayer perceptron, by itself and as a part of other layers.
+//! The multilayer perceptron, alone and inside of other layers.
 
 use connectome_components::TensorLayout;
 use serde::{Deserialize, Serialize};
@@ -10,12 +10,12 @@ use crate::{
     program::{Program, Value, Weight},
 };
 
-/// `Y[i] = W_k f(... f(W_1 X[i] + b_1) ...) + b_k`, each row by itself: linear maps with an activation between any two of
-/// them (Rumelhart, Hinton & Williams, Nature 1986). With `batch_norm`, `f(BatchNorm(W X[i] + b))`.
+/// `Y[i] = W_k f(... f(W_1 X[i] + b_1) ...) + b_k`, row by row: linear maps with an activation between them
+/// (Rumelhart, Hinton & Williams, Nature 1986). With `batch_norm`, `f(BatchNorm(W X[i] + b))`.
 ///
-/// `X` is `[N, F]` on rows of any kind, dense or sparse; `W_1` is `[F, widths[0]]`, each further map from one width to the
-/// next, and `Y` `[N, last of widths]`. Nothing follows the last map. Costs `N` times the sum of the products of
-/// neighboring widths. Border: rows meet no others, so edges matter to none.
+/// `X` is `[N, F]` on rows of any kind, dense or sparse; `W_1` is `[F, widths[0]]`, each further map from one width to
+/// the next, and `Y` `[N, last of widths]`. Nothing follows the last map. Costs `N` times the sum of the products of
+/// neighboring widths. Border: rows are independent of each other and of the edges.
 ///
 /// Parameters are those of PyTorch's `Sequential`: `0.weight`, `0.bias`, `2.weight`, and so on, as activations are
 /// counted too; with `batch_norm` `0.*`, `1.*`, `3.*`.
@@ -24,13 +24,13 @@ use crate::{
 pub struct Mlp {
     /// Output width of each linear map.
     pub widths: Vec<usize>,
-    /// What stands between the maps.
+    /// The activation between the maps.
     #[serde(default = "relu")]
     pub activation: Activation,
     /// Whether each map but the last is followed by a batch normalization.
     #[serde(default)]
     pub batch_norm: bool,
-    /// Decay of this layer's parameters; the optimizer's if none.
+    /// Weight decay of this layer's parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
 }
@@ -40,7 +40,7 @@ fn relu() -> Activation {
 }
 
 impl Mlp {
-    /// Linear maps to these widths with rectifiers between them.
+    /// A perceptron with these output widths and rectifiers.
     pub fn new(widths: impl Into<Vec<usize>>) -> Self {
         Self { widths: widths.into(), activation: relu(), batch_norm: false, weight_decay: None }
     }
@@ -55,10 +55,10 @@ impl Mlp {
         self.widths.last().copied().unwrap_or(0)
     }
 
-    /// Weights and bias of the first map, from so many inputs, for a layer in which this is the part `name`.
+    /// Weights and bias of the first map, for a layer that calls this perceptron `name` and gives it `inputs` features.
     ///
-    /// A map of several values side by side is the sum of a map of each, by its own rows of the weights: so a layer maps what
-    /// its edges read on the nodes, before it is gathered, adds the bias, and goes on with [`Mlp::after_first`].
+    /// The map of a concatenation is the sum of a map of each value, by its own rows of the weights: so a layer maps
+    /// node features before they are gathered on edges, adds the bias, and continues with [`Mlp::after_first`].
     ///
     /// # Errors
     /// If there are no maps.
@@ -72,14 +72,14 @@ impl Mlp {
         torch_linear(program, &format!("{name}.0"), shape, self.weight_decay)
     }
 
-    /// What follows the first map and its bias, to be nested under the same name as the whole.
+    /// The layers after the first map and its bias, to be nested under the name of the whole.
     pub(crate) fn after_first(&self) -> AfterFirst<'_> {
         AfterFirst(self)
     }
 
     fn width_of(&self, program: &Program, map: usize) -> Result<usize, BuildError> {
         let width = self.widths.get(map).copied();
-        width.ok_or_else(|| program.error("is a perceptron without maps; give at least one width"))
+        width.ok_or_else(|| program.error("is a perceptron without linear maps; give at least one width"))
     }
 
     /// The index of a map in PyTorch's `Sequential`.
@@ -87,7 +87,7 @@ impl Mlp {
         map * if self.batch_norm { 3 } else { 2 }
     }
 
-    /// Map number `map` and, unless it is the last, what comes before the next one.
+    /// Map number `map` and, unless it is the last, the normalization and the activation after it.
     fn step(&self, program: &mut Program, input: Value, map: usize) -> Result<Value, BuildError> {
         let shape = [input.width(), self.width_of(program, map)?];
         let (weight, bias) = torch_linear(program, &self.index(map).to_string(), shape, self.weight_decay)?;
@@ -95,7 +95,7 @@ impl Mlp {
         if map + 1 == self.widths.len() { Ok(output) } else { self.between(program, output, map) }
     }
 
-    /// What stands between map number `map` and the next one.
+    /// The normalization and the activation between map number `map` and the next one.
     fn between(&self, program: &mut Program, input: Value, map: usize) -> Result<Value, BuildError> {
         let mut value = input;
         if self.batch_norm {
@@ -113,7 +113,7 @@ impl Layer for Mlp {
     }
 }
 
-/// What of an [`Mlp`] follows its first map, whose output it takes.
+/// An [`Mlp`] without its first map, whose output it takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AfterFirst<'a>(&'a Mlp);
 
@@ -127,8 +127,8 @@ impl Layer for AfterFirst<'_> {
     }
 }
 
-/// Weights `[inputs, outputs]` and bias of a linear map, called `name.weight` and `name.bias`, which begin as those of
-/// PyTorch's `Linear`: uniform within `1 / sqrt(inputs)` on either side of 0.
+/// Weights `[inputs, outputs]` and bias of a linear map, called `name.weight` and `name.bias` and initialized as in
+/// PyTorch's `Linear`: uniform within `1 / sqrt(inputs)`.
 pub(crate) fn torch_linear(
     program: &mut Program,
     name: &str,

@@ -1,12 +1,13 @@
-//! Layers: each adds systems to a model's schedules, forward ones and backward ones, by [stages](crate::stages).
+//! Layers: each records its formula into a [`Program`] with [operators](crate::operators).
 //!
-//! A layer of your own implements [`Layer`] with the same means as those here; see its example.
+//! A layer knows nothing of columns, gradients or schedules: the planner derives them from the program. A layer of your
+//! own implements [`Layer`] with the same operators as those here; see its example.
 //!
 //! # Weights of PyTorch Geometric
 //!
-//! Parameters have the names and, in weight files, the shapes that the classes of PyTorch Geometric and PyTorch give them, so
-//! weights go from one to the other as they are. Layer number `n` of a model puts `layers.n.` before them; a layer within a
-//! layer puts its own place behind that, such as `layers.0.nn.2.weight`.
+//! Parameters have the names and, in weight files, the shapes that the classes of PyTorch Geometric and PyTorch give
+//! them, so weights go from one to the other as they are. The names in layer number `n` of a model begin with
+//! `layers.n.`, and a layer inside of it adds its name or index: `layers.0.nn.2.weight`.
 //!
 //! | layer | class | parameters |
 //! | --- | --- | --- |
@@ -17,6 +18,7 @@
 //! | [`LayerNorm`] | `torch.nn.LayerNorm` | `weight`, `bias` |
 //! | [`GraphNorm`] | `GraphNorm` | `weight`, `bias`, `mean_scale` |
 //! | [`GcnConv`] | `GCNConv` | `lin.weight`, `bias` |
+//! | [`GraphConv`] | `GraphConv` | `lin_rel.weight`, `lin_rel.bias`, `lin_root.weight` |
 //! | [`SageConv`] | `SAGEConv` | `lin_l.*`, `lin_r.weight`; with `project` `lin.*` |
 //! | [`GinConv`], [`GineConv`] | `GINConv`, `GINEConv` | `eps`, `nn.*`; `lin.*` |
 //! | [`GatConv`] | `GATConv` | `lin.weight`, `att_src`, `att_dst`, `bias`; `lin_edge.weight`, `att_edge` |
@@ -54,6 +56,7 @@ mod gcn_conv;
 mod gcnii;
 mod gin_conv;
 mod gine_conv;
+mod graph_conv;
 mod graph_net_block;
 mod graph_norm;
 mod heads;
@@ -90,6 +93,7 @@ pub use gcn2_conv::Gcn2Conv;
 pub use gcnii::Gcnii;
 pub use gin_conv::GinConv;
 pub use gine_conv::GineConv;
+pub use graph_conv::GraphConv;
 pub use graph_net_block::GraphNetBlock;
 pub use graph_norm::GraphNorm;
 pub use inner_product_decoder::InnerProductDecoder;
@@ -109,9 +113,9 @@ pub use transformer_conv::TransformerConv;
 
 use crate::program::{Program, Value};
 
-/// A formula: turns one value into another.
+/// A formula that computes one value from another.
 ///
-/// [`Layer::build`] records the formula into a [`Program`], once, whatever the model is for. Operations come from
+/// [`Layer::build`] records the formula into a [`Program`], the same for training and inference. Operations come from
 /// [operators](crate::operators), or are your own:
 ///
 /// ```
@@ -141,7 +145,7 @@ use crate::program::{Program, Value};
 ///         });
 ///     }
 ///
-///     // Done in training only, and only if something before it learns.
+///     // Called in training only, and only if a gradient with respect to the input is needed.
 ///     fn differentiate(
 ///         &self,
 ///         operation: &Operation,
@@ -163,7 +167,7 @@ pub trait Layer: Send + Sync {
     /// Records the operations that compute the output from the input; returns the output.
     ///
     /// # Errors
-    /// If the layer cannot take such an input.
+    /// If the layer's settings are invalid, or do not fit the input.
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError>;
 }
 

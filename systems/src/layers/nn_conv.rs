@@ -1,4 +1,4 @@
-//! Messages through matrices that edges make of their features.
+//! The edge-conditioned convolution of Gilmer et al.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,13 +8,13 @@ use crate::{
     program::{Program, Value},
 };
 
-/// `Y[i] = W^T X[i] + b + sum of nn(E[e])^T X[j] over the edges e: j -> i`, or another reduction than the sum, where
-/// `nn(E[e])` is read as a matrix `[F, width]` (Gilmer et al., "Neural message passing for quantum chemistry", ICML 2017,
-/// section 5, "edge network").
+/// `Y[i] = W^T X[i] + b + sum of nn(E[e])^T X[j] over the edges e: j -> i`, or another aggregation than the sum, where
+/// `nn(E[e])` is read as a matrix `[F, width]` (Gilmer et al., "Neural message passing for quantum chemistry", ICML
+/// 2017, section 5, "edge network").
 ///
-/// `X` is `[N, F]`, dense, the edges' features `E` are `[E, D]`, `W` is `[F, width]`, `b` `[width]`. Costs those of `nn` on `E`
-/// rows, `E F width` and `N F width` multiplications, and `E F width` numbers of memory for the matrices. Border: a node
-/// without incoming edges has `W^T X[i] + b`.
+/// `X` is `[N, F]`, dense, the edges' features `E` are `[E, D]`, `W` is `[F, width]`, `b` `[width]`. Costs those of
+/// `nn` on `E` rows, `E F width` and `N F width` multiplications, and `E F width` values in memory for the matrices.
+/// Border: a node without incoming edges has `W^T X[i] + b`.
 ///
 /// Parameters are called `nn.*`, `lin.weight` and `bias`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,12 +22,12 @@ use crate::{
 pub struct NnConv {
     /// Output width.
     pub width: usize,
-    /// What makes matrices of the edges' features; its last width is `F * width`.
+    /// The perceptron that computes a matrix from the features of an edge; its last width is `F * width`.
     pub nn: Mlp,
-    /// What a node makes of its messages.
+    /// How messages are aggregated.
     #[serde(default = "sum")]
     pub aggregation: Reduction,
-    /// Decay of the parameters other than those of `nn`; the optimizer's if none.
+    /// Weight decay of the parameters other than those of `nn`; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
 }
@@ -37,12 +37,12 @@ fn sum() -> Reduction {
 }
 
 impl NnConv {
-    /// The sum of messages to so many outputs, through matrices that this perceptron makes.
+    /// A layer with this output width and this perceptron that sums the messages.
     pub fn new(width: usize, nn: Mlp) -> Self {
         Self { width, nn, aggregation: sum(), weight_decay: None }
     }
 
-    /// The same with another reduction.
+    /// The same with another aggregation.
     pub fn with_aggregation(self, aggregation: Reduction) -> Self {
         Self { aggregation, ..self }
     }
@@ -55,7 +55,7 @@ impl Layer for NnConv {
         if found != expected {
             let shape = format!("{} by {}", input.width(), self.width);
             let reason = format!(
-                "makes {found} numbers for each edge, where a matrix of {shape} is needed; end `nn` with {expected}"
+                "computes {found} values for each edge, but a matrix of {shape} is needed; end `nn` with {expected}"
             );
             return Err(program.error(reason));
         }

@@ -11,44 +11,46 @@ use crate::{
     program::{Program, Value, Weight},
 };
 
-/// `Y[i] = W_3^T (W_2^T [X[i], S_1[i] A[i], S_2[i] A[i], S_3[i] A[i]] + b_2) + b_3` (Corso et al., "Principal neighbourhood
-/// aggregation for graph nets", NeurIPS 2020, eq. 7 and 8), where `A[i]` is the mean, minimum, maximum and standard
-/// deviation of `H[ji] = W_1^T [X[i], X[j]] + b_1` over the edges `j -> i`, side by side, and the scalers are 1,
-/// `ln(d + 1) / m` and `m / ln(d + 1)` with the number `d` of these edges and the mean `m` of `ln(d + 1)`.
+/// `Y[i] = W_3^T (W_2^T [X[i], S_1[i] A[i], S_2[i] A[i], S_3[i] A[i]] + b_2) + b_3` (Corso et al., "Principal
+/// neighbourhood aggregation for graph nets", NeurIPS 2020, eq. 7 and 8), where `A[i]` is the mean, minimum, maximum
+/// and standard deviation of `H[ji] = W_1^T [X[i], X[j]] + b_1` over the edges `j -> i`, concatenated, and the scalers
+/// are 1, `ln(d + 1) / m` and `m / ln(d + 1)` with the number `d` of these edges and the mean `m` of `ln(d + 1)` over
+/// nodes.
 ///
-/// `X` is `[N, F]`, dense or sparse, `W_1` `[2 F, F]`, `W_2` `[13 F, width]`, `W_3` `[width, width]`. What a node itself adds to
-/// `H` only moves mean, minimum and maximum, so all is done on nodes: costs `N (2 F F + 13 F width + width width)` and
-/// `4 E F`. With `edge_features`, `H[e] = W_1^T [X[i], X[j], W_e^T E[e] + b_e] + b_1` with `W_1` `[3 F, F]`, and what edges add is
-/// `[E, F]`.
+/// `X` is `[N, F]`, dense or sparse, `W_1` `[2 F, F]`, `W_2` `[13 F, width]`, `W_3` `[width, width]`. The term of
+/// `X[i]` in `H` shifts mean, minimum and maximum alone, so all is computed on nodes: costs
+/// `N (2 F F + 13 F width + width width)` and `4 E F`. With `edge_features`,
+/// `H[e] = W_1^T [X[i], X[j], W_e^T E[e] + b_e] + b_1` with `W_1` `[3 F, F]`, and the term of the edges is `[E, F]`.
 ///
-/// Border: a node without incoming edges has zeros for `A[i]`. A variance up to 1e-5 counts as 0.
+/// Border: a node without incoming edges has zeros for `A[i]`. A variance of up to 1e-5 is taken as 0.
 ///
 /// Parameters are called as in PyTorch Geometric with one tower: `pre_nns.0.0.*`, `post_nns.0.0.*`, `lin.*`,
-/// `edge_encoder.*`; and, not learned, `aggr_module.avg_deg_log`, which is `m`, and `aggr_module.avg_deg_lin`, the mean of `d`.
+/// `edge_encoder.*`; and, not learned, `aggr_module.avg_deg_log`, which is `m`, and `aggr_module.avg_deg_lin`, the mean
+/// of `d`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PnaConv {
     /// Output width.
     pub width: usize,
-    /// `m`, the mean of `ln(d + 1)` over the nodes of all graphs to learn from. If it is 0, neither given nor read from a
-    /// weight file, it is that of the graph of the first step, and stays so.
+    /// `m`, the mean of `ln(d + 1)` over the nodes of the training graphs. If it is 0 and not read from a weight file,
+    /// it is measured on the graph of the first step.
     #[serde(default)]
     pub average_log_degree: f32,
     /// Whether features of edges are read.
     #[serde(default)]
     pub edge_features: bool,
-    /// Decay of this layer's parameters; the optimizer's if none.
+    /// Weight decay of this layer's parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
 }
 
 impl PnaConv {
-    /// A layer of so many outputs, with the degrees of the first graph that it meets.
+    /// A layer with this output width that measures `m` on the graph of the first step.
     pub fn new(width: usize) -> Self {
         Self { width, average_log_degree: 0.0, edge_features: false, weight_decay: None }
     }
 
-    /// Mean, minimum, maximum and standard deviation of what meets at each node, `[N, 4 F]`.
+    /// Mean, minimum, maximum and standard deviation of the messages to each node, `[N, 4 F]`.
     fn aggregate(&self, program: &mut Program, input: Value, degree: &Weight) -> Result<Value, BuildError> {
         let width = input.width();
         let parts = if self.edge_features { 3 } else { 2 };
@@ -75,7 +77,7 @@ impl PnaConv {
         concatenate(program, &aggregated)
     }
 
-    /// What comes from sources and edges, on the edges.
+    /// The terms of the sources and the edges, on the edges.
     fn edge_messages(&self, program: &mut Program, sources: Value, weight: &Weight) -> Result<Value, BuildError> {
         let (features, width) = (program.edge_features()?, sources.width());
         let (encoder, bias) = torch_linear(program, "edge_encoder", [features.width(), width], self.weight_decay)?;
@@ -90,8 +92,9 @@ impl Layer for PnaConv {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let degree = self.average_log_degree;
         if !(degree >= 0.0 && degree.is_finite()) {
-            let reason =
-                format!("has {degree} for the mean of ln(degree + 1); give it, or 0 for that of the first graph");
+            let reason = format!(
+                "has the mean {degree} of ln(degree + 1); give a positive one, or 0 for that of the first graph"
+            );
             return Err(program.error(reason));
         }
         let linear_degree = program.buffer("aggr_module.avg_deg_lin", 1, Initialization::ZEROS)?;
@@ -106,7 +109,7 @@ impl Layer for PnaConv {
             let start = from + index * part;
             let mut term = linear(program, aggregated, &weight.rows(start..start + part), None)?;
             if let Some(scaler) = scaler {
-                // A row times its factor is mapped to the mapped row times the factor, which is narrower.
+                // The factor commutes with the map, and the mapped row is narrower.
                 let factors = degree_factors(program, scaler, &degree)?;
                 term = multiply(program, term, factors)?;
             }

@@ -8,10 +8,11 @@ use crate::{
     program::{Program, Value},
 };
 
-/// One row for each subgraph from those of its nodes, `[N, F]` to `[G, F]`, column by column (Xu et al., "How powerful are
+/// Aggregates the nodes of each subgraph, `[N, F]` to `[G, F]`, feature by feature (Xu et al., "How powerful are
 /// graph neural networks?", ICLR 2019, eq. 2.4, compares the three). Layers after it are on subgraphs.
 ///
-/// Costs `N F` additions or comparisons. Border: nodes of no subgraph are left out, and a subgraph without nodes has zeros.
+/// Costs `N F` additions or comparisons. Border: nodes in no subgraph are left out, and a subgraph without nodes has
+/// zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Readout {
@@ -19,7 +20,7 @@ pub enum Readout {
     Sum,
     /// `Y[g] = mean of X[i] over the nodes i of g`.
     Mean,
-    /// `Y[g] = max of X[i] over the nodes i of g`; nodes that tie share the gradient.
+    /// `Y[g] = max of X[i] over the nodes i of g`; nodes that tie divide the gradient equally.
     Max,
 }
 

@@ -9,26 +9,25 @@ use crate::{
     program::{Program, Value},
 };
 
-/// `y[i] = S x[i] + b + sum over j of sigmoid(K x[i] + k + Q x[j] + q) * (V x[j] + v)` over the sources `j` of the edges
-/// that come to `i`, number by number (Bresson & Laurent, "Residual gated graph convnets", 2017, eq. 11 and 12).
+/// `y[i] = S x[i] + b + sum over j of sigmoid(K x[i] + k + Q x[j] + q) * (V x[j] + v)` over the sources `j` of the
+/// edges that end at `i`, elementwise (Bresson & Laurent, "Residual gated graph convnets", 2017, eq. 11 and 12).
 ///
 /// `X` is `[N, F]`, dense or sparse, `S`, `K`, `Q` and `V` are `[F, width]`; the output is `[N, width]`. Costs
-/// `4 N F width + E width` multiplications and as many exponentials as edges times `width`, and columns of `[E, width]` for
-/// the gates alone.
+/// `4 N F width + E width` multiplications and `E width` exponentials; the gates alone take columns of `[E, width]`.
 ///
-/// A node without incoming edges has `S x[i] + b`. Self-loops are edges like others.
+/// Border: a node without incoming edges has `S x[i] + b`. Self-loops are edges like others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResGatedGraphConv {
     /// Output width.
     pub width: usize,
-    /// Decay of this layer's parameters; the optimizer's if none.
+    /// Weight decay of this layer's parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
 }
 
 impl ResGatedGraphConv {
-    /// A layer of so many outputs.
+    /// A layer with this output width.
     pub fn new(width: usize) -> Self {
         Self { width, weight_decay: None }
     }
@@ -47,7 +46,7 @@ impl Layer for ResGatedGraphConv {
         let [source, target] = [query, key].map(|value| Some((value, 1.0)));
         let agreement = gather_endpoints(program, EdgeTerms { source, target, edge: None })?;
         let gates = activate(program, agreement, Activation::Sigmoid)?;
-        // Each column is a head of its own.
+        // Each feature is a head.
         let messages = weighted_sum(program, value, gates)?;
         let messages = add_bias(program, messages, &bias)?;
         add(program, [(messages, 1.0), (skip, 1.0)])

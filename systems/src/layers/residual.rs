@@ -8,33 +8,32 @@ use crate::{
     program::{Program, Value},
 };
 
-/// `Y = X + F(X)`, or with a `shortcut` `Y = X W + F(X)`, where `F` are layers one after the other (He et al., "Deep
+/// `Y = X + F(X)`, or with a `shortcut` `Y = X W + F(X)`, where `F` is a sequence of layers (He et al., "Deep
 /// residual learning for image recognition", CVPR 2016, eq. 1 and 2).
 ///
-/// `X` is `[N, F]` on rows of any kind, `F(X)` `[N, G]` on the same rows. Without a shortcut `G` is `F`; with one `W` is
-/// `[F, G]`, called `shortcut.weight`, and `X` may be sparse. The layers' parameters are called `layers.0.*` and so on.
-/// Costs `N F` additions, or `N F G` multiplications, beside the layers. Border: rows meet only where the layers make
-/// them.
+/// `X` is `[N, F]` on rows of any kind, `F(X)` `[N, G]` on the same rows. Without a shortcut `G` is `F`; with one `W`
+/// is `[F, G]`, called `shortcut.weight`, and `X` may be sparse. The layers' parameters are called `layers.0.*` and so
+/// on. Costs `N F` additions, or `N F G` multiplications, beside the layers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Residual<L> {
-    /// What is added to its own input.
+    /// The layers whose output is added to their input.
     pub layers: Vec<L>,
-    /// Whether the input goes through a linear map first, as it must where the layers change the width.
+    /// Whether the input goes through a linear map, which is needed if the layers change the width.
     #[serde(default)]
     pub shortcut: bool,
-    /// Decay of the shortcut; the optimizer's if none.
+    /// Weight decay of the shortcut; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
 }
 
 impl<L: Layer> Residual<L> {
-    /// Adds the input itself to what the layers make of it.
+    /// A residual connection around these layers, without a shortcut.
     pub fn new(layers: impl Into<Vec<L>>) -> Self {
         Self { layers: layers.into(), shortcut: false, weight_decay: None }
     }
 
-    /// The same with a linear map in place of the input itself.
+    /// The same with a linear map of the input.
     pub fn with_shortcut(self) -> Self {
         Self { shortcut: true, ..self }
     }
@@ -43,7 +42,7 @@ impl<L: Layer> Residual<L> {
 impl<L: Layer> Layer for Residual<L> {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         if self.layers.is_empty() {
-            return Err(program.error("is a residual connection around no layers; give at least one"));
+            return Err(program.error("has no layers; give at least one"));
         }
         let value = in_sequence(program, "layers", &self.layers, input)?;
         let (width, found) = (input.width(), value.width());
@@ -54,7 +53,7 @@ impl<L: Layer> Layer for Residual<L> {
         }
         if width != found {
             return Err(program.error(format!(
-                "adds its input, {width} wide, to what its layers make of it, {found} wide; give both one width, or ask for a `shortcut`"
+                "adds its input, {width} wide, to the output of its layers, {found} wide; give both one width, or set `shortcut`"
             )));
         }
         add(program, [(input, 1.0), (value, 1.0)])

@@ -1,9 +1,9 @@
-//! Layers one after another, as parts of another one.
+//! Sequences of layers inside of other layers.
 
 use super::{BuildError, Layer};
 use crate::program::{Program, Value};
 
-/// Records parts one after another; the parameters of part `i` are called `name.i.*`. Without parts the input itself is
+/// Records layers one after another; the parameters of layer `i` are called `name.i.*`. Without layers the input is
 /// returned.
 pub(crate) fn in_sequence<L: Layer>(
     program: &mut Program,

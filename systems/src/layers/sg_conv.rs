@@ -9,22 +9,22 @@ use crate::{
     program::{Program, Value},
 };
 
-/// `Y = S^K X W + b` with `S = D^-1/2 (A + I) D^-1/2`: node by node `H_k[i] = sum over edges j -> i and i itself of
+/// `Y = S^K X W + b` with `S` of [`GcnConv`](super::GcnConv): `H_k[i] = sum over edges j -> i and i itself of
 /// s[ij] H_(k-1)[j]`, `K` times from `H_0 = X`, and `Y[i] = H_K[i] W + b` (Wu et al., "Simplifying graph convolutional
-/// networks", ICML 2019, eq. 6), with the weights of the edges in `A` and degrees by target.
+/// networks", ICML 2019, eq. 6).
 ///
-/// `X` is `[N, F]`, dense or sparse, `W` `[F, width]`, `b` `[width]`. As `(S^K X) W = S^K (X W)`, the narrower of the two
-/// widths is sent along the edges: costs `N F width + K E min(F, width)` multiplications. Border: a node without incoming
-/// edges keeps its own features at each hop.
+/// `X` is `[N, F]`, dense or sparse, `W` `[F, width]`, `b` `[width]`. As `(S^K X) W = S^K (X W)`, the narrower of the
+/// two widths is sent along the edges: costs `N F width + K E min(F, width)` multiplications. Border: a node without
+/// incoming edges keeps its own features at each hop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SgConv {
     /// Output width.
     pub width: usize,
-    /// How far features travel, `K`.
+    /// Number of propagation steps, `K`.
     #[serde(default = "one")]
     pub hops: usize,
-    /// Decay of this layer's parameters; the optimizer's if none.
+    /// Weight decay of this layer's parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
 }
@@ -34,7 +34,7 @@ fn one() -> usize {
 }
 
 impl SgConv {
-    /// A layer of so many outputs that reads neighbors so many edges away.
+    /// A layer with this output width and this number of propagation steps.
     pub fn new(width: usize, hops: usize) -> Self {
         Self { width, hops, weight_decay: None }
     }
@@ -54,7 +54,7 @@ impl Layer for SgConv {
     }
 }
 
-/// So many hops.
+/// Records this number of propagation steps.
 fn propagate(program: &mut Program, input: Value, hops: usize) -> Result<Value, BuildError> {
     (0..hops).try_fold(input, |value, _| aggregate(program, value, Normalization::Symmetric))
 }

@@ -13,47 +13,47 @@ use crate::{
     program::{Program, Value, Weight},
 };
 
-/// `y[i] = S x[i] + s + sum over j of alpha[ij] (V x[j] + v + U e[ij])` for each head, over the sources `j` of the edges
-/// that come to `i`, with `alpha[ij] = exp(s[ij]) / sum over k of exp(s[ik])` and
-/// `s[ij] = (Q x[i] + q) . (K x[j] + k + U e[ij]) / sqrt(C)` (Shi et al., "Masked label prediction: unified message passing
-/// model for semi-supervised classification", IJCAI 2021, eq. 3 and 4). With `beta` the two parts are weighed by a gate,
-/// `y = g r + (1 - g) m` with `r = S x + s`, the sum `m` and `g = sigmoid(B [m, r, m - r])` (eq. 5).
+/// `y[i] = S x[i] + s + sum over j of alpha[ij] (V x[j] + v + U e[ij])` for each head, over the sources `j` of the
+/// edges that end at `i`, with `alpha[ij] = exp(s[ij]) / sum over k of exp(s[ik])` and
+/// `s[ij] = (Q x[i] + q) . (K x[j] + k + U e[ij]) / sqrt(C)` (Shi et al., "Masked label prediction: unified message
+/// passing model for semi-supervised classification", IJCAI 2021, eq. 3 and 4). With `beta` a gate weights the two
+/// terms, `y = g r + (1 - g) m` with `r = S x + s`, the sum `m` and `g = sigmoid(B [m, r, m - r])` (eq. 5).
 ///
-/// `X` is `[N, F]`, dense or sparse, `Q`, `K` and `V` `[F, H C]`; the output is `[N, H C]`, or `[N, C]` as the mean of the
-/// heads. Costs `4 N F H C + 2 E H C` multiplications; nothing of a size `[E, H C]` is made unless the edges have
+/// `X` is `[N, F]`, dense or sparse, `Q`, `K` and `V` `[F, H C]`; the output is `[N, H C]`, or `[N, C]` as the mean of
+/// the heads. Costs `4 N F H C + 2 E H C` multiplications; no column of size `[E, H C]` is needed unless the edges have
 /// features.
 ///
-/// A node without incoming edges has `m = 0`. Self-loops are edges like others, and none are added.
+/// Border: a node without incoming edges has `m = 0`. Self-loops are edges like others, and none are added.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TransformerConv {
-    /// Columns of each head.
+    /// Output width of each head.
     pub width: usize,
-    /// How many heads.
+    /// Number of attention heads.
     #[serde(default = "one")]
     pub heads: usize,
     /// Whether the heads are concatenated; the output is their mean otherwise.
     #[serde(default = "yes")]
     pub concat: bool,
-    /// Whether a gate weighs the node's own part against that of its neighbors.
+    /// Whether a gate weights the node's own term against that of its neighbors.
     #[serde(default)]
     pub beta: bool,
-    /// Whether there is a part of the node's own.
+    /// Whether a node's own features are read.
     #[serde(default = "yes")]
     pub root: bool,
-    /// Probability with which a weight of attention is dropped while training.
+    /// Dropout probability of the attention weights in training.
     #[serde(default)]
     pub dropout: f32,
-    /// Whether features of the edges count.
+    /// Whether edge features are read.
     #[serde(default)]
     pub edge_features: bool,
-    /// Decay of this layer's parameters; the optimizer's if none.
+    /// Weight decay of this layer's parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f32>,
 }
 
 impl TransformerConv {
-    /// A layer of one head of so many columns.
+    /// A layer with one head of this output width.
     pub fn new(width: usize) -> Self {
         Self {
             width,
@@ -72,7 +72,9 @@ impl Layer for TransformerConv {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let &Self { width, heads: count, concat, dropout, weight_decay, .. } = self;
         if self.beta && !self.root {
-            return Err(program.error("has a gate between a node and its neighbors, so leave out `root: false`"));
+            return Err(
+                program.error("has a gate between a node and its neighbors; leave out `root: false`, or `beta`")
+            );
         }
         let heads = Heads { count, width, concat, weight_decay };
         let (columns, output_columns) = (heads.columns(program)?, heads.output_columns(program)?);

@@ -1,16 +1,47 @@
 //! Softmax cross-entropy: one class for each row.
 
 use connectome_components::{ClassLabel, SplitMetrics};
+use core::marker::PhantomData;
 
 use super::row::{LANES, RowLoss};
 use crate::kernels::{exp, ln};
 
 /// `-ln softmax(z)[y] = ln sum exp z - z[y]`, with gradient `softmax(z) - onehot(y)`.
-#[derive(Clone, Copy)]
-pub(super) struct CrossEntropy;
+pub(super) struct CrossEntropy<T = ClassLabel>(PhantomData<fn() -> T>);
 
-impl RowLoss for CrossEntropy {
-    type Target = ClassLabel;
+impl<T> CrossEntropy<T> {
+    pub(super) const NEW: Self = Self(PhantomData);
+}
+
+// Derived implementations would ask `T` for the same.
+impl<T> Clone for CrossEntropy<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for CrossEntropy<T> {}
+
+/// The number of a class.
+pub(super) trait Class: Copy + Send + Sync + 'static {
+    fn number(self) -> u32;
+}
+
+impl Class for ClassLabel {
+    #[inline(always)]
+    fn number(self) -> u32 {
+        self.0
+    }
+}
+
+impl Class for u32 {
+    #[inline(always)]
+    fn number(self) -> u32 {
+        self
+    }
+}
+
+impl<T: Class> RowLoss for CrossEntropy<T> {
+    type Target = T;
 
     const NAME: &'static str = "softmax_cross_entropy";
 
@@ -19,7 +50,12 @@ impl RowLoss for CrossEntropy {
     }
 
     #[inline(always)]
-    fn measure(self, logits: &[f32], label: &[ClassLabel]) -> SplitMetrics {
+    fn class(self, label: &[T]) -> Option<u32> {
+        label.first().map(|label| label.number())
+    }
+
+    #[inline(always)]
+    fn measure(self, logits: &[f32], label: &[T]) -> SplitMetrics {
         let largest = largest(logits);
         let sum = fold(
             logits,
@@ -28,11 +64,11 @@ impl RowLoss for CrossEntropy {
             |sum, logit| sum + exp(logit - largest),
             add,
         );
-        metrics(logits, label, largest, sum)
+        metrics(logits, self.class(label), largest, sum)
     }
 
     #[inline(always)]
-    fn differentiate(self, logits: &[f32], label: &[ClassLabel], scale: f32, gradient: &mut [f32]) -> SplitMetrics {
+    fn differentiate(self, logits: &[f32], label: &[T], scale: f32, gradient: &mut [f32]) -> SplitMetrics {
         let largest = largest(logits);
         for (gradient, logit) in gradient.iter_mut().zip(logits) {
             *gradient = exp(logit - largest);
@@ -42,27 +78,34 @@ impl RowLoss for CrossEntropy {
         for gradient in gradient.iter_mut() {
             *gradient *= share;
         }
-        if let Some(gradient) = label.first().and_then(|label| gradient.get_mut(label.0 as usize)) {
+        if let Some(gradient) = self.class(label).and_then(|label| gradient.get_mut(label as usize)) {
             *gradient -= scale;
         }
-        metrics(logits, label, largest, sum)
+        metrics(logits, self.class(label), largest, sum)
     }
 
     #[inline(always)]
-    fn rank(self, _: &[f32], _: &[ClassLabel]) -> Option<(f32, bool)> {
+    fn predicted(self, logits: &[f32]) -> Option<u32> {
+        let largest = largest(logits);
+        logits.iter().position(|logit| *logit == largest).map(|class| class as u32)
+    }
+
+    #[inline(always)]
+    fn rank(self, _: &[f32], _: &[T]) -> Option<(f32, bool)> {
         None
     }
 }
 
 /// `sum` is that of `exp(z - largest)`, so that nothing overflows.
 #[inline(always)]
-fn metrics(logits: &[f32], label: &[ClassLabel], largest: f32, sum: f32) -> SplitMetrics {
-    let label = label.first().map_or(usize::MAX, |label| label.0 as usize);
+fn metrics(logits: &[f32], label: Option<u32>, largest: f32, sum: f32) -> SplitMetrics {
+    let label = label.map_or(usize::MAX, |label| label as usize);
     let logit = logits.get(label).copied().unwrap_or(f32::NAN);
     // The first of the largest logits; no class if none is a number.
     let winner = logits.iter().position(|logit| *logit == largest);
     SplitMetrics {
         count: 1,
+        weight: 1.0,
         loss_sum: f64::from(largest + ln(sum) - logit),
         judged: 1,
         correct: u64::from(winner == Some(label)),
@@ -122,19 +165,26 @@ mod tests {
     fn logits_that_are_no_numbers_and_labels_that_are_no_classes_make_the_loss_nan() {
         for (logits, label) in [([f32::NAN; 3], 0), ([0.0, f32::NAN, 1.0], 2), ([0.0, 1.0, 2.0], 3)] {
             let mut gradient = [0.0; 3];
-            let trained = CrossEntropy.differentiate(&logits, &[ClassLabel(label)], 1.0, &mut gradient);
-            let measured = CrossEntropy.measure(&logits, &[ClassLabel(label)]);
+            let trained =
+                CrossEntropy::<ClassLabel>::NEW.differentiate(&logits, &[ClassLabel(label)], 1.0, &mut gradient);
+            let measured = CrossEntropy::<ClassLabel>::NEW.measure(&logits, &[ClassLabel(label)]);
             assert!(trained.loss_sum.is_nan() && measured.loss_sum.is_nan(), "{logits:?} {label}");
         }
-        assert_eq!(CrossEntropy.measure(&[f32::NAN; 3], &[ClassLabel(0)]).correct, 0);
+        assert_eq!(CrossEntropy::<ClassLabel>::NEW.measure(&[f32::NAN; 3], &[ClassLabel(0)]).correct, 0);
     }
 
     #[test]
     fn large_logits_neither_overflow_nor_vanish() {
         let mut gradient = [0.0; 3];
-        let metrics = CrossEntropy.differentiate(&[1e30, -1e30, 0.0], &[ClassLabel(0)], 1.0, &mut gradient);
+        let metrics =
+            CrossEntropy::<ClassLabel>::NEW.differentiate(&[1e30, -1e30, 0.0], &[ClassLabel(0)], 1.0, &mut gradient);
         assert_eq!((metrics.loss_sum, gradient), (0.0, [0.0; 3]));
-        let metrics = CrossEntropy.differentiate(&[-500.0, -500.0, -900.0], &[ClassLabel(2)], 1.0, &mut gradient);
+        let metrics = CrossEntropy::<ClassLabel>::NEW.differentiate(
+            &[-500.0, -500.0, -900.0],
+            &[ClassLabel(2)],
+            1.0,
+            &mut gradient,
+        );
         assert!((metrics.loss_sum - 400.0 - 2f64.ln()).abs() < 1e-4, "{}", metrics.loss_sum);
         assert_eq!(gradient, [0.5, 0.5, -1.0]);
     }

@@ -1,28 +1,34 @@
 //! Losses: the output against its target.
 //!
-//! [`row`] says what a loss is, `cross_entropy` and `numbers` say it for each, and [`systems`] goes through the rows for all
-//! of them. `ranking` measures how well single logits tell two kinds of rows apart.
+//! [`row`] says what a loss is, `cross_entropy` and `elementwise` say it for each, and [`systems`] goes through the rows for all
+//! of them; `quality` counts what they tell apart.
 
 mod cross_entropy;
-mod numbers;
-mod ranking;
+mod elementwise;
+mod operator;
+mod parts;
+mod quality;
 mod row;
 mod systems;
 mod targets;
+mod weights;
 
 use bevy_ecs::{entity::Entity, system::BoxedSystem, world::World};
 use connectome_components::{Field, Loss};
 
 use cross_entropy::CrossEntropy;
-use numbers::{BinaryCrossEntropy, EachNumber, Huber, L1, MeanSquaredError};
-use systems::{Parts, system};
+use elementwise::{BinaryCrossEntropy, Elementwise, Huber, MeanAbsoluteError, MeanSquaredError};
+use systems::system;
 
+pub(crate) use operator::{OperatorFields, operator_system};
+pub(crate) use parts::Parts;
 pub use targets::{LossError, Targets};
 
 /// The system that writes the gradient of the loss by the output, and the [`Metrics`] of the training rows.
 ///
 /// The loss is the mean over the training rows, and over their columns where targets are numbers; all other rows have
-/// gradient 0. Without training rows the loss is NaN and every gradient 0. A label that is no column makes the loss NaN.
+/// gradient 0. Without training rows the loss is NaN and every gradient 0. A label that is no column makes the loss NaN. Weighted, it is
+/// the weighted mean.
 ///
 /// `output`, `gradient` and `targets` are fields of the same rows. The metrics are those of the entity `model`.
 ///
@@ -38,7 +44,7 @@ pub fn loss_and_gradient(
     gradient: Field,
     targets: Targets,
 ) -> Result<BoxedSystem, LossError> {
-    build(world, loss, Parts { model, output, gradient: Some(gradient), splits: targets.splits() }, targets)
+    head_system(world, loss, Parts::new(model, output, Some(gradient), targets.splits()), targets)
 }
 
 /// The system that measures the [`Metrics`](connectome_components::Metrics) of every split, without gradients.
@@ -52,23 +58,32 @@ pub fn measure(
     output: Field,
     targets: Targets,
 ) -> Result<BoxedSystem, LossError> {
-    build(world, loss, Parts { model, output, gradient: None, splits: targets.splits() }, targets)
+    head_system(world, loss, Parts::new(model, output, None, targets.splits()), targets)
 }
 
-fn build(world: &mut World, loss: Loss, parts: Parts, targets: Targets) -> Result<BoxedSystem, LossError> {
+/// The system of the loss of one head: with a gradient it learns, without it measures.
+pub(crate) fn head_system(
+    world: &mut World,
+    loss: Loss,
+    parts: Parts,
+    targets: Targets,
+) -> Result<BoxedSystem, LossError> {
     targets.check(world, loss, parts.output)?;
     parts.check(world)?;
     Ok(match (loss, targets) {
-        (Loss::CrossEntropy, Targets::Classes { labels, .. }) => system(world, CrossEntropy, parts, labels),
-        (Loss::BinaryCrossEntropy, Targets::Numbers { values, .. }) => {
-            system(world, EachNumber(BinaryCrossEntropy), parts, values)
+        (Loss::CrossEntropy, Targets::Classes { labels, .. }) => system(world, CrossEntropy::NEW, parts, labels),
+        (Loss::CrossEntropy, Targets::Indices { labels, .. }) => system(world, CrossEntropy::NEW, parts, labels),
+        (Loss::BinaryCrossEntropy, Targets::Values { values, .. }) => {
+            system(world, Elementwise(BinaryCrossEntropy), parts, values)
         }
-        (Loss::MeanSquaredError, Targets::Numbers { values, .. }) => {
-            system(world, EachNumber(MeanSquaredError), parts, values)
+        (Loss::MeanSquaredError, Targets::Values { values, .. }) => {
+            system(world, Elementwise(MeanSquaredError), parts, values)
         }
-        (Loss::MeanAbsoluteError, Targets::Numbers { values, .. }) => system(world, EachNumber(L1), parts, values),
-        (Loss::Huber { delta }, Targets::Numbers { values, .. }) => {
-            system(world, EachNumber(Huber { delta }), parts, values)
+        (Loss::MeanAbsoluteError, Targets::Values { values, .. }) => {
+            system(world, Elementwise(MeanAbsoluteError), parts, values)
+        }
+        (Loss::Huber { delta }, Targets::Values { values, .. }) => {
+            system(world, Elementwise(Huber { delta }), parts, values)
         }
         (loss, _) => return Err(LossError::WrongKind { loss }),
     })

@@ -1,6 +1,6 @@
 //! What a loss is: the cost of one row, and how it changes with each of the row's numbers.
 
-use connectome_components::SplitMetrics;
+use connectome_components::{ClassCounts, SplitMetrics};
 
 /// The cost of one row.
 pub(super) trait RowLoss: Copy + Send + Sync + 'static {
@@ -13,11 +13,25 @@ pub(super) trait RowLoss: Copy + Send + Sync + 'static {
     /// How many terms of the mean come from a row of this width.
     fn terms(width: usize) -> usize;
 
+    /// The class of a row, if it has one.
+    fn class(self, target: &[Self::Target]) -> Option<u32>;
+
     /// The sums over the terms of one row.
     fn measure(self, output: &[f32], target: &[Self::Target]) -> SplitMetrics;
 
     /// As [`RowLoss::measure`]; and `gradient = scale * d loss / d output`.
     fn differentiate(self, output: &[f32], target: &[Self::Target], scale: f32, gradient: &mut [f32]) -> SplitMetrics;
+
+    /// The class that a row is told to have, if it has one.
+    fn predicted(self, output: &[f32]) -> Option<u32> {
+        let _ = output;
+        None
+    }
+
+    /// Counts the labels of a row of which each column is one.
+    fn count(self, output: &[f32], target: &[Self::Target], counts: &mut Vec<ClassCounts>) {
+        let _ = (output, target, counts);
+    }
 
     /// The output by which rows are ranked, and whether the row is one of those that should come last; none if there is no
     /// such order.

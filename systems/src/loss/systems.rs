@@ -1,38 +1,23 @@
 //! Goes through the rows, the same way for every loss.
 
 use bevy_ecs::{
-    entity::Entity,
     system::{BoxedSystem, Local, ParamBuilder, Query, Res, SystemParamBuilder},
     world::World,
 };
-use connectome_components::{Column, ColumnMut, Field, Matrix, Metrics, Split, SplitMetrics};
+use connectome_components::{
+    Column, ColumnMut, Columns, Fault, Field, GradientAccumulation, LearningFault, Matrix, Metrics, Split, SplitMetrics,
+};
 
 use super::{
-    ranking::Ranking,
+    parts::Parts,
+    quality::Quality,
     row::RowLoss,
-    targets::{LossError, same_shape},
+    weights::{TermWeights, read_weights},
 };
 use crate::{Blocks, PerBlock, RowsMut, Workers, kernels::vectorize};
 
 /// Rows whose losses are summed together; the sums of the blocks are added in order.
 const BLOCK_ROWS: usize = 512;
-
-/// What the systems of all losses have in common.
-#[derive(Clone, Copy)]
-pub(super) struct Parts {
-    /// Whose metrics are written.
-    pub(super) model: Entity,
-    pub(super) output: Field,
-    /// None to measure every split instead.
-    pub(super) gradient: Option<Field>,
-    pub(super) splits: Field<Split>,
-}
-
-impl Parts {
-    pub(super) fn check(&self, world: &World) -> Result<(), LossError> {
-        self.gradient.map_or(Ok(()), |gradient| same_shape(world, gradient, self.output))
-    }
-}
 
 /// The system of one loss.
 pub(super) fn system<L: RowLoss>(world: &mut World, loss: L, parts: Parts, target: Field<L::Target>) -> BoxedSystem {
@@ -42,30 +27,48 @@ pub(super) fn system<L: RowLoss>(world: &mut World, loss: L, parts: Parts, targe
     }
 }
 
+/// What the systems of losses write to the model.
+type Written = (&'static mut Metrics, Option<&'static mut LearningFault>, Option<&'static GradientAccumulation>);
+
 fn differentiate<L: RowLoss>(
     world: &mut World,
     loss: L,
-    Parts { model, output, splits, .. }: Parts,
+    parts: Parts,
     gradient: Field,
     target: Field<L::Target>,
 ) -> BoxedSystem {
+    let name = parts.name(L::NAME);
     let state = (
-        (output.read(), target.read(), splits.read(), gradient.write()),
-        ParamBuilder::query::<&mut Metrics>(),
+        (parts.output.read(), target.read(), parts.splits.read(), gradient.write(), read_weights(parts.row_weights)),
+        ParamBuilder::query::<Written>(),
         ParamBuilder::resource::<Workers>(),
         ParamBuilder::local::<Vec<SplitMetrics>>(),
     )
         .build_state(world);
+    type Fields<'w, 's, T> =
+        (Column<'w, 's>, Column<'w, 's, T>, Column<'w, 's, Split>, ColumnMut<'w, 's>, Columns<'w, 's>);
     let system = state.build_system(
-        move |(output, target, splits, mut gradient): (Column, Column<L::Target>, Column<Split>, ColumnMut),
-              mut metrics: Query<&mut Metrics>,
+        move |(output, target, splits, mut gradient, mut weights): Fields<L::Target>,
+              mut written: Query<Written>,
               workers: Res<Workers>,
               mut sums: Local<Vec<SplitMetrics>>| {
-            let Ok(mut metrics) = metrics.get_mut(model) else { return };
-            metrics.splits[Split::Train as usize] = SplitMetrics::default();
-            let Some(rows) = Rows::new(&output, &target, &splits) else { return };
+            let Ok((mut metrics, fault, accumulation)) = written.get_mut(parts.model) else { return };
+            let mut fault = fault;
+            if let Some(fault) = fault.as_mut().filter(|_| parts.is_first) {
+                fault.0 = None;
+            }
+            let metrics = metrics.head_mut(parts.head);
+            let mut note = |what| fault.iter_mut().for_each(|fault| fault.note(what));
+            metrics.forget(Split::Train);
+            let weights = parts.weights(&mut weights);
+            let Some(rows) = Rows::new(&output, &target, &splits, &weights) else {
+                return note(Fault::NoRows { head: parts.head });
+            };
             let width = rows.output.width();
-            let count = rows.count(Split::Train) * L::terms(width);
+            if let Some((row, weight)) = rows.unusable_weight(&weights) {
+                note(Fault::RowWeight { head: parts.head, row, weight });
+            }
+            let scale = parts.weight / rows.weight(loss, &weights, Split::Train) as f32;
             let mut total = SplitMetrics::default();
             for (start, chunk) in gradient.matrix().chunks_mut() {
                 let blocks = blocks(start, chunk.len() / width);
@@ -77,10 +80,10 @@ fn differentiate<L: RowLoss>(
                         #[inline(always)]
                         || {
                             for (row, gradient) in numbers.zip(gradients.data.chunks_exact_mut(width)) {
-                                if rows.split(row) == Split::Train {
+                                if rows.split(row) == Split::Train && weights.row(row) != 0.0 {
                                     let (output, target) = (rows.output.row(row), rows.target.row(row));
-                                    let metrics = loss.differentiate(output, target, 1.0 / count as f32, gradient);
-                                    add(&mut sums.data[0], metrics);
+                                    let metrics = weights.differentiate(loss, row, output, target, scale, gradient);
+                                    sums.data[0].merge(&metrics);
                                 } else {
                                     gradient.fill(0.0);
                                 }
@@ -88,105 +91,148 @@ fn differentiate<L: RowLoss>(
                         },
                     );
                 });
-                sums.iter().for_each(|sum| add(&mut total, *sum));
+                sums.iter().for_each(|sum| total.merge(sum));
+            }
+            if total.count == 0 {
+                // Of several passes that make a step the optimizer asks for the terms of all.
+                if accumulation.is_none_or(|accumulation| accumulation.micro_batches < 2) {
+                    note(Fault::NoRows { head: parts.head });
+                }
+            } else if !total.loss_sum.is_finite() {
+                rows.fault(loss, &weights, parts.head, |split| split == Split::Train).into_iter().for_each(note);
             }
             metrics.splits[Split::Train as usize] = total;
         },
     );
-    Box::new(system.with_name(L::NAME))
+    Box::new(system.with_name(name))
 }
 
-fn measure<L: RowLoss>(
-    world: &mut World,
-    loss: L,
-    Parts { model, output, splits, .. }: Parts,
-    target: Field<L::Target>,
-) -> BoxedSystem {
+fn measure<L: RowLoss>(world: &mut World, loss: L, parts: Parts, target: Field<L::Target>) -> BoxedSystem {
+    let name = parts.name(&format!("measure_{}", L::NAME));
     let state = (
-        (output.read(), target.read(), splits.read()),
-        ParamBuilder::query::<&mut Metrics>(),
+        (parts.output.read(), target.read(), parts.splits.read(), read_weights(parts.row_weights)),
+        ParamBuilder::query::<(&mut Metrics, Option<&mut LearningFault>)>(),
         ParamBuilder::resource::<Workers>(),
-        ParamBuilder::local::<(Vec<Metrics>, Ranking)>(),
+        ParamBuilder::local::<(Vec<[SplitMetrics; 4]>, Vec<u32>)>(),
     )
         .build_state(world);
+    type Fields<'w, 's, T> = (Column<'w, 's>, Column<'w, 's, T>, Column<'w, 's, Split>, Columns<'w, 's>);
     let system = state.build_system(
-        move |(output, target, splits): (Column, Column<L::Target>, Column<Split>),
-              mut metrics: Query<&mut Metrics>,
+        move |(output, target, splits, mut weights): Fields<L::Target>,
+              mut written: Query<(&mut Metrics, Option<&mut LearningFault>)>,
               workers: Res<Workers>,
-              mut kept: Local<(Vec<Metrics>, Ranking)>| {
-            let Ok(mut metrics) = metrics.get_mut(model) else { return };
-            *metrics = Metrics::default();
-            let Some(rows) = Rows::new(&output, &target, &splits) else { return };
-            let (sums, ranking) = &mut *kept;
+              mut kept: Local<(Vec<[SplitMetrics; 4]>, Vec<u32>)>| {
+            let Ok((mut metrics, mut fault)) = written.get_mut(parts.model) else { return };
+            if let Some(fault) = fault.as_mut().filter(|_| parts.is_first) {
+                fault.0 = None;
+            }
+            let metrics = metrics.head_mut(parts.head);
+            metrics.clear();
+            let weights = parts.weights(&mut weights);
+            let Some(rows) = Rows::new(&output, &target, &splits, &weights) else { return };
+            let (sums, predictions) = &mut *kept;
             let blocks = blocks(0, rows.output.row_count());
             sums.clear();
-            sums.resize(blocks.count(), Metrics::default());
-            let parts = PerBlock::new(&mut sums[..], BLOCK_ROWS);
-            workers.for_each_block(blocks, 8 * rows.output.width(), parts, |numbers, sums| {
+            sums.resize(blocks.count(), Default::default());
+            let blocked = PerBlock::new(&mut sums[..], BLOCK_ROWS);
+            workers.for_each_block(blocks, 8 * rows.output.width(), blocked, |numbers, sums| {
                 vectorize(
                     #[inline(always)]
                     || {
                         for row in numbers {
                             let split = rows.split(row);
-                            if split != Split::Unused {
-                                let metrics = loss.measure(rows.output.row(row), rows.target.row(row));
-                                add(&mut sums.data[0].splits[split as usize], metrics);
+                            if split != Split::Unused && weights.row(row) != 0.0 {
+                                let metrics = weights.measure(loss, row, rows.output.row(row), rows.target.row(row));
+                                sums.data[0][split as usize].merge(&metrics);
                             }
                         }
                     },
                 );
             });
-            for sum in sums {
-                metrics.splits.iter_mut().zip(sum.splits).for_each(|(total, sum)| add(total, sum));
+            for sum in sums.iter() {
+                metrics.splits.iter_mut().zip(sum).for_each(|(total, sum)| total.merge(sum));
             }
-            ranking.clear();
-            for ((output, target), split) in rows.output.rows().zip(rows.target.rows()).zip(rows.splits.rows()) {
-                // The first row tells whether there is an order at all.
-                let Some((score, positive)) = loss.rank(output, target) else { break };
-                if split[0] != Split::Unused {
-                    ranking.push(split[0], score, positive);
-                }
+            Quality { loss, rows: &rows, weights: &weights, workers: &workers }.measure(predictions, metrics);
+            if metrics.splits.iter().any(|split| split.loss_sum.is_nan())
+                && let Some(what @ Fault::Label { .. }) =
+                    rows.fault(loss, &weights, parts.head, |split| split != Split::Unused)
+            {
+                fault.iter_mut().for_each(|fault| fault.note(what));
             }
-            ranking.measure(&mut metrics);
         },
     );
-    Box::new(system.with_name(format!("measure_{}", L::NAME)))
+    Box::new(system.with_name(name))
 }
 
 /// What is compared, row by row.
-struct Rows<'a, T> {
-    output: Matrix<'a>,
-    target: Matrix<'a, T>,
+pub(super) struct Rows<'a, T> {
+    pub(super) output: Matrix<'a>,
+    pub(super) target: Matrix<'a, T>,
     splits: Matrix<'a, Split>,
 }
 
 impl<'a, T: Send + Sync + 'static> Rows<'a, T> {
     /// None if rows have not been given all fields yet.
-    fn new(output: &'a Column, target: &'a Column<T>, splits: &'a Column<Split>) -> Option<Self> {
+    fn new(
+        output: &'a Column,
+        target: &'a Column<T>,
+        splits: &'a Column<Split>,
+        weights: &TermWeights<'_>,
+    ) -> Option<Self> {
         let rows = Self { output: output.matrix(), target: target.matrix(), splits: splits.matrix() };
         let count = rows.output.row_count();
-        (rows.target.row_count() == count && rows.splits.row_count() == count).then_some(rows)
+        let fits = rows.target.row_count() == count && rows.splits.row_count() == count;
+        (fits && weights.row_count().is_none_or(|weights| weights == count)).then_some(rows)
     }
 
     #[inline(always)]
-    fn split(&self, row: usize) -> Split {
+    pub(super) fn split(&self, row: usize) -> Split {
         self.splits.row(row)[0]
     }
 
-    fn count(&self, wanted: Split) -> usize {
-        self.splits.rows().filter(|split| split[0] == wanted).count()
+    fn of(&self, wanted: Split) -> impl Iterator<Item = usize> {
+        (0..self.output.row_count()).filter(move |row| self.split(*row) == wanted)
+    }
+
+    /// The sum of the weights of the terms of one part.
+    fn weight<L: RowLoss<Target = T>>(&self, loss: L, weights: &TermWeights<'_>, split: Split) -> f64 {
+        let width = self.output.width();
+        if weights.are_even() {
+            let rows = self.splits.rows().filter(|row| row[0] == split).count();
+            return (rows * L::terms(width)) as f64;
+        }
+        self.of(split).map(|row| weights.of_row(loss, row, self.target.row(row), width)).sum()
+    }
+
+    /// The first row to learn from whose weight is negative or not finite.
+    fn unusable_weight(&self, weights: &TermWeights<'_>) -> Option<(usize, f32)> {
+        weights.row_count()?;
+        let weights = self.of(Split::Train).map(|row| (row, weights.row(row)));
+        weights.into_iter().find(|(_, weight)| !(weight.is_finite() && *weight >= 0.0))
+    }
+
+    /// What is wrong with the first row whose loss is not finite.
+    fn fault<L: RowLoss<Target = T>>(
+        &self,
+        loss: L,
+        weights: &TermWeights<'_>,
+        head: usize,
+        is_asked: impl Fn(Split) -> bool,
+    ) -> Option<Fault> {
+        let is_asked = |row: &usize| is_asked(self.split(*row)) && weights.row(*row) != 0.0;
+        let rows = (0..self.output.row_count()).filter(is_asked);
+        let mut faults = rows.filter_map(|row| {
+            let target = self.target.row(row);
+            if let Some(label) = loss.class(target).filter(|label| *label as usize >= self.output.width()) {
+                return Some(Fault::Label { head, row, label });
+            }
+            let sum = loss.measure(self.output.row(row), target).loss_sum;
+            (!sum.is_finite()).then_some(Fault::Loss { head, row, loss: sum as f32 })
+        });
+        faults.next()
     }
 }
 
-fn blocks(start: usize, rows: usize) -> Blocks<'static> {
+pub(super) fn blocks(start: usize, rows: usize) -> Blocks<'static> {
     Blocks::Uniform { start, rows, size: BLOCK_ROWS }
-}
-
-#[inline(always)]
-fn add(total: &mut SplitMetrics, other: SplitMetrics) {
-    total.count += other.count;
-    total.loss_sum += other.loss_sum;
-    total.judged += other.judged;
-    total.correct += other.correct;
-    total.distance_sum += other.distance_sum;
 }

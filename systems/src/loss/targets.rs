@@ -13,8 +13,15 @@ pub enum Targets {
         /// The part of the data.
         splits: Field<Split>,
     },
+    /// The same, in a field of its own: for a head that tells other classes apart than the [`ClassLabel`]s.
+    Indices {
+        /// The class, a column of the output.
+        labels: Field<u32>,
+        /// The part of the data.
+        splits: Field<Split>,
+    },
     /// As many numbers for each row as the output has.
-    Numbers {
+    Values {
         /// The numbers.
         values: Field,
         /// The part of the data.
@@ -56,11 +63,38 @@ pub enum LossError {
     /// Where the Huber loss becomes straight is no difference.
     #[error("a delta of {0} is no difference between numbers; give one above 0")]
     Delta(f32),
+    /// The weight of a head, a class or a column cannot be one.
+    #[error("a loss has the weight {0}; give it a finite number that is not negative")]
+    Weight(f32),
+    /// There are not as many weights as classes or columns.
+    #[error("{found} weights are given for {expected} classes or columns; give one for each")]
+    ClassWeights {
+        /// How many are given.
+        found: usize,
+        /// The width of the output.
+        expected: usize,
+    },
+    /// An operator is no loss of such rows.
+    #[error("the operator {name} {reason}")]
+    Operator {
+        /// The operator.
+        name: &'static str,
+        /// What is wrong; and, after a semicolon, what to do.
+        reason: String,
+    },
+    /// The weights of rows are not one number for each.
+    #[error("the row weights `{field}` are {width} wide; give one number for each row")]
+    RowWeights {
+        /// The field.
+        field: String,
+        /// Its width.
+        width: usize,
+    },
 }
 
 impl Targets {
-    /// The targets that `loss` needs for the rows of `output`, on the same entities: [`ClassLabel`]s or a new field `target`, and
-    /// [`Split`]s.
+    /// The targets that `loss` needs for the rows of `output`, on the same entities: [`ClassLabel`]s or a new field
+    /// `target`, and [`Split`]s.
     ///
     /// # Errors
     /// If the output lies on a component without table columns.
@@ -69,12 +103,12 @@ impl Targets {
         if loss.is_classification() {
             return Ok(Self::Classes { labels: Field::of_component(world, output.domain())?, splits });
         }
-        Ok(Self::Numbers { values: Field::register(world, "target", output.domain(), output.width())?, splits })
+        Ok(Self::Values { values: Field::register(world, "target", output.domain(), output.width())?, splits })
     }
 
     /// The part of the data that each row belongs to.
     pub fn splits(&self) -> Field<Split> {
-        let (Self::Classes { splits, .. } | Self::Numbers { splits, .. }) = self;
+        let (Self::Classes { splits, .. } | Self::Indices { splits, .. } | Self::Values { splits, .. }) = self;
         *splits
     }
 
@@ -87,7 +121,15 @@ impl Targets {
         same_rows(world, self.splits(), output)?;
         match *self {
             Self::Classes { labels, .. } => same_rows(world, labels, output),
-            Self::Numbers { values, .. } => same_shape(world, values, output),
+            Self::Indices { labels, .. } => {
+                same_rows(world, labels, output)?;
+                if labels.width() == 1 {
+                    return Ok(());
+                }
+                let (field, width) = (labels.name(world), labels.width());
+                Err(LossError::OtherWidth { field, width, output: output.name(world), expected: 1 })
+            }
+            Self::Values { values, .. } => same_shape(world, values, output),
         }
     }
 }
@@ -102,7 +144,11 @@ pub(super) fn same_shape(world: &World, field: Field, output: Field) -> Result<(
     Err(LossError::OtherWidth { field: name, width, output: output.name(world), expected })
 }
 
-fn same_rows<T: Send + Sync + 'static>(world: &World, field: Field<T>, output: Field) -> Result<(), LossError> {
+pub(super) fn same_rows<T: Send + Sync + 'static>(
+    world: &World,
+    field: Field<T>,
+    output: Field,
+) -> Result<(), LossError> {
     let on = |id: ComponentId| id == output.domain();
     if on(field.domain()) {
         return Ok(());

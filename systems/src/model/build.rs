@@ -8,17 +8,19 @@ use bevy_ecs::{
     world::World,
 };
 use connectome_components::{
-    DoubleBuffer, FeatureField, Field, FieldPool, Graph, Metrics, Model, Parameter, Parity, Topology, TrainingState,
+    DoubleBuffer, FeatureField, Field, FieldPool, Graph, LearningFault, Metrics, Model, ModelHead, Parameter, Parity,
+    Topology, TrainingState,
 };
 
 use std::sync::{Arc, atomic::AtomicBool};
 
 use super::{
-    Evaluate, Infer, ModelBuilder, Plans, Sets, Train,
+    Evaluate, Head, HeadLoss, HeadTargets, Infer, ModelBuilder, Plans, RowAccess, Sets, StepFault, Train,
     builder::{Input, Learning, domain_of},
+    components::{ComponentBinding, Copied, Copies, CopyIn, RowSystem},
     dry_run::DryRun,
-    fault::Fault,
     finish,
+    learning::Losses,
     life::take_out,
     plans::Emitter,
     schedules::{check_resources, settings},
@@ -27,19 +29,18 @@ use crate::{
     GraphSystems, Workers,
     clock::Readings,
     layers::BuildError,
-    loss::{LossError, Targets, loss_and_gradient, measure},
     optimize::{self, LearnedParameter, LossWeighting, Moments},
-    program::{Bindings, Column, Domain, Emission, Operation, Pass, Plan},
+    program::{Bindings, Column, Domain, Emission, Layout, Operation, Pass, Plan, Program},
     topology::rebuild_topology,
 };
 
 impl ModelBuilder {
-    /// Spawns the model and its parameters, and adds its schedules to the world: [`Infer`], and if it learns [`Train`] and
-    /// [`Evaluate`]. Adds the resource [`Workers`] if there is none.
+    /// Spawns the model and its parameters, and adds its schedules to the world: [`Infer`], and if it learns [`Train`]
+    /// and [`Evaluate`]. Adds the resource [`Workers`] if there is none.
     ///
     /// # Errors
-    /// If the graph is none, a layer cannot take its input, or two systems would race; then nothing of the model is left but
-    /// the fields that its nodes may have been given.
+    /// If the graph is none, a layer cannot take its input, or two systems would race; then nothing of the model is
+    /// left but the fields that its nodes may have been given.
     pub fn build(self, world: &mut World) -> Result<Entity, BuildError> {
         check_resources(world)?;
         let graph = world.get::<Graph>(self.graph).ok_or(BuildError::NoGraph(self.graph))?;
@@ -49,8 +50,14 @@ impl ModelBuilder {
             return Err(BuildError::Recurrent);
         }
         let program = self.program(|field| domain_of(world, rows, field))?;
-        let planned = DryRun::new(&self, program)?;
+        let mut planned = DryRun::new(&self, program)?;
+        if self.written.is_some() && !planned.computes_output() {
+            let mut program = planned.program;
+            program.copy_outputs()?;
+            planned = DryRun::new(&self, program)?;
+        }
         self.check_state(&planned)?;
+        let planned = Planned::from(planned);
         let graphs = planned.program.graphs.iter().map(|graph| graph_rows(world, *graph, rows));
         let graphs = graphs.collect::<Result<Vec<Graph>, BuildError>>()?;
         world.init_resource::<Workers>();
@@ -65,9 +72,11 @@ impl ModelBuilder {
             parameters: Vec::new(),
             learned: Vec::new(),
             readings: Default::default(),
-            fault: Fault::default(),
+            fault: StepFault::default(),
             is_watched: Arc::default(),
             emitters: Default::default(),
+            copies: Vec::new(),
+            written: None,
         };
         match construction.build(world) {
             Ok(()) => Ok(model),
@@ -87,10 +96,32 @@ fn graph_rows(world: &World, graph: Entity, own: Graph) -> Result<Graph, BuildEr
     if rows.nodes == own.nodes { Ok(rows) } else { Err(BuildError::OtherNodes(graph)) }
 }
 
+/// What is planned, with plans that schedules share.
+struct Planned {
+    program: Program,
+    training: Option<Arc<Plan>>,
+    inference: Arc<Plan>,
+    layout: Layout,
+}
+
+impl From<DryRun> for Planned {
+    fn from(DryRun { program, training, inference, layout, .. }: DryRun) -> Self {
+        Self { program, training: training.map(Arc::new), inference: Arc::new(inference), layout }
+    }
+}
+
+impl Planned {
+    /// The rows and the width of the output.
+    fn output(&self) -> Result<(Domain, usize), BuildError> {
+        let output = self.inference.output(0).ok_or(BuildError::Empty)?;
+        Ok((output.domain(), output.width()))
+    }
+}
+
 /// A model while it is built.
 struct Construction<'a> {
     builder: &'a ModelBuilder,
-    planned: &'a DryRun,
+    planned: &'a Planned,
     /// The rows of the graphs of the program.
     graphs: Vec<Graph>,
     model: Entity,
@@ -98,14 +129,19 @@ struct Construction<'a> {
     parameters: Vec<Entity>,
     learned: Vec<LearnedParameter>,
     readings: [Readings; 3],
-    fault: Fault,
+    fault: StepFault,
     is_watched: Arc<AtomicBool>,
     emitters: [Option<Emitter>; 3],
+    /// What is copied from components before each step.
+    copies: Vec<CopyIn>,
+    /// The component's column that the last operation writes.
+    written: Option<Field>,
 }
 
 impl Construction<'_> {
     fn build(&mut self, world: &mut World) -> Result<(), BuildError> {
-        let (state, owner) = match self.builder.input {
+        let (builder, planned) = (self.builder, self.planned);
+        let (state, owner) = match builder.input {
             Input::State(width) => {
                 let (state, owner) = FieldPool::take_double_buffer(world, self.graphs[0].nodes, width)?;
                 self.borrowed.push(state.front);
@@ -115,10 +151,10 @@ impl Construction<'_> {
         };
         let inputs = self.inputs(world, state)?;
         let (parameters, gradients) = self.spawn_parameters(world)?;
+        self.written = self.written_column(world, state, &inputs)?;
         let columns = self.columns(world, state)?;
         let graphs = self.planned.program.graphs.clone();
         let settled = columns.iter().map(|_| Arc::default()).collect();
-        let (rows, fault, is_watched) = (self.graphs.clone(), self.fault.clone(), self.is_watched.clone());
         let bindings = Bindings {
             model: self.model,
             graphs,
@@ -127,27 +163,45 @@ impl Construction<'_> {
             gradients,
             columns,
             settled,
-            rows,
-            fault,
-            is_watched,
+            written: self.written,
+            rows: self.graphs.clone(),
+            fault: self.fault.clone(),
+            is_watched: self.is_watched.clone(),
         };
         let bindings = Arc::new(bindings);
         self.require_normalizations(world);
 
-        let inference = &self.planned.inference;
+        let inference = &planned.inference;
         let output = |plan: &Plan| bindings.field(plan.column(plan.output(0)?)?).ok_or(()).ok();
         let result = output(inference).ok_or(BuildError::Empty)?;
         let field = |plan: &Plan, value| bindings.field(plan.column(value)?);
-        let plan = self.planned.training.as_ref().unwrap_or(inference);
+        let plan = planned.training.as_ref().unwrap_or(inference);
         let kept: Vec<Field> = plan.program.kept.iter().filter_map(|value| field(plan, *value)).collect();
         let coordinates = self.builder.coordinates.and(kept.last().copied());
-        let mut targets = None;
-        let (builder, planned) = (self.builder, self.planned);
+        let mut heads = self.heads(&bindings);
+        let domain = planned.output()?.0;
+        if builder.learning.is_some() {
+            let mut component = builder.target_component;
+            for (head, parts) in builder.heads().iter().zip(&mut heads) {
+                match component.take() {
+                    Some(component) => parts.targets = Some(self.read_component(world, component, domain, true)?),
+                    None => head.take_targets(world, parts, &mut self.borrowed)?,
+                }
+            }
+        }
+        let copies = Arc::new(Copies {
+            graph: builder.graph,
+            domain,
+            into_fields: self.copies.clone(),
+            written: builder.written.filter(|_| self.written.is_none()),
+            actors: builder.actors.clone(),
+        });
         if let (Some(learning), Some(training)) = (&builder.learning, &planned.training) {
-            targets = Some(self.add_learning(world, learning, training, &bindings, result)?);
+            self.add_learning(world, learning, training, &bindings, &heads, &copies)?;
         }
         let infer = {
             let (bindings, plan, readings) = (bindings.clone(), inference.clone(), self.readings[0].clone());
+            let output = state.map_or(result, |state| state.front);
             Emitter::new(move |world, infer, sets| {
                 let emission = Emission { plan: &plan, bindings: &bindings, readings: &readings, sets };
                 add_pass(world, infer, &emission, Pass::Forward);
@@ -155,7 +209,7 @@ impl Construction<'_> {
                     let flip = IntoSystem::into_system(flip(owner)).with_name("flip");
                     infer.add_systems(flip.in_set(sets.of(GraphSystems::Commit)));
                 }
-                Ok(())
+                copies.add(world, infer, sets, output, false)
             })
         };
         self.emit(world, Infer(self.model), 0, infer)?;
@@ -164,19 +218,18 @@ impl Construction<'_> {
             input: bindings.inputs[0],
             // Once the buffers have changed roles, what was written is in front.
             output: state.map_or(result, |state| state.front),
-            output_gradient: self.planned.training.as_ref().and_then(|plan| bindings.field(plan.head_gradient(0)?)),
+            output_gradient: heads.first().and_then(|head| head.output_gradient),
             kept,
-            targets: targets.flatten().and_then(|targets| match targets {
-                Targets::Numbers { values, .. } => Some(values),
-                Targets::Classes { .. } => None,
-            }),
+            targets: heads.first().and_then(|head| head.targets),
+            heads,
             coordinates,
             parameters: self.parameters.clone(),
             columns: self.borrowed.clone(),
         };
         let plans = Plans {
-            training: self.planned.training.clone().map(Arc::new),
-            inference: Arc::new(self.planned.inference.clone()),
+            training: planned.training.clone(),
+            inference: inference.clone(),
+            layout: planned.layout.clone(),
             readings: self.readings.clone(),
             fault: self.fault.clone(),
             is_watched: self.is_watched.clone(),
@@ -196,14 +249,78 @@ impl Construction<'_> {
         let inputs = given.zip(&self.planned.program.inputs).map(|(given, input)| match (given, state) {
             (Input::Given(features), _) => Ok(features),
             (Input::State(_), Some(state)) => Ok(state.front.into()),
-            _ => {
-                let on = self.component(input.value.domain());
-                let field = FieldPool::take(world, on, input.value.width())?;
-                self.borrowed.push(field);
+            (Input::Component(binding), _) => {
+                Ok(self.read_component(world, binding, input.value.domain(), false)?.into())
+            }
+            (Input::Observed(width), _) => {
+                let field = self.take(world, Domain::Nodes, width)?;
+                let rows = RowAccess::new(self.builder.graph, field, Domain::Nodes);
+                let observed = |observe: &RowSystem| CopyIn::Observed { observe: Arc::clone(observe), rows };
+                self.copies.extend(self.builder.observer.as_ref().map(observed));
                 Ok(field.into())
             }
+            _ => Ok(self.take(world, input.value.domain(), input.value.width())?.into()),
         });
         inputs.collect()
+    }
+
+    /// Borrows a field for the rows of a domain.
+    fn take(&mut self, world: &mut World, domain: Domain, width: usize) -> Result<Field, BuildError> {
+        let field = FieldPool::take(world, self.component(domain), width)?;
+        self.borrowed.push(field);
+        Ok(field)
+    }
+
+    /// The field of a component that the model reads: its own column, or one that it is copied into.
+    fn read_component(
+        &mut self,
+        world: &mut World,
+        binding: ComponentBinding,
+        domain: Domain,
+        is_target: bool,
+    ) -> Result<Field, BuildError> {
+        let on = self.component(domain).ok_or_else(|| self.last_error("has a single row, which is no entity's"))?;
+        if let Some(column) = (binding.column)(world, on)? {
+            return Ok(column);
+        }
+        let field = self.take(world, domain, binding.width)?;
+        self.copies.push(CopyIn::Component { binding, copied: Copied { field, domain: on }, is_target });
+        Ok(field)
+    }
+
+    /// The column of the component that the output is to go to, if an operation can write it: not if the model itself reads
+    /// it, or functions of the user's may write it while they read the output.
+    fn written_column(
+        &mut self,
+        world: &mut World,
+        state: Option<DoubleBuffer>,
+        inputs: &[FeatureField],
+    ) -> Result<Option<Field>, BuildError> {
+        let Some(binding) = self.builder.written else { return Ok(None) };
+        let (domain, width) = self.planned.output()?;
+        if width != binding.width {
+            let ComponentBinding { name, width: held, .. } = binding;
+            let reason =
+                format!("hands on rows {width} wide, but component `{name}` holds {held}; make the last layer as wide");
+            return Err(self.last_error(reason));
+        }
+        let on = self.component(domain).ok_or_else(|| {
+            self.last_error("hands on a single row, which no component holds; read `Model::output` instead")
+        })?;
+        let Some(column) = (binding.column)(world, on)? else { return Ok(None) };
+        let targets = self.builder.target_component.map(|targets| (targets.column)(world, on)).transpose()?.flatten();
+        let given = self.builder.heads().iter().filter_map(|head| match head.targets {
+            Some(HeadTargets::Values(values)) => Some(values),
+            _ => None,
+        });
+        let read = inputs.iter().map(FeatureField::values).chain(targets).chain(given);
+        let is_read = read.into_iter().any(|field| field.id() == column.id());
+        Ok((!is_read && state.is_none() && self.builder.actors.is_empty()).then_some(column))
+    }
+
+    /// The error that the last layer does not fit.
+    fn last_error(&self, reason: impl Into<String>) -> BuildError {
+        BuildError::Layer { layer: self.builder.layers.len() - 1, setting: None, reason: reason.into() }
     }
 
     /// Spawns the parameters: the fields of their numbers, and of the gradients of those that learn.
@@ -247,14 +364,18 @@ impl Construction<'_> {
         Ok((values, gradients))
     }
 
-    /// The fields of the layout's columns. The output of a recurrent model goes to the back of its state, the gradients with
-    /// respect to inputs where the user wants them.
+    /// The fields of the layout's columns. The output of a recurrent model goes to the back of its state, the gradients
+    /// with respect to inputs where the user wants them.
     fn columns(&mut self, world: &mut World, state: Option<DoubleBuffer>) -> Result<Vec<Field>, BuildError> {
         let mut fixed: Vec<(Column, Field)> = Vec::new();
         let inference = &self.planned.inference;
         if let Some(state) = state {
             let output = inference.output(0).and_then(|output| inference.column(output));
             fixed.extend(output.map(|output| (output, state.back)));
+        }
+        if let Some(written) = self.written {
+            let output = inference.output(0).and_then(|output| inference.column(output));
+            fixed.extend(output.map(|output| (output, written)));
         }
         for (input, gradient) in self.planned.training.iter().flat_map(|plan| self.wanted_gradients(plan)) {
             fixed.push((input, gradient));
@@ -318,65 +439,93 @@ impl Construction<'_> {
         }
     }
 
+    /// The heads, without their targets.
+    fn heads(&self, bindings: &Bindings) -> Vec<ModelHead> {
+        let field = |column: Option<Column>| bindings.field(column?);
+        let training = self.planned.training.as_ref();
+        let inference = &self.planned.inference;
+        let heads = inference.program.heads.iter().enumerate().filter_map(|(number, head)| {
+            Some(ModelHead {
+                name: head.name.clone(),
+                output: field(inference.column(head.output))?,
+                output_gradient: training.and_then(|plan| field(plan.head_gradient(number))),
+                targets: None,
+                labels: None,
+            })
+        });
+        heads.collect()
+    }
+
+    /// A number for the loss of each head whose loss is an operator.
+    fn loss_numbers(&mut self, world: &mut World) -> Result<Vec<Option<Field>>, BuildError> {
+        let mut numbers = Vec::new();
+        for head in self.builder.heads() {
+            let is_operator = matches!(head.loss, HeadLoss::Operator(_));
+            let number = is_operator.then(|| FieldPool::take(world, None, 1)).transpose()?;
+            self.borrowed.extend(number);
+            numbers.push(number);
+        }
+        let taken: Vec<Field> = numbers.iter().flatten().copied().collect();
+        Field::insert_into(world, self.model, &taken)?;
+        Ok(numbers)
+    }
+
     fn add_learning(
         &mut self,
         world: &mut World,
         learning: &Learning,
-        training: &Plan,
+        training: &Arc<Plan>,
         bindings: &Arc<Bindings>,
-        output: Field,
-    ) -> Result<Option<Targets>, BuildError> {
-        let model = self.model;
-        let last = self.builder.layers.len() - 1;
-        let unfit = move |error: LossError| BuildError::Layer { layer: last, setting: None, reason: error.to_string() };
+        heads: &[ModelHead],
+        copies: &Arc<Copies>,
+    ) -> Result<(), BuildError> {
+        let (model, described) = (self.model, self.builder.heads());
         let state = TrainingState { seed: self.builder.seed, ..TrainingState::default() };
+        let metrics = Metrics::new(described.iter().map(|head| (&*head.name, head.weight)));
         let mut entity = world.entity_mut(model);
-        entity.insert((learning.optimizer, learning.schedule, Metrics::default(), state));
+        entity.insert((learning.optimizer, learning.schedule, metrics, state, LearningFault::default()));
         entity.insert(Moments::new(learning.optimizer, self.learned.len(), self.builder.accumulation.is_some()));
         self.builder.accumulation.map(|accumulation| entity.insert(accumulation));
         self.builder.clipping.map(|clipping| entity.insert(clipping));
 
-        let targets = if self.builder.is_external { None } else { Some(self.targets(world, output)?) };
-        let gradient = training.head_gradient(0).and_then(|column| bindings.field(column));
-        let Some(gradient) = gradient else {
-            let reason =
-                "hands on nothing that can be learned, so there is nothing to learn; add a layer with parameters";
-            return Err(BuildError::Layer { layer: last, setting: None, reason: reason.to_owned() });
-        };
-        let weighting = if self.builder.is_external { LossWeighting::Uniform } else { LossWeighting::Terms };
-        let trained = training.output(0).and_then(|output| bindings.field(training.column(output)?)).unwrap_or(output);
-        let loss = self.builder.loss;
+        let losses = Arc::new(Losses {
+            model,
+            graph: self.builder.graph,
+            heads: described.iter().map(Head::without_layers).collect(),
+            parts: heads.to_vec(),
+            domains: training.program.heads.iter().map(|head| head.output.domain()).collect(),
+            numbers: self.loss_numbers(world)?,
+        });
+        let output = heads.first().ok_or(BuildError::Empty)?.output;
         let train = {
             let (bindings, plan, readings) = (bindings.clone(), training.clone(), self.readings[1].clone());
-            let learned = self.learned.clone();
+            let (learned, losses, copies) = (self.learned.clone(), losses.clone(), copies.clone());
+            let weighting = if losses.are_external() { LossWeighting::Uniform } else { LossWeighting::Terms };
+            let buffers = bindings.parameters.iter().zip(&bindings.gradients);
+            let buffers = buffers.filter(|(_, gradient)| gradient.is_none()).map(|(buffer, _)| *buffer);
+            let buffers: Vec<Field> = buffers.collect();
             Emitter::new(move |world, train, sets| {
                 let emission = Emission { plan: &plan, bindings: &bindings, readings: &readings, sets };
                 add_pass(world, train, &emission, Pass::Forward);
-                if let Some(targets) = targets {
-                    let system = loss_and_gradient(world, model, loss, trained, gradient, targets).map_err(unfit)?;
-                    train.add_systems(system.in_set(sets.of(GraphSystems::Loss)));
-                }
+                let trained = |number: usize| bindings.field(plan.column(plan.output(number)?)?);
+                losses.add_learning(world, train, sets, trained)?;
                 add_pass(world, train, &emission, Pass::Backward);
-                optimize::add(world, train, model, &learned, weighting, sets);
-                Ok(())
+                optimize::add(world, train, model, (&learned, &buffers), weighting, sets);
+                copies.add(world, train, sets, trained(0).unwrap_or(output), true)
             })
         };
         self.emit(world, Train(model), 1, train)?;
         let evaluate = {
             let (bindings, plan) = (bindings.clone(), self.planned.inference.clone());
-            let readings = self.readings[2].clone();
+            let (readings, copies) = (self.readings[2].clone(), copies.clone());
             Emitter::new(move |world, evaluate, sets| {
                 let emission = Emission { plan: &plan, bindings: &bindings, readings: &readings, sets };
                 add_pass(world, evaluate, &emission, Pass::Forward);
-                if let Some(targets) = targets {
-                    let system = measure(world, model, loss, output, targets).map_err(unfit)?;
-                    evaluate.add_systems(system.in_set(sets.of(GraphSystems::Loss)));
-                }
-                Ok(())
+                losses.add_measures(world, evaluate, sets)?;
+                copies.add(world, evaluate, sets, output, true)
             })
         };
-        self.emit(world, Evaluate(model), 2, evaluate)?;
-        Ok(targets)
+        self.emit(world, Evaluate(model), 2, evaluate)
     }
 
     /// Adds a schedule of the model's own, and keeps what its systems are made by.
@@ -394,31 +543,16 @@ impl Construction<'_> {
         Ok(())
     }
 
-    /// What the rows of `output` are to become.
-    fn targets(&mut self, world: &mut World, output: Field) -> Result<Targets, BuildError> {
-        if self.builder.loss.is_classification() {
-            return Ok(Targets::register(world, self.builder.loss, output)?);
-        }
-        let values = match self.builder.targets {
-            Some(values) => values,
-            None => {
-                let values = FieldPool::take(world, Some(output.domain()), output.width())?;
-                self.borrowed.push(values);
-                values
-            }
-        };
-        Ok(Targets::Numbers { values, splits: Field::of_component(world, output.domain())? })
-    }
-
     /// A schedule with its parts in order, in which races are errors, and the topologies kept up to date.
     ///
-    /// Its systems run one after another and share their rows among the workers: for a single model that costs less than
-    /// an executor with threads of its own.
+    /// Its systems run one after another and share their rows among the workers: for a single model that costs less
+    /// than an executor with threads of its own.
     fn schedule(&self, label: impl ScheduleLabel) -> Schedule {
         let mut schedule = Schedule::new(label);
         schedule.set_build_settings(settings());
         schedule.set_executor(SingleThreadedExecutor::new());
         GraphSystems::chain(&mut schedule);
+        Sets::Own.order_copies(&mut schedule);
         Sets::Own.stop_at(&mut schedule, &self.fault);
         for (number, graph) in self.planned.program.graphs.iter().enumerate() {
             let rebuild = IntoSystem::into_system(rebuild_topology(*graph)).with_name("rebuild_topology");

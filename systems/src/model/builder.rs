@@ -2,22 +2,26 @@
 
 use bevy_ecs::{component::ComponentId, entity::Entity, world::World};
 use connectome_components::{
-    FeatureField, Field, GradientAccumulation, GradientClipping, Graph, LearningRateSchedule, Loss, Optimizer,
+    FeatureField, Features, Field, GradientAccumulation, GradientClipping, Graph, LearningRateSchedule, Loss, Optimizer,
 };
+use std::sync::Arc;
 
 use crate::{
     layers::{BuildError, Layer},
     program::{Column, Domain, GraphIndex, Program, Shape, Value},
 };
 
-use super::DryRun;
+use super::{
+    Act, DryRun, Head, Observe,
+    components::{ComponentBinding, RowSystem},
+};
 
-/// Describes a model; [`ModelBuilder::build`] puts it into a world.
+/// Describes a model; [`WorldModelExt::spawn_model`](crate::WorldModelExt::spawn_model) puts it into a world.
 ///
 /// ```
 /// use bevy_ecs::prelude::*;
 /// use connectome_components::{Edge, Graph, Model, GraphNode};
-/// use connectome_systems::{Infer, ModelBuilder, kernels::Activation, layers::{GcnConv, Linear}, run};
+/// use connectome_systems::{ModelBuilder, WorldModelExt, kernels::Activation, layers::{GcnConv, Linear}};
 ///
 /// let mut world = World::new();
 /// let graph = Graph::spawn(&mut world);
@@ -25,12 +29,12 @@ use super::DryRun;
 ///     .input_width(3)
 ///     .layer(GcnConv::new(8))
 ///     .layer(Activation::Relu)
-///     .layer(Linear::new(2))
-///     .build(&mut world)?;
+///     .layer(Linear::new(2));
+/// let model = world.spawn_model(model)?;
 ///
 /// let [a, b] = [world.spawn(GraphNode).id(), world.spawn(GraphNode).id()];
 /// world.spawn(Edge { source: a, target: b });
-/// run(&mut world, Infer(model))?;
+/// world.infer(model)?;
 /// let output = world.get::<Model>(model).map(|model| model.output).unwrap();
 /// assert_eq!(output.get(&world, b)?.len(), 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -46,10 +50,19 @@ pub struct ModelBuilder {
     pub(super) layers: Vec<Box<dyn Layer>>,
     pub(super) seed: u64,
     pub(super) learning: Option<Learning>,
-    pub(super) loss: Loss,
-    pub(super) targets: Option<Field>,
-    /// Whether the gradient with respect to the output comes from outside, in place of a loss.
-    pub(super) is_external: bool,
+    /// The only head, if no others are given.
+    output: Head,
+    /// Whether something was said of that one.
+    is_output_set: bool,
+    heads: Vec<Head>,
+    /// The component that holds the targets of the first head.
+    pub(super) target_component: Option<ComponentBinding>,
+    /// The component that the output of the first head goes to.
+    pub(super) written: Option<ComponentBinding>,
+    /// The function that makes the input of components, of an input that is observed.
+    pub(super) observer: Option<RowSystem>,
+    /// The functions that bring the output into components.
+    pub(super) actors: Vec<RowSystem>,
     pub(super) accumulation: Option<GradientAccumulation>,
     pub(super) clipping: Option<GradientClipping>,
 }
@@ -63,6 +76,10 @@ pub(super) enum Input {
     Sparse { width: usize, stored: usize },
     /// Fields that exist already.
     Given(FeatureField),
+    /// A component of the user's.
+    Component(ComponentBinding),
+    /// What a function of the user's makes of components, so wide.
+    Observed(usize),
     /// The model's own last output, so wide.
     State(usize),
 }
@@ -70,7 +87,8 @@ pub(super) enum Input {
 impl Input {
     fn width(&self) -> usize {
         match self {
-            Self::Width(width) | Self::State(width) | Self::Sparse { width, .. } => *width,
+            Self::Width(width) | Self::State(width) | Self::Observed(width) | Self::Sparse { width, .. } => *width,
+            Self::Component(component) => component.width,
             Self::Given(features) => features.width(),
         }
     }
@@ -103,9 +121,13 @@ impl ModelBuilder {
             layers: Vec::new(),
             seed: 0,
             learning: None,
-            loss: Loss::CrossEntropy,
-            targets: None,
-            is_external: false,
+            output: Head::new("output"),
+            is_output_set: false,
+            heads: Vec::new(),
+            target_component: None,
+            written: None,
+            observer: None,
+            actors: Vec::new(),
             accumulation: None,
             clipping: None,
         }
@@ -133,6 +155,79 @@ impl ModelBuilder {
     /// Reads fields that exist already.
     pub fn input(mut self, features: impl Into<FeatureField>) -> Self {
         self.input = Input::Given(features.into());
+        self
+    }
+
+    /// Reads a component of the nodes: plain `f32`s as they are, without a copy; others by [`Features`]. Nodes that lack it are
+    /// given its default.
+    ///
+    /// ```
+    /// use bevy_ecs::prelude::*;
+    /// use bytemuck::{Pod, Zeroable};
+    /// use connectome_components::{Edge, Graph};
+    /// use connectome_systems::{ModelBuilder, WorldModelExt, layers::GcnConv};
+    ///
+    /// #[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
+    /// #[repr(C)]
+    /// struct Mood(f32);
+    ///
+    /// #[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
+    /// #[repr(C)]
+    /// struct Steering([f32; 2]);
+    ///
+    /// let mut world = World::new();
+    /// let graph = Graph::of::<Mood, Edge>(&mut world);
+    /// let model = ModelBuilder::new(graph).reads::<Mood>().layer(GcnConv::new(2)).writes::<Steering>();
+    /// let model = world.spawn_model(model)?;
+    /// let [ann, bob] = [0.2, 0.9].map(|mood| world.spawn(Mood(mood)).id());
+    /// world.spawn(Edge { source: ann, target: bob });
+    /// world.infer(model)?;
+    /// assert_ne!(world.get::<Steering>(bob).unwrap().0, [0.0; 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reads<T: Features>(mut self) -> Self {
+        self.input = Input::Component(ComponentBinding::of::<T>());
+        self
+    }
+
+    /// Reads what a function makes of the components of each node, such as
+    /// `|(place, speed): (&Place, &Speed)| [place.x, place.y, speed.0]`: as many numbers as the array has. The types of the
+    /// parameter are to be written. Nodes that lack one of the components are given zeros.
+    ///
+    /// It is called after the systems in [`GraphSystems::Observe`](crate::GraphSystems::Observe), in all schedules of the model.
+    pub fn observe<Marker, const WIDTH: usize>(mut self, observe: impl Observe<Marker, WIDTH>) -> Self {
+        let observe = Arc::new(observe);
+        self.observer = Some(Arc::new(move |world, rows| Arc::clone(&observe).system(world, rows)));
+        self.input = Input::Observed(WIDTH);
+        self
+    }
+
+    /// Writes the output to a component of the rows that it has, nodes, edges or subgraphs, in all schedules of the model: plain
+    /// `f32`s as they are, without a copy; others by [`Features`]. Then it counts as changed, for `Changed<T>`. Rows that lack it
+    /// are given its default.
+    ///
+    /// A component that the model reads as well, and one of a model that acts by functions, too, is copied to before
+    /// [`GraphSystems::Act`](crate::GraphSystems::Act).
+    pub fn writes<T: Features>(mut self) -> Self {
+        self.written = Some(ComponentBinding::of::<T>());
+        self
+    }
+
+    /// Calls a function with each row of the output and components of its entity, such as
+    /// `|output: &[f32], steering: &mut Steering| steering.0 = output[0]`. The types of the parameters are to be written; of
+    /// a tuple of components those that are written come first. Entities that lack one of them are passed over.
+    ///
+    /// It is called before the systems in [`GraphSystems::Act`](crate::GraphSystems::Act), in all schedules of the model; several
+    /// in the order in which they were given.
+    pub fn act<Marker>(mut self, act: impl Act<Marker>) -> Self {
+        let act = Arc::new(act);
+        self.actors.push(Arc::new(move |world, rows| Arc::clone(&act).system(world, rows)));
+        self
+    }
+
+    /// Reads a component of the edges as their features, as [`ModelBuilder::reads`] does one of the nodes.
+    pub fn reads_edges<T: Features>(mut self) -> Self {
+        self.edges = Some(Input::Component(ComponentBinding::of::<T>()));
         self
     }
 
@@ -190,25 +285,96 @@ impl ModelBuilder {
         self
     }
 
-    /// What is minimized; [`Loss::CrossEntropy`] if nothing is said.
-    pub fn loss(mut self, loss: Loss) -> Self {
-        self.loss = loss;
+    /// Adds a head after those added before, all of them on what the layers of the model compute. A model without any has the
+    /// one head `output`, which [`loss`](Self::loss), [`targets`](Self::targets) and
+    /// [`external_gradient`](Self::external_gradient) describe.
+    ///
+    /// ```
+    /// use bevy_ecs::prelude::*;
+    /// use connectome_components::{Graph, LearningRateSchedule, Loss, Model, Optimizer};
+    /// use connectome_systems::{Head, ModelBuilder, layers::{GcnConv, Linear}};
+    ///
+    /// let mut world = World::new();
+    /// let graph = Graph::spawn(&mut world);
+    /// let model = ModelBuilder::new(graph)
+    ///     .input_width(3)
+    ///     .layer(GcnConv::new(8))
+    ///     .head(Head::new("species").layer(Linear::new(4)))
+    ///     .head(Head::new("mass").layer(Linear::new(1)).loss(Loss::MeanSquaredError).weight(0.1))
+    ///     .learn(Optimizer::adam(0.01), LearningRateSchedule::Constant)
+    ///     .build(&mut world)?;
+    /// let mass = world.get::<Model>(model).and_then(|model| model.head("mass")).unwrap();
+    /// assert_eq!(mass.output.width(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn head(mut self, head: Head) -> Self {
+        self.heads.push(head);
         self
+    }
+
+    /// Lets the output of the model become a component of the rows that it has, which is as wide: minimizes a loss that takes
+    /// values, at a constant learning rate. Rows learn whose [`Split`](connectome_components::Split) is `Train`.
+    ///
+    /// ```
+    /// use bevy_ecs::prelude::*;
+    /// use bytemuck::{Pod, Zeroable};
+    /// use connectome_components::{Edge, Graph, Loss, Metrics, Optimizer, Split};
+    /// use connectome_systems::{ModelBuilder, WorldModelExt, layers::GcnConv};
+    ///
+    /// #[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
+    /// #[repr(C)]
+    /// struct Mood(f32);
+    ///
+    /// #[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
+    /// #[repr(C)]
+    /// struct Wanted(f32);
+    ///
+    /// let mut world = World::new();
+    /// let graph = Graph::of::<Mood, Edge>(&mut world);
+    /// let model = ModelBuilder::new(graph)
+    ///     .reads::<Mood>()
+    ///     .layer(GcnConv::new(1))
+    ///     .learns::<Wanted>(Loss::MeanSquaredError, Optimizer::adam(0.1));
+    /// let model = world.spawn_model(model)?;
+    /// world.spawn((Mood(0.5), Wanted(1.0), Split::Train));
+    /// for _ in 0..100 {
+    ///     world.train(model)?;
+    /// }
+    /// assert!(world.get::<Metrics>(model).unwrap().of(Split::Train).loss() < 1e-2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn learns<T: Features>(mut self, loss: Loss, optimizer: Optimizer) -> Self {
+        self.target_component = Some(ComponentBinding::of::<T>());
+        self.loss(loss).learn(optimizer, LearningRateSchedule::Constant)
+    }
+
+    /// What is minimized; [`Loss::CrossEntropy`] if nothing is said.
+    pub fn loss(self, loss: Loss) -> Self {
+        self.change_output(|head| head.loss(loss))
     }
 
     /// The values that the output is to become, for a loss that takes values; without, the model has a field of its own
     /// for them, [`Model::targets`](connectome_components::Model::targets).
-    pub fn targets(mut self, targets: Field) -> Self {
-        self.targets = Some(targets);
-        self
+    pub fn targets(self, targets: Field) -> Self {
+        self.change_output(|head| head.targets(targets))
     }
 
     /// Takes the gradient with respect to the output from outside in place of a loss, as rewards are learned from: a system of
     /// yours in [`GraphSystems::Loss`](crate::GraphSystems::Loss) of [`Train`](crate::Train) writes
     /// [`Model::output_gradient`](connectome_components::Model::output_gradient), all rows of it.
-    pub fn external_gradient(mut self) -> Self {
-        self.is_external = true;
+    pub fn external_gradient(self) -> Self {
+        self.change_output(Head::external_gradient)
+    }
+
+    fn change_output(mut self, change: impl FnOnce(Head) -> Head) -> Self {
+        self.output = change(self.output);
+        self.is_output_set = true;
         self
+    }
+
+    /// The heads; at least one.
+    pub(super) fn heads(&self) -> &[Head] {
+        if self.heads.is_empty() { core::slice::from_ref(&self.output) } else { &self.heads }
     }
 
     /// Lets so many training passes make one step of the optimizer; see [`GradientAccumulation`].
@@ -225,9 +391,7 @@ impl ModelBuilder {
 
     /// Records the program of the model; `domain` are the rows of a field that exists already.
     pub(super) fn program(&self, domain: impl Fn(Field) -> Result<Domain, BuildError>) -> Result<Program, BuildError> {
-        if self.layers.is_empty() {
-            return Err(BuildError::Empty);
-        }
+        self.check_heads()?;
         let mut program = Program::new(self.graph);
         let wanted = |field: Field| self.wanted.iter().any(|(wanted, _)| *wanted == field);
         let mut add = |name: &str, input: &Input, usual: Domain| -> Result<Value, BuildError> {
@@ -237,7 +401,7 @@ impl ModelBuilder {
                 Input::Sparse { stored, .. } => program.sparse_input(name, shape, *stored),
                 Input::Given(FeatureField::Sparse { values, .. }) => program.sparse_input(name, shape, values.width()),
                 Input::Given(FeatureField::Dense(value)) => program.input(name, shape, wanted(*value)),
-                Input::Width(_) => program.input(name, shape, false),
+                Input::Width(_) | Input::Component(_) | Input::Observed(_) => program.input(name, shape, false),
                 Input::State(_) => program.state(name, shape),
             })
         };
@@ -246,17 +410,49 @@ impl ModelBuilder {
         let coordinates = self.coordinates.map(|place| add("coordinates", &place, Domain::Nodes)).transpose()?;
         edges.into_iter().for_each(|edges| program.set_edge_features(edges));
         coordinates.into_iter().for_each(|coordinates| program.set_coordinates(coordinates));
-        let mut output = program.layers(&self.layers, input)?;
-        output = program.dense(output)?;
-        if let Input::State(width) = self.input {
-            output = self.next_state(&program, input, output, width)?;
+        let trunk = program.layers(&self.layers, input)?;
+        let mut first = self.layers.len();
+        for head in self.heads() {
+            let mut output = program.head_layers(&head.name, first, &head.layers, trunk)?;
+            first += head.layers.len();
+            output = program.dense(output)?;
+            if let Input::State(width) = self.input {
+                output = self.next_state(&program, input, output, width)?;
+            }
+            program.head(&head.name, output);
         }
-        program.head("output", output);
         if coordinates.is_some() {
             let moved = program.coordinates()?;
             program.keep(moved);
         }
         Ok(program)
+    }
+
+    fn check_heads(&self) -> Result<(), BuildError> {
+        if self.layers.is_empty() && self.heads().iter().any(|head| head.layers.is_empty()) {
+            return Err(BuildError::Empty);
+        }
+        let error =
+            |head: &str, reason: &str| Err(BuildError::Head { head: head.to_owned(), reason: reason.to_owned() });
+        if let (Some(head), true) = (self.heads.first(), self.is_output_set) {
+            let reason = "stands beside a loss, targets or an external gradient of the model; give these to a head";
+            return error(&head.name, reason);
+        }
+        for (number, head) in self.heads.iter().enumerate() {
+            if self.heads[..number].iter().any(|other| other.name == head.name) {
+                return error(&head.name, "has the name of another; give each a name of its own");
+            }
+            if head.name.is_empty() || head.name.contains('.') {
+                return error(
+                    &head.name,
+                    "has an empty name or one with a dot, which parts the names of parameters; rename it",
+                );
+            }
+            if matches!(self.input, Input::State(_)) {
+                return error(&head.name, "is one of a recurrent model, whose output is its next state; leave it out");
+            }
+        }
+        Ok(())
     }
 
     /// The output of a recurrent model, which is written to where the next step reads it.

@@ -5,7 +5,7 @@ use connectome_components::Normalization;
 use super::{ModelBuilder, builder::Input};
 use crate::{
     layers::BuildError,
-    program::{Domain, GraphIndex, Layout, Mode, Plan, Program, RowCounts},
+    program::{Column, Domain, GraphIndex, Layout, Mode, Pass, Plan, Program, RowCounts},
 };
 
 /// How much memory a model may take, and on how many rows it will work: so that one which is too large for the machine
@@ -42,6 +42,48 @@ impl DryRun {
         let inference = Plan::new(&program, Mode::Inference, &mut layout)?;
         let moments = builder.learning.map(|learning| learning.optimizer.moments());
         Ok(Self { program, training, inference, layout, moments, accumulates: builder.accumulation.is_some() })
+    }
+
+    /// The same model without learning, and with the columns that this takes.
+    ///
+    /// # Errors
+    /// None that planning the model has not found before.
+    pub fn for_inference(&self) -> Result<Self, BuildError> {
+        let mut layout = Layout::default();
+        let inference = Plan::new(&self.program, Mode::Inference, &mut layout)?;
+        let program = self.program.clone();
+        Ok(Self { program, training: None, inference, layout, moments: None, accumulates: false })
+    }
+
+    /// Numbers that the schedules' systems sum up in.
+    pub fn scratch(&self, rows: &RowCounts) -> usize {
+        let training = self.training.iter();
+        let training = training.flat_map(|plan| [Pass::Forward, Pass::Backward].map(|pass| plan.scratch(pass, rows)));
+        self.inference_schedules() * self.inference.scratch(Pass::Forward, rows) + training.sum::<usize>()
+    }
+
+    /// Bytes of the plans and of the systems that run them.
+    pub fn program_bytes(&self) -> usize {
+        let training = self.training.iter().map(|plan| {
+            let passes = [Pass::Forward, Pass::Backward].map(|pass| plan.emitted_bytes(pass));
+            plan.bytes() + passes.iter().sum::<usize>()
+        });
+        let inference = self.inference_schedules() * self.inference.emitted_bytes(Pass::Forward);
+        training.sum::<usize>() + self.inference.bytes() + inference
+    }
+
+    /// [`Infer`](super::Infer), and [`Evaluate`](super::Evaluate) if it learns.
+    fn inference_schedules(&self) -> usize {
+        1 + usize::from(self.training.is_some())
+    }
+
+    /// Whether each plan computes its output, into the column of the head.
+    pub(super) fn computes_output(&self) -> bool {
+        let computes = |plan: &Plan| match plan.output(0).and_then(|output| plan.column(output)) {
+            Some(Column::Layout(column)) => self.layout.is_of_head(column),
+            _ => false,
+        };
+        self.training.iter().chain([&self.inference]).all(computes)
     }
 
     /// Numbers of all parameters and buffers.
@@ -108,6 +150,16 @@ impl DryRun {
 }
 
 impl ModelBuilder {
+    /// Records the program of the model without a world. Fields that it is given count as those of nodes, or of edges for
+    /// features of edges.
+    ///
+    /// # Errors
+    /// If a layer cannot take its input, or there are too many operations.
+    pub fn record(&self) -> Result<Program, BuildError> {
+        let edges = self.edges.as_ref().and_then(Input::given).map(|features| features.values());
+        self.program(|field| Ok(if Some(field) == edges { Domain::Edges(GraphIndex(0)) } else { Domain::Nodes }))
+    }
+
     /// Plans the model without a world. Fields that it is given count as those of nodes, or of edges for features of edges.
     ///
     /// Cost: that of recording and planning; no memory for numbers.
@@ -115,9 +167,6 @@ impl ModelBuilder {
     /// # Errors
     /// If a layer cannot take its input, or there are too many operations.
     pub fn dry_run(&self) -> Result<DryRun, BuildError> {
-        let edges = self.edges.as_ref().and_then(Input::given).map(|features| features.values());
-        let program =
-            self.program(|field| Ok(if Some(field) == edges { Domain::Edges(GraphIndex(0)) } else { Domain::Nodes }))?;
-        DryRun::new(self, program)
+        DryRun::new(self, self.record()?)
     }
 }

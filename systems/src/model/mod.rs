@@ -2,20 +2,29 @@
 
 mod build;
 mod builder;
+mod closures;
+mod components;
 mod dry_run;
 mod fault;
+mod head;
+mod learning;
 mod life;
 mod plans;
 mod schedules;
 mod shared;
+mod step_fault;
+mod world;
 
 pub use builder::ModelBuilder;
+pub use closures::{Act, Observe, RowAccess};
 pub use dry_run::{DryRun, MemoryBudget};
-
-pub(crate) use fault::Fault;
+pub use fault::LearningError;
+pub use head::{Head, HeadLoss, HeadTargets};
 pub use life::{remove_model, replace_model};
 pub use plans::Plans;
 pub(crate) use schedules::finish;
 pub use schedules::{Evaluate, Infer, Train, add_systems, run};
 pub(crate) use shared::Sets;
 pub use shared::{ModelSystems, add_model_to_schedule, take_error};
+pub(crate) use step_fault::StepFault;
+pub use world::WorldModelExt;

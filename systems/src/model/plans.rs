@@ -11,8 +11,12 @@ use connectome_components::Field;
 use core::{any::Any, fmt};
 use std::sync::{Arc, atomic::AtomicBool};
 
-use super::{Evaluate, Infer, Sets, Train, fault::Fault, life::take_out, schedules::model_of};
-use crate::{clock::Readings, layers::BuildError, program::Plan};
+use super::{Evaluate, Infer, Sets, StepFault, Train, life::take_out, schedules::model_of};
+use crate::{
+    clock::Readings,
+    layers::BuildError,
+    program::{Layout, Plan},
+};
 
 /// The plans of a model, as a component of its entity. When it goes, as the entity is despawned, what the model has in the
 /// world goes as well: its schedules, its parameters, and its columns back to their pool.
@@ -21,9 +25,10 @@ use crate::{clock::Readings, layers::BuildError, program::Plan};
 pub struct Plans {
     pub(super) training: Option<Arc<Plan>>,
     pub(super) inference: Arc<Plan>,
+    pub(super) layout: Layout,
     /// When the operations of [`Infer`], [`Train`] and [`Evaluate`] began, for a clock.
     pub(super) readings: [Readings; 3],
-    pub(super) fault: Fault,
+    pub(super) fault: StepFault,
     /// Whether each pass compares all rows with those of the topology.
     pub(super) is_watched: Arc<AtomicBool>,
     /// Who emits the systems of [`Infer`], [`Train`] and [`Evaluate`].
@@ -78,6 +83,11 @@ impl Plans {
     /// To infer and to measure.
     pub fn inference(&self) -> &Plan {
         &self.inference
+    }
+
+    /// The columns that they share.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// The plan that a schedule of a model runs.

@@ -13,7 +13,7 @@ use connectome_components::{Graph, Model, Parameter};
 use core::{any::Any, panic::AssertUnwindSafe, sync::atomic::Ordering};
 use std::panic::{catch_unwind, resume_unwind};
 
-use super::{Plans, shared};
+use super::{Plans, fault::take_fault, shared};
 use crate::{Workers, layers::BuildError, optimize::Moments};
 
 /// Runs a model forward: observe, compute, act.
@@ -49,7 +49,7 @@ pub(super) fn settings() -> ScheduleBuildSettings {
 
 /// Adds systems of the user's to a schedule of a model, and checks it for races.
 ///
-/// Order them by [`GraphSystems`](crate::GraphSystems): `add_systems(world, Infer(model),
+/// Order them by [`GraphSystems`](crate::GraphSystems): `world.add_model_systems(Infer(model),
 /// steer.in_set(GraphSystems::Act))`. Their commands are applied when the whole step is done, so that no node comes or goes in
 /// the midst of it; exclusive systems that spawn, despawn or insert belong before `Sync` or into `Act`.
 ///
@@ -116,7 +116,9 @@ fn take_back(world: &mut World, schedule: &mut Schedule, added: Added) -> bool {
 /// # Errors
 /// If there is no such schedule, as [`Train`] of a model that does not learn; if the model, its graph or one of its
 /// parameters has been despawned; or if the model is to learn by components for which it was not built, such as an optimizer
-/// that remembers more.
+/// with more moments. [`BuildError::Learning`] if a step of [`Train`] was not applied, for there was no row to learn from, a
+/// label out of range, or a loss, a gradient or a weight that is not finite: parameters and buffers are then as they were
+/// before it, and training may go on. Of [`Evaluate`] if a label is out of range.
 pub fn run(world: &mut World, label: impl ScheduleLabel) -> Result<(), BuildError> {
     let label = label.intern();
     let model = model_of(&*label);
@@ -144,8 +146,8 @@ pub fn run(world: &mut World, label: impl ScheduleLabel) -> Result<(), BuildErro
         resume_unwind(panic);
     }
     let fault = match model {
-        Some(model) => world.get::<Plans>(model).and_then(|plans| plans.fault.take()),
-        None => shared::take_fault(world, label),
+        Some(model) => take_fault(world, model),
+        None => shared::take_faults(world, label),
     };
     fault.map_or(Ok(()), Err)
 }

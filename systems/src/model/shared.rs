@@ -5,16 +5,17 @@ use bevy_ecs::{
     resource::Resource,
     schedule::{
         InternedScheduleLabel, InternedSystemSet, IntoScheduleConfigs, LogLevel, Schedule, ScheduleBuildSettings,
-        ScheduleCleanupPolicy, ScheduleLabel, Schedules, SystemSet,
+        ScheduleCleanupPolicy, ScheduleConfigs, ScheduleLabel, Schedules, SystemSet,
     },
-    system::{IntoSystem, Local},
+    system::{BoxedSystem, IntoSystem, Local, ScheduleSystem},
     world::World,
 };
-use connectome_components::{Graph, attach_fields};
+use connectome_components::{Graph, LearningFault, attach_fields};
 use core::any::Any;
 
 use super::{
-    Fault, Plans, Train,
+    Plans, StepFault, Train,
+    fault::take_fault,
     schedules::{check_parts, check_resources, model_of, settings},
 };
 use crate::{
@@ -25,7 +26,9 @@ use crate::{
 };
 
 /// The systems of one model in a schedule of the user's; see [`add_model_to_schedule`]. Order yours against them:
-/// `.after(ModelSystems(model, GraphSystems::Backward)).before(ModelSystems(model, GraphSystems::Optimize))`.
+/// `.after(ModelSystems(model, GraphSystems::Backward)).before(ModelSystems(model, GraphSystems::Optimize))`. In `Observe` of
+/// a model components become its inputs, after all your systems in [`GraphSystems::Observe`]; in `Act` its output becomes
+/// components, before all of yours in [`GraphSystems::Act`].
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ModelSystems(pub Entity, pub GraphSystems);
 
@@ -38,6 +41,16 @@ const PARTS: [GraphSystems; 6] = [
     GraphSystems::Optimize,
     GraphSystems::Commit,
 ];
+
+/// Those besides, that come between the shared parts: components are copied in and out.
+const COPIES: [GraphSystems; 2] = [GraphSystems::Observe, GraphSystems::Act];
+
+/// When a schedule of a model's own copies components.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum CopySystems {
+    In,
+    Out,
+}
 
 /// All systems of a model.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,16 +78,48 @@ impl Sets {
         }
     }
 
+    /// Where components become inputs.
+    pub(super) fn copies_in(self) -> InternedSystemSet {
+        match self {
+            Self::Own => CopySystems::In.intern(),
+            Self::Shared(_) => self.of(GraphSystems::Observe),
+        }
+    }
+
+    /// Where an output becomes components.
+    pub(super) fn copies_out(self) -> InternedSystemSet {
+        match self {
+            Self::Own => CopySystems::Out.intern(),
+            Self::Shared(_) => self.of(GraphSystems::Act),
+        }
+    }
+
+    /// A system of the model that is in no part of its step, and touches nothing that is not its own.
+    pub(crate) fn own(self, system: BoxedSystem) -> ScheduleConfigs<ScheduleSystem> {
+        match self {
+            Self::Own => system.into_configs(),
+            Self::Shared(model) => system.in_set(AllOf(model)).in_set(Private(model)),
+        }
+    }
+
+    /// Says when components are copied.
+    pub(super) fn order_copies(self, schedule: &mut Schedule) {
+        use GraphSystems::{Act, Commit, Forward, Observe};
+        schedule.configure_sets(self.copies_in().after(Observe).before(self.of(Forward)));
+        schedule.configure_sets(self.copies_out().after(self.of(Commit)).before(Act));
+    }
+
     /// Leaves out the rest of a step of which a part could not be done.
-    pub(super) fn stop_at(self, schedule: &mut Schedule, fault: &Fault) {
+    pub(super) fn stop_at(self, schedule: &mut Schedule, fault: &StepFault) {
         use GraphSystems::{Act, Backward, Commit, Loss, Optimize, Reduce};
-        let parts: &[GraphSystems] = match self {
-            Self::Own => &[Loss, Backward, Reduce, Optimize, Commit, Act],
-            Self::Shared(_) => &PARTS,
+        let parts: Vec<GraphSystems> = match self {
+            Self::Own => vec![Loss, Backward, Reduce, Optimize, Commit, Act],
+            Self::Shared(_) => PARTS.into_iter().chain(COPIES).collect(),
         };
-        for part in parts {
+        let own_copies = matches!(self, Self::Own).then(|| self.copies_out());
+        for set in parts.into_iter().map(|part| self.of(part)).chain(own_copies) {
             let fault = fault.clone();
-            schedule.configure_sets(self.of(*part).run_if(move || !fault.is_set()));
+            schedule.configure_sets(set.run_if(move || !fault.is_set()));
         }
     }
 }
@@ -95,7 +140,7 @@ struct Member {
     model: Entity,
     learns: bool,
     graphs: Vec<Entity>,
-    fault: Fault,
+    fault: StepFault,
 }
 
 impl SharedSchedules {
@@ -196,9 +241,10 @@ pub fn add_model_to_schedule(
     built
 }
 
-/// What kept a model from its last step in a schedule that was not run by [`run`](super::run); it is returned once.
-pub fn take_error(world: &World, model: Entity) -> Option<BuildError> {
-    world.get::<Plans>(model)?.fault.take()
+/// What kept a model from its last step, or the step from being applied, in a schedule that was not run by
+/// [`run`](super::run); it is returned once.
+pub fn take_error(world: &mut World, model: Entity) -> Option<BuildError> {
+    take_fault(world, model)
 }
 
 /// Says in which order the systems of a model run, and that what they share with those of others is no race.
@@ -210,6 +256,10 @@ fn arrange(schedule: &mut Schedule, model: Entity, others: &[Entity]) {
     for part in PARTS {
         schedule.configure_sets(ModelSystems(model, part).in_set(part).in_set(AllOf(model)));
     }
+    for part in COPIES {
+        schedule.configure_sets(ModelSystems(model, part).in_set(AllOf(model)));
+    }
+    Sets::Shared(model).order_copies(schedule);
     schedule.configure_sets(AllOf(model).after(Observe).before(Act));
     for part in [Loss, Optimize, Commit] {
         schedule.configure_sets(ModelSystems(model, part).in_set(Private(model)));
@@ -254,6 +304,9 @@ fn synchronize(label: InternedScheduleLabel) -> impl FnMut(&mut World, Local<Vec
             };
             let (model, learns, fault) = (*model, *learns, fault.clone());
             fault.take();
+            if let Some(mut fault) = world.get_mut::<LearningFault>(model).filter(|fault| fault.0.is_some()) {
+                fault.0 = None;
+            }
             let ready = check_parts(world, model);
             let ready = if learns { ready.and_then(|()| Moments::follow_components(world, model)) } else { ready };
             ready.unwrap_or_else(|error| fault.set(error));
@@ -261,11 +314,14 @@ fn synchronize(label: InternedScheduleLabel) -> impl FnMut(&mut World, Local<Vec
     }
 }
 
-/// The first of the models in a schedule that was kept from its step, and by what.
-pub(super) fn take_fault(world: &World, label: InternedScheduleLabel) -> Option<BuildError> {
-    let faults = SharedSchedules::of(world, label)?.members.iter().map(|member| member.fault.take());
+/// What kept the first of the models in a schedule from its step, or the step from being applied, if anything did.
+pub(super) fn take_faults(world: &mut World, label: InternedScheduleLabel) -> Option<BuildError> {
+    let models: Vec<Entity> = SharedSchedules::of(world, label)?.members.iter().map(|member| member.model).collect();
     // All are taken, so that none is left for a later run.
-    faults.fold(None, |first, fault| first.or(fault))
+    models.into_iter().fold(None, |first, model| {
+        let fault = take_fault(world, model);
+        first.or(fault)
+    })
 }
 
 /// Takes the systems of a model out of all schedules of the user's.
@@ -306,7 +362,7 @@ fn sweep(world: &mut World, schedule: &mut Schedule) {
 
 fn remove_model_systems(world: &mut World, schedule: &mut Schedule, model: Entity) {
     // The sets as well: building a schedule costs the square of their number.
-    let parts = PARTS.iter().map(|part| ModelSystems(model, *part).intern());
+    let parts = PARTS.into_iter().chain(COPIES).map(|part| ModelSystems(model, part).intern());
     let sets = parts.chain(optimize::sets(model)).chain([Private(model).intern(), AllOf(model).intern()]);
     let sets: Vec<InternedSystemSet> = sets.collect();
     remove_systems(world, schedule, &sets, ScheduleCleanupPolicy::RemoveSetAndSystemsAllowBreakages);

@@ -16,10 +16,11 @@ use crate::{
 
 /// `Y[i] = c[i] X[i] + sum over edges j -> i of c[ij] X[j]` with the coefficients of a normalization.
 ///
-/// What only reads inputs of a model that rest is computed when these or the edges change, and kept in a column of its own.
+/// If it reads nothing but inputs that do not change from step to step, it is computed when these or the edges change,
+/// and its output keeps a column.
 ///
 /// # Errors
-/// If the value is sparse, or not on nodes, or the parameter for the row itself has more numbers than one.
+/// If the value is sparse, or not on nodes, or the parameter of the self-loop is not a single number.
 pub fn aggregate(
     program: &mut Program,
     input: Value,
@@ -36,7 +37,7 @@ pub fn aggregate(
     program.record_one(Aggregate { normalization, mask, self_loop, epilogue: Epilogue::default() }, &inputs)
 }
 
-/// What the terms of a sum over neighbors are multiplied by.
+/// The coefficients of a sum over neighbors.
 #[derive(Clone, Copy, Debug)]
 pub struct EdgeCoefficients {
     normalization: Normalization,
@@ -51,19 +52,18 @@ impl From<Normalization> for EdgeCoefficients {
 }
 
 impl EdgeCoefficients {
-    /// The same, each multiplied by its number of a mask.
+    /// The same, each multiplied by its element of a dropout mask.
     pub fn masked(self, mask: Option<EdgeDropout>) -> Self {
         Self { mask, ..self }
     }
 
-    /// The same, but the row itself is multiplied by `1 + p` with the only number `p` of a parameter.
+    /// The same, but the self-loop has the coefficient `1 + p` with the scalar parameter `p`.
     pub fn with_self_loop(self, parameter: &Weight) -> Self {
         Self { self_loop: Some(*parameter), ..self }
     }
 }
 
-/// What the coefficients of a sum are multiplied by in training: those of the nodes themselves `[N, 1]`, and those of the
-/// edges `[E, 1]`.
+/// A dropout mask of the coefficients of a sum: of the self-loops `[N, 1]` and of the edges `[E, 1]`.
 #[derive(Clone, Copy, Debug)]
 pub struct EdgeDropout {
     nodes: Value,
@@ -71,11 +71,11 @@ pub struct EdgeDropout {
 }
 
 impl EdgeDropout {
-    /// A mask that sets each coefficient to 0 with probability `rate`, and divides the others by `1 - rate`. None for a rate of
-    /// 0.
+    /// Draws a mask that sets each coefficient to 0 with probability `rate` and divides the others by `1 - rate`; none
+    /// for a rate of 0.
     ///
     /// # Errors
-    /// If the rate is not from 0 up to, but not, 1.
+    /// If the rate is not in `[0, 1)`.
     pub fn draw(program: &mut Program, rate: f32) -> Result<Option<Self>, BuildError> {
         let nodes = draw_mask(program, program.nodes(), 1, rate)?;
         let edges = draw_mask(program, program.edges(), 1, rate)?;
@@ -83,13 +83,13 @@ impl EdgeDropout {
     }
 }
 
-/// [`aggregate`]: reads the values, then what the coefficients and the epilogue read.
+/// [`aggregate`]: reads the values, then the inputs of the coefficients and of the epilogue.
 #[derive(Clone, Copy, Debug)]
 struct Aggregate {
     normalization: Normalization,
-    /// What the coefficients of the nodes themselves and those of the edges are multiplied by.
+    /// The inputs with the masks of the self-loops and of the edges.
     mask: Option<[usize; 2]>,
-    /// What is added to 1 for the nodes themselves, in place of their coefficient.
+    /// The input `p` of the self-loops' coefficient `1 + p`; that of the normalization if none.
     self_loop: Option<usize>,
     epilogue: Epilogue,
 }
@@ -99,12 +99,16 @@ impl Operator for Aggregate {
         "aggregate"
     }
 
+    fn describe(&self) -> String {
+        self.epilogue.describe(self.name())
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         if inputs[0].domain() != Domain::Nodes {
-            return Err("sums over neighbors, so its input is to be on nodes".to_owned());
+            return Err("sums over neighbors, but its input is on other rows; give a value on nodes".to_owned());
         }
         if let Some(parameter) = self.self_loop.map(|input| inputs[input]).filter(|value| value.width() != 1) {
-            return Err(format!("multiplies by a parameter of {} numbers; give one number", parameter.width()));
+            return Err(format!("multiplies by a parameter of {} values; give a scalar", parameter.width()));
         }
         Ok(vec![inputs[0].shape()])
     }
@@ -206,13 +210,13 @@ impl Aggregate {
     }
 }
 
-/// Sums that are made before they are multiplied: as many as fit into a first-level cache, on the stack of a worker.
+/// Elements of the sums that are computed before they are multiplied: as many as fit into a first-level cache.
 const MAX_SUMS: usize = 8192;
-/// Fewer rows are not multiplied at full speed.
+/// The fewest rows that are multiplied at full speed.
 const LEAST_ROWS: usize = 32;
 
-/// `Y = f(A X W + b)`: [`aggregate`] and then [`linear`](super::linear), for inference in one pass, in which the sums of
-/// some rows are multiplied before those of the next are made.
+/// `Y = f(A X W + b)`: [`aggregate`] and then [`linear`](super::linear), fused for inference: the sums of some
+/// rows are multiplied while they are in the cache.
 #[derive(Clone, Copy, Debug)]
 struct AggregateLinear {
     normalization: Normalization,
@@ -223,6 +227,10 @@ struct AggregateLinear {
 impl Operator for AggregateLinear {
     fn name(&self) -> &'static str {
         "aggregate_linear"
+    }
+
+    fn describe(&self) -> String {
+        self.epilogue.describe(self.name())
     }
 
     fn normalization(&self) -> Option<Normalization> {
@@ -270,19 +278,19 @@ impl Operator for AggregateLinear {
     }
 }
 
-/// What the terms of a sum are made of: numbers of inputs.
+/// The terms of a sum, by the indices of their inputs.
 #[derive(Clone, Copy)]
 struct Terms {
     normalization: Normalization,
     mask: Option<[usize; 2]>,
     self_loop: Option<usize>,
-    /// What all are multiplied by.
+    /// A common factor.
     factor: f32,
 }
 
 impl Terms {
-    /// Sums the rows of the first input over neighbors in the direction of `partition`, onto what is there if the step
-    /// accumulates. `finish(inputs, rows, sums)` is called while the sums of some rows are in the cache.
+    /// Sums the rows of the first input over neighbors in the direction of `partition`, adding to the output if the
+    /// step accumulates. `finish(inputs, rows, sums)` is called while the sums of some rows are in the cache.
     fn sum_rows(
         self,
         step: &mut Step<'_>,

@@ -1,4 +1,4 @@
-//! Values side by side, and taken apart.
+//! Concatenation and slices of features.
 
 use core::ops::Range;
 
@@ -7,7 +7,7 @@ use crate::{
     program::{Operation, Operator, Partition, Program, Shape, Step, Tape, Value},
 };
 
-/// The columns of the first value, then those of the second, and so on, all on the same rows.
+/// Concatenates the features of values on the same rows.
 ///
 /// # Errors
 /// If there is none, one is sparse, or they are on different rows.
@@ -27,10 +27,10 @@ impl Operator for Concatenate {
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let Some(domain) = inputs.first().map(Value::domain) else {
-            return Err("puts no values side by side; give at least one".to_owned());
+            return Err("concatenates no values; give at least one".to_owned());
         };
         if inputs.iter().any(|input| input.domain() != domain) {
-            return Err("puts values on different rows side by side; give values on the same rows".to_owned());
+            return Err("concatenates values on different rows; give values on the same rows".to_owned());
         }
         Ok(vec![Shape::new(domain, inputs.iter().map(Value::width).sum())])
     }
@@ -72,16 +72,16 @@ impl Operator for Concatenate {
     }
 }
 
-/// Some columns of a value.
+/// A range of the features of a value.
 ///
 /// # Errors
-/// If the value is sparse, or has not all these columns.
+/// If the value is sparse, or is too narrow.
 pub fn columns(program: &mut Program, input: Value, columns: Range<usize>) -> Result<Value, BuildError> {
     let input = program.dense(input)?;
     program.record_one(take_columns("columns", columns), &[input])
 }
 
-/// The value with zeros behind, `width` columns altogether; the value itself if it has these.
+/// Pads a value with zeros to `width` features; returns the value itself if it is that wide.
 ///
 /// # Errors
 /// If the value is sparse or wider.
@@ -93,7 +93,7 @@ pub fn pad(program: &mut Program, input: Value, width: usize) -> Result<Value, B
     program.record_one(PutColumns { name: "pad", columns: 0..input.width(), width }, &[input])
 }
 
-/// Takes some columns of its input.
+/// An operator that takes a range of the features of its input.
 pub(super) fn take_columns(name: &'static str, columns: Range<usize>) -> impl Operator {
     TakeColumns { name, columns }
 }
@@ -113,7 +113,7 @@ impl Operator for TakeColumns {
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let (end, width) = (self.columns.end, inputs[0].width());
         if end > width {
-            return Err(format!("takes columns up to {end} of a value {width} wide; take some that it has"));
+            return Err(format!("takes features up to {end} of a value {width} wide; give a range within it"));
         }
         Ok(vec![Shape::new(inputs[0].domain(), self.columns.len())])
     }
@@ -144,7 +144,7 @@ impl Operator for TakeColumns {
     }
 }
 
-/// Writes all `width` columns: those of the input where they belong, zeros in the others.
+/// Writes the input to a range of `width` features, and zeros to the others.
 #[derive(Clone, Debug, PartialEq)]
 struct PutColumns {
     name: &'static str,
@@ -160,7 +160,7 @@ impl Operator for PutColumns {
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let (end, width) = (self.columns.end, self.width);
         if end > width {
-            return Err(format!("widens a value to {width}, but it is {end} wide already; give at least that width"));
+            return Err(format!("pads a value to {width}, but it is {end} wide already; give at least that width"));
         }
         Ok(vec![Shape::new(inputs[0].domain(), width)])
     }

@@ -1,18 +1,18 @@
-//! Factors for each node by how many edges come to it.
+//! Factors of nodes by their number of incoming edges.
 
 use crate::{
     layers::BuildError,
     program::{Cost, Domain, Operator, Partition, Program, Shape, Step, Value, Weight},
 };
 
-/// A factor made of the number `d` of edges that come to a node, and the mean `m` of `ln(d + 1)` over many nodes.
+/// A factor of a node from its number `d` of incoming edges and the mean `m` of `ln(d + 1)` over nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DegreeScaler {
-    /// 1 if there is such an edge, 0 if not.
+    /// 1 if there is an incoming edge, 0 if not.
     Presence,
     /// `ln(d + 1) / m` (Corso et al., NeurIPS 2020, eq. 5 with exponent 1).
     Amplification,
-    /// `m / ln(d + 1)`, where 1 stands in for a `d` of 0 (the same with exponent -1).
+    /// `m / ln(d + 1)`, with 1 in place of a `d` of 0 (the same with exponent -1).
     Attenuation,
 }
 
@@ -22,7 +22,7 @@ impl DegreeScaler {
         let log = |degree: usize| (degree as f32).ln_1p();
         match self {
             Self::Presence => f32::from(u8::from(degree > 0)),
-            // The mean is 0 on a graph without edges: there is nothing to compare with.
+            // The mean is 0 on a graph without edges.
             _ if mean <= 0.0 => 1.0,
             Self::Amplification => log(degree) / mean,
             Self::Attenuation => mean / log(degree.max(1)),
@@ -30,10 +30,10 @@ impl DegreeScaler {
     }
 }
 
-/// The factor of each node, `[N, 1]`; `mean` is the number `m`, through which no gradient flows.
+/// The factor of each node, `[N, 1]`; `mean` is the scalar `m`, through which no gradient flows.
 ///
 /// # Errors
-/// If the mean has more numbers than one.
+/// If the mean is not a single number.
 pub fn degree_factors(program: &mut Program, scaler: DegreeScaler, mean: &Weight) -> Result<Value, BuildError> {
     program.record_one(DegreeFactors(scaler), &[mean.value().detached()])
 }
@@ -50,7 +50,7 @@ impl Operator for DegreeFactors {
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         match inputs[0].width() {
             1 => Ok(vec![Shape::new(Domain::Nodes, 1)]),
-            numbers => Err(format!("compares degrees with a mean of {numbers} numbers; give one number")),
+            numbers => Err(format!("compares degrees with a mean of {numbers} values; give a scalar")),
         }
     }
 
@@ -70,11 +70,11 @@ impl Operator for DegreeFactors {
     }
 }
 
-/// Takes the means of `d` and of `ln(d + 1)` over the nodes of the present graph, each unless it is known, that is more
-/// than 0. Returns the two buffers as they are then.
+/// Measures the means of `d` and of `ln(d + 1)` over the nodes of the present graph, each unless its buffer is positive
+/// already. Returns the updated buffers.
 ///
 /// # Errors
-/// If a buffer has more numbers than one.
+/// If a buffer is not a single number.
 pub fn measure_degrees(
     program: &mut Program,
     mean: Weight,

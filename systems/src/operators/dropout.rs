@@ -6,14 +6,14 @@ use crate::{
     program::{Domain, InInference, Operation, Operator, Program, Shape, Step, Tape, Value},
 };
 
-/// Sets each number to 0 with probability `rate` while training, and divides the others by `1 - rate` (Srivastava et al.,
-/// JMLR 2014). Outside of training it is not there at all.
+/// Sets each element to 0 with probability `rate` in training and divides the others by `1 - rate` (Srivastava et al.,
+/// JMLR 2014). Outside of training it is the identity.
 ///
-/// Of a sparse value only the stored numbers are drawn for. The random numbers are keyed by seed, operation, step and place,
-/// so the backward pass draws the same mask again and none is kept.
+/// In a sparse value only stored elements are dropped. The random numbers are keyed by seed, operation, step and index,
+/// so the backward pass draws the same mask again and none is stored.
 ///
 /// # Errors
-/// If the rate is not from 0 up to, but not, 1.
+/// If the rate is not in `[0, 1)`.
 pub fn dropout(program: &mut Program, input: Value, rate: f32) -> Result<Value, BuildError> {
     if !drops(program, rate)? {
         return Ok(input);
@@ -61,11 +61,11 @@ impl Operator for Dropout {
     }
 }
 
-/// A value `[rows of domain, width]` of zeros, with probability `rate`, and of `1 / (1 - rate)`: what dropout multiplies by. It
-/// is read by operations that leave it out outside of training. None for a rate of 0.
+/// A dropout mask `[rows of domain, width]`: 0 with probability `rate`, and `1 / (1 - rate)` otherwise; none for a rate
+/// of 0. Operations that read it do without it outside of training.
 ///
 /// # Errors
-/// If the rate is not from 0 up to, but not, 1.
+/// If the rate is not in `[0, 1)`.
 pub(super) fn draw_mask(
     program: &mut Program,
     domain: Domain,
@@ -107,10 +107,10 @@ impl Operator for Mask {
     }
 }
 
-/// Whether anything is dropped at all.
+/// Whether the rate is above 0.
 fn drops(program: &Program, rate: f32) -> Result<bool, BuildError> {
     if (0.0..1.0).contains(&rate) {
         return Ok(rate > 0.0);
     }
-    Err(program.error(format!("dropout of {rate} is no share below 1; give a rate from 0 up to, but not, 1")))
+    Err(program.error(format!("has the dropout probability {rate}; give one of at least 0 and below 1")))
 }

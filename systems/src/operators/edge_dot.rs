@@ -1,4 +1,4 @@
-//! From nodes to edges: how much both endpoints of an edge agree.
+//! Dot products of the endpoints of edges.
 
 use connectome_components::Topology;
 
@@ -30,7 +30,9 @@ impl Operator for EdgeDot {
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         if inputs[0].domain() != Domain::Nodes {
-            return Err("compares the endpoints of edges, so its input is to be on nodes".to_owned());
+            return Err(
+                "compares the endpoints of edges, but its input is on other rows; give a value on nodes".to_owned()
+            );
         }
         Ok(vec![Shape::new(self.edges, 1)])
     }

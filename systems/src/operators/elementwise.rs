@@ -1,6 +1,6 @@
-//! Operators that take their rows number by number.
+//! Elementwise operators.
 
-use super::epilogue::bias_gradient;
+use super::epilogue::{bias_gradient, describe};
 use crate::{
     kernels::Activation,
     layers::BuildError,
@@ -26,6 +26,10 @@ pub(super) struct Activate(pub(super) Activation);
 impl Operator for Activate {
     fn name(&self) -> &'static str {
         "activate"
+    }
+
+    fn describe(&self) -> String {
+        format!("activate {}", describe(self.0))
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
@@ -68,7 +72,7 @@ impl Operator for Activate {
     }
 }
 
-/// `Y = X + b`: `b` is as wide as `X` and added to each row.
+/// `Y = X + b`: `b`, as wide as `X`, is added to each row.
 ///
 /// # Errors
 /// If the value is sparse, or the bias of another width.
@@ -133,7 +137,12 @@ pub fn scale(program: &mut Program, input: Value, factor: f32) -> Result<Value, 
     program.record_one(Scale { name: "scale", factor }, &[input])
 }
 
-/// `to = factor * from`, or that added to what is there.
+/// `Y = X`, in a column of its own.
+pub(crate) fn copy(program: &mut Program, input: Value) -> Result<Value, BuildError> {
+    program.record_one(Scale { name: "copy", factor: 1.0 }, &[input])
+}
+
+/// `to = factor * from`, or `to += factor * from` if the step accumulates.
 pub(super) fn scaled(name: &'static str, factor: f32) -> impl Operator {
     Scale { name, factor }
 }

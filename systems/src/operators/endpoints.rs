@@ -1,4 +1,4 @@
-//! From nodes to edges: what stands at both endpoints of an edge, added up.
+//! Sums of the features of an edge and its endpoints.
 
 use connectome_components::Topology;
 use std::sync::Arc;
@@ -12,23 +12,23 @@ use crate::{
     },
 };
 
-/// What an edge takes from its endpoints and from itself, each times a factor. All are of one width.
+/// The terms of an edge: values of its source, its target and itself, each with a factor, all of one width.
 ///
-/// A linear map of sender, receiver and edge side by side is the sum of a map of each, two of them on nodes.
+/// A linear map of the concatenation of source, target and edge is the sum of a map of each, two of them on nodes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EdgeTerms {
-    /// From the node where it starts.
+    /// The value of the source node.
     pub source: Option<(Value, f32)>,
-    /// From the node where it ends.
+    /// The value of the target node.
     pub target: Option<(Value, f32)>,
-    /// From the edge itself.
+    /// The value of the edge itself.
     pub edge: Option<(Value, f32)>,
 }
 
 /// `Z[e] = s S[source of e] + t T[target of e] + c E[e]`, on edges; zeros for dangling ones.
 ///
 /// # Errors
-/// If a value is sparse, not on the rows where it belongs, or of another width than the others; or if there is none.
+/// If a value is sparse, on the wrong rows, or of another width than the others; or if there is none.
 pub fn gather_endpoints(program: &mut Program, terms: EdgeTerms) -> Result<Value, BuildError> {
     let mut inputs = Vec::new();
     let mut factors = [None; 3];
@@ -41,7 +41,7 @@ pub fn gather_endpoints(program: &mut Program, terms: EdgeTerms) -> Result<Value
     program.record_one(GatherEndpoints { terms: factors, edges, epilogue: Epilogue::default() }, &inputs)
 }
 
-/// [`gather_endpoints`]: reads the terms that there are, and then what the epilogue reads.
+/// [`gather_endpoints`]: reads its terms, and then the inputs of the epilogue.
 #[derive(Clone, Copy, Debug)]
 struct GatherEndpoints {
     /// Input and factor of the source, of the target and of the edge itself.
@@ -61,16 +61,20 @@ impl Operator for GatherEndpoints {
         "gather_endpoints"
     }
 
+    fn describe(&self) -> String {
+        self.epilogue.describe(self.name())
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let Some(width) = inputs.first().map(Value::width) else {
-            return Err("adds nothing to its edges; give at least one value".to_owned());
+            return Err("has no terms for its edges; give at least one value".to_owned());
         };
         let domains = [Domain::Nodes, Domain::Nodes, self.edges];
         let fits = |(input, _): (usize, f32), domain| inputs[input].shape() == Shape::new(domain, width);
         if self.terms.iter().zip(domains).all(|(term, domain)| term.is_none_or(|term| fits(term, domain))) {
             return Ok(vec![Shape::new(self.edges, width)]);
         }
-        Err("adds values to edges that are of different width or not on nodes and edges; give all one width, on their rows"
+        Err("gathers values of different widths, or not on nodes and edges; give all one width, on their rows"
             .to_owned())
     }
 
@@ -139,7 +143,7 @@ impl Operator for GatherEndpoints {
     }
 }
 
-/// The gradient with respect to what edges took from their endpoints on one side: the sum over these edges.
+/// The gradient with respect to the value of the endpoints on one side: the sum over their edges.
 fn node_gradient(partition: Partition, footprint: Footprint, factor: f32, width: usize) -> impl Operator {
     kernel("gather_endpoints_backward", footprint, move |step: &mut Step<'_>| {
         let adds = step.accumulates();
@@ -158,7 +162,7 @@ fn node_gradient(partition: Partition, footprint: Footprint, factor: f32, width:
     .with_cost(Cost { per_row: 0, per_entry: width })
 }
 
-/// The gradient with respect to what edges took from themselves.
+/// The gradient with respect to the value of the edges.
 fn edge_gradient(factor: f32) -> impl Operator {
     kernel("gather_endpoints_backward", Footprint::Same, move |step: &mut Step<'_>| {
         step.write_rows(

@@ -1,4 +1,4 @@
-//! What sums and products do to a row while it is still in the cache: the operators that they absorb.
+//! Epilogues: the operators that are fused into sums and products, applied to a row while it is in the cache.
 
 use core::{any::Any, ops::Range};
 
@@ -11,8 +11,8 @@ use crate::{
     program::{Footprint, Fusion, Mode, Operation, Operator, Partition, Step, Tape, Value, kernel},
 };
 
-/// What is done to an output row `y` while it is still in the cache: `f(a y + r R + b)`. The parts are inputs of the operation,
-/// known by their number.
+/// What is done to an output row `y` while it is in the cache: `f(a y + r R + b)`. Values are given by the indices of
+/// the operation's inputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Epilogue {
     /// `R`, with `a` and `r`.
@@ -32,13 +32,13 @@ struct Blend {
 }
 
 impl Epilogue {
-    /// Adds the bias that is this input.
+    /// An epilogue that adds this input as the bias.
     pub(super) fn bias(bias: Option<usize>) -> Self {
         Self { bias, ..Self::default() }
     }
 
-    /// This and then `next`, if that can be done in one: what is added comes before the bias, and that before the activation.
-    /// The operation of this epilogue has so many inputs, and `next` reads its output as input number `place`.
+    /// This epilogue followed by `next`, if it can be fused: a blend precedes the bias, and the bias the activation.
+    /// The operation of this epilogue has `inputs` inputs, and `next` reads its output as input number `place`.
     pub(super) fn absorb(self, inputs: usize, next: &Operation, place: usize, context: Fusion<'_>) -> Option<Self> {
         if self.activation != Activation::Identity {
             return None;
@@ -56,17 +56,28 @@ impl Epilogue {
         (self.bias.is_none() && self.blend.is_none()).then_some(Self { blend: Some(blend), ..self })
     }
 
-    /// What the sum or the product is multiplied by.
+    /// The name of an operator with what this adds to it: `linear + add + bias + relu`.
+    pub(super) fn describe(&self, name: &str) -> String {
+        let blend = self.blend.map_or("", |_| " + add");
+        let bias = self.bias.map_or("", |_| " + bias");
+        let activation = match self.activation {
+            Activation::Identity => String::new(),
+            activation => format!(" + {}", describe(activation)),
+        };
+        format!("{name}{blend}{bias}{activation}")
+    }
+
+    /// The factor of the sum or the product.
     pub(super) fn scale(&self) -> f32 {
         self.blend.map_or(1.0, |blend| blend.scale)
     }
 
-    /// What `value` is multiplied by before it is added, if it is the one that is.
+    /// The factor `r` of `value`, if it is `R`.
     pub(super) fn factor_of(&self, operation: &Operation, value: Value) -> Option<f32> {
         self.blend.filter(|blend| operation.inputs[blend.input] == value).map(|blend| blend.factor)
     }
 
-    /// The inputs of the bias and of what is added; input 0, which is not looked at, in place of missing ones.
+    /// The inputs of the bias and of the blend; input 0, which is not read, in place of missing ones.
     pub(super) fn inputs(&self) -> [usize; 2] {
         [self.bias.unwrap_or(0), self.blend.map_or(0, |blend| blend.input)]
     }
@@ -86,8 +97,8 @@ impl Epilogue {
         self.activation.apply(output);
     }
 
-    /// The gradient with respect to `a y + r R + b`, given that with respect to the output; records the gradient with respect
-    /// to the bias.
+    /// The gradient with respect to `a y + r R + b`, given that with respect to the output; records the gradient with
+    /// respect to the bias.
     pub(super) fn backward(
         &self,
         operation: &Operation,
@@ -101,7 +112,7 @@ impl Epilogue {
         Ok(gradient)
     }
 
-    /// Records the gradient with respect to `R`, unless that is `but`, for which the operation has seen to it.
+    /// Records the gradient with respect to `R`, unless it is `but`, whose gradient the operation records itself.
     pub(super) fn backward_blend(
         &self,
         operation: &Operation,
@@ -118,7 +129,12 @@ impl Epilogue {
     }
 }
 
-/// Makes the gradient with respect to `f(y)` that with respect to `y`, in place, from the output.
+/// An activation as a program shows it: `relu`, `elu(1.0)`.
+pub(super) fn describe(activation: Activation) -> String {
+    format!("{activation:?}").to_lowercase()
+}
+
+/// Turns the gradient with respect to `f(y)` into that with respect to `y`, in place, from the output.
 pub(super) fn activation_backward(
     activation: Activation,
     output: Value,

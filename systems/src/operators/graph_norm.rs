@@ -1,4 +1,4 @@
-//! Columns brought to variance 1 over the nodes of each subgraph.
+//! Graph normalization: variance 1 for each feature over the nodes of a subgraph.
 
 use connectome_components::{Matrix, Topology};
 
@@ -10,24 +10,25 @@ use crate::{
     },
 };
 
-/// What a graph normalization learns, each `[F]`.
+/// The parameters of a graph normalization, each `[F]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GraphNormParameters {
-    /// What the normalized numbers are multiplied by.
+    /// The scale of the normalized features.
     pub weight: Weight,
-    /// What is added to them.
+    /// The shift of the normalized features.
     pub bias: Weight,
-    /// How much of the mean is taken away.
+    /// The fraction of the mean that is subtracted.
     pub mean_scale: Weight,
 }
 
-/// `C[i] = X[i] - mean_scale * mean X` and `Y[i] = weight * C[i] / sqrt(mean C^2 + epsilon) + bias`, column by column, with
-/// means over the nodes of the subgraph that node `i` belongs to. A node that belongs to none is given the bias.
+/// `C[i] = X[i] - mean_scale * mean X` and `Y[i] = weight * C[i] / sqrt(mean C^2 + epsilon) + bias`, feature by
+/// feature, with means over the nodes of the subgraph that node `i` belongs to. The output of a node in none is the
+/// bias.
 ///
-/// Two numbers for each subgraph and column are kept, beside the input.
+/// Saves two values for each subgraph and feature for the backward pass, beside the input.
 ///
 /// # Errors
-/// If the value is sparse or not on nodes, or a parameter is not as wide.
+/// If the value is sparse or not on nodes, or a parameter has another width.
 pub fn graph_norm(
     program: &mut Program,
     input: Value,
@@ -37,12 +38,12 @@ pub fn graph_norm(
     let input = program.dense(input)?;
     let GraphNormParameters { weight, bias, mean_scale } = parameters;
     let measure = MeasureSubgraphs { subgraphs: program.subgraphs(), epsilon };
-    // Gradients go through the moments too, as a part of the derivative of the whole.
+    // The derivative of the whole covers the gradients through the moments.
     let moments = program.record_one(measure, &[input, mean_scale.value()].map(Value::detached))?;
     program.record_one(GraphNorm, &[input, moments, weight.value(), bias.value(), mean_scale.value()])
 }
 
-/// For each subgraph the mean of each column, then `1 / sqrt(mean C^2 + epsilon)`.
+/// For each subgraph the mean of each feature, then `1 / sqrt(mean C^2 + epsilon)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct MeasureSubgraphs {
     subgraphs: Domain,
@@ -57,7 +58,10 @@ impl Operator for MeasureSubgraphs {
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let [values, mean_scale] = [inputs[0], inputs[1]];
         if values.domain() != Domain::Nodes {
-            return Err("normalizes over the nodes of subgraphs, so its input is to be on nodes".to_owned());
+            return Err(
+                "normalizes over the nodes of subgraphs, but its input is on other rows; give a value on nodes"
+                    .to_owned(),
+            );
         }
         check_widths(values, &[mean_scale])?;
         Ok(vec![Shape::new(self.subgraphs, 2 * values.width())])
@@ -102,7 +106,7 @@ impl Operator for MeasureSubgraphs {
     }
 }
 
-/// [`graph_norm`], from what [`MeasureSubgraphs`] says.
+/// [`graph_norm`], from the moments of [`MeasureSubgraphs`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct GraphNorm;
 
@@ -178,7 +182,7 @@ fn subgraph_of(topology: &Topology, node: usize) -> Option<usize> {
     topology.membership.neighbors[topology.membership.entries(node)].first().map(|subgraph| *subgraph as usize)
 }
 
-/// The only rows of parameters; none if one of them is gone.
+/// The only rows of parameters; none if one is missing.
 #[inline(always)]
 fn vectors<'a, const K: usize>(parameters: [&Matrix<'a>; K]) -> Option<[&'a [f32]; K]> {
     let mut rows = [&[][..]; K];
@@ -188,7 +192,8 @@ fn vectors<'a, const K: usize>(parameters: [&Matrix<'a>; K]) -> Option<[&'a [f32
     Some(rows)
 }
 
-/// For each subgraph and column the sum of the gradient, then that of the gradient times `C / sqrt(mean C^2 + epsilon)`.
+/// For each subgraph and feature the sum of the gradient, then that of the gradient times
+/// `C / sqrt(mean C^2 + epsilon)`.
 fn gradient_sums(width: usize) -> impl Operator {
     kernel("graph_norm_sums", Footprint::Members, move |step: &mut Step<'_>| {
         step.write_rows(
@@ -255,8 +260,8 @@ fn scale_gradient(width: usize) -> impl Operator {
     .accumulating()
 }
 
-/// With `n = C r` and `d = gradient * weight`, the gradient with respect to `C` is `c = r (d - n mean(d n))`, and that with
-/// respect to the input `c - mean_scale * mean c`.
+/// With `n = C r` and `d = gradient * weight`, the gradient with respect to `C` is `c = r (d - n mean(d n))`, and that
+/// with respect to the input `c - mean_scale * mean c`.
 fn input_gradient(width: usize) -> impl Operator {
     kernel("graph_norm_backward", Footprint::Membership, move |step: &mut Step<'_>| {
         step.write_rows(
@@ -285,13 +290,13 @@ fn input_gradient(width: usize) -> impl Operator {
     .with_cost(Cost { per_row: 8 * width, per_entry: 0 })
 }
 
-/// One column of one subgraph in the backward pass.
+/// One feature of one subgraph in the backward pass.
 struct Column {
     mean: f32,
     reciprocal: f32,
     weight: f32,
     scale: f32,
-    /// Sums of the gradient times the weight, plainly and times what was normalized.
+    /// Sums of the gradient times the weight, without and with the normalized feature as a factor.
     plain_sum: f32,
     normal_sum: f32,
 }
@@ -311,7 +316,7 @@ impl Column {
         }
     }
 
-    /// The sum of the gradient with respect to the centered numbers.
+    /// The sum of the gradient with respect to the centered features.
     #[inline(always)]
     fn centered_sum(&self) -> f32 {
         let mean_of_normal = (self.mean - self.scale * self.mean) * self.reciprocal;

@@ -9,11 +9,11 @@ use crate::{
     program::{Cost, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel},
 };
 
-/// `r = sigmoid(I_r + H_r)`, `z = sigmoid(I_z + H_z)`, `n = tanh(I_n + r * H_n)` and `Y = (1 - z) * n + z * S`, number by
-/// number (Cho et al. 2014, in the form of PyTorch's `GRUCell`): the gates that the input asks for are `[I_r | I_z | I_n]`,
-/// `[N, 3C]`, those that the state asks for `[H_r | H_z | H_n]`, and the state `S` is `[N, C]`.
+/// `r = sigmoid(I_r + H_r)`, `z = sigmoid(I_z + H_z)`, `n = tanh(I_n + r * H_n)` and `Y = (1 - z) * n + z * S`,
+/// elementwise (Cho et al. 2014, in the form of PyTorch's `GRUCell`): the input's terms of the gates are
+/// `[I_r | I_z | I_n]`, `[N, 3C]`, the state's `[H_r | H_z | H_n]`, and the state `S` is `[N, C]`.
 ///
-/// The backward pass computes the gates anew.
+/// The backward pass recomputes the gates.
 ///
 /// # Errors
 /// If a value is sparse, on other rows than the others, or the gates are not three times as wide as the state.
@@ -39,7 +39,7 @@ impl Operator for Gru {
         }
         let (found, expected) = (inputs[0].width().max(inputs[1].width()), 3 * state.width);
         Err(format!(
-            "has gates {found} wide, and needs {expected} on the rows of its state; give both gates that width"
+            "has gates of shape {found}, but needs {expected} on the rows of its state; give both gates that width"
         ))
     }
 
@@ -75,7 +75,7 @@ impl Operator for Gru {
     }
 }
 
-/// The gradient with respect to the gates that the input, or those that the state asks for.
+/// The gradient with respect to the input's or the state's terms of the gates.
 fn gate_gradient(from_hidden: bool) -> impl Operator {
     kernel("gru_gates_backward", Footprint::Same, move |step: &mut Step<'_>| {
         step.write_rows(
@@ -97,7 +97,7 @@ fn gate_gradient(from_hidden: bool) -> impl Operator {
     })
 }
 
-/// The gradient with respect to the state, but for the gates that it asks for.
+/// The gradient with respect to the state, except through the gates.
 fn state_gradient() -> impl Operator {
     kernel("gru_backward", Footprint::Same, |step: &mut Step<'_>| {
         step.write_rows(
@@ -114,13 +114,13 @@ fn state_gradient() -> impl Operator {
     })
 }
 
-/// One number of the state and its gates.
+/// One element of the state and its gates.
 struct Unit {
     state: f32,
     reset: f32,
     update: f32,
     candidate: f32,
-    /// What the state asks of the candidate, before the reset.
+    /// The state's term of the candidate, before the reset gate.
     asked: f32,
 }
 
@@ -130,7 +130,7 @@ impl Unit {
         (1.0 - self.update) * self.candidate + self.update * self.state
     }
 
-    /// The gradients with respect to the gates `r`, `z` and `n` before their nonlinearities, as the input or the state has asked.
+    /// The gradients with respect to the input's or the state's terms of `r`, `z` and `n`.
     #[inline(always)]
     fn gate_gradients(&self, gradient: f32, from_hidden: bool) -> [f32; 3] {
         let Self { state, reset, update, candidate, asked } = *self;
@@ -141,7 +141,7 @@ impl Unit {
     }
 }
 
-/// Calls `with` for each number of the state in some rows, with its index among them.
+/// Calls `with` for each element of the state in some rows, with its index among them.
 #[inline(always)]
 fn for_each_unit(values: [&Matrix; 3], rows: Range<usize>, mut with: impl FnMut(usize, Unit)) {
     let [from_input, from_hidden, state] = values;

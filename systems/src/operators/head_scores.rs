@@ -1,4 +1,4 @@
-//! Scores of rows against learned vectors, head by head.
+//! Dot products of rows with learned vectors, for each head.
 
 use core::ops::Range;
 
@@ -12,7 +12,7 @@ use crate::{
 /// `[N, H C]`, the vectors are `[H, C]` each, the scores `[N, H]`. Costs `N H C` multiplications for each.
 ///
 /// # Errors
-/// If the value is sparse, or not as wide as all vectors of a set together.
+/// If the value is sparse, or not as wide as the vectors of a set together.
 pub fn head_scores<const K: usize>(
     program: &mut Program,
     input: Value,
@@ -42,7 +42,9 @@ impl<const K: usize> Operator for HeadScores<K> {
         let (shape, width) = (self.vectors[0].shape(), inputs[0].width());
         let [heads, columns] = shape;
         if width != heads * columns || self.vectors.iter().any(|vectors| vectors.shape() != shape) {
-            return Err(format!("scores {width} columns by {heads} vectors of {columns}; give it as many"));
+            return Err(format!(
+                "scores {width} features by {heads} vectors of {columns}; give vectors that are as wide together"
+            ));
         }
         Ok(vec![Shape::new(inputs[0].domain(), heads); K])
     }
@@ -127,8 +129,8 @@ fn vectors_gradient(vectors: &Weight) -> impl Operator + use<> {
     .with_cost(cost)
 }
 
-/// The gradient with respect to the rows: the vectors times the gradients with respect to their scores, of one set or of two.
-/// Reads each set, which has these numbers of its parameter, and that gradient.
+/// The gradient with respect to the rows: the vectors times the gradients with respect to their scores, for one set or
+/// two. Reads each set, which is a range of its parameter, and that gradient.
 fn input_gradient(numbers: [Range<usize>; 2], sets: usize) -> impl Operator {
     let cost = Cost { per_row: sets * numbers[0].len(), per_entry: 0 };
     let place = 2 * (sets - 1);

@@ -1,4 +1,4 @@
-//! Rows brought to mean 0 and variance 1, each by itself.
+//! Layer normalization: mean 0 and variance 1 for each row.
 
 use super::epilogue::bias_gradient;
 use crate::{
@@ -7,12 +7,13 @@ use crate::{
     program::{Cost, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, Weight, kernel},
 };
 
-/// `Y[i] = (X[i] - mean X[i]) / sqrt(var X[i] + epsilon) * weight + bias`, mean and variance over the numbers of a row.
+/// `Y[i] = (X[i] - mean X[i]) / sqrt(var X[i] + epsilon) * weight + bias`, mean and variance over the features of a
+/// row.
 ///
-/// Nothing is kept but the input: the backward pass takes mean and variance anew.
+/// Only the input is saved: the backward pass recomputes mean and variance.
 ///
 /// # Errors
-/// If the value is sparse, or `weight` or `bias` are not as wide.
+/// If the value is sparse, or `weight` or `bias` has another width.
 pub fn layer_norm(
     program: &mut Program,
     input: Value,

@@ -16,7 +16,7 @@ use crate::{
 /// `Y = X W + b`: `X` is `[N, F]`, dense or sparse, `W` `[F, width]`, `b` `[width]`.
 ///
 /// # Errors
-/// If the weights are not those of a map from `F` inputs.
+/// If the weights do not have `F` rows.
 pub fn linear(
     program: &mut Program,
     input: Value,
@@ -26,7 +26,7 @@ pub fn linear(
     record(program, &[(input, *weight)], bias)
 }
 
-/// `Y = X W + Z V + b`, the map of two values side by side: in one pass over the rows if both are dense.
+/// `Y = X W + Z V + b`, a linear map of two concatenated values: in one pass over the rows if both are dense.
 ///
 /// # Errors
 /// Those of [`linear`]; and if the values are on different rows, or the weights of different width.
@@ -51,7 +51,7 @@ fn record(program: &mut Program, terms: &[(Value, Weight)], bias: Option<&Weight
     program.record_one(Linear { weights, epilogue }, &inputs)
 }
 
-/// [`linear`] and [`linear_pair`]: reads each value and its weights, and then what the epilogue reads.
+/// [`linear`] and [`linear_pair`]: reads each value and its weights, and then the inputs of the epilogue.
 #[derive(Clone, Debug)]
 pub(super) struct Linear {
     weights: Vec<Weight>,
@@ -71,21 +71,30 @@ impl Operator for Linear {
         "linear"
     }
 
+    fn describe(&self) -> String {
+        self.epilogue.describe(self.name())
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let (domain, [_, width]) = (inputs[0].domain(), self.weights[0].shape());
         for (input, weight) in inputs.chunks(2).zip(&self.weights) {
             let [rows, columns] = weight.shape();
             if rows != input[0].width() {
                 let found = input[0].width();
-                return Err(format!("has weights for {rows} inputs, but its input is {found} wide"));
+                return Err(format!(
+                    "has weights for {rows} features, but its input is {found} wide; give both one width"
+                ));
             }
             if input[0].domain() != domain || columns != width {
-                return Err("adds maps to different widths, or of different rows".to_owned());
+                return Err(
+                    "adds maps to different widths or on different rows; give both one width, on the same rows"
+                        .to_owned(),
+                );
             }
         }
         if let Some(bias) = self.epilogue.bias.map(|bias| inputs[bias]).filter(|bias| bias.width() != width) {
             let found = bias.width();
-            return Err(format!("adds a bias {found} wide to a map to {width} numbers; give both one width"));
+            return Err(format!("adds a bias {found} wide to a map to {width} features; give both one width"));
         }
         Ok(vec![Shape::new(domain, width)])
     }
@@ -131,7 +140,7 @@ impl Operator for Linear {
 }
 
 impl Linear {
-    /// The products of one or two values, added up.
+    /// The product of one value, or the sum of those of two.
     fn run_dense(&self, step: &mut Step<'_>) {
         let epilogue = self.epilogue;
         let [bias, blended] = epilogue.inputs();
@@ -174,8 +183,8 @@ impl Linear {
     }
 }
 
-/// `target = own * gradient * weight^T`, and where the input is blended into the output that times `gradient` besides; or
-/// both are added to what is there.
+/// `target = own * gradient * weight^T`, plus `blended * gradient` where the input is blended into the output;
+/// added to `target` if the step accumulates.
 fn input_gradient(weight: &Weight, (own, blended): (f32, Option<f32>)) -> impl Operator + use<> {
     let (numbers, cost) = (weight.numbers(), Cost { per_row: weight.numbers().len(), per_entry: 0 });
     kernel("input_gradient", Footprint::Same, move |step: &mut Step<'_>| {
@@ -202,7 +211,7 @@ fn input_gradient(weight: &Weight, (own, blended): (f32, Option<f32>)) -> impl O
 
 /// The gradient with respect to weights: `own * input^T * gradient`.
 ///
-/// Blocks of rows are multiplied side by side, and their products added in order.
+/// Blocks of rows are multiplied in parallel, and their products added in order.
 fn weight_gradient(weight: &Weight, own: f32) -> impl Operator + use<> {
     let (numbers, cost) = (weight.numbers(), Cost { per_row: weight.numbers().len(), per_entry: 0 });
     kernel("weight_gradient", Footprint::All, move |step: &mut Step<'_>| {
@@ -240,7 +249,7 @@ fn sparse_weight_gradient(weight: &Weight, own: f32) -> impl Operator + use<> {
     .accumulating()
 }
 
-/// The stored numbers of one row, without the zeros that fill it up. Indices that the weights do not have count for nothing.
+/// The stored elements of one row, without the padding zeros. Indices out of range are skipped.
 struct StoredEntries<'a> {
     indices: &'a [u32],
     values: &'a [f32],
@@ -267,10 +276,10 @@ impl SparseRow for StoredEntries<'_> {
     }
 }
 
-/// `sum[index] += value * row` for the numbers of a sparse row.
+/// `sum[index] += value * row` for the elements of a sparse row.
 #[inline(always)]
 fn scatter(entries: &StoredEntries, row: &[f32], sum: &mut [f32]) {
-    /// Numbers of one vector register of the widest kind.
+    /// Elements of the widest vector register.
     const TILE: usize = 16;
     let width = row.len();
     entries.for_each_ahead(
@@ -279,7 +288,7 @@ fn scatter(entries: &StoredEntries, row: &[f32], sum: &mut [f32]) {
             let (targets, rest) = sum[index * width..(index + 1) * width].as_chunks_mut::<TILE>();
             let (numbers, rest_of_numbers) = row.as_chunks::<TILE>();
             for (target, numbers) in targets.iter_mut().zip(numbers) {
-                // A copy, so that the compiler need not fear that the two overlap.
+                // A copy, so that the compiler knows that the two do not overlap.
                 let mut sums = *target;
                 sums.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += value * number);
                 *target = sums;
@@ -289,7 +298,7 @@ fn scatter(entries: &StoredEntries, row: &[f32], sum: &mut [f32]) {
     );
 }
 
-/// The linear map that an operation is, if it is a single one of a dense value.
+/// The linear map of an operation, if it is a single one of a dense value.
 pub(super) fn dense_map(operation: &Operation) -> Option<(&Linear, Weight)> {
     let operator: &dyn Any = &*operation.operator;
     let linear: &Linear = operator.downcast_ref()?;

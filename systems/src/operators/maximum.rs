@@ -1,12 +1,11 @@
-//! The larger of two values.
+//! The elementwise maximum.
 
 use crate::{
     layers::BuildError,
     program::{Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel},
 };
 
-/// `Y = max(A, B)`, number by number; a number that is none stays. The gradient goes to the larger one, and to `A` where
-/// both are equal.
+/// `Y = max(A, B)`, elementwise; NaN stays NaN. The gradient flows to the larger one, and to `A` where both are equal.
 ///
 /// # Errors
 /// If a value is sparse, or the two are of different width or on different rows.
@@ -29,7 +28,7 @@ impl Operator for Maximum {
             return Ok(vec![inputs[0].shape()]);
         }
         let [a, b] = [inputs[0].width(), inputs[1].width()];
-        Err(format!("takes the larger of values {a} and {b} wide; give both one width, on the same rows"))
+        Err(format!("takes the maximum of values {a} and {b} wide; give both one width, on the same rows"))
     }
 
     fn run(&self, step: &mut Step<'_>) {

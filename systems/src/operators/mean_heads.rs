@@ -11,13 +11,13 @@ use crate::{
 /// `Y[i, c] = 1/H sum over h of X[i, h c]`: `X` is `[N, H C]`, the result `[N, C]`.
 ///
 /// # Errors
-/// If the value is sparse, or the heads do not divide its columns.
+/// If the value is sparse, or its width is not a multiple of the heads.
 pub fn mean_heads(program: &mut Program, input: Value, heads: usize) -> Result<Value, BuildError> {
     let input = program.dense(input)?;
     program.record_one(MeanHeads { heads, epilogue: Epilogue::default() }, &[input])
 }
 
-/// [`mean_heads`]: reads the values, and then what the epilogue reads.
+/// [`mean_heads`]: reads the values, and then the inputs of the epilogue.
 #[derive(Clone, Copy, Debug)]
 struct MeanHeads {
     heads: usize,
@@ -27,6 +27,10 @@ struct MeanHeads {
 impl Operator for MeanHeads {
     fn name(&self) -> &'static str {
         "mean_heads"
+    }
+
+    fn describe(&self) -> String {
+        self.epilogue.describe(self.name())
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {

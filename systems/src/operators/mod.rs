@@ -1,7 +1,7 @@
-//! Operators: what layers are made of. Each says what it computes and, in the same file, what its derivative is.
+//! Operators, from which layers are composed: each file has the forward pass of one and its derivative.
 //!
-//! A layer calls their functions one after another, as it would write its formula; gradients follow by themselves. Rows are
-//! those of nodes, edges or subgraphs: an operator takes them as they come unless it says otherwise.
+//! A layer calls these functions as it would write its formula; gradients follow from the operators' derivatives. An
+//! operator takes rows of nodes, edges or subgraphs alike unless it says otherwise.
 
 mod aggregate;
 mod attend;
@@ -38,6 +38,7 @@ pub use concatenate::{columns, concatenate, pad};
 pub use degrees::{DegreeScaler, degree_factors, measure_degrees};
 pub use dropout::dropout;
 pub use edge_dot::edge_dot;
+pub(crate) use elementwise::copy;
 pub use elementwise::{activate, add, add_bias, scale};
 pub use endpoints::{EdgeTerms, gather_endpoints};
 pub use graph_norm::{GraphNormParameters, graph_norm};

@@ -1,4 +1,4 @@
-//! Mean and standard deviation of the rows that meet.
+//! Mean and standard deviation of aggregated rows.
 
 use super::{
     reduce::reduced_domain,
@@ -10,14 +10,14 @@ use crate::{
     program::{Cost, Footprint, GraphIndex, Operation, Operator, Program, Shape, Step, Tape, Value, kernel},
 };
 
-/// A variance that is no more than this counts as 0, as in PyTorch Geometric: the root of a smaller one is too steep.
+/// A variance up to this is taken as 0, as in PyTorch Geometric: the root of a smaller one is too steep.
 const SMALLEST_VARIANCE: f32 = 1e-5;
 
-/// The mean of the rows that meet and, side by side with it, their standard deviation `sqrt(mean of (X - mean)^2)`;
-/// `[N, F]` to `[M, 2 F]`, zeros where none meet.
+/// Aggregates rows to their mean, concatenated with their standard deviation `sqrt(mean of (X - mean)^2)`; `[N, F]` to
+/// `[M, 2 F]`, zeros where there are none.
 ///
 /// # Errors
-/// If the value is sparse, or not on the rows that meet.
+/// If the value is sparse, or not on the rows that the relation aggregates.
 pub fn moments(program: &mut Program, input: Value, relation: Relation) -> Result<Value, BuildError> {
     let (input, graph) = (program.dense(input)?, program.graph());
     program.record_one(Moments { relation, graph }, &[input])
@@ -75,8 +75,8 @@ impl Operator for Moments {
         );
     }
 
-    /// With n rows the gradient with respect to one of them is `g_mean / n + g_deviation (x - mean) / (n deviation)`, which
-    /// is `a + c x` with `a` and `c` that are the same for all. They take the place of the two gradients.
+    /// With n rows the gradient with respect to one of them is `g_mean / n + g_deviation (x - mean) / (n deviation)`,
+    /// which is `a + c x` with the same `a` and `c` for all. These replace the two gradients.
     fn differentiate(
         &self,
         operation: &Operation,

@@ -1,16 +1,16 @@
-//! Rows brought to length 1.
+//! Euclidean normalization of rows.
 
 use crate::{
     layers::BuildError,
     program::{Cost, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel},
 };
 
-/// Rows that are no longer than this are divided by it instead, as in PyTorch.
+/// Rows of a smaller norm are divided by this, as in PyTorch.
 const SHORTEST: f32 = 1e-12;
 
-/// `Y[i] = X[i] / |X[i]|`, with the Euclidean length.
+/// `Y[i] = X[i] / |X[i]|`, with the Euclidean norm.
 ///
-/// A row of zeros stays so, and has no gradient: there is no direction in which it would be right.
+/// A row of zeros stays as it is, and has gradient 0.
 ///
 /// # Errors
 /// If the value is sparse.

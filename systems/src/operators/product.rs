@@ -1,14 +1,14 @@
-//! Products number by number.
+//! Elementwise products.
 
 use crate::{
     layers::BuildError,
     program::{Cost, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel},
 };
 
-/// `Y = A * B`, number by number; if `B` has a single column, each row of `A` times its number.
+/// `Y = A * B`, elementwise; if `B` has width 1, each row of `A` times the element of `B`.
 ///
 /// # Errors
-/// If a value is sparse, they are on different rows, or `B` is as wide neither as `A` nor as one number.
+/// If a value is sparse, they are on different rows, or `B` has neither the width of `A` nor width 1.
 pub fn multiply(program: &mut Program, first: Value, second: Value) -> Result<Value, BuildError> {
     let inputs = [program.dense(first)?, program.dense(second)?];
     program.record_one(Multiply { name: "multiply" }, &inputs)

@@ -1,4 +1,4 @@
-//! Reductions of the rows that meet: sums, means and extremes.
+//! Reductions of aggregated rows: sum, mean, maximum and minimum.
 
 use connectome_components::Matrix;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::{
     program::{Cost, Domain, Footprint, GraphIndex, Operation, Operator, Program, Shape, Step, Tape, Value, kernel},
 };
 
-/// How rows that meet become one.
+/// How several rows are aggregated to one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Reduction {
@@ -18,18 +18,18 @@ pub enum Reduction {
     Sum,
     /// Their mean.
     Mean,
-    /// The largest of each column.
+    /// The largest of each feature.
     Max,
-    /// The smallest of each column.
+    /// The smallest of each feature.
     Min,
 }
 
-/// One row from those that meet in it; zeros where none do.
+/// Aggregates rows by a relation; zeros where there are none.
 ///
-/// The gradient with respect to an extreme goes in equal parts to all that reach it, as in PyTorch.
+/// The gradient of a maximum or minimum is divided equally among the rows that tie for it, as in PyTorch.
 ///
 /// # Errors
-/// If the value is sparse, or not on the rows that meet.
+/// If the value is sparse, or not on the rows that the relation aggregates.
 pub fn reduce(
     program: &mut Program,
     input: Value,
@@ -40,7 +40,7 @@ pub fn reduce(
     program.record_one(Reduce { relation, reduction, graph }, &[input])
 }
 
-/// The rows to which those of `input` are aggregated, if it is on the rows that are.
+/// The domain of the result, if `input` is on the rows that the relation aggregates.
 pub(super) fn reduced_domain(relation: Relation, graph: GraphIndex, input: Value) -> Result<Domain, String> {
     let [from, to] = relation.domains(graph);
     if input.domain() == from {
@@ -86,7 +86,7 @@ impl Operator for Reduce {
                 Reduction::Sum | Reduction::Mean => {
                     let terms = |row| {
                         let rows = relation.sources_of(topology, row);
-                        Uniform { rows, coefficient: reduction.share(rows) }
+                        Uniform { rows, coefficient: reduction.coefficient(rows) }
                     };
                     gather_rows(rows, terms, values, false, output);
                 }
@@ -130,8 +130,8 @@ impl Reduce {
                 [0],
                 #[inline(always)]
                 move |topology, [gradient], rows, target| {
-                    let share = |row| reduction.share(relation.sources_of(topology, row));
-                    let terms = |row| Shares { targets: relation.targets_of(topology, row), share };
+                    let coefficient = |row| reduction.coefficient(relation.sources_of(topology, row));
+                    let terms = |row| Weighted { targets: relation.targets_of(topology, row), coefficient };
                     gather_rows(rows, terms, gradient, adds, target);
                 },
             );
@@ -180,24 +180,24 @@ impl Reduce {
 }
 
 impl Reduction {
-    /// What each of some rows is multiplied by in their sum or mean.
+    /// The coefficient of each row in a sum or mean of these.
     #[inline(always)]
-    fn share(self, rows: &[u32]) -> f32 {
+    fn coefficient(self, rows: &[u32]) -> f32 {
         if self == Self::Mean { 1.0 / rows.len().max(1) as f32 } else { 1.0 }
     }
 }
 
-/// The rows in which a row meets others, with its share in each.
-struct Shares<'a, F> {
+/// The rows to which a row is aggregated, with its coefficient in each.
+struct Weighted<'a, F> {
     targets: &'a [u32],
-    share: F,
+    coefficient: F,
 }
 
-impl<F: Fn(usize) -> f32> SparseRow for Shares<'_, F> {
+impl<F: Fn(usize) -> f32> SparseRow for Weighted<'_, F> {
     #[inline(always)]
     fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
         for target in self.targets {
-            add(*target as usize, (self.share)(*target as usize), *target as usize);
+            add(*target as usize, (self.coefficient)(*target as usize), *target as usize);
         }
     }
 }
@@ -211,7 +211,7 @@ fn extreme(rows: &[u32], values: &Matrix, output: &mut [f32], beyond: impl Fn(f3
     output.copy_from_slice(values.row(*first as usize));
     for row in rest {
         for (best, value) in output.iter_mut().zip(values.row(*row as usize)) {
-            // A number that is none stays, wherever it stands.
+            // NaN stays NaN, in whatever order.
             *best = if beyond(*value, *best) || value.is_nan() { *value } else { *best };
         }
     }

@@ -1,4 +1,4 @@
-//! Who meets where: the rows that are reduced to one.
+//! Relations: which rows are aggregated to which.
 
 use connectome_components::{Adjacency, Topology};
 
@@ -7,19 +7,19 @@ use crate::{
     program::{Domain, Footprint, GraphIndex, Partition},
 };
 
-/// Which rows meet in one row of the output.
+/// Which rows are aggregated to one row of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
-    /// In a node the nodes from which edges come to it, each once for each edge.
+    /// To a node the sources of its incoming edges, once for each edge.
     Neighbors,
-    /// In a node the edges that come to it.
+    /// To a node its incoming edges.
     Edges,
-    /// In a subgraph its nodes.
+    /// To a subgraph its nodes.
     Members,
 }
 
 impl Relation {
-    /// The rows that are aggregated, and those to which they are.
+    /// The domains of the aggregated rows and of the result.
     pub(crate) fn domains(self, graph: GraphIndex) -> [Domain; 2] {
         match self {
             Self::Neighbors => [Domain::Nodes, Domain::Nodes],
@@ -28,7 +28,7 @@ impl Relation {
         }
     }
 
-    /// On which of the rows that are aggregated a row depends.
+    /// On which aggregated rows a row of the result depends.
     pub(crate) fn footprint(self) -> Footprint {
         match self {
             Self::Neighbors => Footprint::Incoming,
@@ -37,7 +37,7 @@ impl Relation {
         }
     }
 
-    /// On which of the rows to which it is aggregated the gradient of a row depends.
+    /// On which rows of the result the gradient of an aggregated row depends.
     pub(crate) fn footprint_back(self) -> Footprint {
         match self {
             Self::Neighbors => Footprint::Outgoing,
@@ -46,7 +46,7 @@ impl Relation {
         }
     }
 
-    /// How the work on the rows to which others are aggregated is divided.
+    /// How the work on the rows of the result is divided.
     pub(crate) fn partition(self) -> Partition {
         match self {
             Self::Neighbors | Self::Edges => Partition::Incoming,
@@ -54,7 +54,7 @@ impl Relation {
         }
     }
 
-    /// How the work on the rows that are aggregated is divided.
+    /// How the work on the aggregated rows is divided.
     pub(crate) fn partition_back(self) -> Partition {
         match self {
             Self::Neighbors => Partition::Outgoing,
@@ -62,7 +62,7 @@ impl Relation {
         }
     }
 
-    /// The rows that meet in `row`, in their order.
+    /// The rows that are aggregated to `row`, in order.
     #[inline(always)]
     pub(crate) fn sources_of(self, topology: &Topology, row: usize) -> &[u32] {
         let (adjacency, rows) = match self {
@@ -73,7 +73,7 @@ impl Relation {
         &rows[adjacency.entries(row)]
     }
 
-    /// The rows in which `row` meets others, in their order.
+    /// The rows to which `row` is aggregated, in order.
     #[inline(always)]
     pub(crate) fn targets_of(self, topology: &Topology, row: usize) -> &[u32] {
         match self {
@@ -86,7 +86,8 @@ impl Relation {
         }
     }
 
-    /// The rows of what belongs to a *link*, by which one row is aggregated to another: the edges, or the members themselves.
+    /// The domain of the *links*, by each of which one row is aggregated to another: the edges, or the members
+    /// themselves.
     pub(crate) fn links(self, graph: GraphIndex) -> Domain {
         match self {
             Self::Neighbors | Self::Edges => Domain::Edges(graph),
@@ -94,7 +95,7 @@ impl Relation {
         }
     }
 
-    /// For each row in which others meet those that do, and the link of each.
+    /// For each row of the result the rows aggregated to it, and their links.
     #[inline(always)]
     pub(crate) fn adjacency(self, topology: &Topology) -> &Adjacency {
         match self {
@@ -103,7 +104,7 @@ impl Relation {
         }
     }
 
-    /// For each row that meets others those in which it does, and the link of each; edges are links themselves.
+    /// For each aggregated row the rows to which it is aggregated, and their links; edges are links themselves.
     #[inline(always)]
     pub(crate) fn adjacency_back(self, topology: &Topology) -> &Adjacency {
         match self {
@@ -112,7 +113,7 @@ impl Relation {
         }
     }
 
-    /// The row that a link brings and the row it brings it to; none for dangling edges and for nodes of no subgraph.
+    /// The source and the target row of a link; none for dangling edges and for nodes in no subgraph.
     #[inline(always)]
     pub(crate) fn ends(self, topology: &Topology, link: usize) -> Option<[usize; 2]> {
         match self {

@@ -1,14 +1,14 @@
-//! Values times a number that is learned.
+//! Products with a learned scalar.
 
 use crate::{
     layers::BuildError,
     program::{Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, Weight, kernel},
 };
 
-/// `Y = (offset + p) X` with the only number `p` of a parameter.
+/// `Y = (offset + p) X` with the scalar parameter `p`.
 ///
 /// # Errors
-/// If the value is sparse, or the parameter has more numbers than one.
+/// If the value is sparse, or the parameter is not a single number.
 pub fn scale_by(program: &mut Program, input: Value, factor: &Weight, offset: f32) -> Result<Value, BuildError> {
     let input = program.dense(input)?;
     program.record_one(ScaleBy { name: "scale_by", offset }, &[input, factor.value()])
@@ -29,7 +29,7 @@ impl Operator for ScaleBy {
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         match inputs[1].width() {
             1 => Ok(vec![inputs[0].shape()]),
-            numbers => Err(format!("multiplies by a parameter of {numbers} numbers; give one number")),
+            numbers => Err(format!("multiplies by a parameter of {numbers} values; give a scalar")),
         }
     }
 
@@ -59,7 +59,7 @@ impl Operator for ScaleBy {
     }
 }
 
-/// Records the gradient with respect to a number by which `values` were multiplied: `own` times the sum of all products with
+/// Records the gradient with respect to a scalar factor of `values`: `own` times the sum of their products with
 /// `gradient`.
 pub(super) fn factor_gradient(
     factor: Value,
@@ -74,7 +74,7 @@ pub(super) fn factor_gradient(
             #[inline(always)]
             |_, [gradient, values], rows, sum| {
                 let terms = gradient.slice(rows.clone()).iter().zip(values.slice(rows));
-                // So many numbers go into one that a narrow sum would lose the last of them.
+                // A sum over this many products needs the precision of 64 bits.
                 sum.fill(own * terms.map(|(gradient, value)| f64::from(gradient * value)).sum::<f64>() as f32);
             },
         );

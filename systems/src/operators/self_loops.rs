@@ -1,4 +1,4 @@
-//! Features of the self-loops that are added to a graph.
+//! Edge features of added self-loops.
 
 use connectome_components::Topology;
 
@@ -9,11 +9,12 @@ use crate::{
     },
 };
 
-/// `Y[i] = mean of X[e]` over the edges that come to `i` from other nodes, on nodes; zeros where there are none.
+/// `Y[i] = mean of X[e]` over the incoming edges of `i` from other nodes, on nodes; zeros where there are none.
 ///
-/// This is what PyTorch Geometric gives to the self-loops it adds, once those of the graph are removed.
+/// PyTorch Geometric gives these features to the self-loops it adds after removing those of the graph.
 ///
-/// What only reads inputs of a model that rest is computed when these or the edges change, and kept in a column of its own.
+/// If it reads nothing but inputs that do not change from step to step, it is computed when these or the edges change,
+/// and its output keeps a column.
 ///
 /// # Errors
 /// If the value is sparse, or not on edges.
@@ -35,7 +36,7 @@ impl Operator for SelfLoopMean {
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         if inputs[0].domain() != Domain::Edges(self.graph) {
-            return Err("takes the mean over edges, so its input is to be on edges".to_owned());
+            return Err("takes the mean over edges, but its input is on other rows; give a value on edges".to_owned());
         }
         Ok(vec![Shape::new(Domain::Nodes, inputs[0].width())])
     }
@@ -60,9 +61,9 @@ impl Operator for SelfLoopMean {
             |topology, [values], rows, output| {
                 for (row, output) in rows.zip(output.chunks_exact_mut(values.width())) {
                     output.fill(0.0);
-                    let share = share(topology, row);
+                    let weight = inverse_count(topology, row);
                     for edge in edges_from_others(topology, row) {
-                        output.iter_mut().zip(values.row(edge)).for_each(|(mean, value)| *mean += share * value);
+                        output.iter_mut().zip(values.row(edge)).for_each(|(mean, value)| *mean += weight * value);
                     }
                 }
             },
@@ -77,20 +78,20 @@ impl Operator for SelfLoopMean {
     ) -> Result<(), BuildError> {
         let &[Some(gradient)] = gradients else { return Ok(()) };
         let width = gradient.width();
-        let divide = kernel("self_loop_mean_shares", Footprint::Same, move |step: &mut Step<'_>| {
+        let divide = kernel("self_loop_mean_weights", Footprint::Same, move |step: &mut Step<'_>| {
             step.write_rows(
                 Partition::Incoming,
                 [],
                 #[inline(always)]
                 |topology, [], rows, gradient| {
                     for (row, gradient) in rows.zip(gradient.chunks_exact_mut(width)) {
-                        let share = share(topology, row);
-                        gradient.iter_mut().for_each(|number| *number *= share);
+                        let weight = inverse_count(topology, row);
+                        gradient.iter_mut().for_each(|number| *number *= weight);
                     }
                 },
             );
         });
-        let shares = tape.update(gradient, divide, &[])?;
+        let weighted = tape.update(gradient, divide, &[])?;
         let backward = kernel("self_loop_mean_backward", Footprint::Endpoints, |step: &mut Step<'_>| {
             step.write_rows(
                 Partition::Uniform,
@@ -99,7 +100,7 @@ impl Operator for SelfLoopMean {
                 |topology, [gradient], rows, target| {
                     for (row, target) in rows.zip(target.chunks_exact_mut(gradient.width())) {
                         match topology.endpoints[row] {
-                            // Both ends of a dangling edge are equal, too.
+                            // Both ends of a dangling edge are equal as well.
                             [from, to] if from != to => target.copy_from_slice(gradient.row(to as usize)),
                             _ => target.fill(0.0),
                         }
@@ -107,7 +108,7 @@ impl Operator for SelfLoopMean {
                 },
             );
         });
-        tape.gradient(operation.inputs[0], backward, &[shares])
+        tape.gradient(operation.inputs[0], backward, &[weighted])
     }
 }
 
@@ -121,6 +122,6 @@ fn edges_from_others(topology: &Topology, row: usize) -> impl Iterator<Item = us
 
 /// One over the number of edges from other nodes.
 #[inline(always)]
-fn share(topology: &Topology, row: usize) -> f32 {
+fn inverse_count(topology: &Topology, row: usize) -> f32 {
     1.0 / edges_from_others(topology, row).count().max(1) as f32
 }

@@ -1,4 +1,4 @@
-//! Squared lengths.
+//! Squared Euclidean norms.
 
 use crate::{
     kernels::sum,
@@ -6,7 +6,7 @@ use crate::{
     program::{Cost, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel},
 };
 
-/// `Y[i] = |X[i]|^2`: from rows of any width to one number each.
+/// `Y[i] = |X[i]|^2`, `[N, F]` to `[N, 1]`.
 ///
 /// # Errors
 /// If the value is sparse.

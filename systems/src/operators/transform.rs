@@ -1,4 +1,4 @@
-//! Messages through a matrix of each edge's own.
+//! Messages through a matrix for each edge.
 
 use connectome_components::Topology;
 
@@ -7,12 +7,13 @@ use crate::{
     program::{Cost, Domain, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel},
 };
 
-/// `Z[e] = M[e]^T X[source of e]`, on edges, with the matrices `M[e]` `[F, width]`, row by row; zeros for dangling edges.
+/// `Z[e] = M[e]^T X[source of e]`, on edges, with the matrices `M[e]` `[F, width]`, row by row; zeros for dangling
+/// edges.
 ///
 /// `X` is `[N, F]`, `M` `[E, F width]`, `Z` `[E, width]`. Costs `E F width` multiplications.
 ///
 /// # Errors
-/// If a value is sparse or not on the rows where it belongs, or the matrices are not of this shape.
+/// If a value is sparse or on the wrong rows, or the matrices are not of this shape.
 pub fn transform_along_edges(
     program: &mut Program,
     nodes: Value,
@@ -48,7 +49,7 @@ impl Operator for TransformAlongEdges {
         if x.width.checked_mul(width) != Some(m.width) {
             let (from, found) = (x.width, m.width);
             return Err(format!(
-                "sends {from} numbers to {width}, but the matrices have {found} numbers; give them {from} by {width}"
+                "maps {from} features to {width}, but the matrices have {found} elements; give them {from} by {width}"
             ));
         }
         Ok(vec![Shape::new(self.edges, width)])

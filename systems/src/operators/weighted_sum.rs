@@ -1,4 +1,4 @@
-//! Sums of neighbors by weights that edges carry.
+//! Sums over neighbors, weighted by values of the edges.
 
 use connectome_components::{Adjacency, Matrix};
 use std::sync::Arc;
@@ -16,19 +16,20 @@ use crate::{
     },
 };
 
-/// `Y[i, h] = sum over edges e from j to i of W[e, h] X[j, h]`: of the `H C` columns of `X` on nodes, head `h` has the columns
-/// `h C` to `(h + 1) C`; `W` is `[E, H]` on edges. Zeros where no edge ends.
+/// `Y[i, h] = sum over edges e from j to i of W[e, h] X[j, h]`: of the `H C` features of `X` on nodes, head `h` has the
+/// features `h C` to `(h + 1) C`; `W` is `[E, H]` on edges. Zeros where no edge ends.
 ///
-/// Nothing of a size `[E, H C]` is made, forward or backward. Costs `E H C` multiplications, and twice as many backward.
+/// No column of size `[E, H C]` is needed, forward or backward. Costs `E H C` multiplications, and twice as many
+/// backward.
 ///
 /// # Errors
-/// If a value is sparse, or not on the rows where it belongs, or the heads do not divide the columns of `X`.
+/// If a value is sparse, or on the wrong rows, or the width of `X` is not a multiple of the heads.
 pub fn weighted_sum(program: &mut Program, input: Value, weights: Value) -> Result<Value, BuildError> {
     let inputs = [program.dense(input)?, program.dense(weights)?];
     program.record_one(WeightedSum { graph: program.graph(), epilogue: Epilogue::default() }, &inputs)
 }
 
-/// [`weighted_sum`]: reads the values and the weights, and then what the epilogue reads.
+/// [`weighted_sum`]: reads the values and the weights, and then the inputs of the epilogue.
 #[derive(Clone, Copy, Debug)]
 struct WeightedSum {
     graph: GraphIndex,
@@ -40,9 +41,13 @@ impl Operator for WeightedSum {
         "weighted_sum"
     }
 
+    fn describe(&self) -> String {
+        self.epilogue.describe(self.name())
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         if [inputs[0].domain(), inputs[1].domain()] != [Domain::Nodes, Domain::Edges(self.graph)] {
-            return Err("sums neighbors by weights, so give values on nodes and weights on edges".to_owned());
+            return Err("sums neighbors by weights of edges, but its inputs are on other rows; give values on nodes and weights on edges".to_owned());
         }
         check_heads(inputs[0].width(), inputs[1].width())?;
         Ok(vec![inputs[0].shape()])
@@ -140,15 +145,15 @@ fn values_gradient(heads: usize, own: f32, width: usize) -> impl Operator {
     .with_cost(Cost { per_row: 0, per_entry: width })
 }
 
-/// Sees that so many heads share the columns of a value.
+/// Checks that a width can be divided among this number of heads.
 pub(super) fn check_heads(width: usize, heads: usize) -> Result<(), String> {
     if width.is_multiple_of(heads) {
         return Ok(());
     }
-    Err(format!("divides {width} columns among {heads} heads; give each head as many"))
+    Err(format!("divides {width} features among {heads} heads; give a number of heads that divides them evenly"))
 }
 
-/// The neighbors of a row with the weights of the edges by which they are.
+/// The neighbors of a row with the weights of their edges.
 struct Linked<'a> {
     adjacency: &'a Adjacency,
     row: usize,

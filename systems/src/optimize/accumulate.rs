@@ -1,29 +1,30 @@
-//! Several passes make one step.
+//! Gradient accumulation: several passes make one step.
 
 use bevy_ecs::{
     entity::Entity,
     system::{BoxedSystem, ParamBuilder, Query, Res, SystemParamBuilder},
     world::World,
 };
-use connectome_components::{ColumnSet, Columns, GradientAccumulation, Metrics, Split, TrainingState};
+use connectome_components::{ColumnSet, Columns, GradientAccumulation, LearningFault, Metrics, Split, TrainingState};
 
 use super::{BLOCK, LearnedParameter};
 use crate::{Blocks, RowsMut, Workers, kernels::vectorize};
 
-/// How much a pass counts among those that make a step.
+/// The weight of a pass among those of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LossWeighting {
-    /// As many terms as its loss has, by the [`Metrics`] of the training rows: the loss is the mean over them.
+    /// As many terms as its losses have, by the [`Metrics`] of the training rows, or the sum of the weights of these: a loss
+    /// is the mean over them.
     Terms,
-    /// As much as any other: the gradient comes from outside, and nobody counts terms.
+    /// 1 for each pass: the gradient is given from outside, and there are no terms to count.
     Uniform,
 }
 
 impl LossWeighting {
-    fn of(self, metrics: &Metrics) -> u64 {
+    pub(super) fn of(self, metrics: &Metrics) -> f64 {
         match self {
-            Self::Terms => metrics.of(Split::Train).count,
-            Self::Uniform => 1,
+            Self::Terms => metrics.weight(Split::Train),
+            Self::Uniform => 1.0,
         }
     }
 }
@@ -33,7 +34,7 @@ pub(super) fn is_last(state: &TrainingState, accumulation: Option<&GradientAccum
     accumulation.is_none_or(|accumulation| state.micro_batch.saturating_add(1) >= accumulation.micro_batches)
 }
 
-/// The system that adds the gradients of each pass to sums, and in the last one puts the means in their place.
+/// The system that adds the gradients of each pass to sums, and replaces them by the mean in the last pass.
 pub(super) fn accumulate(
     world: &mut World,
     model: Entity,
@@ -70,13 +71,13 @@ pub(super) fn accumulate(
     Box::new(system.with_name("accumulate_gradients"))
 }
 
-/// What becomes of the gradient of one pass.
+/// How the gradient of one pass is accumulated.
 #[derive(Clone, Copy)]
 struct Pass {
     weight: f32,
     is_first: bool,
     /// The weight of all passes, if this is the last one.
-    total: Option<u64>,
+    total: Option<f64>,
 }
 
 impl Pass {
@@ -102,7 +103,7 @@ impl Pass {
             (false, None) => numbers.for_each(|(gradient, sum)| *sum += self.weight * *gradient),
             (false, Some(total)) => {
                 // Without a single term every gradient is 0, and so is the mean.
-                let share = 1.0 / total.max(1) as f32;
+                let share = 1.0 / if total == 0.0 { 1.0 } else { total as f32 };
                 numbers.for_each(|(gradient, sum)| *gradient = share * (*sum + self.weight * *gradient));
             }
         }
@@ -113,12 +114,13 @@ impl Pass {
 pub(super) fn count_step(
     model: Entity,
     weighting: LossWeighting,
-) -> impl FnMut(Query<(&mut TrainingState, Option<&mut GradientAccumulation>, &Metrics)>) {
+) -> impl FnMut(Query<(&mut TrainingState, Option<&mut GradientAccumulation>, &Metrics, &LearningFault)>) {
     move |mut models| {
-        let Ok((mut state, accumulation, metrics)) = models.get_mut(model) else { return };
-        let is_last = is_last(&state, accumulation.as_deref());
+        let Ok((mut state, accumulation, metrics, fault)) = models.get_mut(model) else { return };
+        // What a pass at fault has added to is no sum any more: the passes that follow begin anew.
+        let is_last = is_last(&state, accumulation.as_deref()) || fault.0.is_some();
         if let Some(mut accumulation) = accumulation {
-            accumulation.terms = if is_last { 0 } else { accumulation.terms + weighting.of(metrics) };
+            accumulation.terms = if is_last { 0.0 } else { accumulation.terms + weighting.of(metrics) };
         }
         if is_last {
             state.step += 1;

@@ -1,4 +1,4 @@
-//! The length of the gradient of all parameters together.
+//! The norm of the gradient of all parameters together.
 
 use bevy_ecs::{
     entity::Entity,
@@ -10,7 +10,7 @@ use connectome_components::{ColumnSet, Columns, GradientAccumulation, GradientCl
 use super::{BLOCK, LearnedParameter, is_last};
 use crate::{Blocks, PerBlock, Workers, kernels::vectorize};
 
-/// The system that measures the length before a step, if the model clips it.
+/// The system that measures the norm before a step, if the model clips it.
 pub(super) fn measure_norm(world: &mut World, model: Entity, learned: &[LearnedParameter]) -> BoxedSystem {
     let mut set = ColumnSet::default();
     let gradients: Vec<usize> = learned.iter().map(|parameter| set.read(parameter.gradient)).collect();
@@ -41,7 +41,7 @@ pub(super) fn measure_norm(world: &mut World, model: Entity, learned: &[LearnedP
     Box::new(system.with_name("measure_gradients"))
 }
 
-/// Each block has a sum of its own; these are added in order.
+/// The sums of blocks are added in order.
 fn sum_of_squares(workers: &Workers, numbers: &[f32], sums: &mut Vec<f64>) -> f64 {
     let blocks = Blocks::Uniform { start: 0, rows: numbers.len(), size: BLOCK };
     sums.clear();

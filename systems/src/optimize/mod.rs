@@ -1,10 +1,12 @@
-//! Parameters follow their gradients.
+//! Optimizers: updates of parameters by their gradients.
 //!
-//! One system goes through all parameters: through gradient, moments and weights of each once, together. A model with
-//! [`GradientAccumulation`] has one more before; the length of all gradients is measured for a model with
+//! One system updates all parameters and reads gradient, moments and weights of each once. Before it another one
+//! accumulates gradients for a model with [`GradientAccumulation`], and one measures their norm for a model with
 //! [`GradientClipping`].
 
 mod accumulate;
+mod buffers;
+mod check;
 mod clip;
 mod moments;
 mod step;
@@ -12,15 +14,18 @@ mod step;
 use bevy_ecs::{
     entity::Entity,
     schedule::{InternedSystemSet, IntoScheduleConfigs, Schedule, SystemSet},
-    system::{BoxedSystem, IntoSystem, ParamBuilder, Query, Res, SystemParamBuilder},
+    system::{BoxedSystem, IntoSystem, Local, ParamBuilder, Query, Res, SystemParamBuilder},
     world::World,
 };
 use connectome_components::{
-    ColumnSet, Columns, Field, GradientAccumulation, GradientClipping, LearningRateSchedule, Optimizer, TrainingState,
+    ColumnSet, Columns, Fault, Field, GradientAccumulation, GradientClipping, LearningFault, LearningRateSchedule,
+    Metrics, Optimizer, TrainingState,
 };
 
 use crate::{GraphSystems, Workers, model::Sets};
 use accumulate::{accumulate, count_step, is_last};
+use buffers::{BufferCopies, keep_buffers, restore_buffers};
+use check::{MODERATE, largest, restore_unless_finite};
 use clip::measure_norm;
 
 pub use accumulate::LossWeighting;
@@ -30,7 +35,7 @@ pub use step::OptimizerStep;
 /// Weights in a block; a multiple of every vector width.
 const BLOCK: usize = 4096;
 
-/// What of a model comes before what in [`GraphSystems::Optimize`].
+/// The order of the systems of a model within [`GraphSystems::Optimize`].
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum OptimizeSystems {
     Accumulate(Entity),
@@ -44,14 +49,14 @@ pub(crate) fn sets(model: Entity) -> [InternedSystemSet; 3] {
     [Accumulate(model), Measure(model), Step(model)].map(|set| set.intern())
 }
 
-/// A parameter that is learned: its fields.
+/// The fields of a learned parameter.
 #[derive(Clone, Copy, Debug)]
 pub struct LearnedParameter {
     /// Its values.
     pub value: Field,
     /// The gradient of the loss with respect to them.
     pub gradient: Field,
-    /// What the optimizer keeps from step to step.
+    /// The optimizer's moments.
     pub moments: Field,
     /// The sum of the gradients of several passes, if these make one step.
     pub sum: Option<Field>,
@@ -60,23 +65,30 @@ pub struct LearnedParameter {
 }
 
 /// Adds the systems to a training schedule by which the parameters of a model follow their gradients and passes are
-/// counted.
+/// counted. `buffers` are the parameters that the forward pass itself changes.
 pub fn add(
     world: &mut World,
     schedule: &mut Schedule,
     model: Entity,
-    learned: &[LearnedParameter],
+    (learned, buffers): (&[LearnedParameter], &[Field]),
     weighting: LossWeighting,
     sets: Sets,
 ) {
     use OptimizeSystems::{Accumulate, Measure, Step};
+    if !buffers.is_empty() {
+        world.entity_mut(model).insert(BufferCopies::default());
+        let (keep, restore) = (keep_buffers(world, model, buffers), restore_buffers(world, model, buffers));
+        let (forward, commit) = (sets.of(GraphSystems::Forward), sets.of(GraphSystems::Commit));
+        schedule.add_systems(sets.own(keep).after(GraphSystems::Observe).before(forward));
+        schedule.add_systems(sets.own(restore).after(sets.of(GraphSystems::Optimize)).before(commit));
+    }
     let order = (Accumulate(model), Measure(model), Step(model)).chain();
     schedule.configure_sets(order.in_set(sets.of(GraphSystems::Optimize)));
     if learned.iter().any(|parameter| parameter.sum.is_some()) {
         schedule.add_systems(accumulate(world, model, learned, weighting).in_set(Accumulate(model)));
     }
     schedule.add_systems(measure_norm(world, model, learned).in_set(Measure(model)));
-    schedule.add_systems(optimize(world, model, learned).in_set(Step(model)));
+    schedule.add_systems(optimize(world, model, learned, weighting).in_set(Step(model)));
     let count = IntoSystem::into_system(count_step(model, weighting)).with_name("count_step");
     schedule.add_systems(count.in_set(sets.of(GraphSystems::Commit)));
 }
@@ -88,38 +100,87 @@ type ModelState = (
     Option<&'static GradientAccumulation>,
     Option<&'static GradientClipping>,
     &'static Moments,
+    &'static Metrics,
+    &'static mut LearningFault,
 );
 
-/// The system that moves the parameters that learn.
-fn optimize(world: &mut World, model: Entity, learned: &[LearnedParameter]) -> BoxedSystem {
+/// A parameter with the places of its columns.
+struct Place {
+    written: [usize; 2],
+    gradient: usize,
+    weight_decay: Option<f32>,
+}
+
+/// The system that moves the parameters that learn: all of them or, where a number would not be finite, none.
+fn optimize(world: &mut World, model: Entity, learned: &[LearnedParameter], weighting: LossWeighting) -> BoxedSystem {
     let mut set = ColumnSet::default();
-    let learned = learned.iter().map(|parameter| {
-        let written = [set.write(parameter.value), set.write(parameter.moments)];
-        (written, set.read(parameter.gradient), parameter.weight_decay)
+    let learned = learned.iter().map(|parameter| Place {
+        written: [set.write(parameter.value), set.write(parameter.moments)],
+        gradient: set.read(parameter.gradient),
+        weight_decay: parameter.weight_decay,
     });
     let learned: Vec<_> = learned.collect();
-    let state = (set, ParamBuilder::query::<ModelState>(), ParamBuilder::resource::<Workers>()).build_state(world);
-    let system =
-        state.build_system(move |mut columns: Columns, model_state: Query<ModelState>, workers: Res<Workers>| {
-            let Ok((optimizer, schedule, state, accumulation, clipping, ages)) = model_state.get(model) else { return };
-            let Some(gradient_scale) = clipping.map_or(Some(1.0), GradientClipping::scale) else { return };
-            if !is_last(state, accumulation) {
+    let state = (
+        set,
+        ParamBuilder::query::<ModelState>(),
+        ParamBuilder::resource::<Workers>(),
+        ParamBuilder::local::<Vec<u32>>(),
+    )
+        .build_state(world);
+    let system = state.build_system(
+        move |mut columns: Columns,
+              mut model_state: Query<ModelState>,
+              workers: Res<Workers>,
+              mut sums: Local<Vec<u32>>| {
+            let Ok((optimizer, schedule, state, accumulation, clipping, ages, metrics, mut fault)) =
+                model_state.get_mut(model)
+            else {
+                return;
+            };
+            if weighting == LossWeighting::Uniform {
+                // No loss has forgotten what was wrong with the last step.
+                fault.0 = None;
+            }
+            if fault.0.is_some() || !is_last(state, accumulation) {
                 return;
             }
-            for (number, (written, gradient, weight_decay)) in learned.iter().enumerate() {
-                let step = OptimizerStep {
-                    optimizer: *optimizer,
-                    learning_rate: optimizer.learning_rate() * schedule.factor(state.step),
-                    weight_decay: weight_decay.unwrap_or(optimizer.weight_decay()),
-                    gradient_scale,
-                    number: ages.age(number, state.step),
-                };
-                let (read, [Some(value), Some(moments), ..]) = columns.split_mut(written) else { continue };
-                let (Some(value), Some(moments)) = (value.rows_mut().next(), moments.rows_mut().next()) else {
-                    continue;
-                };
-                step.apply(&workers, value, read.matrix(*gradient).row(0), moments);
+            let terms = accumulation.map_or(0.0, |accumulation| accumulation.terms) + weighting.of(metrics);
+            if terms == 0.0 {
+                return fault.note(Fault::NoRows { head: 0 });
             }
-        });
+            let (read, _) = columns.split_mut(&[]);
+            let mut is_moderate = optimizer.learning_rate() < MODERATE;
+            for (parameter, place) in learned.iter().enumerate() {
+                let gradient = largest(&workers, read.matrix(place.gradient), &mut sums);
+                if !gradient.is_finite() {
+                    return fault.note(Fault::Gradient { parameter });
+                }
+                let kept = place.written.map(|column| largest(&workers, read.matrix(column), &mut sums));
+                is_moderate &= [gradient, kept[0], kept[1]].into_iter().all(|largest| largest < MODERATE);
+            }
+            let Some(gradient_scale) = clipping.map_or(Some(1.0), GradientClipping::scale) else { return };
+            let step = |number: usize, place: &Place| OptimizerStep {
+                optimizer: *optimizer,
+                learning_rate: optimizer.learning_rate() * schedule.factor(state.step),
+                weight_decay: place.weight_decay.unwrap_or(optimizer.weight_decay()),
+                gradient_scale,
+                number: ages.age(number, state.step),
+            };
+            let apply = |columns: &mut Columns| {
+                for (number, place) in learned.iter().enumerate() {
+                    let (read, [Some(value), Some(moments), ..]) = columns.split_mut(&place.written) else { continue };
+                    let (Some(value), Some(moments)) = (value.rows_mut().next(), moments.rows_mut().next()) else {
+                        continue;
+                    };
+                    step(number, place).apply(&workers, value, read.matrix(place.gradient).row(0), moments);
+                }
+            };
+            if is_moderate {
+                apply(&mut columns);
+            } else if let Some(parameter) = restore_unless_finite(&mut columns, &learned, apply) {
+                fault.note(Fault::Step { parameter });
+            }
+        },
+    );
     Box::new(system.with_name("optimize"))
 }

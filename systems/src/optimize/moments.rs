@@ -1,7 +1,9 @@
 //! Which optimizer the moments of a model are of.
 
 use bevy_ecs::{component::Component, entity::Entity, world::World};
-use connectome_components::{GradientAccumulation, LearningRateSchedule, Metrics, Optimizer, Parameter, TrainingState};
+use connectome_components::{
+    GradientAccumulation, LearningFault, LearningRateSchedule, Metrics, Optimizer, Parameter, TrainingState,
+};
 
 use crate::layers::BuildError;
 
@@ -62,7 +64,7 @@ impl Moments {
         let Some(moments) = world.get::<Self>(model) else { return Ok(()) };
         let missing = |name: &str| {
             let reason = format!("its component `{name}` is gone; insert one");
-            Err(BuildError::Learning { model, reason })
+            Err(BuildError::CannotLearn { model, reason })
         };
         if world.get::<LearningRateSchedule>(model).is_none() {
             return missing("LearningRateSchedule");
@@ -70,10 +72,13 @@ impl Moments {
         if world.get::<Metrics>(model).is_none() {
             return missing("Metrics");
         }
+        if world.get::<LearningFault>(model).is_none() {
+            return missing("LearningFault");
+        }
         let Some(state) = world.get::<TrainingState>(model) else { return missing("TrainingState") };
         let Some(optimizer) = world.get::<Optimizer>(model) else { return missing("Optimizer") };
         if let Some(reason) = moments.refuse(optimizer, world.get::<GradientAccumulation>(model)) {
-            return Err(BuildError::Learning { model, reason });
+            return Err(BuildError::CannotLearn { model, reason });
         }
         let (step, optimizer, begins) = (state.step, *optimizer, !moments.are_of(optimizer));
         if begins {

@@ -1,4 +1,4 @@
-//! The rules by which weights follow their gradients.
+//! The update rules of the optimizers.
 
 use connectome_components::Optimizer;
 
@@ -10,18 +10,18 @@ use crate::{Blocks, RowsMut, Workers, kernels::vectorize};
 pub struct OptimizerStep {
     /// The rule.
     pub optimizer: Optimizer,
-    /// After the schedule.
+    /// After the learning rate schedule.
     pub learning_rate: f32,
     /// This parameter's.
     pub weight_decay: f32,
-    /// What gradients are multiplied by beforehand.
+    /// The factor of the gradients, for clipping.
     pub gradient_scale: f32,
-    /// Counted from 1.
+    /// The number of the step, from 1.
     pub number: u64,
 }
 
 impl OptimizerStep {
-    /// Moves `values` against `gradients`. `moments` holds [`Optimizer::moments`] numbers for each weight, those of the
+    /// Updates `values` by `gradients`. `moments` holds [`Optimizer::moments`] values for each weight, those of the
     /// first moment before those of the second.
     pub fn apply(&self, workers: &Workers, values: &mut [f32], gradients: &[f32], moments: &mut [f32]) {
         let count = values.len();
@@ -84,10 +84,10 @@ impl OptimizerStep {
                     *value -= rate * decay * *value + adam.step(*first, *second);
                 }
             }
-            Optimizer::RmsProp { decay, epsilon, .. } => {
+            Optimizer::RmsProp { decay: smoothing, epsilon, .. } => {
                 for ((value, gradient), square) in values.iter_mut().zip(gradients).zip(first) {
                     let gradient = scale * gradient + decay * *value;
-                    *square = decay * *square + (1.0 - decay) * gradient * gradient;
+                    *square = smoothing * *square + (1.0 - smoothing) * gradient * gradient;
                     *value -= rate * gradient / (square.sqrt() + epsilon);
                 }
             }
@@ -95,7 +95,7 @@ impl OptimizerStep {
     }
 }
 
-/// What the weights of one Adam step have in common (Kingma & Ba 2015, algorithm 1).
+/// The constants of one Adam step (Kingma & Ba 2015, algorithm 1).
 struct Adam {
     betas: (f32, f32),
     epsilon: f32,

@@ -2,17 +2,18 @@
 
 use super::inner;
 
-/// How often a better node to begin with is looked for; more than a few times it is hardly ever found.
+/// The most searches for a better start; more hardly ever find one.
 const MAX_SEARCHES: usize = 8;
 
-/// Breadth first from a node at the rim, neighbors with few edges first, and then turned round (E. Cuthill and J. McKee,
-/// *Reducing the bandwidth of sparse symmetric matrices*, 1969; turned round by A. George, *Computer implementation of the
-/// finite element method*, 1971): nodes come to lie close to their neighbors, if the graph allows it.
+/// The reverse Cuthill-McKee order: breadth first from a peripheral node, neighbors of low degree first, reversed (E.
+/// Cuthill and J. McKee,
+/// *Reducing the bandwidth of sparse symmetric matrices*, 1969; reversed by A. George, *Computer implementation of the
+/// finite element method*, 1971). Nodes are close to their neighbors, if the graph allows it.
 ///
-/// Each component begins with a node that is as far from another as can be found, by searches from the far end of the
-/// search before (A. George and J. Liu, 1979); the first component is that of the node with fewest neighbors, then that
-/// of the next one left. The directions of edges are passed over, so are self-loops and parallel edges. Costs `E log d`
-/// for nodes of `d` edges, and nothing is recursive.
+/// Each component starts at a pseudo-peripheral node, found by repeated searches from the far end of the last one (A.
+/// George and J. Liu, 1979); the first component is that of the node with the fewest neighbors, then that of the next
+/// one left. Directions of edges, self-loops and parallel edges are ignored. Costs `E log d` for nodes of `d` edges,
+/// without recursion.
 pub fn reverse_cuthill_mckee(nodes: usize, edges: &[[u32; 2]]) -> Vec<u32> {
     let graph = Neighbors::of(nodes, edges);
     let mut starts: Vec<u32> = (0..nodes as u32).collect();
@@ -87,7 +88,7 @@ impl Neighbors {
     }
 }
 
-/// Brings the different numbers to the front, sorted; returns how many there are.
+/// Moves the distinct numbers to the front, sorted; returns their number.
 fn sort_and_dedup(numbers: &mut [u32]) -> u32 {
     numbers.sort_unstable();
     let mut kept = 0;
@@ -102,13 +103,13 @@ fn sort_and_dedup(numbers: &mut [u32]) -> u32 {
 
 /// Searches breadth first.
 struct Search {
-    /// The last search that has come to a node.
+    /// The last search that reached each node.
     seen_in: Vec<u32>,
     /// The number of the present search.
     number: u32,
     /// The nodes in the order in which they were found.
     found: Vec<u32>,
-    /// Where the nodes begin that are farthest away.
+    /// The index of the first of the nodes that are farthest away.
     last_level: usize,
 }
 
@@ -130,7 +131,7 @@ impl Search {
         root
     }
 
-    /// Finds all nodes of a component; returns how many steps away the last ones are.
+    /// Finds all nodes of a component; returns the distance of the last ones.
     fn run(&mut self, graph: &Neighbors, root: u32) -> usize {
         self.number = self.number.wrapping_add(1);
         self.found.clear();

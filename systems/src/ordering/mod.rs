@@ -1,20 +1,19 @@
-//! Orders of the nodes of a graph by which neighbors lie close to each other in memory.
+//! Node orders that place neighbors close to each other in memory.
 //!
-//! What is sent along edges is read from the rows of neighbors, and rows that were read a moment ago are still in the
-//! cache of the processor. Which order nodes have is settled when they are spawned: spawn them in the order that one of
-//! these functions gives, and the edges by the place of their target, then of their source. A scene does so by its field
-//! `order`.
+//! Messages are read from the rows of neighbors, and rows that were read recently are still in the cache. The order of
+//! nodes is that in which they are spawned: spawn them in the order of one of these functions, and the edges by the
+//! index of their target, then of their source. A scene does so with its field `order`.
 //!
-//! Every function is given the number of nodes and the endpoints of the edges, as [`Topology::endpoints`] has them, and gives for
-//! each place the number of the node that is to come there: a permutation. Edges with an end that is no node are passed
-//! over. The same graph gives the same order; ties go to the lowest number.
+//! Every function is given the number of nodes and the endpoints of the edges, as [`Topology::endpoints`] has them, and
+//! returns a permutation: for each index the number of the node there. Dangling edges are ignored. The same graph gives
+//! the same order; ties go to the lowest number.
 //!
-//! On a mesh of 169 k nodes that was shuffled, sums over neighbors take a third to two thirds of the time in the order of
-//! [`reverse_cuthill_mckee`], and a training step of a two-layer GCN nine tenths. On a random graph of that size without
-//! any structure no order helps, and that by degree costs more than it brings.
+//! On a mesh of 169 k nodes that was shuffled, sums over neighbors take a third to two thirds of the time in the order
+//! of [`reverse_cuthill_mckee`], and a training step of a two-layer GCN nine tenths. On a random graph of that size
+//! without structure no order helps, and that by degree is slower.
 //!
-//! Sums over neighbors are taken in the order of the rows, and dropout is drawn by row; so other orders give other last
-//! bits, and each order its own for any number of workers.
+//! Sums over neighbors are taken in the order of the rows, and dropout is drawn by row; so different orders give
+//! different last bits, each the same for any number of workers.
 //!
 //! [`Topology::endpoints`]: connectome_components::Topology::endpoints
 //!
@@ -32,8 +31,8 @@ mod cuthill_mckee;
 
 pub use cuthill_mckee::reverse_cuthill_mckee;
 
-/// The nodes with most edges first, incoming and outgoing: where few nodes have many, theirs are the rows that are read
-/// again and again, and here they lie together. Costs `E + N log N`.
+/// Nodes by descending degree, incoming and outgoing: the rows of hubs, which are read most often, are adjacent. Costs
+/// `E + N log N`.
 pub fn order_by_degree(nodes: usize, edges: &[[u32; 2]]) -> Vec<u32> {
     let mut degrees = vec![0_u32; nodes];
     for end in inner(nodes, edges).flatten() {
@@ -44,7 +43,7 @@ pub fn order_by_degree(nodes: usize, edges: &[[u32; 2]]) -> Vec<u32> {
     order
 }
 
-/// Where each node comes to by an order: the inverse permutation.
+/// The index of each node in an order: the inverse permutation.
 pub fn places(order: &[u32]) -> Vec<u32> {
     let mut places = vec![0; order.len()];
     for (place, node) in (0..).zip(order) {
@@ -53,7 +52,7 @@ pub fn places(order: &[u32]) -> Vec<u32> {
     places
 }
 
-/// How far the endpoints of an edge lie apart at most if nodes are in this order: the bandwidth of the adjacency matrix.
+/// The bandwidth of the adjacency matrix in this order: the largest distance between the endpoints of an edge.
 pub fn bandwidth(order: &[u32], edges: &[[u32; 2]]) -> usize {
     let places = places(order);
     let distance = |[one, other]: &[u32; 2]| places[*one as usize].abs_diff(places[*other as usize]) as usize;

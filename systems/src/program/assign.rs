@@ -24,11 +24,11 @@ pub enum Column {
 pub struct Layout {
     /// The columns, and the layer for which each was needed first.
     pub(crate) columns: Vec<(Shape, usize)>,
-    fixed: Vec<(Fixed, usize)>,
+    fixed: BTreeMap<Fixed, usize>,
 }
 
 /// What keeps a column of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fixed {
     /// The output of the head of this number.
     Head(usize),
@@ -47,13 +47,16 @@ impl Layout {
         self.columns.iter().map(|(shape, _)| *shape)
     }
 
+    /// Whether a column holds nothing but the output of a head.
+    pub(crate) fn is_of_head(&self, column: usize) -> bool {
+        self.fixed.iter().any(|(fixed, place)| matches!(fixed, Fixed::Head(_)) && *place == column)
+    }
+
     fn fixed(&mut self, what: Fixed, shape: Shape, layer: usize) -> usize {
-        if let Some((_, column)) = self.fixed.iter().find(|(known, _)| *known == what) {
-            return *column;
-        }
-        self.columns.push((shape, layer));
-        self.fixed.push((what, self.columns.len() - 1));
-        self.columns.len() - 1
+        *self.fixed.entry(what).or_insert_with(|| {
+            self.columns.push((shape, layer));
+            self.columns.len() - 1
+        })
     }
 }
 
@@ -112,8 +115,9 @@ impl<'a> Assignment<'a> {
             ValueKind::HeadGradient(_) | ValueKind::Computed { .. } => None,
         });
         let mut free: BTreeMap<_, BTreeSet<usize>> = BTreeMap::new();
+        let fixed: BTreeSet<usize> = layout.fixed.values().copied().collect();
         for (column, (shape, _)) in layout.columns.iter().enumerate() {
-            if !layout.fixed.iter().any(|(_, fixed)| *fixed == column) {
+            if !fixed.contains(&column) {
                 free.entry((shape.domain, shape.width)).or_default().insert(column);
             }
         }
@@ -161,17 +165,16 @@ impl<'a> Assignment<'a> {
             Run::OnChange => Some(Fixed::Resting(operation.recorded)),
             Run::Always => self.kept[output.id()],
         };
-        match fixed {
-            Some(fixed) => {
-                let column = self.layout.fixed(fixed, shape, operation.layer);
-                self.owner.resize(self.layout.columns.len(), None);
-                Column::Layout(column)
-            }
-            None => Column::Layout(self.take(shape, operation.layer, output)),
-        }
+        Column::Layout(self.take(fixed, shape, operation.layer, output))
     }
 
-    fn take(&mut self, shape: Shape, layer: usize, owner: Value) -> usize {
+    /// The column of what keeps one; else one that is free, or a new one.
+    fn take(&mut self, fixed: Option<Fixed>, shape: Shape, layer: usize, owner: Value) -> usize {
+        if let Some(fixed) = fixed {
+            let column = self.layout.fixed(fixed, shape, layer);
+            self.owner.resize(self.layout.columns.len(), None);
+            return column;
+        }
         let free = self.free.get_mut(&(shape.domain, shape.width)).and_then(BTreeSet::pop_first);
         let column = free.unwrap_or_else(|| {
             self.layout.columns.push((shape, layer));
@@ -192,9 +195,10 @@ impl<'a> Assignment<'a> {
     ) -> Result<Column, BuildError> {
         let kept = self.kept[before.id()];
         let is_last = self.last_read[before.id()] <= time && (kept.is_none() || kept == self.kept[output.id()]);
+        let is_last = is_last && !operation.inputs.contains(&before);
         let column = self.columns[before.id()].filter(|_| is_last);
         let Some(column) = column else {
-            let reason = format!("changes a value in place by {} that is read later", operation.operator.name());
+            let reason = format!("changes a value in place by {} that is read as well", operation.operator.name());
             let reason = format!("{reason}; read what the change returns, or compute into a value of its own");
             return Err(BuildError::Layer { layer: operation.layer, setting: None, reason });
         };
@@ -217,13 +221,16 @@ impl<'a> Assignment<'a> {
 
     /// Gives the gradients that losses write their columns.
     fn seed(&mut self, program: &Program, time: usize) {
+        let layer = program.operations.last().map_or(0, |operation| operation.layer);
+        let mut seeds = Vec::new();
         for (id, kind) in program.values.iter().enumerate() {
             let ValueKind::HeadGradient(head) = *kind else { continue };
             let shape = program.heads[head].output.shape();
             let seed = Value { id: id as u32, shape, sparse: false, requires_gradient: false };
-            let layer = program.operations.last().map_or(0, |operation| operation.layer);
-            self.columns[id] = Some(Column::Layout(self.take(shape, layer, seed)));
-            self.release(seed, time);
+            self.columns[id] = Some(Column::Layout(self.take(self.kept[id], shape, layer, seed)));
+            seeds.push(seed);
         }
+        // Once all losses have written theirs.
+        seeds.into_iter().for_each(|seed| self.release(seed, time));
     }
 }

@@ -14,10 +14,10 @@ use crate::layers::BuildError;
 /// Each head's gradient with respect to its output is written by its loss.
 pub(super) fn differentiate(program: &mut Program) -> Result<(Vec<Operation>, Vec<(Value, Value)>), BuildError> {
     let forward = core::mem::take(&mut program.operations);
-    let parameters = vec![Vec::new(); program.parameters.len()];
-    let gradients = vec![None; program.values.len()];
-    let mut tape =
-        Tape { program, operations: Vec::new(), gradients, parameters, graph: GraphIndex(0), layer: 0, recorded: 0 };
+    let parameters = vec![Written::default(); program.parameters.len()];
+    let (gradients, is_term) = (vec![None; program.values.len()], vec![false; program.values.len()]);
+    let (operations, graph) = (Vec::new(), GraphIndex(0));
+    let mut tape = Tape { program, operations, gradients, is_term, parameters, graph, layer: 0, recorded: 0 };
     let result = tape.unroll(&forward);
     let (backward, gradients) = (core::mem::take(&mut tape.operations), core::mem::take(&mut tape.gradients));
     program.operations = forward;
@@ -32,11 +32,21 @@ pub struct Tape<'a> {
     operations: Vec<Operation>,
     /// The sum so far of the gradient with respect to each value.
     gradients: Vec<Option<Value>>,
-    /// For each parameter the numbers whose gradient is written already, and the latest value that holds them.
-    parameters: Vec<Vec<(Range<usize>, Value)>>,
+    /// Whether each value is a gradient, or a term of one, already.
+    is_term: Vec<bool>,
+    parameters: Vec<Written>,
     graph: GraphIndex,
     layer: usize,
     recorded: usize,
+}
+
+/// What is written already of the gradient with respect to a parameter.
+#[derive(Clone, Debug, Default)]
+struct Written {
+    /// The numbers.
+    numbers: Vec<Range<usize>>,
+    /// The latest value that holds them.
+    latest: Option<Value>,
 }
 
 impl Tape<'_> {
@@ -55,6 +65,15 @@ impl Tape<'_> {
                 operation.outputs.iter().map(|output| self.gradients[output.id()].take()).collect();
             if gradients.iter().any(Option::is_some) {
                 operation.operator.differentiate(operation, &gradients, self)?;
+            }
+        }
+        // Of parameters that are read as any other value is.
+        for parameter in 0..self.program.parameters.len() {
+            let value = self.program.parameters[parameter].weight.value();
+            self.layer = self.program.parameters[parameter].layer;
+            if let Some(gradient) = self.gradients[value.id()].take() {
+                let numbers = 0..value.width();
+                self.weight_gradient(value, numbers.clone(), copy_numbers(numbers), &[gradient])?;
             }
         }
         Ok(())
@@ -91,14 +110,14 @@ impl Tape<'_> {
         let outputs: Vec<Value> = of.iter().map(|value| self.value(kind(value), value.shape())).collect();
         self.push(operator, inputs, outputs.clone(), total, total.is_some())?;
         if let (&[of], &[sum], Some(_)) = (of, &outputs[..], total) {
-            self.gradients[of.id()] = Some(sum);
+            self.set_gradient(of, sum);
             return Ok(());
         }
         of.iter().zip(outputs).try_for_each(|(of, term)| self.add_term(*of, term))
     }
 
-    /// Makes `term`, which an operation of the backward pass computes and nobody changes, the gradient with respect to `of`, or
-    /// one of the terms of it. Does nothing if nobody needs that.
+    /// Makes `term`, which an operation of the backward pass computes, the gradient with respect to `of`, or one of the terms
+    /// of it. Does nothing if nobody needs that.
     ///
     /// # Errors
     /// If there are too many operations.
@@ -106,16 +125,22 @@ impl Tape<'_> {
         if !of.requires_gradient() {
             return Ok(());
         }
-        let gradient = match self.gradients[of.id()] {
-            Some(sum) => {
-                let added = self.value(ValueKind::Computed { indices: None, stored: of.width() }, of.shape());
-                self.push(add_gradient(), &[term], vec![added], Some(sum), true)?;
-                added
-            }
-            None => term,
-        };
-        self.gradients[of.id()] = Some(gradient);
+        let total = self.gradients[of.id()];
+        if total.is_none() && !self.is_term[term.id()] {
+            self.set_gradient(of, term);
+            return Ok(());
+        }
+        // Each gradient is a value of its own, for it may be changed in place.
+        let kind = ValueKind::Computed { indices: None, stored: of.width() };
+        let sum = self.value(kind, of.shape());
+        self.push(copy_numbers(0..of.width()), &[term], vec![sum], total, total.is_some())?;
+        self.set_gradient(of, sum);
         Ok(())
+    }
+
+    fn set_gradient(&mut self, of: Value, gradient: Value) {
+        self.gradients[of.id()] = Some(gradient);
+        self.is_term[gradient.id()] = true;
     }
 
     /// Records an operation whose only output is the gradient with respect to some numbers of a parameter, in a single row as
@@ -140,22 +165,32 @@ impl Tape<'_> {
             }
             return Err(self.error("reads some rows of weights that are computed; read all of them"));
         };
-        let latest = self.parameters[number].last().map(|(_, value)| *value);
-        let overlaps = |(known, _): &(Range<usize>, Value)| known.start < numbers.end && numbers.start < known.end;
-        let is_written = self.parameters[number].iter().any(overlaps);
-        let value = if is_written && !operator.accumulates() {
-            let kind = ValueKind::Computed { indices: None, stored: shape.width };
-            let term = self.value(kind, shape);
+        let kind = ValueKind::ParameterGradient(number);
+        let Written { numbers: written, mut latest } = self.parameters[number].clone();
+        let gaps = gaps(&numbers, &written);
+        let adds = gaps != [numbers.clone()];
+        if adds {
+            // What the last step has left there is not to be added to.
+            for gap in &gaps {
+                let cleared = self.value(kind, shape);
+                self.push(clear(gap.clone()), &[], vec![cleared], latest, false)?;
+                latest = Some(cleared);
+            }
+        }
+        let value = if adds && !operator.accumulates() {
+            let term = self.value(ValueKind::Computed { indices: None, stored: shape.width }, shape);
             self.push(operator, inputs, vec![term], None, false)?;
-            let sum = self.value(ValueKind::ParameterGradient(number), shape);
-            self.push(add_numbers(numbers.clone()), &[term], vec![sum], latest, true)?;
+            let sum = self.value(kind, shape);
+            self.push(copy_numbers(numbers), &[term], vec![sum], latest, true)?;
             sum
         } else {
-            let value = self.value(ValueKind::ParameterGradient(number), shape);
-            self.push(operator, inputs, vec![value], latest, is_written)?;
+            let value = self.value(kind, shape);
+            self.push(operator, inputs, vec![value], latest, adds)?;
             value
         };
-        self.parameters[number].push((numbers, value));
+        let written = &mut self.parameters[number];
+        written.numbers.extend(gaps);
+        written.latest = Some(value);
         Ok(())
     }
 
@@ -198,6 +233,7 @@ impl Tape<'_> {
 
     fn value(&mut self, kind: ValueKind, shape: Shape) -> Value {
         self.gradients.push(None);
+        self.is_term.push(false);
         self.program.add_value(kind, shape, false)
     }
 
@@ -227,33 +263,51 @@ impl Tape<'_> {
     }
 }
 
-/// `total += term`, two gradients of one value.
-fn add_gradient() -> impl Operator {
-    kernel("add_gradient", Footprint::Same, |step: &mut Step<'_>| {
+/// The numbers of a range that none of the others has.
+fn gaps(range: &Range<usize>, others: &[Range<usize>]) -> Vec<Range<usize>> {
+    let mut gaps = vec![range.clone()];
+    for other in others {
+        let around = |gap: Range<usize>| [gap.start..gap.end.min(other.start), gap.start.max(other.end)..gap.end];
+        gaps = gaps.into_iter().flat_map(around).filter(|gap| !gap.is_empty()).collect();
+    }
+    gaps
+}
+
+/// `total = term` for these numbers of each row of a gradient, or `total += term`.
+fn copy_numbers(numbers: Range<usize>) -> impl Operator {
+    kernel("add_gradient", Footprint::Same, move |step: &mut Step<'_>| {
+        let (adds, numbers) = (step.accumulates(), numbers.clone());
         step.write_rows(
             Partition::Uniform,
             [0],
             #[inline(always)]
             |_, [term]: [&Matrix; 1], rows, total| {
-                total.iter_mut().zip(term.slice(rows)).for_each(|(total, term)| *total += term);
+                let (width, term) = (term.width(), term.slice(rows));
+                if numbers.len() == width {
+                    add_or_copy(adds, term, total);
+                    return;
+                }
+                for (total, term) in total.chunks_exact_mut(width).zip(term.chunks_exact(width)) {
+                    add_or_copy(adds, &term[numbers.clone()], &mut total[numbers.clone()]);
+                }
             },
         );
     })
     .accumulating()
 }
 
-/// `total += term` for some numbers of a parameter's gradient.
-fn add_numbers(numbers: Range<usize>) -> impl Operator {
-    kernel("add_gradient", Footprint::Same, move |step: &mut Step<'_>| {
-        step.write_rows(
-            Partition::Uniform,
-            [0],
-            #[inline(always)]
-            |_, [term]: [&Matrix; 1], rows, total| {
-                let terms = total.iter_mut().zip(term.slice(rows));
-                terms.take(numbers.end).skip(numbers.start).for_each(|(total, term)| *total += term);
-            },
-        );
+#[inline(always)]
+fn add_or_copy(adds: bool, term: &[f32], total: &mut [f32]) {
+    if adds {
+        total.iter_mut().zip(term).for_each(|(total, term)| *total += term);
+    } else {
+        total.copy_from_slice(term);
+    }
+}
+
+/// `total = 0` for these numbers of a parameter's gradient.
+fn clear(numbers: Range<usize>) -> impl Operator {
+    kernel("clear_gradient", Footprint::Same, move |step: &mut Step<'_>| {
+        step.output(0).rows_mut().for_each(|row| row[numbers.clone()].fill(0.0));
     })
-    .accumulating()
 }

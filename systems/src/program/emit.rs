@@ -16,7 +16,7 @@ use crate::{
     Workers,
     clock::Readings,
     layers::BuildError,
-    model::{Fault, Sets},
+    model::{Sets, StepFault},
 };
 
 /// Where the numbers of a plan are in a world.
@@ -34,10 +34,12 @@ pub(crate) struct Bindings {
     pub(crate) columns: Vec<Field>,
     /// Of each whether what rests there has been computed: before, it holds what another model has left.
     pub(crate) settled: Vec<Arc<AtomicBool>>,
+    /// The column that is a component of the user's, who is to see that it has changed.
+    pub(crate) written: Option<Field>,
     /// The rows of the graphs.
     pub(crate) rows: Vec<Graph>,
     /// Where word is left if they have changed.
-    pub(crate) fault: Fault,
+    pub(crate) fault: StepFault,
     /// Whether all rows are to be compared with those of the topology.
     pub(crate) is_watched: Arc<AtomicBool>,
 }
@@ -77,6 +79,7 @@ impl Emission<'_> {
         let mut set = ColumnSet::default();
         let compiled: Vec<Compiled> =
             operations.iter().filter_map(|operation| self.compile(operation, &mut set)).collect();
+        let written = self.bindings.written.filter(|_| pass == Pass::Forward).map(|written| set.write(written));
         let (model, graphs, readings) = (self.bindings.model, self.bindings.graphs.clone(), self.readings.clone());
         let (rows, fault) = (self.bindings.rows.clone(), self.bindings.fault.clone());
         let (is_watched, sets) = (self.bindings.is_watched.clone(), self.sets);
@@ -114,6 +117,7 @@ impl Emission<'_> {
                     let Ok(topology) = topologies.get(graphs[operation.graph]) else { return };
                     operation.run(&mut columns, topology, &workers, random, &mut scratch);
                 }
+                written.into_iter().for_each(|written| columns.set_changed(written));
             },
         );
         let name = match pass {
@@ -161,7 +165,7 @@ impl Emission<'_> {
 }
 
 /// An operation with the places of its columns.
-struct Compiled {
+pub(super) struct Compiled {
     operator: Arc<dyn Operator>,
     inputs: Vec<usize>,
     indices: Vec<Option<usize>>,
@@ -201,5 +205,35 @@ impl Compiled {
             scratch,
         };
         self.operator.run(&mut step);
+    }
+}
+
+/// An operator that is run outside of a plan, on fields.
+pub(crate) struct Alone(Compiled);
+
+impl Alone {
+    /// The operator with the places of its columns, which are added to `set`.
+    pub(crate) fn new(operator: Arc<dyn Operator>, inputs: &[Field], outputs: &[Field], set: &mut ColumnSet) -> Self {
+        let inputs: Vec<usize> = inputs.iter().map(|input| set.read(*input)).collect();
+        let outputs = outputs.iter().map(|output| set.write(*output)).collect();
+        let indices = vec![None; inputs.len()];
+        Self(Compiled { operator, inputs, indices, outputs, accumulates: false, settled: None, graph: 0 })
+    }
+
+    /// The place of output number `output`.
+    pub(crate) fn output(&self, output: usize) -> usize {
+        self.0.outputs[output]
+    }
+
+    /// Runs it; `random` is the seed and the number of the training pass.
+    pub(crate) fn run(
+        &self,
+        columns: &mut Columns,
+        topology: &Topology,
+        workers: &Workers,
+        random: (u64, u64),
+        scratch: &mut Vec<f32>,
+    ) {
+        self.0.run(columns, topology, workers, random, scratch);
     }
 }

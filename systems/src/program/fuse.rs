@@ -5,21 +5,21 @@ use super::{Fusion, Mode, Operation, Program, Run};
 /// Fuses each operation with the only reader of its only output, as long as its operator knows how
 /// ([`Operator::fuse`](super::Operator::fuse)). The fused operation stands where the reader stood.
 pub(super) fn fuse(program: &mut Program, mode: Mode) {
-    let mut readers = readers(program);
+    let readers = readers(program);
+    let mut is_changed = vec![false; program.values.len()];
+    program
+        .operations
+        .iter()
+        .flat_map(|operation| operation.in_place_of)
+        .for_each(|value| is_changed[value.id()] = true);
     let mut operations: Vec<Option<Operation>> =
         core::mem::take(&mut program.operations).into_iter().map(Some).collect();
     for place in 0..operations.len() {
         let Some(operation) = operations[place].take() else { continue };
-        match fused(&operation, &operations, &readers, mode) {
-            Some((next, fused)) => {
-                // Who wrote what the reader of the fused operation reads has that one as its reader now.
-                for input in &operation.inputs {
-                    let readers = &mut readers[input.id()];
-                    readers.places.iter_mut().filter(|reader| **reader == place).for_each(|reader| *reader = next);
-                    readers.places.dedup();
-                }
-                operations[next] = Some(fused);
-            }
+        // Read later, a value that is changed in place would be another one.
+        let stays = operation.inputs.iter().any(|input| is_changed[input.id()]);
+        match fused(&operation, &operations, &readers, mode).filter(|_| !stays) {
+            Some((next, fused)) => operations[next] = Some(fused),
             None => operations[place] = Some(operation),
         }
     }

@@ -18,6 +18,7 @@
 //! where the derivatives of its parts would have read what stood between them.
 
 mod assign;
+mod cost;
 mod differentiate;
 mod emit;
 mod fuse;
@@ -31,15 +32,20 @@ mod step;
 mod value;
 
 use bevy_ecs::entity::Entity;
+use std::collections::BTreeMap;
 
-use crate::layers::{BuildError, Layer};
+use crate::{
+    layers::{BuildError, Layer},
+    operators::copy,
+};
 
 pub use differentiate::Tape;
-pub(crate) use emit::{Bindings, Emission};
+pub(crate) use emit::{Alone, Bindings, Emission};
 pub use operator::{Cost, Footprint, Fusion, InInference, Kernel, Operation, Operator, Run, kernel};
 pub use parameters::{Initialization, ParameterDescription};
 pub use plan::{Column, Layout, Mode, Pass, Plan, RowCounts};
-pub use step::{Partition, Step, partial_sums};
+pub(crate) use step::partial_sums;
+pub use step::{MAX_OUTPUTS, Partition, Step};
 pub use value::{Domain, GraphIndex, Shape, Value, Weight};
 
 /// The most operations of a program: more are refused before anything is built, for a schedule of them would hardly end.
@@ -51,6 +57,8 @@ pub struct Program {
     pub(crate) values: Vec<ValueKind>,
     pub(crate) operations: Vec<Operation>,
     pub(crate) parameters: Vec<ParameterDescription>,
+    /// The number of each parameter by its name.
+    parameter_numbers: BTreeMap<String, usize>,
     pub(crate) inputs: Vec<Input>,
     /// The graphs; the first is the model's own.
     pub(crate) graphs: Vec<Entity>,
@@ -134,6 +142,11 @@ impl Program {
     /// The heads.
     pub fn heads(&self) -> &[Head] {
         &self.heads
+    }
+
+    /// Values other than outputs of heads that are kept.
+    pub fn kept(&self) -> &[Value] {
+        &self.kept
     }
 
     /// The graph of the operations that are recorded at the moment.
@@ -235,11 +248,20 @@ impl Program {
     /// The outputs require a gradient if an input does.
     ///
     /// # Errors
-    /// If the operator cannot be applied to these inputs, a value would have width 0, or there are too many operations.
+    /// If the operator cannot be applied to these inputs, an input is a value of another program, a value would have width 0,
+    /// or there are too many outputs or operations.
     pub fn record(&mut self, operator: impl Operator, inputs: &[Value]) -> Result<Vec<Value>, BuildError> {
+        if inputs.iter().any(|input| input.id() >= self.values.len()) {
+            return Err(self.error(format!("reads a value of another program by {}; record it here", operator.name())));
+        }
         let shapes = operator.shapes(inputs).map_err(|reason| self.error(reason))?;
         if shapes.iter().any(|shape| shape.width == 0) {
             return Err(self.setting_error("width", "has width 0; a layer is at least 1 wide"));
+        }
+        if shapes.len() > MAX_OUTPUTS {
+            let (name, found) = (operator.name(), shapes.len());
+            let reason = format!("records {name} with {found} outputs; use operations of at most {MAX_OUTPUTS}");
+            return Err(self.error(reason));
         }
         let most = self.max_operations.unwrap_or(MAX_OPERATIONS);
         if self.operations.len() >= most {
@@ -294,13 +316,18 @@ impl Program {
     /// of training an operator that is the identity there leaves it as it is.
     ///
     /// # Errors
-    /// As [`Program::record`]; and if the operator has not just one output, as long as the buffer.
+    /// As [`Program::record`]; and if the operator has not just one output, as long as the buffer, or reads the buffer as an
+    /// input: it finds the numbers in its output.
     pub fn record_update(
         &mut self,
         operator: impl Operator,
         inputs: &[Value],
         buffer: Weight,
     ) -> Result<Weight, BuildError> {
+        if inputs.contains(&buffer.value) {
+            let reason = format!("reads a buffer that {} changes in place; read it in the output", operator.name());
+            return Err(self.error(reason));
+        }
         let output = self.record_one(operator, inputs)?.detached();
         if output.shape() != buffer.value.shape() {
             return Err(
@@ -312,6 +339,10 @@ impl Program {
             operation.outputs[0] = output;
         }
         self.updates.push(output);
+        // Who asks for the buffer from now on reads it as it is then.
+        if let Some(known) = self.parameters.iter_mut().find(|known| known.weight.value == buffer.value) {
+            known.weight.value = output;
+        }
         Ok(Weight { value: output, ..buffer })
     }
 
@@ -366,9 +397,38 @@ impl Program {
         })
     }
 
+    /// Records the layers of a head, one after another; the names of their parameters begin with `heads.` and its own. Layers
+    /// of a model are counted through all of it: `first` is the number of the first of these.
+    ///
+    /// # Errors
+    /// Those of the layers.
+    pub(crate) fn head_layers(
+        &mut self,
+        name: &str,
+        first: usize,
+        layers: &[Box<dyn Layer>],
+        input: Value,
+    ) -> Result<Value, BuildError> {
+        self.path = format!("heads.{name}");
+        let output = layers.iter().enumerate().try_fold(input, |value, (index, layer)| {
+            self.layer = first + index;
+            self.nested(&index.to_string(), &**layer, value)
+        });
+        self.path.clear();
+        output
+    }
+
     /// Ends the model in a value.
     pub fn head(&mut self, name: &str, output: Value) {
         self.heads.push(Head { name: name.to_owned(), output });
+    }
+
+    /// Lets each head end in a copy, which has a column of its own in any case.
+    pub(crate) fn copy_outputs(&mut self) -> Result<(), BuildError> {
+        for head in 0..self.heads.len() {
+            self.heads[head].output = copy(self, self.heads[head].output)?;
+        }
+        Ok(())
     }
 
     /// Keeps a value in a column of its own, which stays readable after each step.

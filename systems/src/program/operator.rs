@@ -19,6 +19,11 @@ pub trait Operator: Any + Debug + Send + Sync {
     /// What it is called where a program is shown.
     fn name(&self) -> &'static str;
 
+    /// The name with what it has absorbed and its numbers, such as `linear + bias + relu`, where a program is shown.
+    fn describe(&self) -> String {
+        self.name().to_owned()
+    }
+
     /// The shapes of its outputs, given its inputs; or why it cannot be applied to them: what is wrong and, after a
     /// semicolon, what to do.
     ///

@@ -123,8 +123,8 @@ impl Program {
         weight_decay: Option<f32>,
         is_learned: bool,
     ) -> Result<Weight, BuildError> {
-        let name = format!("{}.{name}", self.path);
-        if let Some(known) = self.parameters.iter().find(|known| known.name == name) {
+        let name = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
+        if let Some(known) = self.parameter_numbers.get(&name).map(|number| &self.parameters[*number]) {
             if known.shape != shape {
                 let [rows, columns] = known.shape;
                 let reason = format!(
@@ -149,6 +149,7 @@ impl Program {
         let value = self.add_value(kind, Shape::new(Domain::Single, size), is_learned);
         let weight = Weight { value, start: 0, rows, columns };
         let layer = self.layer;
+        self.parameter_numbers.insert(name.clone(), self.parameters.len());
         let description =
             ParameterDescription { name, shape, layout, initialization, weight_decay, is_learned, layer, weight };
         self.parameters.push(description);

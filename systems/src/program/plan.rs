@@ -1,6 +1,9 @@
 //! A program made ready for one purpose: operations in order, and the column of each value.
 
-use super::{Domain, Operation, Program, Shape, Value, assign, differentiate, fuse, hoist, specialize};
+use super::{
+    Domain, Operation, Program, Shape, Value, assign, differentiate, emit::Compiled, fuse, hoist, partial_sums,
+    specialize,
+};
 use crate::layers::BuildError;
 
 pub use super::assign::{Column, Layout};
@@ -67,12 +70,47 @@ impl Plan {
         self.mode
     }
 
+    /// The program as it was planned: specialized and fused.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The inputs that require a gradient, each with that.
+    pub fn input_gradients(&self) -> &[(Value, Value)] {
+        &self.input_gradients
+    }
+
     /// The operations of a pass, in order.
     pub fn operations(&self, pass: Pass) -> &[Operation] {
         match pass {
             Pass::Forward => &self.program.operations,
             Pass::Backward => &self.backward,
         }
+    }
+
+    /// Numbers that the system of a pass sums up in and keeps: as many as the largest sum over rows needs, block by block.
+    pub fn scratch(&self, pass: Pass, rows: &RowCounts) -> usize {
+        let sums = self.operations(pass).iter().filter_map(|operation| {
+            let (input, output) = (operation.inputs.first()?, operation.outputs.first()?);
+            let is_sum = output.domain() == Domain::Single && input.domain() != Domain::Single;
+            is_sum.then(|| partial_sums(rows.of(input.domain())).saturating_mul(output.width()))
+        });
+        sums.max().unwrap_or(0)
+    }
+
+    /// Bytes of its operations.
+    pub fn bytes(&self) -> usize {
+        let values = size_of_val(&self.program.values[..]) + size_of_val(&self.columns[..]);
+        operation_bytes(&self.program.operations) + operation_bytes(&self.backward) + values
+    }
+
+    /// Bytes of a system that runs a pass.
+    pub fn emitted_bytes(&self, pass: Pass) -> usize {
+        let pointers = |operation: &Operation| {
+            let heap = [2 * operation.inputs.len(), operation.inputs.len(), operation.outputs.len()];
+            size_of::<Compiled>() + heap.map(|count| count * size_of::<usize>() + ALLOCATION).iter().sum::<usize>()
+        };
+        self.operations(pass).iter().map(pointers).sum()
     }
 
     /// The column of a value; none if no operation of the plan reads or writes it.
@@ -100,6 +138,32 @@ fn prune(program: &mut Program, backward: &[Operation]) {
     let stays = program.kept.iter().chain(&program.updates).copied();
     heads.chain(stays).chain(read).for_each(|value| kept[value.id()] = true);
     specialize::prune(&mut program.operations, kept.len(), |value| kept[value.id()]);
+}
+
+/// What the heap takes beside the bytes that are asked for.
+const ALLOCATION: usize = 16;
+
+impl Program {
+    /// A bound on the bytes of parameters, and of columns on one row of each kind, for a model that learns: each value in a
+    /// column of its own, and its gradient; none if they are more than can be counted.
+    pub fn most_bytes(&self) -> Option<usize> {
+        /// A number, its gradient, two moments, a sum, and as much again.
+        const COPIES: usize = 10;
+        let widths = self.operations.iter().flat_map(|operation| &operation.outputs).map(Value::width);
+        let numbers = widths.chain(self.parameters.iter().map(|parameter| parameter.size()));
+        let numbers = numbers.map(|numbers| numbers.saturating_add(TICKS));
+        numbers.fold(0usize, usize::saturating_add).checked_mul(COPIES * size_of::<f32>())
+    }
+}
+
+/// Bytes of operations and their operators.
+fn operation_bytes(operations: &[Operation]) -> usize {
+    let heap = |operation: &Operation| {
+        let values = [&operation.inputs, &operation.outputs].map(|values| size_of_val(&values[..]) + ALLOCATION);
+        let operator = size_of_val(&*operation.operator) + 2 * size_of::<usize>() + ALLOCATION;
+        values.iter().sum::<usize>() + operator
+    };
+    size_of_val(operations) + operations.iter().map(heap).sum::<usize>()
 }
 
 /// How many rows there are of each kind.

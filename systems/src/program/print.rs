@@ -26,10 +26,11 @@ impl Plan {
             None => "=",
         };
         let rest = if operation.run == Run::OnChange { "  (when an input changes)" } else { "" };
-        format!("{} {by} {}{inputs}{rest}", outputs.join(", "), operation.operator.name())
+        format!("{} {by} {}{inputs}{rest}", outputs.join(", "), operation.operator.describe())
     }
 
-    fn describe_output(&self, value: Value) -> String {
+    /// A value with its shape and its column: `%5 [nodes, 16] @2`.
+    pub fn describe_output(&self, value: Value) -> String {
         let column = match self.column(value) {
             Some(Column::Layout(column)) => format!(" @{column}"),
             _ => String::new(),

@@ -141,17 +141,25 @@ impl<'a> Step<'a> {
         const { assert!(K <= MAX_INPUTS) }
         let matrices = inputs.map(|input| self.input(input));
         let read: usize = matrices.iter().map(Matrix::width).sum();
+        let topology = self.topology;
+        self.for_each_block(partition, read, &|rows, output| {
+            vectorize(
+                #[inline(always)]
+                || body(topology, array::from_fn(|place| &matrices[place]), rows, output),
+            );
+        });
+    }
+
+    /// Calls `body` with the rows of each block of the first output, and their numbers.
+    ///
+    /// Not generic, so that what shares blocks among workers is compiled once and not for each operator.
+    fn for_each_block(&mut self, partition: Partition, read: usize, body: &(dyn Fn(Range<usize>, &mut [f32]) + Sync)) {
         let (topology, workers) = (self.topology, self.workers);
         let output = self.output(0);
         let width = output.width();
         for (start, chunk) in output.chunks_mut() {
             let (blocks, cost) = partition.blocks(topology, start, chunk.len() / width, [width, read]);
-            workers.for_each_block(blocks, cost, RowsMut::new(chunk, width), |rows, output| {
-                vectorize(
-                    #[inline(always)]
-                    || body(topology, array::from_fn(|place| &matrices[place]), rows, output.data),
-                );
-            });
+            workers.for_each_block(blocks, cost, RowsMut::new(chunk, width), |rows, output| body(rows, output.data));
         }
     }
 
@@ -179,6 +187,21 @@ impl<'a> Step<'a> {
         const { assert!(K <= MAX_INPUTS) }
         let matrices = inputs.map(|input| self.input(input));
         let read: usize = matrices.iter().map(Matrix::width).sum();
+        let topology = self.topology;
+        self.for_each_block_pair(partition, read, &|rows, outputs| {
+            vectorize(
+                #[inline(always)]
+                || body(topology, array::from_fn(|place| &matrices[place]), rows, outputs),
+            );
+        });
+    }
+
+    fn for_each_block_pair(
+        &mut self,
+        partition: Partition,
+        read: usize,
+        body: &(dyn Fn(Range<usize>, [&mut [f32]; 2]) + Sync),
+    ) {
         let (topology, workers) = (self.topology, self.workers);
         let [Some(first), Some(second), ..] = &mut self.outputs else { panic!("the operation has no two outputs") };
         let widths = [first.width(), second.width()];
@@ -187,13 +210,7 @@ impl<'a> Step<'a> {
             let (blocks, cost) = partition.blocks(topology, start, rows, [widths[0] + widths[1], read]);
             let outputs = (RowsMut::new(first, widths[0]), RowsMut::new(second, widths[1]));
             workers.for_each_block(blocks, cost, outputs, |rows, (first, second)| {
-                vectorize(
-                    #[inline(always)]
-                    || {
-                        let matrices = array::from_fn(|place| &matrices[place]);
-                        body(topology, matrices, rows, [first.data, second.data]);
-                    },
-                );
+                body(rows, [first.data, second.data]);
             });
         }
     }
@@ -214,7 +231,7 @@ impl<'a> Step<'a> {
         let (topology, workers, adds) = (self.topology, self.workers, self.accumulates);
         let mut partial = core::mem::take(self.scratch);
         if let Some(total) = self.output(0).rows_mut().next().and_then(|total| total.get_mut(numbers)) {
-            sum_over_rows(workers, &matrices[0], &mut partial, (total, adds), |rows, sum| {
+            sum_over_rows(workers, &matrices[0], &mut partial, (total, adds), &|rows, sum| {
                 vectorize(
                     #[inline(always)]
                     || body(topology, array::from_fn(|place| &matrices[place]), rows, sum),
@@ -259,12 +276,12 @@ pub fn partial_sums(rows: usize) -> usize {
 /// `total = sum over blocks of rows`, or `total += ...`, where `block_sum(rows, sum)` overwrites the sum of one block.
 ///
 /// How many blocks there are depends on the number of rows alone, and they are added in order.
-fn sum_over_rows<T>(
+fn sum_over_rows(
     workers: &Workers,
-    matrix: &Matrix<T>,
+    matrix: &Matrix,
     partial: &mut Vec<f32>,
     (total, adds): (&mut [f32], bool),
-    block_sum: impl Fn(Range<usize>, &mut [f32]) + Sync,
+    block_sum: &(dyn Fn(Range<usize>, &mut [f32]) + Sync),
 ) {
     let size = total.len();
     let mut first = !adds;

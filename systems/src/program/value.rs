@@ -68,6 +68,11 @@ pub struct Value {
 }
 
 impl Value {
+    /// A value of this shape in no program, for an operator to say what it makes of such.
+    pub(crate) fn of_shape(shape: Shape) -> Self {
+        Self { id: u32::MAX, shape, sparse: false, requires_gradient: false }
+    }
+
     /// Its number in the program.
     pub fn id(&self) -> usize {
         self.id as usize

@@ -8,7 +8,7 @@ use super::{
     sort::{add_up, cut_blocks, put},
 };
 
-/// Sorts the nodes by subgraph, and the other way round.
+/// Derives members and memberships.
 pub(super) fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
     let Scratch { row_of, next: [next, _], .. } = scratch;
     let Topology { nodes, subgraphs, members, membership, .. } = topology;
@@ -19,7 +19,7 @@ pub(super) fn derive(topology: &mut Topology, world: &World, scratch: &mut Scrat
     membership.offsets.resize(nodes.len() + 1, 0);
     membership.neighbors.clear();
     membership.edges.clear();
-    // Without subgraphs nobody belongs to one, wherever nodes claim to be.
+    // Without subgraphs there are no members, whatever nodes claim.
     let claims = nodes.components::<InSubgraph>(world).filter(|_| !subgraphs.is_empty());
     for (rows, claims) in claims {
         for (node, InSubgraph(subgraph)) in rows.zip(claims) {

@@ -1,6 +1,7 @@
 //! Derives the topology of a graph from its edge and subgraph entities.
 
 mod coefficients;
+mod dangling;
 mod members;
 mod sort;
 
@@ -8,12 +9,13 @@ use bevy_ecs::{entity::Entity, system::Local, world::World};
 use connectome_components::{Edge, Graph, Rows, Topology, attach_fields};
 
 use coefficients::Degrees;
+pub use dangling::despawn_dangling_edges;
 
-/// What one derivation leaves to the next, so that a live graph does not allocate each tick.
+/// Buffers that derivations reuse, so that a live graph does not allocate each tick.
 #[derive(Default)]
 pub struct Scratch {
     row_of: RowOf,
-    /// Where the next entry of each row goes while entries are sorted.
+    /// The index of the next entry of each row while entries are sorted.
     next: [Vec<u32>; 2],
     degrees: Degrees,
 }
@@ -23,8 +25,8 @@ pub fn rebuild_topology(graph: Entity) -> impl FnMut(&mut World, Local<Scratch>)
     move |world, mut scratch| update_topology(world, graph, &mut scratch)
 }
 
-/// Gives new nodes, edges and subgraphs their fields, and derives the graph's [`Topology`] anew if edges, memberships or
-/// rows have changed.
+/// Gives new nodes, edges and subgraphs their fields, and derives the graph's [`Topology`] anew if edges, memberships
+/// or rows have changed.
 pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Scratch) {
     let Some(graph) = world.get::<Graph>(graph_entity).copied() else { return };
     for marker in [graph.nodes, graph.edges, graph.subgraphs] {
@@ -50,7 +52,7 @@ pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Sc
     if derive_edges || derive_members {
         topology.version += 1;
         topology.derived_at = Some(world.read_change_tick());
-        // Whatever is written from now on carries a later tick.
+        // Later writes carry a later tick.
         world.increment_change_tick();
     }
     if let Some(mut place) = world.get_mut::<Topology>(graph_entity) {
@@ -58,7 +60,7 @@ pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Sc
     }
 }
 
-/// Finds and sorts the edges, and weighs them.
+/// Derives endpoints, adjacencies and coefficients.
 fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
     let Scratch { row_of, next, degrees } = scratch;
     row_of.fill(&topology.nodes);

@@ -2,11 +2,11 @@
 
 use connectome_components::{Adjacency, Rows, Topology};
 
-/// Rows and edges that one block of an aggregation goes through.
+/// Rows and edges in one block of an aggregation.
 const BLOCK_WORK: usize = 4096;
 
-/// Sorts the edges by target into `incoming` and by source into `outgoing`, keeping their order: two counting sorts that
-/// go through the edges together.
+/// Sorts the edges by target into `incoming` and by source into `outgoing`, keeping their order: two counting sorts
+/// that go through the edges together.
 pub(super) fn by_ends(
     endpoints: &[[u32; 2]],
     nodes: &Rows,
@@ -37,7 +37,7 @@ pub(super) fn by_ends(
     cut_blocks(outgoing, nodes);
 }
 
-/// Makes offsets of counts, each of which stands one place after its row's; returns how many entries there are.
+/// Turns counts, each at the index after its row, into offsets; returns the number of entries.
 pub(super) fn add_up(offsets: &mut [u32], next: &mut Vec<u32>) -> usize {
     next.clear();
     let mut sum = 0;
@@ -59,7 +59,7 @@ pub(super) fn put(adjacency: &mut Adjacency, next: &mut [u32], row: u32, neighbo
     adjacency.edges[place] = edge as u32;
 }
 
-/// Cuts the rows into blocks of about equal work that do not cross from table to table.
+/// Partitions the rows into blocks of about equal work that do not cross tables.
 pub(super) fn cut_blocks(adjacency: &mut Adjacency, rows: &Rows) {
     let Adjacency { offsets, blocks, .. } = adjacency;
     blocks.clear();

@@ -220,7 +220,7 @@ fn what_cannot_be_is_refused() {
     let no_root = refused(Box::new(TransformerConv { root: false, beta: true, ..TransformerConv::new(1) }));
     assert!(no_root.contains("leave out `root: false`"), "{no_root}");
     let all = refused(Box::new(GatConv { dropout: 1.0, ..GatConv::new(1) }));
-    assert!(all.contains("dropout of 1"), "{all}");
+    assert!(all.contains("dropout probability 1"), "{all}");
     let too_many = refused(Box::new(TransformerConv { heads: usize::MAX, ..TransformerConv::new(2) }));
-    assert!(too_many.contains("can be counted"), "{too_many}");
+    assert!(too_many.contains("too wide to be counted"), "{too_many}");
 }

@@ -175,7 +175,10 @@ pub fn name_in_layer(name: &str) -> &str {
 pub fn seed_cotangent(world: &mut World, model: Entity, cotangent: &Array2<f64>) -> Result<(), BuildError> {
     let to = world.get::<Model>(model).and_then(|model| model.output_gradient).ok_or(BuildError::NoModel(model))?;
     let numbers: Vec<f32> = cotangent.iter().map(|number| *number as f32).collect();
-    assert_eq!(cotangent.ncols(), to.width(), "a cotangent is as wide as the output");
+    if cotangent.ncols() != to.width() {
+        let reason = format!("is {} wide and meets a cotangent {} wide", to.width(), cotangent.ncols());
+        return Err(BuildError::Layer { layer: 0, setting: None, reason });
+    }
     let seed = (to.write(),).build_state(world).build_system(move |mut to: ColumnMut| {
         let width = to.width();
         to.matrix().rows_mut().zip(numbers.chunks_exact(width)).for_each(|(to, row)| to.copy_from_slice(row));

@@ -10,7 +10,7 @@ use super::{
 };
 use connectome_systems::{
     kernels::Activation,
-    layers::{BatchNorm, EdgeConv, Embedding, GinConv, GineConv, Layer, Mlp, NnConv, PnaConv, SageConv},
+    layers::{BatchNorm, EdgeConv, Embedding, GinConv, GineConv, GraphConv, Layer, Mlp, NnConv, PnaConv, SageConv},
     operators::Reduction,
 };
 use ndarray::{Array2, Axis, concatenate, s};
@@ -172,6 +172,24 @@ proptest! {
     }
 
     #[test]
+    fn graph_conv_is_its_formula(case in cases()) {
+        let (from, to) = (case.input_width, case.output_width);
+        let mut given = Given { input: case.input(), ..Given::default() };
+        given.parameters = map_parameters(&case, &[("lin_rel", from, to)]);
+        given.parameters.extend(parameters(&case, &[("lin_root.weight", (from, to))]));
+        let weights = case.links.iter().map(|link| f64::from(link.weight.unwrap_or(1.0)));
+        let weights = Array2::from_shape_vec((case.links.len(), 1), weights.collect()).unwrap();
+        for (aggregation, choose) in REDUCTIONS.into_iter().take(2) {
+            let formula = |given: &Given| {
+                let sent = at_ends(&case, &given.input, |link| link.source) * &weights;
+                map(given, "lin_rel", &to_targets(&case, &sent, choose)) + map(given, "lin_root", &given.input)
+            };
+            let layer = GraphConv::new(to).with_aggregation(aggregation);
+            check(&case, &mut scene_of(&case), layer, &given, &formula)?;
+        }
+    }
+
+    #[test]
     fn sage_conv_is_its_formula(case in cases(), root_weight: bool, normalize: bool, project: bool) {
         let (from, to) = (case.input_width, case.output_width);
         let mut given = Given { input: case.input(), ..Given::default() };
@@ -212,6 +230,8 @@ proptest! {
         check_sparse(&case, GinConv::new(nn).train_epsilon(), map_parameters(&case, &maps))?;
         let maps = [("lin_l", case.input_width, case.output_width)];
         check_sparse(&case, SageConv::new(case.output_width), map_parameters(&case, &maps))?;
+        let maps = [("lin_rel", case.input_width, case.output_width)];
+        check_sparse(&case, GraphConv::new(case.output_width), map_parameters(&case, &maps))?;
         check_sparse(&case, Embedding::new(case.output_width), Matrices::new())?;
     }
 }
@@ -224,13 +244,14 @@ fn layers_that_cannot_be_are_refused_with_what_to_do() {
         run_layer(&mut case.scene(), &given, layer, &case.cotangent(3)).unwrap_err().to_string()
     };
     let unmapped = GineConv { edge_features: false, ..GineConv::new(Mlp::new([3])) };
-    let refused: [(Box<dyn Layer>, &str); 6] = [
+    let refused: [(Box<dyn Layer>, &str); 7] = [
         (Box::new(Mlp::new([])), "give at least one width"),
         (Box::new(BatchNorm { momentum: 1.5, ..BatchNorm::new() }), "give one from 0 to 1"),
         (Box::new(BatchNorm { epsilon: 0.0, ..BatchNorm::new() }), "give more than 0"),
         (Box::new(NnConv::new(2, Mlp::new([5]))), "end `nn` with 6"),
         (Box::new(PnaConv { average_log_degree: f32::NAN, ..PnaConv::new(3) }), "or 0 for that of the first graph"),
-        (Box::new(unmapped), "give both one width, or `edge_features`"),
+        (Box::new(GraphConv::new(3).with_aggregation(Reduction::Max)), "use `SageConv`"),
+        (Box::new(unmapped), "give both one width, or set `edge_features`"),
     ];
     for (layer, advice) in refused {
         let refusal = refusal(layer);

@@ -5,7 +5,7 @@ mod usage;
 use connectome_systems::{
     MemoryBudget,
     layers::BuildError,
-    program::{RowCounts, partial_sums},
+    program::{Program, RowCounts},
 };
 
 use self::usage::{Carried, Counts, NUMBER, RowBytes, growing, left_behind};
@@ -40,7 +40,7 @@ pub struct Usage {
     pub node: usize,
     /// The same for each edge.
     pub edge: usize,
-    /// For each number of a parameter, with gradient, moments and all that it is summed up from.
+    /// For each number of a parameter, with gradient and moments.
     pub parameter: usize,
     /// For each node and each edge that rests in a corpus, if they come from there batch by batch.
     pub resting: Option<[usize; 2]>,
@@ -115,7 +115,8 @@ impl Extent {
         let computed = self.computed_row(model).of_all(self.computed).saturating_add(self.computed.places());
         let resting =
             self.resting.map_or(0, |counts| self.resting_row().of_all(counts).saturating_add(counts.places()));
-        let parts = [computed, resting, self.parameters(model), self.left_behind(model)];
+        let (sums, programs) = (model.scratch.saturating_mul(NUMBER), model.programs);
+        let parts = [computed, resting, self.parameters(model), sums, programs, self.left_behind(model)];
         parts.into_iter().fold(0, usize::saturating_add)
     }
 
@@ -157,9 +158,7 @@ impl Extent {
     }
 
     fn parameters(&self, model: &ModelSize) -> usize {
-        // Gradients come from nodes, mostly.
-        let sums = model.learned.saturating_mul(partial_sums(self.computed.nodes));
-        model.numbers.saturating_add(sums).saturating_mul(NUMBER)
+        model.numbers.saturating_mul(NUMBER)
     }
 
     fn usage(&self, model: &ModelSize) -> Usage {
@@ -217,12 +216,12 @@ pub(in crate::scene) fn estimate(scene: &SceneFile, extent: Extent) -> Result<(P
     let before = extent.running(&ModelSize::default());
     let Counts { nodes, edges, graphs, .. } = extent.computed;
     let rows = RowCounts { nodes, edges, subgraphs: graphs.max(1) };
-    let plan = |purpose, bytes| {
-        let plan = scene.plan(&extent.carried.input, purpose, MemoryBudget { rows, bytes });
-        plan.map_err(|error| fault(scene, error, before, available))
-    };
-    let training = plan(Purpose::Training, available.saturating_sub(before))?;
-    let inference = plan(Purpose::Inference, usize::MAX)?;
+    let place = |error| fault(scene, error, before, available);
+    let planned = scene.unbuilt(&extent.carried.input).dry_run().map_err(place)?;
+    planned.check(&MemoryBudget { rows, bytes: available.saturating_sub(before) }).map_err(place)?;
+    let training = scene.describe(&planned, Purpose::Training, &rows).map_err(place)?;
+    let planned = planned.for_inference().map_err(place)?;
+    let inference = scene.describe(&planned, Purpose::Inference, &rows).map_err(place)?;
     let mut memory = Memory { training: extent.usage(&training.size), inference: extent.usage(&inference.size) };
     // What is told is collected before it is written.
     let told = match training.output {
@@ -243,9 +242,18 @@ pub(in crate::scene) fn estimate(scene: &SceneFile, extent: Extent) -> Result<(P
 /// Whether the model of a scene is too large for any graph. What else may be wrong with it, its graph will show.
 pub(in crate::scene) fn check_size(scene: &SceneFile) -> Result<(), Fault> {
     let budget = MemoryBudget { rows: RowCounts { nodes: 1, edges: 0, subgraphs: 0 }, bytes: available() };
-    let input = Input { width: 1, stored: None, edges: None };
-    match scene.plan(&input, Purpose::Training, budget) {
-        Err(error @ BuildError::TooLarge { .. }) => Err(fault(scene, error, 0, budget.bytes)),
+    let model = scene.unbuilt(&Input { width: 1, stored: None, edges: None });
+    let is_small = |program: &Program| program.most_bytes().is_some_and(|bytes| bytes <= budget.bytes);
+    let checked = match model.record() {
+        // Almost always: to plan it costs more than to record it.
+        Ok(program) if is_small(&program) => return Ok(()),
+        Ok(_) => model.dry_run().and_then(|planned| planned.check(&budget)),
+        Err(error) => Err(error),
+    };
+    match checked {
+        Err(error @ (BuildError::TooLarge { .. } | BuildError::TooManyOperations { .. })) => {
+            Err(fault(scene, error, 0, budget.bytes))
+        }
         _ => Ok(()),
     }
 }
@@ -274,6 +282,15 @@ fn fault(scene: &SceneFile, error: BuildError, before: usize, available: usize) 
             );
             let help = "make the layer narrower, or the graph smaller";
             Fault::new([Field("model"), Index(layer), Field("width")], message, help)
+        }
+        BuildError::TooManyOperations { layer, most } => {
+            let setting = match scene.model.get(layer) {
+                Some(LayerDescription::Appnp(_) | LayerDescription::SgConv(_)) => "hops",
+                _ => "layers",
+            };
+            let message = format!("with layer {layer} ({}) the model has more than {most} operations", name(layer));
+            let help = "give it fewer layers or hops";
+            Fault::new([Field("model"), Index(layer), Field(setting)], message, help)
         }
         error => Fault::new([Field("model")], error.to_string(), "change the model"),
     }

@@ -1,4 +1,4 @@
-//! The gradients of what attention reads.
+//! The gradients with respect to the inputs of attention.
 
 use connectome_components::Matrix;
 use core::ops::Range;
@@ -12,7 +12,7 @@ use crate::kernels::{
     lanes::{by_size, combine},
 };
 
-/// The weights of some links, and the gradients by their scores.
+/// The weights of some links, and the gradients with respect to their scores.
 #[derive(Clone, Copy)]
 pub struct Differentiated<'a> {
     links: &'a [Link],
@@ -21,14 +21,14 @@ pub struct Differentiated<'a> {
 }
 
 impl Tile {
-    /// All links, once they are differentiated.
+    /// All links of a differentiated tile.
     #[inline(always)]
     pub fn all(&self) -> Differentiated<'_> {
         let Self { count, links, weights, gradients, .. } = self;
         Differentiated { links: &links[..*count], weights, gradients }
     }
 
-    /// Each link by itself, once they are differentiated.
+    /// The links of a differentiated tile one by one.
     #[inline(always)]
     pub fn each_link(&self, heads: usize) -> impl Iterator<Item = (Link, Differentiated<'_>)> {
         self.links[..self.count].iter().enumerate().map(move |(place, link)| {
@@ -40,8 +40,9 @@ impl Tile {
 }
 
 impl Attending<'_> {
-    /// Computes the weights of a tile again, and the gradients by its scores. `states` hold for each target the logarithms
-    /// of [`Attending::end`], then the products of what was summed and its gradients, head by head.
+    /// Recomputes the weights of a tile, and computes the gradients with respect to its scores. `states` hold for each
+    /// target the logarithms of [`Attending::end`], then the dot products of the output and its gradient, for each
+    /// head.
     #[inline(always)]
     pub fn differentiate(&self, tile: &mut Tile, states: &Matrix, output_gradients: &Matrix) {
         self.score(tile);
@@ -107,14 +108,14 @@ impl Attending<'_> {
         }
     }
 
-    /// Adds to the gradient by a row of the values, or by what is added to it, that of some links: the gradients of their
-    /// targets by their weights.
+    /// Adds the terms of some links to the gradient with respect to a row of the values: the gradients of their targets
+    /// times their weights.
     #[inline(always)]
     pub fn add_by_values(&self, links: Differentiated, output_gradients: &Matrix, sum: &mut [f32]) {
         self.add_rows(links.links, links.weights, output_gradients, |link| Some(link.target), sum);
     }
 
-    /// Adds to the gradient by what a target adds to the scores that of some links.
+    /// Adds the terms of some links to the gradient with respect to a target's term of the scores.
     #[inline(always)]
     pub fn add_by_target(&self, links: Differentiated, sum: &mut [f32]) {
         match self.score {
@@ -128,7 +129,7 @@ impl Attending<'_> {
         }
     }
 
-    /// Adds to the gradient by what a source or a link adds to the scores that of some links.
+    /// Adds the terms of some links to the gradient with respect to a source's or a link's term of the scores.
     #[inline(always)]
     pub fn add_by_source(&self, links: Differentiated, sum: &mut [f32]) {
         match (self.score, self.targets) {
@@ -139,7 +140,7 @@ impl Attending<'_> {
         }
     }
 
-    /// Adds to the gradient by the vectors of [`Score::Additive`] that of some links.
+    /// Adds the terms of some links to the gradient with respect to the vectors of [`Score::Additive`].
     #[inline(always)]
     pub fn add_by_vectors(&self, links: Differentiated, sum: &mut [f32]) {
         let Score::Additive { slope } = self.score else { return };
@@ -151,7 +152,7 @@ impl Attending<'_> {
         );
     }
 
-    /// Adds to the gradient by any term of the sums that are rectified that of some links.
+    /// Adds the terms of some links to the gradient with respect to a term of the rectified sums.
     #[inline(always)]
     fn add_by_term(&self, links: Differentiated, sum: &mut [f32]) {
         match self.score {
@@ -175,8 +176,8 @@ impl Attending<'_> {
         }
     }
 
-    /// Calls `body` for each column of each link with the number of `row`, the gradient by the score, the number of the
-    /// vector, and what is rectified.
+    /// Calls `body` for each feature of each link with the element of `row`, the gradient with respect to the score,
+    /// the element of the vector, and the sum before the rectifier.
     #[inline(always)]
     fn for_each_sum(&self, links: Differentiated, row: &mut [f32], body: impl Fn(&mut f32, f32, f32, f32)) {
         by_size(

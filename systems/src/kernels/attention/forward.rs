@@ -1,4 +1,4 @@
-//! The sums of what is attended to.
+//! The weighted sums of attention.
 
 use connectome_components::Matrix;
 
@@ -18,8 +18,8 @@ impl Attending<'_> {
         tile.largest[..self.heads].fill(f32::NEG_INFINITY);
     }
 
-    /// Adds the values of a tile to a row, each times the exponential of what its score is less than the largest one so far.
-    /// What was added before is made smaller where the largest one has grown, so no exponential overflows.
+    /// Adds the values of a tile to a row, each times the exponential of its score less the largest one so far. Earlier
+    /// terms are rescaled when the largest score grows, so no exponential overflows.
     #[inline(always)]
     pub fn add(&self, tile: &mut Tile, output: &mut [f32]) {
         self.score(tile);
@@ -64,8 +64,8 @@ impl Attending<'_> {
         }
     }
 
-    /// Ends a row: what was added are shares of 1 from now on. `logarithms` become those of the sums of the exponentials of
-    /// the scores. Zeros for a row without links.
+    /// Ends a row: divides by the sum of the exponentials of the scores, and writes its logarithm to `logarithms`.
+    /// Zeros for a row without links.
     #[inline(always)]
     pub fn end(&self, tile: &Tile, output: &mut [f32], logarithms: &mut [f32]) {
         let columns = output.len() / self.heads;
@@ -78,7 +78,7 @@ impl Attending<'_> {
         }
     }
 
-    /// Adds rows of the links to a sum, each head times its number.
+    /// Adds rows of the links to a sum, each head times its weight.
     #[inline(always)]
     pub(super) fn add_rows(
         &self,

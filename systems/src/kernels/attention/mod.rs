@@ -1,4 +1,4 @@
-//! Attention: scores of links, the shares of 1 that follow from them, and their gradients; a tile of links at a time.
+//! Attention: scores of links, their softmax and the gradients, for a tile of links at a time.
 
 mod backward;
 mod forward;
@@ -8,33 +8,33 @@ use connectome_components::Matrix;
 
 use super::{HeadTerms, prefetch};
 
-/// The most heads that attention has.
+/// The most heads.
 pub const MAX_HEADS: usize = 256;
 
-/// The most links of a tile, however few heads there are: their rows are to stay in the first-level cache.
+/// The most links of a tile, so that their rows stay in the first-level cache.
 const MAX_LINKS: usize = 128;
 
-/// The most numbers of a tile, one for each head of each link.
+/// The most scores of a tile, one for each head of each link.
 const NUMBERS: usize = 1024;
 
-/// Numbers that are computed side by side: as many as were written at once, or they would be waited for.
+/// Scores that are computed together: as many as were stored together, or loads would wait for the stores.
 const LANES: usize = 8;
 
-/// One row that another one attends to.
+/// A link: one row attends to another.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Link {
     /// The row that attends.
     pub target: u32,
     /// The row that is attended to.
     pub source: u32,
-    /// The row of what belongs to the link itself; none for a loop that is added.
+    /// The row of the edge; none for an added self-loop.
     pub edge: Option<u32>,
 }
 
-/// How a link is scored, head by head.
+/// How a link is scored, for each head.
 #[derive(Clone, Copy, Debug)]
 pub enum Score {
-    /// The rectified sum of a number of the source, one of the target and one of the link.
+    /// The rectified sum of a scalar of the source, one of the target and one of the link.
     Decomposed {
         /// Slope of the rectifier below 0.
         slope: f32,
@@ -46,36 +46,36 @@ pub enum Score {
     },
     /// The product of a row of the target with one of the source, to which one of the link is added.
     ScaledDot {
-        /// What it is multiplied by.
+        /// The scale of the product.
         factor: f32,
     },
 }
 
-/// What is attended to, and by what it is scored.
+/// The inputs of attention.
 #[derive(Clone, Copy, Debug)]
 pub struct Attending<'a> {
     /// How a link is scored.
     pub score: Score,
-    /// How many heads share the columns.
+    /// Number of heads, among which the features are divided.
     pub heads: usize,
-    /// What is summed of a source; with [`Score::ScaledDot`] that of the link is added.
+    /// The values of the sources; with [`Score::ScaledDot`] those of the link are added.
     pub values: &'a Matrix<'a>,
-    /// What a source adds to the score.
+    /// The sources' term of the score.
     pub sources: &'a Matrix<'a>,
-    /// What a target adds to the score; only [`Score::Decomposed`] can do without.
+    /// The targets' term of the score; optional for [`Score::Decomposed`] alone.
     pub targets: Option<&'a Matrix<'a>>,
-    /// What a link adds to the score.
+    /// The links' term of the score.
     pub edges: Option<&'a Matrix<'a>>,
-    /// What a loop adds that is added to the graph, by its node.
+    /// The added self-loops' term of the score, by node.
     pub own_edges: Option<&'a Matrix<'a>>,
     /// The vectors of [`Score::Additive`], `[H C]`.
     pub vectors: &'a [f32],
-    /// What the weights are multiplied by, those of links and those of loops that are added.
+    /// The dropout masks of the weights: of edges and of added self-loops.
     pub masks: Option<[&'a Matrix<'a>; 2]>,
 }
 
 impl<'a> Attending<'a> {
-    /// Asks for what will soon be read of a source.
+    /// Prefetches the rows of a source.
     #[inline(always)]
     pub fn prefetch_source(&self, source: usize) {
         prefetch(self.values.row(source));
@@ -84,7 +84,7 @@ impl<'a> Attending<'a> {
         }
     }
 
-    /// Asks for what will soon be read of a target on the way back.
+    /// Prefetches the rows of a target that the backward pass reads.
     #[inline(always)]
     pub fn prefetch_target(&self, states: &Matrix, gradients: &Matrix, target: usize) {
         prefetch(gradients.row(target));
@@ -94,13 +94,13 @@ impl<'a> Attending<'a> {
         }
     }
 
-    /// Whether what belongs to a link is added to the values.
+    /// Whether the links' term is added to the values as well.
     #[inline(always)]
     fn adds_edges(&self) -> bool {
         matches!(self.score, Score::ScaledDot { .. }) && self.edges.is_some()
     }
 
-    /// What belongs to a link.
+    /// The links' term of one link.
     #[inline(always)]
     fn edge(&self, link: &Link) -> Option<&'a [f32]> {
         match link.edge {
@@ -110,7 +110,7 @@ impl<'a> Attending<'a> {
     }
 }
 
-/// What the weights of a link are multiplied by.
+/// The dropout mask of a link.
 #[inline(always)]
 fn mask<'a>([edges, own]: [&'a Matrix<'a>; 2], link: &Link) -> &'a [f32] {
     match link.edge {
@@ -119,16 +119,16 @@ fn mask<'a>([edges, own]: [&'a Matrix<'a>; 2], link: &Link) -> &'a [f32] {
     }
 }
 
-/// Some links, and numbers for each head of each.
+/// Some links, with scores, weights and gradients for each head of each.
 pub struct Tile {
     capacity: usize,
     count: usize,
     links: [Link; MAX_LINKS],
-    /// What is rectified of [`Score::Decomposed`].
+    /// The sums before the rectifier of [`Score::Decomposed`].
     sums: [f32; NUMBERS],
     /// The scores, and then the weights.
     weights: [f32; NUMBERS],
-    /// The gradients by the scores; of [`Score::Decomposed`] by what is rectified.
+    /// The gradients with respect to the scores; with [`Score::Decomposed`], to the sums before the rectifier.
     gradients: [f32; NUMBERS],
     /// The largest score of each head, and what it was before.
     largest: [f32; MAX_HEADS],
@@ -138,7 +138,7 @@ pub struct Tile {
 }
 
 impl Tile {
-    /// For so many heads, at most [`MAX_HEADS`].
+    /// A tile for this number of heads, at most [`MAX_HEADS`].
     pub fn new(heads: usize) -> Self {
         Self {
             capacity: (NUMBERS / heads).min(MAX_LINKS),
@@ -153,7 +153,7 @@ impl Tile {
         }
     }
 
-    /// Calls `body` with the links, a tile at a time. Those for which there is none are left out.
+    /// Calls `body` with the links, a tile at a time, leaving out those that are none.
     #[inline(always)]
     pub fn for_each(&mut self, count: usize, link: impl Fn(usize) -> Option<Link>, mut body: impl FnMut(&mut Self)) {
         let mut next = 0;
@@ -174,7 +174,7 @@ impl Tile {
     }
 }
 
-/// The weights of some links, or gradients, as what rows are multiplied by.
+/// Weights of some links, or gradients, as the coefficients of rows.
 #[derive(Clone, Copy)]
 struct Weighted<'a, R> {
     links: &'a [Link],
@@ -195,7 +195,7 @@ impl<R: Fn(&Link) -> Option<u32>> HeadTerms for Weighted<'_, R> {
     }
 }
 
-/// `numbers[i] = f(numbers[i])` for the first `count` and some more, which nobody reads.
+/// `numbers[i] = f(numbers[i])` for the first `count`, and for padding behind them.
 #[inline(always)]
 fn each(numbers: &mut [f32; NUMBERS], count: usize, f: impl Fn(f32) -> f32) {
     let (lanes, _) = numbers.as_chunks_mut::<LANES>();

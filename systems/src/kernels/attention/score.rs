@@ -45,7 +45,7 @@ impl<'a> Attending<'a> {
         }
     }
 
-    /// The scores of [`Score::Decomposed`], and what is rectified.
+    /// The scores of [`Score::Decomposed`], and the sums before the rectifier.
     #[inline(always)]
     fn add_terms(&self, tile: &mut Tile, slope: f32) {
         let Tile { count, links, sums, weights, .. } = tile;
@@ -91,7 +91,7 @@ impl<'a> Attending<'a> {
         );
     }
 
-    /// The rows of a link's ends whose sum is rectified.
+    /// The rows of a link's endpoints whose sum is rectified.
     #[inline(always)]
     pub(super) fn rectified(&self, link: &Link) -> [&'a [f32]; 2] {
         let targets = self.targets.unwrap_or(self.sources);

@@ -12,7 +12,7 @@ use self::{
 };
 use super::dispatch;
 
-/// A dense matrix as it lies in memory, or its transpose.
+/// A dense row-major matrix, or its transpose.
 #[derive(Clone, Copy, Debug)]
 pub struct Operand<'a> {
     data: &'a [f32],
@@ -23,20 +23,20 @@ pub struct Operand<'a> {
 }
 
 impl<'a> Operand<'a> {
-    /// A row-major matrix; `data` holds whole rows of `columns` numbers.
+    /// A row-major matrix; `data` holds rows of `columns` elements.
     pub fn new(data: &'a [f32], columns: usize) -> Self {
         debug_assert_eq!(data.len() % columns, 0);
         Self { data, rows: data.len() / columns, columns, row_stride: columns, column_stride: 1 }
     }
 
-    /// Whether each row lies in one piece; otherwise each column does.
+    /// Whether rows are contiguous; otherwise columns are.
     fn lies_in_rows(&self) -> bool {
         self.column_stride == 1
     }
 
-    /// Rows and columns change places; nothing moves.
+    /// The transpose, without a copy.
     pub fn transposed(self) -> Self {
-        // A single row lies in one piece, whatever it was.
+        // A single row is contiguous in any case.
         let [row_stride, column_stride] =
             if self.columns == 1 { [self.rows, 1] } else { [self.column_stride, self.row_stride] };
         Self { rows: self.columns, columns: self.rows, row_stride, column_stride, ..self }
@@ -51,16 +51,16 @@ pub fn matmul(left: Operand, right: Operand, output: &mut [f32]) {
     matmul_onto(left, right, 1.0, false, output);
 }
 
-/// `output = left * factor * right`, or that added to what stands there; as [`matmul`].
+/// `output = left * factor * right`, or that added to `output`; as [`matmul`].
 ///
-/// Each number is one sum in the order of the inner dimension, so it has the same bits on every processor that multiplies
-/// and adds in one instruction. Nothing is allocated.
+/// Each element is one sum in the order of the inner dimension, so it has the same bits on every processor that
+/// multiplies and adds in one instruction. Nothing is allocated.
 ///
 /// # Panics
 /// If the shapes do not fit.
 pub fn matmul_onto(left: Operand, right: Operand, factor: f32, adds: bool, output: &mut [f32]) {
     thread_local! {
-        /// Each thread keeps one, so that nothing is allocated nor cleared for a product.
+        /// One for each thread, so that a product neither allocates nor clears memory.
         static PANEL: RefCell<Panel> = const { RefCell::new(Panel::EMPTY) };
     }
     assert_eq!(left.columns, right.rows, "inner dimensions of a product");
@@ -74,8 +74,7 @@ pub fn matmul_onto(left: Operand, right: Operand, factor: f32, adds: bool, outpu
 /// `output = left^T * right`, computed by the calling thread: the sum of the outer products of the rows of two matrices
 /// with `inputs` and `outputs` columns.
 ///
-/// For few outputs there is no time to wait for columns of `left`, each number of which lies in another line of memory; so
-/// we go along its rows.
+/// For few outputs it goes along the rows of `left`: each element of a column is in another cache line.
 ///
 /// # Panics
 /// If the shapes do not fit.

@@ -16,7 +16,7 @@ impl WithSimd for OuterProducts<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // Rows that are multiplied in one pass over the sums: a number of each stays in a register.
+        // Rows that are multiplied in one pass over the sums: an element of each stays in a register.
         match S::REGISTER_COUNT {
             32.. => self.in_groups::<S, 16>(simd),
             _ => self.in_groups::<S, 8>(simd),
@@ -43,7 +43,7 @@ impl OuterProducts<'_> {
     }
 }
 
-/// Adds the outer products of `ROWS` rows with `inputs` numbers and with `vectors` of the processor's vectors.
+/// Adds the outer products of `ROWS` rows of `inputs` elements with rows of `vectors` vectors.
 #[inline(always)]
 fn add_outer_products<S: Simd, const ROWS: usize>(
     simd: S,
@@ -63,7 +63,7 @@ fn add_outer_products<S: Simd, const ROWS: usize>(
             *factor = right[row * vectors + vector];
         }
         for (input, sum) in sums[vector..].iter_mut().step_by(vectors).enumerate() {
-            // A copy, which stays in a register: the compiler fears that the sums and the rows overlap.
+            // A copy, which stays in a register: the compiler would assume that the sums and the rows overlap.
             let mut total = *sum;
             for (row, factor) in rows.iter().zip(factors) {
                 total = simd.mul_add_f32s(simd.splat_f32s(row[input]), factor, total);

@@ -1,4 +1,5 @@
-//! Products cut into panels and tiles, after Goto & van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008).
+//! Products cut into panels and tiles, after Goto & van de Geijn, "Anatomy of High-Performance Matrix Multiplication"
+//! (2008).
 
 use core::{ops::Range, slice::Chunks};
 use pulp::{Simd, WithSimd};
@@ -6,22 +7,22 @@ use pulp::{Simd, WithSimd};
 use super::{Operand, tile::Tile};
 use crate::kernels::prefetch;
 
-/// How many numbers of the inner dimension are multiplied at a time, at most.
+/// The largest block of the inner dimension.
 const DEPTH: usize = 256;
 
-/// The same at least, where there are so many.
+/// The smallest block of the inner dimension, if it is that long.
 const MIN_DEPTH: usize = 64;
 
-/// Numbers of the left matrix that stay in the caches next to a processor, beside what else is there.
+/// Elements of the left matrix that stay in the near caches.
 const NEAR_CACHE: usize = 1 << 14;
 
-/// Vectors of neighboring columns of the right matrix that are multiplied at a time, at most.
+/// The most vectors of adjacent columns of the right matrix in a tile.
 const MAX_VECTORS: usize = 3;
 
-/// Numbers in the widest vectors.
+/// Elements of the widest vectors.
 const MAX_LANES: usize = 16;
 
-/// Some rows and columns of the right matrix, packed so that what is multiplied together lies together.
+/// Some rows and columns of the right matrix, packed in the order of the products.
 #[repr(align(64))]
 pub(super) struct Panel([f32; DEPTH * MAX_VECTORS * MAX_LANES]);
 
@@ -29,7 +30,7 @@ impl Panel {
     pub const EMPTY: Self = Self([0.0; DEPTH * MAX_VECTORS * MAX_LANES]);
 }
 
-/// `output = left * factor * right`, or that added to what stands there.
+/// `output = left * factor * right`, or that added to `output`.
 pub(super) struct Product<'a> {
     pub left: Operand<'a>,
     pub right: Operand<'a>,
@@ -44,7 +45,8 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // The sums of a tile of rows, with the vectors of the right matrix and a number of the left one, fill the registers.
+        // The sums of a tile of rows, with the vectors of the right matrix and an element of the left one, fill the
+        // registers.
         match S::REGISTER_COUNT {
             32.. => self.in_panels::<S, 16, 12, 8>(simd),
             _ => self.in_panels::<S, 12, 6, 4>(simd),
@@ -97,7 +99,7 @@ impl Product<'_> {
     }
 }
 
-/// How many columns the next panel has, of so many that are left: those of three vectors, or else of two.
+/// The width of the next panel if `columns` are left: three vectors, or two.
 #[inline(always)]
 fn panel_width<S: Simd>(columns: usize) -> usize {
     match columns.div_ceil(S::F32_LANES) {
@@ -106,8 +108,8 @@ fn panel_width<S: Simd>(columns: usize) -> usize {
     }
 }
 
-/// What is multiplied after a tile, one part for each, to be fetched while it is computed: a tile reads many rows of
-/// memory side by side, which no processor foresees.
+/// The chunks of memory that the next tiles read, to be prefetched meanwhile: a tile reads many rows of memory at once,
+/// which processors do not predict.
 #[inline(always)]
 fn ahead<'a>(
     left: Operand<'a>,
@@ -118,7 +120,7 @@ fn ahead<'a>(
 ) -> [Chunks<'a, f32>; 2] {
     let of = |numbers: &'a [f32], count: usize| numbers.chunks(count.max(1));
     if left.lies_in_rows() {
-        // The rows of the next tile, unless they are so long that processors do foresee how they go on.
+        // The rows of the next tile, unless they are so long that processors predict them.
         let size = height * left.columns;
         let is_first = inner.start == 0 && left.columns <= 2 * DEPTH;
         return [of(left.data.get(size..).filter(|_| is_first).unwrap_or(&[]), size), of(&[], 1)];
@@ -161,7 +163,7 @@ fn in_tiles<S: Simd, const ROWS: usize, const VECTORS: usize>(
 }
 
 impl Operand<'_> {
-    /// Copies some rows and columns, times `factor`, into rows of `stride` numbers, which are zeros after those columns.
+    /// Copies some rows and columns, times `factor`, into rows of `stride` elements, padded with zeros.
     #[inline(always)]
     fn pack(&self, rows: Range<usize>, columns: Range<usize>, factor: f32, stride: usize, packed: &mut [f32]) {
         if columns.len() < stride {

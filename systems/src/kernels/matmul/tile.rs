@@ -5,20 +5,20 @@ use pulp::Simd;
 
 use super::Operand;
 
-/// What the tiles of a panel have in common.
+/// The settings that the tiles of a panel share.
 pub(super) struct Tile<'a> {
     pub left: Operand<'a>,
-    /// The numbers of the inner dimension.
+    /// The range of the inner dimension.
     pub inner: Range<usize>,
     /// The columns of the output.
     pub columns: Range<usize>,
-    /// Whether products are added to what stands there.
+    /// Whether products are added to the output.
     pub adds: bool,
 }
 
 impl Tile<'_> {
-    /// Multiplies `ROWS` rows from `first_row` on, which begin where `output` does, with a panel of `VECTORS` vectors in a
-    /// row; returns how many rows these were.
+    /// Multiplies `ROWS` rows from `first_row` on, which begin where `output` does, with a panel of `VECTORS` vectors
+    /// in a row; returns how many rows these were.
     #[inline(always)]
     pub fn multiply<S: Simd, const ROWS: usize, const VECTORS: usize>(
         &self,
@@ -32,7 +32,7 @@ impl Tile<'_> {
         let start = |row: usize| row * stride + self.columns.start;
         let is_whole = self.columns.len() == VECTORS * S::F32_LANES;
         let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
-        // What is done to whole vectors is a plain loop of constant length: so the sums never leave the registers.
+        // Whole vectors take a plain loop of constant length, so that the sums never leave the registers.
         if self.adds && is_whole {
             for (row, sums) in sums.iter_mut().enumerate() {
                 let (numbers, _) = S::as_simd_f32s(&output[start(row)..]);
@@ -58,7 +58,7 @@ impl Tile<'_> {
         ROWS
     }
 
-    /// Fills vectors with numbers, and what they have left over with zeros.
+    /// Loads vectors, padding the last one with zeros.
     #[inline(always)]
     fn load_parts<S: Simd, const ROWS: usize, const VECTORS: usize>(
         &self,
@@ -76,7 +76,7 @@ impl Tile<'_> {
         sums
     }
 
-    /// Takes from vectors as many numbers as there are to be.
+    /// Stores vectors up to the end of the output.
     #[inline(always)]
     fn store_parts<S: Simd, const ROWS: usize, const VECTORS: usize>(
         &self,
@@ -94,7 +94,7 @@ impl Tile<'_> {
     }
 }
 
-/// `sums += left * panel`, of rows that lie as such.
+/// `sums += left * panel`, with contiguous rows.
 #[inline(always)]
 fn add_rows_times<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
@@ -117,7 +117,7 @@ fn add_rows_times<S: Simd, const ROWS: usize, const VECTORS: usize>(
     sums
 }
 
-/// `sums += left * panel`, of rows that lie as columns.
+/// `sums += left * panel`, with contiguous columns.
 #[inline(always)]
 fn add_columns_times<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
@@ -134,7 +134,7 @@ fn add_columns_times<S: Simd, const ROWS: usize, const VECTORS: usize>(
     sums
 }
 
-/// Adds the products of a number for each row with a row of the panel.
+/// Adds the products of an element for each row with a row of the panel.
 #[inline(always)]
 fn add_outer_product<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,

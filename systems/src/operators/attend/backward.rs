@@ -1,4 +1,4 @@
-//! The backward pass of attention: what each row that is read has of the gradient.
+//! The backward pass of attention.
 
 use super::specification::AttentionSpec;
 use crate::{
@@ -10,12 +10,13 @@ use crate::{
 
 const NAME: &str = "attend_backward";
 
-/// What each operation here reads: the inputs of [`AttentionSpec::of`], the states of the rows that attend, and the gradient
-/// with respect to the output.
+/// The inputs of each operation here: those of [`AttentionSpec::of`], the states of the targets, and the gradient with
+/// respect to the output.
 const INPUTS: [usize; 10] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 
-/// For each head of a row the logarithm of the sum of the exponentials of its scores, and the product of what it took with
-/// the gradient with respect to that. Reads the logarithms, the gradient, the output, and the bias if there is one.
+/// For each head of a row the logarithm of the sum of the exponentials of its scores, and the dot product of its output
+/// with the gradient with respect to the output. Reads the logarithms, the gradient, the output, and the bias if there
+/// is one.
 pub(super) fn states(has_bias: bool) -> impl Operator {
     kernel("attend_states", Footprint::Same, move |step: &mut Step<'_>| {
         step.write_rows(
@@ -42,8 +43,8 @@ pub(super) fn states(has_bias: bool) -> impl Operator {
     })
 }
 
-/// Records the gradients with respect to what attention reads, from the states of its rows and the gradient with respect to
-/// its output.
+/// Records the gradients with respect to the inputs of attention, from the states of the targets and the gradient with
+/// respect to its output.
 pub(super) fn record(
     specification: AttentionSpec,
     operation: &Operation,
@@ -66,7 +67,7 @@ pub(super) fn record(
     if let Some(sources) = sources.map(read) {
         return tape.gradients_of(&[values, sources], by_sources(specification), &inputs);
     }
-    // The vectors have a part of their gradient in each row.
+    // Each row contributes a term to the gradient of the vectors.
     let shapes = [values.shape(); 2];
     let [by_values, parts] = tape.compute_pair(by_sources(specification), &inputs, shapes)?;
     tape.add_term(values, by_values)?;
@@ -118,7 +119,7 @@ fn by_targets(specification: AttentionSpec) -> impl Operator {
     .with_cost(Cost { per_row: 0, per_entry: width + 2 * scored })
 }
 
-/// The gradient with respect to what links add to the scores, or without a relation to what the self-loops do that are added.
+/// The gradient with respect to the links' terms of the scores; without a relation, to those of the added self-loops.
 fn by_links(specification: AttentionSpec, relation: Option<Relation>) -> impl Operator {
     let AttentionSpec { heads, width, .. } = specification;
     let scored = specification.scored_width();
@@ -165,8 +166,8 @@ fn by_links(specification: AttentionSpec, relation: Option<Relation>) -> impl Op
     .with_cost(Cost { per_row: width + 2 * scored, per_entry: 0 })
 }
 
-/// The gradients with respect to the values and to the sources; in place of the second the parts of the vectors' where rows are
-/// scored by these.
+/// The gradients with respect to the values and to the sources; with additive scores, in place of the second, each
+/// row's term of the gradient with respect to the vectors.
 fn by_sources(specification: AttentionSpec) -> impl Operator {
     let AttentionSpec { heads, width, relation, .. } = specification;
     let scored = specification.scored_width();

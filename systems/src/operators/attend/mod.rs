@@ -1,4 +1,4 @@
-//! Attention: sums over rows whose shares are learned.
+//! Attention: weighted sums over rows, with learned weights.
 
 mod backward;
 mod specification;
@@ -13,24 +13,24 @@ use crate::{
 };
 use specification::AttentionSpec;
 
-/// How the rows that meet in a row share its attention: head by head, by the softmax of their scores.
+/// How a row attends to others: for each head, by the softmax of their scores.
 #[derive(Clone, Copy, Debug)]
 pub struct Attention {
-    /// How many heads share the columns.
+    /// Number of heads, among which the features are divided.
     pub heads: usize,
     /// How a row is scored.
     pub scores: Scores,
-    /// What the link adds to the score, by which a row comes to meet another: on edges, as wide as what the rows add.
+    /// The edges' term of the score, as wide as those of the nodes.
     pub edges: Option<Value>,
-    /// Whether nodes attend to themselves: a self-loop in place of those that the graph may have.
+    /// Whether a self-loop is added to each node, in place of those of the graph.
     pub add_self_loops: bool,
-    /// What these self-loops add to the score in place of an edge, on nodes.
+    /// The added self-loops' term of the score, on nodes.
     pub self_loop_edges: Option<Value>,
-    /// Probability with which a share is set to 0 while training; the others are divided by what is left.
+    /// Dropout probability of the attention weights in training.
     pub dropout: f32,
 }
 
-/// The score `s[ij, h]` that row `i` gives to row `j` which meets it, by link `l`.
+/// The score `s[ij, h]` of source `j` for target `i` along link `l`.
 #[derive(Clone, Copy, Debug)]
 pub enum Scores {
     /// `LeakyReLU(S[j, h] + T[i, h] + E[l, h])`.
@@ -42,7 +42,7 @@ pub enum Scores {
         /// Slope of the rectifier below 0; 1 for none.
         slope: f32,
     },
-    /// `a[h] . LeakyReLU(X[j, h] + T[i, h] + E[l, h])`, where `X` are the values.
+    /// `a[h] . LeakyReLU(X[j, h] + T[i, h] + E[l, h])` with the values `X`.
     Additive {
         /// `T`, `[N, H C]`.
         targets: Value,
@@ -51,29 +51,29 @@ pub enum Scores {
         /// Slope of the rectifier below 0.
         slope: f32,
     },
-    /// `factor * Q[i, h] . (K[j, h] + E[l, h])`; what an edge adds to the key it adds to the value.
+    /// `factor * Q[i, h] . (K[j, h] + E[l, h])`; `E` is added to the value as well.
     ScaledDot {
         /// `K`, `[N, H C]`.
         keys: Value,
         /// `Q`, on the rows in which others meet.
         queries: Value,
-        /// What the product is multiplied by.
+        /// The scale of the product.
         factor: f32,
     },
 }
 
-/// `Y[i, h] = sum over j of w[ij, h] X[j, h] + b` over the rows `j` that meet in `i`, with
-/// `w[ij, h] = exp(s[ij, h]) / sum over k of exp(s[ik, h])`: of the `H C` columns of `X`, head `h` has the columns `h C` to
-/// `(h + 1) C`. The bias where no rows meet.
+/// `Y[i, h] = sum over j of w[ij, h] X[j, h] + b` over the sources `j` of `i`, with
+/// `w[ij, h] = exp(s[ij, h]) / sum over k of exp(s[ik, h])`: of the `H C` features of `X`, head `h` has the features
+/// `h C` to `(h + 1) C`. A row without sources has the bias.
 ///
-/// Nothing is made for the links, forward or backward, but the mask of dropout `[E, H]`: the backward pass computes the
-/// shares anew, once by target and once by source, from one number for each head of a row. The largest score is taken off
-/// before, so no exponential overflows. Each pass costs `(E + N) H` exponentials and `2 (E + N) H C` multiplications, and up
-/// to three times as many where a score is made of rows.
+/// No column of the links is needed, forward or backward, but the dropout mask `[E, H]`: the backward pass recomputes
+/// the weights, once by target and once by source, from one number for each head of a row. The largest score is
+/// subtracted first, so no exponential overflows. Each pass costs `(E + N) H` exponentials and `2 (E + N) H C`
+/// multiplications, and up to three times as many for additive and scaled-dot scores.
 ///
 /// # Errors
-/// If a value is sparse, or not on the rows where it belongs, or of another width than it should be; if the heads do not
-/// divide the columns of `X`, or are more than 256.
+/// If a value is sparse, or on the wrong rows, or of the wrong width; if the width of `X` is not
+/// a multiple of the heads, or there are more than 256.
 pub fn attend(
     program: &mut Program,
     input: Value,
@@ -95,8 +95,8 @@ pub fn attend(
     program.record_one(Attend { specification: AttentionSpec { masks, ..specification }, bias }, &inputs)
 }
 
-/// [`attend`]: reads the values, what they are scored by, the bias and then the masks. Its second output is, for each head of a
-/// row, the logarithm of the sum of the exponentials of its scores.
+/// [`attend`]: reads the values, the terms of the scores, the bias and then the masks. Its second output is, for each
+/// head of a row, the logarithm of the sum of the exponentials of its scores.
 #[derive(Clone, Copy, Debug)]
 struct Attend {
     specification: AttentionSpec,
@@ -139,7 +139,7 @@ impl Operator for Attend {
 
     fn in_inference(&self, inputs: &[Value]) -> InInference {
         let Some(masks) = self.specification.masks else { return InInference::Same };
-        // They come last, so the others keep their numbers.
+        // They come last, so the others keep their indices.
         let kept = (0..inputs.len()).filter(|input| !masks.contains(input)).collect();
         let specification = AttentionSpec { masks: None, ..self.specification };
         InInference::Replaced(Arc::new(Self { specification, ..*self }), kept)

@@ -1,4 +1,4 @@
-//! What attention is made of: how links are scored, and from which inputs.
+//! How attention scores links, and from which inputs.
 
 use connectome_components::{Adjacency, Matrix, Topology};
 
@@ -10,16 +10,16 @@ use crate::{
     program::{Domain, GraphIndex, Program, Shape, Value, Weight},
 };
 
-/// How links are scored, and which inputs of the operation are read for it; the values are input 0.
+/// How links are scored, by the indices of the inputs; the values are input 0.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AttentionSpec {
     pub(super) score: Score,
     pub(super) heads: usize,
-    /// The columns of all heads.
+    /// The width of all heads together.
     pub(super) width: usize,
     pub(super) relation: Relation,
     pub(super) graph: GraphIndex,
-    /// Whether nodes attend to themselves.
+    /// Whether self-loops are added.
     pub(super) add_self_loops: bool,
     /// The values if none.
     pub(super) sources: Option<usize>,
@@ -27,12 +27,12 @@ pub(super) struct AttentionSpec {
     pub(super) edges: Option<usize>,
     pub(super) self_loop_edges: Option<usize>,
     pub(super) vectors: Option<(usize, Weight)>,
-    /// Of edges, and of self-loops that are added; without these that of the edges again.
+    /// Those of edges and of added self-loops; without added self-loops, that of the edges twice.
     pub(super) masks: Option<[usize; 2]>,
 }
 
 impl AttentionSpec {
-    /// Attention without dropout to values that are the first of `inputs`; adds what else it reads.
+    /// Attention without dropout to the first of `inputs`; adds its other inputs to them.
     pub(super) fn new(
         program: &Program,
         attention: &Attention,
@@ -73,13 +73,13 @@ impl AttentionSpec {
         Ok(specification)
     }
 
-    /// Sees that everything is where it belongs, and as wide as it should be.
+    /// Checks the rows and widths of all inputs.
     pub(super) fn check(&self, inputs: &[Value]) -> Result<(), String> {
         let Self { heads, width, relation, add_self_loops, .. } = *self;
         let ([from, to], links) = (self.domains(), relation.links(self.graph));
         if heads == 0 || heads > MAX_HEADS || !width.is_multiple_of(heads) {
             return Err(format!(
-                "divides {width} columns among {heads} heads; take up to {MAX_HEADS} that divide them"
+                "divides {width} features among {heads} heads; give up to {MAX_HEADS} heads that divide them evenly"
             ));
         }
         let scored = self.scored_width();
@@ -95,31 +95,31 @@ impl AttentionSpec {
             if (value.domain(), value.width()) != (domain, width) {
                 let (found, expected) = (value.shape(), Shape::new(domain, width));
                 return Err(format!(
-                    "attends to {relation:?} by a value of shape {found}; give one of shape {expected}"
+                    "attends to {relation:?} with a value of shape {found}; give one of shape {expected}"
                 ));
             }
         }
         if self.vectors.is_some_and(|(_, vectors)| vectors.numbers().len() != width) {
-            return Err(format!("scores {width} columns by shorter or longer vectors; give as many numbers"));
+            return Err(format!("scores {width} features by vectors of another length; give vectors of that length"));
         }
         if relation == Relation::Edges {
-            return Err("attends to edges; let it attend to the nodes where they begin".to_owned());
+            return Err("attends to edges; let it attend to their source nodes".to_owned());
         }
         if add_self_loops && from != to {
-            return Err(format!("attends to {relation:?}, where no row can attend to itself; leave out self-loops"));
+            return Err(format!("attends to {relation:?}, which have no self-loops; leave out `add_self_loops`"));
         }
         if self.self_loop_edges.is_some() && (!add_self_loops || matches!(self.score, Score::ScaledDot { .. })) {
-            return Err("has features of added self-loops that no score reads; leave them out".to_owned());
+            return Err("has features of added self-loops, but adds none; leave them out".to_owned());
         }
         Ok(())
     }
 
-    /// The rows that are attended to, and those that attend.
+    /// The domains of the sources and of the targets.
     pub(super) fn domains(&self) -> [Domain; 2] {
         self.relation.domains(self.graph)
     }
 
-    /// Numbers that a row adds to the scores of all heads.
+    /// Width of a row's term of the scores of all heads.
     pub(super) fn scored_width(&self) -> usize {
         match self.score {
             Score::Decomposed { .. } => self.heads,
@@ -127,7 +127,7 @@ impl AttentionSpec {
         }
     }
 
-    /// The inputs that [`AttentionSpec::of`] takes, in its order; the values in place of what is missing.
+    /// The inputs that [`AttentionSpec::of`] takes, in its order; input 0 in place of missing ones.
     pub(super) fn inputs(&self) -> [usize; 8] {
         let [masks, self_loop_masks] = self.masks.unwrap_or([0; 2]);
         [
@@ -142,7 +142,7 @@ impl AttentionSpec {
         ]
     }
 
-    /// What is attended to; of matrices those of [`AttentionSpec::inputs`] come first.
+    /// The attention of the kernels, from matrices of which those of [`AttentionSpec::inputs`] come first.
     #[inline(always)]
     pub(super) fn of<'a, const K: usize>(&self, matrices: [&'a Matrix<'a>; K]) -> Attending<'a> {
         const { assert!(K >= 8) }
@@ -161,8 +161,8 @@ impl AttentionSpec {
         }
     }
 
-    /// Calls `body` with the links by which rows come to meet in `row`, a tile at a time. `prefetch` is told which rows
-    /// will soon be among them.
+    /// Calls `body` with the links that end in `row`, a tile at a time, and `prefetch` with the sources of the next
+    /// ones.
     #[inline(always)]
     pub(super) fn for_each_tile(
         &self,
@@ -176,7 +176,7 @@ impl AttentionSpec {
         self.tiles(adjacency, row, |source, edge| [row as u32, source, edge], tile, prefetch, body);
     }
 
-    /// The same with the links by which `row` comes to meet others.
+    /// The same with the links that start in `row`.
     #[inline(always)]
     pub(super) fn for_each_tile_back(
         &self,
@@ -200,7 +200,7 @@ impl AttentionSpec {
         prefetch: impl Fn(usize),
         body: impl FnMut(&mut Tile),
     ) {
-        /// So many entries before it is needed a row is fetched: about as many as can be underway.
+        /// How many entries ahead a row is prefetched: about as many as can be in flight.
         const AHEAD: usize = 16;
 
         let entries = adjacency.entries(row);
@@ -224,7 +224,7 @@ impl AttentionSpec {
         );
     }
 
-    /// Whether a link takes part: where self-loops are added, those that the graph has do not.
+    /// Whether a link counts: where self-loops are added, those of the graph do not.
     #[inline(always)]
     pub(super) fn counts(&self, target: u32, source: u32) -> bool {
         !self.add_self_loops || target != source

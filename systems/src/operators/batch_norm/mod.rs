@@ -1,4 +1,4 @@
-//! Each column brought to mean 0 and variance 1 over all rows.
+//! Batch normalization: mean 0 and variance 1 for each feature over all rows.
 
 mod statistics;
 
@@ -14,7 +14,7 @@ use statistics::{
     mismatch, only_row,
 };
 
-/// What a batch normalization learns and remembers; the parameters are as wide as its input.
+/// The parameters, buffers and settings of a batch normalization; all vectors are as wide as its input.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormalizer {
     /// `w`.
@@ -27,17 +27,18 @@ pub struct BatchNormalizer {
     pub variance: Weight,
     /// Added to each variance.
     pub epsilon: f32,
-    /// The share of a training step in the running statistics.
+    /// The weight of the batch's statistics in the update of the running statistics.
     pub momentum: f32,
-    /// Whether training too goes by the running statistics, and leaves them as they are.
+    /// Whether training uses the running statistics as well, and does not update them.
     pub frozen: bool,
 }
 
-/// `Y = w (X - mean) / sqrt(variance + epsilon) + b`, column by column (Ioffe & Szegedy, ICML 2015, algorithm 1).
+/// `Y = w (X - mean) / sqrt(variance + epsilon) + b`, feature by feature (Ioffe & Szegedy, ICML 2015, algorithm 1).
 ///
-/// In training mean and variance are those of all rows, dangling edges left out, gradients go through them, and the running
-/// ones move towards them, the variance over `N - 1`. Elsewhere they are the running ones. The variance is taken of the
-/// differences from the mean, corrected by what rounding has left of their sum (Chan, Golub & LeVeque 1983, eq. 1.7).
+/// In training mean and variance are those of all rows except dangling edges, gradients flow through them, and the
+/// running statistics are updated from them, with the variance over `N - 1`. Outside of training they are the running
+/// statistics. The variance is computed from the differences from the mean, corrected by the rounding error of their
+/// sum (Chan, Golub & LeVeque 1983, eq. 1.7).
 ///
 /// # Errors
 /// If the value is sparse, or the parameters are not of its width.
@@ -49,7 +50,7 @@ pub fn batch_norm(program: &mut Program, input: Value, normalizer: BatchNormaliz
     let statistics = if frozen {
         program.record_one(running, &[mean, variance].map(|buffer| buffer.value()))?
     } else {
-        // Gradients go through the statistics too, as a part of the derivative of the whole.
+        // The derivative of the whole covers the gradients through the statistics.
         let values = values.detached();
         let sums = program.record_one(Sums(population), &[values])?;
         let deviations = program.record_one(Deviations(population), &[values, sums])?;
@@ -68,7 +69,7 @@ pub fn batch_norm(program: &mut Program, input: Value, normalizer: BatchNormaliz
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct BatchNorm {
     population: Population,
-    /// Whether the statistics are those of the values, in training.
+    /// Whether the statistics are those of the values, as in training.
     by_batch: bool,
 }
 
@@ -133,8 +134,8 @@ impl Operator for BatchNorm {
 }
 
 impl BatchNorm {
-    /// `w s (G - mean of G - Z mean of (G Z))` with `s = 1 / sqrt(variance + epsilon)` and the normalized values `Z`; the
-    /// means are left out where the statistics are given.
+    /// `w s (G - mean of G - Z mean of (G Z))` with `s = 1 / sqrt(variance + epsilon)` and the normalized values `Z`;
+    /// the means are left out with running statistics.
     fn input_gradient(self, width: usize) -> impl Operator {
         let Self { population, by_batch } = self;
         kernel("batch_norm_backward", Footprint::Same, move |step: &mut Step<'_>| {
@@ -143,7 +144,7 @@ impl BatchNorm {
                 [0, 1, 2, 3, 4],
                 #[inline(always)]
                 move |topology, [gradient, values, statistics, weight, totals], rows, target| {
-                    let share = if by_batch { population.share(topology, values) } else { 0.0 };
+                    let row_weight = if by_batch { population.weight(topology, values) } else { 0.0 };
                     let ((mean, scale), (first, second)) = (halves(statistics), halves(totals));
                     let columns = mean.iter().zip(scale).zip(only_row(weight)).zip(first.iter().zip(second));
                     for (row, target) in rows.zip(target.chunks_exact_mut(width)) {
@@ -157,7 +158,7 @@ impl BatchNorm {
                             terms.zip(columns.clone())
                         {
                             let normalized = (value - mean) * scale;
-                            *target = weight * scale * (gradient - share * (first + normalized * second));
+                            *target = weight * scale * (gradient - row_weight * (first + normalized * second));
                         }
                     }
                 },

@@ -8,7 +8,7 @@ use crate::{
     program::{Domain, Footprint, InInference, Operator, Partition, Shape, Step, Value},
 };
 
-/// The sum of each column.
+/// The sum of each feature.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Sums(pub(super) Population);
 
@@ -70,12 +70,12 @@ impl Operator for Deviations {
             #[inline(always)]
             |topology, [values, sums], rows, sum| {
                 sum.fill(0.0);
-                let (sums, share) = (only_row(sums), population.share(topology, values));
+                let (sums, row_weight) = (only_row(sums), population.weight(topology, values));
                 let (first, second) = sum.split_at_mut(width);
                 for row in rows.filter(|row| population.has(topology, *row)) {
                     let totals = first.iter_mut().zip(second.iter_mut());
                     for ((first, second), (value, sum)) in totals.zip(values.row(row).iter().zip(sums)) {
-                        let deviation = value - share * sum;
+                        let deviation = value - row_weight * sum;
                         *first += deviation;
                         *second += deviation * deviation;
                     }
@@ -85,8 +85,8 @@ impl Operator for Deviations {
     }
 }
 
-/// Mean and `1 / sqrt(variance + epsilon)` of all rows, from [`Sums`], [`Deviations`] and the values, of which it reads how
-/// many there are; zeros if there is none. Outside of training [`RunningStatistics`], from the inputs after these.
+/// Mean and `1 / sqrt(variance + epsilon)` of all rows, from [`Sums`], [`Deviations`] and the values, whose rows it
+/// counts; zeros without rows. Outside of training it is [`RunningStatistics`], from the inputs after these.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct BatchStatistics {
     pub(super) population: Population,
@@ -168,8 +168,8 @@ impl Operator for RunningStatistics {
     }
 }
 
-/// Moves a running mean or variance towards that of all rows, from the first inputs of [`BatchStatistics`]. Outside of
-/// training it is left as it is.
+/// Moves a running mean or variance toward that of all rows, from the first inputs of [`BatchStatistics`]; the identity
+/// outside of training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct UpdateRunning {
     pub(super) moment: Moment,
@@ -177,11 +177,11 @@ pub(super) struct UpdateRunning {
     pub(super) momentum: f32,
 }
 
-/// What is remembered of all rows.
+/// A running statistic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Moment {
     Mean,
-    /// Over `N - 1`: unknown of a single row.
+    /// Over `N - 1`: undefined for a single row.
     Variance,
 }
 
@@ -229,7 +229,7 @@ impl Operator for UpdateRunning {
     }
 }
 
-/// For each column its mean, and the sum of the squares of the differences from it.
+/// For each feature its mean, and the sum of the squared differences from it.
 #[inline(always)]
 fn measured<'a>(
     sums: &Matrix<'a>,
@@ -237,19 +237,19 @@ fn measured<'a>(
     count: usize,
 ) -> impl Iterator<Item = (f32, f32)> + use<'a> {
     let ((first, second), count) = (halves(deviations), count as f32);
-    let share = 1.0 / count;
+    let inverse = 1.0 / count;
     only_row(sums).iter().zip(first.iter().zip(second)).map(
         #[inline(always)]
-        move |(sum, (first, second))| (share * sum + first / count, (second - first * first / count).max(0.0)),
+        move |(sum, (first, second))| (inverse * sum + first / count, (second - first * first / count).max(0.0)),
     )
 }
 
-/// Whose mean and variance are taken.
+/// The rows over which mean and variance are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Population {
     /// All rows.
     All,
-    /// Those of the edges that are not dangling, for these carry nothing.
+    /// All edges but dangling ones.
     Edges,
 }
 
@@ -267,9 +267,9 @@ impl Population {
         }
     }
 
-    /// What each row adds to a mean.
+    /// The weight of each row in a mean.
     #[inline(always)]
-    pub(super) fn share(self, topology: &Topology, values: &Matrix) -> f32 {
+    pub(super) fn weight(self, topology: &Topology, values: &Matrix) -> f32 {
         1.0 / self.count(topology, values).max(1) as f32
     }
 }
@@ -282,7 +282,7 @@ pub(super) fn check_widths(width: usize, parameters: &[Value]) -> Result<(), Str
 }
 
 pub(super) fn mismatch(found: usize, width: usize) -> String {
-    format!("normalizes {found} columns, but its input is {width} wide; give both one width")
+    format!("normalizes {found} features, but its input is {width} wide; give both one width")
 }
 
 #[inline(always)]
@@ -290,7 +290,7 @@ pub(super) fn only_row<'a>(matrix: &Matrix<'a>) -> &'a [f32] {
     matrix.rows().next().unwrap_or(&[])
 }
 
-/// The two rows that lie side by side in the only row.
+/// The two halves of the only row.
 #[inline(always)]
 pub(super) fn halves<'a>(matrix: &Matrix<'a>) -> (&'a [f32], &'a [f32]) {
     let row = only_row(matrix);

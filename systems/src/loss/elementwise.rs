@@ -1,12 +1,12 @@
-//! Losses of numbers: each number of a row has a target of its own.
+//! Elementwise losses: each element of a row has a target.
 
-use connectome_components::SplitMetrics;
+use connectome_components::{ClassCounts, SplitMetrics};
 
 use super::row::{LANES, RowLoss, lanes, put_lanes};
 use crate::kernels::{exp, ln_1p};
 
-/// The cost of one number.
-pub(super) trait NumberLoss: Copy + Send + Sync + 'static {
+/// The loss of one element.
+pub(super) trait ElementwiseLoss: Copy + Send + Sync + 'static {
     /// The name of the system.
     const NAME: &'static str;
 
@@ -23,7 +23,7 @@ pub(super) trait NumberLoss: Copy + Send + Sync + 'static {
 #[derive(Clone, Copy)]
 pub(super) struct BinaryCrossEntropy;
 
-impl NumberLoss for BinaryCrossEntropy {
+impl ElementwiseLoss for BinaryCrossEntropy {
     const NAME: &'static str = "binary_cross_entropy";
     const BINARY: bool = true;
 
@@ -45,7 +45,7 @@ impl NumberLoss for BinaryCrossEntropy {
 #[derive(Clone, Copy)]
 pub(super) struct MeanSquaredError;
 
-impl NumberLoss for MeanSquaredError {
+impl ElementwiseLoss for MeanSquaredError {
     const NAME: &'static str = "mean_squared_error";
 
     #[inline(always)]
@@ -61,10 +61,10 @@ impl NumberLoss for MeanSquaredError {
 
 /// `|z - y|`.
 #[derive(Clone, Copy)]
-pub(super) struct L1;
+pub(super) struct MeanAbsoluteError;
 
-impl NumberLoss for L1 {
-    const NAME: &'static str = "l1";
+impl ElementwiseLoss for MeanAbsoluteError {
+    const NAME: &'static str = "mean_absolute_error";
 
     #[inline(always)]
     fn cost(self, output: f32, target: f32) -> f32 {
@@ -85,7 +85,7 @@ pub(super) struct Huber {
     pub(super) delta: f32,
 }
 
-impl NumberLoss for Huber {
+impl ElementwiseLoss for Huber {
     const NAME: &'static str = "huber";
 
     #[inline(always)]
@@ -100,17 +100,22 @@ impl NumberLoss for Huber {
     }
 }
 
-/// The sum of the costs of a row's numbers.
+/// The sum of the losses of a row's elements.
 #[derive(Clone, Copy)]
-pub(super) struct EachNumber<L>(pub(super) L);
+pub(super) struct Elementwise<L>(pub(super) L);
 
-impl<L: NumberLoss> RowLoss for EachNumber<L> {
+impl<L: ElementwiseLoss> RowLoss for Elementwise<L> {
     type Target = f32;
 
     const NAME: &'static str = L::NAME;
 
     fn terms(width: usize) -> usize {
         width
+    }
+
+    #[inline(always)]
+    fn class(self, _: &[f32]) -> Option<u32> {
+        None
     }
 
     #[inline(always)]
@@ -141,6 +146,20 @@ impl<L: NumberLoss> RowLoss for EachNumber<L> {
     }
 
     #[inline(always)]
+    fn count(self, output: &[f32], target: &[f32], counts: &mut Vec<ClassCounts>) {
+        if !L::BINARY {
+            return;
+        }
+        counts.resize(output.len(), ClassCounts::default());
+        for ((output, target), counts) in output.iter().zip(target).zip(counts) {
+            let (predicted, actual) = (*output > 0.0, is_one(*target));
+            counts.predicted += u64::from(predicted);
+            counts.actual += u64::from(actual);
+            counts.correct += u64::from(predicted && actual);
+        }
+    }
+
+    #[inline(always)]
     fn rank(self, output: &[f32], target: &[f32]) -> Option<(f32, bool)> {
         match (output, target) {
             ([output], [target]) if L::BINARY => Some((*output, is_one(*target))),
@@ -149,7 +168,7 @@ impl<L: NumberLoss> RowLoss for EachNumber<L> {
     }
 }
 
-impl<L: NumberLoss> EachNumber<L> {
+impl<L: ElementwiseLoss> Elementwise<L> {
     /// Goes through a row so many numbers at a time; the slopes are handed on.
     #[inline(always)]
     fn in_lanes<const LANES: usize>(
@@ -160,6 +179,7 @@ impl<L: NumberLoss> EachNumber<L> {
     ) -> SplitMetrics {
         let (Self(loss), length) = (self, output.len());
         let (mut costs, mut scores) = ([0.0; LANES], [0.0; LANES]);
+        let (mut squares, mut sums, mut target_squares) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
         for start in (0..length).step_by(LANES) {
             let (outputs, targets) = (lanes::<LANES>(output, start, 0.0), lanes::<LANES>(target, start, 0.0));
             let mut slopes = [0.0; LANES];
@@ -170,15 +190,22 @@ impl<L: NumberLoss> EachNumber<L> {
                 costs[lane] += share * loss.cost(output, target);
                 scores[lane] += share * self.score(output, target);
                 slopes[lane] = loss.slope(output, target);
+                if !L::BINARY {
+                    squares[lane] += share * (output - target) * (output - target);
+                    sums[lane] += share * target;
+                    target_squares[lane] += share * target * target;
+                }
             }
             hand_on(start, slopes);
         }
         let (count, loss_sum) = (length as u64, sum(costs));
-        let sums = SplitMetrics { count, loss_sum, ..SplitMetrics::default() };
+        let metrics = SplitMetrics { count, weight: count as f64, loss_sum, ..SplitMetrics::default() };
         if L::BINARY {
-            SplitMetrics { judged: count, correct: sum(scores) as u64, ..sums }
+            SplitMetrics { judged: count, correct: sum(scores) as u64, ..metrics }
         } else {
-            SplitMetrics { distance_sum: sum(scores), ..sums }
+            let (distance_sum, squared_distance_sum) = (sum(scores), sum(squares));
+            let (target_sum, squared_target_sum) = (sum(sums), sum(target_squares));
+            SplitMetrics { distance_sum, squared_distance_sum, target_sum, squared_target_sum, ..metrics }
         }
     }
 
@@ -218,16 +245,16 @@ mod tests {
             let loss = BinaryCrossEntropy;
             assert_eq!((loss.cost(output, target), loss.slope(output, target)), (cost, slope), "{output}");
         }
-        assert_eq!((L1.slope(2.0, 2.0), L1.slope(1.0, 2.0)), (0.0, -1.0));
+        assert_eq!((MeanAbsoluteError.slope(2.0, 2.0), MeanAbsoluteError.slope(1.0, 2.0)), (0.0, -1.0));
         let huber = Huber { delta: 0.5 };
         assert_eq!((huber.cost(3.0, 1.0), huber.slope(3.0, 1.0)), (0.875, 0.5));
-        assert!(L1.slope(f32::NAN, 0.0).is_nan() && huber.slope(f32::NAN, 0.0).is_nan());
+        assert!(MeanAbsoluteError.slope(f32::NAN, 0.0).is_nan() && huber.slope(f32::NAN, 0.0).is_nan());
         assert!(huber.cost(f32::NAN, 0.0).is_nan() && BinaryCrossEntropy.cost(f32::NAN, 0.0).is_nan());
     }
 
     #[test]
     fn a_logit_that_is_no_number_is_right_about_nothing() {
-        let metrics = EachNumber(BinaryCrossEntropy).measure(&[f32::NAN, 1.0, -1.0, 0.0], &[0.0, 1.0, 1.0, 0.0]);
+        let metrics = Elementwise(BinaryCrossEntropy).measure(&[f32::NAN, 1.0, -1.0, 0.0], &[0.0, 1.0, 1.0, 0.0]);
         assert_eq!((metrics.correct, metrics.judged, metrics.count), (2, 4, 4));
     }
 }

@@ -1,0 +1,73 @@
+//! The derive macro of connectome, re-exported by its prelude.
+#![forbid(unsafe_code)]
+
+mod field;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Data, DeriveInput, Error, Result, parse_macro_input};
+
+use field::FeatureField;
+
+/// Implements `Features` for a component that is not plain `f32`s: its fields, in their order, are a row of numbers.
+///
+/// A field is `f32`, `Vec2`, `Vec3`, `Vec3A`, `Vec4` or `[f32; N]`. Of a field:
+/// - `#[features(skip)]` leaves it out, whatever its type; writing does not touch it;
+/// - `#[features(scale = 0.1)]` multiplies its numbers where they are read, and divides by it where they are written;
+/// - `#[features(width = 2)]` says how many numbers a type has that is none of these, but is `AsRef<[f32; 2]>` and
+///   `AsMut<[f32; 2]>`.
+///
+/// A component of plain `f32`s that is `Pod` needs no derive: it has `Features`, and without a copy.
+///
+/// ```ignore
+/// #[derive(Component, Default, Features)]
+/// struct Ship {
+///     #[features(skip)]
+///     name: String,
+///     #[features(scale = 0.01)]
+///     place: Vec3,
+///     fuel: f32,
+/// }
+/// ```
+#[proc_macro_derive(Features, attributes(features))]
+pub fn derive_features(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    implementation(&input).unwrap_or_else(Error::into_compile_error).into()
+}
+
+fn implementation(input: &DeriveInput) -> Result<TokenStream> {
+    let Data::Struct(data) = &input.data else {
+        let message = "only a struct has features; write `impl Features` for other types";
+        return Err(Error::new_spanned(&input.ident, message));
+    };
+    let mut features = Vec::new();
+    for (member, field) in data.fields.members().zip(&data.fields) {
+        features.extend(FeatureField::of(member, field)?);
+    }
+    if features.is_empty() {
+        let message = "a component without features has no row; give it a field of `f32`s that is not skipped";
+        return Err(Error::new_spanned(&input.ident, message));
+    }
+    let widths = features.iter().map(|field| &field.width);
+    let reads = features.iter().map(FeatureField::read);
+    let writes = features.iter().map(FeatureField::write);
+    let name = &input.ident;
+    let (generics, arguments, bounds) = input.generics.split_for_impl();
+    Ok(quote! {
+        impl #generics ::connectome::components::Features for #name #arguments #bounds {
+            const WIDTH: usize = 0 #(+ #widths)*;
+
+            fn read(&self, row: &mut [f32]) {
+                let rest = row;
+                #(#reads)*
+                ::core::debug_assert!(rest.is_empty());
+            }
+
+            fn write(&mut self, row: &[f32]) {
+                let rest = row;
+                #(#writes)*
+                ::core::debug_assert!(rest.is_empty());
+            }
+        }
+    })
+}

@@ -1,0 +1,156 @@
+//! `connectome inspect`.
+
+mod picture;
+mod program;
+
+use bevy_ecs::world::World;
+use clap::Args;
+use connectome::components::{Parameter, Split};
+use connectome::scene::{GraphData, SceneFile, Task, Usage, options};
+use connectome::systems::program::{Pass, RowCounts};
+use connectome::systems::{GraphSystems, Infer, Plans, SystemDescription, Train, describe_schedule};
+use connectome::{SceneEntities, spawn};
+use std::{error::Error, fmt::Write, fs, path::PathBuf};
+
+use super::{SceneArguments, print_line};
+
+/// Show what a scene holds, what its model computes, and what that takes.
+#[derive(Args, Debug)]
+pub struct Inspect {
+    #[command(flatten)]
+    scene: SceneArguments,
+    /// Show training alone.
+    #[arg(long, conflicts_with = "infer")]
+    train: bool,
+    /// Show inference alone.
+    #[arg(long)]
+    infer: bool,
+    /// Draw what the model computes, in training unless `--infer` is given: to a file that ends in `.svg`, or in `.dot` for
+    /// Graphviz.
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
+}
+
+impl Inspect {
+    pub fn run(self) -> Result<(), Box<dyn Error>> {
+        let (scene, data) = self.scene.load()?;
+        // The schedules of a model are the same whatever the graph: one without nodes takes no memory.
+        let mut world = World::new();
+        let entities = spawn(&mut world, &scene, data.without_rows(), scene.training.seed)?;
+        if let Some(file) = &self.picture {
+            self.draw(&world, &entities, file)?;
+        }
+        let mut text = String::new();
+        write_graph(&mut text, &scene, &data)?;
+        write_parameters(&mut text, &mut world)?;
+        let Some(plans) = world.get::<Plans>(entities.model) else { return Ok(()) };
+        let rows = RowCounts {
+            nodes: data.nodes,
+            edges: data.edges.len(),
+            subgraphs: data.graphs.as_ref().map_or(1, |graphs| graphs.len()),
+        };
+        program::write_columns(&mut text, plans.layout(), &rows)?;
+        if let Some(plan) = plans.training().filter(|_| !self.infer) {
+            program::write_plan(&mut text, plan, &rows, ["training, forward", "training, backward"])?;
+            write_phases(&mut text, "training", &describe_schedule(&world, Train(entities.model)))?;
+        }
+        if !self.train {
+            program::write_plan(&mut text, plans.inference(), &rows, ["inference", ""])?;
+            write_phases(&mut text, "inference", &describe_schedule(&world, Infer(entities.model)))?;
+        }
+        print_line(text.trim_end())?;
+        Ok(())
+    }
+
+    fn draw(&self, world: &World, entities: &SceneEntities, file: &PathBuf) -> Result<(), Box<dyn Error>> {
+        let Some(plans) = world.get::<Plans>(entities.model) else { return Ok(()) };
+        let plan = plans.training().filter(|_| !self.infer).unwrap_or(plans.inference());
+        let picture = match file.extension().and_then(|extension| extension.to_str()) {
+            Some("svg") => picture::svg(plan),
+            Some("dot") => picture::dot(plan),
+            _ => return Err(format!("cannot draw {}; end its name in .svg or .dot", file.display()).into()),
+        };
+        fs::write(file, picture)
+            .map_err(|error| format!("cannot write {}: {error}; check the path", file.display()))?;
+        Ok(())
+    }
+}
+
+fn write_graph(text: &mut String, scene: &SceneFile, data: &GraphData) -> Result<(), Box<dyn Error>> {
+    let memory = scene.memory(data)?;
+    writeln!(text, "{}", scene.name)?;
+    match &data.graphs {
+        Some(graphs) => {
+            writeln!(text, "  graphs      {} ({} classes)", graphs.len(), graphs.classes)?;
+            writeln!(text, "  nodes       {}", data.nodes)?;
+        }
+        None => match (scene.task, &data.targets) {
+            (Task::NodeRegression { .. }, Some(targets)) => {
+                writeln!(text, "  nodes       {} ({} targets)", data.nodes, targets.width)?
+            }
+            _ => writeln!(text, "  nodes       {} ({} classes)", data.nodes, data.classes)?,
+        },
+    }
+    let weighted = if data.weights.is_some() { ", weighted" } else { "" };
+    writeln!(text, "  edges       {} directed{weighted}", data.edges.len())?;
+    let stored = data.features.values().len();
+    writeln!(text, "  features    {} wide, {stored} stored numbers", data.features.width())?;
+    let of_split = |split| data.graphs.as_ref().map_or_else(|| data.count(split), |graphs| graphs.count(split));
+    let splits = [Split::Train, Split::Validation, Split::Test].map(of_split);
+    writeln!(text, "  splits      {} train, {} validation, {} test", splits[0], splits[1], splits[2])?;
+    for (usage, purpose) in [(memory.training, "train"), (memory.inference, "infer")] {
+        let Usage { peak, node, edge, parameter, resting } = usage;
+        let each = format!("{node} bytes a node, {edge} an edge, {parameter} a parameter");
+        writeln!(text, "  memory      {:.1} MB to {purpose}: {each}", peak as f64 / 1e6)?;
+        if let Some([node, edge]) = resting {
+            writeln!(text, "              at rest {node} bytes a node, {edge} an edge")?;
+        }
+    }
+    writeln!(text, "\nlayers")?;
+    for (number, layer) in scene.model.iter().enumerate() {
+        writeln!(text, "  {number} {}", options().to_string(layer)?)?;
+    }
+    Ok(())
+}
+
+fn write_parameters(text: &mut String, world: &mut World) -> Result<(), Box<dyn Error>> {
+    writeln!(text, "\nparameters")?;
+    let mut parameters: Vec<Parameter> = world.query::<&Parameter>().iter(world).cloned().collect();
+    parameters.sort_by(|a, b| a.name.cmp(&b.name));
+    let width = parameters.iter().map(|parameter| parameter.name.len()).max().unwrap_or(0);
+    for parameter in &parameters {
+        writeln!(text, "  {:<width$}  {} x {}", parameter.name, parameter.shape[0], parameter.shape[1])?;
+    }
+    let count: usize = parameters.iter().map(|parameter| parameter.value.width()).sum();
+    writeln!(text, "  {:<width$}  {count}", "together")?;
+    Ok(())
+}
+
+/// The systems of a schedule by phase; the operations of the model stand above.
+fn write_phases(text: &mut String, schedule: &str, systems: &[SystemDescription]) -> Result<(), Box<dyn Error>> {
+    writeln!(text, "\n{schedule}, phases: each system with what it reads (<-) and writes (->)")?;
+    for phase in [None].into_iter().chain(GraphSystems::ALL.map(Some)) {
+        let pass = match phase {
+            Some(GraphSystems::Forward) => Some(Pass::Forward),
+            Some(GraphSystems::Backward) => Some(Pass::Backward),
+            _ => None,
+        };
+        let [operations, others]: [Vec<&SystemDescription>; 2] = {
+            let (operations, others) =
+                systems.iter().filter(|system| system.phase == phase).partition(|system| system.layer.is_some());
+            [operations, others]
+        };
+        if phase.is_none() && others.is_empty() {
+            continue;
+        }
+        writeln!(text, "  {}", phase.map_or_else(|| "no phase".to_owned(), |phase| format!("{phase:?}")))?;
+        if pass.is_some() && !operations.is_empty() {
+            writeln!(text, "    the operations above: {}", operations.len())?;
+        }
+        for system in others {
+            let (reads, writes) = (system.reads.join(", "), system.writes.join(", "));
+            writeln!(text, "    {}\n      <- {reads}\n      -> {writes}", system.name)?;
+        }
+    }
+    Ok(())
+}

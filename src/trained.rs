@@ -1,0 +1,102 @@
+//! Models that were trained on the command line, in a world of the user's.
+
+use bevy_ecs::{entity::Entity, world::World};
+use std::path::Path;
+
+use crate::output::OutputError;
+use crate::scene::{SceneError, SceneFile, model::Purpose};
+use crate::systems::{ModelBuilder, WorldModelExt, layers::BuildError};
+use crate::weights::load_weights;
+
+/// A trained model could not be spawned.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnTrainedError {
+    /// The scene could not be read.
+    #[error(transparent)]
+    Scene(#[from] SceneError),
+    /// The model of the scene does not fit what it is to read and write.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The weights could not be read, or are not those of the model: above all if it reads a component of another width.
+    #[error(transparent)]
+    Weights(#[from] OutputError),
+}
+
+/// Brings models that the command `connectome` has trained into a world.
+pub trait WorldTrainedExt {
+    /// Spawns the model of a scene with weights that were trained for it, on a graph of this world. It infers only.
+    ///
+    /// Of the scene file only the model is read; its graph need not be there. `connect` says what the model reads and writes in
+    /// this world, for one by [`ModelBuilder::reads`] and [`ModelBuilder::writes`]. What it reads is to be scaled as the
+    /// scene's features were. The weights are the file `weights.safetensors` that `connectome train SCENE --output FOLDER`
+    /// leaves in the folder.
+    ///
+    /// ```
+    /// use bevy_ecs::prelude::*;
+    /// use bytemuck::{Pod, Zeroable};
+    /// use connectome::prelude::*;
+    ///
+    /// #[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
+    /// #[repr(C)]
+    /// struct Warmth(f32);
+    ///
+    /// #[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
+    /// #[repr(C)]
+    /// struct Forecast(f32);
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let weights_file = folder.path().join("weights.safetensors");
+    /// # let (scene, data) = SceneFile::load("assets/rooms.ron")?;
+    /// # let mut trainer = connectome::Trainer::new(&scene, &data, 0, Workers::single())?;
+    /// # trainer.train(|_| {})?;
+    /// # connectome::output::write_weights(&weights_file, &trainer.weights(), Default::default())?;
+    /// // connectome train assets/rooms.ron --output rooms
+    /// # let _ = stringify!(
+    /// let weights_file = "rooms/weights.safetensors";
+    /// # );
+    /// let mut world = World::new();
+    /// let graph = Graph::of::<Warmth, Edge>(&mut world);
+    /// let model = world.spawn_trained(graph, "assets/rooms.ron", &weights_file, |model| {
+    ///     model.reads::<Warmth>().writes::<Forecast>()
+    /// })?;
+    ///
+    /// let [hall, cellar] = [4.0, 2.0].map(|warmth| world.spawn(Warmth(warmth)).id());
+    /// world.spawn(Edge { source: cellar, target: hall });
+    /// world.infer(model)?;
+    /// // Half of the room's own and half of its neighbors', as the scene has taught it.
+    /// assert!((world.get::<Forecast>(hall).unwrap().0 - 3.0).abs() < 0.1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the scene or the weights cannot be read, or the model does not fit to one of them or to what it reads and writes; then
+    /// the world is left without it.
+    fn spawn_trained(
+        &mut self,
+        graph: Entity,
+        scene: impl AsRef<Path>,
+        weights: impl AsRef<Path>,
+        connect: impl FnOnce(ModelBuilder) -> ModelBuilder,
+    ) -> Result<Entity, SpawnTrainedError>;
+}
+
+impl WorldTrainedExt for World {
+    fn spawn_trained(
+        &mut self,
+        graph: Entity,
+        scene: impl AsRef<Path>,
+        weights: impl AsRef<Path>,
+        connect: impl FnOnce(ModelBuilder) -> ModelBuilder,
+    ) -> Result<Entity, SpawnTrainedError> {
+        let scene = SceneFile::load_model(scene)?;
+        let builder = scene.with_layers(Purpose::Inference, ModelBuilder::new(graph));
+        let model = self.spawn_model(connect(builder))?;
+        match load_weights(self, model, weights.as_ref(), &[]) {
+            Ok(()) => Ok(model),
+            Err(error) => {
+                self.remove_model(model)?;
+                Err(error.into())
+            }
+        }
+    }
+}

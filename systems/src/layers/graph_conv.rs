@@ -1,0 +1,73 @@
+//! The graph convolution of Morris et al., with separate weights for a node and its neighbors.
+
+use connectome_components::Normalization;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    BuildError, Layer,
+    convolution::aggregate_with_root,
+    mlp::{torch_linear, torch_weight},
+};
+use crate::{
+    operators::Reduction,
+    program::{Program, Value},
+};
+
+/// `Y[i] = W_rel^T sum(w[ji] X[j] over the edges j -> i) + b + W_root^T X[i]` with the weights `w` of the edges (Morris et
+/// al., "Weisfeiler and Leman go neural: higher-order graph neural networks", AAAI 2019, eq. 3).
+///
+/// `X` is `[N, F]`, dense or sparse; `W_rel` and `W_root` are `[F, width]`, `b` `[width]`. The mean divides the weighted sum
+/// by the number of incoming edges. Both commute with the linear map, so the narrower of the two widths is sent along the
+/// edges: costs `2 N F width + E min(F, width)` multiplications. Border: a node without incoming edges has
+/// `b + W_root^T X[i]`, and an edge without a weight has weight 1.
+///
+/// This is `GraphConv` of PyTorch Geometric. Before, scenes of connectome called the convolution of Kipf and Welling so,
+/// which is [`GcnConv`](super::GcnConv) now: a scene from that time is to name that one.
+///
+/// Parameters are called `lin_rel.weight`, `lin_rel.bias`, `lin_root.weight`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GraphConv {
+    /// Output width.
+    pub width: usize,
+    /// How the neighbors' features are aggregated: their weighted sum, or its mean.
+    #[serde(default = "sum")]
+    pub aggregation: Reduction,
+    /// Weight decay of this layer's parameters; the optimizer's if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f32>,
+}
+
+fn sum() -> Reduction {
+    Reduction::Sum
+}
+
+impl GraphConv {
+    /// A layer with this output width that sums over the neighbors.
+    pub fn new(width: usize) -> Self {
+        Self { width, aggregation: sum(), weight_decay: None }
+    }
+
+    /// The same with another aggregation.
+    pub fn with_aggregation(self, aggregation: Reduction) -> Self {
+        Self { aggregation, ..self }
+    }
+}
+
+impl Layer for GraphConv {
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        let normalization = match self.aggregation {
+            Reduction::Sum => Normalization::WeightedSum,
+            Reduction::Mean => Normalization::WeightedMean,
+            Reduction::Max | Reduction::Min => {
+                let reason =
+                    "takes the sum or the mean of weighted neighbors; use `SageConv` for their maximum or minimum";
+                return Err(program.setting_error("aggregation", reason));
+            }
+        };
+        let shape = [input.width(), self.width];
+        let map = torch_linear(program, "lin_rel", shape, self.weight_decay)?;
+        let root = torch_weight(program, "lin_root", shape, self.weight_decay)?;
+        aggregate_with_root(program, input, map, Some((input, root)), normalization)
+    }
+}

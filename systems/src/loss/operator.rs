@@ -1,0 +1,109 @@
+//! A loss of the user's own: an operator.
+
+use bevy_ecs::{
+    entity::Entity,
+    system::{BoxedSystem, Local, ParamBuilder, Query, Res, SystemParamBuilder},
+    world::World,
+};
+use connectome_components::{
+    ColumnSet, Columns, Fault, Field, LearningFault, Metrics, Split, SplitMetrics, Topology, TrainingState,
+};
+use std::sync::Arc;
+
+use super::{LossError, Parts, targets::same_shape};
+use crate::{
+    Workers,
+    program::{Alone, Domain, Operator, Shape, Value},
+};
+
+/// Where an operator reads and writes, beside the output.
+#[derive(Clone, Copy)]
+pub(crate) struct OperatorFields {
+    /// The graph that it is on.
+    pub(crate) graph: Entity,
+    /// The rows of the output.
+    pub(crate) domain: Domain,
+    /// As wide as the output.
+    pub(crate) targets: Field,
+    /// As wide as the output.
+    pub(crate) gradient: Field,
+    /// A single number.
+    pub(crate) loss: Field,
+}
+
+/// The system of a loss that is an operator: it is given the output, the targets and, if there are any, the weights of rows,
+/// and writes the gradient and the loss. All rows are those to learn from.
+pub(crate) fn operator_system(
+    world: &mut World,
+    operator: Arc<dyn Operator>,
+    parts: &Parts,
+    fields: OperatorFields,
+) -> Result<BoxedSystem, LossError> {
+    parts.check(world)?;
+    same_shape(world, fields.targets, parts.output)?;
+    let inputs: Vec<Field> = [parts.output, fields.targets].into_iter().chain(parts.row_weights).collect();
+    check_shapes(&*operator, fields.domain, &inputs)?;
+    let mut set = ColumnSet::default();
+    let operation = Alone::new(operator, &inputs, &[fields.gradient, fields.loss], &mut set);
+    let state = (
+        set,
+        ParamBuilder::query::<&Topology>(),
+        ParamBuilder::query::<(&TrainingState, &mut Metrics, &mut LearningFault)>(),
+        ParamBuilder::resource::<Workers>(),
+        ParamBuilder::local::<Vec<f32>>(),
+    )
+        .build_state(world);
+    let (model, head, is_first, weight) = (parts.model, parts.head, parts.is_first, parts.weight);
+    let system = state.build_system(
+        move |mut columns: Columns,
+              topologies: Query<&Topology>,
+              mut models: Query<(&TrainingState, &mut Metrics, &mut LearningFault)>,
+              workers: Res<Workers>,
+              mut scratch: Local<Vec<f32>>| {
+            let (Ok(topology), Ok((state, mut metrics, mut fault))) =
+                (topologies.get(fields.graph), models.get_mut(model))
+            else {
+                return;
+            };
+            if is_first {
+                fault.0 = None;
+            }
+            operation.run(&mut columns, topology, &workers, (state.seed, state.micro_step()), &mut scratch);
+            let gradient = operation.output(0);
+            let (read, [gradient, ..]) = columns.split_mut(&[gradient]);
+            let loss = read.matrix(operation.output(1)).rows().next().map_or(f32::NAN, |row| row[0]);
+            let rows = gradient.as_ref().map_or(0, |gradient| gradient.as_matrix().row_count());
+            if weight != 1.0 {
+                let rows = gradient.into_iter().flat_map(|gradient| gradient.rows_mut());
+                rows.flatten().for_each(|number| *number *= weight);
+            }
+            let metrics = metrics.head_mut(head);
+            metrics.clear();
+            if rows == 0 {
+                return fault.note(Fault::NoRows { head });
+            }
+            if !loss.is_finite() {
+                fault.note(Fault::TotalLoss { head, loss });
+            }
+            let (count, weight) = (rows as u64, rows as f64);
+            let loss_sum = weight * f64::from(loss);
+            metrics.splits[Split::Train as usize] = SplitMetrics { count, weight, loss_sum, ..SplitMetrics::default() };
+        },
+    );
+    Ok(Box::new(system.with_name(parts.name("operator_loss"))))
+}
+
+/// Whether an operator makes a gradient and a loss of such inputs.
+fn check_shapes(operator: &dyn Operator, domain: Domain, inputs: &[Field]) -> Result<(), LossError> {
+    let name = operator.name();
+    let values: Vec<Value> = inputs.iter().map(|input| Value::of_shape(Shape::new(domain, input.width()))).collect();
+    let found = operator.shapes(&values).map_err(|reason| LossError::Operator { name, reason })?;
+    let expected = [values[0].shape(), Shape::new(Domain::Single, 1)];
+    if found == expected {
+        return Ok(());
+    }
+    let found = found.iter().map(Shape::to_string).collect::<Vec<_>>().join(" and ");
+    let [gradient, loss] = expected;
+    let reason = format!("writes {found}; write the gradient {gradient} and the loss {loss}");
+    Err(LossError::Operator { name, reason })
+}

@@ -1,0 +1,46 @@
+//! Buffers of a model, such as running statistics, which a step at fault leaves as they were.
+
+use bevy_ecs::{
+    component::Component,
+    entity::Entity,
+    system::{BoxedSystem, ParamBuilder, Query, SystemParamBuilder},
+    world::World,
+};
+use connectome_components::{ColumnSet, Columns, Field, LearningFault};
+
+/// The numbers of the buffers of a model before the present step.
+#[derive(Component, Default)]
+pub(super) struct BufferCopies(Vec<f32>);
+
+/// The system that keeps what the forward pass is about to change.
+pub(super) fn keep_buffers(world: &mut World, model: Entity, buffers: &[Field]) -> BoxedSystem {
+    let mut set = ColumnSet::default();
+    let buffers: Vec<usize> = buffers.iter().map(|buffer| set.read(*buffer)).collect();
+    let state = (set, ParamBuilder::query::<&mut BufferCopies>()).build_state(world);
+    let system = state.build_system(move |mut columns: Columns, mut copies: Query<&mut BufferCopies>| {
+        let Ok(mut copies) = copies.get_mut(model) else { return };
+        copies.0.clear();
+        let (read, _) = columns.split_mut(&[]);
+        for buffer in &buffers {
+            read.matrix(*buffer).rows().for_each(|row| copies.0.extend_from_slice(row));
+        }
+    });
+    Box::new(system.with_name("keep_buffers"))
+}
+
+/// The system that takes back what a step at fault has made of them.
+pub(super) fn restore_buffers(world: &mut World, model: Entity, buffers: &[Field]) -> BoxedSystem {
+    let mut set = ColumnSet::default();
+    let buffers: Vec<usize> = buffers.iter().map(|buffer| set.write(*buffer)).collect();
+    let state = (set, ParamBuilder::query::<(&BufferCopies, &LearningFault)>()).build_state(world);
+    let system = state.build_system(move |mut columns: Columns, models: Query<(&BufferCopies, &LearningFault)>| {
+        let Ok((BufferCopies(copies), LearningFault(Some(_)))) = models.get(model) else { return };
+        let mut copies = copies.iter();
+        for buffer in &buffers {
+            let (_, [buffer, ..]) = columns.split_mut(&[*buffer]);
+            let numbers = buffer.into_iter().flat_map(|buffer| buffer.rows_mut()).flatten();
+            numbers.zip(&mut copies).for_each(|(number, copy)| *number = *copy);
+        }
+    });
+    Box::new(system.with_name("restore_buffers"))
+}
