@@ -8,14 +8,16 @@ use crate::common;
 use bevy_ecs::{entity_disabling::Disabled, prelude::*, system::SystemParamBuilder};
 use common::{Link, STANDSTILL, Scene, numbers};
 use connectome_components::{
-    ClassLabel, Column, Edge, Field, FieldPool, GradientAccumulation, GradientClipping, Graph, GraphNode,
-    LearningRateSchedule, Metrics, Model, Optimizer, Parameter, Parity, Split, Topology, TrainingState, attach_fields,
+    ClassLabel, Column, Edge, Features, Field, FieldPool, GradientAccumulation, GradientClipping, Graph, GraphNode,
+    LearningRateSchedule, Loss, Metrics, Model, Optimizer, Parameter, Parity, Split, Topology, TrainingState,
+    attach_fields,
 };
 use connectome_systems::{
-    Evaluate, GraphSystems, Infer, ModelBuilder, ModelSystems, Train, add_model_to_schedule, add_systems,
+    Evaluate, GraphSystems, Head, Infer, LearningError, ModelBuilder, ModelSystems, Train, add_model_to_schedule,
+    add_systems,
     kernels::Activation,
-    layers::{Dropout, GcnConv, Linear},
-    remove_model, replace_model, run,
+    layers::{BatchNorm, BuildError, Dropout, GcnConv, Linear},
+    remove_model, replace_model, run, take_error,
 };
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -259,7 +261,7 @@ fn the_output_is_valid_when_it_is_acted_on_in_every_schedule() {
     assert_eq!(seen[2], seen[0], "of evaluation");
 }
 
-fn message(result: Result<(), connectome_systems::layers::BuildError>) -> String {
+fn message(result: Result<(), BuildError>) -> String {
     result.expect_err("is to be refused").to_string()
 }
 
@@ -711,8 +713,8 @@ fn a_model_leaves_the_schedules_that_it_shares() {
     assert!(message(run(world, Tick)).contains("replace_model"));
     assert_ne!(values(world, stays), before);
     world.run_schedule(Tick);
-    assert!(connectome_systems::take_error(world, model).is_some());
-    assert!(connectome_systems::take_error(world, model).is_none());
+    assert!(take_error(world, model).is_some());
+    assert!(take_error(world, model).is_none());
     // Taken out by a system of the schedule itself.
     let leave = move |mut commands: Commands| commands.entity(model).try_despawn();
     add_systems(world, Tick, leave.in_set(GraphSystems::Act)).unwrap();
@@ -722,6 +724,87 @@ fn a_model_leaves_the_schedules_that_it_shares() {
     let model = network(scene.graph, input, Optimizer::adam(0.01)).build(world).unwrap();
     add_model_to_schedule(world, Tick, Train(model)).unwrap();
     run(world, Tick).unwrap();
+}
+
+#[derive(Component, Clone, Copy, Debug, Default, PartialEq)]
+struct Guess([f32; 2]);
+
+impl Features for Guess {
+    const WIDTH: usize = 2;
+
+    fn read(&self, row: &mut [f32]) {
+        row.copy_from_slice(&self.0);
+    }
+
+    fn write(&mut self, row: &[f32]) {
+        self.0.copy_from_slice(row);
+    }
+}
+
+/// A model of two heads with running statistics, whose first output is copied to a component and brought into another one.
+fn many_sided(graph: Entity, input: Field, seed: u64) -> ModelBuilder {
+    let model = ModelBuilder::new(graph).seed(seed).input(input).layer(GcnConv::new(5)).layer(BatchNorm::default());
+    model
+        .head(Head::new("values").layer(Linear::new(2)).loss(Loss::MeanSquaredError))
+        .head(Head::new("classes").layer(Linear::new(CLASSES)))
+        .learn(Optimizer::adam(0.05), LearningRateSchedule::Constant)
+}
+
+/// Heads, buffers, copies of components and faults of learning are the same in a schedule of the user's.
+#[test]
+fn heads_copies_and_faults_are_the_same_in_a_schedule_of_ones_own() {
+    let [apart, together] = [false, true].map(|together| {
+        let (mut scene, input) = labeled();
+        let world = &mut scene.world;
+        let first = many_sided(scene.graph, input, 1).writes::<Guess>().build(world).unwrap();
+        let second = many_sided(scene.graph, input, 2).build(world).unwrap();
+        for model in [first, second] {
+            if together {
+                add_model_to_schedule(world, Tick, Train(model)).unwrap();
+            }
+        }
+        let step = |world: &mut World, fault: bool| {
+            let outcome = if together {
+                run(world, Tick)
+            } else {
+                let outcomes = [first, second].map(|model| run(world, Train(model)));
+                outcomes.into_iter().find(Result::is_err).unwrap_or(Ok(()))
+            };
+            assert_eq!(matches!(outcome, Err(BuildError::Learning(LearningError::Label { .. }))), fault, "{outcome:?}");
+        };
+        (0..3).for_each(|_| step(world, false));
+        let before = [first, second].map(|model| values(world, model));
+        world.entity_mut(scene.nodes[3]).insert(ClassLabel(99));
+        step(world, true);
+        assert_eq!([first, second].map(|model| values(world, model)), before, "a step at fault moves nothing");
+        world.entity_mut(scene.nodes[3]).insert(ClassLabel(0));
+        if together {
+            assert!(take_error(world, second).is_none(), "`run` has taken all faults");
+        }
+        (0..2).for_each(|_| step(world, false));
+        let guesses: Vec<[u32; 2]> =
+            scene.nodes.iter().map(|node| world.get::<Guess>(*node).unwrap().0.map(f32::to_bits)).collect();
+        assert!(guesses.iter().any(|guess| *guess != [0, 0]));
+        let learned = [first, second].map(|model| values(world, model));
+        if together {
+            world.despawn(first);
+            run(world, Tick).unwrap();
+            world.entity_mut(scene.nodes[3]).insert(ClassLabel(99));
+            world.run_schedule(Tick);
+            let error = take_error(world, second).unwrap();
+            assert!(matches!(error, BuildError::Learning(LearningError::Label { label: 99, .. })), "{error}");
+        }
+        (guesses, learned)
+    });
+    assert_eq!(apart, together);
+}
+
+/// The targets that a head has of its own are borrowed as its other columns are.
+#[test]
+fn rebuilds_of_a_model_of_many_sides_leave_what_two_left() {
+    let describe = |scene: &Scene, input| many_sided(scene.graph, input, 1).writes::<Guess>();
+    let [two, thousand] = rebuilds(describe, true);
+    assert_eq!(two, thousand, "components, components of a node, archetypes, tables");
 }
 
 fn learns_in(world: &mut World, model: Entity) -> bool {
@@ -741,6 +824,20 @@ fn resident() -> usize {
 #[cfg(target_os = "linux")]
 #[test]
 fn steps_in_a_world_without_an_app_take_no_memory() {
+    // In a process of its own, for other tests take memory meanwhile.
+    const ALONE: &str = "CONNECTOME_TEST_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let name = "life::steps_in_a_world_without_an_app_take_no_memory";
+        let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = alone.args(["--exact", name, "--nocapture"]).env(ALONE, "").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && said.contains("1 passed"),
+            "{said}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        return;
+    }
     let mut scene = Scene::new(2, &[Link { source: 0, target: 1, weight: None }]);
     let world = &mut scene.world;
     let models = [1, 2].map(|seed| {
@@ -753,7 +850,7 @@ fn steps_in_a_world_without_an_app_take_no_memory() {
     let count = 50_000;
     for step in steps {
         (0..2000).for_each(|_| step(world));
-        // Other tests of the process run meanwhile; what leaks does so every time. It were 110 bytes for each step.
+        // What leaks does so every time. It were 110 bytes for each step.
         let growths = [(); 3].map(|()| {
             let before = resident();
             (0..count).for_each(|_| step(world));

@@ -3,7 +3,7 @@
 use bevy_ecs::{
     entity::Entity,
     name::Name,
-    schedule::{IntoScheduleConfigs, Schedule, ScheduleLabel, Schedules, SingleThreadedExecutor, SystemSet},
+    schedule::{IntoScheduleConfigs, Schedule, ScheduleLabel, Schedules, SingleThreadedExecutor},
     system::{IntoSystem, Query},
     world::World,
 };
@@ -31,7 +31,7 @@ use crate::{
     layers::BuildError,
     optimize::{self, LearnedParameter, LossWeighting, Moments},
     program::{Bindings, Column, Domain, Emission, Layout, Operation, Pass, Plan, Program},
-    topology::rebuild_topology,
+    topology::rebuild_topologies,
 };
 
 impl ModelBuilder {
@@ -554,21 +554,11 @@ impl Construction<'_> {
         GraphSystems::chain(&mut schedule);
         Sets::Own.order_copies(&mut schedule);
         Sets::Own.stop_at(&mut schedule, &self.fault);
-        for (number, graph) in self.planned.program.graphs.iter().enumerate() {
-            let rebuild = IntoSystem::into_system(rebuild_topology(*graph)).with_name("rebuild_topology");
-            schedule.add_systems(rebuild.in_set(GraphSystems::Sync).in_set(Rebuild(number)));
-            if let Some(before) = number.checked_sub(1) {
-                // One after the other, for each may change the whole world.
-                schedule.configure_sets(Rebuild(number).after(Rebuild(before)));
-            }
-        }
+        let rebuild = IntoSystem::into_system(rebuild_topologies(self.planned.program.graphs.clone()));
+        schedule.add_systems(rebuild.with_name("rebuild_topology").in_set(GraphSystems::Sync));
         schedule
     }
 }
-
-/// The place of a graph among those whose topology a schedule keeps up to date.
-#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Rebuild(usize);
 
 fn add_pass(world: &mut World, schedule: &mut Schedule, emission: &Emission, pass: Pass) {
     let set = match pass {

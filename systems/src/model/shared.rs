@@ -10,7 +10,7 @@ use bevy_ecs::{
     system::{BoxedSystem, IntoSystem, Local, ScheduleSystem},
     world::World,
 };
-use connectome_components::{Graph, LearningFault, attach_fields};
+use connectome_components::LearningFault;
 use core::any::Any;
 
 use super::{
@@ -22,7 +22,7 @@ use crate::{
     GraphSystems, Scratch,
     layers::BuildError,
     optimize::{self, Moments},
-    update_topology,
+    topology::{attach_all_fields, update_topology},
 };
 
 /// The systems of one model in a schedule of the user's; see [`add_model_to_schedule`]. Order yours against them:
@@ -289,8 +289,7 @@ fn synchronize(label: InternedScheduleLabel) -> impl FnMut(&mut World, Local<Vec
                 if !scratch.iter().any(|(known, _)| *known == graph) {
                     scratch.push((graph, Scratch::default()));
                 }
-                let Some(rows) = world.get::<Graph>(graph).copied() else { continue };
-                [rows.nodes, rows.edges, rows.subgraphs].into_iter().for_each(|marker| attach_fields(world, marker));
+                attach_all_fields(world, graph);
             }
         }
         scratch.retain(|(graph, _)| world.get_entity(*graph).is_ok());
