@@ -5,6 +5,8 @@
 //! - `backward` runs the systems of `Train` from the gradient of the output to the gradients of all parameters,
 //! - `optimizer` those that move the parameters,
 //! - `train` the whole of `Train`: forward, loss, backward, Adam,
+//! - `two_models` a step of training of each of two models with one worker each: `apart` by their own schedules, `together` in
+//!   one schedule on two threads,
 //! - `empty` as many systems as `Train` has, which do nothing.
 //!
 //! `cargo bench --bench schedules -- train/power_law_64` measures a part of them.
@@ -13,8 +15,9 @@
 mod common;
 
 use bevy_ecs::{prelude::*, schedule::ScheduleLabel};
+use bevy_tasks::{ComputeTaskPool, TaskPoolBuilder};
 use common::{Empty, Links, adam, graph_convolutions, hurry, leave_out, measure, prepare, thousands};
-use connectome::{prelude::*, spawn};
+use connectome::{prelude::*, spawn, systems::add_model_to_schedule};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 /// A graph and the widths of a network over it: input, hidden, classes.
@@ -124,6 +127,42 @@ fn cora_scene(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The schedule that two models share.
+#[derive(ScheduleLabel, Clone, Debug, PartialEq, Eq, Hash)]
+struct Both;
+
+/// Two models on one graph, each with a single worker, beside each other by the scheduler alone.
+fn two_models(criterion: &mut Criterion) {
+    ComputeTaskPool::get_or_init(|| TaskPoolBuilder::new().num_threads(2).build());
+    let mut group = criterion.benchmark_group("two_models");
+    hurry(&mut group);
+    for together in [false, true] {
+        let (mut world, graph) = power_law(10_000, 80_000).world(64);
+        let models = [1, 2].map(|seed| {
+            let model = graph_convolutions(graph, [64; 3]).seed(seed).learn(adam(), LearningRateSchedule::Constant);
+            model.build(&mut world).expect("the model fits the graph")
+        });
+        for model in models {
+            prepare(&mut world, model, Infer(model));
+            if together {
+                add_model_to_schedule(&mut world, Both, Train(model))
+                    .expect("models on columns of their own do not race");
+            }
+        }
+        let name = if together { "together" } else { "apart" };
+        group.bench_function(format!("power_law_64/10k/{name}"), |bencher| {
+            bencher.iter(|| {
+                if together {
+                    world.run_model(Both).unwrap();
+                } else {
+                    models.iter().for_each(|model| world.run_model(Train(*model)).unwrap());
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
 fn generated(criterion: &mut Criterion) {
     for case in generated_cases() {
         case.forward(criterion);
@@ -137,5 +176,5 @@ fn generated(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, generated, cora_scene);
+criterion_group!(benches, generated, cora_scene, two_models);
 criterion_main!(benches);

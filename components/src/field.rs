@@ -1,7 +1,7 @@
 //! Fields: components of run-time width, whose table columns are matrices.
 
 use bevy_ecs::{
-    component::{Component, ComponentId, Mutable, StorageType},
+    component::{Component, ComponentCloneBehavior, ComponentId, Mutable, StorageType},
     entity::Entity,
     world::{EntityWorldMut, World, WorldId},
 };
@@ -22,7 +22,8 @@ impl Element for u32 {}
 /// [`ColumnMut`](crate::ColumnMut), which declare the access to the scheduler; one entity's row is read with
 /// [`Field::get`].
 ///
-/// A handle is small and copied freely. It belongs to the world that made it.
+/// An entity that is cloned keeps its numbers, and [`Disabled`](bevy_ecs::entity_disabling::Disabled) entities have no row, as
+/// no query shows them. A handle is small and copied freely. It belongs to the world that made it.
 ///
 /// ```
 /// use bevy_ecs::prelude::*;
@@ -44,6 +45,8 @@ pub struct Field<T = f32> {
     pub(crate) world: WorldId,
     domain: ComponentId,
     width: usize,
+    /// Whether only entities have it that it was given to.
+    is_detached: bool,
     element: PhantomData<fn() -> T>,
 }
 
@@ -61,9 +64,9 @@ impl<T: Element> Field<T> {
     /// If the width is 0, a row does not fit into the address space, or `domain` is in sparse-set storage.
     pub fn register(world: &mut World, name: &str, domain: ComponentId, width: usize) -> Result<Self, FieldError> {
         check_storage(world, domain)?;
-        let id = column::register::<T>(world, name, width)?;
+        let id = column::register::<T>(world, name, width, column::copy())?;
         world.get_resource_or_init::<column::AttachedFields>().zeroed(domain, id);
-        Ok(Self { id, buffer: None, world: world.id(), domain, width, element: PhantomData })
+        Ok(Self { id, buffer: None, world: world.id(), domain, width, is_detached: false, element: PhantomData })
     }
 
     /// Registers a field of one entity, and inserts it with zeros.
@@ -79,13 +82,14 @@ impl<T: Element> Field<T> {
         Ok(field)
     }
 
-    /// Registers a field for the entities into which [`Field::insert_into`] inserts it.
+    /// Registers a field for the entities into which [`Field::insert_into`] inserts it; a clone of such an entity does not
+    /// have it.
     ///
     /// # Errors
     /// If the width is 0, or a row does not fit into the address space.
     pub fn register_detached(world: &mut World, name: &str, width: usize) -> Result<Self, FieldError> {
-        let id = column::register::<T>(world, name, width)?;
-        Ok(Self { id, buffer: None, world: world.id(), domain: id, width, element: PhantomData })
+        let id = column::register::<T>(world, name, width, ComponentCloneBehavior::Ignore)?;
+        Ok(Self { id, buffer: None, world: world.id(), domain: id, width, is_detached: true, element: PhantomData })
     }
 
     /// Inserts several fields into one entity at once, with zeros. One by one they would move it from table to table,
@@ -117,7 +121,7 @@ impl<T: Component<Mutability = Mutable> + Default> Field<T> {
     /// If `T` or `domain` is in sparse-set storage.
     pub fn of_component(world: &mut World, domain: ComponentId) -> Result<Self, FieldError> {
         let id = attach_component::<T>(world, domain)?;
-        Ok(Self { id, buffer: None, world: world.id(), domain, width: 1, element: PhantomData })
+        Ok(Self { id, buffer: None, world: world.id(), domain, width: 1, is_detached: false, element: PhantomData })
     }
 }
 
@@ -157,7 +161,7 @@ impl Field<f32> {
     {
         let width = column::numbers_in::<T>()?;
         let id = attach_component::<T>(world, domain)?;
-        Ok(Self { id, buffer: None, world: world.id(), domain, width, element: PhantomData })
+        Ok(Self { id, buffer: None, world: world.id(), domain, width, is_detached: false, element: PhantomData })
     }
 }
 
@@ -184,6 +188,11 @@ impl<T: Send + Sync + 'static> Field<T> {
     /// The component whose carriers have this field: that of the nodes, the edges or the subgraphs of a graph.
     pub fn domain(&self) -> ComponentId {
         self.domain
+    }
+
+    /// Whether only entities have it that it was given to, as the numbers of a parameter.
+    pub(crate) fn is_detached(&self) -> bool {
+        self.is_detached
     }
 
     /// The component by which the scheduler knows the field.

@@ -117,6 +117,16 @@ impl Optimizer {
         }
     }
 
+    /// Whether what one has remembered is of use to the other: both are of one kind, where Adam and AdamW count as one.
+    pub fn shares_moments_with(&self, other: &Self) -> bool {
+        matches!(
+            (self, other),
+            (Self::Sgd { .. }, Self::Sgd { .. })
+                | (Self::RmsProp { .. }, Self::RmsProp { .. })
+                | (Self::Adam { .. } | Self::AdamW { .. }, Self::Adam { .. } | Self::AdamW { .. })
+        )
+    }
+
     /// Number of moments for each weight.
     pub fn moments(&self) -> usize {
         match *self {

@@ -4,14 +4,15 @@ use bevy_ecs::{
     change_detection::Tick,
     component::{Component, ComponentId},
     entity::Entity,
-    storage::TableId,
+    entity_disabling::Disabled,
+    storage::{Table, TableId, Tables},
     world::World,
 };
 use core::{iter::repeat_n, ops::Range};
 
 use crate::{Edge, EdgeWeight, InSubgraph, column};
 
-/// The entities of the rows of a graph's columns, table by table.
+/// The entities of the rows of a graph's columns, table by table. [`Disabled`] entities have no row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
     tables: Vec<(TableId, Range<usize>)>,
@@ -50,11 +51,26 @@ impl Rows {
     /// Whether the world's tables that carry all of `components` are still the same and as long: a check of each
     /// table, which does not detect when one entity has replaced another.
     pub fn fit(&self, world: &World, components: &[ComponentId]) -> bool {
-        let tables = world.storages().tables.iter().enumerate();
-        let holding =
-            tables.filter(|(_, table)| !table.is_empty() && components.iter().all(|id| table.has_column(*id)));
-        let lengths = holding.map(|(index, table)| (TableId::from_usize(index), table.entity_count() as usize));
-        lengths.eq(self.tables.iter().map(|(table, rows)| (*table, rows.len())))
+        self.fit_tables(&world.storages().tables, components, world.component_id::<Disabled>(), false)
+    }
+
+    /// As [`Rows::fit`]; `exactly` compares all entities.
+    pub(crate) fn fit_tables(
+        &self,
+        tables: &Tables,
+        components: &[ComponentId],
+        disabled: Option<ComponentId>,
+        exactly: bool,
+    ) -> bool {
+        let mut holding = holding(tables, components, disabled);
+        let same = |(known, rows): &(TableId, Range<usize>)| {
+            holding.next().is_some_and(|(table, holding)| {
+                table == *known
+                    && holding.entity_count() as usize == rows.len()
+                    && (!exactly || self.entities.get(rows.clone()) == Some(holding.entities()))
+            })
+        };
+        self.tables.iter().all(same) && holding.next().is_none()
     }
 
     /// Updates the rows from the world's tables that carry all of `components`; returns whether any row changed.
@@ -62,18 +78,15 @@ impl Rows {
         let mut start = 0;
         let mut place = 0;
         let mut changed = false;
-        for (index, table) in world.storages().tables.iter().enumerate() {
-            if table.is_empty() || !components.iter().all(|id| table.has_column(*id)) {
-                continue;
-            }
+        for (id, table) in holding(&world.storages().tables, components, world.component_id::<Disabled>()) {
             let entities = table.entities();
             let rows = start..start + entities.len();
-            let known = self.tables.get(place) == Some(&(TableId::from_usize(index), rows.clone()));
+            let known = self.tables.get(place) == Some(&(id, rows.clone()));
             if !known || self.entities.get(rows.clone()) != Some(entities) {
                 changed = true;
                 self.tables.truncate(place);
                 self.entities.truncate(start);
-                self.tables.push((TableId::from_usize(index), rows.clone()));
+                self.tables.push((id, rows.clone()));
                 self.entities.extend_from_slice(entities);
             }
             start = rows.end;
@@ -117,4 +130,16 @@ impl Rows {
             weights.iter().map(|weight| weight.0).chain(repeat_n(1.0, missing))
         })
     }
+}
+
+/// The tables that carry all of `components` and have rows: not those of disabled entities, which no query shows either.
+fn holding<'a>(
+    tables: &'a Tables,
+    components: &'a [ComponentId],
+    disabled: Option<ComponentId>,
+) -> impl Iterator<Item = (TableId, &'a Table)> {
+    let is_enabled = move |table: &Table| disabled.is_none_or(|disabled| !table.has_column(disabled));
+    let holds = move |table: &Table| components.iter().all(|id| table.has_column(*id)) && is_enabled(table);
+    let tables = tables.iter().enumerate().filter(move |(_, table)| !table.is_empty() && holds(table));
+    tables.map(|(index, table)| (TableId::from_usize(index), table))
 }

@@ -26,8 +26,9 @@ pub use clock::ScheduleTimings;
 pub use describe::{SystemDescription, describe_schedule};
 pub use loss::{LossError, Targets, loss_and_gradient, measure};
 pub use model::{
-    Act, DryRun, Evaluate, Head, HeadLoss, HeadTargets, Infer, LearningError, MemoryBudget, ModelBuilder, Observe,
-    Plans, RowAccess, Train, WorldModelExt, add_systems, remove_model, replace_model, run,
+    Act, DryRun, Evaluate, Head, HeadLoss, HeadTargets, Infer, LearningError, MemoryBudget, ModelBuilder, ModelSystems,
+    Observe, Plans, RowAccess, Train, WorldModelExt, add_model_to_schedule, add_systems, remove_model, replace_model,
+    run, take_error,
 };
 pub use negatives::sample_negatives;
 pub use optimize::OptimizerStep;

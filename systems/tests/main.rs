@@ -20,6 +20,7 @@ mod gradients;
 mod heads;
 mod interactions;
 mod learning;
+mod life;
 mod losses;
 mod metrics;
 mod optimize;

@@ -2,13 +2,15 @@
 
 use bevy_ecs::{
     change_detection::Tick,
+    component::ComponentId,
+    entity_disabling::Disabled,
     storage::Tables,
     system::{SystemAccess, SystemMeta, SystemParam, SystemParamBuilder, SystemParamValidationError},
     world::{World, unsafe_world_cell::UnsafeWorldCell},
 };
 
 use super::{mark_rows_changed, matrix, matrix_mut, parameter::ColumnState};
-use crate::{Field, Matrix, MatrixMut};
+use crate::{Edge, Field, Graph, Matrix, MatrixMut, Rows, Topology};
 
 /// The most fields that [`Columns::split_mut`] returns for writing at once.
 pub const MAX_WRITTEN: usize = 4;
@@ -99,6 +101,8 @@ pub struct Columns<'w, 's> {
 pub struct ColumnsState {
     columns: Vec<(ColumnState<f32>, bool)>,
     indices: Vec<ColumnState<u32>>,
+    edge: ComponentId,
+    disabled: Option<ComponentId>,
 }
 
 /// The columns of a [`Columns`] that are not written at the moment.
@@ -142,6 +146,29 @@ impl Columns<'_, '_> {
             });
         }
         (UnwrittenColumns { columns, written: taken }, outputs)
+    }
+
+    /// Whether the rows of the columns of a graph's nodes, edges and subgraphs are those of its topology: not after a node or
+    /// an edge has come, gone or moved since it was derived. A look at each table for each column, which does not find out
+    /// when one entity has taken the place of another; `exactly` compares all entities.
+    pub fn follow(&self, graph: &Graph, topology: &Topology, exactly: bool) -> bool {
+        let ColumnsState { edge, disabled, .. } = *self.state;
+        let stand =
+            |rows: &Rows, components: &[ComponentId]| rows.fit_tables(self.tables, components, disabled, exactly);
+        let rows = |column: &ColumnState<f32>| match column.field.domain() {
+            domain if domain == graph.nodes => Some(topology.nodes.len()),
+            domain if domain == graph.edges => Some(topology.edges.len()),
+            domain if domain == graph.subgraphs => Some(topology.subgraphs.len()),
+            _ => None,
+        };
+        stand(&topology.nodes, &[graph.nodes])
+            && stand(&topology.edges, &[edge, graph.edges])
+            && stand(&topology.subgraphs, &[graph.subgraphs])
+            && self
+                .state
+                .columns
+                .iter()
+                .all(|(column, _)| rows(column).is_none_or(|rows| rows == column.len(self.tables)))
     }
 
     /// Marks the component of every row of a column as changed now; see [`ColumnMut::set_changed`](crate::ColumnMut::set_changed).
@@ -241,6 +268,8 @@ unsafe impl<'w, 's> SystemParamBuilder<Columns<'w, 's>> for ColumnSet {
                 .map(|(field, written)| (ColumnState::new(field, world), written))
                 .collect(),
             indices: self.indices.into_iter().map(|field| ColumnState::new(field, world)).collect(),
+            edge: world.register_component::<Edge>(),
+            disabled: world.component_id::<Disabled>(),
         }
     }
 }

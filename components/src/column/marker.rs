@@ -2,7 +2,7 @@
 
 use bevy_ecs::{
     bundle::{Bundle, NoBundleEffect},
-    component::{Component, ComponentCloneBehavior, ComponentDescriptor, ComponentId, StorageType},
+    component::{Component, ComponentDescriptor, ComponentId, StorageType},
     entity::Entity,
     resource::Resource,
     world::{World, WorldId},
@@ -11,7 +11,7 @@ use core::alloc::Layout;
 
 use super::{
     make::Defaults,
-    register::{AttachedFields, Initial, attach_fields, insert_zeros},
+    register::{AttachedFields, Initial, attach_fields, copy, insert_zeros},
 };
 use crate::FieldError;
 
@@ -31,7 +31,7 @@ pub struct Marker {
 }
 
 /// The type of a world's first markers: bevy_ecs spawns in batches, four times as fast, only with types.
-#[derive(Component)]
+#[derive(Component, Clone)]
 struct Mark<const NUMBER: usize>;
 
 /// Number of markers of a world.
@@ -67,7 +67,7 @@ impl Marker {
                     None,
                     true,
                     false,
-                    ComponentCloneBehavior::Default,
+                    copy(),
                     None,
                 )
             };

@@ -23,6 +23,7 @@ use bevy_ecs::{
     change_detection::Tick,
     component::{Component, ComponentId},
     entity::Entity,
+    entity_disabling::Disabled,
     storage::{Table, TableId, TableRow, Tables},
     world::{World, WorldId},
 };
@@ -36,7 +37,7 @@ pub use make::{insert_default, register_default};
 pub use marker::Marker;
 pub use parameter::{Column, ColumnMut, ColumnState, Read, Write};
 pub use register::attach_fields;
-pub(crate) use register::{AttachedFields, insert_zeros, numbers_in, register};
+pub(crate) use register::{AttachedFields, copy, insert_zeros, numbers_in, register};
 
 /// The elements of a field in `table`, if it has the field.
 fn cells<T>(table: &Table, id: ComponentId, width: usize) -> Option<&[UnsafeCell<T>]> {
@@ -55,9 +56,7 @@ impl<T: Send + Sync + 'static> Field<T> {
         self.assert_world(world.id());
         let id = self.storage(parity_in(world, self));
         // SAFETY: the world is borrowed for reading.
-        unsafe {
-            matrix(&world.storages().tables, tables_of(&world.storages().tables, self.domain(), id), id, self.width())
-        }
+        unsafe { matrix(&world.storages().tables, self.tables_in(world, id), id, self.width()) }
     }
 
     /// The whole column, written outside of a system.
@@ -65,11 +64,30 @@ impl<T: Send + Sync + 'static> Field<T> {
         self.assert_world(world.id());
         let id = self.storage(parity_in(world, self));
         let tick = world.change_tick();
+        let disabled = self.disabled(world);
         let tables = &world.as_unsafe_world_cell();
         // SAFETY: the world is borrowed for writing, and the cell does not outlive the borrow.
         let tables = unsafe { &tables.storages().tables };
         // SAFETY: as above.
-        unsafe { matrix_mut(tables, tables_of(tables, self.domain(), id), id, self.width(), tick) }
+        unsafe { matrix_mut(tables, tables_of(tables, self.domain(), id, disabled), id, self.width(), tick) }
+    }
+
+    /// Sets all numbers to 0, those of disabled entities as well.
+    pub(crate) fn clear(&self, world: &mut World)
+    where
+        T: crate::Element,
+    {
+        self.assert_world(world.id());
+        let id = self.storage(parity_in(world, self));
+        let tick = world.change_tick();
+        let tables = &world.as_unsafe_world_cell();
+        // SAFETY: the world is borrowed for writing, and the cell does not outlive the borrow.
+        let tables = unsafe { &tables.storages().tables };
+        let holding = tables.iter().enumerate().filter(|(_, table)| table.has_column(id));
+        let holding = holding.map(|(index, _)| TableId::from_usize(index));
+        // SAFETY: as above, and each table is named once.
+        let matrix = unsafe { matrix_mut::<T>(tables, holding, id, self.width(), tick) };
+        matrix.chunks_mut().for_each(|(_, numbers)| numbers.fill(T::zeroed()));
     }
 
     /// The row of one entity, `[width]`.
@@ -111,6 +129,15 @@ impl<T: Send + Sync + 'static> Field<T> {
         Ok(())
     }
 
+    /// The component whose carriers have no row; none for a field of single entities, which are named one by one.
+    fn disabled(&self, world: &World) -> Option<ComponentId> {
+        world.component_id::<Disabled>().filter(|_| !self.is_detached())
+    }
+
+    fn tables_in<'w>(&self, world: &'w World, id: ComponentId) -> impl Iterator<Item = TableId> + use<'w, T> {
+        tables_of(&world.storages().tables, self.domain(), id, self.disabled(world))
+    }
+
     /// The component whose column holds the field at this parity.
     fn storage(&self, odd: bool) -> ComponentId {
         match self.buffer {
@@ -130,8 +157,14 @@ fn parity_in<T>(world: &World, field: &Field<T>) -> bool {
 }
 
 /// The tables that hold a field's rows, in the order of the rows.
-fn tables_of(tables: &Tables, on: ComponentId, id: ComponentId) -> impl Iterator<Item = TableId> {
-    let holds = move |table: &Table| table.has_column(on) && table.has_column(id);
+fn tables_of(
+    tables: &Tables,
+    on: ComponentId,
+    id: ComponentId,
+    disabled: Option<ComponentId>,
+) -> impl Iterator<Item = TableId> {
+    let is_enabled = move |table: &Table| disabled.is_none_or(|disabled| !table.has_column(disabled));
+    let holds = move |table: &Table| table.has_column(on) && table.has_column(id) && is_enabled(table);
     tables.iter().enumerate().filter(move |(_, table)| holds(table)).map(|(index, _)| TableId::from_usize(index))
 }
 

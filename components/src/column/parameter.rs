@@ -129,13 +129,16 @@ pub struct ColumnState<T> {
     /// Number of the world's tables examined so far; tables are never removed.
     seen: usize,
     parity: ComponentId,
+    /// The component whose carriers have no row.
+    disabled: Option<ComponentId>,
 }
 
 impl<T: Send + Sync + 'static> ColumnState<T> {
     #[track_caller]
     pub(super) fn new(field: Field<T>, world: &mut World) -> Self {
         field.assert_world(world.id());
-        Self { field, tables: Vec::new(), storage: field.id(), seen: 0, parity: world.register_component::<Parity>() }
+        let (parity, disabled) = (world.register_component::<Parity>(), field.disabled(world));
+        Self { field, tables: Vec::new(), storage: field.id(), seen: 0, parity, disabled }
     }
 
     pub(super) fn declare(&self, write: bool, meta: &mut SystemMeta, access: &mut SystemAccess, world: &World) {
@@ -171,7 +174,7 @@ impl<T: Send + Sync + 'static> ColumnState<T> {
         if self.seen < tables.len() {
             let (on, id) = (self.field.domain(), self.field.id());
             self.tables.clear();
-            self.tables.extend(tables_of(tables, on, id));
+            self.tables.extend(tables_of(tables, on, id, self.disabled));
             self.seen = tables.len();
         }
         let odd = self.field.buffer.is_some_and(|buffer| {
@@ -181,6 +184,12 @@ impl<T: Send + Sync + 'static> ColumnState<T> {
         });
         self.storage = self.field.storage(odd);
         tables
+    }
+
+    /// How many rows there are.
+    pub(super) fn len(&self, tables: &Tables) -> usize {
+        let rows = self.tables.iter().filter_map(|table| tables.get(*table));
+        rows.map(|table| table.entity_count() as usize).sum()
     }
 
     pub(super) fn written_since(&self, tables: &Tables, tick: Tick, now: Tick) -> bool {

@@ -2,7 +2,7 @@
 
 use bevy_ecs::{
     component::{ComponentCloneBehavior, ComponentDescriptor, ComponentId, StorageType},
-    entity::Entity,
+    entity::{ComponentCloneCtx, Entity, SourceComponent},
     ptr::OwningPtr,
     resource::Resource,
     storage::Table,
@@ -15,7 +15,12 @@ use crate::{Element, FieldError};
 /// The largest alignment of rows: a cache line.
 const MAX_ALIGNMENT: usize = 64;
 
-pub(crate) fn register<T: Element>(world: &mut World, name: &str, width: usize) -> Result<ComponentId, FieldError> {
+pub(crate) fn register<T: Element>(
+    world: &mut World,
+    name: &str,
+    width: usize,
+    cloned: ComponentCloneBehavior,
+) -> Result<ComponentId, FieldError> {
     const {
         assert!(size_of::<T>() > 0, "an element without bytes has no column");
         assert!(align_of::<T>() <= MAX_ALIGNMENT, "rows of this element would not start on its boundary");
@@ -40,11 +45,22 @@ pub(crate) fn register<T: Element>(world: &mut World, name: &str, width: usize) 
             true,
             // One tick for each table records whether any row was written.
             true,
-            ComponentCloneBehavior::Default,
+            cloned,
             None,
         )
     };
     Ok(world.register_component_with_descriptor(descriptor))
+}
+
+/// Clones of an entity have the bytes of the original; only for components that this module made.
+pub(crate) fn copy() -> ComponentCloneBehavior {
+    ComponentCloneBehavior::Custom(copy_bytes)
+}
+
+fn copy_bytes(source: &SourceComponent, target: &mut ComponentCloneCtx) {
+    // SAFETY: source and target are one component, made by this module as plain data or as a marker without data, which
+    // any number of entities may have.
+    unsafe { target.write_target_component_ptr(source.ptr()) };
 }
 
 /// The number of `f32`s in a component of plain data, if it may be read and written as these.

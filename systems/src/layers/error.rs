@@ -12,6 +12,9 @@ pub enum BuildError {
     /// The entity given as a graph carries no [`Graph`](connectome_components::Graph).
     #[error("entity {0} is no graph; spawn one with `Graph::spawn` or `Graph::of`")]
     NoGraph(Entity),
+    /// The world was cleared, and bevy_ecs can give it no resource any more that it had before.
+    #[error("the world was cleared, and with its entities the resources that models need; make a new `World`")]
+    Cleared,
     /// The entity given as a model carries no [`Model`](connectome_components::Model).
     #[error("entity {0} is no model any more, so its schedules cannot run; build the model anew")]
     NoModel(Entity),
@@ -85,6 +88,28 @@ pub enum BuildError {
     /// A recurrent model cannot be trained.
     #[error("a recurrent model cannot learn yet; leave out `learn`, or give it an input")]
     Recurrent,
+    /// The entity by whose parity the state of a recurrent model changes roles was despawned.
+    #[error("entity {owner}, by which the state of model {model} changes roles, is gone; build the model anew")]
+    NoState {
+        /// The model.
+        model: Entity,
+        /// The entity.
+        owner: Entity,
+    },
+    /// The rows of a graph are not those that its topology was derived from.
+    #[error(
+        "the rows of graph {0} are not those of its topology, so a model's step was left out; spawn, despawn and move \
+         nodes and edges before `Sync`, in `Act` or between steps, and give each of its edges an `Edge`"
+    )]
+    ChangedRows(Entity),
+    /// The components by which the model learns are not those that it was built for.
+    #[error("model {model} cannot learn: {reason}")]
+    CannotLearn {
+        /// The model.
+        model: Entity,
+        /// What does not fit; and, after a semicolon, what to do.
+        reason: String,
+    },
     /// There is no such schedule in the world.
     #[error(
         "the world has no schedule {0}; build the model first, let it learn if it is to train, and mend what `add_systems` refused"

@@ -118,6 +118,9 @@ impl Targets {
             Loss::Huber { delta } if !(delta > 0.0 && delta.is_finite()) => return Err(LossError::Delta(delta)),
             _ => {}
         }
+        if loss.is_classification() == matches!(self, Self::Values { .. }) {
+            return Err(LossError::WrongKind { loss });
+        }
         same_rows(world, self.splits(), output)?;
         match *self {
             Self::Classes { labels, .. } => same_rows(world, labels, output),

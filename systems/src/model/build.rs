@@ -3,7 +3,7 @@
 use bevy_ecs::{
     entity::Entity,
     name::Name,
-    schedule::{IntoScheduleConfigs, Schedule, ScheduleLabel, Schedules, SingleThreadedExecutor, SystemSet},
+    schedule::{IntoScheduleConfigs, Schedule, ScheduleLabel, Schedules, SingleThreadedExecutor},
     system::{IntoSystem, Query},
     world::World,
 };
@@ -12,24 +12,26 @@ use connectome_components::{
     Topology, TrainingState,
 };
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use super::{
-    Evaluate, HeadLoss, HeadTargets, Infer, ModelBuilder, Plans, RowAccess, Train,
+    Evaluate, Head, HeadLoss, HeadTargets, Infer, ModelBuilder, Plans, RowAccess, Sets, StepFault, Train,
     builder::{Input, Learning, domain_of},
-    components::{ComponentBinding, Copied, CopyIn, RowSystem, add_copies_in, add_copies_out},
+    components::{ComponentBinding, Copied, Copies, CopyIn, RowSystem},
     dry_run::DryRun,
     finish,
     learning::Losses,
-    schedules::settings,
+    life::take_out,
+    plans::Emitter,
+    schedules::{check_resources, settings},
 };
 use crate::{
     GraphSystems, Workers,
     clock::Readings,
     layers::BuildError,
-    optimize::{self, LearnedParameter, LossWeighting},
-    program::{Bindings, Column, Domain, Emission, Operation, Pass, Plan},
-    topology::rebuild_topology,
+    optimize::{self, LearnedParameter, LossWeighting, Moments},
+    program::{Bindings, Column, Domain, Emission, Layout, Operation, Pass, Plan, Program},
+    topology::rebuild_topologies,
 };
 
 impl ModelBuilder {
@@ -40,6 +42,7 @@ impl ModelBuilder {
     /// If the graph is none, a layer cannot take its input, or two systems would race; then nothing of the model is
     /// left but the fields that its nodes may have been given.
     pub fn build(self, world: &mut World) -> Result<Entity, BuildError> {
+        check_resources(world)?;
         let graph = world.get::<Graph>(self.graph).ok_or(BuildError::NoGraph(self.graph))?;
         graph.check(world)?;
         let rows = *graph;
@@ -54,6 +57,7 @@ impl ModelBuilder {
             planned = DryRun::new(&self, program)?;
         }
         self.check_state(&planned)?;
+        let planned = Planned::from(planned);
         let graphs = planned.program.graphs.iter().map(|graph| graph_rows(world, *graph, rows));
         let graphs = graphs.collect::<Result<Vec<Graph>, BuildError>>()?;
         world.init_resource::<Workers>();
@@ -68,17 +72,14 @@ impl ModelBuilder {
             parameters: Vec::new(),
             learned: Vec::new(),
             readings: Default::default(),
+            fault: StepFault::default(),
+            is_watched: Arc::default(),
+            emitters: Default::default(),
             copies: Vec::new(),
             written: None,
         };
         match construction.build(world) {
-            Ok(()) => {
-                let readings = construction.readings;
-                let DryRun { training, inference, layout, .. } = planned;
-                let (training, inference) = (training.map(Arc::new), Arc::new(inference));
-                world.entity_mut(model).insert(Plans { training, inference, layout, readings });
-                Ok(model)
-            }
+            Ok(()) => Ok(model),
             Err(error) => {
                 let Construction { borrowed, parameters, .. } = construction;
                 take_out(world, model, parameters, borrowed);
@@ -88,53 +89,6 @@ impl ModelBuilder {
     }
 }
 
-/// Takes a model out of the world: its schedules, its parameters and its entity. Its columns stay on their entities for
-/// the models that come.
-///
-/// # Errors
-/// If the entity is no model.
-pub fn remove_model(world: &mut World, model: Entity) -> Result<(), BuildError> {
-    let parts = world.get::<Model>(model).cloned().ok_or(BuildError::NoModel(model))?;
-    take_out(world, model, parts.parameters, parts.columns);
-    Ok(())
-}
-
-/// Builds a model in place of another one, which is taken out. Parameters of the same name and shape keep their values.
-///
-/// # Errors
-/// Those of [`ModelBuilder::build`], and if the entity is no model: then it stays as it was.
-pub fn replace_model(world: &mut World, before: Entity, model: ModelBuilder) -> Result<Entity, BuildError> {
-    let known = world.get::<Model>(before).ok_or(BuildError::NoModel(before))?.parameters.clone();
-    let after = model.build(world)?;
-    let new = world.get::<Model>(after).map(|model| model.parameters.clone()).unwrap_or_default();
-    for target in new {
-        let Some(to) = world.get::<Parameter>(target).cloned() else { continue };
-        let same = |from: &&Parameter| from.name == to.name && from.shape == to.shape;
-        let Some(from) = known.iter().filter_map(|entity| world.get::<Parameter>(*entity)).find(same).cloned() else {
-            continue;
-        };
-        let mut pairs = vec![(from.value, to.value)];
-        pairs.extend(from.moments.zip(to.moments).filter(|(from, to)| from.width() == to.width()));
-        for (from, to) in pairs {
-            let numbers: Vec<f32> = from.matrix(world).rows().flatten().copied().collect();
-            to.matrix_mut(world).rows_mut().for_each(|row| row.copy_from_slice(&numbers));
-        }
-    }
-    remove_model(world, before)?;
-    Ok(after)
-}
-
-fn take_out(world: &mut World, model: Entity, parameters: Vec<Entity>, borrowed: Vec<Field>) {
-    let mut schedules = world.resource_mut::<Schedules>();
-    schedules.remove(Infer(model));
-    schedules.remove(Train(model));
-    schedules.remove(Evaluate(model));
-    parameters.into_iter().chain([model]).for_each(|entity| {
-        world.despawn(entity);
-    });
-    FieldPool::give_back(world, borrowed);
-}
-
 /// The rows of a graph over the same nodes as the model's own.
 fn graph_rows(world: &World, graph: Entity, own: Graph) -> Result<Graph, BuildError> {
     let rows = *world.get::<Graph>(graph).ok_or(BuildError::NoGraph(graph))?;
@@ -142,10 +96,32 @@ fn graph_rows(world: &World, graph: Entity, own: Graph) -> Result<Graph, BuildEr
     if rows.nodes == own.nodes { Ok(rows) } else { Err(BuildError::OtherNodes(graph)) }
 }
 
+/// What is planned, with plans that schedules share.
+struct Planned {
+    program: Program,
+    training: Option<Arc<Plan>>,
+    inference: Arc<Plan>,
+    layout: Layout,
+}
+
+impl From<DryRun> for Planned {
+    fn from(DryRun { program, training, inference, layout, .. }: DryRun) -> Self {
+        Self { program, training: training.map(Arc::new), inference: Arc::new(inference), layout }
+    }
+}
+
+impl Planned {
+    /// The rows and the width of the output.
+    fn output(&self) -> Result<(Domain, usize), BuildError> {
+        let output = self.inference.output(0).ok_or(BuildError::Empty)?;
+        Ok((output.domain(), output.width()))
+    }
+}
+
 /// A model while it is built.
 struct Construction<'a> {
     builder: &'a ModelBuilder,
-    planned: &'a DryRun,
+    planned: &'a Planned,
     /// The rows of the graphs of the program.
     graphs: Vec<Graph>,
     model: Entity,
@@ -153,6 +129,9 @@ struct Construction<'a> {
     parameters: Vec<Entity>,
     learned: Vec<LearnedParameter>,
     readings: [Readings; 3],
+    fault: StepFault,
+    is_watched: Arc<AtomicBool>,
+    emitters: [Option<Emitter>; 3],
     /// What is copied from components before each step.
     copies: Vec<CopyIn>,
     /// The component's column that the last operation writes.
@@ -161,11 +140,14 @@ struct Construction<'a> {
 
 impl Construction<'_> {
     fn build(&mut self, world: &mut World) -> Result<(), BuildError> {
-        let state = match self.builder.input {
+        let (builder, planned) = (self.builder, self.planned);
+        let (state, owner) = match builder.input {
             Input::State(width) => {
-                Some(DoubleBuffer::register(world, self.model, "state", self.graphs[0].nodes, width)?)
+                let (state, owner) = FieldPool::take_double_buffer(world, self.graphs[0].nodes, width)?;
+                self.borrowed.push(state.front);
+                (Some(state), Some(owner))
             }
-            _ => None,
+            _ => (None, None),
         };
         let inputs = self.inputs(world, state)?;
         let (parameters, gradients) = self.spawn_parameters(world)?;
@@ -182,42 +164,55 @@ impl Construction<'_> {
             columns,
             settled,
             written: self.written,
+            rows: self.graphs.clone(),
+            fault: self.fault.clone(),
+            is_watched: self.is_watched.clone(),
         };
+        let bindings = Arc::new(bindings);
         self.require_normalizations(world);
 
-        let inference = &self.planned.inference;
+        let inference = &planned.inference;
         let output = |plan: &Plan| bindings.field(plan.column(plan.output(0)?)?).ok_or(()).ok();
         let result = output(inference).ok_or(BuildError::Empty)?;
         let field = |plan: &Plan, value| bindings.field(plan.column(value)?);
-        let plan = self.planned.training.as_ref().unwrap_or(inference);
+        let plan = planned.training.as_ref().unwrap_or(inference);
         let kept: Vec<Field> = plan.program.kept.iter().filter_map(|value| field(plan, *value)).collect();
         let coordinates = self.builder.coordinates.and(kept.last().copied());
         let mut heads = self.heads(&bindings);
-        if let (Some(learning), Some(training)) = (&self.builder.learning, &self.planned.training) {
-            let domain = self.planned.output().map(|(domain, _)| domain).ok_or(BuildError::Empty)?;
-            let mut component = self.builder.target_component;
-            for (head, parts) in self.builder.heads().iter().zip(&mut heads) {
+        let domain = planned.output()?.0;
+        if builder.learning.is_some() {
+            let mut component = builder.target_component;
+            for (head, parts) in builder.heads().iter().zip(&mut heads) {
                 match component.take() {
                     Some(component) => parts.targets = Some(self.read_component(world, component, domain, true)?),
-                    None => head.register_targets(world, parts)?,
+                    None => head.take_targets(world, parts, &mut self.borrowed)?,
                 }
             }
-            let numbers = self.loss_numbers(world)?;
-            self.add_learning(world, learning, training, &bindings, (&heads, &numbers))?;
         }
-        let mut infer = self.schedule(Infer(self.model));
-        self.add_pass(
-            world,
-            &mut infer,
-            &Emission { plan: inference, bindings: &bindings, readings: &self.readings[0] },
-            Pass::Forward,
-        );
-        if state.is_some() {
-            let flip = IntoSystem::into_system(flip(self.model)).with_name("flip");
-            infer.add_systems(flip.in_set(GraphSystems::Commit));
+        let copies = Arc::new(Copies {
+            graph: builder.graph,
+            domain,
+            into_fields: self.copies.clone(),
+            written: builder.written.filter(|_| self.written.is_none()),
+            actors: builder.actors.clone(),
+        });
+        if let (Some(learning), Some(training)) = (&builder.learning, &planned.training) {
+            self.add_learning(world, learning, training, &bindings, &heads, &copies)?;
         }
-        self.add_copies(world, &mut infer, state.map_or(result, |state| state.front), false)?;
-        finish(world, infer)?;
+        let infer = {
+            let (bindings, plan, readings) = (bindings.clone(), inference.clone(), self.readings[0].clone());
+            let output = state.map_or(result, |state| state.front);
+            Emitter::new(move |world, infer, sets| {
+                let emission = Emission { plan: &plan, bindings: &bindings, readings: &readings, sets };
+                add_pass(world, infer, &emission, Pass::Forward);
+                if let Some(owner) = owner {
+                    let flip = IntoSystem::into_system(flip(owner)).with_name("flip");
+                    infer.add_systems(flip.in_set(sets.of(GraphSystems::Commit)));
+                }
+                copies.add(world, infer, sets, output, false)
+            })
+        };
+        self.emit(world, Infer(self.model), 0, infer)?;
         let model = Model {
             graph: self.builder.graph,
             input: bindings.inputs[0],
@@ -231,7 +226,20 @@ impl Construction<'_> {
             parameters: self.parameters.clone(),
             columns: self.borrowed.clone(),
         };
-        world.entity_mut(self.model).insert(model);
+        let plans = Plans {
+            training: planned.training.clone(),
+            inference: inference.clone(),
+            layout: planned.layout.clone(),
+            readings: self.readings.clone(),
+            fault: self.fault.clone(),
+            is_watched: self.is_watched.clone(),
+            emitters: self.emitters.clone(),
+            graphs: bindings.graphs.clone(),
+            state_owner: owner,
+            parameters: self.parameters.clone(),
+            borrowed: self.borrowed.clone(),
+        };
+        world.entity_mut(self.model).insert((model, plans));
         Ok(())
     }
 
@@ -289,7 +297,7 @@ impl Construction<'_> {
         inputs: &[FeatureField],
     ) -> Result<Option<Field>, BuildError> {
         let Some(binding) = self.builder.written else { return Ok(None) };
-        let (domain, width) = self.planned.output().ok_or(BuildError::Empty)?;
+        let (domain, width) = self.planned.output()?;
         if width != binding.width {
             let ComponentBinding { name, width: held, .. } = binding;
             let reason =
@@ -308,22 +316,6 @@ impl Construction<'_> {
         let read = inputs.iter().map(FeatureField::values).chain(targets).chain(given);
         let is_read = read.into_iter().any(|field| field.id() == column.id());
         Ok((!is_read && state.is_none() && self.builder.actors.is_empty()).then_some(column))
-    }
-
-    /// Adds the systems that copy components in and out; `output` is that of the schedule.
-    fn add_copies(
-        &self,
-        world: &mut World,
-        schedule: &mut Schedule,
-        output: Field,
-        learns: bool,
-    ) -> Result<(), BuildError> {
-        add_copies_in(world, schedule, &self.copies, learns)?;
-        let written = self.builder.written.filter(|_| self.written.is_none());
-        let written = written.map(|binding| (binding, Copied { field: output, domain: output.domain() }));
-        let (domain, _) = self.planned.output().ok_or(BuildError::Empty)?;
-        let rows = RowAccess::new(self.builder.graph, output, domain);
-        Ok(add_copies_out(world, schedule, written, &self.builder.actors, &rows)?)
     }
 
     /// The error that the last layer does not fit.
@@ -482,52 +474,73 @@ impl Construction<'_> {
         &mut self,
         world: &mut World,
         learning: &Learning,
-        training: &Plan,
-        bindings: &Bindings,
-        (heads, numbers): (&[ModelHead], &[Option<Field>]),
+        training: &Arc<Plan>,
+        bindings: &Arc<Bindings>,
+        heads: &[ModelHead],
+        copies: &Arc<Copies>,
     ) -> Result<(), BuildError> {
-        let model = self.model;
+        let (model, described) = (self.model, self.builder.heads());
         let state = TrainingState { seed: self.builder.seed, ..TrainingState::default() };
-        let metrics = Metrics::new(self.builder.heads().iter().map(|head| (&*head.name, head.weight)));
+        let metrics = Metrics::new(described.iter().map(|head| (&*head.name, head.weight)));
         let mut entity = world.entity_mut(model);
         entity.insert((learning.optimizer, learning.schedule, metrics, state, LearningFault::default()));
+        entity.insert(Moments::new(learning.optimizer, self.learned.len(), self.builder.accumulation.is_some()));
         self.builder.accumulation.map(|accumulation| entity.insert(accumulation));
         self.builder.clipping.map(|clipping| entity.insert(clipping));
 
-        let mut train = self.schedule(Train(model));
-        let readings = self.readings[1].clone();
-        let emission = Emission { plan: training, bindings, readings: &readings };
-        self.add_pass(world, &mut train, &emission, Pass::Forward);
-        let trained = |number: usize| bindings.field(training.column(training.output(number)?)?);
-        let domains: Vec<Domain> = training.program.heads.iter().map(|head| head.output.domain()).collect();
-        let (graph, of) = (self.builder.graph, self.builder.heads());
-        let losses = Losses { model, graph, heads: of, parts: heads, domains: &domains, numbers };
-        losses.add_learning(world, &mut train, trained)?;
-        self.add_pass(world, &mut train, &emission, Pass::Backward);
-        let weighting = if losses.are_external() { LossWeighting::Uniform } else { LossWeighting::Terms };
-        let buffers = bindings.parameters.iter().zip(&bindings.gradients);
-        let buffers: Vec<Field> =
-            buffers.filter(|(_, gradient)| gradient.is_none()).map(|(buffer, _)| *buffer).collect();
-        optimize::add(world, &mut train, model, &self.learned, &buffers, weighting);
-        self.add_copies(world, &mut train, trained(0).unwrap_or(heads[0].output), true)?;
-        finish(world, train)?;
-
-        let mut evaluate = self.schedule(Evaluate(model));
-        let emission = Emission { plan: &self.planned.inference, bindings, readings: &self.readings[2] };
-        self.add_pass(world, &mut evaluate, &emission, Pass::Forward);
-        losses.add_measures(world, &mut evaluate)?;
-        self.add_copies(world, &mut evaluate, heads[0].output, true)?;
-        finish(world, evaluate)
+        let losses = Arc::new(Losses {
+            model,
+            graph: self.builder.graph,
+            heads: described.iter().map(Head::without_layers).collect(),
+            parts: heads.to_vec(),
+            domains: training.program.heads.iter().map(|head| head.output.domain()).collect(),
+            numbers: self.loss_numbers(world)?,
+        });
+        let output = heads.first().ok_or(BuildError::Empty)?.output;
+        let train = {
+            let (bindings, plan, readings) = (bindings.clone(), training.clone(), self.readings[1].clone());
+            let (learned, losses, copies) = (self.learned.clone(), losses.clone(), copies.clone());
+            let weighting = if losses.are_external() { LossWeighting::Uniform } else { LossWeighting::Terms };
+            let buffers = bindings.parameters.iter().zip(&bindings.gradients);
+            let buffers = buffers.filter(|(_, gradient)| gradient.is_none()).map(|(buffer, _)| *buffer);
+            let buffers: Vec<Field> = buffers.collect();
+            Emitter::new(move |world, train, sets| {
+                let emission = Emission { plan: &plan, bindings: &bindings, readings: &readings, sets };
+                add_pass(world, train, &emission, Pass::Forward);
+                let trained = |number: usize| bindings.field(plan.column(plan.output(number)?)?);
+                losses.add_learning(world, train, sets, trained)?;
+                add_pass(world, train, &emission, Pass::Backward);
+                optimize::add(world, train, model, (&learned, &buffers), weighting, sets);
+                copies.add(world, train, sets, trained(0).unwrap_or(output), true)
+            })
+        };
+        self.emit(world, Train(model), 1, train)?;
+        let evaluate = {
+            let (bindings, plan) = (bindings.clone(), self.planned.inference.clone());
+            let (readings, copies) = (self.readings[2].clone(), copies.clone());
+            Emitter::new(move |world, evaluate, sets| {
+                let emission = Emission { plan: &plan, bindings: &bindings, readings: &readings, sets };
+                add_pass(world, evaluate, &emission, Pass::Forward);
+                losses.add_measures(world, evaluate, sets)?;
+                copies.add(world, evaluate, sets, output, true)
+            })
+        };
+        self.emit(world, Evaluate(model), 2, evaluate)
     }
 
-    fn add_pass(&self, world: &mut World, schedule: &mut Schedule, emission: &Emission, pass: Pass) {
-        let set = match pass {
-            Pass::Forward => GraphSystems::Forward,
-            Pass::Backward => GraphSystems::Backward,
-        };
-        if let Some(system) = emission.system(world, pass) {
-            schedule.add_systems(system.in_set(set));
-        }
+    /// Adds a schedule of the model's own, and keeps what its systems are made by.
+    fn emit(
+        &mut self,
+        world: &mut World,
+        label: impl ScheduleLabel,
+        number: usize,
+        emitter: Emitter,
+    ) -> Result<(), BuildError> {
+        let mut schedule = self.schedule(label);
+        emitter.emit(world, &mut schedule, Sets::Own)?;
+        finish(world, schedule)?;
+        self.emitters[number] = Some(emitter);
+        Ok(())
     }
 
     /// A schedule with its parts in order, in which races are errors, and the topologies kept up to date.
@@ -539,25 +552,27 @@ impl Construction<'_> {
         schedule.set_build_settings(settings());
         schedule.set_executor(SingleThreadedExecutor::new());
         GraphSystems::chain(&mut schedule);
-        for (number, graph) in self.planned.program.graphs.iter().enumerate() {
-            let rebuild = IntoSystem::into_system(rebuild_topology(*graph)).with_name("rebuild_topology");
-            schedule.add_systems(rebuild.in_set(GraphSystems::Sync).in_set(Rebuild(number)));
-            if let Some(before) = number.checked_sub(1) {
-                // One after the other, for each may change the whole world.
-                schedule.configure_sets(Rebuild(number).after(Rebuild(before)));
-            }
-        }
+        Sets::Own.order_copies(&mut schedule);
+        Sets::Own.stop_at(&mut schedule, &self.fault);
+        let rebuild = IntoSystem::into_system(rebuild_topologies(self.planned.program.graphs.clone()));
+        schedule.add_systems(rebuild.with_name("rebuild_topology").in_set(GraphSystems::Sync));
         schedule
     }
 }
 
-/// The place of a graph among those whose topology a schedule keeps up to date.
-#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Rebuild(usize);
+fn add_pass(world: &mut World, schedule: &mut Schedule, emission: &Emission, pass: Pass) {
+    let set = match pass {
+        Pass::Forward => GraphSystems::Forward,
+        Pass::Backward => GraphSystems::Backward,
+    };
+    if let Some(system) = emission.system(world, pass) {
+        schedule.add_systems(system.in_set(emission.sets.of(set)));
+    }
+}
 
-fn flip(model: Entity) -> impl FnMut(Query<&mut Parity>) {
+fn flip(owner: Entity) -> impl FnMut(Query<&mut Parity>) {
     move |mut parities| {
-        if let Ok(mut parity) = parities.get_mut(model) {
+        if let Ok(mut parity) = parities.get_mut(owner) {
             parity.flip();
         }
     }

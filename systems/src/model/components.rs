@@ -2,16 +2,17 @@
 
 use bevy_ecs::{
     component::ComponentId,
-    schedule::{IntoScheduleConfigs, Schedule, SystemSet},
-    system::{BoxedSystem, SystemParamBuilder},
+    entity::Entity,
+    schedule::{IntoScheduleConfigs, Schedule, ScheduleConfigs},
+    system::{BoxedSystem, ScheduleSystem, SystemParamBuilder},
     world::World,
 };
 use connectome_components::{Column, ColumnMut, Features, Field, FieldError};
 use core::any::type_name;
 use std::sync::Arc;
 
-use super::closures::RowAccess;
-use crate::GraphSystems;
+use super::{Sets, closures::RowAccess};
+use crate::{layers::BuildError, program::Domain};
 
 /// A component type as rows of numbers, without the type.
 #[derive(Clone, Copy, Debug)]
@@ -82,51 +83,54 @@ pub(super) enum CopyIn {
 /// Makes a system that goes through rows.
 pub(super) type RowSystem = Arc<dyn Fn(&mut World, &RowAccess) -> BoxedSystem + Send + Sync>;
 
-/// When components are copied: after the user's systems in [`GraphSystems::Observe`], and before those in
-/// [`GraphSystems::Act`], so that neither needs an order against the copies.
-#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum CopySystems {
-    In,
-    /// One after the other, for several may write one component.
-    Out(usize),
+/// What is copied between components of the user's and the fields of a model, around each of its steps.
+#[derive(Clone)]
+pub(super) struct Copies {
+    pub(super) graph: Entity,
+    /// The rows of the output.
+    pub(super) domain: Domain,
+    pub(super) into_fields: Vec<CopyIn>,
+    /// The component that the output is copied to.
+    pub(super) written: Option<ComponentBinding>,
+    /// What brings the output into components.
+    pub(super) actors: Vec<RowSystem>,
 }
 
-/// Adds the systems that copy components into the fields of a model.
-pub(super) fn add_copies_in(
-    world: &mut World,
-    schedule: &mut Schedule,
-    copies: &[CopyIn],
-    learns: bool,
-) -> Result<(), FieldError> {
-    schedule.configure_sets(CopySystems::In.after(GraphSystems::Observe).before(GraphSystems::Forward));
-    for copy in copies {
-        let system = match copy {
-            CopyIn::Component { is_target: true, .. } if !learns => continue,
-            CopyIn::Component { binding, copied, .. } => (binding.copy_in)(world, *copied)?,
-            CopyIn::Observed { observe, rows } => observe(world, rows),
-        };
-        schedule.add_systems(system.in_set(CopySystems::In));
-    }
-    Ok(())
-}
-
-/// Adds the systems that bring the output of a model into components.
-pub(super) fn add_copies_out(
-    world: &mut World,
-    schedule: &mut Schedule,
-    written: Option<(ComponentBinding, Copied)>,
-    actors: &[RowSystem],
-    rows: &RowAccess,
-) -> Result<(), FieldError> {
-    let copy = written.map(|(binding, copied)| (binding.copy_out)(world, copied)).transpose()?;
-    let systems: Vec<BoxedSystem> = copy.into_iter().chain(actors.iter().map(|act| act(world, rows))).collect();
-    for (number, system) in systems.into_iter().enumerate() {
-        let set = CopySystems::Out(number);
-        schedule.configure_sets(set.after(GraphSystems::Commit).before(GraphSystems::Act));
-        if let Some(before) = number.checked_sub(1) {
-            schedule.configure_sets(set.after(CopySystems::Out(before)));
+impl Copies {
+    /// Adds the systems that copy, in and out; `output` is that of the schedule. They run after the user's systems in
+    /// [`GraphSystems::Observe`](crate::GraphSystems::Observe), and before those in
+    /// [`GraphSystems::Act`](crate::GraphSystems::Act), so that neither needs an order against the copies.
+    pub(super) fn add(
+        &self,
+        world: &mut World,
+        schedule: &mut Schedule,
+        sets: Sets,
+        output: Field,
+        learns: bool,
+    ) -> Result<(), BuildError> {
+        for copy in &self.into_fields {
+            let system = match copy {
+                CopyIn::Component { is_target: true, .. } if !learns => continue,
+                CopyIn::Component { binding, copied, .. } => (binding.copy_in)(world, *copied)?,
+                CopyIn::Observed { observe, rows } => observe(world, rows),
+            };
+            schedule.add_systems(system.in_set(sets.copies_in()));
         }
-        schedule.add_systems(system.in_set(set));
+        let rows = RowAccess::new(self.graph, output, self.domain);
+        let copied = Copied { field: output, domain: output.domain() };
+        let copy = self.written.map(|binding| (binding.copy_out)(world, copied)).transpose()?;
+        let systems = copy.into_iter().chain(self.actors.iter().map(|act| act(world, &rows)));
+        // One after the other, for several may write one component.
+        let mut chained: Option<ScheduleConfigs<ScheduleSystem>> = None;
+        for system in systems {
+            chained = Some(match chained {
+                Some(before) => (before, system).chain(),
+                None => system.into_configs(),
+            });
+        }
+        if let Some(systems) = chained {
+            schedule.add_systems(systems.in_set(sets.copies_out()));
+        }
+        Ok(())
     }
-    Ok(())
 }

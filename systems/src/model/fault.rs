@@ -3,6 +3,9 @@
 use bevy_ecs::{entity::Entity, name::Name, world::World};
 use connectome_components::{Fault, Field, LearningFault, Model, Parameter, Rows};
 
+use super::Plans;
+use crate::layers::BuildError;
+
 /// A training step was not applied: parameters and what the optimizer keeps are as they were before it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum LearningError {
@@ -95,8 +98,15 @@ pub enum LearningError {
     },
 }
 
-/// Takes the fault of the last step away; the error that it is.
-pub(super) fn take_fault(world: &mut World, entity: Entity) -> Option<LearningError> {
+/// Takes away what kept a model from its last step, or the step from being applied; the error that it is.
+pub(super) fn take_fault(world: &mut World, model: Entity) -> Option<BuildError> {
+    let kept = world.get::<Plans>(model).and_then(|plans| plans.fault.take());
+    // Both are taken, so that none is left for a later run.
+    let learning = take_learning_fault(world, model);
+    kept.or(learning.map(BuildError::Learning))
+}
+
+fn take_learning_fault(world: &mut World, entity: Entity) -> Option<LearningError> {
     let fault = world.get_mut::<LearningFault>(entity)?.0.take()?;
     let model = world.get::<Name>(entity).map_or_else(|| entity.to_string(), |name| name.to_string());
     let parts = world.get::<Model>(entity)?;

@@ -77,6 +77,19 @@ impl Head {
         }
     }
 
+    /// The same head, without its layers.
+    pub(super) fn without_layers(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            layers: Vec::new(),
+            loss: self.loss.clone(),
+            weight: self.weight,
+            targets: self.targets,
+            row_weights: self.row_weights,
+            class_weights: self.class_weights.clone(),
+        }
+    }
+
     /// Adds a layer after those added before.
     pub fn layer(mut self, layer: impl Layer + 'static) -> Self {
         self.layers.push(Box::new(layer));

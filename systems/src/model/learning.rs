@@ -2,13 +2,13 @@
 
 use bevy_ecs::{
     entity::Entity,
-    schedule::{IntoScheduleConfigs, Schedule, SystemSet},
-    system::BoxedSystem,
+    schedule::{IntoScheduleConfigs, Schedule, ScheduleConfigs},
+    system::{BoxedSystem, ScheduleSystem},
     world::World,
 };
-use connectome_components::{Field, Loss, ModelHead};
+use connectome_components::{Field, FieldPool, Loss, ModelHead};
 
-use super::{Head, HeadLoss, HeadTargets};
+use super::{Head, HeadLoss, HeadTargets, Sets};
 use crate::{
     GraphSystems,
     layers::BuildError,
@@ -17,8 +17,14 @@ use crate::{
 };
 
 impl Head {
-    /// Says what the rows of a head are to become; a head without targets of the user's has a field of its own for values.
-    pub(super) fn register_targets(&self, world: &mut World, parts: &mut ModelHead) -> Result<(), BuildError> {
+    /// Says what the rows of a head are to become; a head without targets of the user's has a field of its own for values,
+    /// which it borrows.
+    pub(super) fn take_targets(
+        &self,
+        world: &mut World,
+        parts: &mut ModelHead,
+        borrowed: &mut Vec<Field>,
+    ) -> Result<(), BuildError> {
         let output = parts.output;
         match (&self.loss, self.targets) {
             (HeadLoss::External, _) => {}
@@ -28,7 +34,11 @@ impl Head {
             (HeadLoss::Given(loss), None) if loss.is_classification() => {
                 parts.labels = Some(Field::of_component(world, output.domain())?);
             }
-            _ => parts.targets = Some(Field::register(world, "target", output.domain(), output.width())?),
+            _ => {
+                let values = FieldPool::take(world, Some(output.domain()), output.width())?;
+                borrowed.push(values);
+                parts.targets = Some(values);
+            }
         }
         Ok(())
     }
@@ -51,19 +61,20 @@ impl Head {
 }
 
 /// The losses of a model.
-pub(super) struct Losses<'a> {
+pub(super) struct Losses {
     pub(super) model: Entity,
     pub(super) graph: Entity,
-    pub(super) heads: &'a [Head],
+    /// The heads, whose layers are of no use here.
+    pub(super) heads: Vec<Head>,
     /// Where the numbers of the heads are.
-    pub(super) parts: &'a [ModelHead],
+    pub(super) parts: Vec<ModelHead>,
     /// The rows of their outputs.
-    pub(super) domains: &'a [Domain],
+    pub(super) domains: Vec<Domain>,
     /// For the losses that are operators, a number of the model's own.
-    pub(super) numbers: &'a [Option<Field>],
+    pub(super) numbers: Vec<Option<Field>>,
 }
 
-impl Losses<'_> {
+impl Losses {
     /// Whether the gradients of all heads come from outside.
     pub(super) fn are_external(&self) -> bool {
         self.heads.iter().all(|head| matches!(head.loss, HeadLoss::External))
@@ -74,16 +85,17 @@ impl Losses<'_> {
         &self,
         world: &mut World,
         schedule: &mut Schedule,
+        sets: Sets,
         trained: impl Fn(usize) -> Option<Field>,
     ) -> Result<(), BuildError> {
-        for (head, parts) in self.heads.iter().zip(self.parts) {
+        for (head, parts) in self.heads.iter().zip(&self.parts) {
             if parts.output_gradient.is_none() {
                 let reason =
                     "ends on nothing that can be learned, so there is nothing to learn; add a layer with parameters";
                 return Err(head.error(reason));
             }
         }
-        self.add(schedule, |number, is_first| {
+        self.add(schedule, sets, |number, is_first| {
             let parts = &self.parts[number];
             let output = trained(number).unwrap_or(parts.output);
             self.system(world, number, is_first, output, parts.output_gradient)
@@ -91,24 +103,33 @@ impl Losses<'_> {
     }
 
     /// Adds the systems that measure the outputs.
-    pub(super) fn add_measures(&self, world: &mut World, schedule: &mut Schedule) -> Result<(), BuildError> {
-        self.add(schedule, |number, is_first| self.system(world, number, is_first, self.parts[number].output, None))
+    pub(super) fn add_measures(
+        &self,
+        world: &mut World,
+        schedule: &mut Schedule,
+        sets: Sets,
+    ) -> Result<(), BuildError> {
+        let output = |number: usize| self.parts[number].output;
+        self.add(schedule, sets, |number, is_first| self.system(world, number, is_first, output(number), None))
     }
 
     /// Adds the systems of all heads, one after another: they write the metrics of one model.
     fn add(
         &self,
         schedule: &mut Schedule,
+        sets: Sets,
         mut system: impl FnMut(usize, bool) -> Result<Option<BoxedSystem>, BuildError>,
     ) -> Result<(), BuildError> {
-        let mut last = None;
+        let mut systems: Option<ScheduleConfigs<ScheduleSystem>> = None;
         for number in 0..self.heads.len() {
-            let Some(system) = system(number, last.is_none())? else { continue };
-            schedule.add_systems(system.in_set(GraphSystems::Loss).in_set(LossOf(number)));
-            if let Some(last) = last {
-                schedule.configure_sets(LossOf(number).after(LossOf(last)));
-            }
-            last = Some(number);
+            let Some(system) = system(number, systems.is_none())? else { continue };
+            systems = Some(match systems {
+                Some(before) => (before, system).chain(),
+                None => system.into_configs(),
+            });
+        }
+        if let Some(systems) = systems {
+            schedule.add_systems(systems.in_set(sets.of(GraphSystems::Loss)));
         }
         Ok(())
     }
@@ -152,7 +173,3 @@ impl Losses<'_> {
         }
     }
 }
-
-/// The loss of the head of this number.
-#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct LossOf(usize);

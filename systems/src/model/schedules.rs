@@ -10,11 +10,11 @@ use bevy_ecs::{
     world::World,
 };
 use connectome_components::{Graph, Model, Parameter};
-use core::{any::Any, panic::AssertUnwindSafe};
+use core::{any::Any, panic::AssertUnwindSafe, sync::atomic::Ordering};
 use std::panic::{catch_unwind, resume_unwind};
 
-use super::fault::take_fault;
-use crate::{Workers, layers::BuildError};
+use super::{Plans, fault::take_fault, shared};
+use crate::{Workers, layers::BuildError, optimize::Moments};
 
 /// Runs a model forward: observe, compute, act.
 #[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,13 +61,21 @@ pub fn add_systems<M>(
     label: impl ScheduleLabel,
     systems: impl IntoScheduleConfigs<ScheduleSystem, M>,
 ) -> Result<(), BuildError> {
-    let Some(mut schedule) = world.get_resource_or_init::<Schedules>().remove(label.intern()) else {
+    check_resources(world)?;
+    let label = label.intern();
+    let Some(mut schedule) = world.get_resource_or_init::<Schedules>().remove(label) else {
         return Err(BuildError::NoSchedule(format!("{label:?}")));
     };
     let added = Added(schedule.systems_len());
+    let exclusive = exclusive_systems(&schedule);
     schedule.add_systems(systems.in_set(added));
     match schedule.initialize(world) {
         Ok(_) => {
+            // Only these can spawn, despawn or move anything in the midst of a step.
+            let watches = exclusive_systems(&schedule) > exclusive;
+            if let Some(plans) = model_of(&*label).filter(|_| watches).and_then(|model| world.get::<Plans>(model)) {
+                plans.is_watched.store(true, Ordering::Relaxed);
+            }
             world.resource_mut::<Schedules>().insert(schedule);
             Ok(())
         }
@@ -81,6 +89,11 @@ pub fn add_systems<M>(
     }
 }
 
+fn exclusive_systems(schedule: &Schedule) -> usize {
+    let systems = schedule.systems_with_access().into_iter().flatten();
+    systems.filter(|(_, system)| system.access().is_exclusive()).count()
+}
+
 /// The systems of one call of [`add_systems`].
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Added(usize);
@@ -88,9 +101,10 @@ struct Added(usize);
 /// Leaves a schedule without the systems that made it invalid; says whether it is valid then.
 fn take_back(world: &mut World, schedule: &mut Schedule, added: Added) -> bool {
     // A system can only be found in a schedule that is built: races are let pass for as long as that takes.
-    schedule.set_build_settings(ScheduleBuildSettings { ambiguity_detection: LogLevel::Ignore, ..settings() });
+    let settings = schedule.get_build_settings();
+    schedule.set_build_settings(ScheduleBuildSettings { ambiguity_detection: LogLevel::Ignore, ..settings.clone() });
     let removed = schedule.remove_systems_in_set(added, world, ScheduleCleanupPolicy::RemoveSystemsOnly);
-    schedule.set_build_settings(settings());
+    schedule.set_build_settings(settings);
     removed.is_ok() && schedule.initialize(world).is_ok()
 }
 
@@ -100,14 +114,20 @@ fn take_back(world: &mut World, schedule: &mut Schedule, added: Added) -> bool {
 /// yours that panics leaves the schedule as it is: caught, the panic hinders no further run.
 ///
 /// # Errors
-/// If there is no such schedule, as [`Train`] of a model that does not learn; or if the model, its graph or one of its
-/// parameters has been despawned. [`BuildError::Learning`] if a step of [`Train`] was not applied, for there was no row to learn
-/// from, a label out of range, or a loss, a gradient or a weight that is not finite: parameters and buffers are then as they
-/// were before it, and training may go on. Of [`Evaluate`] if a label is out of range.
+/// If there is no such schedule, as [`Train`] of a model that does not learn; if the model, its graph or one of its
+/// parameters has been despawned; or if the model is to learn by components for which it was not built, such as an optimizer
+/// with more moments. [`BuildError::Learning`] if a step of [`Train`] was not applied, for there was no row to learn from, a
+/// label out of range, or a loss, a gradient or a weight that is not finite: parameters and buffers are then as they were
+/// before it, and training may go on. Of [`Evaluate`] if a label is out of range.
 pub fn run(world: &mut World, label: impl ScheduleLabel) -> Result<(), BuildError> {
     let label = label.intern();
-    if let Some(model) = model_of(&*label) {
+    let model = model_of(&*label);
+    check_resources(world)?;
+    if let Some(model) = model {
         check_parts(world, model)?;
+        if (&*label as &dyn Any).is::<Train>() {
+            Moments::follow_components(world, model)?;
+        }
     }
     let Some(mut schedule) = world.get_resource_or_init::<Schedules>().remove(label) else {
         return Err(BuildError::NoSchedule(format!("{label:?}")));
@@ -118,12 +138,18 @@ pub fn run(world: &mut World, label: impl ScheduleLabel) -> Result<(), BuildErro
         // It knows which systems of the run are done.
         schedule.set_executor(SingleThreadedExecutor::new());
     }
-    world.get_resource_or_init::<Schedules>().insert(schedule);
+    // A system of the user's may have taken the model out of the world.
+    if model.is_none_or(|model| world.get::<Plans>(model).is_some()) {
+        world.get_resource_or_init::<Schedules>().insert(schedule);
+    }
     if let Err(panic) = outcome {
         resume_unwind(panic);
     }
-    let fault = model_of(&*label).and_then(|model| take_fault(world, model));
-    fault.map_or(Ok(()), |fault| Err(fault.into()))
+    let fault = match model {
+        Some(model) => take_fault(world, model),
+        None => shared::take_faults(world, label),
+    };
+    fault.map_or(Ok(()), Err)
 }
 
 /// The model that a schedule of this module belongs to.
@@ -134,18 +160,26 @@ pub(super) fn model_of(label: &dyn Any) -> Option<Entity> {
     train.or_else(evaluate).or_else(infer)
 }
 
+/// Whether the world still has the resources that it was given: `World::clear_entities` takes them away, and bevy_ecs panics
+/// where one is to be put in again.
+pub(super) fn check_resources(world: &World) -> Result<(), BuildError> {
+    let schedules = world.component_id::<Schedules>().and_then(|id| world.resource_entities().get(id));
+    match schedules {
+        Some(entity) if world.get_entity(entity).is_err() => Err(BuildError::Cleared),
+        _ => Ok(()),
+    }
+}
+
 /// Whether all that the systems of a model read is still there.
-fn check_parts(world: &World, entity: Entity) -> Result<(), BuildError> {
-    let Some(model) = world.get::<Model>(entity) else {
-        let is_known = world.get_resource::<Schedules>().is_some_and(|schedules| schedules.contains(Infer(entity)));
-        return Err(if is_known {
-            BuildError::NoModel(entity)
-        } else {
-            BuildError::NoSchedule(format!("of {entity}"))
-        });
-    };
+pub(super) fn check_parts(world: &World, entity: Entity) -> Result<(), BuildError> {
+    let Some(model) = world.get::<Model>(entity) else { return Err(BuildError::NoModel(entity)) };
     if world.get::<Graph>(model.graph).is_none() {
         return Err(BuildError::NoGraph(model.graph));
+    }
+    if let Some(owner) =
+        world.get::<Plans>(entity).and_then(|plans| plans.state_owner).filter(|owner| world.get_entity(*owner).is_err())
+    {
+        return Err(BuildError::NoState { model: entity, owner });
     }
     match model.parameters.iter().find(|parameter| world.get::<Parameter>(**parameter).is_none()) {
         Some(parameter) => Err(BuildError::NoParameter { model: entity, parameter: *parameter }),

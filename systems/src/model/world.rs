@@ -24,7 +24,8 @@ pub trait WorldModelExt {
     /// If the entity is no model.
     fn remove_model(&mut self, model: Entity) -> Result<(), BuildError>;
 
-    /// Puts a model in the place of another one, which is taken out. Parameters of the same name and shape keep their values.
+    /// Puts a model in the place of another one, which is taken out. Parameters of the same name and shape keep their values,
+    /// and their moments where the optimizer is of the same kind; see [`replace_model`].
     ///
     /// # Errors
     /// Those of [`WorldModelExt::spawn_model`], and if `before` is no model: then it stays as it was.

@@ -8,11 +8,12 @@ mod accumulate;
 mod buffers;
 mod check;
 mod clip;
+mod moments;
 mod step;
 
 use bevy_ecs::{
     entity::Entity,
-    schedule::{IntoScheduleConfigs, Schedule, SystemSet},
+    schedule::{InternedSystemSet, IntoScheduleConfigs, Schedule, SystemSet},
     system::{BoxedSystem, IntoSystem, Local, ParamBuilder, Query, Res, SystemParamBuilder},
     world::World,
 };
@@ -21,24 +22,31 @@ use connectome_components::{
     Metrics, Optimizer, TrainingState,
 };
 
-use crate::{GraphSystems, Workers};
+use crate::{GraphSystems, Workers, model::Sets};
 use accumulate::{accumulate, count_step, is_last};
 use buffers::{BufferCopies, keep_buffers, restore_buffers};
 use check::{MODERATE, largest, restore_unless_finite};
 use clip::measure_norm;
 
 pub use accumulate::LossWeighting;
+pub(crate) use moments::Moments;
 pub use step::OptimizerStep;
 
 /// Weights in a block; a multiple of every vector width.
 const BLOCK: usize = 4096;
 
-/// The order within [`GraphSystems::Optimize`].
+/// The order of the systems of a model within [`GraphSystems::Optimize`].
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum OptimizeSystems {
-    Accumulate,
-    Measure,
-    Step,
+    Accumulate(Entity),
+    Measure(Entity),
+    Step(Entity),
+}
+
+/// The sets of a model's systems within [`GraphSystems::Optimize`].
+pub(crate) fn sets(model: Entity) -> [InternedSystemSet; 3] {
+    use OptimizeSystems::{Accumulate, Measure, Step};
+    [Accumulate(model), Measure(model), Step(model)].map(|set| set.intern())
 }
 
 /// The fields of a learned parameter.
@@ -62,25 +70,27 @@ pub fn add(
     world: &mut World,
     schedule: &mut Schedule,
     model: Entity,
-    learned: &[LearnedParameter],
-    buffers: &[Field],
+    (learned, buffers): (&[LearnedParameter], &[Field]),
     weighting: LossWeighting,
+    sets: Sets,
 ) {
     use OptimizeSystems::{Accumulate, Measure, Step};
     if !buffers.is_empty() {
         world.entity_mut(model).insert(BufferCopies::default());
         let (keep, restore) = (keep_buffers(world, model, buffers), restore_buffers(world, model, buffers));
-        schedule.add_systems(keep.after(GraphSystems::Observe).before(GraphSystems::Forward));
-        schedule.add_systems(restore.after(GraphSystems::Optimize).before(GraphSystems::Commit));
+        let (forward, commit) = (sets.of(GraphSystems::Forward), sets.of(GraphSystems::Commit));
+        schedule.add_systems(sets.own(keep).after(GraphSystems::Observe).before(forward));
+        schedule.add_systems(sets.own(restore).after(sets.of(GraphSystems::Optimize)).before(commit));
     }
-    schedule.configure_sets((Accumulate, Measure, Step).chain().in_set(GraphSystems::Optimize));
+    let order = (Accumulate(model), Measure(model), Step(model)).chain();
+    schedule.configure_sets(order.in_set(sets.of(GraphSystems::Optimize)));
     if learned.iter().any(|parameter| parameter.sum.is_some()) {
-        schedule.add_systems(accumulate(world, model, learned, weighting).in_set(Accumulate));
+        schedule.add_systems(accumulate(world, model, learned, weighting).in_set(Accumulate(model)));
     }
-    schedule.add_systems(measure_norm(world, model, learned).in_set(Measure));
-    schedule.add_systems(optimize(world, model, learned, weighting).in_set(Step));
+    schedule.add_systems(measure_norm(world, model, learned).in_set(Measure(model)));
+    schedule.add_systems(optimize(world, model, learned, weighting).in_set(Step(model)));
     let count = IntoSystem::into_system(count_step(model, weighting)).with_name("count_step");
-    schedule.add_systems(count.in_set(GraphSystems::Commit));
+    schedule.add_systems(count.in_set(sets.of(GraphSystems::Commit)));
 }
 
 type ModelState = (
@@ -89,6 +99,7 @@ type ModelState = (
     &'static TrainingState,
     Option<&'static GradientAccumulation>,
     Option<&'static GradientClipping>,
+    &'static Moments,
     &'static Metrics,
     &'static mut LearningFault,
 );
@@ -121,7 +132,7 @@ fn optimize(world: &mut World, model: Entity, learned: &[LearnedParameter], weig
               mut model_state: Query<ModelState>,
               workers: Res<Workers>,
               mut sums: Local<Vec<u32>>| {
-            let Ok((optimizer, schedule, state, accumulation, clipping, metrics, mut fault)) =
+            let Ok((optimizer, schedule, state, accumulation, clipping, ages, metrics, mut fault)) =
                 model_state.get_mut(model)
             else {
                 return;
@@ -148,20 +159,20 @@ fn optimize(world: &mut World, model: Entity, learned: &[LearnedParameter], weig
                 is_moderate &= [gradient, kept[0], kept[1]].into_iter().all(|largest| largest < MODERATE);
             }
             let Some(gradient_scale) = clipping.map_or(Some(1.0), GradientClipping::scale) else { return };
-            let step = |place: &Place| OptimizerStep {
+            let step = |number: usize, place: &Place| OptimizerStep {
                 optimizer: *optimizer,
                 learning_rate: optimizer.learning_rate() * schedule.factor(state.step),
                 weight_decay: place.weight_decay.unwrap_or(optimizer.weight_decay()),
                 gradient_scale,
-                number: state.step + 1,
+                number: ages.age(number, state.step),
             };
             let apply = |columns: &mut Columns| {
-                for place in &learned {
+                for (number, place) in learned.iter().enumerate() {
                     let (read, [Some(value), Some(moments), ..]) = columns.split_mut(&place.written) else { continue };
                     let (Some(value), Some(moments)) = (value.rows_mut().next(), moments.rows_mut().next()) else {
                         continue;
                     };
-                    step(place).apply(&workers, value, read.matrix(place.gradient).row(0), moments);
+                    step(number, place).apply(&workers, value, read.matrix(place.gradient).row(0), moments);
                 }
             };
             if is_moderate {

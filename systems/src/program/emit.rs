@@ -5,14 +5,19 @@ use bevy_ecs::{
     system::{BoxedSystem, Local, ParamBuilder, Query, Res, SystemParamBuilder},
     world::World,
 };
-use connectome_components::{ColumnSet, Columns, FeatureField, Field, Topology, TrainingState};
+use connectome_components::{ColumnSet, Columns, FeatureField, Field, Graph, Model, Topology, TrainingState};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
 
 use super::{Column, Operation, Operator, Pass, Plan, Run, Step, Value};
-use crate::{Workers, clock::Readings};
+use crate::{
+    Workers,
+    clock::Readings,
+    layers::BuildError,
+    model::{Sets, StepFault},
+};
 
 /// Where the numbers of a plan are in a world.
 #[derive(Clone, Debug)]
@@ -31,6 +36,12 @@ pub(crate) struct Bindings {
     pub(crate) settled: Vec<Arc<AtomicBool>>,
     /// The column that is a component of the user's, who is to see that it has changed.
     pub(crate) written: Option<Field>,
+    /// The rows of the graphs.
+    pub(crate) rows: Vec<Graph>,
+    /// Where word is left if they have changed.
+    pub(crate) fault: StepFault,
+    /// Whether all rows are to be compared with those of the topology.
+    pub(crate) is_watched: Arc<AtomicBool>,
 }
 
 impl Bindings {
@@ -55,6 +66,7 @@ pub(crate) struct Emission<'a> {
     pub(crate) bindings: &'a Bindings,
     /// Where it is noted when operations begin, if somebody asks for it.
     pub(crate) readings: &'a Readings,
+    pub(crate) sets: Sets,
 }
 
 impl Emission<'_> {
@@ -69,10 +81,12 @@ impl Emission<'_> {
             operations.iter().filter_map(|operation| self.compile(operation, &mut set)).collect();
         let written = self.bindings.written.filter(|_| pass == Pass::Forward).map(|written| set.write(written));
         let (model, graphs, readings) = (self.bindings.model, self.bindings.graphs.clone(), self.readings.clone());
+        let (rows, fault) = (self.bindings.rows.clone(), self.bindings.fault.clone());
+        let (is_watched, sets) = (self.bindings.is_watched.clone(), self.sets);
         let state = (
             set,
             ParamBuilder::query::<&Topology>(),
-            ParamBuilder::query::<&TrainingState>(),
+            ParamBuilder::query::<(&Model, Option<&TrainingState>)>(),
             ParamBuilder::resource::<Workers>(),
             ParamBuilder::local::<Vec<f32>>(),
         )
@@ -80,10 +94,21 @@ impl Emission<'_> {
         let system = state.build_system(
             move |mut columns: Columns,
                   topologies: Query<&Topology>,
-                  states: Query<&TrainingState>,
+                  models: Query<(&Model, Option<&TrainingState>)>,
                   workers: Res<Workers>,
                   mut scratch: Local<Vec<f32>>| {
-                let state = states.get(model).ok();
+                // Without the model its columns may be another's.
+                let Ok((_, state)) = models.get(model) else { return };
+                if let (Pass::Forward, Sets::Own) = (pass, sets) {
+                    fault.take();
+                }
+                let exactly = is_watched.load(Ordering::Relaxed) || matches!(sets, Sets::Shared(_));
+                for (graph, rows) in graphs.iter().zip(&rows) {
+                    let Ok(topology) = topologies.get(*graph) else { return };
+                    if !columns.follow(rows, topology, exactly) {
+                        return fault.set(BuildError::ChangedRows(*graph));
+                    }
+                }
                 let random = state.map_or((0, 0), |state| (state.seed, state.micro_step()));
                 for (number, operation) in compiled.iter().enumerate() {
                     if number > 0 {

@@ -25,13 +25,26 @@ pub fn rebuild_topology(graph: Entity) -> impl FnMut(&mut World, Local<Scratch>)
     move |world, mut scratch| update_topology(world, graph, &mut scratch)
 }
 
+/// The same for several graphs over the same nodes.
+pub(crate) fn rebuild_topologies(graphs: Vec<Entity>) -> impl FnMut(&mut World, Local<Scratch>) {
+    move |world, mut scratch| {
+        // All fields first: giving entities those of one graph may move rows of another.
+        graphs.iter().for_each(|graph| attach_all_fields(world, *graph));
+        graphs.iter().for_each(|graph| update_topology(world, *graph, &mut scratch));
+    }
+}
+
+/// Gives new nodes, edges and subgraphs of a graph their fields.
+pub(crate) fn attach_all_fields(world: &mut World, graph: Entity) {
+    let Some(graph) = world.get::<Graph>(graph).copied() else { return };
+    [graph.nodes, graph.edges, graph.subgraphs].into_iter().for_each(|marker| attach_fields(world, marker));
+}
+
 /// Gives new nodes, edges and subgraphs their fields, and derives the graph's [`Topology`] anew if edges, memberships
 /// or rows have changed.
 pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Scratch) {
+    attach_all_fields(world, graph_entity);
     let Some(graph) = world.get::<Graph>(graph_entity).copied() else { return };
-    for marker in [graph.nodes, graph.edges, graph.subgraphs] {
-        attach_fields(world, marker);
-    }
     let edge = world.register_component::<Edge>();
     let Some(mut topology) = world.get_mut::<Topology>(graph_entity) else { return };
     let mut topology = core::mem::take(&mut *topology);
