@@ -1,7 +1,7 @@
 //! The tests of the engine that need no more than its public names: one program, since linking one for each file took
 //! longer than running it.
 //!
-//! `cargo test -p connectome-systems --test main topology::` runs those of one module. A new file is named here; a test of
+//! `cargo test --test systems topology::` runs those of one module. A new file is named here; a test of
 //! the crate `connectome` sees to it.
 
 mod attention;
