@@ -3,6 +3,7 @@
 
 #[expect(dead_code, reason = "the example's report is not tested")]
 #[path = "../examples/flock.rs"]
+#[expect(clippy::module_inception, reason = "the example is a module of this test")]
 mod flock;
 
 use bevy_ecs::prelude::{Changed, Entity};

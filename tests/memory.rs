@@ -43,7 +43,7 @@ fn scene(name: &str) -> (SceneFile, GraphData) {
         "edge features" => (EDGE_FEATURES, 20_000, 20, 32),
         "graphs" => (GRAPHS, 200_000, 4, 16),
         "links" => (LINKS, 20_000, 16, 64),
-        "deep" => (DEEP, 10_000, 4, 32),
+        "deep" => (DEEP, 20_000, 4, 32),
         "residual" => (RESIDUAL, 40_000, 4, 32),
         "samples" => (SAMPLES, 100_000, 8, 100),
         name => panic!("there is no scene {name}"),

@@ -190,7 +190,7 @@ proptest! {
         let given = Given { input: input.clone(), ..Given::default() };
         let watch = Watch;
         let layer = Appnp { dropout: rate, ..Appnp::new(3, 0.1) };
-        let layers = |model: ModelBuilder| model.layer(layer).layer(watch.clone()).layer(Activation::Identity);
+        let layers = |model: ModelBuilder| model.layer(layer).layer(watch).layer(Activation::Identity);
         let trial = Trial::build(&mut scene, &given, layers, &cotangent).unwrap();
         let mut earlier = Vec::new();
         for _ in 0..3 {

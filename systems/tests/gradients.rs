@@ -131,7 +131,7 @@ proptest! {
         let mut scene = case.scene();
         let given = Given { input: input.clone(), ..Given::default() };
         let watch = Watch;
-        let layers = |model: ModelBuilder| model.layer(Dropout(rate)).layer(watch.clone()).layer(Activation::Identity);
+        let layers = |model: ModelBuilder| model.layer(Dropout(rate)).layer(watch).layer(Activation::Identity);
         let trial = Trial::build(&mut scene, &given, layers, &cotangent).unwrap();
         let mut earlier = Vec::new();
         for _ in 0..3 {
@@ -159,7 +159,7 @@ proptest! {
         let parameters = Matrices::from([("weight".to_owned(), Array2::eye(width))]);
         let given = Given { input: input.clone(), sparse: true, parameters, edges: None };
         let watch = Watch;
-        let layers = |model: ModelBuilder| model.layer(Dropout(rate)).layer(Linear::new(width)).layer(watch.clone());
+        let layers = |model: ModelBuilder| model.layer(Dropout(rate)).layer(Linear::new(width)).layer(watch);
         let trial = Trial::build(&mut scene, &given, layers, &cotangent).unwrap();
         let passes = trial.run(&mut scene).unwrap();
         prop_assert_eq!(&passes.output, &input, "inference drops nothing");

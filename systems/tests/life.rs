@@ -543,7 +543,8 @@ fn structural_changes_in_the_midst_of_a_step_are_found() {
         let node = world.query_filtered::<Entity, With<GraphNode>>().iter(world).next().unwrap();
         world.entity_mut(node).insert(Moved).remove::<Moved>();
     };
-    let changes: [(&str, fn(&mut World)); 5] = [
+    type Change = (&'static str, fn(&mut World));
+    let changes: [Change; 5] = [
         ("spawn", spawn),
         ("despawn", despawn),
         ("despawn an edge", despawn_edge),

@@ -180,7 +180,7 @@ fn settings_must_make_sense() {
     let root = "RmsProp(learning_rate: 0.1, decay: §1.5)";
     check("Adam(learning_rate: 0.01, betas: (0.9, 0.999), weight_decay: 5e-4)", root, "the decay is 1.5", "");
     check("Constant", "Step(every: 1, factor: §NaN)", "the factor is NaN", "finite");
-    check("Constant", "Cosine(steps: 1, final_factor: §-1)", "the final factor is -1", "not negative");
+    check("Constant", "Cosine(epochs: 1, final_factor: §-1)", "the final factor is -1", "not negative");
 }
 
 #[test]

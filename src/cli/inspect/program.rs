@@ -12,7 +12,7 @@ pub fn write_columns(text: &mut String, layout: &Layout, rows: &RowCounts) -> fm
     for (column, shape) in layout.shapes().enumerate() {
         kinds.entry((shape.domain, shape.width)).or_default().push(column);
     }
-    let bytes = layout.bytes(rows).map_or_else(|| "more than can be counted".to_owned(), |bytes| megabytes(bytes));
+    let bytes = layout.bytes(rows).map_or_else(|| "more than can be counted".to_owned(), megabytes);
     writeln!(text, "\ncolumns: {}, {bytes} on this graph", layout.shapes().count())?;
     for ((domain, width), columns) in kinds {
         let numbers: Vec<String> = columns.iter().map(|column| format!("@{column}")).collect();

@@ -110,11 +110,12 @@ impl Pass {
     }
 }
 
+/// What counting reads and writes of a model.
+type Counted =
+    (&'static mut TrainingState, Option<&'static mut GradientAccumulation>, &'static Metrics, &'static LearningFault);
+
 /// The system that counts passes, and steps when they are complete.
-pub(super) fn count_step(
-    model: Entity,
-    weighting: LossWeighting,
-) -> impl FnMut(Query<(&mut TrainingState, Option<&mut GradientAccumulation>, &Metrics, &LearningFault)>) {
+pub(super) fn count_step(model: Entity, weighting: LossWeighting) -> impl FnMut(Query<Counted>) {
     move |mut models| {
         let Ok((mut state, accumulation, metrics, fault)) = models.get_mut(model) else { return };
         // What a pass at fault has added to is no sum any more: the passes that follow begin anew.

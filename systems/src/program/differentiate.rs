@@ -8,11 +8,14 @@ use super::{
 };
 use crate::layers::BuildError;
 
+/// The operations of a backward pass, and of each input that requires one the gradient with respect to it.
+type BackwardPass = (Vec<Operation>, Vec<(Value, Value)>);
+
 /// Records the operations that compute the gradients of the loss with respect to all parameters, and to the inputs that
 /// require one, last to first. Returns those, and the gradients with respect to the inputs.
 ///
 /// Each head's gradient with respect to its output is written by its loss.
-pub(super) fn differentiate(program: &mut Program) -> Result<(Vec<Operation>, Vec<(Value, Value)>), BuildError> {
+pub(super) fn differentiate(program: &mut Program) -> Result<BackwardPass, BuildError> {
     let forward = core::mem::take(&mut program.operations);
     let parameters = vec![Written::default(); program.parameters.len()];
     let (gradients, is_term) = (vec![None; program.values.len()], vec![false; program.values.len()]);

@@ -54,6 +54,9 @@ impl Partition {
     }
 }
 
+/// What is done with the rows of a block of two outputs.
+type PairBody<'a> = dyn Fn(Range<usize>, [&mut [f32]; 2]) + Sync + 'a;
+
 /// One run of an operation: its inputs, its outputs, and the graph.
 pub struct Step<'a> {
     pub(super) inputs: &'a [usize],
@@ -196,12 +199,7 @@ impl<'a> Step<'a> {
         });
     }
 
-    fn for_each_block_pair(
-        &mut self,
-        partition: Partition,
-        read: usize,
-        body: &(dyn Fn(Range<usize>, [&mut [f32]; 2]) + Sync),
-    ) {
+    fn for_each_block_pair(&mut self, partition: Partition, read: usize, body: &PairBody<'_>) {
         let (topology, workers) = (self.topology, self.workers);
         let [Some(first), Some(second), ..] = &mut self.outputs else { panic!("the operation has no two outputs") };
         let widths = [first.width(), second.width()];

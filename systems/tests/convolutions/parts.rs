@@ -51,7 +51,7 @@ proptest! {
         let by_batch = |given: &Given| affine(given, normalized(&given.input));
         let (mut scene, watch) = (case.scene(), Watch);
         let cotangent = case.cotangent(case.input_width);
-        let build = |model: ModelBuilder| model.layer(BatchNorm::new()).layer(watch.clone());
+        let build = |model: ModelBuilder| model.layer(BatchNorm::new()).layer(watch);
         let trial = Trial::build(&mut scene, &given, build, &cotangent).unwrap();
         let passes = trial.run(&mut scene).unwrap();
         assert_near("output", &passes.output, &by_running(&given), FORWARD)?;
@@ -137,7 +137,7 @@ fn batch_norm_of_many_rows_far_from_zero_is_exact() {
     let input = case.input() + 100.0;
     let given = Given { input: input.mapv(|number| f64::from(number as f32)), ..Given::default() };
     let (mut scene, watch) = (case.scene(), Watch);
-    let build = |model: ModelBuilder| model.layer(BatchNorm::new()).layer(watch.clone());
+    let build = |model: ModelBuilder| model.layer(BatchNorm::new()).layer(watch);
     let trial = Trial::build(&mut scene, &given, build, &case.cotangent(3)).unwrap();
     trial.run(&mut scene).unwrap();
     assert_near("output", &watch.read(&scene, trial.model).unwrap(), &normalized(&given.input), FORWARD).unwrap();
@@ -152,7 +152,7 @@ fn batch_norm_of_one_row_is_the_bias_and_leaves_the_running_variance() {
     let parameters = Matrices::from([("bias".to_owned(), bias.clone())]);
     let given = Given { input: case.input(), parameters, ..Given::default() };
     let (mut scene, watch) = (case.scene(), Watch);
-    let build = |model: ModelBuilder| model.layer(BatchNorm::new()).layer(watch.clone());
+    let build = |model: ModelBuilder| model.layer(BatchNorm::new()).layer(watch);
     let trial = Trial::build(&mut scene, &given, build, &case.cotangent(3)).unwrap();
     trial.run(&mut scene).unwrap();
     assert_eq!(watch.read(&scene, trial.model).unwrap(), bias);
