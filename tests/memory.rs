@@ -28,8 +28,8 @@ const GRAPHS: &str = "model: [
 const LINKS: &str = "model: [GcnConv(width: 32), Relu, GcnConv(width: 16)], task: LinkPrediction()";
 const DEEP: &str = "model: [Linear(width: 8), Appnp(hops: 800)]";
 const RESIDUAL: &str = "model: [Linear(width: 16), Relu, Gcnii(layers: 64), Linear(width: 8)]";
-const SAMPLES: &str =
-    "model: [SageConv(width: 64), Relu, SageConv(width: 8)], training: (batch_size: 256, fan_outs: [3, 3])";
+const SAMPLES: &str = "model: [SageConv(width: 64), Relu, SageConv(width: 8)],
+    training: (batch_size: 256, fan_outs: [3, 3], steps_per_epoch: 40)";
 
 /// A scene with a graph that is large enough for the program itself to count little.
 fn scene(name: &str) -> (SceneFile, GraphData) {
