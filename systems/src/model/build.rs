@@ -172,9 +172,8 @@ impl Construction<'_> {
         self.require_normalizations(world);
 
         let inference = &planned.inference;
-        let output = |plan: &Plan| bindings.field(plan.column(plan.output(0)?)?).ok_or(()).ok();
-        let result = output(inference).ok_or(BuildError::Empty)?;
         let field = |plan: &Plan, value| bindings.field(plan.column(value)?);
+        let result = inference.output(0).and_then(|output| field(inference, output)).ok_or(BuildError::Empty)?;
         let plan = planned.training.as_ref().unwrap_or(inference);
         let kept: Vec<Field> = plan.program.kept.iter().filter_map(|value| field(plan, *value)).collect();
         let coordinates = self.builder.coordinates.and(kept.last().copied());
@@ -204,7 +203,7 @@ impl Construction<'_> {
             let output = state.map_or(result, |state| state.front);
             Emitter::new(move |world, infer, sets| {
                 let emission = Emission { plan: &plan, bindings: &bindings, readings: &readings, sets };
-                add_pass(world, infer, &emission, Pass::Forward);
+                add_pass(world, infer, &emission, Pass::Forward)?;
                 if let Some(owner) = owner {
                     let flip = IntoSystem::into_system(flip(owner)).with_name("flip");
                     infer.add_systems(flip.in_set(sets.of(GraphSystems::Commit)));
@@ -506,10 +505,10 @@ impl Construction<'_> {
             let buffers: Vec<Field> = buffers.collect();
             Emitter::new(move |world, train, sets| {
                 let emission = Emission { plan: &plan, bindings: &bindings, readings: &readings, sets };
-                add_pass(world, train, &emission, Pass::Forward);
+                add_pass(world, train, &emission, Pass::Forward)?;
                 let trained = |number: usize| bindings.field(plan.column(plan.output(number)?)?);
                 losses.add_learning(world, train, sets, trained)?;
-                add_pass(world, train, &emission, Pass::Backward);
+                add_pass(world, train, &emission, Pass::Backward)?;
                 optimize::add(world, train, model, (&learned, &buffers), weighting, sets);
                 copies.add(world, train, sets, trained(0).unwrap_or(output), true)
             })
@@ -520,7 +519,7 @@ impl Construction<'_> {
             let (readings, copies) = (self.readings[2].clone(), copies.clone());
             Emitter::new(move |world, evaluate, sets| {
                 let emission = Emission { plan: &plan, bindings: &bindings, readings: &readings, sets };
-                add_pass(world, evaluate, &emission, Pass::Forward);
+                add_pass(world, evaluate, &emission, Pass::Forward)?;
                 losses.add_measures(world, evaluate, sets)?;
                 copies.add(world, evaluate, sets, output, true)
             })
@@ -560,14 +559,15 @@ impl Construction<'_> {
     }
 }
 
-fn add_pass(world: &mut World, schedule: &mut Schedule, emission: &Emission, pass: Pass) {
+fn add_pass(world: &mut World, schedule: &mut Schedule, emission: &Emission, pass: Pass) -> Result<(), BuildError> {
     let set = match pass {
         Pass::Forward => GraphSystems::Forward,
         Pass::Backward => GraphSystems::Backward,
     };
-    if let Some(system) = emission.system(world, pass) {
+    if let Some(system) = emission.system(world, pass)? {
         schedule.add_systems(system.in_set(emission.sets.of(set)));
     }
+    Ok(())
 }
 
 fn flip(owner: Entity) -> impl FnMut(Query<&mut Parity>) {

@@ -92,7 +92,7 @@ impl Tape<'_> {
     /// operations read a value its gradient is their sum. Nothing is recorded if nobody needs it.
     ///
     /// # Errors
-    /// If there are too many operations.
+    /// If there are too many operations, or a value is one of another program.
     pub fn gradient(&mut self, of: Value, operator: impl Operator, inputs: &[Value]) -> Result<(), BuildError> {
         self.gradients_of(&[of], operator, inputs)
     }
@@ -100,11 +100,12 @@ impl Tape<'_> {
     /// As [`Tape::gradient`], by an operation that has an output for each of several values.
     ///
     /// # Errors
-    /// If there are too many operations.
+    /// If there are too many operations, or a value is one of another program.
     pub fn gradients_of(&mut self, of: &[Value], operator: impl Operator, inputs: &[Value]) -> Result<(), BuildError> {
         if !of.iter().any(Value::requires_gradient) {
             return Ok(());
         }
+        self.program.require(self.layer, operator.name(), of)?;
         let total = match of {
             [only] if operator.accumulates() => self.gradients[only.id()],
             _ => None,
@@ -123,11 +124,12 @@ impl Tape<'_> {
     /// of it. Does nothing if nobody needs that.
     ///
     /// # Errors
-    /// If there are too many operations.
+    /// If there are too many operations, or a value is one of another program.
     pub fn add_term(&mut self, of: Value, term: Value) -> Result<(), BuildError> {
         if !of.requires_gradient() {
             return Ok(());
         }
+        self.program.require(self.layer, "add_term", &[of, term])?;
         let total = self.gradients[of.id()];
         if total.is_none() && !self.is_term[term.id()] {
             self.set_gradient(of, term);
@@ -150,7 +152,8 @@ impl Tape<'_> {
     /// long as that of the whole parameter, of which it writes just these. Nothing is recorded if the parameter is not learned.
     ///
     /// # Errors
-    /// If there are too many operations, or `of` is no parameter and the numbers are not all of it.
+    /// If there are too many operations, a value is one of another program, or `of` is no parameter and the numbers are not
+    /// all of it.
     pub fn weight_gradient(
         &mut self,
         of: Value,
@@ -161,6 +164,7 @@ impl Tape<'_> {
         if !of.requires_gradient() {
             return Ok(());
         }
+        self.program.require(self.layer, operator.name(), &[of])?;
         let shape = of.shape();
         let ValueKind::Parameter(number) = self.program.values[of.id()] else {
             if numbers == (0..shape.width) {
@@ -201,7 +205,7 @@ impl Tape<'_> {
     /// that [`Operator::differentiate`] is given may be changed.
     ///
     /// # Errors
-    /// If there are too many operations.
+    /// If there are too many operations, or a value is one of another program.
     pub fn update(&mut self, gradient: Value, operator: impl Operator, inputs: &[Value]) -> Result<Value, BuildError> {
         let kind = ValueKind::Computed { indices: None, stored: gradient.width() };
         let output = self.value(kind, gradient.shape());
@@ -212,7 +216,7 @@ impl Tape<'_> {
     /// Records an operation of the backward pass that computes something which is no gradient, of this shape.
     ///
     /// # Errors
-    /// If there are too many operations.
+    /// If there are too many operations, or a value is one of another program.
     pub fn compute(&mut self, operator: impl Operator, inputs: &[Value], shape: Shape) -> Result<Value, BuildError> {
         let output = self.value(ValueKind::Computed { indices: None, stored: shape.width }, shape);
         self.push(operator, inputs, vec![output], None, false)?;
@@ -222,7 +226,7 @@ impl Tape<'_> {
     /// As [`Tape::compute`], by an operation with two outputs.
     ///
     /// # Errors
-    /// If there are too many operations.
+    /// If there are too many operations, or a value is one of another program.
     pub fn compute_pair(
         &mut self,
         operator: impl Operator,
@@ -251,6 +255,8 @@ impl Tape<'_> {
         if self.operations.len() >= super::MAX_OPERATIONS {
             return Err(BuildError::TooManyOperations { layer: self.layer, most: super::MAX_OPERATIONS });
         }
+        self.program.require(self.layer, operator.name(), inputs)?;
+        self.program.require(self.layer, operator.name(), in_place_of.as_slice())?;
         self.operations.push(Operation {
             operator: std::sync::Arc::new(operator),
             inputs: inputs.to_vec(),

@@ -71,14 +71,18 @@ pub(crate) struct Emission<'a> {
 
 impl Emission<'_> {
     /// The system of a pass; none if it has no operations.
-    pub(crate) fn system(&self, world: &mut World, pass: Pass) -> Option<BoxedSystem> {
+    ///
+    /// # Errors
+    ///
+    /// If an operation reads or writes a value that has no column.
+    pub(crate) fn system(&self, world: &mut World, pass: Pass) -> Result<Option<BoxedSystem>, BuildError> {
         let operations = self.plan.operations(pass);
         if operations.is_empty() {
-            return None;
+            return Ok(None);
         }
         let mut set = ColumnSet::default();
-        let compiled: Vec<Compiled> =
-            operations.iter().filter_map(|operation| self.compile(operation, &mut set)).collect();
+        let compile = |operation| self.compile(operation, &mut set).ok_or_else(|| without_column(operation));
+        let compiled: Vec<Compiled> = operations.iter().map(compile).collect::<Result<_, _>>()?;
         let written = self.bindings.written.filter(|_| pass == Pass::Forward).map(|written| set.write(written));
         let (model, graphs, readings) = (self.bindings.model, self.bindings.graphs.clone(), self.readings.clone());
         let (rows, fault) = (self.bindings.rows.clone(), self.bindings.fault.clone());
@@ -124,7 +128,7 @@ impl Emission<'_> {
             Pass::Forward => "forward",
             Pass::Backward => "backward",
         };
-        Some(Box::new(system.with_name(name)))
+        Ok(Some(Box::new(system.with_name(name))))
     }
 
     fn compile(&self, operation: &Operation, set: &mut ColumnSet) -> Option<Compiled> {
@@ -162,6 +166,13 @@ impl Emission<'_> {
             FeatureField::Dense(_) => None,
         }
     }
+}
+
+/// The error of an operation that cannot be run: its layer has recorded a value of another program.
+fn without_column(operation: &Operation) -> BuildError {
+    let name = operation.operator.name();
+    let reason = format!("records {name} on a value that has no column; use only values of the program given to it");
+    BuildError::Layer { layer: operation.layer, setting: None, reason }
 }
 
 /// An operation with the places of its columns.

@@ -251,9 +251,7 @@ impl Program {
     /// If the operator cannot be applied to these inputs, an input is a value of another program, a value would have width 0,
     /// or there are too many outputs or operations.
     pub fn record(&mut self, operator: impl Operator, inputs: &[Value]) -> Result<Vec<Value>, BuildError> {
-        if inputs.iter().any(|input| input.id() >= self.values.len()) {
-            return Err(self.error(format!("reads a value of another program by {}; record it here", operator.name())));
-        }
+        self.require(self.layer, operator.name(), inputs)?;
         let shapes = operator.shapes(inputs).map_err(|reason| self.error(reason))?;
         if shapes.iter().any(|shape| shape.width == 0) {
             return Err(self.setting_error("width", "has width 0; a layer is at least 1 wide"));
@@ -324,6 +322,7 @@ impl Program {
         inputs: &[Value],
         buffer: Weight,
     ) -> Result<Weight, BuildError> {
+        self.require(self.layer, operator.name(), &[buffer.value])?;
         if inputs.contains(&buffer.value) {
             let reason = format!("reads a buffer that {} changes in place; read it in the output", operator.name());
             return Err(self.error(reason));
@@ -348,9 +347,9 @@ impl Program {
 
     /// The input that holds the indices of a sparse value, and how many numbers of each row are stored.
     pub(crate) fn sparse_parts(&self, value: Value) -> (Option<usize>, usize) {
-        match self.values[value.id()] {
-            ValueKind::Input(input) => (Some(input), self.inputs[input].stored.unwrap_or(value.width())),
-            ValueKind::Computed { indices, stored } => (indices, stored),
+        match self.values.get(value.id()) {
+            Some(&ValueKind::Input(input)) => (Some(input), self.inputs[input].stored.unwrap_or(value.width())),
+            Some(&ValueKind::Computed { indices, stored }) => (indices, stored),
             _ => (None, value.width()),
         }
     }
@@ -434,6 +433,15 @@ impl Program {
     /// Keeps a value in a column of its own, which stays readable after each step.
     pub fn keep(&mut self, value: Value) {
         self.kept.push(value);
+    }
+
+    /// The error if one of the values, which a layer uses by the operation `name`, is none of this program.
+    pub(crate) fn require(&self, layer: usize, name: &str, values: &[Value]) -> Result<(), BuildError> {
+        if values.iter().all(|value| value.id() < self.values.len()) {
+            return Ok(());
+        }
+        let reason = format!("reads a value of another program by {name}; record it here");
+        Err(BuildError::Layer { layer, setting: None, reason })
     }
 
     /// A number for random numbers that no other operation of the program draws.

@@ -43,8 +43,12 @@ impl Plan {
     /// Cost: linear in the number of operations but for a logarithm of that of the columns.
     ///
     /// # Errors
-    /// If the model is to learn and one of its operations has no derivative, or there are too many operations.
+    /// If the model is to learn and one of its operations has no derivative, a head or a derivative uses a value of another
+    /// program, or there are too many operations.
     pub fn new(program: &Program, mode: Mode, layout: &mut Layout) -> Result<Self, BuildError> {
+        let outputs: Vec<Value> = program.heads.iter().map(|head| head.output).collect();
+        program.require(program.layer, "head", &outputs)?;
+        program.require(program.layer, "keep", &program.kept)?;
         let mut program = program.clone();
         specialize::specialize(&mut program, mode);
         prune(&mut program, &[]);

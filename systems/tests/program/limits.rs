@@ -131,6 +131,56 @@ fn a_value_of_another_program() {
     let (mut p, _) = program(1);
     let error = p.record_one(Identity, &[foreign]).unwrap_err();
     assert_eq!(error.to_string(), "layer 0 reads a value of another program by identity; record it here");
+
+    let plan = |p: &Program, mode| Plan::new(p, mode, &mut Layout::default()).unwrap_err().to_string();
+    p.keep(foreign);
+    assert_eq!(plan(&p, Mode::Inference), "layer 0 reads a value of another program by keep; record it here");
+    let (mut p, _) = program(1);
+    p.head("output", foreign);
+    assert_eq!(plan(&p, Mode::Inference), "layer 0 reads a value of another program by head; record it here");
+}
+
+/// An operator of one's own whose derivative uses a value of another program.
+#[derive(Clone, Copy, Debug)]
+enum Misled {
+    /// As an input of an operation.
+    Input(Value),
+    /// As a term of the gradient.
+    Term(Value),
+}
+
+impl Operator for Misled {
+    fn name(&self) -> &'static str {
+        "misled"
+    }
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        Ok(vec![inputs[0].shape()])
+    }
+
+    fn run(&self, _: &mut Step<'_>) {}
+
+    fn differentiate(&self, operation: &Operation, _: &[Option<Value>], tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        match *self {
+            Self::Input(value) => tape.gradient(operation.inputs[0], Identity, &[value]),
+            Self::Term(value) => tape.add_term(operation.inputs[0], value),
+        }
+    }
+}
+
+#[test]
+fn a_derivative_by_a_value_of_another_program() {
+    let (mut other, x) = program(1);
+    let foreign = (0..99).try_fold(x, |x, _| other.record_one(Identity, &[x])).unwrap();
+    for (misled, by) in [(Misled::Input(foreign), "identity"), (Misled::Term(foreign), "add_term")] {
+        let (mut p, x) = program(1);
+        let w = weight(&mut p, "weight", [1, 1]);
+        let y = linear(&mut p, x, &w, None).unwrap();
+        let y = p.record_one(misled, &[y]).unwrap();
+        p.head("output", y);
+        let error = Plan::new(&p, Mode::Training, &mut Layout::default()).unwrap_err();
+        assert_eq!(error.to_string(), format!("layer 0 reads a value of another program by {by}; record it here"));
+    }
 }
 
 /// The example of [`Layer`]: one's own layer reads a value that the layers before and behind it read, too, for as long as it
