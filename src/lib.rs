@@ -35,13 +35,14 @@
 //! Components that are plain `f32`s can go without copies: derive `bytemuck::Pod` for them in place of `Features`.
 #![forbid(unsafe_code)]
 
+pub mod data;
 #[cfg(feature = "import")]
 pub mod import;
 pub mod output;
 pub mod scene;
 mod spawn;
+mod train;
 mod trained;
-mod trainer;
 mod weights;
 
 pub use bevy_ecs;
@@ -50,8 +51,8 @@ pub use connectome_components as components;
 #[doc(inline)]
 pub use connectome_systems as systems;
 pub use spawn::{SceneEntities, spawn};
+pub use train::{TrainError, Trainer};
 pub use trained::{SpawnTrainedError, WorldTrainedExt};
-pub use trainer::{TrainError, Trainer};
 pub use weights::{Rename, RenameError, load_weights, weights};
 
 /// What most programs need.

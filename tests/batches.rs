@@ -5,8 +5,9 @@
 use connectome::{
     Trainer,
     components::{Optimizer, TrainingState},
+    data::GraphData,
     output::Tensor,
-    scene::{EpochSchedule, GraphData, LayerDescription, SceneFile, Selection},
+    scene::{EpochSchedule, LayerDescription, SceneFile, Selection},
     systems::{
         Workers,
         layers::{Dropout, GinConv, Linear, Mlp, Readout, SageConv},

@@ -4,8 +4,9 @@
 use connectome::{
     Trainer,
     components::{Model, Parameter},
+    data::GraphData,
     output::EpochReport,
-    scene::{GraphData, SceneFile},
+    scene::SceneFile,
     systems::Workers,
 };
 

@@ -6,7 +6,8 @@
 use bevy_ecs::{entity::Entity, world::World};
 use connectome::{
     components::{Metrics, Model, Parameter, Split},
-    scene::{DenseRows, Features, GraphData, GraphSet, LayerDescription, SceneFile},
+    data::{DenseRows, Features, GraphData, GraphSet},
+    scene::{LayerDescription, SceneFile},
     spawn,
     systems::{
         Evaluate, Train, Workers,

@@ -4,7 +4,8 @@ use bevy_ecs::prelude::*;
 use connectome::{
     Trainer,
     components::{Edge, Graph, Model, Split},
-    scene::{GraphData, SceneFile, Task, hide_edges},
+    data::{GraphData, hide_edges},
+    scene::{SceneFile, Task},
     systems::Workers,
 };
 use std::collections::{BTreeSet, HashMap};

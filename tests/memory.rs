@@ -8,7 +8,8 @@
 use connectome::{
     Trainer,
     components::Split,
-    scene::{DenseRows, Features, GraphData, GraphSet, SceneFile},
+    data::{DenseRows, Features, GraphData, GraphSet},
+    scene::SceneFile,
     systems::{
         Workers,
         random::{Philox, RandomStream},

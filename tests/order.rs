@@ -5,7 +5,8 @@
 use connectome::{
     Trainer,
     components::{Split, Topology},
-    scene::{DenseRows, Features, GraphData, GraphSet, NodeOrder, SceneFile},
+    data::{DenseRows, Features, GraphData, GraphSet},
+    scene::{NodeOrder, SceneFile},
     systems::{
         Workers,
         ordering::bandwidth,

@@ -4,8 +4,9 @@
 use connectome::{
     Trainer,
     components::Split,
+    data::GraphData,
     output::{Summary, read_metrics},
-    scene::{GraphData, GraphSource, SceneFile},
+    scene::{GraphSource, SceneFile},
     systems::Workers,
 };
 use ndarray::{Array1, Array2};

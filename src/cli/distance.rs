@@ -1,8 +1,8 @@
 //! `connectome distance`.
 
 use clap::Args;
+use connectome::data::DenseRows;
 use connectome::import::Format;
-use connectome::scene::DenseRows;
 use connectome::systems::{
     Workers,
     algorithms::{

@@ -1,7 +1,7 @@
 //! The input graphs of commands on structure.
 
+use connectome::data::DenseRows;
 use connectome::import::{Format, ImportOptions, LabeledGraphs, import_labeled};
-use connectome::scene::DenseRows;
 use connectome::systems::algorithms::LabeledGraph;
 use std::{
     borrow::Cow,

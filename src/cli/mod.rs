@@ -16,7 +16,8 @@ mod train;
 use clap::{Args, Parser, Subcommand};
 use connectome::{
     Trainer,
-    scene::{GraphData, SceneFile},
+    data::GraphData,
+    scene::SceneFile,
     systems::{Workers, WorkersError},
 };
 use std::{

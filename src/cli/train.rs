@@ -3,8 +3,9 @@
 use clap::Args;
 use connectome::{
     Trainer,
+    data::{GraphData, stratified_folds},
     output::{OutputError, Summary},
-    scene::{GraphData, SceneFile, stratified_folds},
+    scene::SceneFile,
 };
 use std::{borrow::Cow, error::Error, mem, path::PathBuf};
 

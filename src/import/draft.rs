@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use connectome_components::Split;
 
 use super::Imported;
-use crate::scene::{DenseRows, Features, GraphData, stratified_folds};
+use crate::data::{DenseRows, Features, GraphData, stratified_folds};
 
 /// Of so many parts of the nodes, one is to test on and one to validate on, where a file does not tell.
 const PARTS: u8 = 5;

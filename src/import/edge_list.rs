@@ -7,7 +7,7 @@ use super::draft::Draft;
 use super::error::ImportError;
 use super::node_list::{self, Numbers};
 use super::table::{Row, Table, find_column};
-use crate::scene::DenseRows;
+use crate::data::DenseRows;
 use crate::scene::suggest::quote;
 
 /// What the first line may call the columns.

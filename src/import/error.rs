@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::scene::{GraphFileError, Position};
+use crate::data::GraphFileError;
+use crate::scene::Position;
 
 /// What is wrong with a file to import, where, and what to do.
 ///

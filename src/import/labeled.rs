@@ -6,7 +6,7 @@ use std::path::Path;
 use connectome_systems::algorithms::LabeledGraph;
 
 use super::{Format, ImportError, ImportOptions, import, npz};
-use crate::scene::{DenseRows, GraphData};
+use crate::data::{DenseRows, GraphData};
 
 /// Graphs with labels, and how far apart they are known to be.
 #[derive(Clone, Debug, Default, PartialEq)]

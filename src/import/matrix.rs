@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::error::ImportError;
 use super::text::{TextFile, parse_number};
+use crate::data::{DenseRows, Features};
 use crate::scene::suggest::quote;
-use crate::scene::{DenseRows, Features};
 
 /// What a matrix holds.
 pub(super) trait Entry: Copy {

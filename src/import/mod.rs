@@ -47,7 +47,7 @@ use std::path::{Path, PathBuf};
 pub use self::error::ImportError;
 pub use self::labeled::{LabeledGraphs, import_labeled, labeled};
 pub use self::scene::starting_scene;
-use crate::scene::GraphData;
+use crate::data::GraphData;
 
 /// How a source is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

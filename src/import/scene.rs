@@ -3,7 +3,8 @@
 use connectome_components::Split;
 
 use super::Imported;
-use crate::scene::{Features, GraphData, NodeFeatures};
+use crate::data::{Features, GraphData};
+use crate::scene::NodeFeatures;
 
 /// Most nodes that get a column of their own each where they have no features.
 const MAX_COLUMNS: usize = 20_000;

@@ -21,7 +21,7 @@ use super::Imported;
 use super::error::ImportError;
 use super::matrix::{Entry, Matrix, OneHot, dense_features, features};
 use super::text::fits;
-use crate::scene::{DenseRows, GraphData, GraphSet};
+use crate::data::{DenseRows, GraphData, GraphSet};
 
 /// Reads the set of graphs in a folder.
 pub(super) fn read(path: &Path) -> Result<Imported, ImportError> {

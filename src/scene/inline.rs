@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::data::GraphData;
 use super::description::{SceneEdge, SceneNode};
 use super::error::Fault;
-use super::features::{DenseRows, Features};
 use super::locate::Step::{self, Field, Index};
 use super::suggest::{nearest, quote};
+use crate::data::GraphData;
+use crate::data::{DenseRows, Features};
 
 /// Node numbers by name.
 type Numbers<'a> = HashMap<&'a str, u32>;

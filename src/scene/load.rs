@@ -4,15 +4,15 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::check::memory::{self, Extent, Memory};
-use super::data::GraphData;
 use super::description::{GraphSource, SceneFile, Task};
 use super::error::{Fault, SceneError, Source};
 use super::locate::{Position, Step};
 use super::suggest::quote;
 use super::{
     check::{data, settings},
-    inline, npz, scaling, syntax,
+    inline, scaling, syntax,
 };
+use crate::data::{GraphData, npz};
 
 /// The longest scene file, in bytes. A larger graph belongs in an `.npz`.
 const LONGEST_SCENE: u64 = 1 << 26;

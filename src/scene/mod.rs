@@ -35,19 +35,13 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod check;
-mod data;
 mod description;
 mod error;
-mod features;
-mod folds;
-mod graph_set;
 mod inline;
 mod layer;
-mod links;
 mod load;
 mod locate;
 pub(crate) mod model;
-pub(crate) mod npz;
 mod scaling;
 mod schedule;
 pub(crate) mod suggest;
@@ -55,17 +49,11 @@ mod syntax;
 mod tokens;
 
 pub use self::check::memory::{Memory, Usage};
-pub use self::data::GraphData;
 pub use self::description::{
     GraphSource, NodeFeatures, NodeOrder, SceneEdge, SceneFile, SceneNode, Selection, Task, Training,
 };
 pub use self::error::SceneError;
-pub use self::features::{DenseRows, Features};
-pub use self::folds::stratified_folds;
-pub use self::graph_set::GraphSet;
 pub use self::layer::LayerDescription;
-pub use self::links::{CandidatePair, LinkSplit, hide_edges};
 pub use self::locate::{Position, Step, locate};
-pub use self::npz::GraphFileError;
 pub use self::schedule::EpochSchedule;
 pub use self::syntax::options;

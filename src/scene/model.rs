@@ -9,7 +9,7 @@ use connectome_systems::{
 };
 
 use super::description::SceneFile;
-use super::features::Features;
+use crate::data::Features;
 
 /// What a model is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! Transformations of node features.
 
-use super::data::GraphData;
 use super::description::NodeFeatures;
 use super::error::Fault;
-use super::features::Features;
 use super::locate::Step;
+use crate::data::Features;
+use crate::data::GraphData;
 
 impl NodeFeatures {
     /// Whether the features of the data are used.

@@ -3,7 +3,7 @@
 use bevy_ecs::{component::ComponentId, entity::Entity, world::World};
 
 use crate::components::{FeatureField, Field, FieldError};
-use crate::scene::{DenseRows, Features};
+use crate::data::{DenseRows, Features};
 
 /// Registers the fields of the nodes' features: sparse ones, with room for so many numbers in a row as are `stored`, if
 /// the model reads them so.

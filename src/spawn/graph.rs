@@ -6,7 +6,8 @@ use bevy_ecs::{entity::Entity, name::Name, world::World};
 
 use super::{GraphEntities, SceneEntities, features, order::Order};
 use crate::components::{ClassLabel, Edge, EdgeWeight, Field, FieldError, Graph, GraphNode, InSubgraph, Marker};
-use crate::scene::{Features, GraphData, NodeOrder, SceneFile};
+use crate::data::{Features, GraphData};
+use crate::scene::{NodeOrder, SceneFile};
 use crate::systems::{Scratch, update_topology};
 
 impl GraphEntities {

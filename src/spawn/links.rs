@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use super::{GraphEntities, SceneEntities, model};
 use crate::components::{Edge, Field, FieldError, Graph, Loss, Marker, Split};
-use crate::scene::{CandidatePair, DenseRows, GraphData, LinkSplit, SceneFile, hide_edges, model::Purpose};
+use crate::data::{CandidatePair, DenseRows, GraphData, LinkSplit, hide_edges};
+use crate::scene::{SceneFile, model::Purpose};
 use crate::systems::{
     GraphSystems, Train, add_systems,
     layers::{BuildError, InnerProductDecoder},

@@ -9,7 +9,8 @@ use bevy_ecs::{entity::Entity, world::World};
 use std::borrow::Cow;
 
 use crate::components::{FeatureField, Field, Marker};
-use crate::scene::{GraphData, NodeOrder, SceneFile, Task, model::Purpose};
+use crate::data::GraphData;
+use crate::scene::{NodeOrder, SceneFile, Task, model::Purpose};
 use crate::systems::{ModelBuilder, layers::BuildError};
 
 /// What a scene became in a world.

@@ -1,6 +1,7 @@
 //! In which order the nodes and edges of a scene come into the world.
 
-use crate::scene::{GraphData, NodeOrder};
+use crate::data::GraphData;
+use crate::scene::NodeOrder;
 use crate::systems::ordering::{order_by_degree, places, reverse_cuthill_mckee};
 
 /// The numbers of nodes and edges in the data, in the order of their rows; as they are, if there are none.
@@ -67,7 +68,7 @@ fn sort(numbers: Vec<u32>, keys: usize, key: impl Fn(u32) -> u32) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::GraphSet;
+    use crate::data::GraphSet;
 
     #[test]
     fn edges_are_sorted_by_the_places_of_their_ends() {

@@ -6,7 +6,8 @@ use bevy_ecs::entity::Entity;
 use connectome::{
     Trainer,
     components::Split,
-    scene::{Features, GraphData, GraphSet, SceneFile},
+    data::{Features, GraphData, GraphSet},
+    scene::SceneFile,
     systems::{
         Workers,
         random::{Philox, RandomStream},

@@ -1,7 +1,8 @@
 //! Tables of edges and nodes.
 
+use connectome::data::{DenseRows, Features};
 use connectome::import::ImportOptions;
-use connectome::scene::{DenseRows, Features, NodeFeatures, Task};
+use connectome::scene::{NodeFeatures, Task};
 use connectome_components::Split;
 
 use super::{check_error, check_round_trip, check_scene, check_training, read};

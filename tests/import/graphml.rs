@@ -1,7 +1,7 @@
 //! GraphML.
 
+use connectome::data::{DenseRows, Features};
 use connectome::import::ImportOptions;
-use connectome::scene::{DenseRows, Features};
 use connectome_components::Split;
 
 use super::{check_error, check_round_trip, check_training, read};

@@ -16,8 +16,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use connectome::Trainer;
+use connectome::data::GraphData;
 use connectome::import::{ImportError, ImportOptions, Imported, import, starting_scene};
-use connectome::scene::{GraphData, Position, SceneFile};
+use connectome::scene::{Position, SceneFile};
 use connectome::systems::Workers;
 
 /// Marks the place in a text where an error is expected.

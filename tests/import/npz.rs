@@ -3,8 +3,9 @@
 use std::io::Cursor;
 
 use connectome::components::Loss;
+use connectome::data::GraphData;
 use connectome::import::{ImportOptions, import};
-use connectome::scene::{GraphData, SceneFile, Task};
+use connectome::scene::{SceneFile, Task};
 use ndarray::{arr0, array};
 use ndarray_npy::NpzWriter;
 

@@ -1,7 +1,8 @@
 //! Folders of TUDataset.
 
+use connectome::data::{DenseRows, Features};
 use connectome::import::ImportOptions;
-use connectome::scene::{DenseRows, Features, NodeFeatures, Task};
+use connectome::scene::{NodeFeatures, Task};
 
 use super::{check_error, check_round_trip, check_scene, read};
 

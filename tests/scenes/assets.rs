@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use connectome::scene::{Features, GraphData, LayerDescription, NodeFeatures, SceneFile, Selection, Training, options};
+use connectome::data::{Features, GraphData};
+use connectome::scene::{LayerDescription, NodeFeatures, SceneFile, Selection, Training, options};
 use connectome_components::{Optimizer, Split};
 
 fn asset(name: &str) -> PathBuf {

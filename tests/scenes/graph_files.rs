@@ -2,7 +2,8 @@
 
 use std::io::{Cursor, Write};
 
-use connectome::scene::{DenseRows, Features, GraphData, Position, SceneError, SceneFile};
+use connectome::data::{DenseRows, Features, GraphData};
+use connectome::scene::{Position, SceneError, SceneFile};
 use connectome_components::Split;
 use ndarray::{Array1, Array2, ShapeBuilder, array};
 use ndarray_npy::WriteNpyExt;

@@ -1,6 +1,7 @@
 //! Data of many graphs: what is read, what is refused, and the sets that come with the crate.
 
-use connectome::scene::{Features, GraphData, GraphSet, Position, SceneError, SceneFile};
+use connectome::data::{Features, GraphData, GraphSet};
+use connectome::scene::{Position, SceneError, SceneFile};
 use connectome_components::Split;
 use ndarray::{Array1, array};
 

@@ -10,8 +10,9 @@ use bevy_ecs::prelude::*;
 use connectome::{
     Trainer,
     components::{Metrics, Optimizer, Split},
+    data::{Features, GraphData},
     output::Tensor,
-    scene::{Features, GraphData, LayerDescription, SceneFile},
+    scene::{LayerDescription, SceneFile},
     systems::{
         GraphSystems, Train, Workers, add_systems,
         layers::{GinConv, Linear, Mlp, Readout},

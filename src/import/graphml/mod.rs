@@ -18,7 +18,7 @@ use super::draft::{Draft, split_named};
 use super::error::ImportError;
 use super::node_list::Numbers;
 use super::text::{TextFile, fits, parse_number};
-use crate::scene::DenseRows;
+use crate::data::DenseRows;
 use crate::scene::suggest::quote;
 
 /// Reads the graph in a file.

@@ -3,12 +3,12 @@
 use connectome_components::Split;
 
 use super::settings::layer_field;
-use crate::scene::data::GraphData;
+use crate::data::GraphData;
+use crate::data::GraphSet;
+use crate::data::{Hidden, non_edge_count, undirected_edges};
 use crate::scene::description::{SceneFile, Task};
 use crate::scene::error::Fault;
-use crate::scene::graph_set::GraphSet;
 use crate::scene::layer::LayerDescription;
-use crate::scene::links::{Hidden, non_edge_count, undirected_edges};
 use crate::scene::locate::Step::Field;
 use crate::scene::model::{Plan, Rows};
 

@@ -9,13 +9,13 @@ use connectome_systems::{
 };
 
 use self::usage::{Carried, Counts, NUMBER, RowBytes, growing, left_behind};
-use crate::scene::data::GraphData;
+use crate::data::Features;
+use crate::data::GraphData;
+use crate::data::GraphSet;
+use crate::data::{Hidden, undirected_edges};
 use crate::scene::description::{SceneFile, Task};
 use crate::scene::error::Fault;
-use crate::scene::features::Features;
-use crate::scene::graph_set::GraphSet;
 use crate::scene::layer::LayerDescription;
-use crate::scene::links::{Hidden, undirected_edges};
 use crate::scene::locate::Step::{Field, Index};
 use crate::scene::model::{Columns, Input, ModelSize, Plan, Purpose, Rows};
 

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use super::{TrainError, order::Shuffled};
 use crate::components::{ClassLabel, FeatureField, Field, Metrics, Model, Split};
-use crate::scene::{GraphData, SceneFile, model::Purpose};
+use crate::data::GraphData;
+use crate::scene::{SceneFile, model::Purpose};
 use crate::spawn::{GraphEntities, SceneEntities, model};
 use crate::systems::{
     Workers,

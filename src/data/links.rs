@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use connectome_components::Split;
 
-use super::data::GraphData;
+use super::graph_data::GraphData;
 use connectome_systems::random::{Philox, RandomStream};
 
 /// The random stream of hidden edges; those of a model's operations count from 0.
@@ -62,7 +62,7 @@ pub fn hide_edges(data: &GraphData, validation: f32, test: f32, seed: u64) -> Li
 
 /// Numbers of hidden edges.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Hidden {
+pub(crate) struct Hidden {
     pub validation: usize,
     pub test: usize,
 }
@@ -83,7 +83,7 @@ impl Hidden {
 }
 
 /// Each pair of different nodes with an edge, once, sorted.
-pub(super) fn undirected_edges(data: &GraphData) -> Vec<[u32; 2]> {
+pub(crate) fn undirected_edges(data: &GraphData) -> Vec<[u32; 2]> {
     let mut edges: Vec<[u32; 2]> =
         data.edges.iter().filter(|[source, target]| source != target).map(|&endpoints| ordered(endpoints)).collect();
     edges.sort_unstable();
@@ -92,7 +92,7 @@ pub(super) fn undirected_edges(data: &GraphData) -> Vec<[u32; 2]> {
 }
 
 /// Number of pairs of different nodes without an edge.
-pub(super) fn non_edge_count(nodes: usize, edges: usize) -> u64 {
+pub(crate) fn non_edge_count(nodes: usize, edges: usize) -> u64 {
     let nodes = nodes as u64;
     // Nodes are numbered with 32 bits, so this does not overflow.
     (nodes * nodes.saturating_sub(1) / 2).saturating_sub(edges as u64)

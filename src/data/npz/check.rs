@@ -2,7 +2,7 @@
 
 use super::archive::{Archive, Array};
 use super::problem::Problem;
-use crate::scene::features::DenseRows;
+use crate::data::DenseRows;
 
 /// Nodes, columns and the like are numbered with 32 bits.
 pub const END_OF_NUMBERS: u64 = 1 << 32;

@@ -11,7 +11,7 @@ const FOLDS: u32 = 0xF01D_0000;
 /// means 1.
 ///
 /// ```
-/// use connectome::scene::stratified_folds;
+/// use connectome::data::stratified_folds;
 ///
 /// let folds = stratified_folds(&[0, 0, 0, 0, 1, 1], 2, 7);
 /// assert_eq!(folds[..4].iter().filter(|&&fold| fold == 0).count(), 2);

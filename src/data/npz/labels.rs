@@ -5,7 +5,7 @@ use connectome_components::Split;
 use super::archive::Archive;
 use super::check::{END_OF_NUMBERS, indices, list, offsets};
 use super::problem::Problem;
-use crate::scene::data::GraphData;
+use crate::data::GraphData;
 
 /// The arrays that list the members of each split.
 const SPLITS: [(&str, Split); 3] = [("train", Split::Train), ("val", Split::Validation), ("test", Split::Test)];

@@ -12,8 +12,9 @@ use crate::components::{
     Edge, GradientAccumulation, LearningRateSchedule, Metrics, Model, Optimizer, Parameter, Rows, Split, SplitMetrics,
     TrainingState,
 };
+use crate::data::GraphData;
 use crate::output::{EpochReport, OutputError, Summary, Tensor};
-use crate::scene::{GraphData, SceneFile, Selection, model::Purpose};
+use crate::scene::{SceneFile, Selection, model::Purpose};
 use crate::spawn::{SceneEntities, spawn_for};
 use crate::systems::{Evaluate, Infer, LearningError, Train, Workers, batch::BatchError, layers::BuildError, run};
 use crate::weights::{Rename, load_weights, numbers, parameters as model_parameters, set_numbers, weights};

@@ -76,7 +76,7 @@ impl GraphSet {
 
     /// Makes folds if there are none; if no graph is in a split, takes the splits from the folds: fold 0 is for test,
     /// fold 1 for validation, as long as one is left for training.
-    pub(super) fn complete(&mut self, seed: u64) {
+    pub(crate) fn complete(&mut self, seed: u64) {
         if self.folds.is_none() {
             self.folds = Some(stratified_folds(&self.labels, self.len().min(FOLDS) as u8, seed));
         }

@@ -7,9 +7,9 @@ use ndarray::{ArrayView1, ArrayView2};
 use ndarray_npy::{NpzWriter, WritableElement};
 
 use super::problem::{GraphFileError, Problem};
-use crate::scene::data::GraphData;
-use crate::scene::features::{DenseRows, Features};
-use crate::scene::graph_set::GraphSet;
+use crate::data::GraphData;
+use crate::data::GraphSet;
+use crate::data::{DenseRows, Features};
 
 impl GraphData {
     /// The bytes of an `.npz` file that [`GraphData::read_npz`] reads back equal; the same data give the same bytes.

@@ -3,7 +3,7 @@
 use super::archive::Archive;
 use super::check::{finite, indices, list, optional_rows, wrong_shape};
 use super::problem::Problem;
-use crate::scene::data::GraphData;
+use crate::data::GraphData;
 
 /// Reads the edges of the nodes in `data`, their weights and their features.
 pub fn read(archive: &mut Archive, data: &mut GraphData) -> Result<(), Problem> {

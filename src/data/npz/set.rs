@@ -6,8 +6,8 @@ use super::archive::Archive;
 use super::check::{indices, list, offsets, optional_rows};
 use super::labels::{class_count, read_classes, read_node_labels, read_splits};
 use super::problem::Problem;
-use crate::scene::data::GraphData;
-use crate::scene::graph_set::GraphSet;
+use crate::data::GraphData;
+use crate::data::GraphSet;
 
 /// Reads how many nodes and graphs there are, and what is known of them beside edges and features.
 pub fn read(archive: &mut Archive) -> Result<GraphData, Problem> {

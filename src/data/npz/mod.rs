@@ -38,7 +38,7 @@ use std::path::Path;
 pub(crate) use self::archive::{Archive, open_file};
 pub use self::problem::GraphFileError;
 pub(crate) use self::problem::Problem;
-use super::data::GraphData;
+use super::graph_data::GraphData;
 
 impl GraphData {
     /// Reads a graph file as it is, without a scene's transformations; features may be missing.
@@ -58,7 +58,7 @@ impl GraphData {
 }
 
 /// Reads the graph in the file at `path`, and its features if they are wanted.
-pub(super) fn graph(path: &Path, with_features: bool) -> Result<GraphData, Problem> {
+pub(crate) fn graph(path: &Path, with_features: bool) -> Result<GraphData, Problem> {
     read(&mut Archive::open(path)?, with_features)
 }
 
