@@ -17,7 +17,7 @@ use crate::scene::description::{SceneFile, Task};
 use crate::scene::error::Fault;
 use crate::scene::layer::LayerDescription;
 use crate::scene::locate::Step::{Field, Index};
-use crate::scene::model::{Columns, Input, ModelSize, Plan, Purpose, Rows};
+use crate::scene::model::{Columns, Input, ModelSize, Plan, Purpose, Rows, idle_bytes};
 
 /// What a scene takes of the memory of the machine, in bytes, beside the program itself, which is some 10 MB.
 ///
@@ -129,7 +129,14 @@ impl Extent {
         let resting =
             self.resting.map_or(0, |counts| self.resting_row().of_all(counts).saturating_add(counts.places()));
         let (sums, programs) = (model.scratch.saturating_mul(NUMBER), model.programs);
-        let parts = [computed, resting, self.parameters(model), sums, programs, self.left_behind(model)];
+        let Input { width, stored, edges } = self.carried.input;
+        let inputs = [
+            (self.computed.nodes, stored.map_or(width, |stored| 2 * stored)),
+            (self.computed.edges, edges.unwrap_or(0)),
+        ];
+        let idle =
+            inputs.into_iter().map(|(rows, width)| idle_bytes(rows, width)).fold(model.idle, usize::saturating_add);
+        let parts = [computed, resting, self.parameters(model), sums, programs, idle, self.left_behind(model)];
         parts.into_iter().fold(0, usize::saturating_add)
     }
 
