@@ -41,6 +41,7 @@ pub mod import;
 pub mod output;
 pub mod scene;
 mod spawn;
+pub mod task;
 mod train;
 mod trained;
 mod weights;
@@ -51,7 +52,7 @@ pub use connectome_components as components;
 #[doc(inline)]
 pub use connectome_systems as systems;
 pub use spawn::{SceneEntities, spawn};
-pub use train::{TrainError, Trainer};
+pub use train::{HeadOutput, TrainError, Trainer};
 pub use trained::{SpawnTrainedError, WorldTrainedExt};
 pub use weights::{Rename, RenameError, load_weights, weights};
 

@@ -4,7 +4,7 @@ use bevy_ecs::{entity::Entity, world::World};
 use std::path::Path;
 
 use crate::output::OutputError;
-use crate::scene::{SceneError, SceneFile, model::Purpose};
+use crate::scene::{SceneError, SceneFile, heads::HeadFields, model::Purpose};
 use crate::systems::{ModelBuilder, WorldModelExt, layers::BuildError};
 use crate::weights::load_weights;
 
@@ -89,7 +89,7 @@ impl WorldTrainedExt for World {
         connect: impl FnOnce(ModelBuilder) -> ModelBuilder,
     ) -> Result<Entity, SpawnTrainedError> {
         let scene = SceneFile::load_model(scene)?;
-        let builder = scene.with_layers(Purpose::Inference, ModelBuilder::new(graph));
+        let builder = scene.with_layers(Purpose::Inference, ModelBuilder::new(graph), &HeadFields::default());
         let model = self.spawn_model(connect(builder))?;
         match load_weights(self, model, weights.as_ref(), &[]) {
             Ok(()) => Ok(model),

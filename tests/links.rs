@@ -5,8 +5,9 @@ use connectome::{
     Trainer,
     components::{Edge, Graph, Model, Split},
     data::{GraphData, hide_edges},
-    scene::{SceneFile, Task},
+    scene::SceneFile,
     systems::Workers,
+    task::{LinkPrediction, Task},
 };
 use std::collections::{BTreeSet, HashMap};
 
@@ -57,7 +58,9 @@ fn turned([source, target]: [u32; 2]) -> [u32; 2] {
 #[test]
 fn hidden_edges_carry_no_messages() {
     let (scene, data) = cora();
-    let Task::LinkPrediction { validation, test } = scene.task else { panic!("it predicts links") };
+    let Some(Task::LinkPrediction(LinkPrediction { validation, test })) = scene.task else {
+        panic!("it predicts links")
+    };
     let mut trainer = trainer(5, 1);
     let messages = messages(&mut trainer);
     let split = hide_edges(&data, validation, test, 5);

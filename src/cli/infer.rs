@@ -2,8 +2,8 @@
 
 use clap::Args;
 use connectome::components::{Split, SplitMetrics};
-use connectome::{Rename, Trainer, output::write_file, scene::Task};
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use connectome::{HeadOutput, Rename, Trainer, output::write_file, task::Prediction};
+use ndarray::{Array2, ArrayView2};
 use ndarray_npy::NpzWriter;
 use std::{error::Error, io::Cursor, path::PathBuf};
 
@@ -61,15 +61,16 @@ impl Evaluate {
 /// The metrics that stand first in a line.
 const SHOWN: [&str; 3] = ["loss", "accuracy", "mean_absolute_error"];
 
-/// Write the output for every node, graph or pair.
+/// Write the output for every node, edge, graph or pair.
 #[derive(Args, Debug)]
 pub struct Infer {
     #[command(flatten)]
     scene: SceneArguments,
     #[command(flatten)]
     weights: Weights,
-    /// The file to write: arrays `logits` [N, classes] and `prediction` [N]; `prediction` [N, targets] alone, where the targets
-    /// are numbers; or `pairs` [N, 2], `logits` [N, 1] and the `probability` [N] of a link, where links are predicted.
+    /// The file to write: arrays `logits` [N, classes] and `prediction` [N]; with `probability` and all [N, labels], where rows
+    /// have several labels; `prediction` [N, targets] alone, where the targets are values; or `pairs` [N, 2], `logits` [N, 1] and
+    /// the `probability` [N] of a link, where links are predicted. With several heads `NAME_logits` and so on.
     #[arg(long, value_name = "FILE.npz")]
     output: PathBuf,
 }
@@ -79,39 +80,28 @@ impl Infer {
         let (scene, data) = self.scene.load()?;
         let mut trainer = Trainer::for_inference(&scene, data, self.scene.workers()?)?;
         trainer.load_weights(&self.weights.weights, &self.weights.rename)?;
-        let (output, width) = trainer.infer()?;
-        let pairs = trainer.pairs();
+        let (outputs, pairs) = (trainer.outputs()?, trainer.pairs());
         drop(trainer);
-        let output = ArrayView2::from_shape((output.len() / width, width), &output)?;
         let mut npz = NpzWriter::new_compressed(Cursor::new(Vec::new()));
-        // No task may be left out: what is not told apart here would be written as something else.
-        match scene.task {
-            Task::NodeRegression { .. } => npz.add_array("prediction", &output)?,
-            Task::NodeClassification | Task::GraphClassification => {
-                let prediction: Array1<u32> = output.rows().into_iter().map(class).collect();
-                npz.add_array("logits", &output)?;
-                npz.add_array("prediction", &prediction)?;
+        let mut rows = 0;
+        for (HeadOutput { name, values, width }, (_, task)) in outputs.iter().zip(scene.tasks()) {
+            let output = ArrayView2::from_shape((values.len() / width, *width), values)?;
+            rows += output.nrows();
+            let named = |array: &str| if outputs.len() == 1 { array.to_owned() } else { format!("{name}_{array}") };
+            if task.links().is_some() {
+                npz.add_array(named("pairs"), &Array2::from(pairs.clone()))?;
             }
-            Task::LinkPrediction { .. } => {
-                let probability: Array1<f32> = output.iter().map(|logit| sigmoid(*logit)).collect();
-                npz.add_array("pairs", &Array2::from(pairs))?;
-                npz.add_array("logits", &output)?;
-                npz.add_array("probability", &probability)?;
+            for (array, prediction) in task.predictions(output) {
+                match prediction {
+                    Prediction::Values(values) => npz.add_array(named(array), &values)?,
+                    Prediction::Column(values) => npz.add_array(named(array), &values)?,
+                    Prediction::Classes(classes) => npz.add_array(named(array), &classes)?,
+                    Prediction::Indices(indices) => npz.add_array(named(array), &indices)?,
+                }
             }
         }
         write_file(&self.output, npz.finish()?.get_ref())?;
-        print_line(format_args!("wrote {} rows to {}", output.nrows(), self.output.display()))?;
+        print_line(format_args!("wrote {rows} rows to {}", self.output.display()))?;
         Ok(())
     }
-}
-
-/// The index of the largest output, the first one of several.
-fn class(logits: ArrayView1<f32>) -> u32 {
-    let best = (0..logits.len()).reduce(|best, next| if logits[next] > logits[best] { next } else { best });
-    best.unwrap_or(0) as u32
-}
-
-/// The probability that a logit stands for.
-fn sigmoid(logit: f32) -> f32 {
-    1.0 / (1.0 + (-logit).exp())
 }

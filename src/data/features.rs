@@ -9,6 +9,14 @@ pub struct DenseRows {
     pub values: Vec<f32>,
 }
 
+impl DenseRows {
+    /// Some of the rows, in that order.
+    pub(crate) fn select(&self, rows: impl Iterator<Item = usize>) -> Self {
+        let values = rows.flat_map(|row| &self.values[row * self.width..(row + 1) * self.width]);
+        Self { width: self.width, values: values.copied().collect() }
+    }
+}
+
 /// A matrix of features, one row for each node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Features {

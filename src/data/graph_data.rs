@@ -8,6 +8,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::features::{DenseRows, Features};
 use super::graph_set::GraphSet;
+use super::labels::EdgeLabels;
 
 /// A graph, or a set of graphs laid side by side, as plain data, checked: every index is in range and every number
 /// finite.
@@ -29,7 +30,9 @@ pub struct GraphData {
     pub weights: Option<Vec<f32>>,
     /// One row for each edge.
     pub edge_features: Option<DenseRows>,
-    /// Numbers to predict, one row for each node.
+    /// What is to be predicted of the edges.
+    pub edge_labels: Option<EdgeLabels>,
+    /// Values to predict, one row for each node.
     pub targets: Option<DenseRows>,
     /// The name of each node; empty if the nodes have only numbers.
     pub names: Vec<String>,
@@ -55,6 +58,7 @@ impl GraphData {
             node_offsets: vec![0],
             edge_offsets: vec![0],
             classes: graphs.classes,
+            targets: empty(&graphs.targets),
             ..GraphSet::default()
         });
         Self {
@@ -62,6 +66,11 @@ impl GraphData {
             classes: self.classes,
             weights: self.weights.as_ref().map(|_| Vec::new()),
             edge_features: empty(&self.edge_features),
+            edge_labels: self.edge_labels.as_ref().map(|edges| EdgeLabels {
+                classes: edges.classes,
+                targets: empty(&edges.targets),
+                ..EdgeLabels::default()
+            }),
             targets: empty(&self.targets),
             graphs,
             ..Self::default()

@@ -4,14 +4,20 @@ mod features;
 mod folds;
 mod graph_data;
 mod graph_set;
+mod labels;
 mod links;
+pub(crate) mod memory;
 pub(crate) mod npz;
+mod problem;
 
 pub use features::{DenseRows, Features};
 pub use folds::stratified_folds;
 pub use graph_data::GraphData;
 pub use graph_set::GraphSet;
+pub use labels::{EdgeLabels, RowKind};
 pub use links::{CandidatePair, LinkSplit, hide_edges};
-pub use npz::GraphFileError;
+pub use problem::GraphFileError;
 
+pub(crate) use labels::Labels;
 pub(crate) use links::{Hidden, non_edge_count, undirected_edges};
+pub(crate) use problem::Problem;

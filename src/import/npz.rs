@@ -8,8 +8,8 @@ use super::Imported;
 use super::draft::Draft;
 use super::error::ImportError;
 use super::text::fits;
-use crate::data::npz::{Archive, Problem, check};
-use crate::data::{DenseRows, GraphData, GraphSet};
+use crate::data::npz::{Archive, check};
+use crate::data::{DenseRows, GraphData, GraphSet, Problem};
 
 /// Arrays that list edges where there is no `edge_index`, and whether those go both ways.
 const BARE: [(&str, bool); 3] = [("edges_undirected", true), ("edges_directed", false), ("edges", false)];

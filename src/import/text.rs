@@ -6,8 +6,8 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 
 use super::error::ImportError;
-use crate::data::npz::open_file;
-use crate::scene::{Position, check::memory, suggest::quote};
+use crate::data::{memory, npz::open_file};
+use crate::scene::{Position, suggest::quote};
 
 /// A text takes at most this part of the memory: a node with a name of six letters takes up to two hundred bytes.
 const PART_FOR_TEXT: usize = 32;

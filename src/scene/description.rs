@@ -1,10 +1,11 @@
 //! What a scene file says, as plain data.
 
-use connectome_components::{Loss, Optimizer, Split};
+use connectome_components::{Optimizer, Split};
 use serde::{Deserialize, Serialize};
 
 use super::layer::LayerDescription;
 use super::schedule::EpochSchedule;
+use crate::task::Task;
 
 /// A graph, a model and how the model learns: the content of one scene file.
 ///
@@ -25,9 +26,12 @@ pub struct SceneFile {
     pub order: NodeOrder,
     /// The layers, first to last.
     pub model: Vec<LayerDescription>,
-    /// What the model shall do.
-    #[serde(default)]
-    pub task: Task,
+    /// What the model predicts by the output of its layers: `NodeClassification` if neither this nor `heads` is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<Task>,
+    /// What the model predicts by several heads, in place of a task.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heads: Vec<HeadDescription>,
     /// How parameters follow their gradients.
     pub optimizer: Optimizer,
     /// How long and from which seed.
@@ -65,7 +69,7 @@ pub struct SceneNode {
     /// Its class, counted from 0.
     #[serde(default)]
     pub label: u32,
-    /// Numbers to predict, as many as every other node has.
+    /// Values to predict, as many as every other node has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<f32>,
     /// Which part of the data it belongs to.
@@ -87,6 +91,15 @@ pub struct SceneEdge {
     /// Its features, as many as every other edge has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<f32>,
+    /// Its class, counted from 0. If edges are undirected, both directions have the same.
+    #[serde(default)]
+    pub label: u32,
+    /// Values to predict, as many as every other edge has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<f32>,
+    /// Which part of the data it belongs to.
+    #[serde(default)]
+    pub split: Split,
 }
 
 fn one() -> f32 {
@@ -127,51 +140,23 @@ pub enum NodeOrder {
     ReverseCuthillMcKee,
 }
 
-/// What the model shall do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// A head of a model: layers on what the layers of the model compute, and what they predict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub enum Task {
-    /// Tell the class of each node; the model's output has one column for each class.
-    #[default]
-    NodeClassification,
-    /// Tell the numbers that each node has as `targets`; the model's output has one column for each. Of the epochs the
-    /// one with the least validation loss is kept.
-    NodeRegression {
-        /// How far an output is from its target: `MeanSquaredError`, `MeanAbsoluteError` or `Huber(delta: 1.0)`.
-        #[serde(default = "squared")]
-        loss: Loss,
-    },
-    /// Tell the class of each graph of a set; the model's output has one column for each class.
-    GraphClassification,
-    /// Tell which pairs of nodes an edge joins, some of the edges being hidden; see
-    /// [`hide_edges`](super::hide_edges). The model's output may have any width.
-    LinkPrediction {
-        /// The share of the edges that is hidden to choose the epoch by.
-        #[serde(default = "validation_share")]
-        validation: f32,
-        /// The share of the edges that is hidden to measure by.
-        #[serde(default = "test_share")]
-        test: f32,
-    },
-}
-
-impl Task {
-    /// The loss to minimize, if targets are values.
-    pub(crate) fn regression_loss(self) -> Option<Loss> {
-        if let Self::NodeRegression { loss } = self { Some(loss) } else { None }
-    }
-}
-
-fn squared() -> Loss {
-    Loss::MeanSquaredError
-}
-
-fn validation_share() -> f32 {
-    0.05
-}
-
-fn test_share() -> f32 {
-    0.1
+pub struct HeadDescription {
+    /// What it is called: a part of the names of its parameters, metrics and predictions, and no other head's.
+    pub name: String,
+    /// Its layers; without any it predicts by the output of the model's layers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<LayerDescription>,
+    /// What it predicts.
+    pub task: Task,
+    /// What its loss is multiplied by in what the model minimizes.
+    #[serde(default = "one")]
+    pub weight: f32,
+    /// How much each class counts, or each column of values; all the same without it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_weights: Vec<f32>,
 }
 
 /// How long a model learns, and from which seed.

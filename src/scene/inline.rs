@@ -6,8 +6,8 @@ use super::description::{SceneEdge, SceneNode};
 use super::error::Fault;
 use super::locate::Step::{self, Field, Index};
 use super::suggest::{nearest, quote};
-use crate::data::GraphData;
-use crate::data::{DenseRows, Features};
+use crate::data::{DenseRows, EdgeLabels, Features, GraphData};
+use connectome_components::Split;
 
 /// Node numbers by name.
 type Numbers<'a> = HashMap<&'a str, u32>;
@@ -15,7 +15,7 @@ type Numbers<'a> = HashMap<&'a str, u32>;
 /// The graph that `nodes` and `edges` describe.
 pub(super) fn graph(nodes: &[SceneNode], edges: &[SceneEdge], undirected: bool) -> Result<GraphData, Fault> {
     let numbers = number(nodes)?;
-    let Edges { endpoints, weights, features: edge_features } = connect(nodes, &numbers, edges, undirected)?;
+    let Edges { endpoints, weights, features: edge_features, labels } = connect(nodes, &numbers, edges, undirected)?;
     let DenseRows { width, values } = rows(nodes.iter().map(|node| &node.features), "node", "features", node_field)?;
     let targets = rows(nodes.iter().map(|node| &node.targets), "node", "targets", node_field)?;
     Ok(GraphData {
@@ -27,6 +27,9 @@ pub(super) fn graph(nodes: &[SceneNode], edges: &[SceneEdge], undirected: bool) 
         edges: endpoints,
         weights: weights.iter().any(|&weight| weight != 1.0).then_some(weights),
         edge_features: Some(edge_features).filter(|rows| rows.width > 0),
+        edge_labels: Some(labels).filter(|labels| {
+            labels.classes > 1 || labels.targets.is_some() || labels.splits.iter().any(|split| *split != Split::Unused)
+        }),
         targets: Some(targets).filter(|rows| rows.width > 0),
         names: nodes.iter().map(|node| node.name.clone()).collect(),
         ..GraphData::default()
@@ -89,13 +92,14 @@ struct Edges {
     endpoints: Vec<[u32; 2]>,
     weights: Vec<f32>,
     features: DenseRows,
+    labels: EdgeLabels,
 }
 
 fn connect(nodes: &[SceneNode], numbers: &Numbers, edges: &[SceneEdge], undirected: bool) -> Result<Edges, Fault> {
-    let (mut endpoints, mut weights) = (Vec::new(), Vec::new());
-    let mut features = rows(edges.iter().map(|edge| &edge.features), "edge", "features", edge_field)?;
-    let width = features.width;
-    let given = std::mem::take(&mut features.values);
+    let features = rows(edges.iter().map(|edge| &edge.features), "edge", "features", edge_field)?;
+    let targets = rows(edges.iter().map(|edge| &edge.targets), "edge", "targets", edge_field)?;
+    // The index of the edge that each way is of.
+    let (mut endpoints, mut edge_of) = (Vec::new(), Vec::new());
     for (position, edge) in edges.iter().enumerate() {
         let source = end(nodes, numbers, position, "source", &edge.source)?;
         let target = end(nodes, numbers, position, "target", &edge.target)?;
@@ -104,13 +108,22 @@ fn connect(nodes: &[SceneNode], numbers: &Numbers, edges: &[SceneEdge], undirect
             return Err(Fault::new(edge_field(position, "weight"), message, "write a finite number"));
         }
         let ways = if undirected && source != target { 2 } else { 1 };
-        for ends_of_way in [[source, target], [target, source]].into_iter().take(ways) {
-            endpoints.push(ends_of_way);
-            weights.push(edge.weight);
-            features.values.extend(&given[position * width..(position + 1) * width]);
-        }
+        endpoints.extend([[source, target], [target, source]].into_iter().take(ways));
+        edge_of.extend(std::iter::repeat_n(position, ways));
     }
-    Ok(Edges { endpoints, weights, features })
+    let labels = EdgeLabels {
+        labels: edges.iter().map(|edge| edge.label).collect(),
+        classes: edges.iter().map(|edge| edge.label as usize + 1).max().unwrap_or(0),
+        targets: Some(targets).filter(|rows| rows.width > 0),
+        splits: edges.iter().map(|edge| edge.split).collect(),
+    };
+    let edge_of = edge_of.iter().copied();
+    Ok(Edges {
+        endpoints,
+        weights: edge_of.clone().map(|edge| edges[edge].weight).collect(),
+        features: features.select(edge_of.clone()),
+        labels: labels.select(edge_of),
+    })
 }
 
 /// The number of the node at one end of an edge.

@@ -3,10 +3,10 @@
 use connectome_systems::{
     kernels::Activation,
     layers::{
-        Appnp, AttentionalAggregation, BatchNorm, BuildError, Dropout, EdgeConv, Embedding, GatConv, GatedGraphConv,
-        Gatv2Conv, GcnConv, Gcnii, GinConv, GineConv, GraphConv, GraphNetBlock, GraphNorm, JumpingKnowledge, Layer,
-        LayerNorm, Linear, MeanConv, Mlp, NnConv, PnaConv, Readout, ResGatedGraphConv, Residual, SageConv, SgConv,
-        TransformerConv,
+        Appnp, AttentionalAggregation, BatchNorm, BuildError, Dropout, EdgeConv, EdgeDecoder, Embedding, GatConv,
+        GatedGraphConv, Gatv2Conv, GcnConv, Gcnii, GinConv, GineConv, GraphConv, GraphNetBlock, GraphNorm,
+        JumpingKnowledge, Layer, LayerNorm, Linear, MeanConv, Mlp, NnConv, PnaConv, Readout, ResGatedGraphConv,
+        Residual, SageConv, SgConv, TransformerConv,
     },
     program::{Program, Value},
 };
@@ -87,6 +87,7 @@ descriptions! {
     TransformerConv(TransformerConv),
     ResGatedGraphConv(ResGatedGraphConv),
     EdgeConv(EdgeConv),
+    EdgeDecoder(EdgeDecoder),
     NnConv(NnConv),
     PnaConv(PnaConv),
     SgConv(SgConv),

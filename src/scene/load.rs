@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::check::memory::{self, Extent, Memory};
-use super::description::{GraphSource, SceneFile, Task};
+use super::description::{GraphSource, SceneFile};
 use super::error::{Fault, SceneError, Source};
 use super::locate::{Position, Step};
 use super::suggest::quote;
@@ -113,13 +113,13 @@ impl SceneFile {
             GraphSource::Inline { nodes, edges, undirected } => inline::graph(nodes, edges, *undirected)?,
             GraphSource::Npz(file) => self.read_npz(&folder.join(file))?,
         };
-        if let (Task::GraphClassification, Some(graphs)) = (self.task, &mut data.graphs) {
+        if let Some(graphs) = &mut data.graphs {
             graphs.complete(self.training.seed);
         }
         scaling::scale(&mut data, self.features)?;
-        data::check_data(self, &data)?;
+        let demands = data::check_data(self, &data)?;
         let (plan, _) = memory::estimate(self, Extent::of(&data, self))?;
-        data::check_output(self, &data, plan)?;
+        data::check_output(self, &demands, &plan)?;
         Ok(data)
     }
 

@@ -37,6 +37,7 @@
 pub(crate) mod check;
 mod description;
 mod error;
+pub(crate) mod heads;
 mod inline;
 mod layer;
 mod load;
@@ -50,9 +51,10 @@ mod tokens;
 
 pub use self::check::memory::{Memory, Usage};
 pub use self::description::{
-    GraphSource, NodeFeatures, NodeOrder, SceneEdge, SceneFile, SceneNode, Selection, Task, Training,
+    GraphSource, HeadDescription, NodeFeatures, NodeOrder, SceneEdge, SceneFile, SceneNode, Selection, Training,
 };
 pub use self::error::SceneError;
+pub use self::heads::PredictedColumns;
 pub use self::layer::LayerDescription;
 pub use self::locate::{Position, Step, locate};
 pub use self::schedule::EpochSchedule;

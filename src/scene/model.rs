@@ -9,7 +9,8 @@ use connectome_systems::{
 };
 
 use super::description::SceneFile;
-use crate::data::Features;
+use super::heads::HeadFields;
+use crate::data::{Features, RowKind};
 
 /// What a model is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,14 +22,21 @@ pub(crate) enum Purpose {
 }
 
 /// What a scene's model is once it is built.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Plan {
-    /// Which rows its output is on.
-    pub output: Rows,
-    /// How wide its output is.
-    pub width: usize,
+    /// The output of each head.
+    pub outputs: Vec<Output>,
     /// What it takes.
     pub size: ModelSize,
+}
+
+/// An output of a model.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Output {
+    /// What its rows are.
+    pub rows: RowKind,
+    /// How wide it is.
+    pub width: usize,
 }
 
 /// What a model has in its world.
@@ -85,30 +93,19 @@ pub(super) fn idle_bytes(rows: usize, width: usize) -> usize {
     if capacity.saturating_mul(row) >= LARGEST { 0 } else { (capacity - rows).saturating_mul(row) / 5 * 2 }
 }
 
-/// What the rows of a model's output are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rows {
-    Nodes,
-    Edges,
-    Graphs,
-}
-
 impl SceneFile {
     /// The scene's model over the nodes of `graph`, which reads `input`, and learns as the scene says from `seed`.
     pub fn model(&self, graph: Entity, input: FeatureField, seed: u64) -> ModelBuilder {
-        self.model_for(Purpose::Training, graph, input, seed)
+        let builder = ModelBuilder::new(graph).input(input).seed(seed);
+        self.with_layers(Purpose::Training, builder, &HeadFields::default())
     }
 
-    /// The same for one purpose.
-    pub(crate) fn model_for(&self, purpose: Purpose, graph: Entity, input: FeatureField, seed: u64) -> ModelBuilder {
-        self.with_layers(purpose, ModelBuilder::new(graph).input(input).seed(seed))
-    }
-
-    /// The layers of the scene, and how they learn if that is the purpose.
-    pub(crate) fn with_layers(&self, purpose: Purpose, builder: ModelBuilder) -> ModelBuilder {
+    /// The layers and heads of the scene, and how they learn if that is the purpose.
+    pub(crate) fn with_layers(&self, purpose: Purpose, builder: ModelBuilder, fields: &HeadFields) -> ModelBuilder {
         let training = &self.training;
         let builder = builder.name(&self.name);
-        let mut builder = self.model.iter().fold(builder, |builder, layer| builder.layer(layer.clone()));
+        let builder = self.model.iter().fold(builder, |builder, layer| builder.layer(layer.clone()));
+        let mut builder = self.with_heads(builder, purpose, fields);
         if purpose == Purpose::Inference {
             return builder;
         }
@@ -136,7 +133,8 @@ impl SceneFile {
 
     /// The model that learns, without a world.
     pub(super) fn unbuilt(&self, input: &Input) -> ModelBuilder {
-        let builder = self.with_layers(Purpose::Training, ModelBuilder::new(Entity::PLACEHOLDER));
+        let builder =
+            self.with_layers(Purpose::Training, ModelBuilder::new(Entity::PLACEHOLDER), &HeadFields::default());
         let builder = match input.stored {
             Some(stored) => builder.sparse_input_width(input.width, stored),
             None => builder.input_width(input.width),
@@ -149,12 +147,15 @@ impl SceneFile {
 
     /// What a model of this scene is that was planned for one purpose, on so many rows.
     pub(super) fn describe(&self, planned: &DryRun, purpose: Purpose, rows: &RowCounts) -> Result<Plan, BuildError> {
-        let (domain, width) = planned.output().ok_or(BuildError::Empty)?;
-        let output = match domain {
-            Domain::Nodes => Rows::Nodes,
-            Domain::Edges(_) => Rows::Edges,
-            Domain::Subgraphs(_) | Domain::Single => Rows::Graphs,
+        let output = |(domain, width)| Output {
+            rows: match domain {
+                Domain::Nodes => RowKind::Nodes,
+                Domain::Edges(_) => RowKind::Edges,
+                Domain::Subgraphs(_) | Domain::Single => RowKind::Graphs,
+            },
+            width,
         };
+        let outputs: Vec<Output> = planned.outputs().map(output).collect();
         let mut size = ModelSize {
             values: planned.parameter_count(),
             numbers: planned.stored_count(),
@@ -180,7 +181,7 @@ impl SceneFile {
                 size.numbers = size.numbers.saturating_add(planned.stored_count());
             }
         }
-        Ok(Plan { output, width, size })
+        Ok(Plan { outputs, size })
     }
 }
 

@@ -6,7 +6,7 @@ use bevy_ecs::{entity::Entity, name::Name, world::World};
 
 use super::{GraphEntities, SceneEntities, features, order::Order};
 use crate::components::{ClassLabel, Edge, EdgeWeight, Field, FieldError, Graph, GraphNode, InSubgraph, Marker};
-use crate::data::{Features, GraphData};
+use crate::data::{Features, GraphData, RowKind};
 use crate::scene::{NodeOrder, SceneFile};
 use crate::systems::{Scratch, update_topology};
 
@@ -27,14 +27,21 @@ impl GraphEntities {
         let of_edges = data.edge_features.as_ref();
         let register = |width| Field::register(world, "edge features", edge_marker.id(), width);
         let edge_input = of_edges.map(|rows| rows.width).map(register).transpose()?;
-        let targets = data.targets.as_ref().filter(|_| scene.task.regression_loss().is_some());
-        let register = |width| Field::register(world, "targets", node_marker.id(), width);
-        let targets = targets.map(|rows| rows.width).map(register).transpose()?;
-        let (nodes, subgraphs, order) = (Vec::new(), Vec::new(), scene.order);
+        let mut targets = [None; 3];
+        for (rows, marker) in RowKind::ALL.into_iter().zip([node_marker, edge_marker, subgraph_marker]) {
+            let labels = data.labels_of(rows).filter(|_| scene.reads_targets(rows));
+            let width = labels.and_then(|labels| labels.targets).map(|targets| targets.width);
+            targets[rows as usize] =
+                width.map(|width| Field::register(world, "targets", marker.id(), width)).transpose()?;
+        }
+        let (nodes, edges, subgraphs, order) = (Vec::new(), Vec::new(), Vec::new(), scene.order);
+        let labeled_edges = scene.predicts(RowKind::Edges);
         Ok(Self {
             graph,
             nodes,
+            edges,
             subgraphs,
+            labeled_edges,
             node_marker,
             edge_marker,
             subgraph_marker,
@@ -55,19 +62,20 @@ impl GraphEntities {
         let order = Order::of(self.order, &data);
         self.nodes = self.spawn_nodes(world, &data, &order);
         features::write(world, self.input, &data.features, &self.nodes)?;
-        if let Some((field, rows)) = self.targets.zip(data.targets.as_ref()) {
-            features::write_dense(world, field, rows, &self.nodes)?;
-        }
+        self.write_targets(world, &data, RowKind::Nodes, &self.nodes)?;
+        self.write_targets(world, &data, RowKind::Graphs, &self.subgraphs)?;
         if let Cow::Owned(data) = &mut data {
             data.features = Features::default();
         }
-        match (self.edge_input, &data.edge_features) {
-            (Some(field), Some(rows)) => {
-                let mut edges = vec![Entity::PLACEHOLDER; data.edges.len()];
-                self.spawn_edges(world, &data, &order, |number, edge| edges[number] = edge);
-                features::write_dense(world, field, rows, &edges)?;
-            }
-            _ => self.spawn_edges(world, &data, &order, |_, _| ()),
+        let edge_rows = self.edge_input.zip(data.edge_features.as_ref());
+        if edge_rows.is_none() && !self.labeled_edges {
+            self.spawn_edges(world, &data, &order, |_, _| ());
+        } else {
+            let mut edges = vec![Entity::PLACEHOLDER; data.edges.len()];
+            self.spawn_edges(world, &data, &order, |number, edge| edges[number] = edge);
+            edge_rows.map_or(Ok(()), |(field, rows)| features::write_dense(world, field, rows, &edges))?;
+            self.write_targets(world, &data, RowKind::Edges, &edges)?;
+            self.edges = if self.labeled_edges { edges } else { Vec::new() };
         }
         drop((data, order));
         // The first run would do it as well, but could not use the memory of the data again.
@@ -75,13 +83,29 @@ impl GraphEntities {
         Ok(())
     }
 
+    /// Writes the values that are to be predicted of some rows.
+    fn write_targets(
+        &self,
+        world: &mut World,
+        data: &GraphData,
+        rows: RowKind,
+        entities: &[Entity],
+    ) -> Result<(), FieldError> {
+        let targets = data.labels_of(rows).and_then(|labels| labels.targets);
+        match self.targets[rows as usize].zip(targets) {
+            Some((field, targets)) => features::write_dense(world, field, targets, entities),
+            None => Ok(()),
+        }
+    }
+
     /// Returns the nodes by their numbers.
     fn spawn_nodes(&self, world: &mut World, data: &GraphData, order: &Order) -> Vec<Entity> {
         let marker = self.node_marker;
         let numbers = (0..data.nodes).map(|row| order.node(row));
+        let splits = data.splits_of(RowKind::Nodes);
         let nodes = numbers.clone().map(|number| {
             let label = data.labels.get(number).copied().unwrap_or_default();
-            (GraphNode, ClassLabel(label), data.splits.get(number).copied().unwrap_or_default())
+            (GraphNode, ClassLabel(label), splits.get(number).copied().unwrap_or_default())
         });
         let names = numbers.clone().filter_map(|number| data.names.get(number)).map(|name| Name::new(name.clone()));
         let has_names = !data.names.is_empty();
@@ -114,18 +138,26 @@ impl GraphEntities {
         });
         let mut rows = numbers.clone();
         let show = |edge| rows.next().into_iter().for_each(|number| show(number, edge));
-        match &data.weights {
-            None => self.edge_marker.spawn_each(world, edges, show),
-            Some(weights) => {
-                let weights = numbers.map(|number| EdgeWeight(weights[number]));
-                self.edge_marker.spawn_each(world, edges.zip(weights), show)
+        let weights = data.weights.as_ref();
+        let weights = weights.map(|weights| numbers.clone().map(|number| EdgeWeight(weights[number])));
+        let labels = data.edge_labels.as_ref().filter(|_| self.labeled_edges);
+        let labels = labels.map(|labels| {
+            let splits = data.splits_of(RowKind::Edges);
+            numbers.map(move |number| (ClassLabel(labels.labels[number]), splits[number]))
+        });
+        match (weights, labels) {
+            (None, None) => self.edge_marker.spawn_each(world, edges, show),
+            (Some(weights), None) => self.edge_marker.spawn_each(world, edges.zip(weights), show),
+            (None, Some(labels)) => self.edge_marker.spawn_each(world, edges.zip(labels), show),
+            (Some(weights), Some(labels)) => {
+                self.edge_marker.spawn_each(world, edges.zip(weights).zip(labels), show);
             }
         }
     }
 
     /// Together with the model on it.
     pub fn with_model(self, model: Entity) -> SceneEntities {
-        let Self { graph, nodes, subgraphs, node_marker, edge_marker, subgraph_marker, .. } = self;
-        SceneEntities { graph, model, nodes, subgraphs, node_marker, edge_marker, subgraph_marker }
+        let Self { graph, nodes, edges, subgraphs, node_marker, edge_marker, subgraph_marker, .. } = self;
+        SceneEntities { graph, model, nodes, edges, subgraphs, node_marker, edge_marker, subgraph_marker }
     }
 }

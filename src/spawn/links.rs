@@ -4,14 +4,11 @@ use bevy_ecs::{entity::Entity, name::Name, schedule::IntoScheduleConfigs, world:
 use std::borrow::Cow;
 
 use super::{GraphEntities, SceneEntities, model};
-use crate::components::{Edge, Field, FieldError, Graph, Loss, Marker, Split};
-use crate::data::{CandidatePair, DenseRows, GraphData, LinkSplit, hide_edges};
+use crate::components::{Edge, Field, FieldError, Graph, Marker, Split};
+use crate::data::{CandidatePair, GraphData, LinkSplit, hide_edges};
 use crate::scene::{SceneFile, model::Purpose};
-use crate::systems::{
-    GraphSystems, Train, add_systems,
-    layers::{BuildError, InnerProductDecoder},
-    sample_negatives,
-};
+use crate::systems::{GraphSystems, Train, add_systems, layers::BuildError, sample_negatives};
+use crate::task::LinkPrediction;
 
 /// Spawns the edges that are not hidden as the graph, and the pairs that are to be told apart as the edges of a second
 /// graph over the same nodes. Pairs to learn from that have no edge are drawn anew for each step, as many as there are
@@ -20,18 +17,17 @@ pub(super) fn spawn(
     world: &mut World,
     scene: &SceneFile,
     data: Cow<GraphData>,
-    [validation, test]: [f32; 2],
+    links: LinkPrediction,
     purpose: Purpose,
     seed: u64,
 ) -> Result<SceneEntities, BuildError> {
-    let split = hide_edges(&data, validation, test, seed);
+    let split = hide_edges(&data, links.validation, links.test, seed);
     let mut graph = GraphEntities::declare(world, scene, &data)?;
     let pair_marker = Marker::register(world, &format!("pair of {}", scene.name));
     let rows = Graph { nodes: graph.node_marker.id(), edges: pair_marker.id(), subgraphs: graph.subgraph_marker.id() };
     let pairs = world.spawn((Name::new(format!("pairs of {}", scene.name)), rows)).id();
     let targets = Field::<f32>::register(world, "link", pair_marker.id(), 1)?;
-    let model = model(scene, &graph, purpose, seed).layer(InnerProductDecoder { pairs });
-    let model = model.loss(Loss::BinaryCrossEntropy).targets(targets).build(world)?;
+    let model = model(scene, &graph, Some((pairs, targets)), purpose, seed).build(world)?;
     graph.fill(world, Cow::Owned(with_messages(data, &split)))?;
     let negatives = spawn_pairs(world, &split.pairs, &graph.nodes, pair_marker, targets, purpose)?;
     if purpose == Purpose::Training {
@@ -47,10 +43,8 @@ fn with_messages(data: Cow<GraphData>, split: &LinkSplit) -> GraphData {
     let kept = || split.message_numbers.iter().map(|number| *number as usize);
     data.edges.clone_from(&split.messages);
     data.weights = data.weights.map(|weights| kept().map(|edge| weights[edge]).collect());
-    data.edge_features = data.edge_features.map(|rows| {
-        let values = kept().flat_map(|edge| &rows.values[edge * rows.width..(edge + 1) * rows.width]);
-        DenseRows { width: rows.width, values: values.copied().collect() }
-    });
+    data.edge_features = data.edge_features.map(|rows| rows.select(kept()));
+    data.edge_labels = data.edge_labels.map(|labels| labels.select(kept()));
     data
 }
 

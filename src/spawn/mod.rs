@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use crate::components::{FeatureField, Field, Marker};
 use crate::data::GraphData;
-use crate::scene::{NodeOrder, SceneFile, Task, model::Purpose};
+use crate::scene::{NodeOrder, SceneFile, heads::HeadFields, model::Purpose};
 use crate::systems::{ModelBuilder, layers::BuildError};
 
 /// What a scene became in a world.
@@ -22,6 +22,8 @@ pub struct SceneEntities {
     pub model: Entity,
     /// The nodes, in the order of the scene; their rows have the order that the scene asks for.
     pub nodes: Vec<Entity>,
+    /// The edges, in the order of the scene, if something of them is predicted; nothing otherwise.
+    pub edges: Vec<Entity>,
     /// The graphs of a set, in the order of the scene.
     pub subgraphs: Vec<Entity>,
     /// Marks the nodes of this graph; give it to further nodes to make them part of it.
@@ -46,8 +48,12 @@ pub(crate) struct GraphEntities {
     /// The features of the nodes, and of the edges if they have any.
     pub input: FeatureField,
     pub edge_input: Option<Field>,
-    /// The numbers to predict, if the task asks for them.
-    pub targets: Option<Field>,
+    /// The edges, in the order of the scene, if something of them is predicted.
+    pub edges: Vec<Entity>,
+    /// The values to predict of nodes, edges and graphs, where a task asks for them.
+    pub targets: [Option<Field>; 3],
+    /// Whether something of edges is predicted.
+    pub labeled_edges: bool,
 }
 
 /// Spawns a scene's nodes, edges and model, which is to learn from `seed`.
@@ -94,23 +100,27 @@ pub(crate) fn spawn_for(
     purpose: Purpose,
     seed: u64,
 ) -> Result<SceneEntities, BuildError> {
-    if let Task::LinkPrediction { validation, test } = scene.task {
-        return links::spawn(world, scene, data, [validation, test], purpose, seed);
+    let links = scene.all_heads().iter().find_map(|head| head.task.links());
+    if let Some(links) = links {
+        return links::spawn(world, scene, data, links, purpose, seed);
     }
     let mut graph = GraphEntities::declare(world, scene, &data)?;
-    let model = model(scene, &graph, purpose, seed).build(world)?;
+    let model = model(scene, &graph, None, purpose, seed).build(world)?;
     graph.fill(world, data)?;
     Ok(graph.with_model(model))
 }
 
-/// The model of a scene on its graph.
-pub(crate) fn model(scene: &SceneFile, graph: &GraphEntities, purpose: Purpose, seed: u64) -> ModelBuilder {
-    let mut builder = scene.model_for(purpose, graph.graph, graph.input, seed);
+/// The model of a scene on its graph, and on pairs of nodes with a field of whether an edge joins them.
+pub(crate) fn model(
+    scene: &SceneFile,
+    graph: &GraphEntities,
+    pairs: Option<(Entity, Field)>,
+    purpose: Purpose,
+    seed: u64,
+) -> ModelBuilder {
+    let mut builder = ModelBuilder::new(graph.graph).input(graph.input).seed(seed);
     if let Some(edges) = graph.edge_input {
         builder = builder.edge_input(edges);
     }
-    if let (Some(loss), Some(targets)) = (scene.task.regression_loss(), graph.targets) {
-        builder = builder.loss(loss).targets(targets);
-    }
-    builder
+    scene.with_layers(purpose, builder, &HeadFields { targets: graph.targets, pairs })
 }

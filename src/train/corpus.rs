@@ -4,7 +4,7 @@ use bevy_ecs::{component::ComponentId, entity::Entity, schedule::ScheduleLabel, 
 use std::borrow::Cow;
 
 use super::{TrainError, order::Shuffled};
-use crate::components::{ClassLabel, FeatureField, Field, Metrics, Model, Split};
+use crate::components::{ClassLabel, FeatureField, Field, Metrics, Split};
 use crate::data::GraphData;
 use crate::scene::{SceneFile, model::Purpose};
 use crate::spawn::{GraphEntities, SceneEntities, model};
@@ -30,6 +30,8 @@ pub(super) enum Examples<'a> {
 pub(super) struct Step {
     /// Number of examples.
     pub examples: usize,
+    /// Whether they are nodes, whose neighbors are in the batch as well.
+    pub is_sampled: bool,
     /// Whether it is the last one of the pass.
     pub is_last: bool,
 }
@@ -66,7 +68,7 @@ impl Corpus {
         seed: u64,
     ) -> Result<(Self, SceneEntities), TrainError> {
         let place = GraphEntities::declare(training, scene, &data).map_err(BatchError::from)?;
-        let model = model(scene, &place, purpose, seed).build(training)?;
+        let model = model(scene, &place, None, purpose, seed).build(training)?;
 
         let mut world = World::new();
         let mut source = GraphEntities::declare(&mut world, scene, &data).map_err(BatchError::from)?;
@@ -151,7 +153,7 @@ impl Corpus {
         fill(0, asked, present)?;
         for number in 1.. {
             let following = ask(asked);
-            let step = Step { examples: count, is_last: following == 0 };
+            let step = Step { examples: count, is_sampled: !fan_outs.is_empty(), is_last: following == 0 };
             present.load(training, graph)?;
             prepare(training, step);
             let (computed, extracted) =
@@ -220,11 +222,14 @@ fn copy_fields(
     if let (Some(from), Some(to)) = (from.edge_input, to.edge_input) {
         extract.copy(corpus, from, to)?;
     }
-    if let (Some(from), Some(to)) = (from.targets, to.targets) {
+    for (from, to) in from.targets.into_iter().flatten().zip(to.targets.into_iter().flatten()) {
         extract.copy(corpus, from, to)?;
     }
     // Targets of nodes are copied as well, for sampled neighbors are not examples.
     copy_targets(extract, (corpus, from.node_marker.id()), (training, to.node_marker.id()))?;
+    if from.labeled_edges {
+        copy_targets(extract, (corpus, from.edge_marker.id()), (training, to.edge_marker.id()))?;
+    }
     copy_targets(extract, (corpus, from.subgraph_marker.id()), (training, to.subgraph_marker.id()))
 }
 
@@ -245,10 +250,4 @@ fn copy_targets(
 /// The metrics and the output of a model, as they are after a run.
 pub(super) fn metrics_of(world: &World, model: Entity) -> Metrics {
     world.get::<Metrics>(model).cloned().unwrap_or_default()
-}
-
-/// The rows of a model's output, and their width.
-pub(super) fn output_of(world: &World, model: Entity) -> (Vec<f32>, usize) {
-    let Some(output) = world.get::<Model>(model).map(|model| model.output) else { return (Vec::new(), 1) };
-    (output.matrix(world).rows().flatten().copied().collect(), output.width())
 }

@@ -2,7 +2,8 @@
 
 use connectome::data::{DenseRows, Features};
 use connectome::import::ImportOptions;
-use connectome::scene::{NodeFeatures, Task};
+use connectome::scene::NodeFeatures;
+use connectome::task::{LinkPrediction, Task};
 use connectome_components::Split;
 
 use super::{check_error, check_round_trip, check_scene, check_training, read};
@@ -41,7 +42,7 @@ fn an_edge_list_alone_is_enough() {
     let (scene, data) = check_scene("a \"b\" \\ \u{301}\n", &plain);
     assert_eq!(
         (scene.task, scene.features),
-        (Task::LinkPrediction { validation: 0.05, test: 0.1 }, NodeFeatures::Identity)
+        (Some(Task::LinkPrediction(LinkPrediction { validation: 0.05, test: 0.1 })), NodeFeatures::Identity)
     );
     assert_eq!(data.features, Features::identity(3));
 }

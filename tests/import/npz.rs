@@ -5,7 +5,8 @@ use std::io::Cursor;
 use connectome::components::Loss;
 use connectome::data::GraphData;
 use connectome::import::{ImportOptions, import};
-use connectome::scene::{SceneFile, Task};
+use connectome::scene::SceneFile;
+use connectome::task::{Regression, Task};
 use ndarray::{arr0, array};
 use ndarray_npy::NpzWriter;
 
@@ -51,7 +52,10 @@ fn numbers_to_predict_come_back_and_are_learned() {
     let imported = import(&path, &ImportOptions::default()).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(imported.data, data);
     check_round_trip(&imported.data);
-    assert_eq!(check_scene("rooms", &imported).0.task, Task::NodeRegression { loss: Loss::MeanSquaredError });
+    assert_eq!(
+        check_scene("rooms", &imported).0.task,
+        Some(Task::NodeRegression(Regression { loss: Loss::MeanSquaredError }))
+    );
 }
 
 #[test]

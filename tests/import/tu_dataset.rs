@@ -2,7 +2,8 @@
 
 use connectome::data::{DenseRows, Features};
 use connectome::import::ImportOptions;
-use connectome::scene::{NodeFeatures, Task};
+use connectome::scene::NodeFeatures;
+use connectome::task::Task;
 
 use super::{check_error, check_round_trip, check_scene, read};
 
@@ -46,7 +47,7 @@ fn a_folder_is_read() {
     assert_eq!(data.edge_features, Some(DenseRows { width: 3, values: rows.concat() }));
     check_round_trip(data);
     let (scene, data) = check_scene("tiny", &imported);
-    assert_eq!((scene.task, scene.features), (Task::GraphClassification, NodeFeatures::Given));
+    assert_eq!((scene.task, scene.features), (Some(Task::GraphClassification), NodeFeatures::Given));
     assert_eq!(data.graphs.expect("it is a set").fold_count(), 2);
 }
 

@@ -1,6 +1,7 @@
 //! Every kind of error, with its line and column.
 
-use connectome::scene::{SceneFile, Step, Task, locate};
+use connectome::scene::{SceneFile, Step, locate};
+use connectome::task::{LinkPrediction, Task};
 
 use super::{COUPLE, assert_error, unmark};
 
@@ -229,7 +230,7 @@ fn tasks_must_suit_the_graph() {
     let three = three.replace("NodeClassification", "LinkPrediction(test: 0.0)");
     check_text(&three.replace("patience: 3", "patience: §3"), "no edge is hidden for validation", "raise the share");
     let scene = SceneFile::parse(&three.replace("patience: 3", ""), "x.ron").expect("the output may have any width");
-    assert_eq!(scene.task, Task::LinkPrediction { validation: 0.05, test: 0.0 });
+    assert_eq!(scene.task, Some(Task::LinkPrediction(LinkPrediction { validation: 0.05, test: 0.0 })));
     assert_eq!(SceneFile::parse(&scene.to_ron().expect("the scene is written"), "x.ron"), Ok(scene));
 }
 

@@ -1,9 +1,10 @@
 //! Any scene that is written reads back equal.
 
 use connectome::scene::{
-    EpochSchedule, GraphSource, LayerDescription, NodeFeatures, NodeOrder, SceneEdge, SceneFile, SceneNode, Selection,
-    Task, Training, options,
+    EpochSchedule, GraphSource, HeadDescription, LayerDescription, NodeFeatures, NodeOrder, SceneEdge, SceneFile,
+    SceneNode, Selection, Training, options,
 };
+use connectome::task::{Regression, Task};
 use connectome_components::{Loss, Optimizer, Split};
 use connectome_systems::layers;
 use proptest::collection::vec;
@@ -104,6 +105,9 @@ fn graph() -> impl Strategy<Value = GraphSource> {
             target: name(target),
             weight,
             features,
+            label: 0,
+            targets: Vec::new(),
+            split: Split::Unused,
         };
         GraphSource::Inline { edges: edges.into_iter().map(named).collect(), nodes, undirected }
     })
@@ -113,8 +117,9 @@ fn scene() -> impl Strategy<Value = SceneFile> {
     use NodeFeatures::{Degree, Given, Identity, Ones};
     let scaling = select(vec![Given, Identity, Degree, Ones]);
     let order = select(vec![NodeOrder::Given, NodeOrder::Degree, NodeOrder::ReverseCuthillMcKee]);
-    (".*", graph(), (scaling, order), vec(layer(), 0..6), optimizer(), training()).prop_map(
-        |(name, graph, (features, order), mut model, optimizer, training)| {
+    let heads = (any::<bool>(), any::<bool>());
+    (".*", graph(), (scaling, order), vec(layer(), 0..6), heads, optimizer(), training()).prop_map(
+        |(name, graph, (features, order), mut model, (is_default, has_heads), optimizer, training)| {
             let classes = match &graph {
                 GraphSource::Inline { nodes, .. } => nodes.iter().map(|node| node.label + 1).max().unwrap_or(1),
                 GraphSource::Npz(_) => 1,
@@ -123,12 +128,24 @@ fn scene() -> impl Strategy<Value = SceneFile> {
                 GraphSource::Inline { nodes, .. } => nodes.first().map_or(0, |node| node.targets.len()),
                 GraphSource::Npz(_) => 0,
             };
+            let regression = Task::NodeRegression(Regression { loss: Loss::Huber { delta: 0.5 } });
             let (task, width) = match targets {
                 0 => (Task::NodeClassification, classes as usize),
-                targets => (Task::NodeRegression { loss: Loss::Huber { delta: 0.5 } }, targets),
+                targets => (regression, targets),
             };
-            model.push(with_width("GcnConv", width, None));
-            SceneFile { name, graph, features, order, model, task, optimizer, training }
+            let last = with_width("GcnConv", width, None);
+            let (mut task, mut heads) = (Some(task).filter(|_| !is_default || targets > 0), Vec::new());
+            match has_heads {
+                true => heads.push(HeadDescription {
+                    name: "one".to_owned(),
+                    layers: vec![last],
+                    task: task.take().unwrap_or_default(),
+                    weight: 0.25,
+                    class_weights: if classes == 1 && targets == 0 { vec![2.0] } else { Vec::new() },
+                }),
+                false => model.push(last),
+            }
+            SceneFile { name, graph, features, order, model, task, heads, optimizer, training }
         },
     )
 }

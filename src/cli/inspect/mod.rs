@@ -6,8 +6,8 @@ mod program;
 use bevy_ecs::world::World;
 use clap::Args;
 use connectome::components::{Parameter, Split};
-use connectome::data::GraphData;
-use connectome::scene::{SceneFile, Task, Usage, options};
+use connectome::data::{GraphData, RowKind};
+use connectome::scene::{SceneFile, Usage, options};
 use connectome::systems::program::{Pass, RowCounts};
 use connectome::systems::{GraphSystems, Infer, Plans, SystemDescription, Train, describe_schedule};
 use connectome::{SceneEntities, spawn};
@@ -80,23 +80,26 @@ impl Inspect {
 fn write_graph(text: &mut String, scene: &SceneFile, data: &GraphData) -> Result<(), Box<dyn Error>> {
     let memory = scene.memory(data)?;
     writeln!(text, "{}", scene.name)?;
-    match &data.graphs {
-        Some(graphs) => {
-            writeln!(text, "  graphs      {} ({} classes)", graphs.len(), graphs.classes)?;
-            writeln!(text, "  nodes       {}", data.nodes)?;
-        }
-        None => match (scene.task, &data.targets) {
-            (Task::NodeRegression { .. }, Some(targets)) => {
-                writeln!(text, "  nodes       {} ({} targets)", data.nodes, targets.width)?
-            }
-            _ => writeln!(text, "  nodes       {} ({} classes)", data.nodes, data.classes)?,
-        },
+    let predicted = scene.predicted(data);
+    let of = |rows: RowKind| -> String {
+        let columns = predicted.iter().filter(|column| column.rows == rows);
+        let columns: Vec<String> = columns.map(|column| format!("{} {}", column.count, column.name)).collect();
+        if columns.is_empty() { String::new() } else { format!(" ({})", columns.join(", ")) }
+    };
+    if let Some(graphs) = &data.graphs {
+        writeln!(text, "  graphs      {}{}", graphs.len(), of(RowKind::Graphs))?;
     }
+    writeln!(text, "  nodes       {}{}", data.nodes, of(RowKind::Nodes))?;
     let weighted = if data.weights.is_some() { ", weighted" } else { "" };
-    writeln!(text, "  edges       {} directed{weighted}", data.edges.len())?;
+    writeln!(text, "  edges       {} directed{weighted}{}", data.edges.len(), of(RowKind::Edges))?;
     let stored = data.features.values().len();
     writeln!(text, "  features    {} wide, {stored} stored numbers", data.features.width())?;
-    let of_split = |split| data.graphs.as_ref().map_or_else(|| data.count(split), |graphs| graphs.count(split));
+    let rows = match (&data.graphs, scene.tasks().first()) {
+        (None, Some((_, task))) => task.rows(),
+        _ => RowKind::Graphs,
+    };
+    let splits = data.splits_of(rows);
+    let of_split = |split| splits.iter().filter(|other| **other == split).count();
     let splits = [Split::Train, Split::Validation, Split::Test].map(of_split);
     writeln!(text, "  splits      {} train, {} validation, {} test", splits[0], splits[1], splits[2])?;
     for (usage, purpose) in [(memory.training, "train"), (memory.inference, "infer")] {
@@ -110,6 +113,12 @@ fn write_graph(text: &mut String, scene: &SceneFile, data: &GraphData) -> Result
     writeln!(text, "\nlayers")?;
     for (number, layer) in scene.model.iter().enumerate() {
         writeln!(text, "  {number} {}", options().to_string(layer)?)?;
+    }
+    for head in &scene.heads {
+        writeln!(text, "\nhead {}: {}", head.name, options().to_string(&head.task)?)?;
+        for (number, layer) in head.layers.iter().enumerate() {
+            writeln!(text, "  {number} {}", options().to_string(layer)?)?;
+        }
     }
     Ok(())
 }

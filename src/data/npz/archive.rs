@@ -12,8 +12,8 @@ use ndarray_npy::npy::header::Header;
 use ndarray_npy::{ReadDataError, ReadableElement};
 use zip::ZipArchive;
 
-use super::problem::Problem;
-use crate::scene::check::memory;
+use crate::data::Problem;
+use crate::data::memory;
 
 /// NumPy itself refuses to read longer headers.
 const LONGEST_HEADER: usize = 10_000;

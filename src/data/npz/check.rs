@@ -1,8 +1,8 @@
 //! What arrays must be like.
 
 use super::archive::{Archive, Array};
-use super::problem::Problem;
 use crate::data::DenseRows;
+use crate::data::Problem;
 
 /// Nodes, columns and the like are numbered with 32 bits.
 pub const END_OF_NUMBERS: u64 = 1 << 32;

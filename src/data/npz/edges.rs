@@ -2,8 +2,9 @@
 
 use super::archive::Archive;
 use super::check::{finite, indices, list, optional_rows, wrong_shape};
-use super::problem::Problem;
+use super::labels::read_edge_labels;
 use crate::data::GraphData;
+use crate::data::Problem;
 
 /// Reads the edges of the nodes in `data`, their weights and their features.
 pub fn read(archive: &mut Archive, data: &mut GraphData) -> Result<(), Problem> {
@@ -16,6 +17,7 @@ pub fn read(archive: &mut Archive, data: &mut GraphData) -> Result<(), Problem> 
     data.edges = sources.iter().zip(targets).map(|(&source, &target)| [source, target]).collect();
     data.weights = read_weights(archive, data.edges.len())?;
     data.edge_features = optional_rows(archive, "edge_attr", data.edges.len())?;
+    data.edge_labels = read_edge_labels(archive, data.edges.len())?;
     Ok(())
 }
 

@@ -3,8 +3,8 @@
 use super::archive::Archive;
 use super::check::{END_OF_NUMBERS, finite, indices, list, offsets, wrong_shape};
 use super::labels::{class_count, read_node_labels};
-use super::problem::Problem;
 use crate::data::Features;
+use crate::data::Problem;
 
 /// Whether there is an array that has features.
 pub fn are_in(archive: &Archive) -> bool {

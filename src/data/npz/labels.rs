@@ -3,12 +3,15 @@
 use connectome_components::Split;
 
 use super::archive::Archive;
-use super::check::{END_OF_NUMBERS, indices, list, offsets};
-use super::problem::Problem;
-use crate::data::GraphData;
+use super::check::{END_OF_NUMBERS, indices, list, offsets, optional_rows};
+use crate::data::Problem;
+use crate::data::{EdgeLabels, GraphData};
 
 /// The arrays that list the members of each split.
-const SPLITS: [(&str, Split); 3] = [("train", Split::Train), ("val", Split::Validation), ("test", Split::Test)];
+pub const SPLITS: [(&str, Split); 3] = [("train", Split::Train), ("val", Split::Validation), ("test", Split::Test)];
+
+/// What stands before the names of these arrays where they are about edges.
+pub const OF_EDGES: &str = "edge_";
 
 /// Reads how many nodes there are in a single graph, their classes and splits. Nodes with targets need no classes.
 pub fn read_nodes(archive: &mut Archive) -> Result<GraphData, Problem> {
@@ -16,7 +19,7 @@ pub fn read_nodes(archive: &mut Archive) -> Result<GraphData, Problem> {
         true => vec![0; count_targets(archive)?],
         false => read_classes(archive, "node")?,
     };
-    let splits = read_splits(archive, labels.len(), "node")?;
+    let splits = read_splits(archive, "", labels.len(), "node")?;
     Ok(GraphData { nodes: labels.len(), classes: class_count(&labels), labels, splits, ..GraphData::default() })
 }
 
@@ -29,16 +32,30 @@ fn count_targets(archive: &mut Archive) -> Result<usize, Problem> {
 
 /// Reads the class of each `what`.
 pub fn read_classes(archive: &mut Archive, what: &str) -> Result<Vec<u32>, Problem> {
-    let labels = list(archive.read("y")?, "y", None)?;
-    check_count("y", labels.len(), what)?;
-    indices("y", &labels, END_OF_NUMBERS, "classes are counted from 0")
+    read_labels(archive, "y", None, what)
 }
 
-/// Reads the labels that nodes have beside the class to tell.
+/// Reads the labels that nodes have beside the class to predict.
 pub fn read_node_labels(archive: &mut Archive, nodes: Option<usize>) -> Result<Vec<u32>, Problem> {
-    let labels = list(archive.read("node_label")?, "node_label", nodes)?;
-    check_count("node_label", labels.len(), "node")?;
-    indices("node_label", &labels, END_OF_NUMBERS, "labels are counted from 0")
+    read_labels(archive, "node_label", nodes, "node")
+}
+
+fn read_labels(archive: &mut Archive, array: &str, count: Option<usize>, what: &str) -> Result<Vec<u32>, Problem> {
+    let labels = list(archive.read(array)?, array, count)?;
+    check_count(array, labels.len(), what)?;
+    indices(array, &labels, END_OF_NUMBERS, "classes are counted from 0")
+}
+
+/// Reads what is to be predicted of `count` edges, if the file has something.
+pub fn read_edge_labels(archive: &mut Archive, count: usize) -> Result<Option<EdgeLabels>, Problem> {
+    let targets = optional_rows(archive, "edge_target", count)?;
+    let labels = match archive.has("edge_label") {
+        true => read_labels(archive, "edge_label", Some(count), "edge")?,
+        false if targets.is_some() => vec![0; count],
+        false => return Ok(None),
+    };
+    let splits = read_splits(archive, OF_EDGES, count, "edge")?;
+    Ok(Some(EdgeLabels { classes: class_count(&labels), labels, targets, splits }))
 }
 
 fn check_count(array: &str, count: usize, what: &str) -> Result<(), Problem> {
@@ -53,23 +70,25 @@ pub fn class_count(labels: &[u32]) -> usize {
     labels.iter().map(|&label| label as usize + 1).max().unwrap_or(0)
 }
 
-/// Reads which split each of `count` nodes or graphs is in; in none, if the file tells of no split.
-pub fn read_splits(archive: &mut Archive, count: usize, what: &str) -> Result<Vec<Split>, Problem> {
+/// Reads the split of each of `count` nodes, edges or graphs from arrays whose names begin with `prefix`; none is in a split
+/// if the file has no such arrays.
+pub fn read_splits(archive: &mut Archive, prefix: &str, count: usize, what: &str) -> Result<Vec<Split>, Problem> {
     let mut splits = vec![Split::Unused; count];
-    if SPLITS.iter().all(|(array, _)| !archive.has(array)) {
+    let arrays = SPLITS.map(|(array, split)| (format!("{prefix}{array}"), split));
+    if arrays.iter().all(|(array, _)| !archive.has(array)) {
         return Ok(splits);
     }
-    for (array, split) in SPLITS {
+    for (array, split) in &arrays {
         for member in read_members(archive, array, count, what)? {
             let place = &mut splits[member as usize];
             if *place != Split::Unused {
                 let message = format!("lists {what} {member}, which is in the split {place:?} already");
                 return Err(Problem::of(array, message, format!("a {what} is in one split at most, and once")));
             }
-            *place = split;
+            *place = *split;
         }
     }
-    if archive.has("unlabeled") {
+    if prefix.is_empty() && archive.has("unlabeled") {
         check_unlabeled(&read_members(archive, "unlabeled", count, what)?, &splits, what)?;
     }
     Ok(splits)

@@ -6,39 +6,40 @@
 //! | `x` | \[N, F\] | instead of these: features as a dense matrix |
 //! | `node_label` | \[N\] | instead of these: the column of a one-hot encoding, if labels differ |
 //! | `y` | \[N\] | class of each node, counted from 0; optional if there is `node_target` |
-//! | `node_target` | \[N, T\] or \[N\] | optional: numbers to predict, for the task `NodeRegression` |
+//! | `node_target` | \[N, T\] or \[N\] | optional: values to predict, for the tasks `NodeRegression` and `NodeMultiLabel` |
 //! | `edge_index` | \[2, E\] | sources, then targets |
 //! | `edge_weight` | \[E\] | optional |
 //! | `edge_attr` | \[E, F\] or \[E\] | optional: features of the edges |
+//! | `edge_label` | \[E\] | optional: class of each edge, counted from 0, for the task `EdgeClassification` |
+//! | `edge_target` | \[E, T\] or \[E\] | optional: values to predict of the edges |
+//! | `edge_train`, `edge_val`, `edge_test` | any length | optional: edges of each split; all three, or none |
 //! | `train`, `val`, `test` | any length | nodes of each split; all three, or none |
 //! | `unlabeled` | any length | optional: nodes that may be in no split |
 //! | `node_name`, `node_name_ptr` | \[bytes\], \[N + 1\] | optional: names in UTF-8, and where each begins |
 //!
 //! If there is `node_ptr`, the file holds a set of graphs: `y`, `train`, `val`, `test` and `unlabeled` are about graphs
-//! then, and `node_label` must be there and is the class of each node; it may be 0 for all.
+//! then, nodes and edges belong to the split of their graph, and `node_label` must be there and is the class of each node; it
+//! may be 0 for all. `y` is optional if there is `graph_target`.
 //!
 //! | array | shape | meaning |
 //! | --- | --- | --- |
 //! | `node_ptr` | \[G + 1\] | where the nodes of each graph begin |
 //! | `edge_ptr` | \[G + 1\] | optional: where the edges of each graph begin |
 //! | `fold` | \[G\] | optional: fold of each graph, from 0 to 254 |
-//! | `graph_target` | \[G, T\] | optional: numbers to predict |
+//! | `graph_target` | \[G, T\] | optional: values to predict of the graphs |
 
 mod archive;
 pub(crate) mod check;
 mod edges;
 mod features;
 mod labels;
-mod problem;
 mod set;
 mod write;
 
 use std::path::Path;
 
 pub(crate) use self::archive::{Archive, open_file};
-pub use self::problem::GraphFileError;
-pub(crate) use self::problem::Problem;
-use super::graph_data::GraphData;
+use super::{GraphData, GraphFileError, Problem};
 
 impl GraphData {
     /// Reads a graph file as it is, without a scene's transformations; features may be missing.

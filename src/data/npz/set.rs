@@ -3,19 +3,24 @@
 use connectome_components::Split;
 
 use super::archive::Archive;
-use super::check::{indices, list, offsets, optional_rows};
+use super::check::{indices, list, offsets, optional_rows, wrong_shape};
 use super::labels::{class_count, read_classes, read_node_labels, read_splits};
-use super::problem::Problem;
-use crate::data::GraphData;
-use crate::data::GraphSet;
+use crate::data::Problem;
+use crate::data::{GraphData, GraphSet};
 
 /// Reads how many nodes and graphs there are, and what is known of them beside edges and features.
 pub fn read(archive: &mut Archive) -> Result<GraphData, Problem> {
-    let graph_labels = read_classes(archive, "graph")?;
-    let count = graph_labels.len();
     let labels = read_node_labels(archive, None)?;
     let nodes = labels.len();
-    let starts = list(archive.read("node_ptr")?, "node_ptr", Some(count + 1))?;
+    let starts = list(archive.read::<i64>("node_ptr")?, "node_ptr", None)?;
+    let graph_labels = match archive.has("y") || !archive.has("graph_target") {
+        true => read_classes(archive, "graph")?,
+        false => vec![0; starts.len().saturating_sub(1)],
+    };
+    let count = graph_labels.len();
+    if starts.len() != count + 1 {
+        return Err(wrong_shape("node_ptr", &[starts.len()], &format!("[{}]", count + 1)));
+    }
     let node_offsets =
         offsets("node_ptr", &starts, nodes, "nodes in node_label", "it must rise from 0 to that number")?;
     let graphs = GraphSet {
@@ -23,7 +28,7 @@ pub fn read(archive: &mut Archive) -> Result<GraphData, Problem> {
         edge_offsets: Vec::new(),
         classes: class_count(&graph_labels),
         labels: graph_labels,
-        splits: read_splits(archive, count, "graph")?,
+        splits: read_splits(archive, "", count, "graph")?,
         folds: read_folds(archive, count)?,
         targets: optional_rows(archive, "graph_target", count)?,
     };

@@ -6,10 +6,9 @@ use connectome_components::Split;
 use ndarray::{ArrayView1, ArrayView2};
 use ndarray_npy::{NpzWriter, WritableElement};
 
-use super::problem::{GraphFileError, Problem};
-use crate::data::GraphData;
-use crate::data::GraphSet;
-use crate::data::{DenseRows, Features};
+use super::labels::{OF_EDGES, SPLITS};
+use crate::data::{DenseRows, EdgeLabels, Features, GraphData, GraphSet};
+use crate::data::{GraphFileError, Problem};
 
 impl GraphData {
     /// The bytes of an `.npz` file that [`GraphData::read_npz`] reads back equal; the same data give the same bytes.
@@ -31,7 +30,7 @@ fn write(data: &GraphData) -> Result<Vec<u8>, Problem> {
     match &data.graphs {
         None => {
             file.numbers("y", &data.labels, data.nodes)?;
-            file.splits(&data.splits, data.nodes)?;
+            file.splits("", &data.splits, data.nodes)?;
         }
         Some(graphs) => {
             file.numbers("node_label", &data.labels, data.nodes)?;
@@ -108,7 +107,8 @@ impl File {
         if let Some(weights) = &data.weights {
             self.list("edge_weight", weights, data.edges.len())?;
         }
-        self.optional_rows("edge_attr", data.edge_features.as_ref(), data.edges.len())
+        self.optional_rows("edge_attr", data.edge_features.as_ref(), data.edges.len())?;
+        data.edge_labels.as_ref().map_or(Ok(()), |edges| self.edge_labels(edges, data.edges.len()))
     }
 
     fn names(&mut self, names: &[String], nodes: usize) -> Result<(), Problem> {
@@ -125,15 +125,22 @@ impl File {
         self.numbers("node_name_ptr", &starts, nodes + 1)
     }
 
-    fn splits(&mut self, splits: &[Split], count: usize) -> Result<(), Problem> {
-        if splits.len() != count {
-            return Err(wrong_length("train", splits.len(), count));
-        }
-        for (name, split) in [("train", Split::Train), ("val", Split::Validation), ("test", Split::Test)] {
+    fn splits(&mut self, prefix: &str, splits: &[Split], count: usize) -> Result<(), Problem> {
+        for (name, split) in SPLITS {
+            let name = format!("{prefix}{name}");
+            if splits.len() != count {
+                return Err(wrong_length(&name, splits.len(), count));
+            }
             let members: Vec<usize> = (0..count).filter(|&member| splits[member] == split).collect();
-            self.numbers(name, &members, members.len())?;
+            self.numbers(&name, &members, members.len())?;
         }
         Ok(())
+    }
+
+    fn edge_labels(&mut self, edges: &EdgeLabels, count: usize) -> Result<(), Problem> {
+        self.numbers("edge_label", &edges.labels, count)?;
+        self.optional_rows("edge_target", edges.targets.as_ref(), count)?;
+        self.splits(OF_EDGES, &edges.splits, count)
     }
 
     fn set(&mut self, graphs: &GraphSet) -> Result<(), Problem> {
@@ -141,7 +148,7 @@ impl File {
         self.numbers("y", &graphs.labels, count)?;
         self.numbers("node_ptr", &graphs.node_offsets, count + 1)?;
         self.numbers("edge_ptr", &graphs.edge_offsets, count + 1)?;
-        self.splits(&graphs.splits, count)?;
+        self.splits("", &graphs.splits, count)?;
         self.optional_rows("graph_target", graphs.targets.as_ref(), count)?;
         graphs.folds.as_ref().map_or(Ok(()), |folds| self.list("fold", folds, count))
     }

@@ -1,122 +1,84 @@
 //! Whether a scene and its graph go together.
 
-use connectome_components::Split;
-
 use super::settings::layer_field;
-use crate::data::GraphData;
-use crate::data::GraphSet;
-use crate::data::{Hidden, non_edge_count, undirected_edges};
-use crate::scene::description::{SceneFile, Task};
+use crate::data::{GraphData, RowKind};
+use crate::scene::description::{NodeOrder, SceneFile};
 use crate::scene::error::Fault;
-use crate::scene::layer::LayerDescription;
+use crate::scene::heads::SceneHead;
 use crate::scene::locate::Step::Field;
-use crate::scene::model::{Plan, Rows};
+use crate::scene::model::{Output, Plan};
+use crate::task::{DataProblem, Demand};
 
-/// Checks the scene against its graph, but for the model.
-pub(in crate::scene) fn check_data(scene: &SceneFile, data: &GraphData) -> Result<(), Fault> {
-    let validated = match (scene.task, &data.graphs) {
-        (Task::GraphClassification, Some(graphs)) => count_graphs(graphs)?,
-        (Task::NodeClassification, None) => count_nodes(data)?,
-        (Task::NodeRegression { .. }, None) => {
-            target_width(data)?;
-            count_nodes(data)?
+/// Checks the scene against its graph, but for the model; returns what each head asks of it.
+pub(in crate::scene) fn check_data(scene: &SceneFile, data: &GraphData) -> Result<Vec<Demand>, Fault> {
+    let mut demands = Vec::new();
+    for head in scene.all_heads() {
+        let demand = head.task.kind().demand(data, head.task.rows()).map_err(|problem| match problem {
+            DataProblem::Task(problem) => Fault::new(head.task_field(&[]), problem.message, problem.help),
+            DataProblem::Graph(problem) => Fault::new([Field("graph")], problem.message, problem.help),
+        })?;
+        if scene.training.patience.is_some() && demand.validated == 0 {
+            return Err(blind_patience(&head, data));
         }
-        (Task::LinkPrediction { validation, test }, None) => count_pairs(data, validation, test)?,
-        (Task::GraphClassification, None) => {
-            let message = "GraphClassification needs a set of graphs, but the scene has one graph";
-            let help = "name an npz file with node_ptr, or write `task: NodeClassification`";
-            return Err(Fault::new([Field("task")], message, help));
-        }
-        (_, Some(graphs)) => {
-            let message = format!("the task is about one graph, but the scene has a set of {}", graphs.len());
-            return Err(Fault::new([Field("task")], message, "write `task: GraphClassification`"));
-        }
-    };
-    if scene.training.patience.is_some() && validated == 0 {
-        return Err(blind_patience(scene.task));
+        demands.push(demand);
     }
+    check_order(scene, data)?;
     check_batches(scene, data)?;
-    check_features(data)
+    check_features(data)?;
+    Ok(demands)
 }
 
-/// Checks what the model gives against what it is to tell.
-pub(in crate::scene) fn check_output(scene: &SceneFile, data: &GraphData, plan: Plan) -> Result<(), Fault> {
-    match (scene.task, &data.graphs) {
-        (Task::GraphClassification, Some(_)) if plan.output != Rows::Graphs => {
-            let message = "the model gives a row for each node, but the task is about graphs";
-            Err(Fault::new([Field("model")], message, "add a readout after the last convolution, such as Readout(Sum)"))
-        }
-        (Task::NodeClassification | Task::NodeRegression { .. } | Task::LinkPrediction { .. }, _)
-            if plan.output != Rows::Nodes =>
-        {
-            let message = "the model does not give a row for each node, but the task is about nodes";
-            Err(Fault::new([Field("model")], message, "remove the readout"))
-        }
-        (Task::GraphClassification, Some(graphs)) => {
-            check_width(&scene.model, plan.width, graphs.classes, ["graphs", "class", "classes"])
-        }
-        (Task::NodeClassification, _) => {
-            check_width(&scene.model, plan.width, data.classes, ["nodes", "class", "classes"])
-        }
-        (Task::NodeRegression { .. }, _) => {
-            check_width(&scene.model, plan.width, target_width(data)?, ["nodes", "target", "targets"])
-        }
-        // Two nodes are compared by outputs of any width.
-        _ => Ok(()),
+/// Checks what the model gives against what its heads predict.
+pub(in crate::scene) fn check_output(scene: &SceneFile, demands: &[Demand], plan: &Plan) -> Result<(), Fault> {
+    for ((head, demand), output) in scene.all_heads().iter().zip(demands).zip(&plan.outputs) {
+        check_rows(scene, head, output.rows)?;
+        check_width(scene, head, output, demand)?;
     }
+    Ok(())
 }
 
-/// How many targets each node has.
-fn target_width(data: &GraphData) -> Result<usize, Fault> {
-    data.targets.as_ref().map(|targets| targets.width).filter(|width| *width > 0).ok_or_else(|| {
-        let help = "give each node `targets: [...]`, or the npz file an array node_target [nodes, targets]";
-        Fault::new([Field("task")], "the nodes have no targets to tell", help)
-    })
-}
-
-/// How many nodes are for validation; one at least must be to learn from.
-fn count_nodes(data: &GraphData) -> Result<usize, Fault> {
-    if data.count(Split::Train) == 0 {
-        let message = "no node is in the split Train, so nothing can be learned";
-        return Err(Fault::new([Field("graph")], message, "put at least one node into Train"));
+/// Checks that the rows of an output are those that something is predicted of.
+fn check_rows(scene: &SceneFile, head: &SceneHead, found: RowKind) -> Result<(), Fault> {
+    let wanted = head.task.rows();
+    if found == wanted {
+        return Ok(());
     }
-    Ok(data.count(Split::Validation))
-}
-
-/// The same for graphs.
-fn count_graphs(graphs: &GraphSet) -> Result<usize, Fault> {
-    if graphs.count(Split::Train) == 0 {
-        let message = "no graph is in the split Train, so nothing can be learned";
-        return Err(Fault::new([Field("graph")], message, "put at least one graph into Train"));
-    }
-    Ok(graphs.count(Split::Validation))
-}
-
-/// The same for edges; and for each hidden edge there must be a pair without one.
-fn count_pairs(data: &GraphData, validation: f32, test: f32) -> Result<usize, Fault> {
-    let edges = undirected_edges(data).len();
-    let hidden = Hidden::of(edges, validation, test);
-    if hidden.both() == edges {
-        let message = "no edge between two nodes is left to learn from";
-        return Err(Fault::new([Field("graph")], message, "add edges to the graph, or hide a smaller share of them"));
-    }
-    let free = non_edge_count(data.nodes, edges);
-    // While learning, pairs without an edge are drawn as well.
-    let needed = hidden.both().max(1);
-    if free < needed as u64 {
-        let message = format!("{free} pairs of nodes have no edge, but {needed} are needed to tell edges from them");
-        return Err(Fault::new([Field("task")], message, "hide a smaller share of the edges, or use a sparser graph"));
-    }
-    Ok(hidden.validation)
-}
-
-fn blind_patience(task: Task) -> Fault {
-    let (message, help) = match task {
-        Task::NodeClassification | Task::NodeRegression { .. } => {
-            ("no node is in the split Validation", "put nodes into Validation")
+    let message = format!(
+        "the model gives a row for each {}, but the task is about {}",
+        found.singular(),
+        if head.task.links().is_some() { "pairs of nodes" } else { wanted.plural() },
+    );
+    let help = match (found, wanted) {
+        (RowKind::Graphs, _) => "remove the readout",
+        (_, RowKind::Graphs) => "add a readout after the last convolution, such as Readout(Sum)",
+        (RowKind::Nodes, _) => {
+            "end it with EdgeDecoder(nn: (widths: [16, 1])), the last width being that of the output"
         }
-        Task::GraphClassification => ("no graph is in the split Validation", "put graphs into Validation"),
-        Task::LinkPrediction { .. } => ("no edge is hidden for validation", "raise the share for validation"),
+        (RowKind::Edges, _) => "remove the EdgeDecoder",
+    };
+    Err(Fault::new(head.layers(scene).1, message, help))
+}
+
+/// What batches of graphs predict comes in the order of their rows.
+fn check_order(scene: &SceneFile, data: &GraphData) -> Result<(), Fault> {
+    let mut heads = scene.all_heads().into_iter();
+    if data.graphs.is_none() || scene.order == NodeOrder::Given || heads.all(|head| head.task.rows() == RowKind::Graphs)
+    {
+        return Ok(());
+    }
+    let message =
+        "nodes or edges of a set of graphs are predicted in the order of their rows, which is not that of the file";
+    Err(Fault::new([Field("order")], message, "write `order: Given`"))
+}
+
+fn blind_patience(head: &SceneHead, data: &GraphData) -> Fault {
+    let rows = if data.graphs.is_some() { RowKind::Graphs } else { head.task.rows() };
+    let (message, help) = match head.task.links() {
+        Some(_) => ("no edge is hidden for validation".to_owned(), "raise the share for validation".to_owned()),
+        None => (
+            format!("no {} is in the split Validation", rows.singular()),
+            format!("put {} into Validation", rows.plural()),
+        ),
     };
     let message = format!("patience watches the validation loss, but {message}");
     Fault::new([Field("training"), Field("patience")], message, format!("{help}, or remove patience"))
@@ -124,7 +86,8 @@ fn blind_patience(task: Task) -> Fault {
 
 fn check_batches(scene: &SceneFile, data: &GraphData) -> Result<(), Fault> {
     let sampled = !scene.training.fan_outs.is_empty();
-    if sampled && !matches!(scene.task, Task::NodeClassification | Task::NodeRegression { .. }) {
+    let is_of_nodes = |head: &SceneHead| head.task.rows() == RowKind::Nodes && head.task.links().is_none();
+    if sampled && !(scene.all_heads().iter().all(is_of_nodes) && data.graphs.is_none()) {
         let message = "neighbors are drawn for nodes, but the task is not about nodes";
         return Err(Fault::new([Field("training"), Field("fan_outs")], message, "remove fan_outs"));
     }
@@ -156,25 +119,28 @@ fn check_features(data: &GraphData) -> Result<(), Fault> {
 }
 
 /// Checks that the model has as many outputs as are needed: one for each class or target of the rows.
-fn check_width(
-    model: &[LayerDescription],
-    width: usize,
-    needed: usize,
-    [rows, one, several]: [&str; 3],
-) -> Result<(), Fault> {
-    if width == needed {
+fn check_width(scene: &SceneFile, head: &SceneHead, output: &Output, demand: &Demand) -> Result<(), Fault> {
+    let Some((needed, [one, several])) = demand.width else { return Ok(()) };
+    if output.width != needed {
+        let rows = head.task.rows().plural();
+        let counted = if needed == 1 { one } else { several };
+        let message = format!("the model's output is {} wide, but the {rows} have {needed} {counted}", output.width);
+        let (layers, path) = head.layers(scene);
+        return match layers.iter().rposition(|layer| !layer.keeps_width()) {
+            Some(number) => {
+                let help = format!("there must be one output for each {one}: write width: {needed}");
+                Err(Fault::new(layer_field(path, number, "width"), message, help))
+            }
+            None => {
+                let help = format!("end the model with a layer that has width: {needed}");
+                Err(Fault::new(path, message, help))
+            }
+        };
+    }
+    let weights = head.class_weights();
+    if weights.is_empty() || weights.len() == needed {
         return Ok(());
     }
-    let counted = if needed == 1 { one } else { several };
-    let message = format!("the model's output is {width} wide, but the {rows} have {needed} {counted}");
-    match model.iter().rposition(|layer| !layer.keeps_width()) {
-        Some(number) => {
-            let help = format!("there must be one output for each {one}: write width: {needed}");
-            Err(Fault::new(layer_field(number, "width"), message, help))
-        }
-        None => {
-            let help = format!("end the model with a layer that has width: {needed}");
-            Err(Fault::new([Field("model")], message, help))
-        }
-    }
+    let message = format!("there are {} class weights, but {needed} {several}", weights.len());
+    Err(Fault::new(head.field("class_weights"), message, format!("write one weight for each {one}")))
 }

@@ -1,47 +1,56 @@
 //! Whether what a scene says makes sense by itself.
 
-use connectome_components::{Loss, Optimizer};
+use connectome_components::Optimizer;
 use connectome_systems::layers::Dropout;
+use std::collections::HashSet;
 
-use crate::scene::description::{SceneFile, Task, Training};
+use crate::scene::description::{SceneFile, Training};
 use crate::scene::error::Fault;
 use crate::scene::layer::LayerDescription;
 use crate::scene::locate::Step::{self, Field, Index};
 use crate::scene::schedule::EpochSchedule;
+use crate::scene::suggest::quote;
 
 /// Checks all that needs no graph.
 pub(in crate::scene) fn check_parameters(scene: &SceneFile) -> Result<(), Fault> {
-    check_model(&scene.model)?;
+    check_model(scene)?;
     check_optimizer(&scene.optimizer)?;
-    check_task(scene.task)?;
+    check_heads(scene)?;
     check_training(&scene.training)?;
     check_schedule(&scene.training.schedule)
 }
 
-fn check_model(model: &[LayerDescription]) -> Result<(), Fault> {
-    if model.is_empty() {
+fn check_model(scene: &SceneFile) -> Result<(), Fault> {
+    if scene.model.is_empty() && scene.all_heads().iter().any(|head| head.layers(scene).0.is_empty()) {
         let help = "write at least one layer, such as GcnConv(width: 7)";
         return Err(Fault::new([Field("model")], "the model has no layers", help));
     }
-    model.iter().enumerate().try_for_each(|(number, layer)| check_layer(number, layer))
+    check_layers(&scene.model, &[Field("model")])?;
+    scene
+        .heads
+        .iter()
+        .enumerate()
+        .try_for_each(|(number, head)| check_layers(&head.layers, &[Field("heads"), Index(number), Field("layers")]))
 }
 
-fn check_layer(number: usize, layer: &LayerDescription) -> Result<(), Fault> {
-    let content = [Field("model"), Index(number), Index(0)];
-    match *layer {
-        LayerDescription::Dropout(Dropout(probability)) => {
-            check(probability, Range::Share, "the dropout probability", &content)?
+fn check_layers(layers: &[LayerDescription], path: &[Step<'static>]) -> Result<(), Fault> {
+    for (number, layer) in layers.iter().enumerate() {
+        let content = [path, &[Index(number), Index(0)]].concat();
+        match *layer {
+            LayerDescription::Dropout(Dropout(probability)) => {
+                check(probability, Range::Fraction, "the dropout probability", &content)?
+            }
+            LayerDescription::LeakyRelu(slope) => check(slope, Range::Finite, "the slope", &content)?,
+            LayerDescription::Elu(alpha) => check(alpha, Range::Finite, "alpha", &content)?,
+            _ => {}
         }
-        LayerDescription::LeakyRelu(slope) => check(slope, Range::Finite, "the slope", &content)?,
-        LayerDescription::Elu(alpha) => check(alpha, Range::Finite, "alpha", &content)?,
-        _ => {}
     }
     Ok(())
 }
 
-/// Where a setting of a layer stands.
-pub(in crate::scene) fn layer_field(number: usize, name: &'static str) -> [Step<'static>; 3] {
-    [Field("model"), Index(number), Field(name)]
+/// Where a setting of a layer stands, of those at a path.
+pub(in crate::scene) fn layer_field(path: Vec<Step<'static>>, number: usize, name: &'static str) -> Vec<Step<'static>> {
+    [&path[..], &[Index(number), Field(name)]].concat()
 }
 
 fn check_optimizer(optimizer: &Optimizer) -> Result<(), Fault> {
@@ -52,46 +61,49 @@ fn check_optimizer(optimizer: &Optimizer) -> Result<(), Fault> {
         Optimizer::Sgd { momentum, .. } => check(momentum, Range::NotNegative, "the momentum", &of("momentum")),
         Optimizer::Adam { betas, epsilon, .. } | Optimizer::AdamW { betas, epsilon, .. } => {
             let [name, field] = of("betas");
-            check(betas.0, Range::Share, "the first beta", &[name, field, Index(0)])?;
-            check(betas.1, Range::Share, "the second beta", &[name, field, Index(1)])?;
+            check(betas.0, Range::Fraction, "the first beta", &[name, field, Index(0)])?;
+            check(betas.1, Range::Fraction, "the second beta", &[name, field, Index(1)])?;
             check(epsilon, Range::NotNegative, "epsilon", &of("epsilon"))
         }
         Optimizer::RmsProp { decay, epsilon, .. } => {
-            check(decay, Range::Share, "the decay", &of("decay"))?;
+            check(decay, Range::Fraction, "the decay", &of("decay"))?;
             check(epsilon, Range::NotNegative, "epsilon", &of("epsilon"))
         }
     }
 }
 
-fn check_task(task: Task) -> Result<(), Fault> {
-    let (validation, test) = match task {
-        Task::NodeClassification | Task::GraphClassification => return Ok(()),
-        Task::NodeRegression { loss } => return check_regression(loss),
-        Task::LinkPrediction { validation, test } => (validation, test),
-    };
-    check(validation, Range::Share, "the share for validation", &[Field("task"), Field("validation")])?;
-    check(test, Range::Share, "the share for test", &[Field("task"), Field("test")])?;
-    if validation + test < 1.0 {
-        return Ok(());
+fn check_heads(scene: &SceneFile) -> Result<(), Fault> {
+    if scene.task.is_some() && !scene.heads.is_empty() {
+        let message = "the model has heads, and a task of its own beside them";
+        return Err(Fault::new([Field("task")], message, "remove the task, or make it one of the heads"));
     }
-    let message = format!("validation and test take {} of the edges, so that none is left", validation + test);
-    Err(Fault::new([Field("task"), Field("test")], message, "write shares that are together below 1"))
-}
-
-fn check_regression(loss: Loss) -> Result<(), Fault> {
-    let place = [Field("task"), Field("loss")];
-    match loss {
-        Loss::MeanSquaredError | Loss::MeanAbsoluteError => Ok(()),
-        Loss::Huber { delta } if delta.is_finite() && delta > 0.0 => Ok(()),
-        Loss::Huber { delta } => {
-            let path = [&place[..], &[Field("delta")]].concat();
-            Err(Fault::new(path, format!("delta is {delta}"), "write a finite number above 0"))
+    let mut names = HashSet::new();
+    let mut predicts_links = false;
+    for head in scene.all_heads() {
+        let of = |name| head.field(name);
+        head.task
+            .kind()
+            .check_settings()
+            .map_err(|(setting, problem)| Fault::new(head.task_field(setting), problem.message, problem.help))?;
+        if head.name.is_empty() || head.name.contains(['.', '/']) {
+            let message = format!("{} is no name for a head: files and parameters are named by it", quote(head.name));
+            return Err(Fault::new(of("name"), message, "write a name without dots and slashes"));
         }
-        Loss::CrossEntropy | Loss::BinaryCrossEntropy => {
-            let message = format!("{loss:?} tells classes apart, but the targets are numbers");
-            Err(Fault::new(place, message, "write MeanSquaredError, MeanAbsoluteError or Huber(delta: 1.0)"))
+        if !names.insert(head.name) {
+            let message = format!("two heads have the name {}", quote(head.name));
+            return Err(Fault::new(of("name"), message, "give each head a name of its own"));
+        }
+        if head.task.links().is_some() && std::mem::replace(&mut predicts_links, true) {
+            let message = "two heads predict links, but the edges can be hidden only once";
+            return Err(Fault::new(of("task"), message, "keep one of them"));
+        }
+        check(head.weight(), Range::NotNegative, "the weight of the head", &of("weight"))?;
+        for (class, weight) in head.class_weights().iter().enumerate() {
+            let path = [&of("class_weights")[..], &[Index(class)]].concat();
+            check(*weight, Range::NotNegative, "the weight of the class", &path)?;
         }
     }
+    Ok(())
 }
 
 fn check_training(training: &Training) -> Result<(), Fault> {
@@ -145,7 +157,7 @@ enum Range {
     Finite,
     NotNegative,
     /// From 0 to below 1.
-    Share,
+    Fraction,
 }
 
 impl Range {
@@ -153,7 +165,7 @@ impl Range {
         match self {
             Self::Finite => value.is_finite(),
             Self::NotNegative => value.is_finite() && value >= 0.0,
-            Self::Share => (0.0..1.0).contains(&value),
+            Self::Fraction => (0.0..1.0).contains(&value),
         }
     }
 
@@ -161,7 +173,7 @@ impl Range {
         match self {
             Self::Finite => "write a finite number",
             Self::NotNegative => "write a finite number that is not negative",
-            Self::Share => "write a number from 0 to below 1",
+            Self::Fraction => "write a number from 0 to below 1",
         }
     }
 }

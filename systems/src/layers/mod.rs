@@ -26,6 +26,7 @@
 //! | [`TransformerConv`] | `TransformerConv` | `lin_key.*`, `lin_query.*`, `lin_value.*`, `lin_skip.*`, `lin_beta.weight`; `lin_edge.weight` |
 //! | [`ResGatedGraphConv`] | `ResGatedGraphConv` | `lin_key.*`, `lin_query.*`, `lin_value.*`, `lin_skip.weight`, `bias` |
 //! | [`EdgeConv`] | `EdgeConv` | `nn.*` |
+//! | [`EdgeDecoder`] | `EdgeDecoder` of its examples | `nn.*` |
 //! | [`NnConv`] | `NNConv` | `nn.*`, `lin.weight`, `bias` |
 //! | [`PnaConv`] | `PNAConv` (one tower) | `pre_nns.0.0.*`, `post_nns.0.0.*`, `lin.*`, `aggr_module.avg_deg_lin`, `aggr_module.avg_deg_log` |
 //! | [`SgConv`] | `SGConv` | `lin.*` |
@@ -45,6 +46,7 @@ mod batch_norm;
 mod convolution;
 mod dropout;
 mod edge_conv;
+mod edge_decoder;
 mod egnn_conv;
 mod embedding;
 mod error;
@@ -82,6 +84,7 @@ pub use attentional_aggregation::AttentionalAggregation;
 pub use batch_norm::BatchNorm;
 pub use dropout::Dropout;
 pub use edge_conv::EdgeConv;
+pub use edge_decoder::EdgeDecoder;
 pub use egnn_conv::EgnnConv;
 pub use embedding::Embedding;
 pub use error::BuildError;

@@ -350,23 +350,24 @@ impl ModelBuilder {
 
     /// What is minimized; [`Loss::CrossEntropy`] if nothing is said.
     pub fn loss(self, loss: Loss) -> Self {
-        self.change_output(|head| head.loss(loss))
+        self.output_head(|head| head.loss(loss))
     }
 
     /// The values that the output is to become, for a loss that takes values; without, the model has a field of its own
     /// for them, [`Model::targets`](connectome_components::Model::targets).
     pub fn targets(self, targets: Field) -> Self {
-        self.change_output(|head| head.targets(targets))
+        self.output_head(|head| head.targets(targets))
     }
 
     /// Takes the gradient with respect to the output from outside in place of a loss, as rewards are learned from: a system of
     /// yours in [`GraphSystems::Loss`](crate::GraphSystems::Loss) of [`Train`](crate::Train) writes
     /// [`Model::output_gradient`](connectome_components::Model::output_gradient), all rows of it.
     pub fn external_gradient(self) -> Self {
-        self.change_output(Head::external_gradient)
+        self.output_head(Head::external_gradient)
     }
 
-    fn change_output(mut self, change: impl FnOnce(Head) -> Head) -> Self {
+    /// Changes the one head of a model that [`head`](Self::head) gives none, which is named `output`.
+    pub fn output_head(mut self, change: impl FnOnce(Head) -> Head) -> Self {
         self.output = change(self.output);
         self.is_output_set = true;
         self

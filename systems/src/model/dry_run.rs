@@ -119,9 +119,10 @@ impl DryRun {
         normalizations
     }
 
-    /// The rows and the width of the output.
-    pub fn output(&self) -> Option<(Domain, usize)> {
-        self.inference.output(0).map(|output| (output.domain(), output.width()))
+    /// The rows and the width of the output of each head.
+    pub fn outputs(&self) -> impl Iterator<Item = (Domain, usize)> {
+        let outputs = (0..self.program.heads().len()).filter_map(|head| self.inference.output(head));
+        outputs.map(|output| (output.domain(), output.width()))
     }
 
     /// Whether it fits.

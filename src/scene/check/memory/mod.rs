@@ -2,6 +2,7 @@
 
 mod usage;
 
+use connectome_components::Split;
 use connectome_systems::{
     MemoryBudget,
     layers::BuildError,
@@ -9,15 +10,13 @@ use connectome_systems::{
 };
 
 use self::usage::{Carried, Counts, NUMBER, RowBytes, growing, left_behind};
-use crate::data::Features;
-use crate::data::GraphData;
-use crate::data::GraphSet;
-use crate::data::{Hidden, undirected_edges};
-use crate::scene::description::{SceneFile, Task};
+use crate::data::memory::available;
+use crate::data::{Features, GraphData, GraphSet, Hidden, RowKind, undirected_edges};
+use crate::scene::description::SceneFile;
 use crate::scene::error::Fault;
 use crate::scene::layer::LayerDescription;
-use crate::scene::locate::Step::{Field, Index};
-use crate::scene::model::{Columns, Input, ModelSize, Plan, Purpose, Rows, idle_bytes};
+use crate::scene::locate::Step::Field;
+use crate::scene::model::{Columns, Input, ModelSize, Plan, Purpose, idle_bytes};
 
 /// What a scene takes of the memory of the machine, in bytes, beside the program itself, which is some 10 MB.
 ///
@@ -65,13 +64,11 @@ impl Extent {
     /// The size of a graph, of which `scene` reads the features.
     pub fn of(data: &GraphData, scene: &SceneFile) -> Self {
         // Each edge once, as many without one as are hidden, and one drawn for each other.
-        let (pairs, drawn) = match scene.task {
-            Task::LinkPrediction { validation, test } => {
-                let edges = undirected_edges(data).len();
-                (2 * edges, edges - Hidden::of(edges, validation, test).both())
-            }
-            _ => (0, 0),
-        };
+        let links = scene.all_heads().iter().find_map(|head| head.task.links());
+        let (pairs, drawn) = links.map_or((0, 0), |links| {
+            let edges = undirected_edges(data).len();
+            (2 * edges, edges - Hidden::of(edges, links.validation, links.test).both())
+        });
         let all = Counts {
             nodes: data.nodes,
             edges: data.edges.len(),
@@ -90,7 +87,11 @@ impl Extent {
             drawn,
             carried: Carried {
                 input: Input { width: data.features.width(), stored, edges },
-                targets: scene.task.regression_loss().and(data.targets.as_ref()).map(|rows| rows.width),
+                targets: RowKind::ALL.map(|rows| {
+                    let targets = data.labels_of(rows).filter(|_| scene.reads_targets(rows))?.targets;
+                    targets.map(|targets| targets.width)
+                }),
+                labeled_edges: scene.predicts(RowKind::Edges),
                 weighted: data.weights.is_some(),
                 in_sets: data.graphs.is_some(),
                 // A letter more or less than the mean makes no difference.
@@ -225,9 +226,12 @@ fn features(features: &Features) -> usize {
 /// Bytes of what was loaded beside the features of the nodes.
 fn others(data: &GraphData) -> usize {
     let names: usize = data.names.iter().map(|name| size_of::<String>() + name.len()).sum();
-    let numbers = [&data.edge_features, &data.targets].into_iter().flatten().map(|rows| rows.values.len());
-    let numbers = data.labels.len() + data.weights.as_ref().map_or(0, Vec::len) + numbers.sum::<usize>();
-    names + numbers * NUMBER + data.splits.len() + size_of_val(&data.edges[..])
+    let labels = || RowKind::ALL.into_iter().filter_map(|rows| data.labels_of(rows));
+    let targets = labels().filter_map(|labels| labels.targets);
+    let values = targets.chain(&data.edge_features).map(|rows| rows.values.len()).sum::<usize>();
+    let values = values + data.weights.as_ref().map_or(0, Vec::len);
+    let classes = labels().map(|labels| labels.labels.len() * (NUMBER + size_of::<Split>())).sum::<usize>();
+    names + values * NUMBER + classes + size_of_val(&data.edges[..])
 }
 
 /// What the model of a scene is on a graph of this size, and the memory that it takes; or the layer that cannot be.
@@ -244,14 +248,17 @@ pub(in crate::scene) fn estimate(scene: &SceneFile, extent: Extent) -> Result<(P
     let inference = scene.describe(&planned, Purpose::Inference, &rows).map_err(place)?;
     let mut memory =
         Memory { training: extent.usage(&training.size), inference: extent.for_inference().usage(&inference.size) };
-    // What is told is collected before it is written.
-    let told = match training.output {
-        Rows::Nodes => extent.resting.unwrap_or(extent.computed).nodes,
-        Rows::Edges => edges,
-        Rows::Graphs => extent.resting.unwrap_or(extent.computed).graphs,
-    };
-    let told = told.saturating_mul(training.width).saturating_mul(NUMBER);
-    memory.inference.peak = memory.inference.peak.saturating_add(told);
+    // What is predicted is collected before it is written.
+    let counts = extent.resting.unwrap_or(extent.computed);
+    let collected = training.outputs.iter().map(|output| {
+        let rows = match output.rows {
+            RowKind::Nodes => counts.nodes,
+            RowKind::Edges => counts.edges,
+            RowKind::Graphs => counts.graphs,
+        };
+        rows.saturating_mul(output.width).saturating_mul(NUMBER)
+    });
+    memory.inference.peak = collected.fold(memory.inference.peak, usize::saturating_add);
     if memory.training.peak > available {
         let [needed, available] = [memory.training.peak, available].map(megabytes);
         let message = format!("the graph with its model needs {needed} of memory, but {available} are available");
@@ -281,17 +288,19 @@ pub(in crate::scene) fn check_size(scene: &SceneFile) -> Result<(), Fault> {
 
 /// Where in the scene it lies that its model cannot be built.
 fn fault(scene: &SceneFile, error: BuildError, before: usize, available: usize) -> Fault {
-    let name = |layer: usize| scene.model.get(layer).map_or("the model", LayerDescription::name);
+    let name = |layer: usize| scene.layer_at(layer).1.map_or("the model", LayerDescription::name);
+    let place = |layer: usize, setting: Option<&'static str>| {
+        [&scene.layer_at(layer).0[..], setting.map(Field).as_slice()].concat()
+    };
     match error {
         BuildError::Layer { layer, setting, reason } => {
             let (reason, help) =
                 reason.split_once("; ").unwrap_or((&reason, "change the layer, or what comes before it"));
-            let path = [&[Field("model"), Index(layer)][..], setting.map(Field).as_slice()].concat();
-            Fault::new(path, format!("{} {reason}", name(layer)), help)
+            Fault::new(place(layer, setting), format!("{} {reason}", name(layer)), help)
         }
         BuildError::Sparse { layer } => {
             let message = format!("{} reads every number of its input, but the features are sparse", name(layer));
-            Fault::new([Field("model"), Index(layer)], message, "put a Linear or GcnConv before it")
+            Fault::new(place(layer, None), message, "put a Linear or GcnConv before it")
         }
         BuildError::TooLarge { layer, needed } => {
             let needed = needed.and_then(|needed| needed.checked_add(before));
@@ -302,16 +311,16 @@ fn fault(scene: &SceneFile, error: BuildError, before: usize, available: usize) 
                 megabytes(available),
             );
             let help = "make the layer narrower, or the graph smaller";
-            Fault::new([Field("model"), Index(layer), Field("width")], message, help)
+            Fault::new(place(layer, Some("width")), message, help)
         }
         BuildError::TooManyOperations { layer, most } => {
-            let setting = match scene.model.get(layer) {
+            let setting = match scene.layer_at(layer).1 {
                 Some(LayerDescription::Appnp(_) | LayerDescription::SgConv(_)) => "hops",
                 _ => "layers",
             };
             let message = format!("with layer {layer} ({}) the model has more than {most} operations", name(layer));
             let help = "give it fewer layers or hops";
-            Fault::new([Field("model"), Index(layer), Field(setting)], message, help)
+            Fault::new(place(layer, Some(setting)), message, help)
         }
         error => Fault::new([Field("model")], error.to_string(), "change the model"),
     }
@@ -319,29 +328,4 @@ fn fault(scene: &SceneFile, error: BuildError, before: usize, available: usize) 
 
 fn megabytes(bytes: usize) -> String {
     format!("{} MB", bytes.div_ceil(1_000_000))
-}
-
-/// Bytes that this machine can still hand out, as far as it tells.
-pub(crate) fn available() -> usize {
-    std::fs::read_to_string("/proc/meminfo")
-        .ok()
-        .and_then(|table| kilobytes(&table)?.checked_mul(1024))
-        .unwrap_or(isize::MAX as usize)
-}
-
-fn kilobytes(table: &str) -> Option<usize> {
-    let line = table.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_table_of_memory_is_read() {
-        assert_eq!(kilobytes("MemTotal:  9 kB\nMemAvailable:   12345 kB\n"), Some(12345));
-        assert_eq!(kilobytes("MemTotal:  9 kB\n"), None);
-        assert_eq!(kilobytes("MemAvailable: much\n"), None);
-    }
 }

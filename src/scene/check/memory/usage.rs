@@ -53,8 +53,10 @@ pub(super) struct Carried {
     pub in_sets: bool,
     /// Letters in a node's name, if nodes have names.
     pub name: Option<usize>,
-    /// Numbers to predict of each node, if the task asks for them.
-    pub targets: Option<usize>,
+    /// Values to predict of each node, edge and graph, where the task asks for them.
+    pub targets: [Option<usize>; 3],
+    /// Whether edges have classes and splits.
+    pub labeled_edges: bool,
 }
 
 /// Bytes of one row of each kind in a world.
@@ -86,11 +88,15 @@ impl RowBytes {
         let name = carried.name.map_or(0, |letters| size_of::<Name>() + TICKS + letters);
         let weight = if carried.weighted { size_of::<EdgeWeight>() + TICKS } else { 0 };
         let edge_features = carried.input.edges.map_or(0, column);
-        let targets = carried.targets.map_or(0, column);
+        let [of_node, of_edge, of_graph] = carried.targets.map(|width| width.map_or(0, column));
+        let label = size_of::<ClassLabel>() + size_of::<Split>() + 2 * TICKS;
+        let edge_label = if carried.labeled_edges { label } else { 0 };
         Self {
-            node: (node + place + name).saturating_add(features).saturating_add(targets),
-            edge: (table_row(&[0, size_of::<Edge>()]) + weight).saturating_add(edge_features),
-            graph: table_row(&[0, size_of::<ClassLabel>(), size_of::<Split>()]),
+            node: (node + place + name).saturating_add(features).saturating_add(of_node),
+            edge: (table_row(&[0, size_of::<Edge>()]) + weight + edge_label)
+                .saturating_add(edge_features)
+                .saturating_add(of_edge),
+            graph: table_row(&[0, size_of::<ClassLabel>(), size_of::<Split>()]).saturating_add(of_graph),
             // The target, the output, and the gradient by it.
             pair: table_row(&[0, size_of::<Edge>(), size_of::<Split>(), NUMBER, NUMBER, NUMBER]),
         }
@@ -127,14 +133,15 @@ impl RowBytes {
     pub fn in_batches(carried: &Carried) -> Self {
         let origin = NUMBER + size_of::<Entity>();
         let features = carried.input.stored.map_or(carried.input.width, |stored| 2 * stored);
-        let numbers = (features + carried.targets.unwrap_or(0)) * NUMBER;
-        let told = size_of::<ClassLabel>() + size_of::<Split>();
+        let [of_node, of_edge, of_graph] = carried.targets.map(|width| width.unwrap_or(0) * NUMBER);
+        let label = size_of::<ClassLabel>() + size_of::<Split>();
         let weight = if carried.weighted { NUMBER } else { 0 };
+        let edge_label = if carried.labeled_edges { label } else { 0 };
         let edge_features = carried.input.edges.unwrap_or(0) * NUMBER;
         Self {
-            node: 2 * (origin + NUMBER + numbers + told),
-            edge: 2 * (origin + 2 * NUMBER + weight + edge_features),
-            graph: 2 * (origin + told),
+            node: 2 * (origin + NUMBER + features * NUMBER + of_node + label),
+            edge: 2 * (origin + 2 * NUMBER + weight + edge_label + edge_features + of_edge),
+            graph: 2 * (origin + label + of_graph),
             pair: 0,
         }
     }

@@ -1,0 +1,165 @@
+//! The heads of a scene's model: those that it describes, or the one that its task is.
+
+use connectome_components::Field;
+use connectome_systems::{Head, ModelBuilder, layers::InnerProductDecoder};
+
+use bevy_ecs::entity::Entity;
+
+use super::description::{HeadDescription, SceneFile};
+use super::layer::LayerDescription;
+use super::locate::Step::{self, Field as Named, Index};
+use super::model::Purpose;
+use crate::data::{GraphData, RowKind};
+use crate::task::Task;
+
+/// The name of the head of a model with a task.
+const OUTPUT: &str = "output";
+
+/// What a model predicts by one of its heads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SceneHead<'a> {
+    /// What it predicts.
+    pub task: Task,
+    /// What it is called.
+    pub name: &'a str,
+    /// The head as it is described, and its place among the others; none if it is the model's task.
+    described: Option<(usize, &'a HeadDescription)>,
+}
+
+/// What the columns of a head's output stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PredictedColumns {
+    /// What the rows are.
+    pub rows: RowKind,
+    /// How many columns there are.
+    pub count: usize,
+    /// What they stand for, such as `classes`.
+    pub name: &'static str,
+}
+
+/// The fields that heads learn from; none without a graph.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct HeadFields {
+    /// Values to predict of nodes, edges and graphs.
+    pub targets: [Option<Field>; 3],
+    /// The graph whose edges are pairs of nodes, and whether the graph has them.
+    pub pairs: Option<(Entity, Field)>,
+}
+
+impl SceneFile {
+    /// What the model predicts; one head at least.
+    pub(crate) fn all_heads(&self) -> Vec<SceneHead<'_>> {
+        if self.heads.is_empty() {
+            return vec![SceneHead { task: self.task.unwrap_or_default(), name: OUTPUT, described: None }];
+        }
+        let heads = self.heads.iter().enumerate();
+        heads
+            .map(|(number, head)| SceneHead { task: head.task, name: &head.name, described: Some((number, head)) })
+            .collect()
+    }
+
+    /// The names of what the model predicts and the tasks, in the order of the heads.
+    pub fn tasks(&self) -> Vec<(&str, Task)> {
+        self.all_heads().into_iter().map(|head| (head.name, head.task)).collect()
+    }
+
+    /// What the columns of each head's output stand for, of heads that predict classes, labels or values.
+    pub fn predicted(&self, data: &GraphData) -> Vec<PredictedColumns> {
+        let columns = |head: SceneHead| {
+            let rows = head.task.rows();
+            let (count, [one, several]) = head.task.kind().demand(data, rows).ok()?.width?;
+            Some(PredictedColumns { rows, count, name: if count == 1 { one } else { several } })
+        };
+        self.all_heads().into_iter().filter_map(columns).collect()
+    }
+
+    /// Whether values of these rows are predicted.
+    pub(crate) fn reads_targets(&self, rows: RowKind) -> bool {
+        self.all_heads().iter().any(|head| head.task.rows() == rows && head.task.kind().reads_targets())
+    }
+
+    /// Whether something of these rows is predicted.
+    pub(crate) fn predicts(&self, rows: RowKind) -> bool {
+        self.all_heads().iter().any(|head| head.task.rows() == rows && head.task.links().is_none())
+    }
+
+    /// Adds the heads to a model.
+    pub(super) fn with_heads(&self, builder: ModelBuilder, purpose: Purpose, fields: &HeadFields) -> ModelBuilder {
+        let complete = |head: Head, scene_head: &SceneHead| scene_head.complete(head, purpose, fields);
+        self.all_heads().iter().fold(builder, |builder, scene_head| match scene_head.described {
+            Some((_, described)) => {
+                let head =
+                    described.layers.iter().fold(Head::new(&described.name), |head, layer| head.layer(layer.clone()));
+                let head = head.weight(described.weight).class_weights(described.class_weights.clone());
+                builder.head(complete(head, scene_head))
+            }
+            None if purpose == Purpose::Inference && scene_head.task.links().is_none() => builder,
+            None => builder.output_head(|head| complete(head, scene_head)),
+        })
+    }
+
+    /// Where a layer stands that the model counts by this number: those of the heads come after its own.
+    pub(super) fn layer_at(&self, number: usize) -> (Vec<Step<'static>>, Option<&LayerDescription>) {
+        let model = self.model.len();
+        if number < model {
+            return (vec![Named("model"), Index(number)], self.model.get(number));
+        }
+        let mut first = model;
+        for (head, described) in self.heads.iter().enumerate() {
+            if number < first + described.layers.len() {
+                let path = vec![Named("heads"), Index(head), Named("layers"), Index(number - first)];
+                return (path, described.layers.get(number - first));
+            }
+            first += described.layers.len();
+        }
+        (vec![Named("model")], None)
+    }
+}
+
+impl<'a> SceneHead<'a> {
+    fn complete(&self, head: Head, purpose: Purpose, fields: &HeadFields) -> Head {
+        let rows = self.task.rows();
+        let (head, targets) = match fields.pairs.filter(|_| self.task.links().is_some()) {
+            Some((pairs, joined)) => (head.layer(InnerProductDecoder { pairs }), Some(joined)),
+            None => (head, fields.targets[rows as usize].filter(|_| self.task.kind().reads_targets())),
+        };
+        let head = if purpose == Purpose::Training { self.task.kind().learn(head) } else { head };
+        match targets {
+            Some(targets) => head.targets(targets),
+            None => head,
+        }
+    }
+
+    /// Its layers and, if it has none that can change the width, those of the model; and where they stand.
+    pub fn layers(&self, scene: &'a SceneFile) -> (&'a [LayerDescription], Vec<Step<'static>>) {
+        match self.described {
+            Some((number, head)) if !head.layers.is_empty() => {
+                (&head.layers, vec![Named("heads"), Index(number), Named("layers")])
+            }
+            _ => (&scene.model, vec![Named("model")]),
+        }
+    }
+
+    /// What its loss is multiplied by.
+    pub fn weight(&self) -> f32 {
+        self.described.map_or(1.0, |(_, head)| head.weight)
+    }
+
+    /// How much each class counts; nothing if all count the same.
+    pub fn class_weights(&self) -> &'a [f32] {
+        self.described.map_or(&[], |(_, head)| &head.class_weights)
+    }
+
+    /// Where one of its fields stands in the scene.
+    pub fn field(&self, name: &'static str) -> Vec<Step<'static>> {
+        match self.described {
+            Some((number, _)) => vec![Named("heads"), Index(number), Named(name)],
+            None => vec![Named(name)],
+        }
+    }
+
+    /// Where something of its task stands in the scene.
+    pub fn task_field(&self, setting: &[&'static str]) -> Vec<Step<'static>> {
+        self.field("task").into_iter().chain(setting.iter().copied().map(Named)).collect()
+    }
+}
