@@ -23,7 +23,7 @@ use std::{
 
 use crate::{
     SystemDescription, describe_schedule,
-    layers::BuildError,
+    error::BuildError,
     model::{Plans, finish},
 };
 

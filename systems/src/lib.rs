@@ -6,6 +6,7 @@ pub mod algorithms;
 pub mod batch;
 mod clock;
 mod describe;
+mod error;
 pub mod kernels;
 pub mod layers;
 mod loss;
@@ -24,11 +25,12 @@ mod workers;
 
 pub use clock::ScheduleTimings;
 pub use describe::{SystemDescription, describe_schedule};
+pub use error::LearningError;
 pub use loss::{LossError, Targets, loss_and_gradient, measure};
 pub use model::{
-    Act, DryRun, Evaluate, Head, HeadLoss, HeadTargets, Infer, LearningError, MemoryBudget, ModelBuilder, ModelSystems,
-    Observe, Plans, RowAccess, Train, WorldModelExt, add_model_to_schedule, add_systems, remove_model, replace_model,
-    run, take_error,
+    Act, DryRun, Evaluate, Head, HeadLoss, HeadTargets, Infer, MemoryBudget, ModelBuilder, ModelSystems, Observe,
+    Plans, RowAccess, Train, WorldModelExt, add_model_to_schedule, add_systems, remove_model, replace_model, run,
+    take_error,
 };
 pub use negatives::sample_negatives;
 pub use optimize::OptimizerStep;

@@ -15,7 +15,7 @@ use connectome_components::{
 use std::sync::{Arc, atomic::AtomicBool};
 
 use super::{
-    Evaluate, Head, HeadLoss, HeadTargets, Infer, ModelBuilder, Plans, RowAccess, Sets, StepFault, Train,
+    Evaluate, Head, HeadLoss, HeadTargets, Infer, ModelBuilder, Plans, RowAccess, Sets, Train,
     builder::{Input, Learning, domain_of},
     components::{ComponentBinding, Copied, Copies, CopyIn, RowSystem},
     dry_run::DryRun,
@@ -28,7 +28,7 @@ use super::{
 use crate::{
     GraphSystems, Workers,
     clock::Readings,
-    layers::BuildError,
+    error::{BuildError, StepFault},
     optimize::{self, LearnedParameter, LossWeighting, Moments},
     program::{Bindings, Column, Domain, Emission, Layout, Operation, Pass, Plan, Program},
     topology::rebuild_topologies,

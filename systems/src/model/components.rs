@@ -12,7 +12,7 @@ use core::any::type_name;
 use std::sync::Arc;
 
 use super::{Sets, closures::RowAccess};
-use crate::{layers::BuildError, program::Domain};
+use crate::{error::BuildError, program::Domain};
 
 /// A component type as rows of numbers, without the type.
 #[derive(Clone, Copy, Debug)]

@@ -11,7 +11,7 @@ use connectome_components::{Field, FieldPool, Loss, ModelHead};
 use super::{Head, HeadLoss, HeadTargets, Sets};
 use crate::{
     GraphSystems,
-    layers::BuildError,
+    error::BuildError,
     loss::{LossError, OperatorFields, Parts, Targets, head_system, operator_system},
     program::Domain,
 };

@@ -14,13 +14,13 @@ use connectome_components::LearningFault;
 use core::any::Any;
 
 use super::{
-    Plans, StepFault, Train,
+    Plans, Train,
     fault::take_fault,
     schedules::{check_parts, check_resources, model_of, settings},
 };
 use crate::{
     GraphSystems, Scratch,
-    layers::BuildError,
+    error::{BuildError, StepFault},
     optimize::{self, Moments},
     topology::{attach_all_fields, update_topology},
 };

@@ -15,8 +15,8 @@ use super::{Column, Operation, Operator, Pass, Plan, Run, Step, Value};
 use crate::{
     Workers,
     clock::Readings,
-    layers::BuildError,
-    model::{Sets, StepFault},
+    error::{BuildError, StepFault},
+    model::Sets,
 };
 
 /// Where the numbers of a plan are in a world.

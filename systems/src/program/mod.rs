@@ -34,10 +34,7 @@ mod value;
 use bevy_ecs::entity::Entity;
 use std::collections::BTreeMap;
 
-use crate::{
-    layers::{BuildError, Layer},
-    operators::copy,
-};
+use crate::{error::BuildError, layers::Layer, operators::copy};
 
 pub use differentiate::Tape;
 pub(crate) use emit::{Alone, Bindings, Emission};

@@ -4,7 +4,7 @@ use super::{
     Domain, Operation, Program, Shape, Value, assign, differentiate, emit::Compiled, fuse, hoist, partial_sums,
     specialize,
 };
-use crate::layers::BuildError;
+use crate::error::BuildError;
 
 pub use super::assign::{Column, Layout};
 
