@@ -9,8 +9,8 @@ use bevy_ecs::{
 use std::collections::HashMap;
 
 use crate::{
-    GraphSystems,
     model::Plans,
+    phases::GraphSystems,
     program::{Pass, Plan},
 };
 

@@ -15,7 +15,7 @@ use connectome_components::{
 use std::sync::{Arc, atomic::AtomicBool};
 
 use super::{
-    Evaluate, Head, HeadLoss, HeadTargets, Infer, ModelBuilder, Plans, RowAccess, Sets, Train,
+    Evaluate, Head, HeadLoss, HeadTargets, Infer, ModelBuilder, Plans, RowAccess, Train,
     builder::{Input, Learning, domain_of},
     components::{ComponentBinding, Copied, Copies, CopyIn, RowSystem},
     dry_run::DryRun,
@@ -26,10 +26,11 @@ use super::{
     schedules::{check_resources, settings},
 };
 use crate::{
-    GraphSystems, Workers,
     clock::Readings,
     error::{BuildError, StepFault},
     optimize::{self, LearnedParameter, LossWeighting, Moments},
+    parallel::Workers,
+    phases::{GraphSystems, Sets},
     program::{Bindings, Column, Domain, Emission, Layout, Operation, Pass, Plan, Program},
     topology::rebuild_topologies,
 };

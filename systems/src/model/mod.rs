@@ -22,6 +22,5 @@ pub use life::{remove_model, replace_model};
 pub use plans::Plans;
 pub(crate) use schedules::finish;
 pub use schedules::{Evaluate, Infer, Train, add_systems, run};
-pub(crate) use shared::Sets;
-pub use shared::{ModelSystems, add_model_to_schedule, take_error};
+pub use shared::{add_model_to_schedule, take_error};
 pub use world::WorldModelExt;

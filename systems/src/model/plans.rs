@@ -11,10 +11,11 @@ use connectome_components::Field;
 use core::{any::Any, fmt};
 use std::sync::{Arc, atomic::AtomicBool};
 
-use super::{Evaluate, Infer, Sets, Train, life::take_out, schedules::model_of};
+use super::{Evaluate, Infer, Train, life::take_out, schedules::model_of};
 use crate::{
     clock::Readings,
     error::{BuildError, StepFault},
+    phases::Sets,
     program::{Layout, Plan},
 };
 

@@ -13,10 +13,10 @@ use std::sync::{
 
 use super::{Column, Operation, Operator, Pass, Plan, Run, Step, Value};
 use crate::{
-    Workers,
     clock::Readings,
     error::{BuildError, StepFault},
-    model::Sets,
+    parallel::Workers,
+    phases::Sets,
 };
 
 /// Where the numbers of a plan are in a world.

@@ -14,7 +14,7 @@ use super::{
     ordered::{Numbers, Ordered},
     ordered_output::work_off,
 };
-use crate::{Workers, algorithms::SimpleGraph, kernels::vectorize, ordering::places};
+use crate::{algorithms::SimpleGraph, kernels::vectorize, ordering::places, parallel::Workers};
 
 /// A largest clique.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
