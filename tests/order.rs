@@ -8,7 +8,7 @@ use connectome::{
     scene::{DenseRows, Features, GraphData, GraphSet, NodeOrder, SceneFile},
     systems::{
         Workers,
-        ordering::bandwidth,
+        algorithms::ordering::bandwidth,
         random::{Philox, RandomStream},
     },
 };

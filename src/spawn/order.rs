@@ -1,7 +1,7 @@
 //! In which order the nodes and edges of a scene come into the world.
 
 use crate::scene::{GraphData, NodeOrder};
-use crate::systems::ordering::{order_by_degree, places, reverse_cuthill_mckee};
+use crate::systems::algorithms::ordering::{order_by_degree, places, reverse_cuthill_mckee};
 
 /// The numbers of nodes and edges in the data, in the order of their rows; as they are, if there are none.
 #[derive(Default)]

@@ -9,28 +9,26 @@ mod describe;
 mod error;
 pub mod kernels;
 pub mod layers;
-mod loss;
+mod losses;
 mod model;
-mod negatives;
 pub mod operators;
-mod optimize;
-pub mod ordering;
+mod optimizers;
 mod parallel;
 mod phases;
 pub mod program;
 pub mod random;
 mod topology;
 
+pub use batch::negatives::sample_negatives;
 pub use clock::ScheduleTimings;
 pub use describe::{SystemDescription, describe_schedule};
 pub use error::LearningError;
-pub use loss::{LossError, Targets, loss_and_gradient, measure};
+pub use losses::{LossError, Targets, loss_and_gradient, measure};
 pub use model::{
     Act, DryRun, Evaluate, Head, HeadLoss, HeadTargets, Infer, MemoryBudget, ModelBuilder, Observe, Plans, RowAccess,
     Train, WorldModelExt, add_model_to_schedule, add_systems, remove_model, replace_model, run, take_error,
 };
-pub use negatives::sample_negatives;
-pub use optimize::OptimizerStep;
+pub use optimizers::OptimizerStep;
 pub use parallel::{Blocks, PerBlock, RowsMut, SplitRows, WorkerLog, WorkerSpan, Workers, WorkersError};
 pub use phases::{GraphSystems, ModelSystems};
 pub use topology::{Scratch, despawn_dangling_edges, rebuild_topology, update_topology};

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     clock::Readings,
     error::{BuildError, StepFault},
-    optimize::{self, LearnedParameter, LossWeighting, Moments},
+    optimizers::{self, LearnedParameter, LossWeighting, Moments},
     parallel::Workers,
     phases::{GraphSystems, Sets},
     program::{Bindings, Column, Domain, Emission, Layout, Operation, Pass, Plan, Program},
@@ -510,7 +510,7 @@ impl Construction<'_> {
                 let trained = |number: usize| bindings.field(plan.column(plan.output(number)?)?);
                 losses.add_learning(world, train, sets, trained)?;
                 add_pass(world, train, &emission, Pass::Backward)?;
-                optimize::add(world, train, model, (&learned, &buffers), weighting, sets);
+                optimizers::add(world, train, model, (&learned, &buffers), weighting, sets);
                 copies.add(world, train, sets, trained(0).unwrap_or(output), true)
             })
         };

@@ -11,7 +11,7 @@ use connectome_components::{Field, FieldPool, Loss, ModelHead};
 use super::{Head, HeadLoss, HeadTargets};
 use crate::{
     error::BuildError,
-    loss::{LossError, OperatorFields, Parts, Targets, head_system, operator_system},
+    losses::{LossError, OperatorFields, Parts, Targets, head_system, operator_system},
     phases::{GraphSystems, Sets},
     program::Domain,
 };

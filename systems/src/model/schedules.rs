@@ -14,7 +14,7 @@ use core::{any::Any, panic::AssertUnwindSafe, sync::atomic::Ordering};
 use std::panic::{catch_unwind, resume_unwind};
 
 use super::{Plans, fault::take_fault, shared};
-use crate::{error::BuildError, optimize::Moments, parallel::Workers};
+use crate::{error::BuildError, optimizers::Moments, parallel::Workers};
 
 /// Runs a model forward: observe, compute, act.
 #[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]

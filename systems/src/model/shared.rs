@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     error::{BuildError, StepFault},
-    optimize::{self, Moments},
+    optimizers::{self, Moments},
     phases::{AllOf, COPIES, GraphSystems, ModelSystems, PARTS, Private, Sets},
     topology::{Scratch, attach_all_fields, update_topology},
 };
@@ -263,7 +263,7 @@ fn sweep(world: &mut World, schedule: &mut Schedule) {
 fn remove_model_systems(world: &mut World, schedule: &mut Schedule, model: Entity) {
     // The sets as well: building a schedule costs the square of their number.
     let parts = PARTS.into_iter().chain(COPIES).map(|part| ModelSystems(model, part).intern());
-    let sets = parts.chain(optimize::sets(model)).chain([Private(model).intern(), AllOf(model).intern()]);
+    let sets = parts.chain(optimizers::sets(model)).chain([Private(model).intern(), AllOf(model).intern()]);
     let sets: Vec<InternedSystemSet> = sets.collect();
     remove_systems(world, schedule, &sets, ScheduleCleanupPolicy::RemoveSetAndSystemsAllowBreakages);
 }
