@@ -4,8 +4,6 @@
 
 pub mod algorithms;
 pub mod batch;
-mod clock;
-mod describe;
 mod error;
 pub mod kernels;
 pub mod layers;
@@ -20,13 +18,12 @@ pub mod random;
 mod topology;
 
 pub use batch::negatives::sample_negatives;
-pub use clock::ScheduleTimings;
-pub use describe::{SystemDescription, describe_schedule};
 pub use error::LearningError;
 pub use losses::{LossError, Targets, loss_and_gradient, measure};
 pub use model::{
     Act, DryRun, Evaluate, Head, HeadLoss, HeadTargets, Infer, MemoryBudget, ModelBuilder, Observe, Plans, RowAccess,
-    Train, WorldModelExt, add_model_to_schedule, add_systems, remove_model, replace_model, run, take_error,
+    ScheduleTimings, SystemDescription, Train, WorldModelExt, add_model_to_schedule, add_systems, describe_schedule,
+    remove_model, replace_model, run, take_error,
 };
 pub use optimizers::OptimizerStep;
 pub use parallel::{Blocks, PerBlock, RowsMut, SplitRows, WorkerLog, WorkerSpan, Workers, WorkersError};

@@ -19,19 +19,20 @@ use super::{
     builder::{Input, Learning, domain_of},
     components::{ComponentBinding, Copied, Copies, CopyIn, RowSystem},
     dry_run::DryRun,
-    finish,
+    emit::{Bindings, Emission},
     learning::Losses,
     life::take_out,
     plans::Emitter,
-    schedules::{check_resources, settings},
+    schedules::{check_resources, finish, settings},
+    timings::Readings,
 };
 use crate::{
-    clock::Readings,
     error::{BuildError, StepFault},
+    operators::copy,
     optimizers::{self, LearnedParameter, LossWeighting, Moments},
     parallel::Workers,
     phases::{GraphSystems, Sets},
-    program::{Bindings, Column, Domain, Emission, Layout, Operation, Pass, Plan, Program},
+    program::{Column, Domain, Layout, Operation, Pass, Plan, Program},
     topology::rebuild_topologies,
 };
 
@@ -54,7 +55,7 @@ impl ModelBuilder {
         let mut planned = DryRun::new(&self, program)?;
         if self.written.is_some() && !planned.computes_output() {
             let mut program = planned.program;
-            program.copy_outputs()?;
+            copy_outputs(&mut program)?;
             planned = DryRun::new(&self, program)?;
         }
         self.check_state(&planned)?;
@@ -88,6 +89,14 @@ impl ModelBuilder {
             }
         }
     }
+}
+
+/// Lets each head end in a copy, which has a column of its own in any case.
+fn copy_outputs(program: &mut Program) -> Result<(), BuildError> {
+    for head in 0..program.heads.len() {
+        program.heads[head].output = copy(program, program.heads[head].output)?;
+    }
+    Ok(())
 }
 
 /// The rows of a graph over the same nodes as the model's own.

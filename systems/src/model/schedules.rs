@@ -29,7 +29,7 @@ pub struct Train(pub Entity);
 pub struct Evaluate(pub Entity);
 
 /// Builds the schedule, so that races come to light now, and adds it to the world.
-pub(crate) fn finish(world: &mut World, mut schedule: Schedule) -> Result<(), BuildError> {
+pub(super) fn finish(world: &mut World, mut schedule: Schedule) -> Result<(), BuildError> {
     if let Err(error) = schedule.initialize(world) {
         return Err(BuildError::Schedule(error.to_string(schedule.graph(), world)));
     }

@@ -8,8 +8,8 @@ use bevy_ecs::{
 };
 use std::collections::HashMap;
 
+use super::Plans;
 use crate::{
-    model::Plans,
     phases::GraphSystems,
     program::{Pass, Plan},
 };
