@@ -9,7 +9,7 @@ use connectome::{
     scene::{NodeOrder, SceneFile},
     systems::{
         Workers,
-        ordering::bandwidth,
+        algorithms::ordering::bandwidth,
         random::{Philox, RandomStream},
     },
 };

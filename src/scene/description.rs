@@ -134,9 +134,9 @@ pub enum NodeOrder {
     /// That of the file, for edges as well.
     #[default]
     Given,
-    /// Those with most edges first; see [`order_by_degree`](crate::systems::ordering::order_by_degree).
+    /// Those with most edges first; see [`order_by_degree`](crate::systems::algorithms::ordering::order_by_degree).
     Degree,
-    /// Close to their neighbors; see [`reverse_cuthill_mckee`](crate::systems::ordering::reverse_cuthill_mckee).
+    /// Close to their neighbors; see [`reverse_cuthill_mckee`](crate::systems::algorithms::ordering::reverse_cuthill_mckee).
     ReverseCuthillMcKee,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::data::GraphData;
 use crate::scene::NodeOrder;
-use crate::systems::ordering::{order_by_degree, places, reverse_cuthill_mckee};
+use crate::systems::algorithms::ordering::{order_by_degree, places, reverse_cuthill_mckee};
 
 /// The numbers of nodes and edges in the data, in the order of their rows; as they are, if there are none.
 #[derive(Default)]

@@ -2,7 +2,7 @@
 //! has a narrow one, wherever its nodes stood before. A failure names the bandwidth or the edges.
 
 use connectome_systems::{
-    ordering::{bandwidth, order_by_degree, places, reverse_cuthill_mckee},
+    algorithms::ordering::{bandwidth, order_by_degree, places, reverse_cuthill_mckee},
     random::{Philox, RandomStream},
 };
 use proptest::{collection::vec, prelude::*};

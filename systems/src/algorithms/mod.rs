@@ -1,9 +1,9 @@
 //! Questions about the structure of a graph, answered exactly, in parallel, and in the same order for any number of
 //! workers.
 //!
-//! All of them read a [`ParallelGraph`]: the [`Topology`](connectome_components::Topology) of a graph of the world,
-//! data loaded from a file, or a graph of your own. Systems write the answers to the world as components, and the
-//! feature `petgraph` converts graphs from and to petgraph.
+//! All but those of [`ordering`] read a [`ParallelGraph`]: the [`Topology`](connectome_components::Topology) of a graph
+//! of the world, data loaded from a file, or a graph of your own. Systems write the answers to the world as components,
+//! and the feature `petgraph` converts graphs from and to petgraph.
 //!
 //! ```
 //! use bevy_ecs::prelude::*;
@@ -29,6 +29,7 @@
 pub mod cliques;
 pub mod edit_distance;
 mod labeled_graph;
+pub mod ordering;
 mod parallel_graph;
 #[cfg(feature = "petgraph")]
 pub mod petgraph;

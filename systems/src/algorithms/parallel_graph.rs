@@ -5,7 +5,7 @@ use core::ops::Range;
 use connectome_components::Topology;
 use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-use crate::Workers;
+use crate::parallel::Workers;
 
 /// A graph whose nodes are numbered from 0 and whose edges have an order.
 ///

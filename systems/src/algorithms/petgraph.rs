@@ -173,7 +173,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Scratch, Workers, update_topology};
+    use crate::{
+        parallel::Workers,
+        topology::{Scratch, update_topology},
+    };
 
     /// petgraph has a method `edges` of its own.
     fn all_ends(graph: &impl ParallelGraph) -> Vec<[u32; 2]> {

@@ -9,7 +9,7 @@ use super::{
     column::{AnyBuffer, Buffer},
     sample, union,
 };
-use crate::{Scratch, update_topology};
+use crate::topology::{Scratch, update_topology};
 
 /// Extracts batches from a graph of a corpus, with chosen fields, for fields of a training world.
 ///

@@ -55,6 +55,7 @@ mod column;
 mod error;
 mod extract;
 mod load;
+pub(crate) mod negatives;
 mod sample;
 mod union;
 

@@ -1,7 +1,8 @@
 //! Activations as layers.
 
-use super::{BuildError, Layer};
+use super::Layer;
 use crate::{
+    error::BuildError,
     kernels::Activation,
     operators::activate,
     program::{Program, Value},

@@ -3,8 +3,9 @@
 use connectome_components::Normalization;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Layer};
+use super::Layer;
 use crate::{
+    error::BuildError,
     operators::{EdgeCoefficients, EdgeDropout, add, aggregate},
     program::{Program, Value},
 };

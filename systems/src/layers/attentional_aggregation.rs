@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Layer, Linear};
+use super::{Layer, Linear};
 use crate::{
+    error::BuildError,
     operators::{Attention, Relation, Scores, attend},
     program::{Program, Value},
 };

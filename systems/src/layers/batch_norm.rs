@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer};
+use super::{Initialization, Layer};
 use crate::{
+    error::BuildError,
     operators::{BatchNormalizer, batch_norm},
     program::{Program, Value},
 };

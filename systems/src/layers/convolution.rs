@@ -2,8 +2,9 @@
 
 use connectome_components::Normalization;
 
-use super::{BuildError, Initialization};
+use super::Initialization;
 use crate::{
+    error::BuildError,
     operators::{add, add_bias, aggregate, linear, linear_pair},
     program::{Program, Value, Weight},
 };

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Layer};
+use super::Layer;
 use crate::{
+    error::BuildError,
     operators::dropout,
     program::{Program, Value},
 };

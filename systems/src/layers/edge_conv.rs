@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Layer, Mlp};
+use super::{Layer, Mlp};
 use crate::{
+    error::BuildError,
     operators::{EdgeTerms, Reduction, Relation, add, gather_endpoints, linear, reduce},
     program::{Program, Value},
 };

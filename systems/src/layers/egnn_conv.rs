@@ -3,8 +3,9 @@
 use connectome_components::TensorLayout;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer, Mlp};
+use super::{Initialization, Layer, Mlp};
 use crate::{
+    error::BuildError,
     kernels::Activation,
     operators::{
         EdgeTerms, Reduction, Relation, activate, add, gather_endpoints, linear, linear_pair, multiply, reduce,

@@ -3,8 +3,9 @@
 use connectome_components::TensorLayout;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer};
+use super::{Initialization, Layer};
 use crate::{
+    error::BuildError,
     operators::linear,
     program::{Program, Value},
 };

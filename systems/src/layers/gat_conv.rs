@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BuildError, Initialization, Layer,
+    Initialization, Layer,
     heads::{Heads, fifth, one, yes},
 };
 use crate::{
+    error::BuildError,
     operators::{Attention, Scores, head_scores, linear, self_loop_mean},
     program::{Program, Value},
 };

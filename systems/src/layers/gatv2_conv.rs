@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BuildError, Initialization, Layer,
+    Initialization, Layer,
     affine::Affine,
     heads::{Heads, fifth, one, yes},
 };
 use crate::{
+    error::BuildError,
     operators::{Attention, Scores, linear, self_loop_mean},
     program::{Program, Value},
 };

@@ -3,8 +3,9 @@
 use connectome_components::{Normalization, TensorLayout};
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer};
+use super::{Initialization, Layer};
 use crate::{
+    error::BuildError,
     operators::{add, aggregate, linear},
     program::{Program, Value},
 };

@@ -3,8 +3,11 @@
 use connectome_components::Normalization;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Layer, convolution::convolve};
-use crate::program::{Program, Value};
+use super::{Layer, convolution::convolve};
+use crate::{
+    error::BuildError,
+    program::{Program, Value},
+};
 
 /// `Y = D^-1/2 A' D^-1/2 X W + b` (Kipf & Welling, "Semi-supervised classification with graph convolutional networks",
 /// ICLR 2017, eq. 2) with the weights of the edges in `A'` and degrees by target.

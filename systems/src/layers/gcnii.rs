@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Gcn2Conv, Layer};
+use super::{Gcn2Conv, Layer};
 use crate::{
+    error::BuildError,
     kernels::Activation,
     operators::{activate, dropout},
     program::{Program, Value},

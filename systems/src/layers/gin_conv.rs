@@ -3,8 +3,9 @@
 use connectome_components::Normalization;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer, Mlp};
+use super::{Initialization, Layer, Mlp};
 use crate::{
+    error::BuildError,
     operators::{EdgeCoefficients, add_bias, aggregate, linear},
     program::{Program, Value, Weight},
 };

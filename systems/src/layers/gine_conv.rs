@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Layer, Mlp, gin_conv::eps, mlp::torch_linear};
+use super::{Layer, Mlp, gin_conv::eps, mlp::torch_linear};
 use crate::{
+    error::BuildError,
     kernels::Activation,
     operators::{EdgeTerms, Reduction, Relation, activate, add, gather_endpoints, linear, reduce, scale_by},
     program::{Program, Value},

@@ -4,11 +4,12 @@ use connectome_components::Normalization;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BuildError, Layer,
+    Layer,
     convolution::aggregate_with_root,
     mlp::{torch_linear, torch_weight},
 };
 use crate::{
+    error::BuildError,
     operators::Reduction,
     program::{Program, Value},
 };

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Layer, LayerNorm, Mlp};
+use super::{Layer, LayerNorm, Mlp};
 use crate::{
+    error::BuildError,
     kernels::Activation,
     operators::{EdgeTerms, Reduction, Relation, add, gather_endpoints, linear, linear_pair, reduce},
     program::{Program, Value},

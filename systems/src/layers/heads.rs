@@ -2,8 +2,9 @@
 
 use connectome_components::TensorLayout;
 
-use super::{BuildError, Initialization};
+use super::Initialization;
 use crate::{
+    error::BuildError,
     operators::{Attention, Relation, add_bias, attend, mean_heads},
     program::{Program, Value, Weight},
 };

@@ -2,8 +2,9 @@
 
 use bevy_ecs::entity::Entity;
 
-use super::{BuildError, Layer};
+use super::Layer;
 use crate::{
+    error::BuildError,
     operators::edge_dot,
     program::{Program, Value},
 };

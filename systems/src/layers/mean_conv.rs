@@ -3,8 +3,9 @@
 use connectome_components::Normalization;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Layer, convolution::convolve};
+use super::{Layer, convolution::convolve};
 use crate::{
+    error::BuildError,
     kernels::Activation,
     operators::activate,
     program::{Program, Value},

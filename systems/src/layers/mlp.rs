@@ -3,8 +3,9 @@
 use connectome_components::TensorLayout;
 use serde::{Deserialize, Serialize};
 
-use super::{BatchNorm, BuildError, Initialization, Layer};
+use super::{BatchNorm, Initialization, Layer};
 use crate::{
+    error::BuildError,
     kernels::Activation,
     operators::{activate, linear},
     program::{Program, Value, Weight},

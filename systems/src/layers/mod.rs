@@ -1,4 +1,4 @@
-//! Layers: each records its formula into a [`Program`] with [operators](crate::operators).
+//! Layers: each records its formula into a [`Program`](crate::program::Program) with [operators](crate::operators).
 //!
 //! A layer knows nothing of columns, gradients or schedules: the planner derives them from the program. A layer of your
 //! own implements [`Layer`] with the same operators as those here; see its example.
@@ -49,7 +49,6 @@ mod edge_conv;
 mod edge_decoder;
 mod egnn_conv;
 mod embedding;
-mod error;
 mod gat_conv;
 mod gated_graph_conv;
 mod gatv2_conv;
@@ -78,7 +77,10 @@ mod sequence;
 mod sg_conv;
 mod transformer_conv;
 
-pub use crate::program::Initialization;
+pub use crate::{
+    error::BuildError,
+    program::{Initialization, layer::Layer},
+};
 pub use appnp::Appnp;
 pub use attentional_aggregation::AttentionalAggregation;
 pub use batch_norm::BatchNorm;
@@ -87,7 +89,6 @@ pub use edge_conv::EdgeConv;
 pub use edge_decoder::EdgeDecoder;
 pub use egnn_conv::EgnnConv;
 pub use embedding::Embedding;
-pub use error::BuildError;
 pub use gat_conv::GatConv;
 pub use gated_graph_conv::GatedGraphConv;
 pub use gatv2_conv::Gatv2Conv;
@@ -113,69 +114,3 @@ pub use residual::Residual;
 pub use sage_conv::SageConv;
 pub use sg_conv::SgConv;
 pub use transformer_conv::TransformerConv;
-
-use crate::program::{Program, Value};
-
-/// A formula that computes one value from another.
-///
-/// [`Layer::build`] records the formula into a [`Program`], the same for training and inference. Operations come from
-/// [operators](crate::operators), or are your own:
-///
-/// ```
-/// use connectome_systems::{
-///     layers::{BuildError, Layer},
-///     program::{Operation, Operator, Partition, Program, Shape, Step, Tape, Value},
-/// };
-///
-/// /// Multiplies its input by a constant.
-/// #[derive(Clone, Copy, Debug)]
-/// struct Scale(f32);
-///
-/// impl Operator for Scale {
-///     fn name(&self) -> &'static str {
-///         "scale"
-///     }
-///
-///     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
-///         Ok(vec![inputs[0].shape()])
-///     }
-///
-///     fn run(&self, step: &mut Step<'_>) {
-///         step.write_rows(Partition::Uniform, [0], |_, [input], rows, output| {
-///             for (output, input) in output.iter_mut().zip(input.slice(rows)) {
-///                 *output = self.0 * input;
-///             }
-///         });
-///     }
-///
-///     // Called in training only, and only if a gradient with respect to the input is needed.
-///     fn differentiate(
-///         &self,
-///         operation: &Operation,
-///         gradients: &[Option<Value>],
-///         tape: &mut Tape<'_>,
-///     ) -> Result<(), BuildError> {
-///         let &[Some(gradient)] = gradients else { return Ok(()) };
-///         tape.gradient(operation.inputs[0], *self, &[gradient])
-///     }
-/// }
-///
-/// impl Layer for Scale {
-///     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
-///         program.record_one(*self, &[program.dense(input)?])
-///     }
-/// }
-/// ```
-pub trait Layer: Send + Sync {
-    /// Records the operations that compute the output from the input; returns the output.
-    ///
-    /// # Errors
-    /// If the layer's settings are invalid, or do not fit the input.
-    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError>;
-}
-
-impl Layer for Box<dyn Layer> {
-    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
-        (**self).build(input, program)
-    }
-}

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer, Mlp, mlp::torch_weight};
+use super::{Initialization, Layer, Mlp, mlp::torch_weight};
 use crate::{
+    error::BuildError,
     operators::{Reduction, Relation, add, linear, reduce, transform_along_edges},
     program::{Program, Value},
 };

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer, mlp::torch_linear};
+use super::{Initialization, Layer, mlp::torch_linear};
 use crate::{
+    error::BuildError,
     operators::{
         DegreeScaler, EdgeTerms, Reduction, Relation, add, columns, concatenate, degree_factors, gather_endpoints,
         linear, measure_degrees, moments, multiply, reduce,

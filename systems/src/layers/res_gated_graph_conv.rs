@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer, affine::Affine};
+use super::{Initialization, Layer, affine::Affine};
 use crate::{
+    error::BuildError,
     kernels::Activation,
     operators::{EdgeTerms, activate, add, add_bias, gather_endpoints, weighted_sum},
     program::{Program, Value},

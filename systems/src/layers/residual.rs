@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Layer, sequence::in_sequence};
+use super::{Layer, sequence::in_sequence};
 use crate::{
+    error::BuildError,
     operators::{add, linear},
     program::{Program, Value},
 };

@@ -4,11 +4,12 @@ use connectome_components::Normalization;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BuildError, Layer,
+    Layer,
     convolution::{aggregate_with_root, linear_with_root},
     mlp::{torch_linear, torch_weight},
 };
 use crate::{
+    error::BuildError,
     kernels::Activation,
     operators::{Reduction, Relation, activate, linear, normalize_rows, reduce},
     program::{Program, Value},

@@ -1,7 +1,10 @@
 //! Sequences of layers inside of other layers.
 
-use super::{BuildError, Layer};
-use crate::program::{Program, Value};
+use super::Layer;
+use crate::{
+    error::BuildError,
+    program::{Program, Value},
+};
 
 /// Records layers one after another; the parameters of layer `i` are called `name.i.*`. Without layers the input is
 /// returned.

@@ -3,8 +3,9 @@
 use connectome_components::Normalization;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Initialization, Layer};
+use super::{Initialization, Layer};
 use crate::{
+    error::BuildError,
     operators::{add_bias, aggregate, linear},
     program::{Program, Value},
 };

@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BuildError, Layer,
+    Layer,
     affine::Affine,
     heads::{Heads, one, yes},
 };
 use crate::{
+    error::BuildError,
     kernels::Activation,
     operators::{Attention, Relation, Scores, activate, add, attend, linear, mean_heads, multiply},
     program::{Program, Value, Weight},

@@ -7,7 +7,8 @@ use connectome_components::{
 use std::sync::Arc;
 
 use crate::{
-    layers::{BuildError, Layer},
+    error::BuildError,
+    layers::Layer,
     program::{Column, Domain, GraphIndex, Program, Shape, Value},
 };
 

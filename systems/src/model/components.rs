@@ -11,8 +11,8 @@ use connectome_components::{Column, ColumnMut, Features, Field, FieldError};
 use core::any::type_name;
 use std::sync::Arc;
 
-use super::{Sets, closures::RowAccess};
-use crate::{layers::BuildError, program::Domain};
+use super::closures::RowAccess;
+use crate::{error::BuildError, phases::Sets, program::Domain};
 
 /// A component type as rows of numbers, without the type.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@ use connectome_components::Normalization;
 
 use super::{ModelBuilder, builder::Input};
 use crate::{
-    layers::BuildError,
+    error::BuildError,
     program::{Column, Domain, GraphIndex, Layout, Mode, Pass, Plan, Program, RowCounts},
 };
 

@@ -8,11 +8,11 @@ use bevy_ecs::{
 };
 use connectome_components::{Field, FieldPool, Loss, ModelHead};
 
-use super::{Head, HeadLoss, HeadTargets, Sets};
+use super::{Head, HeadLoss, HeadTargets};
 use crate::{
-    GraphSystems,
-    layers::BuildError,
-    loss::{LossError, OperatorFields, Parts, Targets, head_system, operator_system},
+    error::BuildError,
+    losses::{LossError, OperatorFields, Parts, Targets, head_system, operator_system},
+    phases::{GraphSystems, Sets},
     program::Domain,
 };
 

@@ -4,7 +4,7 @@ use bevy_ecs::{entity::Entity, schedule::Schedules, world::World};
 use connectome_components::{Field, FieldPool, Model, Optimizer, Parameter};
 
 use super::{Evaluate, Infer, ModelBuilder, Train, shared};
-use crate::{layers::BuildError, optimize::Moments};
+use crate::{error::BuildError, optimizers::Moments};
 
 /// Takes a model out of the world: its schedules, its parameters and its entity. Its columns stay on their entities for the
 /// models that come.

@@ -11,10 +11,10 @@ use connectome_components::Field;
 use core::{any::Any, fmt};
 use std::sync::{Arc, atomic::AtomicBool};
 
-use super::{Evaluate, Infer, Sets, StepFault, Train, life::take_out, schedules::model_of};
+use super::{Evaluate, Infer, Train, life::take_out, schedules::model_of, timings::Readings};
 use crate::{
-    clock::Readings,
-    layers::BuildError,
+    error::{BuildError, StepFault},
+    phases::Sets,
     program::{Layout, Plan},
 };
 
@@ -91,7 +91,7 @@ impl Plans {
     }
 
     /// The plan that a schedule of a model runs.
-    pub(crate) fn of(world: &World, label: InternedScheduleLabel) -> Option<&Plan> {
+    pub(super) fn of(world: &World, label: InternedScheduleLabel) -> Option<&Plan> {
         let label: &dyn Any = &*label;
         let plans: &Self = world.get(model_of(label)?)?;
         if label.is::<Train>() { plans.training() } else { Some(plans.inference()) }
@@ -107,7 +107,7 @@ impl Plans {
     }
 
     /// Where the operations of a schedule note when they begin.
-    pub(crate) fn readings(world: &World, label: InternedScheduleLabel) -> Option<Readings> {
+    pub(super) fn readings(world: &World, label: InternedScheduleLabel) -> Option<Readings> {
         let label: &dyn Any = &*label;
         let [infer, train, evaluate] = &world.get::<Self>(model_of(label)?)?.readings;
         let of = |known: bool, readings: &Readings| known.then(|| readings.clone());

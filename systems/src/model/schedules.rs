@@ -14,7 +14,7 @@ use core::{any::Any, panic::AssertUnwindSafe, sync::atomic::Ordering};
 use std::panic::{catch_unwind, resume_unwind};
 
 use super::{Plans, fault::take_fault, shared};
-use crate::{Workers, layers::BuildError, optimize::Moments};
+use crate::{error::BuildError, optimizers::Moments, parallel::Workers};
 
 /// Runs a model forward: observe, compute, act.
 #[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,7 +29,7 @@ pub struct Train(pub Entity);
 pub struct Evaluate(pub Entity);
 
 /// Builds the schedule, so that races come to light now, and adds it to the world.
-pub(crate) fn finish(world: &mut World, mut schedule: Schedule) -> Result<(), BuildError> {
+pub(super) fn finish(world: &mut World, mut schedule: Schedule) -> Result<(), BuildError> {
     if let Err(error) = schedule.initialize(world) {
         return Err(BuildError::Schedule(error.to_string(schedule.graph(), world)));
     }

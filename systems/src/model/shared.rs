@@ -5,124 +5,25 @@ use bevy_ecs::{
     resource::Resource,
     schedule::{
         InternedScheduleLabel, InternedSystemSet, IntoScheduleConfigs, LogLevel, Schedule, ScheduleBuildSettings,
-        ScheduleCleanupPolicy, ScheduleConfigs, ScheduleLabel, Schedules, SystemSet,
+        ScheduleCleanupPolicy, ScheduleLabel, Schedules, SystemSet,
     },
-    system::{BoxedSystem, IntoSystem, Local, ScheduleSystem},
+    system::{IntoSystem, Local},
     world::World,
 };
 use connectome_components::LearningFault;
 use core::any::Any;
 
 use super::{
-    Plans, StepFault, Train,
+    Plans, Train,
     fault::take_fault,
     schedules::{check_parts, check_resources, model_of, settings},
 };
 use crate::{
-    GraphSystems, Scratch,
-    layers::BuildError,
-    optimize::{self, Moments},
-    topology::{attach_all_fields, update_topology},
+    error::{BuildError, StepFault},
+    optimizers::{self, Moments},
+    phases::{AllOf, COPIES, GraphSystems, ModelSystems, PARTS, Private, Sets},
+    topology::{Scratch, attach_all_fields, update_topology},
 };
-
-/// The systems of one model in a schedule of the user's; see [`add_model_to_schedule`]. Order yours against them:
-/// `.after(ModelSystems(model, GraphSystems::Backward)).before(ModelSystems(model, GraphSystems::Optimize))`. In `Observe` of
-/// a model components become its inputs, after all your systems in [`GraphSystems::Observe`]; in `Act` its output becomes
-/// components, before all of yours in [`GraphSystems::Act`].
-#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ModelSystems(pub Entity, pub GraphSystems);
-
-/// The parts of a step that each model has of its own.
-const PARTS: [GraphSystems; 6] = [
-    GraphSystems::Forward,
-    GraphSystems::Loss,
-    GraphSystems::Backward,
-    GraphSystems::Reduce,
-    GraphSystems::Optimize,
-    GraphSystems::Commit,
-];
-
-/// Those besides, that come between the shared parts: components are copied in and out.
-const COPIES: [GraphSystems; 2] = [GraphSystems::Observe, GraphSystems::Act];
-
-/// When a schedule of a model's own copies components.
-#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum CopySystems {
-    In,
-    Out,
-}
-
-/// All systems of a model.
-#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct AllOf(Entity);
-
-/// Those systems of a model that write its components, and but for its splits and targets touch nothing that is not its
-/// own.
-#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Private(Entity);
-
-/// The sets that the systems of a model are put into.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Sets {
-    /// Those of a schedule of its own.
-    Own,
-    /// Those of a model among others.
-    Shared(Entity),
-}
-
-impl Sets {
-    pub(crate) fn of(self, part: GraphSystems) -> InternedSystemSet {
-        match self {
-            Self::Own => part.intern(),
-            Self::Shared(model) => ModelSystems(model, part).intern(),
-        }
-    }
-
-    /// Where components become inputs.
-    pub(super) fn copies_in(self) -> InternedSystemSet {
-        match self {
-            Self::Own => CopySystems::In.intern(),
-            Self::Shared(_) => self.of(GraphSystems::Observe),
-        }
-    }
-
-    /// Where an output becomes components.
-    pub(super) fn copies_out(self) -> InternedSystemSet {
-        match self {
-            Self::Own => CopySystems::Out.intern(),
-            Self::Shared(_) => self.of(GraphSystems::Act),
-        }
-    }
-
-    /// A system of the model that is in no part of its step, and touches nothing that is not its own.
-    pub(crate) fn own(self, system: BoxedSystem) -> ScheduleConfigs<ScheduleSystem> {
-        match self {
-            Self::Own => system.into_configs(),
-            Self::Shared(model) => system.in_set(AllOf(model)).in_set(Private(model)),
-        }
-    }
-
-    /// Says when components are copied.
-    pub(super) fn order_copies(self, schedule: &mut Schedule) {
-        use GraphSystems::{Act, Commit, Forward, Observe};
-        schedule.configure_sets(self.copies_in().after(Observe).before(self.of(Forward)));
-        schedule.configure_sets(self.copies_out().after(self.of(Commit)).before(Act));
-    }
-
-    /// Leaves out the rest of a step of which a part could not be done.
-    pub(super) fn stop_at(self, schedule: &mut Schedule, fault: &StepFault) {
-        use GraphSystems::{Act, Backward, Commit, Loss, Optimize, Reduce};
-        let parts: Vec<GraphSystems> = match self {
-            Self::Own => vec![Loss, Backward, Reduce, Optimize, Commit, Act],
-            Self::Shared(_) => PARTS.into_iter().chain(COPIES).collect(),
-        };
-        let own_copies = matches!(self, Self::Own).then(|| self.copies_out());
-        for set in parts.into_iter().map(|part| self.of(part)).chain(own_copies) {
-            let fault = fault.clone();
-            schedule.configure_sets(set.run_if(move || !fault.is_set()));
-        }
-    }
-}
 
 /// The schedules of the user's that have models in them.
 #[derive(Resource, Default)]
@@ -362,7 +263,7 @@ fn sweep(world: &mut World, schedule: &mut Schedule) {
 fn remove_model_systems(world: &mut World, schedule: &mut Schedule, model: Entity) {
     // The sets as well: building a schedule costs the square of their number.
     let parts = PARTS.into_iter().chain(COPIES).map(|part| ModelSystems(model, part).intern());
-    let sets = parts.chain(optimize::sets(model)).chain([Private(model).intern(), AllOf(model).intern()]);
+    let sets = parts.chain(optimizers::sets(model)).chain([Private(model).intern(), AllOf(model).intern()]);
     let sets: Vec<InternedSystemSet> = sets.collect();
     remove_systems(world, schedule, &sets, ScheduleCleanupPolicy::RemoveSetAndSystemsAllowBreakages);
 }

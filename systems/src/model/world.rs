@@ -8,7 +8,7 @@ use bevy_ecs::{
 };
 
 use super::{Evaluate, Infer, ModelBuilder, Train, add_systems, remove_model, replace_model, run};
-use crate::layers::BuildError;
+use crate::error::BuildError;
 
 /// Models as a part of a [`World`]: spawn, run, remove.
 pub trait WorldModelExt {

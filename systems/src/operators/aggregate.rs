@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::{dropout::draw_mask, epilogue::Epilogue, linear::dense_map, scale_by::factor_gradient};
 use crate::{
+    error::BuildError,
     kernels::{self, Operand, for_each_ahead, gather_rows, matmul},
-    layers::BuildError,
     program::{
         Cost, Domain, Footprint, Fusion, InInference, Mode, Operation, Operator, Partition, Program, Shape, Step, Tape,
         Value, Weight, kernel,

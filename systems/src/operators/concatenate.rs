@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use crate::{
-    layers::BuildError,
+    error::BuildError,
     program::{Operation, Operator, Partition, Program, Shape, Step, Tape, Value},
 };
 

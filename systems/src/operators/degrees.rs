@@ -1,7 +1,7 @@
 //! Factors of nodes by their number of incoming edges.
 
 use crate::{
-    layers::BuildError,
+    error::BuildError,
     program::{Cost, Domain, Operator, Partition, Program, Shape, Step, Value, Weight},
 };
 

@@ -1,8 +1,8 @@
 //! Dropout.
 
 use crate::{
+    error::BuildError,
     kernels,
-    layers::BuildError,
     program::{Domain, InInference, Operation, Operator, Program, Shape, Step, Tape, Value},
 };
 

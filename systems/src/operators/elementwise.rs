@@ -2,8 +2,8 @@
 
 use super::epilogue::{bias_gradient, describe};
 use crate::{
+    error::BuildError,
     kernels::Activation,
-    layers::BuildError,
     program::{Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, Weight, kernel},
 };
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{epilogue::Epilogue, relation::Uniform};
 use crate::{
+    error::BuildError,
     kernels::gather_rows,
-    layers::BuildError,
     program::{
         Cost, Domain, Footprint, Fusion, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel,
     },

@@ -6,8 +6,8 @@ use connectome_components::Matrix;
 
 use super::elementwise::{Activate, Add, AddBias, scaled};
 use crate::{
+    error::BuildError,
     kernels::{Activation, add_rows},
-    layers::BuildError,
     program::{Footprint, Fusion, Mode, Operation, Operator, Partition, Step, Tape, Value, kernel},
 };
 

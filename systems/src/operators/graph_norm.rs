@@ -4,7 +4,7 @@ use connectome_components::{Matrix, Topology};
 
 use super::epilogue::bias_gradient;
 use crate::{
-    layers::BuildError,
+    error::BuildError,
     program::{
         Cost, Domain, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, Weight, kernel,
     },

@@ -4,8 +4,8 @@ use connectome_components::Matrix;
 use core::ops::Range;
 
 use crate::{
+    error::BuildError,
     kernels::sigmoid,
-    layers::BuildError,
     program::{Cost, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel},
 };
 

@@ -3,8 +3,8 @@
 use core::ops::Range;
 
 use crate::{
+    error::BuildError,
     kernels::multiply_heads,
-    layers::BuildError,
     program::{Cost, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, Weight, kernel},
 };
 

@@ -2,8 +2,8 @@
 
 use super::epilogue::bias_gradient;
 use crate::{
+    error::BuildError,
     kernels::{moments, sum},
-    layers::BuildError,
     program::{Cost, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, Weight, kernel},
 };
 

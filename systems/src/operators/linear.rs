@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::epilogue::{Epilogue, scale};
 use crate::{
+    error::BuildError,
     kernels::{Operand, SparseRow, gather_rows, matmul_onto, matmul_transposed},
-    layers::BuildError,
     program::{
         Cost, Footprint, Fusion, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, Weight, kernel,
     },

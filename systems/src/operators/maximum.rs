@@ -1,7 +1,7 @@
 //! The elementwise maximum.
 
 use crate::{
-    layers::BuildError,
+    error::BuildError,
     program::{Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel},
 };
 

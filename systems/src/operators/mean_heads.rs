@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{epilogue::Epilogue, weighted_sum::check_heads};
 use crate::{
-    layers::BuildError,
+    error::BuildError,
     program::{Cost, Footprint, Fusion, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel},
 };
 

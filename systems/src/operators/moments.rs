@@ -5,8 +5,8 @@ use super::{
     relation::{Relation, Uniform},
 };
 use crate::{
+    error::BuildError,
     kernels::gather_rows,
-    layers::BuildError,
     program::{Cost, Footprint, GraphIndex, Operation, Operator, Program, Shape, Step, Tape, Value, kernel},
 };
 

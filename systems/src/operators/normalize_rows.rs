@@ -1,7 +1,7 @@
 //! Euclidean normalization of rows.
 
 use crate::{
-    layers::BuildError,
+    error::BuildError,
     program::{Cost, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel},
 };
 

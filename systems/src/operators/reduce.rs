@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::relation::{Relation, Uniform};
 use crate::{
+    error::BuildError,
     kernels::{SparseRow, gather_rows},
-    layers::BuildError,
     program::{Cost, Domain, Footprint, GraphIndex, Operation, Operator, Program, Shape, Step, Tape, Value, kernel},
 };
 

@@ -1,7 +1,7 @@
 //! Products with a learned scalar.
 
 use crate::{
-    layers::BuildError,
+    error::BuildError,
     program::{Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, Weight, kernel},
 };
 

@@ -3,7 +3,7 @@
 use connectome_components::Topology;
 
 use crate::{
-    layers::BuildError,
+    error::BuildError,
     program::{
         Cost, Domain, Footprint, GraphIndex, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel,
     },

@@ -1,8 +1,8 @@
 //! Squared Euclidean norms.
 
 use crate::{
+    error::BuildError,
     kernels::sum,
-    layers::BuildError,
     program::{Cost, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel},
 };
 

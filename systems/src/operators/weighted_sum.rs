@@ -8,8 +8,8 @@ use super::{
     relation::Relation,
 };
 use crate::{
+    error::BuildError,
     kernels::{HeadTerms, add_heads, multiply_heads},
-    layers::BuildError,
     program::{
         Cost, Domain, Footprint, Fusion, GraphIndex, Operation, Operator, Partition, Program, Shape, Step, Tape, Value,
         kernel,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Domain, Operation, Program, Run, Shape, Value, ValueKind};
-use crate::layers::BuildError;
+use crate::error::BuildError;
 
 /// What holds the numbers of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use core::ops::Range;
 use super::{
     Footprint, GraphIndex, Operation, Operator, Partition, Program, Run, Shape, Step, Value, ValueKind, kernel,
 };
-use crate::layers::BuildError;
+use crate::error::BuildError;
 
 /// The operations of a backward pass, and of each input that requires one the gradient with respect to it.
 type BackwardPass = (Vec<Operation>, Vec<(Value, Value)>);

@@ -5,7 +5,7 @@ use core::{any::Any, fmt::Debug};
 use std::sync::Arc;
 
 use super::{GraphIndex, Mode, Shape, Step, Tape, Value};
-use crate::layers::BuildError;
+use crate::error::BuildError;
 
 /// What is done to values: the rule of an operation, without its inputs and outputs.
 ///

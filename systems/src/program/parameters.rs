@@ -3,7 +3,7 @@
 use connectome_components::TensorLayout;
 
 use super::{Domain, Program, Shape, ValueKind, Weight};
-use crate::{layers::BuildError, random::Philox};
+use crate::{error::BuildError, random::Philox};
 
 /// Random numbers with this purpose and above initialize parameters; those below belong to operations.
 const PARAMETERS: u32 = 1 << 16;

@@ -1,10 +1,10 @@
 //! A program made ready for one purpose: operations in order, and the column of each value.
 
 use super::{
-    Domain, Operation, Program, Shape, Value, assign, differentiate, emit::Compiled, fuse, hoist, partial_sums,
+    Domain, Operation, Program, Shape, Value, assign, compiled::Compiled, differentiate, fuse, hoist, partial_sums,
     specialize,
 };
-use crate::layers::BuildError;
+use crate::error::BuildError;
 
 pub use super::assign::{Column, Layout};
 

@@ -4,7 +4,11 @@
 use connectome_components::{Adjacency, Matrix, MatrixMut, Topology, UnwrittenColumns};
 use core::{array, ops::Range};
 
-use crate::{Blocks, RowsMut, Workers, kernels::vectorize, random::Philox, workers::even_size};
+use crate::{
+    kernels::vectorize,
+    parallel::{Blocks, RowsMut, Workers, even_size},
+    random::Philox,
+};
 
 /// The most inputs that one loop over rows reads.
 pub const MAX_INPUTS: usize = 10;

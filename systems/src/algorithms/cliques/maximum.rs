@@ -14,7 +14,11 @@ use super::{
     ordered::{Numbers, Ordered},
     ordered_output::work_off,
 };
-use crate::{Workers, algorithms::SimpleGraph, kernels::vectorize, ordering::places};
+use crate::{
+    algorithms::{SimpleGraph, ordering::places},
+    kernels::vectorize,
+    parallel::Workers,
+};
 
 /// A largest clique.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

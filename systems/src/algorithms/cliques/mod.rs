@@ -59,7 +59,7 @@ use self::{
     ordered_output::{Counter, Sink, Turns, split, work_off},
     search::Bench,
 };
-use crate::{Workers, algorithms::SimpleGraph};
+use crate::{algorithms::SimpleGraph, parallel::Workers};
 
 /// Which cliques are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,7 +1,10 @@
 //! A graph by the places of its nodes in a degeneracy order, and the neighborhoods in it as sets of bits.
 
 use super::{bits::Bits, degeneracy::Degeneracy};
-use crate::{Workers, algorithms::SimpleGraph, ordering::places};
+use crate::{
+    algorithms::{SimpleGraph, ordering::places},
+    parallel::Workers,
+};
 
 /// A graph whose nodes are named by their places in a degeneracy order.
 pub(super) struct Ordered {

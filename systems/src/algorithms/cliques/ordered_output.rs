@@ -13,7 +13,7 @@ use super::{
     limits::{Stop, Watch},
     ordered::Ordered,
 };
-use crate::Workers;
+use crate::parallel::Workers;
 
 /// A part of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]

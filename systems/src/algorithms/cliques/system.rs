@@ -5,7 +5,7 @@ use connectome_components::{Clique, CliqueOf, CliqueSearch, CliquesOf, Topology}
 use core::time::Duration;
 
 use super::{CliqueKind, Cliques, Limits, list_cliques, maximum_clique};
-use crate::{Workers, algorithms::SimpleGraph};
+use crate::{algorithms::SimpleGraph, parallel::Workers};
 
 /// A system that spawns a [`Clique`] for each of a kind in a graph, as far as `limits` allow, in the order of the search,
 /// with [`CliqueOf`] the graph; the graph gets a [`CliqueSearch`].

@@ -28,7 +28,7 @@ pub use world::{Compared, compare_graphs, update_edit_distances};
 use problem::Problem;
 
 use super::LabeledGraph;
-use crate::Workers;
+use crate::parallel::Workers;
 
 /// Costs in whole units.
 type Units = i64;

@@ -10,7 +10,7 @@ use super::{
     state::State,
     twins::Twins,
 };
-use crate::Workers;
+use crate::parallel::Workers;
 
 /// The tree is parted into at least so many branches, if it has them.
 const BRANCHES: usize = 64;

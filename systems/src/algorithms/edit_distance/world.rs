@@ -6,7 +6,7 @@ use bevy_ecs::{component::Component, entity::Entity, error::BevyError, system::L
 use connectome_components::{ClassLabel, EdgeKind, EditDistance, GraphPair, Rows, Topology};
 
 use super::{EditCosts, EditError, LabeledGraph, SearchBudget, edit_distance};
-use crate::Workers;
+use crate::parallel::Workers;
 
 /// What was compared last, so that only what has changed is compared again.
 #[derive(Default)]

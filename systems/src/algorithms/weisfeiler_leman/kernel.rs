@@ -3,7 +3,7 @@
 use core::{borrow::Borrow, ops::Range};
 
 use super::refiner::Refiner;
-use crate::{Workers, algorithms::LabeledGraph};
+use crate::{algorithms::LabeledGraph, parallel::Workers};
 
 /// The kernel of each of some graphs with each other, `[G, G]`, symmetric and positive semidefinite.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,7 +3,7 @@
 use core::borrow::Borrow;
 
 use super::refiner::Refiner;
-use crate::{Workers, algorithms::LabeledGraph};
+use crate::{algorithms::LabeledGraph, parallel::Workers};
 
 /// What color refinement has told apart.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,10 @@ use rayon::slice::ParallelSliceMut;
 
 use super::disjoint_union::DisjointUnion;
 use super::signature::{Entry, Signatures, Token, digest};
-use crate::{Blocks, RowsMut, Workers, algorithms::LabeledGraph};
+use crate::{
+    algorithms::LabeledGraph,
+    parallel::{Blocks, RowsMut, Workers},
+};
 
 /// About how many tokens, or entries, a block has.
 const BLOCK: usize = 1 << 13;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::refiner::Refiner;
 use crate::{
-    Workers,
     algorithms::{LabeledGraph, ParallelGraph},
+    parallel::Workers,
 };
 
 /// Why two graphs are not isomorphic; counts are those of the one and of the other.

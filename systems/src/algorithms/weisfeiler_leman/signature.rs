@@ -1,7 +1,7 @@
 //! What is around a node, as numbers to compare.
 
 use super::disjoint_union::DisjointUnion;
-use crate::SplitRows;
+use crate::parallel::SplitRows;
 
 /// A neighbor as a node sees it: its class, and the label of the edge to it if edges differ.
 pub(super) trait Token: Copy + Default + Ord + Into<u64> + Send + Sync {

@@ -4,7 +4,11 @@ use bevy_ecs::{change_detection::DetectChangesMut, entity::Entity, system::Local
 use connectome_components::{NodeColor, Topology};
 
 use super::refine;
-use crate::{Scratch, Workers, algorithms::LabeledGraph, update_topology};
+use crate::{
+    algorithms::LabeledGraph,
+    parallel::Workers,
+    topology::{Scratch, update_topology},
+};
 
 /// What one run of [`refine_colors`] leaves to the next.
 #[derive(Default)]

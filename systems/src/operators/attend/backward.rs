@@ -2,8 +2,8 @@
 
 use super::specification::AttentionSpec;
 use crate::{
+    error::BuildError,
     kernels::{Link, Score, Tile, add_rows, dot},
-    layers::BuildError,
     operators::relation::Relation,
     program::{Cost, Footprint, Operation, Operator, Partition, Step, Tape, Value, kernel},
 };

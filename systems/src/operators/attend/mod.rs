@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::{dropout::draw_mask, epilogue::bias_gradient, relation::Relation};
 use crate::{
+    error::BuildError,
     kernels::Tile,
-    layers::BuildError,
     program::{Cost, Footprint, InInference, Operation, Operator, Program, Shape, Step, Tape, Value, Weight},
 };
 use specification::AttentionSpec;

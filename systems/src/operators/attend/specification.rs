@@ -4,8 +4,8 @@ use connectome_components::{Adjacency, Matrix, Topology};
 
 use super::{Attention, Scores};
 use crate::{
+    error::BuildError,
     kernels::{Attending, Link, MAX_HEADS, Score, Tile},
-    layers::BuildError,
     operators::relation::Relation,
     program::{Domain, GraphIndex, Program, Shape, Value, Weight},
 };

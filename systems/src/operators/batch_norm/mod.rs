@@ -4,7 +4,7 @@ mod statistics;
 
 use super::concatenate::take_columns;
 use crate::{
-    layers::BuildError,
+    error::BuildError,
     program::{
         Cost, Domain, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, Weight, kernel,
     },

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::{LossError, Parts, targets::same_shape};
 use crate::{
-    Workers,
+    parallel::Workers,
     program::{Alone, Domain, Operator, Shape, Value},
 };
 

@@ -8,7 +8,10 @@ use bevy_ecs::{
 use connectome_components::{ColumnSet, Columns, GradientAccumulation, LearningFault, Metrics, Split, TrainingState};
 
 use super::{BLOCK, LearnedParameter};
-use crate::{Blocks, RowsMut, Workers, kernels::vectorize};
+use crate::{
+    kernels::vectorize,
+    parallel::{Blocks, RowsMut, Workers},
+};
 
 /// The weight of a pass among those of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,10 @@
 use connectome_components::Optimizer;
 
 use super::BLOCK;
-use crate::{Blocks, RowsMut, Workers, kernels::vectorize};
+use crate::{
+    kernels::vectorize,
+    parallel::{Blocks, RowsMut, Workers},
+};
 
 /// One step of an optimizer over one parameter.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use super::{
     systems::{Rows, blocks},
     weights::TermWeights,
 };
-use crate::{RowsMut, Workers};
+use crate::parallel::{RowsMut, Workers};
 
 /// The rows whose classes, labels and ranks are counted.
 pub(super) struct Quality<'a, L: RowLoss> {

@@ -22,7 +22,10 @@ use connectome_components::{
     Metrics, Optimizer, TrainingState,
 };
 
-use crate::{GraphSystems, Workers, model::Sets};
+use crate::{
+    parallel::Workers,
+    phases::{GraphSystems, Sets},
+};
 use accumulate::{accumulate, count_step, is_last};
 use buffers::{BufferCopies, keep_buffers, restore_buffers};
 use check::{MODERATE, largest, restore_unless_finite};

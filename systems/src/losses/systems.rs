@@ -14,7 +14,10 @@ use super::{
     row::RowLoss,
     weights::{TermWeights, read_weights},
 };
-use crate::{Blocks, PerBlock, RowsMut, Workers, kernels::vectorize};
+use crate::{
+    kernels::vectorize,
+    parallel::{Blocks, PerBlock, RowsMut, Workers},
+};
 
 /// Rows whose losses are summed together; the sums of the blocks are added in order.
 const BLOCK_ROWS: usize = 512;

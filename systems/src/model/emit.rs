@@ -11,42 +11,42 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use super::{Column, Operation, Operator, Pass, Plan, Run, Step, Value};
+use super::timings::Readings;
 use crate::{
-    Workers,
-    clock::Readings,
-    layers::BuildError,
-    model::{Sets, StepFault},
+    error::{BuildError, StepFault},
+    parallel::Workers,
+    phases::Sets,
+    program::{Column, Compiled, Operation, Pass, Plan, Run, Value},
 };
 
 /// Where the numbers of a plan are in a world.
 #[derive(Clone, Debug)]
-pub(crate) struct Bindings {
-    pub(crate) model: Entity,
-    pub(crate) graphs: Vec<Entity>,
+pub(super) struct Bindings {
+    pub(super) model: Entity,
+    pub(super) graphs: Vec<Entity>,
     /// What is given from outside.
-    pub(crate) inputs: Vec<FeatureField>,
+    pub(super) inputs: Vec<FeatureField>,
     /// The numbers of each parameter.
-    pub(crate) parameters: Vec<Field>,
+    pub(super) parameters: Vec<Field>,
     /// The gradient with respect to each parameter, if it learns.
-    pub(crate) gradients: Vec<Option<Field>>,
+    pub(super) gradients: Vec<Option<Field>>,
     /// The columns of the model's layout.
-    pub(crate) columns: Vec<Field>,
+    pub(super) columns: Vec<Field>,
     /// Of each whether what rests there has been computed: before, it holds what another model has left.
-    pub(crate) settled: Vec<Arc<AtomicBool>>,
+    pub(super) settled: Vec<Arc<AtomicBool>>,
     /// The column that is a component of the user's, who is to see that it has changed.
-    pub(crate) written: Option<Field>,
+    pub(super) written: Option<Field>,
     /// The rows of the graphs.
-    pub(crate) rows: Vec<Graph>,
+    pub(super) rows: Vec<Graph>,
     /// Where word is left if they have changed.
-    pub(crate) fault: StepFault,
+    pub(super) fault: StepFault,
     /// Whether all rows are to be compared with those of the topology.
-    pub(crate) is_watched: Arc<AtomicBool>,
+    pub(super) is_watched: Arc<AtomicBool>,
 }
 
 impl Bindings {
     /// The field of a column.
-    pub(crate) fn field(&self, column: Column) -> Option<Field> {
+    pub(super) fn field(&self, column: Column) -> Option<Field> {
         match column {
             Column::Input(input) => self.inputs.get(input).map(FeatureField::values),
             Column::Parameter(parameter) => self.parameters.get(parameter).copied(),
@@ -61,12 +61,12 @@ impl Bindings {
 /// To the scheduler it is one access to all the columns that they read and write: what systems of others do with these is
 /// checked against that. The order within is the planner's, which gives no operation a column to read that it writes. A
 /// system for each operation would cost the scheduler more to build, quadratically, than the operations cost to plan.
-pub(crate) struct Emission<'a> {
-    pub(crate) plan: &'a Plan,
-    pub(crate) bindings: &'a Bindings,
+pub(super) struct Emission<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) bindings: &'a Bindings,
     /// Where it is noted when operations begin, if somebody asks for it.
-    pub(crate) readings: &'a Readings,
-    pub(crate) sets: Sets,
+    pub(super) readings: &'a Readings,
+    pub(super) sets: Sets,
 }
 
 impl Emission<'_> {
@@ -75,7 +75,7 @@ impl Emission<'_> {
     /// # Errors
     ///
     /// If an operation reads or writes a value that has no column.
-    pub(crate) fn system(&self, world: &mut World, pass: Pass) -> Result<Option<BoxedSystem>, BuildError> {
+    pub(super) fn system(&self, world: &mut World, pass: Pass) -> Result<Option<BoxedSystem>, BuildError> {
         let operations = self.plan.operations(pass);
         if operations.is_empty() {
             return Ok(None);
@@ -137,15 +137,7 @@ impl Emission<'_> {
         let indices = operation.inputs.iter().map(|value| self.indices(*value).map(|field| set.read_indices(field)));
         let indices = indices.collect();
         let outputs = operation.outputs.iter().map(|value| Some(set.write(field(value)?))).collect::<Option<_>>()?;
-        Some(Compiled {
-            operator: operation.operator.clone(),
-            inputs,
-            indices,
-            outputs,
-            accumulates: operation.accumulates,
-            settled: self.settled(operation),
-            graph: operation.graph.0 as usize,
-        })
+        Some(Compiled::new(operation, inputs, indices, outputs, self.settled(operation)))
     }
 
     fn settled(&self, operation: &Operation) -> Option<Arc<AtomicBool>> {
@@ -173,78 +165,4 @@ fn without_column(operation: &Operation) -> BuildError {
     let name = operation.operator.name();
     let reason = format!("records {name} on a value that has no column; use only values of the program given to it");
     BuildError::Layer { layer: operation.layer, setting: None, reason }
-}
-
-/// An operation with the places of its columns.
-pub(super) struct Compiled {
-    operator: Arc<dyn Operator>,
-    inputs: Vec<usize>,
-    indices: Vec<Option<usize>>,
-    outputs: Vec<usize>,
-    accumulates: bool,
-    /// Whether its output has been computed, if it rests.
-    settled: Option<Arc<AtomicBool>>,
-    graph: usize,
-}
-
-impl Compiled {
-    fn run(
-        &self,
-        columns: &mut Columns,
-        topology: &Topology,
-        workers: &Workers,
-        (seed, pass): (u64, u64),
-        scratch: &mut Vec<f32>,
-    ) {
-        if let Some(settled) = &self.settled
-            && settled.swap(true, Ordering::Relaxed)
-            && topology.derived_at.is_some_and(|tick| columns.is_newer_than(self.outputs[0], tick, &self.inputs))
-        {
-            return;
-        }
-        let (columns, outputs) = columns.split_mut(&self.outputs);
-        let mut step = Step {
-            inputs: &self.inputs,
-            indices: &self.indices,
-            columns,
-            outputs,
-            accumulates: self.accumulates,
-            topology,
-            workers,
-            seed,
-            pass,
-            scratch,
-        };
-        self.operator.run(&mut step);
-    }
-}
-
-/// An operator that is run outside of a plan, on fields.
-pub(crate) struct Alone(Compiled);
-
-impl Alone {
-    /// The operator with the places of its columns, which are added to `set`.
-    pub(crate) fn new(operator: Arc<dyn Operator>, inputs: &[Field], outputs: &[Field], set: &mut ColumnSet) -> Self {
-        let inputs: Vec<usize> = inputs.iter().map(|input| set.read(*input)).collect();
-        let outputs = outputs.iter().map(|output| set.write(*output)).collect();
-        let indices = vec![None; inputs.len()];
-        Self(Compiled { operator, inputs, indices, outputs, accumulates: false, settled: None, graph: 0 })
-    }
-
-    /// The place of output number `output`.
-    pub(crate) fn output(&self, output: usize) -> usize {
-        self.0.outputs[output]
-    }
-
-    /// Runs it; `random` is the seed and the number of the training pass.
-    pub(crate) fn run(
-        &self,
-        columns: &mut Columns,
-        topology: &Topology,
-        workers: &Workers,
-        random: (u64, u64),
-        scratch: &mut Vec<f32>,
-    ) {
-        self.0.run(columns, topology, workers, random, scratch);
-    }
 }

@@ -1,6 +1,11 @@
 //! The phases of a step: read all, then write all.
 
+mod sets;
+
 use bevy_ecs::schedule::{IntoScheduleConfigs, Schedule, SystemSet};
+
+pub use sets::ModelSystems;
+pub(crate) use sets::{AllOf, COPIES, PARTS, Private, Sets};
 
 /// The phases of a step of a model, in order. Put your own systems into `Observe` and `Act`, or order them against the
 /// others: `.after(GraphSystems::Backward).before(GraphSystems::Optimize)`.

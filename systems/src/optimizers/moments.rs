@@ -5,7 +5,7 @@ use connectome_components::{
     GradientAccumulation, LearningFault, LearningRateSchedule, Metrics, Optimizer, Parameter, TrainingState,
 };
 
-use crate::layers::BuildError;
+use crate::error::BuildError;
 
 /// What the fields of a model's parameters have room for, and what fills them: a component of the model's entity.
 #[derive(Component, Clone, Debug)]

@@ -1,6 +1,8 @@
 //! Counter-based random numbers, which depend on their key alone.
 
-pub use crate::random_stream::RandomStream;
+mod stream;
+
+pub use stream::RandomStream;
 
 /// Philox 4x32 with 10 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 ///

@@ -21,11 +21,8 @@ use std::{
     time::Instant,
 };
 
-use crate::{
-    SystemDescription, describe_schedule,
-    layers::BuildError,
-    model::{Plans, finish},
-};
+use super::{Plans, SystemDescription, describe_schedule, schedules::finish};
+use crate::error::BuildError;
 
 /// Measures when each system of a schedule begins and ends.
 ///
@@ -95,7 +92,7 @@ const CLOCK: &str = "clock";
 
 /// The readings of a schedule so far.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Readings(Arc<(AtomicBool, Mutex<Vec<Vec<Instant>>>)>);
+pub(super) struct Readings(Arc<(AtomicBool, Mutex<Vec<Vec<Instant>>>)>);
 
 impl Readings {
     /// Starts, and discards earlier readings.
@@ -105,7 +102,7 @@ impl Readings {
     }
 
     /// Reads the time, if started; the first reading of a schedule begins a new run.
-    pub(crate) fn read(&self, is_first: bool) {
+    pub(super) fn read(&self, is_first: bool) {
         if !self.0.0.load(Ordering::Relaxed) {
             return;
         }

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::layers::BuildError;
+use super::BuildError;
 
 /// Where the systems of a model leave word of what kept one of them from its work; the rest of the step is left out then,
-/// and [`run`](super::run) returns it.
+/// and [`run`](crate::run) returns it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StepFault(Arc<Mutex<Option<BuildError>>>);
 

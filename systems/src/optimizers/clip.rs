@@ -8,7 +8,10 @@ use bevy_ecs::{
 use connectome_components::{ColumnSet, Columns, GradientAccumulation, GradientClipping, TrainingState};
 
 use super::{BLOCK, LearnedParameter, is_last};
-use crate::{Blocks, PerBlock, Workers, kernels::vectorize};
+use crate::{
+    kernels::vectorize,
+    parallel::{Blocks, PerBlock, Workers},
+};
 
 /// The system that measures the norm before a step, if the model clips it.
 pub(super) fn measure_norm(world: &mut World, model: Entity, learned: &[LearnedParameter]) -> BoxedSystem {

@@ -8,9 +8,9 @@ use bevy_ecs::{
 };
 use std::collections::HashMap;
 
+use super::Plans;
 use crate::{
-    GraphSystems,
-    model::Plans,
+    phases::GraphSystems,
     program::{Pass, Plan},
 };
 

@@ -3,6 +3,8 @@
 use bevy_ecs::entity::Entity;
 use connectome_components::FieldError;
 
+use super::LearningError;
+
 /// A model cannot be built or run.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BuildError {
@@ -52,7 +54,7 @@ pub enum BuildError {
     },
     /// A training step was not applied.
     #[error(transparent)]
-    Learning(#[from] crate::LearningError),
+    Learning(#[from] LearningError),
     /// The model would take more than the [`MemoryBudget`](crate::MemoryBudget) it is given.
     #[error(
         "up to layer {layer} the model takes more memory than its budget; make the layer narrower, or the graph smaller"

@@ -1,14 +1,11 @@
-//! A pool of workers, and parallel loops over blocks of rows.
-//!
-//! Blocks depend on the data and never on the number of workers, and each block writes its own rows; so the results
-//! have the same bits for any number of workers.
+//! A pool of workers, and the loops that it runs.
 
 use bevy_ecs::resource::Resource;
 use core::ops::Range;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use std::{sync::Arc, time::Instant};
 
-use crate::WorkerLog;
+use super::{Blocks, SplitRows, WorkerLog};
 
 /// The workers that compute blocks of rows in parallel, a resource.
 #[derive(Resource, Clone)]
@@ -163,148 +160,10 @@ impl<F> Task<'_, F> {
     }
 }
 
-/// A partition of rows into blocks.
-#[derive(Clone, Copy, Debug)]
-pub enum Blocks<'a> {
-    /// Blocks of `size` rows, the last one shorter.
-    Uniform {
-        /// The first row.
-        start: usize,
-        /// The number of rows.
-        rows: usize,
-        /// Rows in a block; at least 1.
-        size: usize,
-    },
-    /// From each boundary to the next.
-    Boundaries(&'a [usize]),
-}
-
-impl<'a> Blocks<'a> {
-    /// Blocks of rows of this width that fill a first-level cache.
-    pub fn of_width(rows: usize, width: usize) -> Self {
-        Self::Uniform { start: 0, rows, size: even_size(rows, (8192 / width.max(1)).max(32)) }
-    }
-
-    /// The same, but of at least 256 rows: packing a matrix for a product costs as much for fewer.
-    pub fn of_products(rows: usize, width: usize) -> Self {
-        Self::Uniform { start: 0, rows, size: even_size(rows, (8192 / width.max(1)).max(256)) }
-    }
-
-    /// The blocks among the rows `start..start + rows`. Boundaries must include both ends.
-    pub fn within(self, start: usize, rows: usize) -> Self {
-        match self {
-            Self::Uniform { size, .. } => Self::Uniform { start, rows, size },
-            Self::Boundaries(boundaries) => {
-                let place = |row| boundaries.partition_point(|boundary| *boundary < row);
-                Self::Boundaries(boundaries.get(place(start)..=place(start + rows)).unwrap_or(&[]))
-            }
-        }
-    }
-
-    /// Number of blocks.
-    pub fn count(&self) -> usize {
-        match self {
-            Self::Uniform { rows, size, .. } => rows.div_ceil(*size),
-            Self::Boundaries(boundaries) => boundaries.len().saturating_sub(1),
-        }
-    }
-
-    /// All rows.
-    pub fn rows(&self) -> Range<usize> {
-        match self {
-            Self::Uniform { start, rows, .. } => *start..start + rows,
-            Self::Boundaries(boundaries) => {
-                boundaries.first().copied().unwrap_or(0)..boundaries.last().copied().unwrap_or(0)
-            }
-        }
-    }
-
-    fn boundary(&self, number: usize) -> usize {
-        match self {
-            Self::Uniform { start, rows, size } => start + (number * size).min(*rows),
-            Self::Boundaries(boundaries) => boundaries[number],
-        }
-    }
-}
-
-/// The size of blocks, at most `largest`, such that workers have equal work.
-pub(crate) fn even_size(rows: usize, largest: usize) -> usize {
-    const SHARES: usize = 8;
-    let count = rows.div_ceil(largest.max(1));
-    if count > 1 { rows.div_ceil(count.next_multiple_of(SHARES)) } else { largest }
-}
-
-/// Something whose first rows can be split off, so that each block gets its own.
-pub trait SplitRows: Send {
-    /// The first `rows` rows, and the rest.
-    fn split_rows(self, rows: usize) -> (Self, Self)
-    where
-        Self: Sized;
-}
-
-/// The rows of one block.
-#[derive(Debug)]
-pub struct RowsMut<'a, T = f32> {
-    /// The elements, row by row.
-    pub data: &'a mut [T],
-    /// Width of a row.
-    pub width: usize,
-}
-
-impl<'a, T> RowsMut<'a, T> {
-    /// Rows of `width` numbers.
-    pub fn new(data: &'a mut [T], width: usize) -> Self {
-        Self { data, width }
-    }
-}
-
-impl<T: Send> SplitRows for RowsMut<'_, T> {
-    fn split_rows(self, rows: usize) -> (Self, Self) {
-        let (first, rest) = self.data.split_at_mut(rows * self.width);
-        (Self::new(first, self.width), Self::new(rest, self.width))
-    }
-}
-
-/// One value for each block of `size` rows, such as a partial sum.
-#[derive(Debug)]
-pub struct PerBlock<'a, T> {
-    /// The values; that of a single block is the first.
-    pub data: &'a mut [T],
-    size: usize,
-}
-
-impl<'a, T> PerBlock<'a, T> {
-    /// Values for blocks of `size` rows.
-    pub fn new(data: &'a mut [T], size: usize) -> Self {
-        Self { data, size }
-    }
-}
-
-impl<T: Send> SplitRows for PerBlock<'_, T> {
-    fn split_rows(self, rows: usize) -> (Self, Self) {
-        let (first, rest) = self.data.split_at_mut(rows / self.size);
-        (Self::new(first, self.size), Self::new(rest, self.size))
-    }
-}
-
-impl<A: SplitRows, B: SplitRows> SplitRows for (A, B) {
-    fn split_rows(self, rows: usize) -> (Self, Self) {
-        let ((a, rest_of_a), (b, rest_of_b)) = (self.0.split_rows(rows), self.1.split_rows(rows));
-        ((a, b), (rest_of_a, rest_of_b))
-    }
-}
-
-impl<A: SplitRows, B: SplitRows, C: SplitRows> SplitRows for (A, B, C) {
-    fn split_rows(self, rows: usize) -> (Self, Self) {
-        let ((a, b), (rest_of_a, rest_of_b)) = (self.0, self.1).split_rows(rows);
-        let (c, rest_of_c) = self.2.split_rows(rows);
-        ((a, b, c), (rest_of_a, rest_of_b, rest_of_c))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parallel::RowsMut;
 
     #[test]
     fn every_row_is_visited_once_by_any_number_of_workers() {
@@ -320,13 +179,5 @@ mod tests {
                 assert!(visits.iter().all(|visit| *visit > 0));
             }
         }
-    }
-
-    #[test]
-    fn blocks_within_a_table_keep_their_boundaries() {
-        let boundaries = [0, 10, 25, 30, 60];
-        let inner = Blocks::Boundaries(&boundaries).within(25, 35);
-        assert_eq!((inner.count(), inner.rows()), (2, 25..60));
-        assert_eq!(Blocks::Uniform { start: 0, rows: 0, size: 5 }.count(), 0);
     }
 }

@@ -1,6 +1,6 @@
 //! Sequential random numbers, for draws by one thread, such as an order.
 
-use crate::random::{LANES, Philox};
+use super::{LANES, Philox};
 
 /// Sequential random integers of a stream.
 pub struct RandomStream {

@@ -18,7 +18,7 @@
 //! [`Topology::endpoints`]: connectome_components::Topology::endpoints
 //!
 //! ```
-//! use connectome_systems::ordering::{bandwidth, reverse_cuthill_mckee};
+//! use connectome_systems::algorithms::ordering::{bandwidth, reverse_cuthill_mckee};
 //!
 //! // The path 2 - 0 - 3 - 1.
 //! let edges = [[2, 0], [0, 3], [3, 1]];

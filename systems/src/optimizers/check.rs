@@ -3,7 +3,10 @@
 use connectome_components::{Columns, Matrix};
 
 use super::{BLOCK, Place};
-use crate::{Blocks, PerBlock, Workers, kernels::vectorize};
+use crate::{
+    kernels::vectorize,
+    parallel::{Blocks, PerBlock, Workers},
+};
 
 /// As long as gradients, weights and moments are smaller, no step makes one of them infinite.
 pub(super) const MODERATE: f32 = 1e15;

@@ -1,0 +1,9 @@
+//! What keeps a model from being built, and its step from being done.
+
+mod build_error;
+mod learning_error;
+mod step_fault;
+
+pub use build_error::BuildError;
+pub use learning_error::LearningError;
+pub(crate) use step_fault::StepFault;

@@ -1,0 +1,236 @@
+//! Puts a model into a world, and takes it out.
+
+mod fields;
+mod schedules;
+
+use bevy_ecs::{entity::Entity, name::Name, schedule::Schedules, world::World};
+use connectome_components::{Field, FieldPool, Graph, Model};
+use std::sync::{Arc, atomic::AtomicBool};
+
+use super::{
+    ModelBuilder, Plans,
+    builder::{Input, domain_of},
+    components::{Copies, CopyIn},
+    dry_run::DryRun,
+    emit::Bindings,
+    life::take_out,
+    plans::Emitter,
+    schedules::check_resources,
+    timings::Readings,
+};
+use crate::{
+    error::{BuildError, StepFault},
+    operators::copy,
+    optimizers::LearnedParameter,
+    parallel::Workers,
+    program::{Domain, Layout, Plan, Program},
+};
+
+impl ModelBuilder {
+    /// Spawns the model and its parameters, and adds its schedules to the world: [`Infer`], and if it learns [`Train`]
+    /// and [`Evaluate`]. Adds the resource [`Workers`] if there is none.
+    ///
+    /// [`Infer`]: crate::Infer
+    /// [`Train`]: crate::Train
+    /// [`Evaluate`]: crate::Evaluate
+    ///
+    /// # Errors
+    /// If the graph is none, a layer cannot take its input, or two systems would race; then nothing of the model is
+    /// left but the fields that its nodes may have been given.
+    pub fn build(self, world: &mut World) -> Result<Entity, BuildError> {
+        check_resources(world)?;
+        let graph = world.get::<Graph>(self.graph).ok_or(BuildError::NoGraph(self.graph))?;
+        graph.check(world)?;
+        let rows = *graph;
+        if matches!(self.input, Input::State(_)) && self.learning.is_some() {
+            return Err(BuildError::Recurrent);
+        }
+        let program = self.program(|field| domain_of(world, rows, field))?;
+        let mut planned = DryRun::new(&self, program)?;
+        if self.written.is_some() && !planned.computes_output() {
+            let mut program = planned.program;
+            copy_outputs(&mut program)?;
+            planned = DryRun::new(&self, program)?;
+        }
+        self.check_state(&planned)?;
+        let planned = Planned::from(planned);
+        let graphs = planned.program.graphs.iter().map(|graph| graph_rows(world, *graph, rows));
+        let graphs = graphs.collect::<Result<Vec<Graph>, BuildError>>()?;
+        world.init_resource::<Workers>();
+        world.init_resource::<Schedules>();
+        let model = world.spawn(Name::new(self.name.clone())).id();
+        let mut construction = Construction {
+            builder: &self,
+            planned: &planned,
+            graphs,
+            model,
+            borrowed: Vec::new(),
+            parameters: Vec::new(),
+            learned: Vec::new(),
+            readings: Default::default(),
+            fault: StepFault::default(),
+            is_watched: Arc::default(),
+            emitters: Default::default(),
+            copies: Vec::new(),
+            written: None,
+        };
+        match construction.build(world) {
+            Ok(()) => Ok(model),
+            Err(error) => {
+                let Construction { borrowed, parameters, .. } = construction;
+                take_out(world, model, parameters, borrowed);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Lets each head end in a copy, which has a column of its own in any case.
+fn copy_outputs(program: &mut Program) -> Result<(), BuildError> {
+    for head in 0..program.heads.len() {
+        program.heads[head].output = copy(program, program.heads[head].output)?;
+    }
+    Ok(())
+}
+
+/// The rows of a graph over the same nodes as the model's own.
+fn graph_rows(world: &World, graph: Entity, own: Graph) -> Result<Graph, BuildError> {
+    let rows = *world.get::<Graph>(graph).ok_or(BuildError::NoGraph(graph))?;
+    rows.check(world)?;
+    if rows.nodes == own.nodes { Ok(rows) } else { Err(BuildError::OtherNodes(graph)) }
+}
+
+/// What is planned, with plans that schedules share.
+struct Planned {
+    program: Program,
+    training: Option<Arc<Plan>>,
+    inference: Arc<Plan>,
+    layout: Layout,
+}
+
+impl From<DryRun> for Planned {
+    fn from(DryRun { program, training, inference, layout, .. }: DryRun) -> Self {
+        Self { program, training: training.map(Arc::new), inference: Arc::new(inference), layout }
+    }
+}
+
+impl Planned {
+    /// The rows and the width of the output.
+    fn output(&self) -> Result<(Domain, usize), BuildError> {
+        let output = self.inference.output(0).ok_or(BuildError::Empty)?;
+        Ok((output.domain(), output.width()))
+    }
+}
+
+/// A model while it is built.
+struct Construction<'a> {
+    builder: &'a ModelBuilder,
+    planned: &'a Planned,
+    /// The rows of the graphs of the program.
+    graphs: Vec<Graph>,
+    model: Entity,
+    borrowed: Vec<Field>,
+    parameters: Vec<Entity>,
+    learned: Vec<LearnedParameter>,
+    readings: [Readings; 3],
+    fault: StepFault,
+    is_watched: Arc<AtomicBool>,
+    emitters: [Option<Emitter>; 3],
+    /// What is copied from components before each step.
+    copies: Vec<CopyIn>,
+    /// The component's column that the last operation writes.
+    written: Option<Field>,
+}
+
+impl Construction<'_> {
+    fn build(&mut self, world: &mut World) -> Result<(), BuildError> {
+        let (builder, planned) = (self.builder, self.planned);
+        let (state, owner) = match builder.input {
+            Input::State(width) => {
+                let (state, owner) = FieldPool::take_double_buffer(world, self.graphs[0].nodes, width)?;
+                self.borrowed.push(state.front);
+                (Some(state), Some(owner))
+            }
+            _ => (None, None),
+        };
+        let inputs = self.inputs(world, state)?;
+        let (parameters, gradients) = self.spawn_parameters(world)?;
+        self.written = self.written_column(world, state, &inputs)?;
+        let columns = self.columns(world, state)?;
+        let graphs = self.planned.program.graphs.clone();
+        let settled = columns.iter().map(|_| Arc::default()).collect();
+        let bindings = Bindings {
+            model: self.model,
+            graphs,
+            inputs,
+            parameters,
+            gradients,
+            columns,
+            settled,
+            written: self.written,
+            rows: self.graphs.clone(),
+            fault: self.fault.clone(),
+            is_watched: self.is_watched.clone(),
+        };
+        let bindings = Arc::new(bindings);
+        self.require_normalizations(world);
+
+        let inference = &planned.inference;
+        let field = |plan: &Plan, value| bindings.field(plan.column(value)?);
+        let result = inference.output(0).and_then(|output| field(inference, output)).ok_or(BuildError::Empty)?;
+        let plan = planned.training.as_ref().unwrap_or(inference);
+        let kept: Vec<Field> = plan.program.kept.iter().filter_map(|value| field(plan, *value)).collect();
+        let coordinates = self.builder.coordinates.and(kept.last().copied());
+        let mut heads = self.heads(&bindings);
+        let domain = planned.output()?.0;
+        if builder.learning.is_some() {
+            let mut component = builder.target_component;
+            for (head, parts) in builder.heads().iter().zip(&mut heads) {
+                match component.take() {
+                    Some(component) => parts.targets = Some(self.read_component(world, component, domain, true)?),
+                    None => head.take_targets(world, parts, &mut self.borrowed)?,
+                }
+            }
+        }
+        let copies = Arc::new(Copies {
+            graph: builder.graph,
+            domain,
+            into_fields: self.copies.clone(),
+            written: builder.written.filter(|_| self.written.is_none()),
+            actors: builder.actors.clone(),
+        });
+        if let (Some(learning), Some(training)) = (&builder.learning, &planned.training) {
+            self.add_learning(world, learning, training, &bindings, &heads, &copies)?;
+        }
+        // Once the buffers have changed roles, what was written is in front.
+        let output = state.map_or(result, |state| state.front);
+        self.add_inference(world, &bindings, &copies, output, owner)?;
+        let model = Model {
+            graph: self.builder.graph,
+            input: bindings.inputs[0],
+            output,
+            output_gradient: heads.first().and_then(|head| head.output_gradient),
+            kept,
+            targets: heads.first().and_then(|head| head.targets),
+            heads,
+            coordinates,
+            parameters: self.parameters.clone(),
+            columns: self.borrowed.clone(),
+        };
+        let plans = Plans {
+            training: planned.training.clone(),
+            inference: inference.clone(),
+            layout: planned.layout.clone(),
+            readings: self.readings.clone(),
+            fault: self.fault.clone(),
+            is_watched: self.is_watched.clone(),
+            emitters: self.emitters.clone(),
+            graphs: bindings.graphs.clone(),
+            state_owner: owner,
+            parameters: self.parameters.clone(),
+            borrowed: self.borrowed.clone(),
+        };
+        world.entity_mut(self.model).insert((model, plans));
+        Ok(())
+    }
+}

@@ -1,0 +1,162 @@
+//! The schedules of a model.
+
+use bevy_ecs::{
+    entity::Entity,
+    schedule::{IntoScheduleConfigs, Schedule, ScheduleLabel, SingleThreadedExecutor},
+    system::{IntoSystem, Query},
+    world::World,
+};
+use connectome_components::{Field, LearningFault, Metrics, ModelHead, Parity, TrainingState};
+use std::sync::Arc;
+
+use super::Construction;
+use crate::{
+    error::BuildError,
+    model::{
+        Evaluate, Head, Infer, Train,
+        builder::Learning,
+        components::Copies,
+        emit::{Bindings, Emission},
+        learning::Losses,
+        plans::Emitter,
+        schedules::{finish, settings},
+    },
+    optimizers::{self, LossWeighting, Moments},
+    phases::{GraphSystems, Sets},
+    program::{Pass, Plan},
+    topology::rebuild_topologies,
+};
+
+impl Construction<'_> {
+    /// Adds the schedule [`Infer`]. `owner` is by whose parity the state of a recurrent model changes roles.
+    pub(super) fn add_inference(
+        &mut self,
+        world: &mut World,
+        bindings: &Arc<Bindings>,
+        copies: &Arc<Copies>,
+        output: Field,
+        owner: Option<Entity>,
+    ) -> Result<(), BuildError> {
+        let (bindings, plan) = (bindings.clone(), self.planned.inference.clone());
+        let (readings, copies) = (self.readings[0].clone(), copies.clone());
+        let infer = Emitter::new(move |world, infer, sets| {
+            let emission = Emission { plan: &plan, bindings: &bindings, readings: &readings, sets };
+            add_pass(world, infer, &emission, Pass::Forward)?;
+            if let Some(owner) = owner {
+                let flip = IntoSystem::into_system(flip(owner)).with_name("flip");
+                infer.add_systems(flip.in_set(sets.of(GraphSystems::Commit)));
+            }
+            copies.add(world, infer, sets, output, false)
+        });
+        self.emit(world, Infer(self.model), 0, infer)
+    }
+
+    /// Adds the schedules [`Train`] and [`Evaluate`].
+    pub(super) fn add_learning(
+        &mut self,
+        world: &mut World,
+        learning: &Learning,
+        training: &Arc<Plan>,
+        bindings: &Arc<Bindings>,
+        heads: &[ModelHead],
+        copies: &Arc<Copies>,
+    ) -> Result<(), BuildError> {
+        let (model, described) = (self.model, self.builder.heads());
+        let state = TrainingState { seed: self.builder.seed, ..TrainingState::default() };
+        let metrics = Metrics::new(described.iter().map(|head| (&*head.name, head.weight)));
+        let mut entity = world.entity_mut(model);
+        entity.insert((learning.optimizer, learning.schedule, metrics, state, LearningFault::default()));
+        entity.insert(Moments::new(learning.optimizer, self.learned.len(), self.builder.accumulation.is_some()));
+        self.builder.accumulation.map(|accumulation| entity.insert(accumulation));
+        self.builder.clipping.map(|clipping| entity.insert(clipping));
+
+        let losses = Arc::new(Losses {
+            model,
+            graph: self.builder.graph,
+            heads: described.iter().map(Head::without_layers).collect(),
+            parts: heads.to_vec(),
+            domains: training.program.heads.iter().map(|head| head.output.domain()).collect(),
+            numbers: self.loss_numbers(world)?,
+        });
+        let output = heads.first().ok_or(BuildError::Empty)?.output;
+        let train = {
+            let (bindings, plan, readings) = (bindings.clone(), training.clone(), self.readings[1].clone());
+            let (learned, losses, copies) = (self.learned.clone(), losses.clone(), copies.clone());
+            let weighting = if losses.are_external() { LossWeighting::Uniform } else { LossWeighting::Terms };
+            let buffers = bindings.parameters.iter().zip(&bindings.gradients);
+            let buffers = buffers.filter(|(_, gradient)| gradient.is_none()).map(|(buffer, _)| *buffer);
+            let buffers: Vec<Field> = buffers.collect();
+            Emitter::new(move |world, train, sets| {
+                let emission = Emission { plan: &plan, bindings: &bindings, readings: &readings, sets };
+                add_pass(world, train, &emission, Pass::Forward)?;
+                let trained = |number: usize| bindings.field(plan.column(plan.output(number)?)?);
+                losses.add_learning(world, train, sets, trained)?;
+                add_pass(world, train, &emission, Pass::Backward)?;
+                optimizers::add(world, train, model, (&learned, &buffers), weighting, sets);
+                copies.add(world, train, sets, trained(0).unwrap_or(output), true)
+            })
+        };
+        self.emit(world, Train(model), 1, train)?;
+        let evaluate = {
+            let (bindings, plan) = (bindings.clone(), self.planned.inference.clone());
+            let (readings, copies) = (self.readings[2].clone(), copies.clone());
+            Emitter::new(move |world, evaluate, sets| {
+                let emission = Emission { plan: &plan, bindings: &bindings, readings: &readings, sets };
+                add_pass(world, evaluate, &emission, Pass::Forward)?;
+                losses.add_measures(world, evaluate, sets)?;
+                copies.add(world, evaluate, sets, output, true)
+            })
+        };
+        self.emit(world, Evaluate(model), 2, evaluate)
+    }
+
+    /// Adds a schedule of the model's own, and keeps what its systems are made by.
+    fn emit(
+        &mut self,
+        world: &mut World,
+        label: impl ScheduleLabel,
+        number: usize,
+        emitter: Emitter,
+    ) -> Result<(), BuildError> {
+        let mut schedule = self.schedule(label);
+        emitter.emit(world, &mut schedule, Sets::Own)?;
+        finish(world, schedule)?;
+        self.emitters[number] = Some(emitter);
+        Ok(())
+    }
+
+    /// A schedule with its parts in order, in which races are errors, and the topologies kept up to date.
+    ///
+    /// Its systems run one after another and share their rows among the workers: for a single model that costs less
+    /// than an executor with threads of its own.
+    fn schedule(&self, label: impl ScheduleLabel) -> Schedule {
+        let mut schedule = Schedule::new(label);
+        schedule.set_build_settings(settings());
+        schedule.set_executor(SingleThreadedExecutor::new());
+        GraphSystems::chain(&mut schedule);
+        Sets::Own.order_copies(&mut schedule);
+        Sets::Own.stop_at(&mut schedule, &self.fault);
+        let rebuild = IntoSystem::into_system(rebuild_topologies(self.planned.program.graphs.clone()));
+        schedule.add_systems(rebuild.with_name("rebuild_topology").in_set(GraphSystems::Sync));
+        schedule
+    }
+}
+
+fn add_pass(world: &mut World, schedule: &mut Schedule, emission: &Emission, pass: Pass) -> Result<(), BuildError> {
+    let set = match pass {
+        Pass::Forward => GraphSystems::Forward,
+        Pass::Backward => GraphSystems::Backward,
+    };
+    if let Some(system) = emission.system(world, pass)? {
+        schedule.add_systems(system.in_set(emission.sets.of(set)));
+    }
+    Ok(())
+}
+
+fn flip(owner: Entity) -> impl FnMut(Query<&mut Parity>) {
+    move |mut parities| {
+        if let Ok(mut parity) = parities.get_mut(owner) {
+            parity.flip();
+        }
+    }
+}

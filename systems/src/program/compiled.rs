@@ -1,0 +1,105 @@
+//! Operations with the places of their columns, inside and outside of a plan.
+
+use connectome_components::{ColumnSet, Columns, Field, Topology};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use super::{Operation, Operator, Step};
+use crate::parallel::Workers;
+
+/// An operation with the places of its columns.
+pub(crate) struct Compiled {
+    operator: Arc<dyn Operator>,
+    inputs: Vec<usize>,
+    indices: Vec<Option<usize>>,
+    outputs: Vec<usize>,
+    accumulates: bool,
+    /// Whether its output has been computed, if it rests.
+    settled: Option<Arc<AtomicBool>>,
+    pub(crate) graph: usize,
+}
+
+impl Compiled {
+    /// An operation of a plan with the places of its columns; `settled` says whether its output has been computed, if it
+    /// rests.
+    pub(crate) fn new(
+        operation: &Operation,
+        inputs: Vec<usize>,
+        indices: Vec<Option<usize>>,
+        outputs: Vec<usize>,
+        settled: Option<Arc<AtomicBool>>,
+    ) -> Self {
+        Self {
+            operator: operation.operator.clone(),
+            inputs,
+            indices,
+            outputs,
+            accumulates: operation.accumulates,
+            settled,
+            graph: operation.graph.0 as usize,
+        }
+    }
+
+    /// Runs it, unless it rests; the pair is the seed and the number of the training pass.
+    pub(crate) fn run(
+        &self,
+        columns: &mut Columns,
+        topology: &Topology,
+        workers: &Workers,
+        (seed, pass): (u64, u64),
+        scratch: &mut Vec<f32>,
+    ) {
+        if let Some(settled) = &self.settled
+            && settled.swap(true, Ordering::Relaxed)
+            && topology.derived_at.is_some_and(|tick| columns.is_newer_than(self.outputs[0], tick, &self.inputs))
+        {
+            return;
+        }
+        let (columns, outputs) = columns.split_mut(&self.outputs);
+        let mut step = Step {
+            inputs: &self.inputs,
+            indices: &self.indices,
+            columns,
+            outputs,
+            accumulates: self.accumulates,
+            topology,
+            workers,
+            seed,
+            pass,
+            scratch,
+        };
+        self.operator.run(&mut step);
+    }
+}
+
+/// An operator that is run outside of a plan, on fields.
+pub(crate) struct Alone(Compiled);
+
+impl Alone {
+    /// The operator with the places of its columns, which are added to `set`.
+    pub(crate) fn new(operator: Arc<dyn Operator>, inputs: &[Field], outputs: &[Field], set: &mut ColumnSet) -> Self {
+        let inputs: Vec<usize> = inputs.iter().map(|input| set.read(*input)).collect();
+        let outputs = outputs.iter().map(|output| set.write(*output)).collect();
+        let indices = vec![None; inputs.len()];
+        Self(Compiled { operator, inputs, indices, outputs, accumulates: false, settled: None, graph: 0 })
+    }
+
+    /// The place of output number `output`.
+    pub(crate) fn output(&self, output: usize) -> usize {
+        self.0.outputs[output]
+    }
+
+    /// Runs it; `random` is the seed and the number of the training pass.
+    pub(crate) fn run(
+        &self,
+        columns: &mut Columns,
+        topology: &Topology,
+        workers: &Workers,
+        random: (u64, u64),
+        scratch: &mut Vec<f32>,
+    ) {
+        self.0.run(columns, topology, workers, random, scratch);
+    }
+}

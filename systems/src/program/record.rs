@@ -1,0 +1,223 @@
+//! Records what layers ask for into a program.
+
+use bevy_ecs::entity::Entity;
+
+use super::{
+    GraphIndex, Head, Input, MAX_OPERATIONS, MAX_OUTPUTS, Operation, Operator, Program, Run, Shape, Value, ValueKind,
+    Weight, layer::Layer,
+};
+use crate::error::BuildError;
+
+impl Program {
+    /// A value that is given from outside, `[rows of domain, width]`.
+    pub fn input(&mut self, name: &str, shape: Shape, requires_gradient: bool) -> Value {
+        let (value, name) =
+            (self.add_value(ValueKind::Input(self.inputs.len()), shape, requires_gradient), name.to_owned());
+        self.inputs.push(Input { name, value, stored: None, is_state: false });
+        value
+    }
+
+    /// A value that is given from outside and of which at most `stored` numbers of each row are not 0.
+    pub fn sparse_input(&mut self, name: &str, shape: Shape, stored: usize) -> Value {
+        let value = Value { sparse: true, ..self.add_value(ValueKind::Input(self.inputs.len()), shape, false) };
+        self.inputs.push(Input { name: name.to_owned(), value, stored: Some(stored), is_state: false });
+        value
+    }
+
+    /// A value that the model itself writes from step to step.
+    pub(crate) fn state(&mut self, name: &str, shape: Shape) -> Value {
+        let value = self.input(name, shape, false);
+        if let Some(input) = self.inputs.last_mut() {
+            input.is_state = true;
+        }
+        value
+    }
+
+    /// Records operations on another graph over the same nodes.
+    ///
+    /// # Errors
+    /// Those of the operations.
+    pub fn on_graph<R>(
+        &mut self,
+        graph: Entity,
+        operations: impl FnOnce(&mut Self) -> Result<R, BuildError>,
+    ) -> Result<R, BuildError> {
+        let known = self.graphs.iter().position(|known| *known == graph);
+        let index = known.unwrap_or_else(|| {
+            self.graphs.push(graph);
+            self.graphs.len() - 1
+        });
+        let before = core::mem::replace(&mut self.graph, GraphIndex(index as u32));
+        let result = operations(self);
+        self.graph = before;
+        result
+    }
+
+    /// Records an operation; its outputs have the shapes that the operator says.
+    ///
+    /// The outputs require a gradient if an input does.
+    ///
+    /// # Errors
+    /// If the operator cannot be applied to these inputs, an input is a value of another program, a value would have width 0,
+    /// or there are too many outputs or operations.
+    pub fn record(&mut self, operator: impl Operator, inputs: &[Value]) -> Result<Vec<Value>, BuildError> {
+        self.require(self.layer, operator.name(), inputs)?;
+        let shapes = operator.shapes(inputs).map_err(|reason| self.error(reason))?;
+        if shapes.iter().any(|shape| shape.width == 0) {
+            return Err(self.setting_error("width", "has width 0; a layer is at least 1 wide"));
+        }
+        if shapes.len() > MAX_OUTPUTS {
+            let (name, found) = (operator.name(), shapes.len());
+            let reason = format!("records {name} with {found} outputs; use operations of at most {MAX_OUTPUTS}");
+            return Err(self.error(reason));
+        }
+        let most = self.max_operations.unwrap_or(MAX_OPERATIONS);
+        if self.operations.len() >= most {
+            return Err(BuildError::TooManyOperations { layer: self.layer, most });
+        }
+        let requires_gradient = inputs.iter().any(Value::requires_gradient);
+        let outputs: Vec<Value> = shapes
+            .into_iter()
+            .map(|shape| {
+                let kind = ValueKind::Computed { indices: None, stored: shape.width };
+                self.add_value(kind, shape, requires_gradient)
+            })
+            .collect();
+        self.operations.push(Operation {
+            operator: std::sync::Arc::new(operator),
+            inputs: inputs.to_vec(),
+            outputs: outputs.clone(),
+            in_place_of: None,
+            accumulates: false,
+            run: Run::Always,
+            graph: self.graph,
+            layer: self.layer,
+            recorded: self.operations.len(),
+        });
+        Ok(outputs)
+    }
+
+    /// Records an operation with one output.
+    ///
+    /// # Errors
+    /// As [`Program::record`].
+    pub fn record_one(&mut self, operator: impl Operator, inputs: &[Value]) -> Result<Value, BuildError> {
+        let outputs = self.record(operator, inputs)?;
+        outputs.first().copied().ok_or_else(|| self.error("records an operation without outputs; give it one"))
+    }
+
+    /// Records an operation that changes its input number 0 number by number and, of a sparse one, only what is stored; the
+    /// output is as sparse as that.
+    pub(crate) fn record_like(&mut self, operator: impl Operator, inputs: &[Value]) -> Result<Value, BuildError> {
+        let output = self.record_one(operator, inputs)?;
+        let Some(input) = inputs.first().filter(|input| input.is_sparse()) else { return Ok(output) };
+        let (indices, stored) = self.sparse_parts(*input);
+        self.values[output.id()] = ValueKind::Computed { indices, stored };
+        let sparse = Value { sparse: true, requires_gradient: false, ..output };
+        if let Some(operation) = self.operations.last_mut() {
+            operation.outputs[0] = sparse;
+        }
+        Ok(sparse)
+    }
+
+    /// Records an operation that changes a buffer in place, by its only output, and returns the buffer as it is then. Outside
+    /// of training an operator that is the identity there leaves it as it is.
+    ///
+    /// # Errors
+    /// As [`Program::record`]; and if the operator has not just one output, as long as the buffer, or reads the buffer as an
+    /// input: it finds the numbers in its output.
+    pub fn record_update(
+        &mut self,
+        operator: impl Operator,
+        inputs: &[Value],
+        buffer: Weight,
+    ) -> Result<Weight, BuildError> {
+        self.require(self.layer, operator.name(), &[buffer.value])?;
+        if inputs.contains(&buffer.value) {
+            let reason = format!("reads a buffer that {} changes in place; read it in the output", operator.name());
+            return Err(self.error(reason));
+        }
+        let output = self.record_one(operator, inputs)?.detached();
+        if output.shape() != buffer.value.shape() {
+            return Err(
+                self.error("updates a buffer by an operation of another shape; give it the shape of the buffer")
+            );
+        }
+        if let Some(operation) = self.operations.last_mut() {
+            operation.in_place_of = Some(buffer.value);
+            operation.outputs[0] = output;
+        }
+        self.updates.push(output);
+        // Who asks for the buffer from now on reads it as it is then.
+        if let Some(known) = self.parameters.iter_mut().find(|known| known.weight.value == buffer.value) {
+            known.weight.value = output;
+        }
+        Ok(Weight { value: output, ..buffer })
+    }
+
+    pub(crate) fn add_value(&mut self, kind: ValueKind, shape: Shape, requires_gradient: bool) -> Value {
+        self.values.push(kind);
+        Value { id: self.values.len() as u32 - 1, shape, sparse: false, requires_gradient }
+    }
+
+    /// Records a layer as a part of this one; its parameters' names begin with `name`.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    pub fn nested(&mut self, name: &str, layer: &dyn Layer, input: Value) -> Result<Value, BuildError> {
+        let length = self.path.len();
+        self.path.push_str(if self.path.is_empty() { "layers." } else { "." });
+        self.path.push_str(name);
+        let output = layer.build(input, self);
+        self.path.truncate(length);
+        output
+    }
+
+    /// Records the layers of a model, one after another.
+    ///
+    /// # Errors
+    /// Those of the layers.
+    pub fn layers(&mut self, layers: &[Box<dyn Layer>], input: Value) -> Result<Value, BuildError> {
+        layers.iter().enumerate().try_fold(input, |value, (index, layer)| {
+            self.layer = index;
+            self.nested(&index.to_string(), &**layer, value)
+        })
+    }
+
+    /// Records the layers of a head, one after another; the names of their parameters begin with `heads.` and its own. Layers
+    /// of a model are counted through all of it: `first` is the number of the first of these.
+    ///
+    /// # Errors
+    /// Those of the layers.
+    pub(crate) fn head_layers(
+        &mut self,
+        name: &str,
+        first: usize,
+        layers: &[Box<dyn Layer>],
+        input: Value,
+    ) -> Result<Value, BuildError> {
+        self.path = format!("heads.{name}");
+        let output = layers.iter().enumerate().try_fold(input, |value, (index, layer)| {
+            self.layer = first + index;
+            self.nested(&index.to_string(), &**layer, value)
+        });
+        self.path.clear();
+        output
+    }
+
+    /// Ends the model in a value.
+    pub fn head(&mut self, name: &str, output: Value) {
+        self.heads.push(Head { name: name.to_owned(), output });
+    }
+
+    /// Keeps a value in a column of its own, which stays readable after each step.
+    pub fn keep(&mut self, value: Value) {
+        self.kept.push(value);
+    }
+
+    /// A number for random numbers that no other operation of the program draws.
+    pub fn random_stream(&mut self) -> u32 {
+        self.random_streams += 1;
+        self.random_streams - 1
+    }
+}
