@@ -6,7 +6,7 @@
 use bevy_ecs::{entity::Entity, world::World};
 use connectome::{
     components::{Metrics, Model, Parameter, Split},
-    data::{DenseRows, Features, GraphData, GraphSet},
+    data::{DenseRows, EdgeLabels, Features, GraphData, GraphSet},
     scene::{LayerDescription, SceneFile},
     spawn,
     systems::{
@@ -54,6 +54,7 @@ const CASES: &[&str] = &[
     "[Linear(width: 16), TransformerConv(width: 16, heads: 2, concat: false, edge_features: true), Linear(width: 3)]",
     "[Linear(width: 16), ResGatedGraphConv(width: 16), Linear(width: 3)]",
     "[Linear(width: 16), EdgeConv(nn: (widths: [16, 16])), Linear(width: 3)]",
+    "[Linear(width: 16), EdgeDecoder(nn: (widths: [16, 16]), edge_features: true), Linear(width: 3)]",
     "[Linear(width: 8), NnConv(width: 8, nn: (widths: [8, 64])), Linear(width: 3)]",
     "[Linear(width: 16), PnaConv(width: 16, edge_features: true), Linear(width: 3)]",
     "[Linear(width: 16), PnaConv(width: 16, average_log_degree: 1.5), Linear(width: 3)]",
@@ -147,6 +148,17 @@ fn categories(data: &GraphData) -> GraphData {
     GraphData { features: Features::one_hot(columns, 50), ..data.clone() }
 }
 
+/// The same as one graph, with classes for edges.
+fn with_edge_labels(data: &GraphData) -> GraphData {
+    let labels = EdgeLabels {
+        labels: data.edges.iter().map(|[source, target]| (source + target) % CLASSES as u32).collect(),
+        classes: CLASSES,
+        targets: None,
+        splits: (0..EDGES).map(|edge| if edge % 5 == 0 { Split::Test } else { Split::Train }).collect(),
+    };
+    GraphData { edge_labels: Some(labels), graphs: None, ..data.clone() }
+}
+
 /// What some training steps and a measurement compute, as bits, each with its name.
 fn trace(scene: &SceneFile, data: &GraphData, workers: usize) -> Vec<(String, Vec<u32>)> {
     let mut world = World::new();
@@ -181,8 +193,10 @@ fn numbers_of(world: &World, owner: Entity) -> Vec<(String, Vec<u32>)> {
 }
 
 fn scene(model: &str) -> SceneFile {
+    let task = if model.contains("EdgeDecoder") { "EdgeClassification" } else { "NodeClassification" };
     let text = format!(
-        r#"(name: "case", graph: Npz("none.npz"), model: {model}, optimizer: Adam(learning_rate: 0.01, weight_decay: 1e-4))"#
+        r#"(name: "case", graph: Npz("none.npz"), model: {model}, task: {task},
+            optimizer: Adam(learning_rate: 0.01, weight_decay: 1e-4))"#
     );
     SceneFile::parse(&text, model).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -191,9 +205,14 @@ fn scene(model: &str) -> SceneFile {
 fn every_layer_gives_the_same_bits_for_any_number_of_workers() {
     let dense = data();
     let sparse = categories(&dense);
+    let labeled = with_edge_labels(&dense);
     for case in CASES {
         let scene = scene(case);
-        let data = if case.contains("Embedding") { &sparse } else { &dense };
+        let data = match case {
+            case if case.contains("Embedding") => &sparse,
+            case if case.contains("EdgeDecoder") => &labeled,
+            _ => &dense,
+        };
         let one = trace(&scene, data, 1);
         assert_ne!(one[0], (one[0].0.clone(), one[STEPS - 1].1.clone()), "{case}: nothing was learned");
         for (name, numbers) in &one {

@@ -28,6 +28,7 @@ mod reference;
 mod regression;
 mod scenes;
 mod sequential;
+mod tasks;
 mod typed;
 mod weights;
 

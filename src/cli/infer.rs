@@ -35,23 +35,28 @@ impl Evaluate {
         let mut trainer = self.scene.trainer(&scene, data, scene.training.seed)?;
         trainer.load_weights(&self.weights.weights, &self.weights.rename)?;
         let metrics = trainer.evaluate()?;
-        for split in [Split::Train, Split::Validation, Split::Test] {
-            let part: SplitMetrics = metrics.of(split);
-            if part.count > 0 {
-                let name = format!("{split:?}").to_lowercase();
+        let names = metrics.heads.iter().map(|head| if metrics.heads.len() > 1 { &*head.name } else { "" });
+        let width = names.clone().map(str::len).max().map_or(0, |longest| if longest > 0 { longest + 1 } else { 0 });
+        for (head, name) in metrics.heads.iter().zip(names) {
+            for split in [Split::Train, Split::Validation, Split::Test] {
+                let part: SplitMetrics = head.of(split);
+                if part.count == 0 {
+                    continue;
+                }
+                let of_split = format!("{split:?}").to_lowercase();
                 let error = part.mean_absolute_error();
                 let quality = match error.is_nan() {
                     true => percent(part.accuracy()),
                     false => format!("mean absolute error {error:.4}"),
                 };
-                let others = metrics
-                    .heads
-                    .iter()
-                    .flat_map(|head| head.values(split))
-                    .filter(|value| !SHOWN.contains(&value.name));
+                let others = head.values(split).filter(|value| !SHOWN.contains(&value.name));
                 let others: String =
                     others.map(|other| format!(", {} {:.4}", other.name.replace('_', " "), other.value)).collect();
-                print_line(format_args!("{name:<10} {quality} of {}, loss {:.4}{others}", part.count, part.loss()))?;
+                print_line(format_args!(
+                    "{name:<width$}{of_split:<10} {quality} of {}, loss {:.4}{others}",
+                    part.count,
+                    part.loss()
+                ))?;
             }
         }
         Ok(())

@@ -143,7 +143,10 @@ impl GraphEntities {
         let labels = data.edge_labels.as_ref().filter(|_| self.labeled_edges);
         let labels = labels.map(|labels| {
             let splits = data.splits_of(RowKind::Edges);
-            numbers.map(move |number| (ClassLabel(labels.labels[number]), splits[number]))
+            numbers.map(move |number| {
+                let label = labels.labels.get(number).copied().unwrap_or_default();
+                (ClassLabel(label), splits.get(number).copied().unwrap_or_default())
+            })
         });
         match (weights, labels) {
             (None, None) => self.edge_marker.spawn_each(world, edges, show),

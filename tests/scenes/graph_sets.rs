@@ -142,7 +142,7 @@ fn tasks_and_widths_must_suit_the_set() {
     let flat = error(SCENE.replace(", Readout(Sum)", ""));
     assert_error(&flat, Position { line: 5, column: 12 }, "a row for each node", "add a readout");
     let nodes = error(SCENE.replace("GraphClassification", "NodeClassification"));
-    assert_error(&nodes, place, "a set of 3", "GraphClassification");
+    assert_error(&nodes, place, "they are the features of the nodes already", "GraphClassification");
     let links = error(SCENE.replace("GraphClassification", "LinkPrediction()"));
     assert_error(&links, place, "a set of 3", "GraphClassification");
     let width = error(SCENE.replace("width: 2", "width: 3"));

@@ -10,11 +10,25 @@ use super::{
 };
 use connectome_systems::{
     kernels::Activation,
-    layers::{BatchNorm, EdgeConv, Embedding, GinConv, GineConv, GraphConv, Layer, Mlp, NnConv, PnaConv, SageConv},
-    operators::Reduction,
+    layers::{
+        BatchNorm, BuildError, EdgeConv, EdgeDecoder, Embedding, GinConv, GineConv, GraphConv, Layer, Mlp, NnConv,
+        PnaConv, SageConv,
+    },
+    operators::{Reduction, Relation, reduce},
+    program::{Program, Value},
 };
 use ndarray::{Array2, Axis, concatenate, s};
 use proptest::prelude::*;
+
+/// The rows of edges that a layer ends on, summed at the targets: a value on the nodes, as those of other layers.
+struct SumOfEdges(EdgeDecoder);
+
+impl Layer for SumOfEdges {
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        let edges = self.0.build(input, program)?;
+        reduce(program, edges, Relation::Edges, Reduction::Sum)
+    }
+}
 
 proptest! {
     #![proptest_config(few_cases())]
@@ -80,6 +94,25 @@ proptest! {
             let formula = |given: &Given| to_targets(&case, &messages(given), choose);
             check(&case, &mut scene_of(&case), layer, &given, &formula)?;
         }
+    }
+
+    #[test]
+    fn edge_decoder_is_its_formula(case in cases(), hidden in 1..8usize, edge_width in 1..4usize, edge_features: bool) {
+        let (width, to) = (case.input_width, case.output_width);
+        let read = 2 * width + if edge_features { edge_width } else { 0 };
+        let mut given = Given { input: case.input(), ..Given::default() };
+        given.edges = Some(super::dense::edge_features(&case, edge_width));
+        given.parameters = map_parameters(&case, &[("nn.0", read, hidden), ("nn.2", hidden, to)]);
+        let formula = |given: &Given| {
+            let source = at_ends(&case, &given.input, |link| link.source);
+            let target = at_ends(&case, &given.input, |link| link.target);
+            let edges = given.edges.as_ref().unwrap().slice(s![..case.links.len(), ..]).to_owned();
+            let all = if edge_features { concatenate![Axis(1), source, target, edges] } else { concatenate![Axis(1), source, target] };
+            to_targets(&case, &perceptron(given, "nn.", &all, silu), total)
+        };
+        let nn = Mlp::new([hidden, to]).with_activation(Activation::Silu);
+        let layer = SumOfEdges(EdgeDecoder { edge_features, ..EdgeDecoder::new(nn) });
+        check(&case, &mut scene_of(&case), layer, &given, &formula)?;
     }
 
     #[test]
