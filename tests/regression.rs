@@ -153,5 +153,5 @@ fn the_command_line_tells_distances_and_writes_numbers() {
     let [spread, _] = run(&["train", "assets/rooms.ron", "--repeat", "2", "--epochs", "5"]);
     assert!(spread.lines().last().unwrap().contains("test mean absolute error"), "{spread}");
     let [shown, _] = run(&["inspect", "assets/rooms.ron"]);
-    assert!(shown.contains("12 (1 targets)") && shown.contains("mean_squared_error"), "{shown}");
+    assert!(shown.contains("12 (1 target)") && shown.contains("mean_squared_error"), "{shown}");
 }

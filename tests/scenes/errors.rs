@@ -212,14 +212,19 @@ fn batches_and_clipping_must_make_sense() {
 
 #[test]
 fn tasks_must_suit_the_graph() {
-    check("NodeClassification", "§GraphClassification", "needs a set of graphs", "node_ptr");
+    check("NodeClassification", "§GraphClassification", "the scene has one graph", "node_ptr");
     check("NodeClassification", "LinkPrediction(validation: §1.0)", "the share for validation is 1", "below 1");
     check("NodeClassification", "LinkPrediction(test: §-0.1)", "the share for test is -0.1", "below 1");
     check("NodeClassification", "LinkPrediction(validation: 0.5, test: §0.5)", "so that none is left", "below 1");
     check("NodeClassification", "§LinkPrediction()", "0 pairs of nodes have no edge, but 1 are needed", "sparser");
-    check("NodeClassification", "§NodeRegression()", "the nodes have no targets to tell", "node_target");
+    check("NodeClassification", "§NodeRegression()", "the nodes have no targets to predict", "node_target");
     let wrong = "NodeRegression(loss: §CrossEntropy)";
-    check("NodeClassification", wrong, "CrossEntropy tells classes apart", "write MeanSquaredError, MeanAbsoluteError");
+    check(
+        "NodeClassification",
+        wrong,
+        "CrossEntropy is a loss of classes",
+        "write MeanSquaredError, MeanAbsoluteError",
+    );
     let flat = "NodeRegression(loss: Huber(delta: §0.0))";
     check("NodeClassification", flat, "delta is 0", "above 0");
     let bare = COUPLE.replace("(source: \"Ann\", target: \"Bob\", weight: 1.0),", "");

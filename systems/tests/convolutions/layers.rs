@@ -21,6 +21,7 @@ use ndarray::{Array2, Axis, concatenate, s};
 use proptest::prelude::*;
 
 /// The rows of edges that a layer ends on, summed at the targets: a value on the nodes, as those of other layers.
+#[derive(Clone, Debug)]
 struct SumOfEdges(EdgeDecoder);
 
 impl Layer for SumOfEdges {
