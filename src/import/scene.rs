@@ -17,8 +17,8 @@ const EMBEDDING: usize = 16;
 
 /// The text of a scene that learns from the data, which are in the file `graph`; people change it as they like.
 ///
-/// Sets of graphs are classified, as are nodes that have classes; else numbers that nodes have as targets are predicted, or
-/// hidden edges.
+/// Sets of graphs are classified, or their values predicted if they have no classes; so are nodes that have classes or values, and
+/// then edges. Else hidden edges are predicted.
 pub fn starting_scene(name: &str, graph: &str, imported: &Imported) -> String {
     let data = &imported.data;
     let (features, task) = (features(data), task(data));
@@ -51,9 +51,10 @@ struct StartingTask {
 
 fn task(data: &GraphData) -> StartingTask {
     if let Some(graphs) = &data.graphs {
+        let targets = graphs.targets.as_ref().filter(|targets| targets.width > 0 && graphs.classes <= 1);
         return StartingTask {
-            text: "GraphClassification",
-            model: isomorphism_network(graphs.classes.max(1)),
+            text: if targets.is_some() { "GraphRegression()" } else { "GraphClassification" },
+            model: isomorphism_network(targets.map_or(graphs.classes.max(1), |targets| targets.width)),
             optimizer: "Adam(learning_rate: 0.01)",
             training: "(epochs: 100, batch_size: 32, seed: 0)",
             comment: "The model is that of Xu et al., How Powerful are Graph Neural Networks?, ICLR 2019, made small.",
@@ -77,6 +78,17 @@ fn task(data: &GraphData) -> StartingTask {
             comment: "The numbers of each node are predicted from those of its neighbors.",
         };
     }
+    let of_edges = data.edge_labels.as_ref().filter(|edges| edges.splits.contains(&Split::Train));
+    if let Some(edges) = of_edges {
+        let targets = edges.targets.as_ref().filter(|targets| targets.width > 0 && edges.classes <= 1);
+        return StartingTask {
+            text: if targets.is_some() { "EdgeRegression()" } else { "EdgeClassification" },
+            model: edge_decoder(targets.map_or(edges.classes, |targets| targets.width)),
+            optimizer: "Adam(learning_rate: 0.01)",
+            training: "(epochs: 200, seed: 0)",
+            comment: "Each edge is predicted from its two nodes, and these from their neighbors.",
+        };
+    }
     StartingTask {
         text: "LinkPrediction(validation: 0.05, test: 0.1)",
         model: convolutions(32, EMBEDDING),
@@ -98,8 +110,18 @@ fn convolutions(hidden: usize, output: usize) -> String {
     )
 }
 
+/// A convolution, and a perceptron of what it says of the two nodes of an edge.
+fn edge_decoder(width: usize) -> String {
+    format!(
+        "
+        SageConv(width: 32),
+        Relu,
+        EdgeDecoder(nn: (widths: [32, {width}])),"
+    )
+}
+
 /// GIN-0 with three rounds, of which each is summed up.
-fn isomorphism_network(classes: usize) -> String {
+fn isomorphism_network(width: usize) -> String {
     let round = "
             [GinConv(nn: (widths: [32, 32], batch_norm: true)), BatchNorm(), Relu],";
     format!(
@@ -108,7 +130,7 @@ fn isomorphism_network(classes: usize) -> String {
         ]),
         Readout(Sum),
         Dropout(0.5),
-        Linear(width: {classes}),"
+        Linear(width: {width}),"
     )
 }
 

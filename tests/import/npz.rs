@@ -2,8 +2,8 @@
 
 use std::io::Cursor;
 
-use connectome::components::Loss;
-use connectome::data::GraphData;
+use connectome::components::{Loss, Split};
+use connectome::data::{DenseRows, EdgeLabels, Features, GraphData, GraphSet};
 use connectome::import::{ImportOptions, import};
 use connectome::scene::SceneFile;
 use connectome::task::{Regression, Task};
@@ -65,4 +65,48 @@ fn mistakes_are_shown() {
     let data = GraphData { nodes: 2, labels: vec![0], ..GraphData::default() };
     let error = data.to_npz().expect_err("a label is missing");
     assert!(error.to_string().contains("array \"y\" has 1 values") && error.help.contains('2'), "{error}");
+}
+
+/// Values of graphs, and classes and values of edges, are what the scene to begin with is about.
+#[test]
+fn what_is_known_of_edges_and_graphs_is_to_be_learned() {
+    let edges = |classes: usize, targets: bool| GraphData {
+        nodes: 2,
+        labels: vec![0; 2],
+        splits: vec![Split::Unused; 2],
+        classes: 1,
+        features: Features::Dense { width: 1, values: vec![0.0, 1.0] },
+        edges: vec![[0, 1], [1, 0]],
+        edge_labels: Some(EdgeLabels {
+            labels: vec![0, classes as u32 - 1],
+            classes,
+            targets: targets.then(|| DenseRows { width: 3, values: vec![0.5; 6] }),
+            splits: vec![Split::Train; 2],
+        }),
+        ..GraphData::default()
+    };
+    let set = GraphData {
+        edge_labels: None,
+        graphs: Some(GraphSet {
+            node_offsets: vec![0, 2],
+            edge_offsets: vec![0, 2],
+            labels: vec![0],
+            classes: 1,
+            splits: vec![Split::Train],
+            targets: Some(DenseRows { width: 2, values: vec![1.0, 2.0] }),
+            ..GraphSet::default()
+        }),
+        ..edges(1, false)
+    };
+    for (data, task) in [
+        (edges(2, false), Task::EdgeClassification),
+        (edges(1, true), Task::EdgeRegression(Regression::default())),
+        (set, Task::GraphRegression(Regression::default())),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("graph.npz");
+        std::fs::write(&path, data.to_npz().unwrap()).unwrap();
+        let imported = import(&path, &ImportOptions::default()).unwrap();
+        assert_eq!(check_scene("known", &imported).0.task, Some(task));
+    }
 }
