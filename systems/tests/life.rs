@@ -194,6 +194,26 @@ fn refused_systems_leave_the_schedule_as_it_was() {
     assert!(scene.output(model).unwrap().iter().all(|number| *number == 0.0));
 }
 
+#[test]
+fn a_circle_of_orders_leaves_the_model_its_schedule() {
+    let (mut scene, input) = labeled();
+    let model = network(scene.graph, input, STANDSTILL).build(&mut scene.world).unwrap();
+    run(&mut scene.world, Infer(model)).unwrap();
+    let expected = scene.output(model).unwrap();
+    let circular = || (|| {}).after(GraphSystems::Act).before(GraphSystems::Observe);
+    let error = add_systems(&mut scene.world, Infer(model), circular()).unwrap_err().to_string();
+    assert!(error.contains("cycle") && error.contains("add all others again"), "{error}");
+    run(&mut scene.world, Infer(model)).unwrap();
+    assert_eq!(scene.output(model).unwrap(), expected);
+    // Of a schedule of one's own each run says it.
+    add_model_to_schedule(&mut scene.world, Tick, Infer(model)).unwrap();
+    add_systems(&mut scene.world, Tick, circular()).unwrap_err();
+    for _ in 0..2 {
+        let error = run(&mut scene.world, Tick).unwrap_err().to_string();
+        assert!(error.contains("cycle"), "{error}");
+    }
+}
+
 #[derive(Resource, Default)]
 struct Seen(Vec<&'static str>);
 

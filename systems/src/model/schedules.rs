@@ -13,7 +13,7 @@ use connectome_components::{Graph, Model, Parameter};
 use core::{any::Any, panic::AssertUnwindSafe, sync::atomic::Ordering};
 use std::panic::{catch_unwind, resume_unwind};
 
-use super::{Plans, fault::take_fault, shared};
+use super::{Plans, fault::take_fault, plans::Emitter, shared};
 use crate::{error::BuildError, optimizers::Moments, parallel::Workers};
 
 /// Runs a model forward: observe, compute, act.
@@ -55,7 +55,9 @@ pub(super) fn settings() -> ScheduleBuildSettings {
 ///
 /// # Errors
 /// If there is no such schedule; or two systems would race, or their order is a circle: then the schedule stays as it was.
-/// Only of a circle that the systems close with the others it is not left; then the schedule is gone.
+/// Only of a circle that the systems close with others they cannot be taken out again: the schedule is then that of the model
+/// alone, and all other systems that were added to it are to be added anew, as the error says. A schedule of your own stays
+/// with the circle, and [`run`] refuses it.
 pub fn add_systems<M>(
     world: &mut World,
     label: impl ScheduleLabel,
@@ -80,13 +82,25 @@ pub fn add_systems<M>(
             Ok(())
         }
         Err(error) => {
-            let refused = BuildError::Schedule(error.to_string(schedule.graph(), world));
+            let mut refused = error.to_string(schedule.graph(), world);
             if take_back(world, &mut schedule, added) {
                 world.resource_mut::<Schedules>().insert(schedule);
+            } else if let Some((emitter, plans)) = own_parts(world, &*label) {
+                emitter.add_schedule(world, label, &plans.graphs, &plans.fault)?;
+                refused += "\nthe schedule was built anew with the model's systems alone; add all others again";
+            } else {
+                // Of the user's own; each run says what is wrong with it.
+                world.resource_mut::<Schedules>().insert(schedule);
             }
-            Err(refused)
+            Err(BuildError::Schedule(refused))
         }
     }
+}
+
+/// What a schedule of a model's own is built by.
+fn own_parts(world: &World, label: &dyn Any) -> Option<(Emitter, Plans)> {
+    let plans = world.get::<Plans>(model_of(label)?)?;
+    Some((plans.emitter(label)?, plans.clone()))
 }
 
 fn exclusive_systems(schedule: &Schedule) -> usize {
@@ -132,6 +146,11 @@ pub fn run(world: &mut World, label: impl ScheduleLabel) -> Result<(), BuildErro
     let Some(mut schedule) = world.get_resource_or_init::<Schedules>().remove(label) else {
         return Err(BuildError::NoSchedule(format!("{label:?}")));
     };
+    if let Err(error) = schedule.initialize(world) {
+        let refused = BuildError::Schedule(error.to_string(schedule.graph(), world));
+        world.resource_mut::<Schedules>().insert(schedule);
+        return Err(refused);
+    }
     let workers = world.get_resource_or_init::<Workers>().clone();
     let outcome = workers.install(|| catch_unwind(AssertUnwindSafe(|| schedule.run(world))));
     if outcome.is_err() {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::Construction;
 use crate::{
-    error::BuildError,
+    error::{BuildError, StepFault},
     model::{
         Evaluate, Head, Infer, Train,
         builder::Learning,
@@ -118,27 +118,35 @@ impl Construction<'_> {
         number: usize,
         emitter: Emitter,
     ) -> Result<(), BuildError> {
-        let mut schedule = self.schedule(label);
-        emitter.emit(world, &mut schedule, Sets::Own)?;
-        finish(world, schedule)?;
+        emitter.add_schedule(world, label, &self.planned.program.graphs, &self.fault)?;
         self.emitters[number] = Some(emitter);
         Ok(())
     }
+}
 
-    /// A schedule with its parts in order, in which races are errors, and the topologies kept up to date.
+impl Emitter {
+    /// Adds a schedule of the model's own to the world, with its parts in order, in which races are errors, and the topologies
+    /// of the graphs kept up to date.
     ///
     /// Its systems run one after another and share their rows among the workers: for a single model that costs less
     /// than an executor with threads of its own.
-    fn schedule(&self, label: impl ScheduleLabel) -> Schedule {
+    pub(in crate::model) fn add_schedule(
+        &self,
+        world: &mut World,
+        label: impl ScheduleLabel,
+        graphs: &[Entity],
+        fault: &StepFault,
+    ) -> Result<(), BuildError> {
         let mut schedule = Schedule::new(label);
         schedule.set_build_settings(settings());
         schedule.set_executor(SingleThreadedExecutor::new());
         GraphSystems::chain(&mut schedule);
         Sets::Own.order_copies(&mut schedule);
-        Sets::Own.stop_at(&mut schedule, &self.fault);
-        let rebuild = IntoSystem::into_system(rebuild_topologies(self.planned.program.graphs.clone()));
+        Sets::Own.stop_at(&mut schedule, fault);
+        let rebuild = IntoSystem::into_system(rebuild_topologies(graphs.to_vec()));
         schedule.add_systems(rebuild.with_name("rebuild_topology").in_set(GraphSystems::Sync));
-        schedule
+        self.emit(world, &mut schedule, Sets::Own)?;
+        finish(world, schedule)
     }
 }
 
