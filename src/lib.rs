@@ -51,7 +51,7 @@ pub use connectome_components as components;
 pub use connectome_systems as systems;
 pub use spawn::{SceneEntities, spawn};
 pub use trained::{SpawnTrainedError, WorldTrainedExt};
-pub use trainer::{TrainError, Trainer};
+pub use trainer::{TrainError, Trainer, score_metric};
 pub use weights::{Rename, RenameError, load_weights, weights};
 
 /// What most programs need.
