@@ -66,7 +66,7 @@ fn learn(graphs: usize) -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     let mut accuracy = 0.0;
     for _ in 0..EPOCHS {
-        accuracy = trainer.epoch()?.validation_accuracy;
+        accuracy = trainer.epoch()?.get(Split::Validation, "accuracy").unwrap_or(f64::NAN);
     }
     let batches = EPOCHS * ((graphs * 4 / 5).div_ceil(BATCH) + (graphs / 5).div_ceil(BATCH));
     let milliseconds = 1e3 * started.elapsed().as_secs_f64() / batches as f64;

@@ -4,7 +4,7 @@
 
 use connectome::{
     Trainer,
-    components::{Optimizer, TrainingState},
+    components::{Optimizer, Split, TrainingState},
     data::GraphData,
     output::Tensor,
     scene::{EpochSchedule, LayerDescription, SceneFile, Selection},
@@ -16,6 +16,10 @@ use connectome::{
 
 fn trainer(scene: &SceneFile, data: &GraphData) -> Trainer {
     Trainer::new(scene, data, 7, Workers::new(2).unwrap()).unwrap()
+}
+
+fn train_loss(trainer: &mut Trainer) -> f64 {
+    trainer.epoch().unwrap().get(Split::Train, "loss").unwrap()
 }
 
 fn steps(trainer: &mut Trainer) -> u64 {
@@ -56,7 +60,7 @@ fn four_batches_whose_gradients_are_summed_up_are_one_of_four_times_the_size() {
     let mut epoch = |batch, accumulate| {
         (scene.training.batch_size, scene.training.accumulation_steps) = (Some(batch), accumulate);
         let mut trainer = trainer(&scene, &data);
-        let loss = trainer.epoch().unwrap().train_loss;
+        let loss = train_loss(&mut trainer);
         (steps(&mut trainer), loss, trainer.weights())
     };
     let (at_once, summed, small) = (epoch(128, 1), epoch(32, 4), epoch(32, 1));
@@ -116,7 +120,7 @@ fn with_all_neighbors_a_step_is_that_of_the_whole_graph() {
     let mut train = |neighbors: Vec<usize>| {
         scene.training.fan_outs = neighbors;
         let mut trainer = trainer(&scene, &data);
-        let losses: Vec<f32> = (0..5).map(|_| trainer.epoch().unwrap().train_loss).collect();
+        let losses: Vec<f64> = (0..5).map(|_| train_loss(&mut trainer)).collect();
         let infer = trainer.infer().unwrap();
         (losses, trainer.weights(), infer)
     };
@@ -142,7 +146,7 @@ fn with_some_neighbors_it_learns_about_as_well() {
     let mut accuracy = |epochs, batch, neighbors: Vec<usize>| {
         scene.training.epochs = epochs;
         (scene.training.batch_size, scene.training.fan_outs) = (batch, neighbors);
-        trainer(&scene, &data).train(|_| ()).unwrap().test_accuracy
+        trainer(&scene, &data).train(|_| ()).unwrap().get(Split::Test, "accuracy").unwrap()
     };
     let whole = accuracy(60, None, Vec::new());
     let sampled = accuracy(20, Some(64), vec![10, 10]);
@@ -157,7 +161,7 @@ fn batches_of_nodes_may_go_on_from_one_shuffling_to_the_next() {
     // 140 nodes to learn from: the third batch takes 12 of one shuffling and 52 of the next, none of them twice.
     scene.training.steps_per_epoch = Some(9);
     let mut trainer = trainer(&scene, &data);
-    assert!(trainer.epoch().unwrap().train_loss.is_finite());
+    assert!(train_loss(&mut trainer).is_finite());
     assert_eq!(steps(&mut trainer), 9);
 }
 
@@ -167,7 +171,7 @@ fn sampling_gives_the_same_bits_for_any_number_of_workers() {
     (scene.training.batch_size, scene.training.fan_outs) = (Some(64), vec![5, 5]);
     let bits = |workers| {
         let mut trainer = Trainer::new(&scene, &data, 7, Workers::new(workers).unwrap()).unwrap();
-        let losses: Vec<u32> = (0..3).map(|_| trainer.epoch().unwrap().train_loss.to_bits()).collect();
+        let losses: Vec<u64> = (0..3).map(|_| train_loss(&mut trainer).to_bits()).collect();
         let weights = trainer.weights();
         let weights: Vec<u32> = weights.iter().flat_map(|tensor| &tensor.values).map(|value| value.to_bits()).collect();
         (losses, weights)

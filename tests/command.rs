@@ -1,6 +1,9 @@
 //! What a person meets on the command line: results, files, errors with a place and exit code 2.
 
-use connectome::output::{Summary, best_epoch, read_metrics, read_weights};
+use connectome::{
+    components::Split,
+    output::{Summary, best_epoch, read_metrics, read_weights},
+};
 use ndarray::{Array1, Array2};
 use ndarray_npy::NpzReader;
 use std::{
@@ -47,17 +50,22 @@ fn training_ends_with_a_line_of_json_and_leaves_its_files() {
     assert!(places.is_sorted(), "{json}");
     let summary: Summary = serde_json::from_str(json.lines().next_back().unwrap()).unwrap();
     assert_eq!((summary.epochs, summary.workers, summary.seed), (60, 2, 5));
-    assert!(summary.test_accuracy > 0.8, "{json}");
+    assert!(summary.get(Split::Test, "accuracy") > Some(0.8), "{json}");
     assert!(text(&output.stderr).lines().count() <= 11, "piped progress is quiet");
 
     let reports = read_metrics(&run.join("metrics.jsonl")).unwrap();
     assert_eq!(reports.len(), 60);
-    let best = reports.iter().find(|report| Some(report.epoch) == best_epoch(&reports)).unwrap();
-    assert_eq!(
-        (best.test_accuracy, best.validation_accuracy),
-        (summary.test_accuracy, summary.validation_accuracy),
-        "the epoch that the picture marks is the one whose parameters are kept"
-    );
+    let best = best_epoch(&reports, Some("accuracy"));
+    let best = reports.iter().find(|report| Some(report.epoch) == best).unwrap();
+    for split in [Split::Validation, Split::Test] {
+        for metric in ["loss", "accuracy", "f1_micro", "f1_macro"] {
+            let kept = summary.get(split, metric);
+            assert!(
+                kept.is_some() && kept == best.get(split, metric),
+                "{split:?} {metric}: the picture marks another epoch"
+            );
+        }
+    }
     let names: Vec<String> =
         read_weights(&run.join("weights.safetensors")).unwrap().into_iter().map(|tensor| tensor.name).collect();
     assert_eq!(names, ["layers.0.bias", "layers.0.lin.weight", "layers.2.bias", "layers.2.lin.weight"]);
@@ -72,7 +80,7 @@ fn trained_weights_are_evaluated_and_infer_the_same_classes() {
     let summary: Summary = serde_json::from_str(text(&trained.stdout).trim()).unwrap();
 
     let evaluated = text(&connectome(&["evaluate", "assets/karate.ron", "--weights", path(&weights)]).stdout);
-    let expected = format!("{:.1} % of 28,", 100.0 * summary.test_accuracy);
+    let expected = format!("{:.1} % of 28,", 100.0 * summary.get(Split::Test, "accuracy").unwrap());
     assert!(evaluated.contains(&expected), "{evaluated} against {expected}");
 
     let inferred = connectome(&["infer", "assets/karate.ron", "--weights", path(&weights), "--output", path(&file)]);
@@ -160,7 +168,8 @@ fn folds_are_held_out_one_after_the_other() {
     let epoch = lines[3]["epoch"].as_u64().unwrap() as usize;
     let fold = |fold: usize| read_metrics(&folder.path().join(format!("fold-{fold}")).join("metrics.jsonl")).unwrap();
     let folds = [0, 1, 2].map(fold);
-    let accuracies = |epoch: usize| folds.each_ref().map(|fold| f64::from(fold[epoch - 1].validation_accuracy));
+    let accuracies =
+        |epoch: usize| folds.each_ref().map(|fold| fold[epoch - 1].get(Split::Validation, "accuracy").unwrap());
     check_spread(&lines[3], &accuracies(epoch));
     let sum = |epoch| accuracies(epoch).iter().sum::<f64>();
     assert!((1..=2).all(|other| sum(other) <= sum(epoch)), "epoch {epoch} is not the best");

@@ -15,7 +15,7 @@ const EPOCHS: u64 = 50;
 /// Everything that a run computes, as bits.
 #[derive(PartialEq)]
 struct Trace {
-    epochs: Vec<[u32; 5]>,
+    epochs: Vec<Vec<u64>>,
     gradients: Vec<Vec<u32>>,
     weights: Vec<Vec<u32>>,
     logits: Vec<u32>,
@@ -25,14 +25,13 @@ fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
-fn epoch_bits(report: &EpochReport) -> [u32; 5] {
-    [report.train_loss, report.train_accuracy, report.validation_loss, report.validation_accuracy, report.test_accuracy]
-        .map(f32::to_bits)
+fn epoch_bits(report: &EpochReport) -> Vec<u64> {
+    report.metrics.iter().map(|(.., value)| value.to_bits()).collect()
 }
 
 fn trace(scene: &SceneFile, data: &GraphData, workers: usize) -> Trace {
     let mut trainer = Trainer::new(scene, data, 3, Workers::new(workers).unwrap()).unwrap();
-    let epochs = (0..EPOCHS).map(|_| epoch_bits(&trainer.epoch().unwrap())).collect();
+    let epochs = (0..EPOCHS).map(|_| epoch_bits(trainer.epoch().unwrap())).collect();
     let weights = trainer.weights().iter().map(|tensor| bits(&tensor.values)).collect();
     let model = trainer.entities().model;
     let logits = bits(&trainer.infer().unwrap().0);

@@ -128,7 +128,7 @@ fn cora_links_are_learned() {
     let (mut scene, data) = cora();
     scene.training.epochs = 100;
     let summary = Trainer::new(&scene, &data, 0, Workers::new(2).unwrap()).unwrap().train(|_| ()).unwrap();
-    let area = summary.test_area_under_curve.unwrap();
+    let area = summary.get(Split::Test, "area_under_curve").unwrap();
     println!("area under the ROC curve after 100 epochs: {area:.4}");
     assert!(area > 0.85, "{area}");
 }

@@ -86,11 +86,11 @@ fn graph(name: &str) -> GraphData {
 }
 
 /// Outputs before anything was learned, and after some epochs, and the last loss.
-fn run(model: &str, data: &GraphData, order: NodeOrder, workers: usize) -> ([Vec<f32>; 2], f32) {
+fn run(model: &str, data: &GraphData, order: NodeOrder, workers: usize) -> ([Vec<f32>; 2], Option<f64>) {
     let workers = Workers::new(workers).unwrap();
     let mut trainer = Trainer::new(&scene(model, order), data, 0, workers).unwrap();
     let before = trainer.infer().unwrap().0;
-    let loss = (0..4).map(|_| trainer.epoch().unwrap().train_loss).last().unwrap();
+    let loss = (0..4).map(|_| trainer.epoch().unwrap().get(Split::Train, "loss")).last().unwrap();
     ([before, trainer.infer().unwrap().0], loss)
 }
 

@@ -222,15 +222,15 @@ impl HeadMetrics {
     /// All that was measured on one part: the values of the library first, then those of the user's.
     pub fn values(&self, split: Split) -> impl Iterator<Item = MetricValue> {
         let sums = self.of(split);
-        let is_measured = |value: &f64| !value.is_nan();
+        let mean = |sum: f64, count: u64| (count > 0).then(|| sum / count as f64);
         let known = [
-            ("loss", Some(f64::from(sums.loss()))),
-            ("accuracy", Some(f64::from(sums.accuracy())).filter(is_measured)),
+            ("loss", Some(sums.loss_sum / sums.weight)),
+            ("accuracy", mean(sums.correct as f64, sums.judged)),
             ("f1_micro", self.f1_micro(split)),
             ("f1_macro", self.f1_macro(split)),
             ("area_under_curve", sums.area_under_curve),
             ("average_precision", self.ranking.average_precision(split)),
-            ("mean_absolute_error", Some(f64::from(sums.mean_absolute_error())).filter(is_measured)),
+            ("mean_absolute_error", mean(sums.distance_sum, sums.count - sums.judged)),
             ("root_mean_squared_error", sums.root_mean_squared_error()),
             ("r2", sums.r2()),
         ];

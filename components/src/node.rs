@@ -33,3 +33,18 @@ pub enum Split {
     /// For the reported accuracy.
     Test,
 }
+
+impl Split {
+    /// The splits that are measured, in the order of reports.
+    pub const MEASURED: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
+
+    /// The name, as reports have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unused => "unused",
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}

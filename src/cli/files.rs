@@ -15,29 +15,27 @@ use std::{
 pub struct Files {
     folder: PathBuf,
     metrics: MetricsWriter,
-    reports: Vec<EpochReport>,
 }
 
 impl Files {
     pub fn create(folder: &Path) -> Result<Self, OutputError> {
         fs::create_dir_all(folder).map_err(|source| OutputError::CannotCreate { path: folder.to_owned(), source })?;
         let metrics = MetricsWriter::create(folder.join("metrics.jsonl"))?;
-        Ok(Self { folder: folder.to_owned(), metrics, reports: Vec::new() })
+        Ok(Self { folder: folder.to_owned(), metrics })
     }
 
     pub fn add(&mut self, report: &EpochReport) -> Result<(), OutputError> {
-        self.reports.push(*report);
         self.metrics.write(report)
     }
 
-    pub fn finish(self, scene: &SceneFile, trainer: &Trainer) -> Result<(), OutputError> {
+    pub fn finish(self, scene: &SceneFile, trainer: &Trainer, reports: &[EpochReport]) -> Result<(), OutputError> {
         let about = BTreeMap::from([("scene".to_owned(), scene.name.clone())]);
         write_weights(&self.folder.join("weights.safetensors"), &trainer.weights(), about)?;
         let best = match scene.training.keep {
-            Selection::BestValidation => best_epoch(&self.reports),
+            Selection::BestValidation => best_epoch(reports, scene.score_metric()),
             Selection::Last => None,
         };
-        let curves = training_curves(&scene.name, &Curve::from_reports(&self.reports), best);
+        let curves = training_curves(&scene.name, &Curve::from_reports(reports), best);
         write_file(&self.folder.join("curves.svg"), curves.as_bytes())?;
         self.metrics.finish()
     }

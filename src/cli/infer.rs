@@ -1,13 +1,17 @@
 //! `connectome evaluate` and `connectome infer`, with trained weights.
 
 use clap::Args;
-use connectome::components::{Split, SplitMetrics};
-use connectome::{HeadOutput, Rename, Trainer, output::write_file, task::Prediction};
+use connectome::components::{MetricValue, Split, SplitMetrics};
+use connectome::{
+    HeadOutput, Rename, Trainer,
+    output::{MetricFormat, write_file},
+    task::Prediction,
+};
 use ndarray::{Array2, ArrayView2};
 use ndarray_npy::NpzWriter;
-use std::{error::Error, io::Cursor, path::PathBuf};
+use std::{error::Error, io::Cursor, iter::repeat, path::PathBuf};
 
-use super::{SceneArguments, percent, print_line};
+use super::{SceneArguments, print_line};
 
 /// The weights to load.
 #[derive(Args, Debug)]
@@ -38,33 +42,30 @@ impl Evaluate {
         let names = metrics.heads.iter().map(|head| if metrics.heads.len() > 1 { &*head.name } else { "" });
         let width = names.clone().map(str::len).max().map_or(0, |longest| if longest > 0 { longest + 1 } else { 0 });
         for (head, name) in metrics.heads.iter().zip(names) {
-            for split in [Split::Train, Split::Validation, Split::Test] {
+            for split in Split::MEASURED {
                 let part: SplitMetrics = head.of(split);
                 if part.count == 0 {
                     continue;
                 }
-                let of_split = format!("{split:?}").to_lowercase();
-                let error = part.mean_absolute_error();
-                let quality = match error.is_nan() {
-                    true => percent(part.accuracy()),
-                    false => format!("mean absolute error {error:.4}"),
-                };
-                let others = head.values(split).filter(|value| !SHOWN.contains(&value.name));
-                let others: String =
-                    others.map(|other| format!(", {} {:.4}", other.name.replace('_', " "), other.value)).collect();
-                print_line(format_args!(
-                    "{name:<width$}{of_split:<10} {quality} of {}, loss {:.4}{others}",
-                    part.count,
-                    part.loss()
-                ))?;
+                let mut values: Vec<MetricValue> = head.values(split).collect();
+                // The loss comes second.
+                values.sort_by_key(|value| value.name == "loss");
+                if values.len() > 2 {
+                    let loss = values.pop();
+                    values.splice(1..1, loss);
+                }
+                let count = format!(" of {}", part.count);
+                let named = values.iter().zip([&*count].into_iter().chain(repeat(""))).map(|(value, count)| {
+                    let format = MetricFormat::of(value.name);
+                    format!("{} {}{count}", format.label, format.text(Some(value.value)))
+                });
+                let line = named.collect::<Vec<_>>().join(", ");
+                print_line(format_args!("{name:<width$}{:<10} {line}", split.name()))?;
             }
         }
         Ok(())
     }
 }
-
-/// The metrics that stand first in a line.
-const SHOWN: [&str; 3] = ["loss", "accuracy", "mean_absolute_error"];
 
 /// Write the output for every node, edge, graph or pair.
 #[derive(Args, Debug)]

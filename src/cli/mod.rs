@@ -115,16 +115,6 @@ impl SceneArguments {
     }
 }
 
-/// A fraction in percent.
-fn percent(share: f32) -> String {
-    if share.is_nan() { "none".to_owned() } else { format!("{:.1} %", 100.0 * share) }
-}
-
-/// A mean absolute error as text.
-fn distance(error: Option<f32>) -> String {
-    error.map_or_else(|| "none".to_owned(), |error| format!("{error:.4}"))
-}
-
 /// Standard output could not be written to.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to standard output: {0}; check where it is sent")]

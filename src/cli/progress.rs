@@ -4,16 +4,17 @@ use std::io::Write;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use connectome::output::EpochReport;
-
-use super::{distance, percent};
+use connectome::{
+    components::Split,
+    output::{EpochReport, MetricFormat},
+};
 
 /// Lines in the output of all runs if there is no terminal.
 const LINES: u128 = 10;
 
 /// Shows the progress of one or several training runs on standard error.
 ///
-/// On a terminal it is a bar over all of them, with the training loss and the validation accuracy of the last epoch.
+/// On a terminal it is a bar over all of them, with the training loss and the main metric of validation in the last epoch.
 /// Piped into a file it is one line about every tenth of the whole, and one for the last epoch. Standard output stays
 /// free for results.
 #[derive(Debug)]
@@ -97,11 +98,12 @@ impl Progress {
 
 /// The numbers shown beside an epoch.
 fn measures(report: &EpochReport) -> String {
-    let validation = match (report.train_mean_absolute_error, report.validation_mean_absolute_error) {
-        (None, _) => format!("accuracy {}", percent(report.validation_accuracy)),
-        (Some(_), error) => format!("mean absolute error {}", distance(error)),
-    };
-    format!("train loss {:.4}, validation {validation}", report.train_loss)
+    let metric = report.metrics.main_metric();
+    let format = MetricFormat::of(metric);
+    let [loss, validation] =
+        [(Split::Train, "loss"), (Split::Validation, metric)].map(|(split, name)| report.get(split, name));
+    let loss = MetricFormat::of("loss").text(loss);
+    format!("train loss {loss}, validation {} {}", format.label, format.text(validation))
 }
 
 /// Writes to standard error. Errors are ignored: training goes on without a display.
@@ -124,22 +126,13 @@ mod tests {
     use super::*;
 
     fn report(epoch: u64) -> EpochReport {
-        EpochReport {
-            epoch,
-            train_loss: 0.61234,
-            train_accuracy: 0.98,
-            validation_loss: 0.9,
-            validation_accuracy: 0.79,
-            test_accuracy: 0.815,
-            validation_area_under_curve: None,
-            test_area_under_curve: None,
-            train_mean_absolute_error: None,
-            validation_mean_absolute_error: None,
-            test_mean_absolute_error: None,
-            learning_rate: 0.01,
-            train_milliseconds: 3.0,
-            evaluation_milliseconds: 1.0,
-        }
+        let metrics = [
+            (Split::Train, "loss", 0.61234),
+            (Split::Train, "accuracy", 0.98),
+            (Split::Validation, "loss", 0.9),
+            (Split::Validation, "accuracy", 0.79),
+        ];
+        EpochReport { epoch, metrics: metrics.into(), ..EpochReport::default() }
     }
 
     /// Progress that is counted and not shown, wherever the tests run.
@@ -194,6 +187,7 @@ mod tests {
             hidden(1, 1).count(&report(1)).as_deref(),
             Some("cora: epoch 1/1, train loss 0.6123, validation accuracy 79.0 %")
         );
+        assert_eq!(measures(&EpochReport::default()), "train loss none, validation loss none");
     }
 
     #[test]

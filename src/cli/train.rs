@@ -3,13 +3,14 @@
 use clap::Args;
 use connectome::{
     Trainer,
+    components::Split,
     data::{GraphData, stratified_folds},
-    output::{OutputError, Summary},
+    output::{EpochReport, MetricFormat, OutputError, Summary},
     scene::SceneFile,
 };
 use std::{borrow::Cow, error::Error, mem, path::PathBuf};
 
-use super::{SceneArguments, distance, files::Files, percent, print_line, progress::Progress, statistics::Statistics};
+use super::{SceneArguments, files::Files, print_line, progress::Progress, statistics::Statistics};
 
 /// Train the model of a scene.
 #[derive(Args, Debug)]
@@ -27,7 +28,7 @@ pub struct Train {
           value_parser = clap::value_parser!(u64).range(1..))]
     repeat: u64,
     /// Cross-validate a set of graphs: train this many times, each time without one fold, and print mean and deviation
-    /// of the accuracy on the fold that was held out, in the epoch that is best on average.
+    /// of the metric on the fold that was held out, in the epoch that is best on average.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..))]
     folds: Option<u8>,
     /// Folder for weights.safetensors, metrics.jsonl and curves.svg; one folder for each seed and fold.
@@ -54,7 +55,8 @@ impl Train {
         }
         let runs = self.runs(scene.training.seed);
         let mut progress = Progress::new(runs.len(), scene.training.epochs, &scene.name);
-        let (mut summaries, mut held_out) = (Vec::new(), Vec::new());
+        let score = scene.score_metric();
+        let (mut summaries, mut folds) = (Vec::new(), Vec::new());
         for (number, run) in runs.iter().enumerate() {
             if let (Some(fold), Some(graphs)) = (run.fold, &mut data.graphs) {
                 graphs.splits = graphs.hold_out(fold);
@@ -63,19 +65,20 @@ impl Train {
             let is_last = number + 1 == runs.len();
             let given = if is_last { Cow::Owned(mem::take(&mut data)) } else { Cow::Borrowed(&data) };
             let trainer = self.scene.trainer(&scene, given, run.seed)?;
-            let mut accuracies = Vec::new();
-            let summary = self.train_once(&scene, trainer, *run, &mut progress, &mut accuracies)?;
+            let (summary, reports) = self.train_once(&scene, trainer, *run, &mut progress)?;
             progress.suspend(|| match self.json {
-                true => print_line(summary),
-                false => print_line(sentence(&scene.name, *run, &summary)),
+                true => print_line(&summary),
+                false => print_line(sentence(&scene, *run, &summary)),
             })?;
             summaries.push(summary);
-            held_out.push(accuracies);
+            if self.folds.is_some() {
+                folds.push(reports);
+            }
         }
         progress.finish();
         let statistics = match self.folds {
-            Some(_) => Statistics::of_folds(&held_out),
-            None => (runs.len() > 1).then(|| Statistics::of_test(&summaries)),
+            Some(_) => Statistics::of_folds(score, &folds),
+            None => (runs.len() > 1).then(|| Statistics::of_test(score, &summaries)),
         };
         match statistics {
             Some(statistics) if self.json => Ok(print_line(statistics.to_json())?),
@@ -95,19 +98,22 @@ impl Train {
             .collect()
     }
 
+    /// Returns the reports of all epochs too, where something is made of them.
     fn train_once(
         &self,
         scene: &SceneFile,
         mut trainer: Trainer,
         run: Run,
         progress: &mut Progress,
-        accuracies: &mut Vec<f32>,
-    ) -> Result<Summary, Box<dyn Error>> {
+    ) -> Result<(Summary, Vec<EpochReport>), Box<dyn Error>> {
         let mut files = self.files(run)?;
+        let (mut reports, needs_reports) = (Vec::new(), files.is_some() || self.folds.is_some());
         let mut written = Ok(());
         let outcome = trainer.train(|report| {
             progress.advance(report);
-            accuracies.push(report.validation_accuracy);
+            if needs_reports {
+                reports.push(report.clone());
+            }
             if let (Some(files), Ok(())) = (&mut files, &written) {
                 written = files.add(report);
             }
@@ -115,10 +121,10 @@ impl Train {
         progress.end_run();
         // The weights are saved before other errors are reported.
         if let Some(files) = files {
-            files.finish(scene, &trainer)?;
+            files.finish(scene, &trainer, &reports)?;
         }
         written?;
-        Ok(outcome?)
+        Ok((outcome?, reports))
     }
 
     fn files(&self, run: Run) -> Result<Option<Files>, OutputError> {
@@ -155,19 +161,7 @@ fn fold(scene: &SceneFile, data: &mut GraphData, count: u8) -> Result<(), FoldEr
     Ok(())
 }
 
-fn sentence(name: &str, run: Run, summary: &Summary) -> String {
-    let area = |area: Option<f64>| area.map(|area| format!(", area under the ROC curve {:.1} %", 100.0 * area));
-    let has_numbers = summary.train_mean_absolute_error.is_some();
-    let measured = if has_numbers { "mean absolute error" } else { "accuracy" };
-    let [validation, train, test] = match has_numbers {
-        true => [
-            summary.validation_mean_absolute_error,
-            summary.train_mean_absolute_error,
-            summary.test_mean_absolute_error,
-        ]
-        .map(distance),
-        false => [summary.validation_accuracy, summary.train_accuracy, summary.test_accuracy].map(percent),
-    };
+fn sentence(scene: &SceneFile, run: Run, summary: &Summary) -> String {
     let times = match summary.epochs {
         0 => String::new(),
         _ => format!(
@@ -176,13 +170,20 @@ fn sentence(name: &str, run: Run, summary: &Summary) -> String {
         ),
     };
     let (seed, epochs) = (run.seed, summary.epochs);
-    let reached = match run.fold {
-        Some(fold) => format!("fold {fold}: accuracy {validation} (train {train})"),
-        None => {
-            let area = area(summary.test_area_under_curve).unwrap_or_default();
-            format!("test {measured} {test}{area} (validation {validation}, train {train})")
+    let of_metric = |metric: &str| {
+        let format = MetricFormat::of(metric);
+        let [train, validation, test] = Split::MEASURED.map(|split| format.text(summary.get(split, metric)));
+        let label = format.label;
+        if let Some(fold) = run.fold {
+            return format!("fold {fold}: {label} {validation} (train {train})");
         }
+        let score = scene.score_metric().filter(|score| *score != metric);
+        let score = score.and_then(|score| Some((MetricFormat::of(score), summary.get(Split::Test, score)?)));
+        let score = score.map(|(format, value)| format!(", {} {}", format.label, format.text(Some(value))));
+        format!("test {label} {test}{} (validation {validation}, train {train})", score.unwrap_or_default())
     };
+    let reached: Vec<String> = summary.metrics.main_metrics().into_iter().map(of_metric).collect();
+    let reached = reached.join(", ");
     let separator = if run.fold.is_some() { "," } else { ":" };
-    format!("{name} seed {seed}{separator} {reached} after {epochs} epochs{times}")
+    format!("{} seed {seed}{separator} {reached} after {epochs} epochs{times}", scene.name)
 }

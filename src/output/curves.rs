@@ -6,7 +6,8 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::EpochReport;
+use super::{EpochReport, MetricFormat};
+use crate::components::Split;
 
 /// The values of one metric on one split over the epochs.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,7 +48,10 @@ const SCALE: u32 = 4;
 const WIDTH: u32 = 960;
 const TITLE_HEIGHT: u32 = 48;
 const PANEL_HEIGHT: u32 = 352;
-const LEGEND_WIDTH: u32 = 136;
+const LEGEND_WIDTH: u32 = 152;
+
+/// Panels of a run; three rows can be taken in at a glance.
+const PANELS: usize = 6;
 
 /// Stretches a long curve is cut into; two points of each are kept.
 const STRETCHES: usize = 500;
@@ -55,40 +59,44 @@ const STRETCHES: usize = 500;
 /// What is larger is not drawn: twice the number must be finite.
 const LARGEST: f64 = 1e300;
 
-/// Metric, split, and how the value is found in a report.
-type Measure = (&'static str, &'static str, fn(&EpochReport) -> f64);
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 impl Curve {
-    /// The curves of a run: loss, accuracy in per cent or mean absolute error, and the area under the ROC curve if there
-    /// is one.
+    /// The curves of a run: those of the loss, then those of each further metric, up to six. Fractions are in percent. A metric
+    /// whose values are those of another one is left out.
     #[must_use]
     pub fn from_reports(reports: &[EpochReport]) -> Vec<Self> {
-        let (loss, accuracy, error) = ("Loss", "Accuracy (%)", "Mean absolute error");
-        let area = "Area under the ROC curve (%)";
-        let measures: [Measure; 10] = [
-            (loss, "train", |report| report.train_loss.into()),
-            (loss, "validation", |report| report.validation_loss.into()),
-            (accuracy, "train", |report| 100.0 * f64::from(report.train_accuracy)),
-            (accuracy, "validation", |report| 100.0 * f64::from(report.validation_accuracy)),
-            (accuracy, "test", |report| 100.0 * f64::from(report.test_accuracy)),
-            (error, "train", |report| report.train_mean_absolute_error.map_or(f64::NAN, f64::from)),
-            (error, "validation", |report| report.validation_mean_absolute_error.map_or(f64::NAN, f64::from)),
-            (error, "test", |report| report.test_mean_absolute_error.map_or(f64::NAN, f64::from)),
-            (area, "validation", |report| 100.0 * report.validation_area_under_curve.unwrap_or(f64::NAN)),
-            (area, "test", |report| 100.0 * report.test_area_under_curve.unwrap_or(f64::NAN)),
-        ];
-        let has_errors = reports.iter().any(|report| report.train_mean_absolute_error.is_some());
-        let has_areas = reports.iter().any(|report| report.validation_area_under_curve.is_some());
-        let left_out = [if has_errors { accuracy } else { error }, if has_areas { "" } else { area }];
-        let shown = measures.into_iter().filter(|(metric, ..)| !left_out.contains(metric));
-        let curve = |(metric, split, value): Measure| Self {
-            metric: metric.to_owned(),
-            split: split.to_owned(),
-            values: reports.iter().map(|report| (report.epoch, value(report))).collect(),
+        let measured = reports.iter().flat_map(|report| report.metrics.iter()).map(|(_, name, _)| name);
+        let mut panels: Vec<Vec<Self>> = Vec::new();
+        for name in distinct(std::iter::once("loss").chain(measured)) {
+            let curves = Self::of_metric(name, reports);
+            let repeats = |shown: &Vec<Self>| curves.iter().all(|new| shown.iter().any(|old| old.has_values_of(new)));
+            if panels.len() < PANELS && !panels.iter().any(repeats) {
+                panels.push(curves);
+            }
+        }
+        panels.concat()
+    }
+
+    /// The curves of a metric, one for each split on which it was measured.
+    fn of_metric(name: &str, reports: &[EpochReport]) -> Vec<Self> {
+        let MetricFormat { label: mut metric, is_fraction } = MetricFormat::of(name);
+        if let Some(first) = metric.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        let factor = if is_fraction { 100.0 } else { 1.0 };
+        metric.push_str(if is_fraction { " (%)" } else { "" });
+        let curve = |split: Split| {
+            let value = |report: &EpochReport| Some((report.epoch, factor * report.get(split, name)?));
+            let values: Vec<_> = reports.iter().filter_map(value).collect();
+            (!values.is_empty()).then(|| Self { metric: metric.clone(), split: split.name().to_owned(), values })
         };
-        shown.map(curve).collect()
+        Split::MEASURED.into_iter().filter_map(curve).collect()
+    }
+
+    fn has_values_of(&self, other: &Self) -> bool {
+        self.split == other.split && self.values == other.values
     }
 
     /// The points that can be drawn.
@@ -107,8 +115,8 @@ impl Curve {
 /// Draws curves as an SVG picture, 960 wide, with a panel for each metric and two panels to a row.
 ///
 /// A panel shows its metric over the epochs, with one curve for each split. `best` is the epoch whose parameters are kept:
-/// it is marked, and the legend tells the values in it; without it, the last ones. Values that are not finite are skipped.
-/// A curve of more than a thousand points is thinned out and keeps its extremes. A panel without values says so.
+/// it is marked, and the legend has the values in it; without it, the last ones. Values that are not finite are skipped.
+/// A curve of more than a thousand points is thinned out and keeps its extremes. Where there are no values, the picture says so.
 ///
 /// Names may hold any characters. Equal curves give equal bytes.
 #[must_use]
@@ -128,6 +136,9 @@ fn draw(area: Area, title: &str, metrics: &[&str], curves: &[Curve], best: Optio
     area.fill(&WHITE)?;
     let (head, body) = area.split_vertically(pixels(TITLE_HEIGHT));
     head.draw_text(&legible(title, TITLE_LENGTH), &text(17.0, TEXT, HPos::Left, true), at(24, 28))?;
+    if metrics.is_empty() {
+        body.draw_text("no values yet", &text(12.0, FAINT, HPos::Center, false), at(WIDTH / 2, 168))?;
+    }
     let splits = distinct(curves.iter().map(|curve| curve.split.as_str()));
     let epochs = epoch_range(curves);
     for (metric, panel) in metrics.iter().zip(body.split_evenly((metrics.len().div_ceil(2).max(1), 2))) {
@@ -299,34 +310,32 @@ mod tests {
         let wobble = |epoch: u64, salt: u64| {
             let mixed = (epoch ^ (salt << 20)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40;
-            mixed as f32 / (1 << 24) as f32 - 0.5
+            mixed as f64 / f64::from(1 << 24) - 0.5
         };
-        let rise = |epoch: u64, pace: f32| {
-            let time = epoch as f32 / pace;
+        let rise = |epoch: u64, pace: f64| {
+            let time = epoch as f64 / pace;
             time * time / (1.0 + time * time)
         };
-        let report = |epoch| EpochReport {
-            epoch,
-            train_loss: 1.95 - 1.37 * rise(epoch, 60.0) + 0.05 * wobble(epoch, 1),
-            train_accuracy: 0.2 + 0.785 * rise(epoch, 14.0) + 0.02 * wobble(epoch, 3),
-            validation_loss: 1.95 - 1.02 * rise(epoch, 65.0) + 0.008 * wobble(epoch, 5),
-            validation_accuracy: 0.16 + 0.635 * rise(epoch, 16.0) + 0.008 * wobble(epoch, 7),
-            test_accuracy: 0.15 + 0.67 * rise(epoch, 16.0) + 0.006 * wobble(epoch, 9),
-            validation_area_under_curve: None,
-            test_area_under_curve: None,
-            train_mean_absolute_error: None,
-            validation_mean_absolute_error: None,
-            test_mean_absolute_error: None,
-            learning_rate: 0.01,
-            train_milliseconds: 3.0,
-            evaluation_milliseconds: 1.0,
+        let report = |epoch| {
+            let metrics = [
+                (Split::Train, "loss", 1.95 - 1.37 * rise(epoch, 60.0) + 0.05 * wobble(epoch, 1)),
+                (Split::Train, "accuracy", 0.2 + 0.785 * rise(epoch, 14.0) + 0.02 * wobble(epoch, 3)),
+                (Split::Validation, "loss", 1.95 - 1.02 * rise(epoch, 65.0) + 0.008 * wobble(epoch, 5)),
+                (Split::Validation, "accuracy", 0.16 + 0.635 * rise(epoch, 16.0) + 0.008 * wobble(epoch, 7)),
+                (Split::Test, "accuracy", 0.15 + 0.67 * rise(epoch, 16.0) + 0.006 * wobble(epoch, 9)),
+            ];
+            EpochReport { epoch, metrics: metrics.into(), ..EpochReport::default() }
         };
         (1..=epochs).map(report).collect()
     }
 
+    fn set_all(reports: &mut [EpochReport], split: Split, name: &str, value: f64) {
+        reports.iter_mut().for_each(|report| report.metrics.set(split, name, value));
+    }
+
     /// Checks what any picture must hold, and gives it back.
     fn checked(title: &str, reports: &[EpochReport]) -> String {
-        let draw = || training_curves(title, &Curve::from_reports(reports), best_epoch(reports));
+        let draw = || training_curves(title, &Curve::from_reports(reports), best_epoch(reports, Some("accuracy")));
         let picture = draw();
         assert!(picture.starts_with("<svg width=\"960\" height=\"400\" viewBox="), "{picture}");
         assert!(picture.ends_with("</svg>\n"));
@@ -344,8 +353,9 @@ mod tests {
     #[test]
     fn a_run_shows_five_curves_with_their_values_in_the_best_epoch() {
         let mut reports = cora(200);
-        let best = EpochReport { train_loss: 0.6, validation_accuracy: 0.9, test_accuracy: 0.815, ..reports[149] };
-        reports[149] = best;
+        let best =
+            [(Split::Train, "loss", 0.6), (Split::Validation, "accuracy", 0.9), (Split::Test, "accuracy", 0.815)];
+        best.into_iter().for_each(|(split, name, value)| reports[149].metrics.set(split, name, value));
         let picture = checked("GCN on Cora", &reports);
         assert_eq!(picture.matches("<circle").count(), 5);
         assert_eq!(picture.matches("best epoch 150").count(), 2);
@@ -368,24 +378,44 @@ mod tests {
     #[test]
     fn every_two_metrics_take_a_row() {
         let mut reports = cora(5);
-        reports[2].validation_area_under_curve = Some(0.75);
+        reports[2].metrics.set(Split::Validation, "area_under_curve", 0.75);
         let picture = training_curves("links", &Curve::from_reports(&reports), None);
         assert!(picture.starts_with("<svg width=\"960\" height=\"752\""));
+        assert!(has_text(&picture, "Area under the ROC curve (%)"));
         assert!(has_text(&picture, "validation 75") && !has_text(&picture, "test 75"));
+        for metric in 0..9 {
+            set_all(&mut reports, Split::Validation, &format!("metric_{metric}"), f64::from(metric));
+        }
+        let picture = training_curves("many", &Curve::from_reports(&reports), None);
+        assert!(picture.starts_with("<svg width=\"960\" height=\"1104\""));
+        assert!(has_text(&picture, "Metric 3") && !has_text(&picture, "Metric 4"));
     }
 
     #[test]
-    fn where_targets_are_numbers_their_distance_is_shown() {
+    fn a_metric_that_repeats_another_is_left_out() {
         let mut reports = cora(5);
-        reports.iter_mut().for_each(|report| report.train_mean_absolute_error = Some(0.25));
-        let picture = checked("numbers", &reports);
-        assert!(picture.contains("Mean absolute error") && !picture.contains("Accuracy"));
+        for report in &mut reports {
+            let accuracy = report.get(Split::Test, "accuracy").unwrap();
+            report.metrics.set(Split::Test, "f1_micro", accuracy);
+        }
+        assert!(!checked("classes", &reports).contains("F1"));
+        reports[3].metrics.set(Split::Test, "f1_micro", 0.0);
+        let picture = training_curves("labels", &Curve::from_reports(&reports), None);
+        assert!(has_text(&picture, "Micro F1 (%)"));
+    }
+
+    #[test]
+    fn errors_are_plain_numbers() {
+        let mut reports = vec![EpochReport::default(); 5];
+        set_all(&mut reports, Split::Train, "mean_absolute_error", 0.25);
+        let picture = checked("values", &reports);
+        assert!(has_text(&picture, "Mean absolute error") && !picture.contains("Accuracy"));
         assert!(has_text(&picture, "train 0.25"));
     }
 
     #[test]
     fn no_epochs_and_one_epoch_are_drawn() {
-        assert_eq!(checked("", &[]).matches("no values yet").count(), 2);
+        assert_eq!(checked("", &[]).matches("no values yet").count(), 1);
         let one = checked("one", &cora(1));
         assert_eq!(one.matches("<circle").count(), 5);
         assert!(training_curves("nothing", &[], None).contains("nothing"));
@@ -408,25 +438,25 @@ mod tests {
     #[test]
     fn values_that_are_not_finite_are_skipped() {
         let mut reports = cora(10);
-        reports[3].train_loss = f32::NAN;
-        reports[9].validation_loss = f32::INFINITY;
-        reports.iter_mut().for_each(|it| it.test_accuracy = f32::NAN);
+        reports[3].metrics.set(Split::Train, "loss", f64::NAN);
+        reports[9].metrics.set(Split::Validation, "loss", f64::INFINITY);
+        set_all(&mut reports, Split::Test, "accuracy", f64::NAN);
         let picture = checked("gaps", &reports);
         assert_eq!(picture.matches("<circle").count(), 4);
-        reports.iter_mut().for_each(|it| it.validation_loss = f32::NAN);
-        reports.iter_mut().for_each(|it| it.train_loss = f32::NAN);
+        set_all(&mut reports, Split::Validation, "loss", f64::NAN);
+        set_all(&mut reports, Split::Train, "loss", f64::NAN);
         assert_eq!(checked("none", &reports).matches("no values yet").count(), 1);
     }
 
     #[test]
     fn constant_and_extreme_values_are_drawn() {
-        for value in [0.0, 1.0, -1.0, 1e-45, f32::MAX, f32::MIN] {
+        for value in [0.0, 1.0, -1.0, 1e-45, f32::MAX.into(), f32::MIN.into(), f64::MAX] {
             let mut reports = cora(3);
-            reports.iter_mut().for_each(|it| it.train_loss = value);
-            reports.iter_mut().for_each(|it| it.validation_loss = value);
-            reports.iter_mut().for_each(|it| it.train_accuracy = value);
+            set_all(&mut reports, Split::Train, "loss", value);
+            set_all(&mut reports, Split::Validation, "loss", value);
+            set_all(&mut reports, Split::Train, "accuracy", value);
             checked("constant", &reports);
-            reports[1].train_loss = -value;
+            reports[1].metrics.set(Split::Train, "loss", -value);
             checked("jump", &reports);
         }
         let mut late = cora(2);

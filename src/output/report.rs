@@ -1,47 +1,22 @@
-//! The two records of a training run: one line per epoch, one for the whole.
+//! The two records of a training run: one for each epoch, one for the whole.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// What one epoch of training came to.
+use super::Measures;
+use crate::components::Split;
+
+/// What was measured in an epoch of training.
 ///
-/// Accuracies are shares between 0 and 1. A number that was not measured is NaN. As JSON, every non-finite number is
-/// written as `null`, which reads back as NaN: infinities do not survive the trip.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// As JSON it is one object, with the keys of its [`Measures`] beside the others. Numbers that are not finite are `null`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpochReport {
     /// Number of the epoch, counted from 1.
     pub epoch: u64,
-    /// Mean loss over the training rows.
-    #[serde(deserialize_with = "null_as_nan")]
-    pub train_loss: f32,
-    /// Share of the training rows that were classified rightly.
-    #[serde(deserialize_with = "null_as_nan")]
-    pub train_accuracy: f32,
-    /// Mean loss over the validation rows.
-    #[serde(deserialize_with = "null_as_nan")]
-    pub validation_loss: f32,
-    /// Share of the validation rows that were classified rightly.
-    #[serde(deserialize_with = "null_as_nan")]
-    pub validation_accuracy: f32,
-    /// Share of the test rows that were classified rightly.
-    #[serde(deserialize_with = "null_as_nan")]
-    pub test_accuracy: f32,
-    /// Area under the ROC curve over the validation rows, where pairs of nodes are told apart.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub validation_area_under_curve: Option<f64>,
-    /// The same over the test rows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub test_area_under_curve: Option<f64>,
-    /// Mean distance between output and target over the training rows, where targets are numbers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub train_mean_absolute_error: Option<f32>,
-    /// The same over the validation rows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub validation_mean_absolute_error: Option<f32>,
-    /// The same over the test rows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub test_mean_absolute_error: Option<f32>,
+    /// Those of the training split are measured during training, with dropout; there are fewer of them.
+    #[serde(flatten)]
+    pub metrics: Measures,
     /// Learning rate the epoch was trained with.
     #[serde(deserialize_with = "null_as_nan")]
     pub learning_rate: f32,
@@ -53,39 +28,34 @@ pub struct EpochReport {
     pub evaluation_milliseconds: f64,
 }
 
-/// What a whole training run came to.
+impl EpochReport {
+    /// The value of a metric on a split, if it was measured.
+    #[must_use]
+    pub fn get(&self, split: Split, name: &str) -> Option<f64> {
+        self.metrics.get(split, name)
+    }
+
+    /// How good the epoch is on the validation split; the epoch to keep has the greatest rank, the last one of equal ones.
+    ///
+    /// It is the value of the metric `score`, the greater the better, then the negative loss; without a score the loss alone
+    /// counts. None if nothing was validated.
+    #[must_use]
+    pub fn rank(&self, score: Option<&str>) -> Option<[f64; 2]> {
+        let measured = |name| self.get(Split::Validation, name).filter(|value| !value.is_nan());
+        let loss = measured("loss")?;
+        Some([score.and_then(measured).unwrap_or(f64::NEG_INFINITY), -loss])
+    }
+}
+
+/// What was measured in a whole training run.
 ///
 /// Its [`Display`](fmt::Display) form is one line of JSON, made to be the last line a program prints. The keys come in
-/// the order of the fields, and non-finite numbers are treated as in [`EpochReport`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// the order of the fields, as in an [`EpochReport`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Training loss of the epoch that counts (the last one, or the one chosen by validation).
-    #[serde(deserialize_with = "null_as_nan")]
-    pub train_loss: f32,
-    /// Training accuracy of that epoch, between 0 and 1.
-    #[serde(deserialize_with = "null_as_nan")]
-    pub train_accuracy: f32,
-    /// Validation accuracy of that epoch, between 0 and 1.
-    #[serde(deserialize_with = "null_as_nan")]
-    pub validation_accuracy: f32,
-    /// Test accuracy of that epoch, between 0 and 1.
-    #[serde(deserialize_with = "null_as_nan")]
-    pub test_accuracy: f32,
-    /// Area under the ROC curve over the validation rows in that epoch, where pairs of nodes are told apart.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub validation_area_under_curve: Option<f64>,
-    /// The same over the test rows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub test_area_under_curve: Option<f64>,
-    /// Mean distance between output and target over the training rows in that epoch, where targets are numbers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub train_mean_absolute_error: Option<f32>,
-    /// The same over the validation rows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub validation_mean_absolute_error: Option<f32>,
-    /// The same over the test rows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub test_mean_absolute_error: Option<f32>,
+    /// Of the model with the parameters of the epoch that counts (the last one, or the one chosen by validation).
+    #[serde(flatten)]
+    pub metrics: Measures,
     /// Epochs trained.
     pub epochs: u64,
     /// Wall-clock milliseconds of training per epoch, evaluation apart.
@@ -100,6 +70,14 @@ pub struct Summary {
     pub seed: u64,
 }
 
+impl Summary {
+    /// The value of a metric on a split, if it was measured.
+    #[must_use]
+    pub fn get(&self, split: Split, name: &str) -> Option<f64> {
+        self.metrics.get(split, name)
+    }
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = serde_json::to_string(self).map_err(|_| fmt::Error)?;
@@ -107,20 +85,11 @@ impl fmt::Display for Summary {
     }
 }
 
-/// The epoch that did best on the validation split, by the rule of the trainer: the largest area under the ROC curve or else
-/// accuracy, of equal ones the lowest loss, of equal ones the last. `None` when nothing was validated.
+/// The epoch with the greatest [rank](EpochReport::rank); `None` if nothing was validated.
 #[must_use]
-pub fn best_epoch(reports: &[EpochReport]) -> Option<u64> {
-    let score = |report: &EpochReport| {
-        let accuracy = if report.validation_accuracy.is_nan() { 0.0 } else { report.validation_accuracy };
-        report.validation_area_under_curve.unwrap_or_else(|| accuracy.into())
-    };
-    let validated = reports.iter().filter(|report| !report.validation_loss.is_nan());
-    let best = validated.max_by(|left, right| {
-        let by_score = score(left).total_cmp(&score(right));
-        by_score.then(right.validation_loss.total_cmp(&left.validation_loss))
-    });
-    best.map(|report| report.epoch)
+pub fn best_epoch(reports: &[EpochReport], score: Option<&str>) -> Option<u64> {
+    let ranked = reports.iter().filter_map(|report| Some((report.rank(score)?, report.epoch)));
+    ranked.reduce(|best, next| if next.0 >= best.0 { next } else { best }).map(|(_, epoch)| epoch)
 }
 
 /// Undoes what JSON does to a number that is not finite.
@@ -136,65 +105,65 @@ where
 mod tests {
     use super::*;
 
-    const SUMMARY: Summary = Summary {
-        train_loss: 0.6,
-        train_accuracy: 0.98,
-        validation_accuracy: 0.79,
-        test_accuracy: 0.815,
-        validation_area_under_curve: None,
-        test_area_under_curve: None,
-        train_mean_absolute_error: None,
-        validation_mean_absolute_error: None,
-        test_mean_absolute_error: None,
-        epochs: 200,
-        milliseconds_per_epoch: 3.25,
-        evaluation_milliseconds: 1.5,
-        workers: 4,
-        seed: 7,
-    };
+    fn summary() -> Summary {
+        let metrics = [
+            (Split::Train, "loss", 0.6),
+            (Split::Train, "accuracy", 0.98),
+            (Split::Validation, "accuracy", 0.79),
+            (Split::Test, "accuracy", 0.815),
+            (Split::Test, "role.hits@0.5", 1.0),
+        ];
+        Summary {
+            metrics: metrics.into(),
+            epochs: 200,
+            milliseconds_per_epoch: 3.25,
+            evaluation_milliseconds: 1.5,
+            workers: 4,
+            seed: 7,
+        }
+    }
 
     #[test]
     fn a_summary_is_one_line_with_its_keys_in_the_promised_order() {
         let expected = concat!(
             r#"{"train_loss":0.6,"train_accuracy":0.98,"validation_accuracy":0.79,"test_accuracy":0.815,"#,
+            r#""test_role.hits@0.5":1.0,"#,
             r#""epochs":200,"milliseconds_per_epoch":3.25,"evaluation_milliseconds":1.5,"workers":4,"seed":7}"#
         );
-        assert_eq!(SUMMARY.to_string(), expected);
-        assert_eq!(serde_json::from_str::<Summary>(expected).unwrap(), SUMMARY);
+        assert_eq!(summary().to_string(), expected);
+        assert_eq!(serde_json::from_str::<Summary>(expected).unwrap(), summary());
+        let with_more = expected.replacen('{', r#"{"note":"of another program","training":[1],"#, 1);
+        assert_eq!(serde_json::from_str::<Summary>(&with_more).unwrap(), summary());
     }
 
     #[test]
     fn a_number_that_is_not_finite_becomes_null_and_reads_back_as_nan() {
-        let diverged = Summary { train_loss: f32::INFINITY, ..SUMMARY };
+        let mut diverged = summary();
+        diverged.metrics.set(Split::Train, "loss", f64::INFINITY);
         let line = diverged.to_string();
         assert!(line.starts_with(r#"{"train_loss":null,"#));
         let back: Summary = serde_json::from_str(&line).unwrap();
-        assert!(back.train_loss.is_nan());
+        assert!(back.get(Split::Train, "loss").unwrap().is_nan());
+        assert!(serde_json::from_str::<Summary>(&line.replacen("null", "\"much\"", 1)).is_err());
     }
 
     #[test]
-    fn the_best_epoch_is_chosen_as_by_the_trainer() {
-        let report = |(epoch, accuracy, loss, area)| EpochReport {
-            epoch,
-            train_loss: 0.0,
-            train_accuracy: 1.0,
-            validation_loss: loss,
-            validation_accuracy: accuracy,
-            test_accuracy: 1.0,
-            validation_area_under_curve: area,
-            test_area_under_curve: None,
-            train_mean_absolute_error: None,
-            validation_mean_absolute_error: None,
-            test_mean_absolute_error: None,
-            learning_rate: 0.01,
-            train_milliseconds: 3.0,
-            evaluation_milliseconds: 1.0,
+    fn the_best_epoch_has_the_greatest_score_then_the_least_loss_and_is_the_last_of_equal_ones() {
+        let best = |score, values: [(f64, f64); 3]| {
+            let report = |(epoch, (accuracy, loss))| EpochReport {
+                epoch,
+                metrics: [(Split::Validation, "accuracy", accuracy), (Split::Validation, "loss", loss)].into(),
+                ..EpochReport::default()
+            };
+            best_epoch(&(1..).zip(values).map(report).collect::<Vec<_>>(), score)
         };
-        let best = |reports: [(u64, f32, f32, Option<f64>); 3]| best_epoch(&reports.map(report));
-        assert_eq!(best([(1, 0.5, 0.9, None), (2, 0.6, 1.0, None), (3, 0.6, 1.1, None)]), Some(2));
-        assert_eq!(best([(1, 0.5, 0.9, None), (2, 0.5, 0.8, None), (3, 0.5, 0.8, None)]), Some(3));
-        assert_eq!(best([(1, f32::NAN, 0.3, None), (2, f32::NAN, 0.2, None), (3, f32::NAN, 0.4, None)]), Some(2));
-        assert_eq!(best([(1, 0.9, 0.1, Some(0.5)), (2, 0.1, 0.2, Some(0.6)), (3, 0.1, f32::NAN, None)]), Some(2));
-        assert_eq!(best([(1, f32::NAN, f32::NAN, None); 3]), None);
+        let nan = f64::NAN;
+        assert_eq!(best(Some("accuracy"), [(0.5, 0.9), (0.6, 1.0), (0.6, 1.1)]), Some(2));
+        assert_eq!(best(Some("accuracy"), [(0.5, 0.9), (0.5, 0.8), (0.5, 0.8)]), Some(3));
+        assert_eq!(best(Some("accuracy"), [(nan, 0.3), (nan, 0.2), (nan, 0.4)]), Some(2));
+        assert_eq!(best(Some("accuracy"), [(0.5, 0.3), (0.9, nan), (nan, 0.1)]), Some(1));
+        assert_eq!(best(Some("area_under_curve"), [(0.5, 0.3), (0.6, 0.2), (0.7, 0.4)]), Some(2));
+        assert_eq!(best(None, [(0.5, 0.3), (0.6, 0.2), (0.7, 0.4)]), Some(2));
+        assert_eq!(best(None, [(0.5, nan); 3]), None);
     }
 }

@@ -73,6 +73,15 @@ impl SceneFile {
         self.all_heads().into_iter().filter_map(columns).collect()
     }
 
+    /// The metric of the validation rows that chooses the epoch to be kept, the greater the better, of equal ones that with the
+    /// lowest loss; none if the loss alone does, as for values and for several heads.
+    pub fn score_metric(&self) -> Option<&'static str> {
+        match self.all_heads()[..] {
+            [head] => head.task.kind().score(),
+            _ => None,
+        }
+    }
+
     /// Whether values of these rows are predicted.
     pub(crate) fn reads_targets(&self, rows: RowKind) -> bool {
         self.all_heads().iter().any(|head| head.task.rows() == rows && head.task.kind().reads_targets())

@@ -4,7 +4,7 @@ use bevy_ecs::{component::ComponentId, entity::Entity, schedule::ScheduleLabel, 
 use std::borrow::Cow;
 
 use super::{TrainError, order::Shuffled};
-use crate::components::{ClassLabel, FeatureField, Field, Metrics, Split};
+use crate::components::{ClassLabel, FeatureField, Field, Split};
 use crate::data::GraphData;
 use crate::scene::{SceneFile, model::Purpose};
 use crate::spawn::{GraphEntities, SceneEntities, model};
@@ -245,9 +245,4 @@ fn copy_targets(
     extract.copy(corpus, labels[0], labels[1])?;
     let splits = [Field::<Split>::of_component(corpus, marks[0])?, Field::<Split>::of_component(training, marks[1])?];
     extract.copy(corpus, splits[0], splits[1])
-}
-
-/// The metrics and the output of a model, as they are after a run.
-pub(super) fn metrics_of(world: &World, model: Entity) -> Metrics {
-    world.get::<Metrics>(model).cloned().unwrap_or_default()
 }

@@ -4,16 +4,16 @@ mod corpus;
 mod order;
 
 use bevy_ecs::{entity::Entity, world::World};
-use std::{borrow::Cow, collections::HashMap, path::Path, time::Instant};
+use std::{borrow::Cow, collections::HashMap, mem, path::Path, time::Instant};
 
-use corpus::{Corpus, Examples, Step, metrics_of};
+use corpus::{Corpus, Examples, Step};
 
 use crate::components::{
-    Edge, GradientAccumulation, LearningRateSchedule, Metrics, Model, ModelHead, Optimizer, Parameter, Rows, Split,
-    SplitMetrics, TrainingState,
+    Edge, GradientAccumulation, HeadMetrics, LearningRateSchedule, Metrics, Model, ModelHead, Optimizer, Parameter,
+    Rows, Split, TrainingState,
 };
 use crate::data::GraphData;
-use crate::output::{EpochReport, OutputError, Summary, Tensor};
+use crate::output::{EpochReport, Measures, OutputError, Summary, Tensor};
 use crate::scene::{SceneFile, Selection, model::Purpose};
 use crate::spawn::{SceneEntities, spawn_for};
 use crate::systems::{Evaluate, Infer, LearningError, Train, Workers, batch::BatchError, layers::BuildError, run};
@@ -49,13 +49,13 @@ pub enum TrainError {
 /// corpus, from which batches are loaded, so the memory of training follows the batch.
 ///
 /// ```
-/// use connectome::{Trainer, scene::SceneFile, systems::Workers};
+/// use connectome::{Trainer, components::Split, scene::SceneFile, systems::Workers};
 ///
 /// let (mut scene, data) = SceneFile::load("assets/karate.ron")?;
 /// scene.training.epochs = 30;
 /// let mut trainer = Trainer::new(&scene, &data, 0, Workers::single())?;
-/// let summary = trainer.train(|report| assert!(report.train_loss.is_finite()))?;
-/// assert!(summary.test_accuracy > 0.7);
+/// let summary = trainer.train(|report| println!("epoch {}: {:?}", report.epoch, report.get(Split::Train, "loss")))?;
+/// assert!(summary.get(Split::Test, "accuracy") > Some(0.7));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Trainer {
@@ -69,15 +69,12 @@ pub struct Trainer {
     parameters: Vec<Parameter>,
     /// Their values in the best epoch so far.
     kept: Vec<Vec<f32>>,
-    best: Option<Best>,
-}
-
-/// The epoch to keep.
-#[derive(Clone, Copy)]
-struct Best {
-    /// The area under the ROC curve if there is one, else the accuracy, else 0.
-    score: f64,
-    loss: f32,
+    /// The rank of that epoch.
+    best: Option<[f64; 2]>,
+    /// Metrics of the last pass over the corpus, merged over its batches.
+    merged: Metrics,
+    /// Of the last epoch; the next one reuses its memory.
+    report: EpochReport,
 }
 
 impl Trainer {
@@ -130,8 +127,19 @@ impl Trainer {
         } else {
             (None, spawn_for(&mut world, scene, data, purpose, seed)?)
         };
-        let (scene, parameters, kept) = (scene.clone(), Vec::new(), Vec::new());
-        Ok(Self { world, entities, corpus, scene, seed, epochs: 0, parameters, kept, best: None })
+        Ok(Self {
+            world,
+            entities,
+            corpus,
+            scene: scene.clone(),
+            seed,
+            epochs: 0,
+            parameters: Vec::new(),
+            kept: Vec::new(),
+            best: None,
+            merged: Metrics::default(),
+            report: EpochReport::default(),
+        })
     }
 
     /// The world in which the scene lives.
@@ -148,81 +156,83 @@ impl Trainer {
     ///
     /// # Errors
     /// If the loss is no finite number any more.
-    pub fn epoch(&mut self) -> Result<EpochReport, TrainError> {
+    pub fn epoch(&mut self) -> Result<&EpochReport, TrainError> {
         let start = Instant::now();
-        let train = self.train_pass();
+        let trained = self.train_pass();
         self.epochs += 1;
-        let train = match train {
-            Err(TrainError::Build(BuildError::Learning(LearningError::Loss { loss, .. }))) => {
-                return Err(TrainError::Diverged { epoch: self.epochs, loss });
-            }
-            train => train?.of(Split::Train),
-        };
-        let trained = Instant::now();
-        let measured = self.measure(&[Split::Validation, Split::Test])?;
-        let evaluated = Instant::now();
-        let (validation, test) = (measured.of(Split::Validation), measured.of(Split::Test));
         let epoch = self.epochs;
-        if !train.loss().is_finite() {
-            return Err(TrainError::Diverged { epoch, loss: train.loss() });
+        match trained {
+            Err(TrainError::Build(BuildError::Learning(LearningError::Loss { loss, .. }))) => {
+                return Err(TrainError::Diverged { epoch, loss });
+            }
+            trained => trained?,
         }
+        let loss = self.metrics().loss(Split::Train);
+        if !loss.is_finite() {
+            return Err(TrainError::Diverged { epoch, loss });
+        }
+        let trained = Instant::now();
+        let mut metrics = mem::take(&mut self.report.metrics);
+        let mut end = metrics.write(0, self.metrics(), &[Split::Train]);
+        let evaluated = [Split::Validation, Split::Test];
+        self.measure(&evaluated)?;
+        end = metrics.write(end, self.metrics(), &evaluated);
+        metrics.truncate(end);
         let steps = self.world.get::<TrainingState>(self.entities.model).map_or(0, |state| state.step);
-        Ok(EpochReport {
+        self.report = EpochReport {
             epoch,
-            train_loss: train.loss(),
-            train_accuracy: train.accuracy(),
-            validation_loss: validation.loss(),
-            validation_accuracy: validation.accuracy(),
-            test_accuracy: test.accuracy(),
-            validation_area_under_curve: validation.area_under_curve,
-            test_area_under_curve: test.area_under_curve,
-            train_mean_absolute_error: error_of(train),
-            validation_mean_absolute_error: error_of(validation),
-            test_mean_absolute_error: error_of(test),
+            metrics,
             learning_rate: self.learning_rate(steps.saturating_sub(1)),
             train_milliseconds: (trained - start).as_secs_f64() * 1e3,
-            evaluation_milliseconds: (evaluated - trained).as_secs_f64() * 1e3,
-        })
+            evaluation_milliseconds: trained.elapsed().as_secs_f64() * 1e3,
+        };
+        Ok(&self.report)
     }
 
     /// Trains on all training examples once.
-    fn train_pass(&mut self) -> Result<Metrics, TrainError> {
+    fn train_pass(&mut self) -> Result<(), TrainError> {
         let (graph, model) = (self.entities.graph, self.entities.model);
-        let Some(corpus) = &mut self.corpus else {
-            run(&mut self.world, Train(model))?;
-            return Ok(metrics_of(&self.world, model));
-        };
+        let Self { world, corpus, merged, .. } = self;
+        let Some(corpus) = corpus else { return Ok(run(world, Train(model))?) };
         let accumulate = |world: &mut World, passes: usize| {
             if let Some(mut accumulation) = world.get_mut::<GradientAccumulation>(model) {
                 accumulation.micro_batches = u32::try_from(passes).unwrap_or(u32::MAX);
             }
         };
-        let mut sum = Metrics::default();
+        // A training step leaves those of other splits as they were.
+        if let Some(mut metrics) = world.get_mut::<Metrics>(model) {
+            metrics.heads.iter_mut().for_each(HeadMetrics::clear);
+        }
+        merged.heads.iter_mut().for_each(HeadMetrics::clear);
         let passes = self.scene.training.accumulation_steps;
         corpus.pass(
-            &mut self.world,
+            world,
             graph,
             Train(model),
             Examples::Epoch(self.epochs),
             // An epoch ends in a step: no gradient is left over for the next one.
             |world, step| accumulate(world, if step.is_last { 1 } else { passes }),
-            |world, _| sum.merge(&metrics_of(world, model)),
-        )?;
-        Ok(sum)
+            |world, _| merge(merged, world, model),
+        )
     }
 
-    /// Loss and metrics on these splits; on all splits for a single graph.
-    fn measure(&mut self, splits: &[Split]) -> Result<Metrics, TrainError> {
+    /// Measures loss and metrics on these splits; on all splits for a single graph.
+    fn measure(&mut self, splits: &[Split]) -> Result<(), TrainError> {
         let (graph, model) = (self.entities.graph, self.entities.model);
-        let Some(corpus) = &mut self.corpus else {
-            run(&mut self.world, Evaluate(model))?;
-            return Ok(metrics_of(&self.world, model));
-        };
-        let mut sum = Metrics::default();
-        let examples = Examples::Of(splits);
-        let show = |world: &World, _| sum.merge(&metrics_of(world, model));
-        corpus.pass(&mut self.world, graph, Evaluate(model), examples, |_, _| {}, show)?;
-        Ok(sum)
+        let Self { world, corpus, merged, .. } = self;
+        let Some(corpus) = corpus else { return Ok(run(world, Evaluate(model))?) };
+        merged.heads.iter_mut().for_each(HeadMetrics::clear);
+        let show = |world: &World, _| merge(merged, world, model);
+        corpus.pass(world, graph, Evaluate(model), Examples::Of(splits), |_, _| {}, show)?;
+        // Once for all measures of all splits.
+        merged.heads.iter_mut().for_each(|head| head.ranking.sort());
+        Ok(())
+    }
+
+    /// The metrics of the last pass.
+    fn metrics(&self) -> &Metrics {
+        let of_world = self.world.get::<Metrics>(self.entities.model).filter(|_| self.corpus.is_none());
+        of_world.unwrap_or(&self.merged)
     }
 
     /// Trains as the scene says, and leaves the model with the parameters of the epoch that the scene selects.
@@ -239,40 +249,34 @@ impl Trainer {
         let plan = self.scene.training.clone();
         let expected = usize::try_from(plan.epochs).unwrap_or(0).min(1 << 20);
         let mut milliseconds = [Vec::with_capacity(expected), Vec::with_capacity(expected)];
-        let (mut lowest, mut waited, mut epochs) = (f32::INFINITY, 0, 0);
+        let score = self.scene.score_metric();
+        let (mut lowest, mut waited, mut epochs) = (f64::INFINITY, 0, 0);
         let mut outcome = Ok(());
         while epochs < plan.epochs && plan.patience.is_none_or(|patience| waited < patience) {
-            let report = match self.epoch() {
-                Ok(report) => report,
-                Err(error) => {
-                    outcome = Err(error);
-                    break;
-                }
-            };
+            if let Err(error) = self.epoch() {
+                outcome = Err(error);
+                break;
+            }
             epochs += 1;
-            milliseconds[0].push(report.train_milliseconds);
-            milliseconds[1].push(report.evaluation_milliseconds);
-            waited = if report.validation_loss < lowest { 0 } else { waited + 1 };
-            lowest = lowest.min(report.validation_loss);
-            if self.is_selected(&report) {
+            milliseconds[0].push(self.report.train_milliseconds);
+            milliseconds[1].push(self.report.evaluation_milliseconds);
+            let loss = self.report.get(Split::Validation, "loss").unwrap_or(f64::NAN);
+            waited = if loss < lowest { 0 } else { waited + 1 };
+            lowest = lowest.min(loss);
+            let rank = self.report.rank(score);
+            if plan.keep == Selection::Last || rank >= self.best {
+                self.best = rank;
                 self.keep();
             }
-            on_epoch(&report);
+            on_epoch(&self.report);
         }
         self.restore();
         outcome?;
-        let metrics = self.evaluate()?;
-        let train = metrics.of(Split::Train);
+        self.measure(&Split::MEASURED)?;
+        let mut metrics = Measures::default();
+        metrics.write(0, self.metrics(), &Split::MEASURED);
         Ok(Summary {
-            train_loss: train.loss(),
-            train_accuracy: train.accuracy(),
-            validation_accuracy: metrics.of(Split::Validation).accuracy(),
-            test_accuracy: metrics.of(Split::Test).accuracy(),
-            validation_area_under_curve: metrics.of(Split::Validation).area_under_curve,
-            test_area_under_curve: metrics.of(Split::Test).area_under_curve,
-            train_mean_absolute_error: error_of(train),
-            validation_mean_absolute_error: error_of(metrics.of(Split::Validation)),
-            test_mean_absolute_error: error_of(metrics.of(Split::Test)),
+            metrics,
             epochs,
             milliseconds_per_epoch: median(&mut milliseconds[0]),
             evaluation_milliseconds: median(&mut milliseconds[1]),
@@ -281,12 +285,13 @@ impl Trainer {
         })
     }
 
-    /// Loss and accuracy of the model as it is, on every split.
+    /// Loss and metrics of the model as it is, on every split.
     ///
     /// # Errors
     /// If the schedules were taken out of the world.
     pub fn evaluate(&mut self) -> Result<Metrics, TrainError> {
-        self.measure(&[Split::Train, Split::Validation, Split::Test])
+        self.measure(&Split::MEASURED)?;
+        Ok(self.metrics().clone())
     }
 
     /// The output of the first head, row by row, and its width; see [`Trainer::outputs`].
@@ -382,23 +387,6 @@ impl Trainer {
         rate * model.get::<LearningRateSchedule>().map_or(1.0, |schedule| schedule.factor(step))
     }
 
-    /// Whether the epoch is the best so far: more validation rows right, or as many at a lower loss. Where targets are
-    /// numbers, nothing is right or wrong, and the loss alone decides.
-    fn is_selected(&mut self, report: &EpochReport) -> bool {
-        let accuracy = f64::from(report.validation_accuracy);
-        let accuracy = if accuracy.is_nan() { 0.0 } else { accuracy };
-        let score = report.validation_area_under_curve.unwrap_or(accuracy);
-        let now = Best { score, loss: report.validation_loss };
-        let better =
-            self.best.is_none_or(|best| now.score > best.score || (now.score == best.score && now.loss <= best.loss));
-        let measured = !report.validation_loss.is_nan();
-        let selected = self.scene.training.keep == Selection::Last || !measured || better;
-        if selected {
-            self.best = Some(now);
-        }
-        selected
-    }
-
     fn keep(&mut self) {
         for (parameter, kept) in self.parameters.iter().zip(&mut self.kept) {
             kept.copy_from_slice(numbers(&self.world, parameter.value));
@@ -434,9 +422,11 @@ fn empty_outputs(world: &World, model: Entity) -> Vec<HeadOutput> {
     heads_of(world, model).map(empty).collect()
 }
 
-/// The mean distance between outputs and targets, if those are numbers.
-fn error_of(metrics: SplitMetrics) -> Option<f32> {
-    Some(metrics.mean_absolute_error()).filter(|error| !error.is_nan())
+/// Merges the metrics of a batch.
+fn merge(merged: &mut Metrics, world: &World, model: Entity) {
+    if let Some(metrics) = world.get::<Metrics>(model) {
+        merged.merge(metrics);
+    }
 }
 
 fn median(values: &mut [f64]) -> f64 {

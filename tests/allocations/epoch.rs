@@ -10,7 +10,7 @@ use connectome::{
     Trainer,
     components::TrainingState,
     scene::SceneFile,
-    systems::{Evaluate, Train, Workers, describe_schedule, run},
+    systems::{Evaluate, Train, Workers, describe_schedule},
 };
 use std::sync::atomic::Ordering;
 
@@ -30,13 +30,8 @@ fn of_training(workers: usize) -> (f64, usize) {
     let mut trainer = Trainer::new(&scene, &data, 0, Workers::new(workers).unwrap()).unwrap();
     let model = trainer.entities().model;
     let workers = trainer.world().resource::<Workers>().clone();
+    let allocations = workers.install(|| allocations_in(|| _ = trainer.epoch().unwrap()));
     let world = trainer.world();
-    let allocations = workers.install(|| {
-        allocations_in(|| {
-            run(world, Train(model)).unwrap();
-            run(world, Evaluate(model)).unwrap();
-        })
-    });
     assert!(world.get::<TrainingState>(model).unwrap().step > EPOCHS as u64);
     (allocations, describe_schedule(world, Train(model)).len() + describe_schedule(world, Evaluate(model)).len())
 }

@@ -16,6 +16,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use connectome::Trainer;
+use connectome::components::Split;
 use connectome::data::GraphData;
 use connectome::import::{ImportError, ImportOptions, Imported, import, starting_scene};
 use connectome::scene::{Position, SceneFile};
@@ -71,7 +72,7 @@ fn check_training(imported: &Imported) {
     scene.training.epochs = 3;
     let mut trainer = Trainer::new(&scene, &data, 0, Workers::single()).unwrap_or_else(|error| panic!("{error}"));
     let summary = trainer.train(|_| ()).unwrap_or_else(|error| panic!("{error}"));
-    assert!(summary.train_loss.is_finite());
+    assert!(summary.get(Split::Train, "loss").unwrap().is_finite());
 }
 
 /// Asserts that the files are refused, that the error names `file` and points at the mark in it, if there is one.
