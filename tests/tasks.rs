@@ -366,7 +366,9 @@ fn the_command_line_trains_evaluates_and_infers_every_head() {
     run(&["train", &file("heads.ron"), "--epochs", "20", "--output", &file("")]);
     let weights = ["--weights", &file("weights.safetensors")];
     let measured = run(&[&["evaluate", &file("heads.ron")], &weights[..]].concat());
-    for part in ["sign  test", "signs test", "edge  test", "link  test", "mean absolute error", "area under curve"] {
+    for part in
+        ["sign  test", "signs test", "edge  test", "link  test", "mean absolute error", "area under the ROC curve"]
+    {
         assert!(measured.contains(part), "{part}: {measured}");
     }
     run(&[&["infer", &file("heads.ron"), "--output", &file("out.npz")], &weights[..]].concat());
