@@ -109,7 +109,7 @@ fn a_step_in_which_nothing_changed_sums_nothing_over_the_neighbors_of_the_input(
         let before = world.change_tick();
         world.increment_change_tick();
         step(world);
-        let fields = world.get::<Model>(model).unwrap().columns.clone();
+        let fields = world.get::<Model>(model).unwrap().buffers.clone();
         let input = input(world, model);
         let sums = fields.into_iter().filter(|field| field.width() == 3 && *field != input);
         sums.filter(|field| {

@@ -107,7 +107,7 @@ fn metrics(logits: &[f32], label: Option<u32>, largest: f32, sum: f32) -> SplitM
         count: 1,
         weight: 1.0,
         loss_sum: f64::from(largest + ln(sum) - logit),
-        judged: 1,
+        classified: 1,
         correct: u64::from(winner == Some(label)),
         ..SplitMetrics::default()
     }

@@ -201,11 +201,11 @@ impl<L: ElementwiseLoss> Elementwise<L> {
         let (count, loss_sum) = (length as u64, sum(costs));
         let metrics = SplitMetrics { count, weight: count as f64, loss_sum, ..SplitMetrics::default() };
         if L::BINARY {
-            SplitMetrics { judged: count, correct: sum(scores) as u64, ..metrics }
+            SplitMetrics { classified: count, correct: sum(scores) as u64, ..metrics }
         } else {
-            let (distance_sum, squared_distance_sum) = (sum(scores), sum(squares));
+            let (absolute_error_sum, squared_error_sum) = (sum(scores), sum(squares));
             let (target_sum, squared_target_sum) = (sum(sums), sum(target_squares));
-            SplitMetrics { distance_sum, squared_distance_sum, target_sum, squared_target_sum, ..metrics }
+            SplitMetrics { absolute_error_sum, squared_error_sum, target_sum, squared_target_sum, ..metrics }
         }
     }
 
@@ -255,6 +255,6 @@ mod tests {
     #[test]
     fn a_logit_that_is_no_number_is_right_about_nothing() {
         let metrics = Elementwise(BinaryCrossEntropy).measure(&[f32::NAN, 1.0, -1.0, 0.0], &[0.0, 1.0, 1.0, 0.0]);
-        assert_eq!((metrics.correct, metrics.judged, metrics.count), (2, 4, 4));
+        assert_eq!((metrics.correct, metrics.classified, metrics.count), (2, 4, 4));
     }
 }

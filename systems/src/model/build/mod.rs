@@ -215,7 +215,7 @@ impl Construction<'_> {
             heads,
             coordinates,
             parameters: self.parameters.clone(),
-            columns: self.borrowed.clone(),
+            buffers: self.borrowed.clone(),
         };
         let plans = Plans {
             training: planned.training.clone(),
