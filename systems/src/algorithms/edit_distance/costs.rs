@@ -213,7 +213,7 @@ pub enum EditError {
     },
     /// The sizes of the tables of costs differ.
     #[error(
-        "the {kind} cost tables differ in size; for L labels use L insertions, L deletions and L rows of L substitutions"
+        "the {kind} cost tables differ in size; for L labels use L insertions, L deletions and L by L substitutions"
     )]
     Uneven {
         /// Node or edge.
