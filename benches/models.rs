@@ -105,7 +105,7 @@ fn both(criterion: &mut Criterion, name: &str, edges: usize, model: impl Fn() ->
     hurry(&mut group);
     measure(&mut group, name, edges, || {
         let (mut world, builder, features) = model();
-        let builder = builder.learn(adam(), LearningRateSchedule::Constant);
+        let builder = builder.optimizer(adam());
         let label = Train(builder.build(&mut world).expect("the model fits the graph"));
         prepare(&mut world, label.0, label);
         features.iter().for_each(|field| fill_normal(&mut world, *field));

@@ -36,7 +36,7 @@ impl Case {
         let (mut world, graph) = (self.links)(self.nodes, self.edges).world(self.widths[2]);
         let mut builder = graph_convolutions(graph, self.widths);
         if learns {
-            builder = builder.learn(adam(), LearningRateSchedule::Constant);
+            builder = builder.optimizer(adam());
         }
         let model = builder.build(&mut world).expect("the model fits the graph");
         prepare(&mut world, model, Infer(model));
@@ -139,7 +139,7 @@ fn two_models(criterion: &mut Criterion) {
     for together in [false, true] {
         let (mut world, graph) = power_law(10_000, 80_000).world(64);
         let models = [1, 2].map(|seed| {
-            let model = graph_convolutions(graph, [64; 3]).seed(seed).learn(adam(), LearningRateSchedule::Constant);
+            let model = graph_convolutions(graph, [64; 3]).seed(seed).optimizer(adam());
             model.build(&mut world).expect("the model fits the graph")
         });
         for model in models {

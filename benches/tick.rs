@@ -23,7 +23,7 @@ fn living_world() -> (World, Infer) {
 /// The still world, where the network learns online.
 fn learning_world() -> (World, Train) {
     let (mut world, graph) = Links::ring(1_000, 8).world(32);
-    let builder = graph_convolutions(graph, [32; 3]).learn(adam(), LearningRateSchedule::Constant);
+    let builder = graph_convolutions(graph, [32; 3]).optimizer(adam());
     let train = Train(builder.build(&mut world).expect("the model fits the graph"));
     prepare(&mut world, train.0, train);
     stir(&mut world, train.0, train);

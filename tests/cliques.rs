@@ -96,8 +96,8 @@ fn what_cannot_be_asked_is_refused() {
         assert!(error.contains(expected) && !error.contains("panicked"), "{error}");
     };
     refused(&[], "--size <K>|--maximal|--maximum");
-    refused(&["--size", "0"], "ask for 1 to 1024");
-    refused(&["--size", "1025"], "ask for 1 to 1024");
+    refused(&["--size", "0"], "use a size of 1 to 1024");
+    refused(&["--size", "1025"], "use a size of 1 to 1024");
     refused(&["--maximal", "--maximum"], "cannot be used with");
     refused(&["--maximum", "--count"], "cannot be used with");
     refused(&["--maximal", "--time-limit", "-1"], "write a number of seconds");

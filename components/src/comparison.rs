@@ -2,15 +2,15 @@
 
 use bevy_ecs::{component::Component, entity::Entity};
 
-/// Two graphs to be compared; the result is an [`EditDistance`] on the same entity.
+/// Two graphs to compare; the result is an [`EditDistance`] on the same entity.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GraphPair {
-    /// The entities of two [`Graph`](crate::Graph)s: the one that is edited, and the one it becomes.
+    /// The entities of two [`Graph`](crate::Graph)s: the one that is edited, and the result of the edits.
     pub graphs: [Entity; 2],
 }
 
 /// Bounds on the minimum cost of the edits from the first graph of a [`GraphPair`] to the second. The system
-/// `compare_graphs` writes it when a graph has changed, and removes it when one of them is gone.
+/// `compare_graphs` writes it when a graph has changed, and removes it when one of them was despawned.
 #[derive(Component, Clone, Copy, Debug, PartialEq)]
 pub struct EditDistance {
     /// The lower bound.

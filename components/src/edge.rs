@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// A directed edge, along which messages are sent from `source` to `target`.
 ///
-/// The endpoints are plain entities: bevy's relationships are one-to-many and slow to tear down on hubs. Change them in
+/// The endpoints are plain entities: bevy's relationships are one-to-many and slow to despawn on hubs. Change them in
 /// place to rewire the edge. An edge with an endpoint that is dead or not a node is *dangling*: it carries no messages,
 /// counts in no degree, and is counted in [`Topology::dangling`](crate::Topology::dangling).
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]

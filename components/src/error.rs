@@ -12,7 +12,7 @@ pub enum FieldError {
         name: String,
     },
     /// A row is larger than the address space.
-    #[error("field `{name}` is {width} wide, more than memory can address; make the layer narrower")]
+    #[error("a row of field `{name}`, of width {width}, exceeds the address space; reduce the width of the layer")]
     TooWide {
         /// The field's name.
         name: String,
@@ -27,8 +27,8 @@ pub enum FieldError {
     },
     /// A component is not made of `f32`s alone.
     #[error(
-        "component `{name}` of {size} bytes aligned to {alignment} is not one or several `f32`s, aligned as they are or \
-         up to 64; build it of `f32`s, or take it whole by `Field::of_component`"
+        "component `{name}` of size {size} and alignment {alignment} is not a sequence of `f32`s aligned to 4 to 64 \
+         bytes; make all its members `f32`, or use it as one element by `Field::of_component`"
     )]
     NotNumbers {
         /// The component's name.
@@ -46,7 +46,7 @@ pub enum FieldError {
     },
     /// The entity is dead or lacks the field.
     #[error(
-        "entity {entity} has no field `{name}`; give a living entity, and run a schedule of the graph after spawning it"
+        "entity {entity} has no field `{name}`; use a living entity, and run a schedule of the graph after spawning it"
     )]
     NotOnEntity {
         /// The entity.
@@ -55,7 +55,7 @@ pub enum FieldError {
         name: String,
     },
     /// The slice does not fit the row or the column.
-    #[error("field `{name}` takes {expected} values here, not {found}; give a slice of that length")]
+    #[error("field `{name}` takes {expected} values here, not {found}; pass a slice of that length")]
     WrongLength {
         /// The field's name.
         name: String,

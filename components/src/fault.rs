@@ -1,30 +1,30 @@
-//! What keeps a training step from being applied.
+//! Faults of training steps.
 
 use bevy_ecs::component::Component;
 
-/// Why the last training step of a model was not applied, a component of the model entity. Systems of the loss and of the
-/// optimizer write it; parameters and moments stay as they were.
+/// Why the last training step of a model was not applied, a component of the model entity. Systems of the loss and of
+/// the optimizer write it; parameters and moments stay unchanged.
 ///
-/// `run(Train)` makes an error of it and takes it away.
+/// `run(Train)` returns it as an error and clears it.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq)]
 pub struct LearningFault(pub Option<Fault>);
 
 impl LearningFault {
-    /// Notes a fault, if there was none before it in this step.
+    /// Records a fault, unless there is one of this step already.
     pub fn note(&mut self, fault: Fault) {
         self.0.get_or_insert(fault);
     }
 }
 
-/// What is wrong with a training step. Heads and rows are numbers, for a step allocates nothing.
+/// The fault of a training step. Heads and rows are indices, because a step does not allocate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
-    /// A head has no row to learn from.
+    /// A head has no training row.
     NoRows {
         /// The head.
         head: usize,
     },
-    /// The label of a row is no column of the output.
+    /// The label of a row is not below the number of classes, the width of the output.
     Label {
         /// The head.
         head: usize,
@@ -42,7 +42,7 @@ pub enum Fault {
         /// Its loss.
         loss: f32,
     },
-    /// The loss of all rows together is not finite.
+    /// The sum of the losses of all rows is not finite.
     TotalLoss {
         /// The head.
         head: usize,
@@ -60,12 +60,12 @@ pub enum Fault {
     },
     /// The gradient with respect to a parameter is not finite.
     Gradient {
-        /// The parameter, among those that are learned.
+        /// The index of the parameter among the trainable ones.
         parameter: usize,
     },
-    /// The step would have made a parameter or what the optimizer keeps of it infinite.
+    /// The step would have made a parameter or one of its moments not finite.
     Step {
-        /// The parameter, among those that are learned.
+        /// The index of the parameter among the trainable ones.
         parameter: usize,
     },
 }

@@ -1,4 +1,4 @@
-//! Components of the user's as rows of numbers.
+//! User-defined components as rows of features.
 
 use bevy_ecs::{
     component::{Component, ComponentId, Mutable},
@@ -9,13 +9,13 @@ use core::slice;
 
 use crate::{Field, FieldError};
 
-/// A component that a model can read or write: a row of [`Features::WIDTH`] numbers for each entity.
+/// A component that a model can read or write: a row of [`Features::WIDTH`] values for each entity.
 ///
-/// Every component of plain `f32`s has it: one that is `Pod`, such as a `#[repr(C)]` struct of `f32`s or of vectors of
-/// them. Its column is the matrix; nothing is copied. For other components derive it (`#[derive(Features)]` of crate
-/// `connectome`), and a system copies their numbers before or after each step.
+/// Implemented for every component that is `Pod`, such as a `#[repr(C)]` struct of `f32`s or of vectors of them. Its
+/// column is the matrix; nothing is copied. For other components derive it (`#[derive(Features)]` of crate
+/// `connectome`); a system then copies their values before or after each step.
 ///
-/// Entities that lack the component are given its default, so that each row has one.
+/// The component's default is inserted into entities that lack it, so that each row has one.
 ///
 /// ```
 /// use bevy_ecs::prelude::*;
@@ -25,25 +25,25 @@ use crate::{Field, FieldError};
 /// #[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
 /// #[repr(C)]
 /// struct Motion {
-///     place: [f32; 2],
+///     position: [f32; 2],
 ///     speed: f32,
 /// }
 ///
 /// let mut row = [0.0; Motion::WIDTH];
-/// Motion { place: [1.0, 2.0], speed: 3.0 }.read(&mut row);
+/// Motion { position: [1.0, 2.0], speed: 3.0 }.read(&mut row);
 /// assert_eq!(row, [1.0, 2.0, 3.0]);
 /// ```
 pub trait Features: Component<Mutability = Mutable> + Default {
-    /// Numbers in a row.
+    /// Number of features.
     const WIDTH: usize;
 
-    /// Writes the numbers of the component to a row, `[WIDTH]`.
+    /// Copies the component to a row, `[WIDTH]`.
     fn read(&self, row: &mut [f32]);
 
-    /// Sets the component to the numbers of a row, `[WIDTH]`.
+    /// Sets the component to the values of a row, `[WIDTH]`.
     fn write(&mut self, row: &[f32]);
 
-    /// The column of the component as a field, for the entities that carry the component `domain`; none if its numbers
+    /// The column of the component as a field, for the entities that carry the component `domain`; none if the values
     /// have to be copied.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ pub trait Features: Component<Mutability = Mutable> + Default {
 }
 
 impl<T: Component<Mutability = Mutable> + Default + Pod> Features for T {
-    // Rounded up, so that a component of fewer bytes is refused for what it is by `column`.
+    // Rounded up, so that it is not 0 for a component of fewer bytes, whose size `column` reports as an error.
     const WIDTH: usize = size_of::<T>().div_ceil(size_of::<f32>());
 
     fn read(&self, row: &mut [f32]) {

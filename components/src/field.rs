@@ -9,8 +9,8 @@ use core::{fmt, marker::PhantomData};
 
 use crate::{FieldError, column};
 
-/// An element of a field. All-zero bytes are a value of it; it has at least one byte and an alignment of at most 64, or
-/// registering a field of it does not compile.
+/// An element of a field. Zeroed bytes are a valid value; registering a field of elements without bytes or with an
+/// alignment above 64 does not compile.
 pub trait Element: bytemuck::Pod + Send + Sync {}
 impl Element for f32 {}
 impl Element for u32 {}
@@ -22,8 +22,8 @@ impl Element for u32 {}
 /// [`ColumnMut`](crate::ColumnMut), which declare the access to the scheduler; one entity's row is read with
 /// [`Field::get`].
 ///
-/// An entity that is cloned keeps its numbers, and [`Disabled`](bevy_ecs::entity_disabling::Disabled) entities have no row, as
-/// no query shows them. A handle is small and copied freely. It belongs to the world that made it.
+/// Cloning an entity clones its row. [`Disabled`](bevy_ecs::entity_disabling::Disabled) entities have no row, as
+/// queries skip them. The handle is small and `Copy`; it is used only in the world that made it.
 ///
 /// ```
 /// use bevy_ecs::prelude::*;
@@ -45,12 +45,13 @@ pub struct Field<T = f32> {
     pub(crate) world: WorldId,
     domain: ComponentId,
     width: usize,
-    /// Whether only entities have it that it was given to.
+    /// Whether only the entities have it into which it was inserted.
     is_detached: bool,
     element: PhantomData<fn() -> T>,
 }
 
-/// How a half of a double buffer finds its storage: in `twin` instead of its own column while `owner` has odd parity.
+/// The other half of a double buffer: `twin` is the storage instead of the field's component while `owner` has odd
+/// parity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Buffer {
     pub(crate) twin: ComponentId,
@@ -82,8 +83,8 @@ impl<T: Element> Field<T> {
         Ok(field)
     }
 
-    /// Registers a field for the entities into which [`Field::insert_into`] inserts it; a clone of such an entity does not
-    /// have it.
+    /// Registers a field for the entities into which [`Field::insert_into`] inserts it; a clone of such an entity does
+    /// not have it.
     ///
     /// # Errors
     /// If the width is 0, or a row does not fit into the address space.
@@ -92,8 +93,8 @@ impl<T: Element> Field<T> {
         Ok(Self { id, buffer: None, world: world.id(), domain: id, width, is_detached: true, element: PhantomData })
     }
 
-    /// Inserts several fields into one entity at once, with zeros. One by one they would move it from table to table,
-    /// and bevy_ecs keeps the memory of each.
+    /// Inserts several fields into one entity at once, with zeros. Inserted one by one, each would move the entity to
+    /// another table, and bevy_ecs keeps the memory of each.
     ///
     /// # Errors
     /// If the entity is not alive.
@@ -113,9 +114,9 @@ impl<T: Component<Mutability = Mutable> + Default> Field<T> {
     /// The column of an ordinary, mutable component, a field of width 1, for the entities that carry the component
     /// `domain`.
     ///
-    /// Entities with `domain` but without `T` are given `T::default()` when fields are attached, so that the rows of all
-    /// fields agree. Writing through a [`ColumnMut`](crate::ColumnMut) leaves the change ticks alone, until
-    /// [`ColumnMut::set_changed`](crate::ColumnMut::set_changed) is called.
+    /// When fields are attached, `T::default()` is inserted into entities with `domain` but without `T`, so that the
+    /// rows of all fields agree. Writing through a [`ColumnMut`](crate::ColumnMut) does not update the change ticks;
+    /// [`ColumnMut::set_changed`](crate::ColumnMut::set_changed) does.
     ///
     /// # Errors
     /// If `T` or `domain` is in sparse-set storage.
@@ -126,10 +127,10 @@ impl<T: Component<Mutability = Mutable> + Default> Field<T> {
 }
 
 impl Field<f32> {
-    /// The column of an ordinary, mutable component that consists of `f32`s, as a field as wide as it has of them, for
-    /// the entities that carry the component `domain`. It reads and writes the component itself, not a copy.
+    /// The column of an ordinary, mutable component that consists of `f32`s, for the entities that carry the component
+    /// `domain`; its width is the number of `f32`s. It reads and writes the component itself, not a copy.
     ///
-    /// Otherwise as [`Field::of_component`]; a system that has both is refused as one that uses a field twice. Other
+    /// Otherwise as [`Field::of_component`]; a system that uses both panics as one that uses a field twice. Other
     /// members of 4 bytes, such as `u32`, are not detected; their bits are read as `f32`s.
     ///
     /// ```
@@ -159,7 +160,7 @@ impl Field<f32> {
     where
         T: Component<Mutability = Mutable> + Default + bytemuck::Pod,
     {
-        let width = column::numbers_in::<T>()?;
+        let width = column::f32_count::<T>()?;
         let id = attach_component::<T>(world, domain)?;
         Ok(Self { id, buffer: None, world: world.id(), domain, width, is_detached: false, element: PhantomData })
     }
@@ -190,12 +191,12 @@ impl<T: Send + Sync + 'static> Field<T> {
         self.domain
     }
 
-    /// Whether only entities have it that it was given to, as the numbers of a parameter.
+    /// Whether only the entities have it into which it was inserted, as for the weights of a parameter.
     pub(crate) fn is_detached(&self) -> bool {
         self.is_detached
     }
 
-    /// The component by which the scheduler knows the field.
+    /// The component that the field is to the scheduler.
     pub fn id(&self) -> ComponentId {
         self.id
     }
@@ -211,7 +212,7 @@ impl<T: Send + Sync + 'static> Field<T> {
     }
 }
 
-/// Rows are those of tables, which do not record components in sparse-set storage.
+/// Checks that a component is in table storage: rows are those of tables.
 pub(crate) fn check_storage(world: &World, component: ComponentId) -> Result<(), FieldError> {
     match world.components().get_info(component) {
         Some(info) if info.storage_type() != StorageType::Table => {
@@ -221,7 +222,7 @@ pub(crate) fn check_storage(world: &World, component: ComponentId) -> Result<(),
     }
 }
 
-// Derived implementations would ask `T` for the same.
+// Derived implementations would require the same of `T`.
 impl<T> Clone for Field<T> {
     fn clone(&self) -> Self {
         *self
@@ -284,7 +285,7 @@ impl DoubleBuffer {
         if !entity.contains::<Parity>() {
             entity.insert(Parity::default());
         }
-        let half = |own: Field, twin: Field| Field { buffer: Some(Buffer { twin: twin.id, owner }), ..own };
+        let half = |field: Field, twin: Field| Field { buffer: Some(Buffer { twin: twin.id, owner }), ..field };
         Ok(Self { front: half(front, back), back: half(back, front) })
     }
 }

@@ -5,16 +5,18 @@ use serde::{Deserialize, Serialize};
 
 /// Accumulates the gradients of several training passes for one optimizer step, a component of the model entity.
 ///
-/// The gradient of such a step is that of the mean over all terms of the passes, as if they had been made at once; of several
-/// heads, each pass counts as much as the terms of all of them. The gradient fields of the parameters hold it after the last pass; the metrics are those of each pass.
+/// The gradient of such a step is that of the mean over all terms of the passes, as if they were one batch. With
+/// several heads, a pass is weighted by the terms of all heads. The gradient fields of the parameters hold the result
+/// after the last pass; the metrics are those of each pass.
 ///
-/// A model is given the room for it when it is built. Without this component afterwards, each pass is a step.
+/// Its buffers are allocated when the model is built. If the component is removed afterwards, each pass is a step.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GradientAccumulation {
     /// Passes in a step; 0 means 1.
     pub micro_batches: u32,
-    /// The sum of the weights of the terms of the loss in the passes since the last step: as many as terms, if these have none.
+    /// The sum of the weights of the terms of the loss in the passes since the last step; the number of terms if they
+    /// have no weights.
     #[serde(skip)]
     pub terms: f64,
 }
@@ -28,11 +30,11 @@ impl GradientAccumulation {
 
 /// Clips the norm of the gradient of all parameters together (Pascanu et al. 2013), a component of the model entity.
 ///
-/// The fields of the gradients stay as they are; the optimizer reads them shortened.
+/// The gradient fields stay unclipped; the optimizer scales what it reads from them.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GradientClipping {
-    /// The largest norm; nothing is learned unless it is positive.
+    /// The maximum norm; unless it is positive, parameters do not change.
     pub norm: f32,
     /// The norm of the last gradient before clipping.
     #[serde(skip)]
@@ -45,7 +47,7 @@ impl GradientClipping {
         Self { norm, measured: 0.0 }
     }
 
-    /// The factor of the last gradient, as in `torch.nn.utils.clip_grad_norm_`; none if its norm is not finite.
+    /// The factor that clips the last gradient, as in `torch.nn.utils.clip_grad_norm_`; none if its norm is not finite.
     pub fn scale(&self) -> Option<f32> {
         let scale = f64::from(self.norm) / (self.measured + 1e-6);
         self.measured.is_finite().then(|| scale.clamp(0.0, 1.0) as f32)

@@ -13,8 +13,8 @@ use crate::{Edge, FieldError, GraphNode, Subgraph, Topology, field::check_storag
 ///
 /// Usually these are [`GraphNode`], [`Edge`] and [`Subgraph`] themselves. A game with several kinds of agents and of
 /// relations makes one graph of each by naming its own components: `Graph::of::<Citizen, Friendship>(&mut world)`.
-/// Edges between entities that are not the graph's nodes are dangling for it. All components must be in table storage:
-/// a model on a graph of others is refused.
+/// Edges between entities that are not nodes of the graph are dangling. All components must be in table storage, or
+/// building a model on the graph is an error.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
 #[require(Topology)]
 pub struct Graph {

@@ -5,14 +5,14 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// A read-only `[N, width]` view of a column.
 ///
-/// The rows lie contiguously for each table of the world. Almost always there is one; more when some nodes carry other
-/// components than the rest. Rows are numbered consecutively, table by table.
+/// The rows of one table of the world are contiguous. Almost always there is one table; more if some entities carry
+/// other components than the rest. Rows are indexed consecutively, table by table.
 #[derive(Clone, Debug)]
 pub struct Matrix<'a, T = f32> {
     width: usize,
     /// The rows of the first table.
     first: &'a [T],
-    /// The other tables with the number of their first row. An empty `Vec` does not allocate.
+    /// The other tables with the index of their first row. An empty `Vec` does not allocate.
     rest: Vec<(usize, &'a [T])>,
 }
 
@@ -22,9 +22,9 @@ impl<'a, T> Matrix<'a, T> {
         let first = chunks.next().unwrap_or(&[]);
         let mut start = first.len() / width;
         let rest = chunks.map(|chunk| {
-            let numbered = (start, chunk);
+            let indexed = (start, chunk);
             start += chunk.len() / width;
-            numbered
+            indexed
         });
         Self { width, first, rest: rest.collect() }
     }
@@ -56,18 +56,18 @@ impl<'a, T> Matrix<'a, T> {
     /// # Panics
     /// If there is no such row or range.
     #[inline(always)]
-    pub fn part(&self, index: usize, columns: Range<usize>) -> &'a [T] {
+    pub fn part(&self, index: usize, features: Range<usize>) -> &'a [T] {
         let start = index * self.width;
-        match self.first.get(start + columns.start..start + columns.end) {
+        match self.first.get(start + features.start..start + features.end) {
             Some(part) => part,
-            None => &self.far_row(index)[columns],
+            None => &self.far_row(index)[features],
         }
     }
 
     #[cold]
     fn far_row(&self, index: usize) -> &'a [T] {
-        let place = self.rest.partition_point(|(start, _)| *start <= index);
-        let (start, chunk) = self.rest[place - 1];
+        let following = self.rest.partition_point(|(start, _)| *start <= index);
+        let (start, chunk) = self.rest[following - 1];
         &chunk[(index - start) * self.width..(index - start + 1) * self.width]
     }
 
@@ -77,7 +77,7 @@ impl<'a, T> Matrix<'a, T> {
         self.chunks().flat_map(move |(_, chunk)| chunk.chunks_exact(width))
     }
 
-    /// The contiguous chunks, each with the number of its first row.
+    /// The contiguous chunks, each with the index of its first row.
     pub fn chunks(&self) -> impl Iterator<Item = (usize, &'a [T])> {
         core::iter::once((0, self.first)).chain(self.rest.iter().copied())
     }
@@ -85,15 +85,15 @@ impl<'a, T> Matrix<'a, T> {
     /// A range of rows within one chunk.
     ///
     /// # Panics
-    /// If they do not.
+    /// If they are not in one chunk.
     #[inline]
     pub fn slice(&self, rows: Range<usize>) -> &'a [T] {
         let width = self.width;
         match self.first.get(rows.start * width..rows.end * width) {
             Some(slice) => slice,
             None => {
-                let place = self.rest.partition_point(|(start, _)| *start <= rows.start);
-                let (start, chunk) = self.rest[place - 1];
+                let following = self.rest.partition_point(|(start, _)| *start <= rows.start);
+                let (start, chunk) = self.rest[following - 1];
                 &chunk[(rows.start - start) * width..(rows.end - start) * width]
             }
         }
@@ -120,9 +120,9 @@ impl<'a, T> MatrixMut<'a, T> {
         let first = chunks.next().unwrap_or(&mut []);
         let mut start = first.len() / width;
         let rest = chunks.map(|chunk| {
-            let numbered = (start, chunk);
-            start += numbered.1.len() / width;
-            numbered
+            let indexed = (start, chunk);
+            start += indexed.1.len() / width;
+            indexed
         });
         Self { width, first, rest: rest.collect() }
     }
@@ -144,7 +144,7 @@ impl<'a, T> MatrixMut<'a, T> {
         Matrix { width: self.width, first: self.first, rest }
     }
 
-    /// The contiguous chunks, each with the number of its first row.
+    /// The contiguous chunks, each with the index of its first row.
     pub fn chunks_mut(self) -> impl Iterator<Item = (usize, &'a mut [T])> {
         core::iter::once((0, self.first)).chain(self.rest)
     }

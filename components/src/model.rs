@@ -4,29 +4,31 @@ use bevy_ecs::{component::Component, entity::Entity};
 
 use crate::{ClassLabel, Field};
 
-/// Marks the entity of a model and says where its numbers are.
+/// A model: the fields that it reads and writes, and the entities of its parameters.
 #[derive(Component, Clone, Debug)]
 pub struct Model {
     /// The graph whose nodes, edges and subgraphs it reads and writes.
     pub graph: Entity,
-    /// What it reads for each node.
+    /// The node features that it reads.
     pub input: FeatureField,
-    /// What it computes, on nodes, edges or subgraphs; valid after each of its schedules.
+    /// What it predicts for nodes, edges or subgraphs; valid after each of its schedules.
     pub output: Field,
-    /// The gradient of the loss with respect to the output while it learns: the loss writes it, or a system of the user's.
+    /// The gradient of the loss with respect to the output, if the model is trained: written by the loss, or by a
+    /// system of yours.
     pub output_gradient: Option<Field>,
-    /// The values that layers ask to be kept, valid after each of its schedules.
+    /// The intermediate values that layers expose, valid after each of its schedules.
     pub kept: Vec<Field>,
-    /// The values that the output is to become, if its loss takes values.
+    /// The target values of the output, if its loss takes values.
     pub targets: Option<Field>,
     /// All its heads. `output`, `output_gradient` and `targets` are those of the first.
     pub heads: Vec<ModelHead>,
-    /// Where its layers have moved the nodes to by inference, if it was given their coordinates.
+    /// The coordinates of the nodes after the last layer, written by inference, if the model reads coordinates.
     pub coordinates: Option<Field>,
     /// The entities of its parameters, in the order of its layers.
     pub parameters: Vec<Entity>,
-    /// The columns that it borrows: what its layers compute is held here, one value after another.
-    pub columns: Vec<Field>,
+    /// The fields of intermediate values, taken from a [`FieldPool`](crate::FieldPool). Values that are not needed at
+    /// the same time share one.
+    pub buffers: Vec<Field>,
 }
 
 impl Model {
@@ -36,47 +38,48 @@ impl Model {
     }
 }
 
-/// Where the numbers of one head of a model are.
+/// The fields of one head of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelHead {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// What it predicts; valid after each schedule of the model.
     pub output: Field,
-    /// The gradient of the loss with respect to the output while it learns, times the weight of the head. Written by the loss,
-    /// or by a system of the user's in `GraphSystems::Loss`; afterwards other gradients may be added to it.
+    /// The gradient of the loss with respect to the output, times the weight of the head, if the model is trained.
+    /// Written by the loss, or by a system of yours in `GraphSystems::Loss`; later systems may add other gradients to
+    /// it.
     pub output_gradient: Option<Field>,
-    /// The values that the output is to become, if its loss takes values.
+    /// The target values of the output, if its loss takes values.
     pub targets: Option<Field>,
-    /// The classes of the rows, if its loss takes classes and they are those of [`ClassLabel`].
+    /// The classes of the rows, if its loss takes classes and they are given as [`ClassLabel`]s.
     pub labels: Option<Field<ClassLabel>>,
 }
 
-/// The features of nodes or edges that a model is given: a field, or two that hold only what is not 0.
+/// The input features of nodes or edges: one dense field, or two that store only the nonzero values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeatureField {
-    /// Every number is stored, `[N, width]`.
+    /// Every value is stored, `[N, width]`.
     Dense(Field),
-    /// Only some numbers of each row are stored, as for bags of words. Such features have no gradient.
+    /// Only some values of each row are stored, as for bags of words. Such features have no gradient.
     Sparse {
-        /// Which features; the index of an unused entry is 0.
+        /// The indices of the stored features; 0 for an unused entry.
         indices: Field<u32>,
-        /// Their values; the value of an unused entry is 0.
+        /// Their values; 0 for an unused entry.
         values: Field,
-        /// The number of features altogether.
+        /// The number of features, stored or not.
         width: usize,
     },
 }
 
 impl FeatureField {
-    /// The field of the values: all of them, or those that are stored.
+    /// The field of the stored values.
     pub fn values(&self) -> Field {
         match *self {
             Self::Dense(values) | Self::Sparse { values, .. } => values,
         }
     }
 
-    /// Numbers in a row, stored or not.
+    /// The number of features, stored or not.
     pub fn width(&self) -> usize {
         match self {
             Self::Dense(values) => values.width(),
@@ -91,19 +94,19 @@ impl From<Field> for FeatureField {
     }
 }
 
-/// How far a model has been trained; what its random numbers are keyed by.
+/// The training progress of a model, from which its random streams are keyed.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TrainingState {
-    /// Tells apart the random numbers of different runs.
+    /// The random seed of the training run.
     pub seed: u64,
-    /// Steps taken by the optimizer.
+    /// Number of optimizer steps.
     pub step: u64,
     /// Training passes since the last step; always 0 without a [`GradientAccumulation`](crate::GradientAccumulation).
     pub micro_batch: u32,
 }
 
 impl TrainingState {
-    /// A number of its own for each training pass, which its random numbers are keyed by: the step, where each pass is one.
+    /// The key of the random streams of a training pass, different for each; the step if gradients are not accumulated.
     pub fn micro_step(&self) -> u64 {
         self.step ^ u64::from(self.micro_batch) << 32
     }

@@ -19,18 +19,18 @@ pub struct ClassLabel(pub u32);
 #[repr(transparent)]
 pub struct NodeColor(pub u32);
 
-/// The split that a row belongs to. It is data and no marker component, so that all nodes stay in one table.
+/// The split that a row belongs to. It is data, not a marker component, so that all nodes stay in one table.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Split {
-    /// In none; its label is never read.
+    /// In no split; its label is never read.
     #[default]
     Unused = 0,
-    /// For the loss.
+    /// For training.
     Train,
-    /// For the choice of the epoch.
+    /// For early stopping and the selection of the epoch.
     Validation,
-    /// For the reported accuracy.
+    /// For the reported metrics.
     Test,
 }
 

@@ -35,7 +35,7 @@ pub enum Optimizer {
         /// Added to the denominator.
         #[serde(default = "epsilon")]
         epsilon: f32,
-        /// Whether the largest second moment so far is used.
+        /// Whether to divide by the largest second moment so far.
         #[serde(default)]
         amsgrad: bool,
         /// L2 coefficient.
@@ -117,7 +117,7 @@ impl Optimizer {
         }
     }
 
-    /// Whether what one has remembered is of use to the other: both are of one kind, where Adam and AdamW count as one.
+    /// Whether the moments of one are valid for the other: both are of one kind; Adam and AdamW count as one.
     pub fn shares_moments_with(&self, other: &Self) -> bool {
         matches!(
             (self, other),
@@ -137,8 +137,8 @@ impl Optimizer {
     }
 }
 
-/// How the learning rate changes with the optimizer steps, a component of the model entity. It counts steps and knows
-/// nothing of epochs; scenes count epochs and are converted to steps.
+/// The learning rate as a function of the optimizer step, a component of the model entity. It counts optimizer steps,
+/// not epochs; the loader of scenes converts epochs to steps.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum LearningRateSchedule {
@@ -152,12 +152,12 @@ pub enum LearningRateSchedule {
         /// The factor of the learning rate.
         factor: f32,
     },
-    /// Half a cosine from the full rate to `final_factor` times it over `steps`, constant afterwards (Loshchilov &
+    /// Cosine annealing from the full rate to `final_factor` times it over `steps`, constant afterwards (Loshchilov &
     /// Hutter 2017).
     Cosine {
         /// Steps until the rate is constant.
         steps: u64,
-        /// The fraction of the rate at the end.
+        /// The final rate as a fraction of the full one.
         #[serde(default)]
         final_factor: f32,
     },
@@ -169,15 +169,15 @@ impl LearningRateSchedule {
         match *self {
             Self::Constant => 1.0,
             Self::Step { every, factor } => {
-                let falls = step.checked_div(every).unwrap_or(0);
-                factor.powi(i32::try_from(falls).unwrap_or(i32::MAX))
+                let changes = step.checked_div(every).unwrap_or(0);
+                factor.powi(i32::try_from(changes).unwrap_or(i32::MAX))
             }
             Self::Cosine { steps, final_factor } => {
                 if step >= steps {
                     return final_factor;
                 }
-                let turned = core::f64::consts::PI * step as f64 / steps as f64;
-                final_factor + (1.0 - final_factor) * (0.5 * (1.0 + turned.cos())) as f32
+                let angle = core::f64::consts::PI * step as f64 / steps as f64;
+                final_factor + (1.0 - final_factor) * (0.5 * (1.0 + angle.cos())) as f32
             }
         }
     }
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn schedules_fall_as_their_formulas_say() {
+    fn schedules_follow_their_formulas() {
         let step = LearningRateSchedule::Step { every: 10, factor: 0.5 };
         assert_eq!([0, 9, 10, 25].map(|s| step.factor(s)), [1.0, 1.0, 0.5, 0.25]);
         let cosine = LearningRateSchedule::Cosine { steps: 100, final_factor: 0.1 };

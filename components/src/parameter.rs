@@ -4,10 +4,9 @@ use bevy_ecs::component::Component;
 
 use crate::Field;
 
-/// A matrix of weights `[rows, columns]`, as an entity: it carries the fields `value`, `gradient` and the
-/// optimizer's moments, each `rows * columns` wide.
+/// A matrix of weights `[rows, columns]`, as an entity that carries the fields `value`, `gradient` and `moments`.
 ///
-/// Each parameter has fields of its own, so the scheduler tells the systems of different parameters apart.
+/// Each parameter has its own fields, so that systems of different parameters do not conflict.
 #[derive(Component, Clone, Debug)]
 pub struct Parameter {
     /// Its name in weight files, such as `layers.1.weight`.
@@ -16,37 +15,37 @@ pub struct Parameter {
     pub shape: [usize; 2],
     /// Its layout in weight files.
     pub layout: TensorLayout,
-    /// The weights.
+    /// The weights, `rows * columns` wide.
     pub value: Field,
     /// The gradient of the loss with respect to the weights, overwritten by each backward pass. None for buffers, such
     /// as running statistics.
     pub gradient: Option<Field>,
     /// The optimizer's moments: `[Optimizer::moments, rows * columns]`. None for buffers.
     pub moments: Option<Field>,
-    /// This parameter's weight decay; the optimizer's if none.
+    /// The weight decay of this parameter; the optimizer's if none.
     pub weight_decay: Option<f32>,
 }
 
 impl Parameter {
-    /// Converts `numbers`, `[rows, columns]`, to the layout of weight files.
-    pub fn to_stored(&self, numbers: &[f32]) -> Vec<f32> {
+    /// Converts weights, `[rows, columns]`, to the layout of weight files.
+    pub fn to_stored(&self, weights: &[f32]) -> Vec<f32> {
         let [rows, columns] = self.shape;
-        if self.layout.transposed { transpose(numbers, rows, columns) } else { numbers.to_vec() }
+        if self.layout.transposed { transpose(weights, rows, columns) } else { weights.to_vec() }
     }
 
-    /// Converts `numbers` of a weight file to `[rows, columns]`.
-    pub fn from_stored(&self, numbers: &[f32]) -> Vec<f32> {
+    /// Converts weights in the layout of weight files to `[rows, columns]`.
+    pub fn from_stored(&self, weights: &[f32]) -> Vec<f32> {
         let [rows, columns] = self.shape;
-        if self.layout.transposed { transpose(numbers, columns, rows) } else { numbers.to_vec() }
+        if self.layout.transposed { transpose(weights, columns, rows) } else { weights.to_vec() }
     }
 }
 
-/// The transpose of `[rows, columns]`, row by row.
-fn transpose(numbers: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    (0..columns).flat_map(|column| (0..rows).map(move |row| numbers[row * columns + column])).collect()
+/// The transpose of a row-major matrix `[rows, columns]`, row-major.
+fn transpose(matrix: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..columns).flat_map(|column| (0..rows).map(move |row| matrix[row * columns + column])).collect()
 }
 
-/// The shape of a parameter in weight files, which are those of PyTorch: a linear map is `[outputs, inputs]` there.
+/// The shape of a parameter in weight files, which is that of PyTorch: `[outputs, inputs]` for a linear layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorLayout {
     /// Length of each dimension; their product is that of [`Parameter::shape`].

@@ -1,13 +1,14 @@
-//! Fields that are used again: bevy_ecs cannot forget a component, so a world keeps those of models that are gone.
+//! A pool of fields: bevy_ecs cannot unregister a component, so the fields of despawned models are reused.
 
 use bevy_ecs::{component::ComponentId, entity::Entity, resource::Resource, world::World};
 
 use crate::{DoubleBuffer, Field, FieldError};
 
-/// The fields of a world that models borrow, by what carries them and their width.
+/// The fields of a world that models borrow, by domain and width.
 ///
-/// A field that was given back stays on its entities for the next model that wants one like it: moving all nodes to other
-/// tables is what makes rebuilding a model slow, and bevy_ecs keeps the memory of each table.
+/// A field that was given back stays on its entities for the next model that needs one of its domain and width:
+/// removing and inserting it would move all nodes to other tables, which is slow, and bevy_ecs keeps the memory of each
+/// table.
 #[derive(Resource, Default)]
 pub struct FieldPool {
     fields: Vec<Pooled>,
@@ -16,12 +17,12 @@ pub struct FieldPool {
 
 struct Pooled {
     field: Field,
-    /// The component whose carriers have it; none for one that is given to single entities.
-    on: Option<ComponentId>,
+    /// The component whose carriers have it; none for a detached field.
+    domain: Option<ComponentId>,
     is_free: bool,
 }
 
-/// Its owner stays with it: handles of before find the storage of a half by the same parity as those of today.
+/// A double buffer with its owner, which stays the same, so that old and new handles read the same parity.
 struct PooledBuffer {
     buffer: DoubleBuffer,
     owner: Entity,
@@ -29,14 +30,14 @@ struct PooledBuffer {
 }
 
 impl FieldPool {
-    /// A field of `width` numbers for the carriers of `on`, or for single entities that are given it by [`Field::insert_into`]. All its
-    /// numbers are 0.
+    /// A zeroed field for the carriers of `domain`, or, without one, for the entities into which it is
+    /// [inserted](Field::insert_into).
     ///
     /// # Errors
     /// As [`Field::register`].
-    pub fn take(world: &mut World, on: Option<ComponentId>, width: usize) -> Result<Field, FieldError> {
+    pub fn take(world: &mut World, domain: Option<ComponentId>, width: usize) -> Result<Field, FieldError> {
         let mut pool = world.get_resource_or_init::<Self>();
-        let fits = |pooled: &&mut Pooled| pooled.is_free && pooled.on == on && pooled.field.width() == width;
+        let fits = |pooled: &&mut Pooled| pooled.is_free && pooled.domain == domain && pooled.field.width() == width;
         if let Some(pooled) = pool.fields.iter_mut().find(fits) {
             pooled.is_free = false;
             let field = pooled.field;
@@ -44,22 +45,22 @@ impl FieldPool {
             return Ok(field);
         }
         let name = format!("column {}", pool.fields.len());
-        let field = match on {
-            Some(on) => Field::register(world, &name, on, width)?,
+        let field = match domain {
+            Some(domain) => Field::register(world, &name, domain, width)?,
             None => Field::register_detached(world, &name, width)?,
         };
-        world.resource_mut::<Self>().fields.push(Pooled { field, on, is_free: false });
+        world.resource_mut::<Self>().fields.push(Pooled { field, domain, is_free: false });
         Ok(field)
     }
 
-    /// A double buffer of `width` numbers for the carriers of `on`, all 0, and the entity by whose parity its halves change
-    /// roles. It is given back by its front.
+    /// A zeroed double buffer for the carriers of `domain`, and its owner, the entity with the parity. To give it back,
+    /// pass its front to [`FieldPool::give_back`].
     ///
     /// # Errors
     /// As [`Field::register`].
     pub fn take_double_buffer(
         world: &mut World,
-        on: ComponentId,
+        domain: ComponentId,
         width: usize,
     ) -> Result<(DoubleBuffer, Entity), FieldError> {
         let entities = world.entities();
@@ -70,7 +71,7 @@ impl FieldPool {
         let mut pool = world.get_resource_or_init::<Self>();
         let fits = |(pooled, has_owner): &(&mut PooledBuffer, bool)| {
             let front = pooled.buffer.front;
-            *has_owner && pooled.is_free && front.domain() == on && front.width() == width
+            *has_owner && pooled.is_free && front.domain() == domain && front.width() == width
         };
         if let Some((pooled, _)) = pool.buffers.iter_mut().zip(owners).find(fits) {
             pooled.is_free = false;
@@ -81,12 +82,12 @@ impl FieldPool {
         }
         let name = format!("state {}", pool.buffers.len());
         let owner = world.spawn_empty().id();
-        let buffer = DoubleBuffer::register(world, owner, &name, on, width)?;
+        let buffer = DoubleBuffer::register(world, owner, &name, domain, width)?;
         world.resource_mut::<Self>().buffers.push(PooledBuffer { buffer, owner, is_free: false });
         Ok((buffer, owner))
     }
 
-    /// Gives fields back that nobody reads or writes any more. Fields of other origin are left alone.
+    /// Gives back fields that no system reads or writes any more. Fields from elsewhere are ignored.
     pub fn give_back(world: &mut World, fields: impl IntoIterator<Item = Field>) {
         let mut pool = world.get_resource_or_init::<Self>();
         for field in fields {
@@ -96,12 +97,12 @@ impl FieldPool {
         }
     }
 
-    /// How many fields there are, borrowed ones and halves of double buffers included.
+    /// Number of fields, borrowed ones and halves of double buffers included.
     pub fn len(&self) -> usize {
         self.fields.len() + 2 * self.buffers.len()
     }
 
-    /// How many of them are borrowed.
+    /// Number of fields that are borrowed.
     pub fn borrowed(&self) -> usize {
         let fields = self.fields.iter().filter(|pooled| !pooled.is_free).count();
         fields + 2 * self.buffers.iter().filter(|pooled| !pooled.is_free).count()
@@ -112,7 +113,7 @@ impl FieldPool {
         self.len() == 0
     }
 
-    /// Takes fields for one entity and gives them to it.
+    /// Takes detached fields of these widths and inserts them into one entity.
     ///
     /// # Errors
     /// As [`Field::register`] and [`Field::insert_into`].

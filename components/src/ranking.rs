@@ -1,39 +1,39 @@
-//! How well one number tells two kinds of rows apart, whatever the threshold.
+//! Metrics of a binary classifier that do not depend on a threshold: ROC AUC and average precision.
 
 use crate::Split;
 
-/// The scores of the rows of all splits, each with its kind; those of several batches can be merged.
+/// The scores of the rows of all splits, each positive or negative; those of several batches can be merged.
 ///
-/// An entry is one integer whose order is that of splits, then of scores: sorting is all there is to do.
+/// An entry is one integer that sorts by split, then by score.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ranking {
     entries: Vec<u64>,
-    /// Splits with a score that is no number, which has no place in the order.
+    /// Splits with a score that is NaN, which has no order.
     unordered: [bool; 4],
     is_sorted: bool,
 }
 
 impl Ranking {
-    /// Forgets all rows and keeps their memory.
+    /// Removes all rows and keeps their memory.
     pub fn clear(&mut self) {
         self.entries.clear();
         self.unordered = [false; 4];
         self.is_sorted = false;
     }
 
-    /// Forgets the rows of one part.
+    /// Removes the rows of one split.
     pub fn forget(&mut self, split: Split) {
         self.entries.retain(|entry| entry >> 33 != split as u64);
         self.unordered[split as usize] = false;
     }
 
-    /// Adds a row: `positive` ones are to have the greater scores.
+    /// Adds a row.
     #[inline]
     pub fn push(&mut self, split: Split, score: f32, positive: bool) {
         self.unordered[split as usize] |= score.is_nan();
-        // Adding 0 makes the two zeros one.
+        // Adding 0 turns -0 into 0.
         let bits = (score + 0.0).to_bits();
-        // Floats are ordered as their bits, the negative ones the other way round and before the others.
+        // Floats are ordered as their bits, negative ones in reverse and before the others.
         let ordered = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
         self.entries.push((split as u64) << 33 | u64::from(ordered) << 1 | u64::from(positive));
         self.is_sorted = false;
@@ -46,19 +46,19 @@ impl Ranking {
         self.is_sorted = self.entries.is_empty();
     }
 
-    /// Sorts the rows, so that measures need not.
+    /// Sorts the rows, so that the metrics need not sort a copy each.
     pub fn sort(&mut self) {
         self.entries.sort_unstable();
         self.is_sorted = true;
     }
 
-    /// The area under the ROC curve; none without a pair of a positive and a negative row, NaN if a score is.
+    /// The area under the ROC curve; none without a pair of a positive and a negative row, NaN if a score is NaN.
     pub fn area_under_curve(&self, split: Split) -> Option<f64> {
         self.measure(split, area_under_curve)
     }
 
-    /// The average precision: the precision at each score that a positive row has, `sum of (R_n - R_{n-1}) P_n` down the
-    /// scores; rows of the same score come at once. None without a positive row, NaN if a score is.
+    /// The average precision `sum of (R_n - R_{n-1}) P_n` over the distinct scores in descending order, with precision
+    /// `P_n` and recall `R_n` at each. None without a positive row, NaN if a score is NaN.
     pub fn average_precision(&self, split: Split) -> Option<f64> {
         self.measure(split, average_precision)
     }
@@ -80,8 +80,8 @@ impl Ranking {
     }
 }
 
-/// The share of pairs of a positive and a negative row in which the positive one has the greater score; equal scores count
-/// half (Hanley & McNeil 1982). The counts are integers, so it is exact up to the last division.
+/// The fraction of pairs of a positive and a negative row in which the positive one has the greater score; ties count
+/// half (Hanley & McNeil 1982). The counts are integers, so it is exact up to the final division.
 fn area_under_curve(sorted: &[u64]) -> Option<f64> {
     let (mut positives, mut negatives) = (0, 0);
     let mut twice_won = 0;
@@ -113,7 +113,7 @@ fn average_precision(sorted: &[u64]) -> Option<f64> {
 mod tests {
     use super::*;
 
-    /// The area of rows in one batch and in two.
+    /// The area under the curve, asserted to be the same for one batch and for two merged ones.
     fn area(rows: &[(f32, bool)]) -> Option<f64> {
         let ranking = |rows: &[(f32, bool)]| {
             let mut ranking = Ranking::default();
@@ -127,7 +127,7 @@ mod tests {
         merged.merge(&ranking(other));
         let area = whole.area_under_curve(Split::Test);
         let same = |one: Option<f64>, other: Option<f64>| one.map(f64::to_bits) == other.map(f64::to_bits);
-        assert!(same(area, merged.area_under_curve(Split::Test)), "batches change nothing");
+        assert!(same(area, merged.area_under_curve(Split::Test)), "merged batches");
         let precision = whole.average_precision(Split::Test);
         whole.sort();
         assert!(same(area, whole.area_under_curve(Split::Test)));
@@ -136,7 +136,7 @@ mod tests {
         area
     }
 
-    /// Numbers that are spread evenly enough.
+    /// Pseudorandom scores in `[0, 1)`.
     fn scores(seed: u64, count: usize) -> Vec<f32> {
         let mut state = seed;
         let next = |_| {
@@ -146,9 +146,9 @@ mod tests {
         (0..count).map(next).collect()
     }
 
-    /// All pairs, one by one.
+    /// The area under the curve by comparing all pairs.
     fn by_pairs(rows: &[(f32, bool)]) -> Option<f64> {
-        let of = |kind| rows.iter().filter(move |(_, positive)| *positive == kind).map(|(score, _)| *score);
+        let of = |class| rows.iter().filter(move |(_, positive)| *positive == class).map(|(score, _)| *score);
         let (mut won, mut pairs) = (0.0, 0.0);
         for (positive, negative) in of(true).flat_map(|positive| of(false).map(move |negative| (positive, negative))) {
             pairs += 1.0;
@@ -164,18 +164,18 @@ mod tests {
     }
 
     #[test]
-    fn the_area_is_the_share_of_pairs_in_order_with_ties_half() {
+    fn the_area_is_the_fraction_of_ordered_pairs_with_ties_half() {
         for (seed, levels) in [(0, 3.0), (1, 10.0), (2, 1e6)] {
-            let numbers = scores(seed, 300);
-            let (scores, kinds) = numbers.split_at(150);
-            let score = |number: &f32| (number * levels).floor() / levels - 0.5;
-            let rows: Vec<_> = scores.iter().map(score).zip(kinds.iter().map(|kind| *kind > 0.6)).collect();
+            let random = scores(seed, 300);
+            let (scores, classes) = random.split_at(150);
+            let score = |score: &f32| (score * levels).floor() / levels - 0.5;
+            let rows: Vec<_> = scores.iter().map(score).zip(classes.iter().map(|class| *class > 0.6)).collect();
             assert_eq!(area(&rows), by_pairs(&rows), "{levels} levels");
         }
     }
 
     #[test]
-    fn extremes_and_one_kind_alone() {
+    fn extreme_scores_and_a_single_class() {
         assert_eq!(area(&[]), None);
         assert_eq!(area(&[(1.0, true), (2.0, true)]), None);
         assert_eq!(area(&[(0.0, true), (-0.0, false)]), Some(0.5));
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn average_precision_is_that_of_worked_numbers() {
+    fn average_precision_of_worked_examples() {
         let precision = |rows: &[(f32, bool)]| {
             let mut ranking = Ranking::default();
             rows.iter().for_each(|(score, positive)| ranking.push(Split::Test, *score, *positive));
@@ -194,7 +194,7 @@ mod tests {
         };
         // The example of scikit-learn's `average_precision_score`.
         assert_eq!(precision(&[(0.1, false), (0.4, false), (0.35, true), (0.8, true)]), Some(0.5 + 0.5 * 2.0 / 3.0));
-        // Three at once, two of them positive, then a negative one.
+        // Three tied rows, two of them positive, then a negative one.
         assert_eq!(precision(&[(0.5, true), (0.5, false), (0.5, true), (0.1, false)]), Some(2.0 / 3.0));
         assert_eq!(precision(&[(0.5, false)]), None);
     }

@@ -76,24 +76,24 @@ impl Rows {
     /// Updates the rows from the world's tables that carry all of `components`; returns whether any row changed.
     pub fn update(&mut self, world: &World, components: &[ComponentId]) -> bool {
         let mut start = 0;
-        let mut place = 0;
+        let mut index = 0;
         let mut changed = false;
         for (id, table) in holding(&world.storages().tables, components, world.component_id::<Disabled>()) {
             let entities = table.entities();
             let rows = start..start + entities.len();
-            let known = self.tables.get(place) == Some(&(id, rows.clone()));
+            let known = self.tables.get(index) == Some(&(id, rows.clone()));
             if !known || self.entities.get(rows.clone()) != Some(entities) {
                 changed = true;
-                self.tables.truncate(place);
+                self.tables.truncate(index);
                 self.entities.truncate(start);
                 self.tables.push((id, rows.clone()));
                 self.entities.extend_from_slice(entities);
             }
             start = rows.end;
-            place += 1;
+            index += 1;
         }
-        changed |= place < self.tables.len();
-        self.tables.truncate(place);
+        changed |= index < self.tables.len();
+        self.tables.truncate(index);
         self.entities.truncate(start);
         changed
     }
@@ -132,7 +132,7 @@ impl Rows {
     }
 }
 
-/// The tables that carry all of `components` and have rows: not those of disabled entities, which no query shows either.
+/// The tables that carry all of `components` and have rows, without those of disabled entities, which queries skip too.
 fn holding<'a>(
     tables: &'a Tables,
     components: &'a [ComponentId],

@@ -1,9 +1,9 @@
-//! Subgraphs, which have a readout each.
+//! Subgraphs, each with a readout.
 
 use bevy_ecs::{component::Component, entity::Entity};
 
-/// Marks an entity as a subgraph, for which readouts aggregate its nodes. In a batch it is one of its disjoint
-/// graphs, in a game a squad or a room.
+/// Marks an entity as a subgraph, whose nodes readouts aggregate. In a batch it is one of the disjoint graphs, in a
+/// game a squad or a room.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Subgraph;
 

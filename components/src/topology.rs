@@ -8,7 +8,7 @@ use crate::Rows;
 /// The adjacency of a [`Graph`](crate::Graph), derived from its entities.
 ///
 /// Nodes, edges and subgraphs are identified by row: their index in the columns of their fields. The system
-/// `rebuild_topology` derives it anew when an edge was spawned, despawned or rewired, a weight was changed, a node
+/// `rebuild_topology` derives it again when an edge was spawned, despawned or rewired, a weight was changed, a node was
 /// moved to another subgraph, or a node or a subgraph changed its row.
 #[derive(Component, Clone, Debug, Default)]
 pub struct Topology {
@@ -76,9 +76,9 @@ impl Adjacency {
 /// The coefficients of the messages to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Normalization {
-    /// `D^-1/2 A' D^-1/2` with weighted degrees by target (Kipf & Welling 2017, eq. 2), where `A'` is `A` with a
-    /// self-loop of weight 1 added to each node that has none: an existing self-loop keeps its weight, the last one of
-    /// several. A degree that is not positive gives coefficient 0.
+    /// `D^-1/2 A' D^-1/2` with weighted in-degrees `D` (Kipf & Welling 2017, eq. 2), where `A'` is `A` with a self-loop
+    /// of weight 1 added to each node that has none: an existing self-loop keeps its weight, the last one of several. A
+    /// degree that is not positive gives coefficient 0.
     Symmetric,
     /// `1 / (1 + number of incoming edges)` for the node itself and each neighbor; edge weights are ignored.
     MeanWithSelf,
@@ -107,8 +107,8 @@ impl Topology {
 
     /// Requires the coefficients of a normalization from now on; returns their index in [`Adjacency::coefficients`].
     pub fn require(&mut self, normalization: Normalization) -> usize {
-        if let Some(place) = self.normalizations.iter().position(|known| *known == normalization) {
-            return place;
+        if let Some(index) = self.normalizations.iter().position(|known| *known == normalization) {
+            return index;
         }
         self.normalizations.push(normalization);
         self.derived_at = None;
@@ -117,7 +117,7 @@ impl Topology {
 
     /// The coefficients of a normalization in one of the topology's adjacencies; none if they are not required.
     pub fn coefficients<'a>(&self, adjacency: &'a Adjacency, normalization: Normalization) -> Option<&'a Coefficients> {
-        let place = self.normalizations.iter().position(|known| *known == normalization)?;
-        adjacency.coefficients.get(place)
+        let index = self.normalizations.iter().position(|known| *known == normalization)?;
+        adjacency.coefficients.get(index)
     }
 }

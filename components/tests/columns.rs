@@ -294,7 +294,7 @@ fn another_world_is_refused() {
 fn assert_foreign(access: impl FnOnce()) {
     let panic = catch_unwind(AssertUnwindSafe(access)).expect_err("another world was not refused");
     let message = panic.downcast_ref::<String>().map(String::as_str).unwrap_or_default();
-    assert!(message.contains("a field was used in a world that did not make it"), "{message}");
+    assert!(message.contains("a field is used in a world other than its own"), "{message}");
 }
 
 #[test]

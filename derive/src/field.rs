@@ -1,19 +1,19 @@
-//! A field of a component, as a part of its row.
+//! A field of a component and its features.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Error, Expr, Field, LitFloat, LitInt, Member, Result, Type};
 
-/// A field that is not left out.
+/// A field that is not skipped.
 pub struct FeatureField {
     member: Member,
-    /// Numbers that it has.
+    /// Its number of features.
     pub width: TokenStream,
     kind: Kind,
     scale: Option<f32>,
 }
 
-/// How the numbers of a field are reached.
+/// How the values of a field are accessed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Scalar,
@@ -22,7 +22,7 @@ enum Kind {
     Vector,
 }
 
-/// What stands in `#[features(...)]`.
+/// The settings in `#[features(...)]`.
 #[derive(Default)]
 struct Settings {
     skip: bool,
@@ -40,14 +40,14 @@ impl FeatureField {
         let (kind, known) = known_width(&field.ty).unzip();
         let kind = kind.filter(|_| width.is_none()).unwrap_or(Kind::Vector);
         let width = width.or(known).ok_or_else(|| {
-            let message = "this type has no known number of features; take f32, [f32; N], Vec2, Vec3, Vec3A or Vec4, say \
-                           `#[features(width = N)]`, or leave it out by `#[features(skip)]`";
+            let message = "the number of features of this type is unknown; use f32, [f32; N], Vec2, Vec3, Vec3A or \
+                           Vec4, set `#[features(width = N)]`, or skip the field by `#[features(skip)]`";
             Error::new_spanned(&field.ty, message)
         })?;
         Ok(Some(Self { member, width, kind, scale }))
     }
 
-    /// Reads the field into the next numbers of `rest`.
+    /// Copies the field to the next values of `rest`.
     pub fn read(&self) -> TokenStream {
         let Self { member, width, .. } = self;
         let values = match self.kind {
@@ -63,7 +63,7 @@ impl FeatureField {
         }
     }
 
-    /// Sets the field to the next numbers of `rest`.
+    /// Sets the field to the next values of `rest`.
     pub fn write(&self) -> TokenStream {
         let Self { member, width, .. } = self;
         let target = match self.kind {
@@ -95,7 +95,7 @@ impl Settings {
                     let width = width.base10_parse::<usize>()?;
                     settings.width = Some(quote!(#width));
                 } else {
-                    return Err(meta.error("no setting of features; take `skip`, `scale = 0.1` or `width = 2`"));
+                    return Err(meta.error("unknown setting; use `skip`, `scale = 0.1` or `width = 2`"));
                 }
                 Ok(())
             })?;
@@ -104,7 +104,7 @@ impl Settings {
     }
 }
 
-/// A factor that can be divided by.
+/// A scale factor: finite and not 0.
 fn scale(expression: &Expr) -> Result<f32> {
     let text = quote!(#expression).to_string().replace(' ', "");
     let number = syn::parse_str::<LitFloat>(&text).ok().and_then(|literal| literal.base10_parse::<f32>().ok());
@@ -115,7 +115,7 @@ fn scale(expression: &Expr) -> Result<f32> {
     }
 }
 
-/// The width of a number, an array or a vector.
+/// The number of features of a scalar, an array or a vector.
 fn known_width(field: &Type) -> Option<(Kind, TokenStream)> {
     if let Type::Array(array) = field {
         let length = &array.len;

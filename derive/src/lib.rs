@@ -9,15 +9,16 @@ use syn::{Data, DeriveInput, Error, Result, parse_macro_input};
 
 use field::FeatureField;
 
-/// Implements `Features` for a component that is not plain `f32`s: its fields, in their order, are a row of numbers.
+/// Implements `Features` for a component that is not `Pod`: the values of its fields, in order, are its features.
 ///
-/// A field is `f32`, `Vec2`, `Vec3`, `Vec3A`, `Vec4` or `[f32; N]`. Of a field:
-/// - `#[features(skip)]` leaves it out, whatever its type; writing does not touch it;
-/// - `#[features(scale = 0.1)]` multiplies its numbers where they are read, and divides by it where they are written;
-/// - `#[features(width = 2)]` says how many numbers a type has that is none of these, but is `AsRef<[f32; 2]>` and
+/// A field is `f32`, `Vec2`, `Vec3`, `Vec3A`, `Vec4` or `[f32; N]`. Attributes of a field:
+/// - `#[features(skip)]` excludes it, whatever its type; writing does not touch it;
+/// - `#[features(scale = 0.1)]` multiplies its values by the scale when they are read, and divides by it when they are
+///   written;
+/// - `#[features(width = 2)]` is the number of features of another type that is `AsRef<[f32; 2]>` and
 ///   `AsMut<[f32; 2]>`.
 ///
-/// A component of plain `f32`s that is `Pod` needs no derive: it has `Features`, and without a copy.
+/// A component of `f32`s that is `Pod` needs no derive: it implements `Features`, and its values are not copied.
 ///
 /// ```ignore
 /// #[derive(Component, Default, Features)]
@@ -25,7 +26,7 @@ use field::FeatureField;
 ///     #[features(skip)]
 ///     name: String,
 ///     #[features(scale = 0.01)]
-///     place: Vec3,
+///     position: Vec3,
 ///     fuel: f32,
 /// }
 /// ```
@@ -45,7 +46,7 @@ fn implementation(input: &DeriveInput) -> Result<TokenStream> {
         features.extend(FeatureField::of(member, field)?);
     }
     if features.is_empty() {
-        let message = "a component without features has no row; give it a field of `f32`s that is not skipped";
+        let message = "the component has no features; add a field of `f32`s that is not skipped";
         return Err(Error::new_spanned(&input.ident, message));
     }
     let widths = features.iter().map(|field| &field.width);

@@ -161,7 +161,7 @@ mod tests {
     fn several_heads_have_their_names_and_a_total_loss() {
         let mut metrics = Metrics::new([("role", 0.5), ("mass", 0.25)]);
         let mut add = |head: usize, split: Split, loss_sum| {
-            let term = SplitMetrics { count: 1, weight: 1.0, judged: 1, loss_sum, ..SplitMetrics::default() };
+            let term = SplitMetrics { count: 1, weight: 1.0, classified: 1, loss_sum, ..SplitMetrics::default() };
             metrics.heads[head].splits[split as usize] = term;
         };
         add(0, Split::Train, 2.0);

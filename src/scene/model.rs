@@ -109,7 +109,7 @@ impl SceneFile {
         if purpose == Purpose::Inference {
             return builder;
         }
-        builder = builder.learn(self.optimizer, training.schedule.in_steps(1));
+        builder = builder.optimizer(self.optimizer).learning_rate_schedule(training.schedule.in_steps(1));
         if training.accumulation_steps > 1 {
             builder = builder.accumulate_gradients(u32::try_from(training.accumulation_steps).unwrap_or(u32::MAX));
         }

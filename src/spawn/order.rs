@@ -2,7 +2,7 @@
 
 use crate::data::GraphData;
 use crate::scene::NodeOrder;
-use crate::systems::algorithms::ordering::{order_by_degree, places, reverse_cuthill_mckee};
+use crate::systems::algorithms::ordering::{order_by_degree, positions, reverse_cuthill_mckee};
 
 /// The numbers of nodes and edges in the data, in the order of their rows; as they are, if there are none.
 #[derive(Default)]
@@ -23,7 +23,7 @@ impl Order {
             // Stable: within a graph the order is kept.
             nodes.sort_by_key(|node| set.node_offsets.partition_point(|start| *start <= *node as usize));
         }
-        let places = places(&nodes);
+        let places = positions(&nodes);
         let place_of = |end: usize| {
             let places = &places;
             move |edge: u32| places[data.edges[edge as usize][end] as usize]

@@ -1,4 +1,4 @@
-//! What *happens* in connectome: kernels, layers, losses, optimizers, schedules.
+//! The systems of connectome: kernels, operators, layers, losses, optimizers, schedules.
 
 #![forbid(unsafe_code)]
 

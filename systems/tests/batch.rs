@@ -525,8 +525,8 @@ fn what_cannot_be_extracted_or_loaded_is_an_error() {
     let widths = BatchError::Widths { from: "features".to_owned(), from_width: 3, to_width: 1 };
     assert_eq!(extract.copy(world, from.features, to.lengths), Err(widths));
     let stray = Field::<f32>::register_on(world, corpus.graph, "stray", 1).unwrap();
-    let place = "nodes, edges or subgraphs";
-    assert_eq!(extract.copy(world, stray, to.lengths), Err(BatchError::OtherRows { name: "stray".to_owned(), place }));
+    let domain = "nodes, edges or subgraphs";
+    assert_eq!(extract.copy(world, stray, to.lengths), Err(BatchError::OtherRows { name: "stray".to_owned(), domain }));
 
     assert_eq!(batch.load(&mut training.world, node), Err(BatchError::NoGraph(node)));
     extract
@@ -534,7 +534,7 @@ fn what_cannot_be_extracted_or_loaded_is_an_error() {
         .unwrap();
     extract.subgraphs(world, &[subgraph], &mut batch).unwrap();
     let error = batch.load(&mut training.world, training.graph).unwrap_err();
-    assert_eq!(error, BatchError::OtherRows { name: "x".to_owned(), place: "nodes" });
+    assert_eq!(error, BatchError::OtherRows { name: "x".to_owned(), domain: "nodes" });
     assert_eq!(training.population(), 0);
     let mut other = Training::new();
     assert_eq!(batch.load(&mut other.world, other.graph), Err(BatchError::OtherWorld));

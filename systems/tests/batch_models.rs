@@ -6,8 +6,8 @@
 
 use bevy_ecs::prelude::*;
 use connectome_components::{
-    ClassLabel, Edge, EdgeWeight, Field, Graph, GraphNode, InSubgraph, LearningRateSchedule, Metrics, Model, Optimizer,
-    Parameter, Split, Subgraph, attach_fields,
+    ClassLabel, Edge, EdgeWeight, Field, Graph, GraphNode, InSubgraph, Metrics, Model, Optimizer, Parameter, Split,
+    Subgraph, attach_fields,
 };
 use connectome_systems::{
     Infer, ModelBuilder, Train,
@@ -150,7 +150,7 @@ fn train(graphs: usize, epochs: usize) -> (Vec<f64>, Vec<f32>) {
     let extract = corpus.extract_into(&training);
     let model = ModelBuilder::new(training.graph).input(training.features);
     let model = model.layer(MeanConv::new(16)).layer(MeanConv::new(2));
-    let model = model.learn(Optimizer::adam(0.01), LearningRateSchedule::Constant).build(&mut training.world).unwrap();
+    let model = model.optimizer(Optimizer::adam(0.01)).build(&mut training.world).unwrap();
     let batches: Vec<&[Entity]> = (0..epochs).flat_map(|_| corpus.subgraphs.chunks(8)).collect();
     let [mut present, mut next] = [Batch::default(), Batch::default()];
     extract.subgraphs(&corpus.world, batches[0], &mut present).unwrap();

@@ -246,7 +246,7 @@ fn a_search_that_runs_out_of_time_says_so() {
 fn sizes_have_bounds() {
     assert_eq!(CliqueKind::of_size(0), Err(SizeError(0)));
     assert_eq!(CliqueKind::of_size(CliqueKind::MAX_NODES + 1), Err(SizeError(1025)));
-    assert!(SizeError(1025).to_string().contains("ask for 1 to 1024"));
+    assert!(SizeError(1025).to_string().contains("use a size of 1 to 1024"));
     let triangle = SimpleGraph::new(3, [[0, 1], [1, 2], [2, 0]]);
     assert!(list_cliques(&triangle, of_size(CliqueKind::MAX_NODES), &workers(1), ALL).is_empty());
 }

@@ -2,8 +2,7 @@
 
 use bevy_ecs::{prelude::*, system::RunSystemOnce};
 use connectome_components::{
-    ClassLabel, Column, ColumnMut, Edge, FeatureField, Field, Graph, GraphNode, LearningRateSchedule, Model, Optimizer,
-    Split,
+    ClassLabel, Column, ColumnMut, Edge, FeatureField, Field, Graph, GraphNode, Model, Optimizer, Split,
 };
 use connectome_systems::{
     GraphSystems, Infer, ModelBuilder, Train, add_systems,
@@ -29,7 +28,7 @@ fn builder(graph: Entity) -> ModelBuilder {
     let perceptron = Mlp::new([4, 6]);
     let builder = ModelBuilder::new(graph).input_width(3).layer(SgConv::new(4, 2)).layer(GcnConv::new(5));
     let optimizer = Optimizer::Sgd { learning_rate: 0.0, momentum: 0.0, nesterov: false, weight_decay: 0.0 };
-    builder.layer(GinConv::new(perceptron)).learn(optimizer, LearningRateSchedule::Constant)
+    builder.layer(GinConv::new(perceptron)).optimizer(optimizer)
 }
 
 fn input(world: &World, model: Entity) -> Field {
@@ -109,7 +108,7 @@ fn a_step_in_which_nothing_changed_sums_nothing_over_the_neighbors_of_the_input(
         let before = world.change_tick();
         world.increment_change_tick();
         step(world);
-        let fields = world.get::<Model>(model).unwrap().columns.clone();
+        let fields = world.get::<Model>(model).unwrap().buffers.clone();
         let input = input(world, model);
         let sums = fields.into_iter().filter(|field| field.width() == 3 && *field != input);
         sums.filter(|field| {

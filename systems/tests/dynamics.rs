@@ -11,7 +11,6 @@ use common::{
     differences::{BACKWARD, Case, Differences, FORWARD, Formula, assert_near, cases},
     few_cases, numbers, random_matrices, run_layer,
 };
-use connectome_components::LearningRateSchedule;
 use connectome_systems::{
     ModelBuilder,
     kernels::Activation,
@@ -233,7 +232,7 @@ fn columns(layer: impl Layer + 'static, learns: bool) -> usize {
     let mut scene = Scene::new(2, &ring(2));
     let mut model = ModelBuilder::new(scene.graph).input_width(4).layer(Linear::new(5)).layer(layer);
     if learns {
-        model = model.learn(common::STANDSTILL, LearningRateSchedule::Constant);
+        model = model.optimizer(common::STANDSTILL);
     }
     let planned = model.dry_run().unwrap();
     model.build(&mut scene.world).unwrap();

@@ -12,7 +12,7 @@ use common::{
     differences::{BACKWARD, Case, Differences, FORWARD, Formula, assert_near, cases},
     few_cases, run_layer,
 };
-use connectome_components::{ClassLabel, FeatureField, LearningRateSchedule, Split};
+use connectome_components::{ClassLabel, FeatureField, Split};
 use connectome_systems::{
     Infer, ModelBuilder, Train,
     kernels::Activation,
@@ -213,7 +213,7 @@ fn columns_that_the_weights_do_not_have_count_for_nothing() {
         columns.set(&mut scene.world, node, &[column]).unwrap();
     }
     let model = ModelBuilder::new(scene.graph).input(input).layer(Linear::new(1));
-    let model = model.learn(common::STANDSTILL, LearningRateSchedule::Constant).build(&mut scene.world).unwrap();
+    let model = model.optimizer(common::STANDSTILL).build(&mut scene.world).unwrap();
     let weight = Matrices::from([("weight".to_owned(), ndarray::array![[5.0], [7.0]])]);
     scene.set_parameters(model, &weight).unwrap();
     for node in scene.nodes.clone() {

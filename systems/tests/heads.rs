@@ -8,8 +8,7 @@ use crate::common;
 use bevy_ecs::{component::Component, entity::Entity, world::World};
 use common::{Scene, numbers, relative_error};
 use connectome_components::{
-    ClassLabel, Edge, Field, Graph, GraphNode, LearningRateSchedule, Loss, Metrics, Model, Optimizer, Parameter, Split,
-    attach_fields,
+    ClassLabel, Edge, Field, Graph, GraphNode, Loss, Metrics, Model, Optimizer, Parameter, Split, attach_fields,
 };
 use connectome_systems::{
     Evaluate, Head, Infer, ModelBuilder, Train,
@@ -44,7 +43,7 @@ fn trunk(scene: &Scene, input: Field) -> ModelBuilder {
 }
 
 fn learned(model: ModelBuilder) -> ModelBuilder {
-    model.learn(Optimizer::sgd(0.0), LearningRateSchedule::Constant)
+    model.optimizer(Optimizer::sgd(0.0))
 }
 
 fn species() -> Head {
@@ -266,9 +265,9 @@ fn heads_that_cannot_be_are_refused_by_name() {
     let mut refused = |model: ModelBuilder| learned(model).build(&mut scene.world).unwrap_err().to_string();
     let base = || ModelBuilder::new(scene.graph).input(input).layer(GcnConv::new(5));
     let message = refused(base().head(species()).head(species()));
-    assert_eq!(message, "the head `species` has the name of another; give each a name of its own");
+    assert_eq!(message, "the head `species` has the name of another head; use distinct names");
     let message = refused(base().loss(Loss::CrossEntropy).head(species()));
-    assert!(message.starts_with("the head `species` stands beside a loss"), "{message}");
+    assert!(message.starts_with("the head `species` is given together with a loss"), "{message}");
     let message = refused(base().head(Head::new("a.b")));
     assert!(message.contains("a dot"), "{message}");
     let message = refused(base().head(species().class_weights([1.0])));
@@ -276,7 +275,7 @@ fn heads_that_cannot_be_are_refused_by_name() {
     let message = refused(base().head(species().weight(f32::NAN)));
     assert!(message.contains("species") && message.contains("NaN"), "{message}");
     let message = refused(base().head(species().row_weights(input)));
-    assert!(message.contains("species") && message.contains("4 wide"), "{message}");
+    assert!(message.contains("species") && message.contains("have width 4"), "{message}");
     let nothing = ModelBuilder::new(scene.graph).input(input).layer(Activation::Relu).head(Head::new("species"));
     assert!(matches!(learned(nothing).build(&mut scene.world), Err(BuildError::Head { .. })));
 }

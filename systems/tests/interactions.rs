@@ -390,7 +390,7 @@ fn what_cannot_be_built_is_refused() {
     };
     refuse(Box::new(LayerNorm { epsilon: -1.0, ..LayerNorm::new() }), "epsilon");
     refuse(Box::new(GraphNorm { epsilon: f32::NAN, ..GraphNorm::new() }), "epsilon");
-    refuse(Box::new(GatedGraphConv::new(3, 2)), "4 wide");
+    refuse(Box::new(GatedGraphConv::new(3, 2)), "width 4");
     refuse(Box::new(GatedGraphConv::new(4, 0)), "at least one");
     refuse(Box::new(GraphNetBlock::new([5])), "`ModelBuilder::edge_input`");
     refuse(Box::new(EgnnConv::new(5)), "`ModelBuilder::coordinates`");

@@ -6,8 +6,8 @@ use crate::common;
 use bevy_ecs::entity::Entity;
 use common::{Scene, numbers, parameter_gradients};
 use connectome_components::{
-    ClassLabel, Field, GradientAccumulation, GraphNode, LearningRateSchedule, Loss, Model, Optimizer, Parameter, Split,
-    TrainingState, attach_fields,
+    ClassLabel, Field, GradientAccumulation, GraphNode, Loss, Model, Optimizer, Parameter, Split, TrainingState,
+    attach_fields,
 };
 use connectome_systems::{
     Evaluate, Head, LearningError, ModelBuilder, Train, Workers,
@@ -27,7 +27,7 @@ fn scene(optimizer: Optimizer, change: impl Fn(ModelBuilder) -> ModelBuilder) ->
     }
     let model = ModelBuilder::new(scene.graph).name("rabbits").input(input);
     let model = change(model.layer(Linear::new(6)).layer(BatchNorm::default()).layer(Activation::Tanh));
-    let model = model.learn(optimizer, LearningRateSchedule::Constant).build(&mut scene.world).unwrap();
+    let model = model.optimizer(optimizer).build(&mut scene.world).unwrap();
     (scene, model, input)
 }
 
@@ -68,7 +68,7 @@ fn without_a_row_to_learn_from_training_is_an_error_and_moves_nothing() {
     let error = message(train(&mut scene, model).unwrap_err());
     assert_eq!(
         error,
-        "model `rabbits` has no row to learn from for its head `species`; give rows that have targets `Split::Train` and a row weight above 0, if they have one"
+        "model `rabbits` has no training rows for its head `species`; give rows with targets the `Split::Train`, and a row weight above 0 if they have weights"
     );
     assert_eq!(state(&scene, model), before);
     run(&mut scene.world, Evaluate(model)).unwrap();
@@ -97,7 +97,7 @@ fn a_label_that_is_no_class_is_an_error_that_names_its_entity() {
     scene.world.entity_mut(node).insert(ClassLabel(3));
     let error = message(train(&mut scene, model).unwrap_err());
     let expected = format!(
-        "model `rabbits` cannot learn the label 3 of {node} for its head `species`, which tells 3 classes apart; label it from 0 to 2, or make the head wider"
+        "model `rabbits` cannot learn the label 3 of {node} for its head `species`, which has 3 classes; use labels from 0 to 2, or widen the head"
     );
     assert_eq!(error, expected);
     assert_eq!(state(&scene, model), before);
@@ -190,7 +190,7 @@ fn a_row_weight_below_zero_is_an_error_that_names_its_entity() {
     let weights = Field::register(&mut scene.world, "row weight", nodes, 1).unwrap();
     let head = Head::new("species").layer(Linear::new(3)).row_weights(weights);
     let model = ModelBuilder::new(scene.graph).input(input).head(head);
-    let model = model.learn(Optimizer::sgd(0.1), LearningRateSchedule::Constant).build(&mut scene.world).unwrap();
+    let model = model.optimizer(Optimizer::sgd(0.1)).build(&mut scene.world).unwrap();
     attach_fields(&mut scene.world, nodes);
     for (node, weight) in scene.nodes.clone().into_iter().zip([1.0, 1.0, -1.0, 1.0, 1.0, 1.0, 1.0, 1.0]) {
         weights.set(&mut scene.world, node, &[weight]).unwrap();

@@ -41,7 +41,7 @@ fn labeled() -> (Scene, Field) {
 /// A small network of graph convolutions that learns.
 fn network(graph: Entity, input: Field, optimizer: Optimizer) -> ModelBuilder {
     let model = ModelBuilder::new(graph).input(input).layer(GcnConv::new(5)).layer(Activation::Relu);
-    model.layer(Linear::new(CLASSES)).learn(optimizer, LearningRateSchedule::Constant)
+    model.layer(Linear::new(CLASSES)).optimizer(optimizer)
 }
 
 /// The numbers of a field of every parameter, as bits, by name.
@@ -112,7 +112,7 @@ fn rebuilds_of_a_model_with_targets_of_its_own_leave_what_two_left() {
     let describe = |scene: &Scene, input| {
         let model = ModelBuilder::new(scene.graph).input(input).layer(Linear::new(2));
         let model = model.loss(connectome_components::Loss::MeanSquaredError);
-        model.learn(Optimizer::adam(0.01), LearningRateSchedule::Constant)
+        model.optimizer(Optimizer::adam(0.01))
     };
     let [two, thousand] = rebuilds(describe, true);
     assert_eq!(two, thousand, "components, components of a node, archetypes, tables");
@@ -140,7 +140,7 @@ fn a_replaced_model_keeps_what_has_the_same_name_and_shape() {
     (0..3).for_each(|_| run(world, Train(before)).unwrap());
     let known = (values(world, before), moments(world, before));
     let wider = ModelBuilder::new(scene.graph).input(input).seed(8).layer(GcnConv::new(5)).layer(Activation::Relu);
-    let wider = wider.layer(Linear::new(CLASSES + 1)).learn(Optimizer::adam(0.01), LearningRateSchedule::Constant);
+    let wider = wider.layer(Linear::new(CLASSES + 1)).optimizer(Optimizer::adam(0.01));
     let after = replace_model(world, before, wider).unwrap();
     assert!(world.get_entity(before).is_err());
     let kept = (values(world, after), moments(world, after));
@@ -521,7 +521,7 @@ fn a_cleared_world_says_that_it_was() {
     assert!(network(graph, input, Optimizer::adam(0.01)).build(world).is_err());
     let graph = Graph::spawn(world);
     let error = network(graph, input, Optimizer::adam(0.01)).build(world).unwrap_err().to_string();
-    assert!(error.contains("was cleared") && error.contains("make a new `World`"), "{error}");
+    assert!(error.contains("was cleared") && error.contains("create a new `World`"), "{error}");
     assert!(run(world, Tick).is_err());
 }
 
@@ -614,7 +614,7 @@ fn side_by_side(together: bool) -> Vec<Vec<u32>> {
     let learner = |world: &mut World, seed: u64, optimizer| {
         let model = ModelBuilder::new(scene.graph).input(input).seed(seed).layer(GcnConv::new(5));
         let model = model.layer(Activation::Relu).layer(Dropout(0.3)).layer(Linear::new(CLASSES));
-        model.learn(optimizer, LearningRateSchedule::Constant).build(world).unwrap()
+        model.optimizer(optimizer).build(world).unwrap()
     };
     let learners = [learner(world, 1, Optimizer::adam(0.01)), learner(world, 2, Optimizer::sgd(0.1))];
     let recurrent = ModelBuilder::new(scene.graph).recurrent(3).seed(3).layer(GcnConv::new(3)).layer(Activation::Tanh);
@@ -768,7 +768,7 @@ fn many_sided(graph: Entity, input: Field, seed: u64) -> ModelBuilder {
     model
         .head(Head::new("values").layer(Linear::new(2)).loss(Loss::MeanSquaredError))
         .head(Head::new("classes").layer(Linear::new(CLASSES)))
-        .learn(Optimizer::adam(0.05), LearningRateSchedule::Constant)
+        .optimizer(Optimizer::adam(0.05))
 }
 
 /// Heads, buffers, copies of components and faults of learning are the same in a schedule of the user's.

@@ -362,10 +362,9 @@ fn fields_that_do_not_fit_are_refused() {
             .err()
             .map(|error| error.to_string())
     };
-    let message = "`narrow` is 2 wide and the output `output` is 3 wide; they are compared number by number";
+    let message = "`narrow` has width 2, but needs 3 for the output `output`; change its width";
     assert_eq!(refused(&mut world, narrow).as_deref(), Some(message));
-    let message =
-        "`elsewhere` lies on other entities than the output `output`; register it on the component of the output";
+    let message = "`elsewhere` is on other entities than the output `output`; register it for the domain of the output";
     assert_eq!(refused(&mut world, elsewhere).as_deref(), Some(message));
     assert!(loss_and_gradient(&mut world, model, Loss::MeanAbsoluteError, output, narrow, targets).is_err());
 }

@@ -6,9 +6,7 @@ use crate::common;
 
 use bevy_ecs::{entity::Entity, world::World};
 use common::{Scene, numbers};
-use connectome_components::{
-    ClassLabel, Field, GraphNode, LearningRateSchedule, Loss, Metrics, Model, Optimizer, Split, attach_fields,
-};
+use connectome_components::{ClassLabel, Field, GraphNode, Loss, Metrics, Model, Optimizer, Split, attach_fields};
 use connectome_systems::{Evaluate, Head, ModelBuilder, layers::Linear, run};
 
 const NODES: usize = 90;
@@ -28,7 +26,7 @@ fn scene() -> (Scene, Entity) {
         .head(head("labels", 3, Loss::BinaryCrossEntropy))
         .head(head("link", 1, Loss::BinaryCrossEntropy))
         .head(head("value", 2, Loss::MeanSquaredError))
-        .learn(Optimizer::sgd(0.1), LearningRateSchedule::Constant);
+        .optimizer(Optimizer::sgd(0.1));
     let model = model.build(&mut scene.world).unwrap();
     let nodes = scene.world.register_component::<GraphNode>();
     attach_fields(&mut scene.world, nodes);

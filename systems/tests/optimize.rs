@@ -5,8 +5,8 @@ use crate::common;
 use bevy_ecs::{entity::Entity, world::World};
 use common::{Matrices, STANDSTILL, Scene, numbers, parameter_gradients, relative_error};
 use connectome_components::{
-    ClassLabel, GradientAccumulation, GradientClipping, LearningRateSchedule, Metrics, Model, Optimizer, Parameter,
-    Split, TrainingState, attach_fields,
+    ClassLabel, GradientAccumulation, GradientClipping, Metrics, Model, Optimizer, Parameter, Split, TrainingState,
+    attach_fields,
 };
 use connectome_systems::{
     ModelBuilder, Train, Workers,
@@ -26,7 +26,7 @@ fn scene(optimizer: Optimizer, hidden: usize, change: impl Fn(ModelBuilder) -> M
         scene.world.entity_mut(*node).insert((ClassLabel(number as u32 % 7), Split::Train));
     }
     let model = ModelBuilder::new(scene.graph).input(input).seed(9).layer(Linear::new(hidden)).layer(Activation::Tanh);
-    let model = change(model.layer(Linear::new(7))).learn(optimizer, LearningRateSchedule::Constant);
+    let model = change(model.layer(Linear::new(7))).optimizer(optimizer);
     let model = model.build(&mut scene.world).unwrap();
     (scene, model)
 }
@@ -143,11 +143,7 @@ fn passes_weigh_alike_where_the_gradient_comes_from_outside() {
     let mut scene = Scene::new(3, &[]);
     let input = scene.field("input", &numbers(1, 0, (3, 2))).unwrap();
     let model = ModelBuilder::new(scene.graph).input(input).layer(Linear::new(2)).external_gradient();
-    let model = model
-        .learn(STANDSTILL, LearningRateSchedule::Constant)
-        .accumulate_gradients(2)
-        .build(&mut scene.world)
-        .unwrap();
+    let model = model.optimizer(STANDSTILL).accumulate_gradients(2).build(&mut scene.world).unwrap();
     let cotangent = scene.world.get::<Model>(model).unwrap().output_gradient.unwrap();
     attach_fields(&mut scene.world, cotangent.domain());
     let mut pass = |slope: f32| -> Matrices {

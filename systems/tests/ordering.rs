@@ -2,7 +2,7 @@
 //! has a narrow one, wherever its nodes stood before. A failure names the bandwidth or the edges.
 
 use connectome_systems::{
-    algorithms::ordering::{bandwidth, order_by_degree, places, reverse_cuthill_mckee},
+    algorithms::ordering::{bandwidth, order_by_degree, positions, reverse_cuthill_mckee},
     random::{Philox, RandomStream},
 };
 use proptest::{collection::vec, prelude::*};
@@ -11,7 +11,7 @@ fn check_permutation(order: &[u32], nodes: usize) {
     let mut sorted = order.to_vec();
     sorted.sort_unstable();
     assert_eq!(sorted, (0..nodes as u32).collect::<Vec<_>>());
-    let places = places(order);
+    let places = positions(order);
     assert!((0..).zip(order).all(|(place, node)| places[*node as usize] == place));
 }
 

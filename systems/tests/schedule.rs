@@ -14,8 +14,8 @@ use bevy_ecs::{
 };
 use common::{Link, Matrices, Scene, numbers, relative_error};
 use connectome_components::{
-    ClassLabel, Column, ColumnMut, DoubleBuffer, Edge, FeatureField, Field, Graph, GraphNode, LearningRateSchedule,
-    Model, Parity, Split, attach_fields,
+    ClassLabel, Column, ColumnMut, DoubleBuffer, Edge, FeatureField, Field, Graph, GraphNode, Model, Parity, Split,
+    attach_fields,
 };
 use connectome_systems::{
     Evaluate, GraphSystems, Infer, ModelBuilder, Train, add_systems,
@@ -275,7 +275,7 @@ fn a_recurrent_model_whose_last_layer_writes_nothing_is_refused() {
     let model = ModelBuilder::new(scene.graph).recurrent(3).layer(Linear::new(2));
     assert!(matches!(model.build(&mut scene.world), Err(BuildError::Layer { layer: 0, .. })));
     let model = ModelBuilder::new(scene.graph).recurrent(3).layer(Linear::new(3));
-    let model = model.learn(common::STANDSTILL, LearningRateSchedule::Constant);
+    let model = model.optimizer(common::STANDSTILL);
     assert!(matches!(model.build(&mut scene.world), Err(BuildError::Recurrent)));
 }
 
@@ -305,7 +305,7 @@ fn buffers_that_are_used_again_do_not_mix() {
         let model = model.layer(GcnConv::new(3)).layer(Activation::Tanh).layer(MeanConv::new(3));
         let model =
             model.layer(Linear::new(3)).layer(Activation::Elu(1.0)).layer(GcnConv::new(7)).layer(Linear::new(3));
-        let model = if learns { model.learn(common::STANDSTILL, LearningRateSchedule::Constant) } else { model };
+        let model = if learns { model.optimizer(common::STANDSTILL) } else { model };
         model.build(&mut scene.world).unwrap()
     };
     let models = [build(&mut scene, false), build(&mut scene, true)];
@@ -335,7 +335,7 @@ fn train_over_tables(spread: bool) -> [Array2<f64>; 2] {
     }
     let model = ModelBuilder::new(scene.graph).input_width(4);
     let model = model.layer(GcnConv::new(6)).layer(Activation::Gelu).layer(MeanConv::new(5));
-    let model = model.layer(Linear::new(3)).learn(common::STANDSTILL, LearningRateSchedule::Constant);
+    let model = model.layer(Linear::new(3)).optimizer(common::STANDSTILL);
     let model = model.build(&mut scene.world).unwrap();
     for (number, node) in scene.nodes.iter().enumerate() {
         scene.world.entity_mut(*node).insert((ClassLabel(number as u32 % 3), Split::Train));
@@ -387,9 +387,9 @@ fn a_model_whose_parts_were_despawned_is_an_error_that_names_them() {
         let message = run(&mut scene.world, Infer(model)).unwrap_err().to_string();
         assert!(message.contains(&format!("{part}")) && message.contains(expected), "{message}");
     };
-    refused(|_, model| model, "is no model any more");
+    refused(|_, model| model, "is not a model any more");
     refused(|scene, model| scene.world.get::<Model>(model).unwrap().graph, "is no graph");
-    refused(|scene, model| scene.world.get::<Model>(model).unwrap().parameters[0], "is gone");
+    refused(|scene, model| scene.world.get::<Model>(model).unwrap().parameters[0], "was despawned");
 }
 
 #[test]
@@ -430,8 +430,8 @@ fn a_model_that_cannot_be_built_leaves_no_entities() {
     let before = named(&mut scene);
     let narrow = ModelBuilder::new(scene.graph).input_width(2).layer(Linear::new(2)).layer(Linear::new(0));
     let idle = ModelBuilder::new(scene.graph).input_width(2).layer(Dropout(0.0));
-    for (model, reason) in [(narrow, "width 0"), (idle, "nothing to learn")] {
-        let learning = model.learn(common::STANDSTILL, LearningRateSchedule::Constant);
+    for (model, reason) in [(narrow, "width 0"), (idle, "no trainable parameters")] {
+        let learning = model.optimizer(common::STANDSTILL);
         let error = learning.build(&mut scene.world).unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");
         assert_eq!(named(&mut scene), before, "{reason}");
@@ -443,7 +443,7 @@ fn a_model_that_cannot_be_built_leaves_no_entities() {
 fn a_schedule_run_without_its_parameters_computes_nothing() {
     let mut scene = Scene::new(2, &ring(2));
     let model = ModelBuilder::new(scene.graph).input_width(2).layer(GcnConv::new(2)).layer(Linear::new(2));
-    let model = model.learn(common::STANDSTILL, LearningRateSchedule::Constant).build(&mut scene.world).unwrap();
+    let model = model.optimizer(common::STANDSTILL).build(&mut scene.world).unwrap();
     for parameter in scene.world.get::<Model>(model).unwrap().parameters.clone() {
         scene.world.despawn(parameter);
     }

@@ -82,9 +82,9 @@ fn plain_components_are_read_and_written_in_place() {
     assert_eq!(steering(&world, nodes), EXPECTED);
     let domain = world.register_component::<GraphNode>();
     let [mood, steering] = [Mood::column, Steering::column].map(|column| column(&mut world, domain).unwrap().unwrap());
-    let Model { input, output, columns, .. } = world.get(model).unwrap();
+    let Model { input, output, buffers, .. } = world.get(model).unwrap();
     assert_eq!((input.values(), *output), (mood, steering));
-    assert!(columns.iter().all(|column| column.width() != 2 || column.domain() != domain), "a column for a copy");
+    assert!(buffers.iter().all(|buffer| buffer.width() != 2 || buffer.domain() != domain), "a buffer for a copy");
 }
 
 #[test]

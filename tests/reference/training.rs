@@ -6,9 +6,7 @@ use super::{
     common::{Matrices, Scene},
 };
 use bevy_ecs::{entity::Entity, schedule::Schedule};
-use connectome_components::{
-    ClassLabel, LearningRateSchedule, Loss, Metrics, Optimizer, Split, TensorLayout, attach_fields,
-};
+use connectome_components::{ClassLabel, Loss, Metrics, Optimizer, Split, TensorLayout, attach_fields};
 use connectome_systems::{
     ModelBuilder, Targets, Train, Workers,
     layers::{BuildError, Layer},
@@ -82,7 +80,7 @@ pub fn check_optimizer(case: &Case, optimizer: Optimizer, comparison: &mut Compa
     let model = ModelBuilder::new(scene.graph)
         .layer(Wave { shape: start.dim().into(), step: Arc::default() })
         .external_gradient()
-        .learn(optimizer, LearningRateSchedule::Constant)
+        .optimizer(optimizer)
         .build(&mut scene.world)?;
     scene.set_parameters(model, &Matrices::from([("weight".to_owned(), start.clone())]))?;
     let mut found = Vec::new();

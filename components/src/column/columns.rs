@@ -121,18 +121,18 @@ impl Columns<'_, '_> {
         &'a mut self,
         written: &[usize],
     ) -> (UnwrittenColumns<'a>, [Option<MatrixMut<'a>>; MAX_WRITTEN]) {
-        assert!(written.len() <= MAX_WRITTEN, "an operation writes more columns than can be handed out at once");
+        assert!(written.len() <= MAX_WRITTEN, "more than {MAX_WRITTEN} columns are borrowed for writing at once");
         let mut taken = [usize::MAX; MAX_WRITTEN];
         let mut outputs = [const { None }; MAX_WRITTEN];
         let columns: &'a Columns<'a, 'a> = self;
-        for ((place, output), index) in taken.iter_mut().zip(&mut outputs).zip(written) {
+        for ((slot, output), index) in taken.iter_mut().zip(&mut outputs).zip(written) {
             let (state, is_written) = &columns.state.columns[*index];
-            assert!(is_written, "a column is written that was declared as read");
+            assert!(is_written, "a column declared for reading is written");
             let is_first = written.iter().filter(|other| *other == index).count() == 1;
-            assert!(is_first, "a column is to be written twice at once");
-            *place = *index;
-            // SAFETY: the write was declared. The parameter is borrowed mutably for as long as the matrix lives; of
-            // this borrow no column is handed out for writing twice (asserted above), and none of these for reading
+            assert!(is_first, "a column is borrowed for writing twice");
+            *slot = *index;
+            // SAFETY: the write was declared. The parameter is borrowed mutably for as long as the matrix lives; within
+            // this borrow no column is returned twice for writing (asserted above), and none of them for reading
             // (`UnwrittenColumns::matrix` asserts it). Different fields of one parameter are different components, and
             // the two halves of a double buffer are different storage.
             *output = Some(unsafe {
@@ -148,12 +148,14 @@ impl Columns<'_, '_> {
         (UnwrittenColumns { columns, written: taken }, outputs)
     }
 
-    /// Whether the rows of the columns of a graph's nodes, edges and subgraphs are those of its topology: not after a node or
-    /// an edge has come, gone or moved since it was derived. A look at each table for each column, which does not find out
-    /// when one entity has taken the place of another; `exactly` compares all entities.
+    /// Whether the rows of the columns are those of the graph's topology, which they are not if a node, an edge or a
+    /// subgraph was spawned, despawned or moved to another table since the topology was derived.
+    ///
+    /// Checks the length of each table, which does not detect that one entity replaced another; `exactly` compares all
+    /// entities.
     pub fn follow(&self, graph: &Graph, topology: &Topology, exactly: bool) -> bool {
         let ColumnsState { edge, disabled, .. } = *self.state;
-        let stand =
+        let fits =
             |rows: &Rows, components: &[ComponentId]| rows.fit_tables(self.tables, components, disabled, exactly);
         let rows = |column: &ColumnState<f32>| match column.field.domain() {
             domain if domain == graph.nodes => Some(topology.nodes.len()),
@@ -161,9 +163,9 @@ impl Columns<'_, '_> {
             domain if domain == graph.subgraphs => Some(topology.subgraphs.len()),
             _ => None,
         };
-        stand(&topology.nodes, &[graph.nodes])
-            && stand(&topology.edges, &[edge, graph.edges])
-            && stand(&topology.subgraphs, &[graph.subgraphs])
+        fits(&topology.nodes, &[graph.nodes])
+            && fits(&topology.edges, &[edge, graph.edges])
+            && fits(&topology.subgraphs, &[graph.subgraphs])
             && self
                 .state
                 .columns
@@ -171,18 +173,19 @@ impl Columns<'_, '_> {
                 .all(|(column, _)| rows(column).is_none_or(|rows| rows == column.len(self.tables)))
     }
 
-    /// Marks the component of every row of a column as changed now; see [`ColumnMut::set_changed`](crate::ColumnMut::set_changed).
+    /// Marks the component of every row of a column as changed now; see
+    /// [`ColumnMut::set_changed`](crate::ColumnMut::set_changed).
     ///
     /// # Panics
     /// If the column was not declared as written.
     pub fn set_changed(&mut self, index: usize) {
         let (state, is_written) = &self.state.columns[index];
-        assert!(is_written, "a column is marked as changed that was declared as read");
+        assert!(is_written, "a column declared for reading is marked as changed");
         // SAFETY: the write was declared and the parameter is borrowed mutably.
         unsafe { mark_rows_changed(self.tables, state.tables.iter().copied(), state.storage, self.now) }
     }
 
-    /// Whether a column was written as a whole after `tick`, and after what stands in `others` was; see
+    /// Whether a column was written in all its tables after `tick`, and none of the columns `others` since then; see
     /// [`Column::written_since`](crate::Column::written_since).
     pub fn is_newer_than(&self, index: usize, tick: Tick, others: &[usize]) -> bool {
         let (state, _) = &self.state.columns[index];
@@ -206,7 +209,7 @@ impl<'a> UnwrittenColumns<'a> {
     /// # Panics
     /// If the column is being written.
     pub fn matrix(&self, index: usize) -> Matrix<'a> {
-        assert!(!self.written.contains(&index), "an operation reads a column that it writes");
+        assert!(!self.written.contains(&index), "a column is read while it is borrowed for writing");
         let (state, _) = &self.columns.state.columns[index];
         // SAFETY: the access was declared, and the column is not among those that are written (asserted above); all
         // others are only read while this borrow of the parameter lasts.
@@ -216,7 +219,7 @@ impl<'a> UnwrittenColumns<'a> {
     /// A column of integers.
     pub fn indices(&self, index: usize) -> Matrix<'a, u32> {
         let state = &self.columns.state.indices[index];
-        // SAFETY: the read was declared; columns of whole numbers are never written by this parameter.
+        // SAFETY: the read was declared; columns of integers are never written by this parameter.
         unsafe { matrix(self.columns.tables, state.tables.iter().copied(), state.storage, state.field.width()) }
     }
 }

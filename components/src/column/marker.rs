@@ -15,9 +15,9 @@ use super::{
 };
 use crate::FieldError;
 
-/// Entities that are spawned before they are moved to the table with their fields. The table they leave keeps its
+/// Number of entities spawned before they are moved to the table with their fields. The table they leave keeps its
 /// memory, so it must stay small.
-const PIECE: usize = 4096;
+const CHUNK: usize = 4096;
 
 /// A component without data, created at run time, that marks the nodes, the edges or the subgraphs of one graph.
 ///
@@ -38,7 +38,7 @@ struct Mark<const NUMBER: usize>;
 #[derive(Resource, Default)]
 struct MarkerCount(usize);
 
-/// Does `$do` with the type of mark number `$number`, or `$else` if there is none.
+/// Evaluates `$do` with the type of mark `$number`, or `$else` if there is none.
 macro_rules! with_mark {
     ($number:expr, $mark:ident => $do:expr, $else:expr) => {
         with_mark!(@ $number, $mark => $do, $else, 0 1 2 3 4 5 6 7)
@@ -52,7 +52,7 @@ macro_rules! with_mark {
 }
 
 impl Marker {
-    /// Registers a marker. The first few of a world have a type's name.
+    /// Registers a marker. The first eight of a world are Rust types, whose name replaces `name`.
     pub fn register(world: &mut World, name: &str) -> Self {
         let mut count = world.get_resource_or_init::<MarkerCount>();
         let number = Some(count.0);
@@ -73,7 +73,7 @@ impl Marker {
             };
             (world.register_component_with_descriptor(descriptor), None)
         });
-        // A marker has no bytes.
+        // A marker has no bytes to set.
         world.get_resource_or_init::<Defaults>().add(id, Initial::Zeros);
         Self { id, world: world.id(), mark }
     }
@@ -115,23 +115,23 @@ impl Marker {
 
     /// As [`Marker::spawn`], but passes the entities one by one instead of collecting them.
     #[track_caller]
-    pub fn spawn_each<B>(&self, world: &mut World, bundles: impl IntoIterator<Item = B>, mut show: impl FnMut(Entity))
+    pub fn spawn_each<B>(&self, world: &mut World, bundles: impl IntoIterator<Item = B>, mut visit: impl FnMut(Entity))
     where
         B: Bundle<Effect: NoBundleEffect>,
     {
         self.assert_world(world);
-        let moves = world.get_resource::<AttachedFields>().is_some_and(|fields| fields.are_on(self.id));
-        let piece = if moves || self.mark.is_none() { PIECE } else { usize::MAX };
+        let moves = world.get_resource::<AttachedFields>().is_some_and(|fields| fields.any_on(self.id));
+        let chunk = if moves || self.mark.is_none() { CHUNK } else { usize::MAX };
         let mut bundles = bundles.into_iter();
         loop {
-            let bundles = bundles.by_ref().take(piece);
+            let bundles = bundles.by_ref().take(chunk);
             let mut count = 0;
-            let mut count_and_show = |entity: Entity| {
+            let mut count_and_visit = |entity: Entity| {
                 count += 1;
-                show(entity);
+                visit(entity);
             };
             with_mark!(self.mark, M => {
-                world.spawn_batch(bundles.map(|bundle| (bundle, M {}))).for_each(count_and_show);
+                world.spawn_batch(bundles.map(|bundle| (bundle, M {}))).for_each(count_and_visit);
             }, {
                 let entities: Vec<Entity> = world.spawn_batch(bundles).collect();
                 for entity in entities {
@@ -139,7 +139,7 @@ impl Marker {
                     if world.get_entity(entity).is_ok() {
                         insert_zeros(world, entity, &[self.id]);
                     }
-                    count_and_show(entity);
+                    count_and_visit(entity);
                 }
             });
             if count == 0 {
@@ -151,6 +151,6 @@ impl Marker {
 
     #[track_caller]
     fn assert_world(&self, world: &World) {
-        assert_eq!(self.world, world.id(), "a marker was used in a world that did not make it");
+        assert_eq!(self.world, world.id(), "a marker is used in a world other than its own");
     }
 }

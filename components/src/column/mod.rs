@@ -1,17 +1,17 @@
-//! The one module with unsafe code: it turns a field into slices.
+//! Fields as slices of table columns; the only module with unsafe code outside of tests.
 //!
-//! What makes it sound:
+//! It is sound because:
 //! - a field's component is registered here with the layout of `width` elements, or is a Rust component type: either
-//!   the element itself, or plain data that [`numbers_in`] found to be as large as `width` `f32`s and aligned for them
-//!   (`Pod` has no padding, and any bits that are written are a value of it). A handle is only used in the world that
-//!   made it, so a column of `rows` entities holds `rows * width` elements;
-//! - a system's parameter declares the access it makes, so the scheduler keeps writers apart from everybody else;
+//!   the element itself, or plain data that [`f32_count`] found to be as large as `width` `f32`s and aligned for them
+//!   (`Pod` has no padding, and all bit patterns are valid). A handle is used only in the world that made it, so a
+//!   column of `rows` entities holds `rows * width` elements;
+//! - a system parameter declares its access, so the scheduler never runs a writer beside another user of the column;
 //! - outside of systems the world itself is borrowed, shared for reading and mutably for writing;
-//! - the halves of a double buffer are declared by role. Role and storage agree as long as the parity stands, and every
-//!   parameter of a half also declares that it reads the parity, so no flip happens beside it. The storage of a half
-//!   is reached by its role alone: its component is known to no handle without one. (A query built at run time by the
-//!   id of a half can name the storage, but bevy_ecs gives it a bare pointer, for which its user answers.)
-#![expect(unsafe_code, reason = "a table column is handed out as a slice; the module's rules are above")]
+//! - the halves of a double buffer are declared by role. Which storage a role names changes only when the parity is
+//!   flipped, and every parameter of a half declares that it reads the parity, so no flip runs beside it. No handle
+//!   names the storage of a half without its role. (A query built at run time from the id of a half can name the
+//!   storage, but bevy_ecs gives it a raw pointer, whose use is `unsafe`.)
+#![expect(unsafe_code, reason = "views table columns as slices; the module documents why this is sound")]
 
 mod columns;
 mod make;
@@ -37,7 +37,7 @@ pub use make::{insert_default, register_default};
 pub use marker::Marker;
 pub use parameter::{Column, ColumnMut, ColumnState, Read, Write};
 pub use register::attach_fields;
-pub(crate) use register::{AttachedFields, copy, insert_zeros, numbers_in, register};
+pub(crate) use register::{AttachedFields, copy, f32_count, insert_zeros, register};
 
 /// The elements of a field in `table`, if it has the field.
 fn cells<T>(table: &Table, id: ComponentId, width: usize) -> Option<&[UnsafeCell<T>]> {
@@ -45,7 +45,7 @@ fn cells<T>(table: &Table, id: ComponentId, width: usize) -> Option<&[UnsafeCell
     // SAFETY: there is a first row; nothing is read here.
     let first = unsafe { column.get_data_unchecked(TableRow::new(NonMaxU32::ZERO)) };
     // SAFETY: the column holds `entity_count` components of `width` elements `T` each (module rules), without padding:
-    // the layout of a registered field and of a component of plain numbers is just its elements, and any other Rust
+    // the layout of a registered field and of a component of plain data is just its elements, and any other Rust
     // component has width 1. Cells allow for writers.
     Some(unsafe { slice::from_raw_parts(first.as_ptr().cast(), table.entity_count() as usize * width) })
 }
@@ -72,7 +72,7 @@ impl<T: Send + Sync + 'static> Field<T> {
         unsafe { matrix_mut(tables, tables_of(tables, self.domain(), id, disabled), id, self.width(), tick) }
     }
 
-    /// Sets all numbers to 0, those of disabled entities as well.
+    /// Sets all elements to 0, those of disabled entities as well.
     pub(crate) fn clear(&self, world: &mut World)
     where
         T: crate::Element,
@@ -85,9 +85,9 @@ impl<T: Send + Sync + 'static> Field<T> {
         let tables = unsafe { &tables.storages().tables };
         let holding = tables.iter().enumerate().filter(|(_, table)| table.has_column(id));
         let holding = holding.map(|(index, _)| TableId::from_usize(index));
-        // SAFETY: as above, and each table is named once.
+        // SAFETY: as above, and each table is listed once.
         let matrix = unsafe { matrix_mut::<T>(tables, holding, id, self.width(), tick) };
-        matrix.chunks_mut().for_each(|(_, numbers)| numbers.fill(T::zeroed()));
+        matrix.chunks_mut().for_each(|(_, elements)| elements.fill(T::zeroed()));
     }
 
     /// The row of one entity, `[width]`.
@@ -129,7 +129,7 @@ impl<T: Send + Sync + 'static> Field<T> {
         Ok(())
     }
 
-    /// The component whose carriers have no row; none for a field of single entities, which are named one by one.
+    /// The component whose carriers have no row; none for a detached field, whose entities are addressed one by one.
     fn disabled(&self, world: &World) -> Option<ComponentId> {
         world.component_id::<Disabled>().filter(|_| !self.is_detached())
     }
@@ -148,7 +148,7 @@ impl<T: Send + Sync + 'static> Field<T> {
 
     #[track_caller]
     pub(crate) fn assert_world(&self, world: WorldId) {
-        assert_eq!(self.world, world, "a field was used in a world that did not make it");
+        assert_eq!(self.world, world, "a field is used in a world other than its own");
     }
 }
 
@@ -159,12 +159,12 @@ fn parity_in<T>(world: &World, field: &Field<T>) -> bool {
 /// The tables that hold a field's rows, in the order of the rows.
 fn tables_of(
     tables: &Tables,
-    on: ComponentId,
+    domain: ComponentId,
     id: ComponentId,
     disabled: Option<ComponentId>,
 ) -> impl Iterator<Item = TableId> {
     let is_enabled = move |table: &Table| disabled.is_none_or(|disabled| !table.has_column(disabled));
-    let holds = move |table: &Table| table.has_column(on) && table.has_column(id) && is_enabled(table);
+    let holds = move |table: &Table| table.has_column(domain) && table.has_column(id) && is_enabled(table);
     tables.iter().enumerate().filter(move |(_, table)| holds(table)).map(|(index, _)| TableId::from_usize(index))
 }
 
@@ -183,7 +183,7 @@ unsafe fn matrix<T>(
 
 /// # Safety
 /// The caller may write the component `id`, which holds `width` elements of type `T`, of the world of the tables, and
-/// nobody else reads or writes it meanwhile. Each table is named once.
+/// nobody else reads or writes it meanwhile. Each table is listed once.
 unsafe fn matrix_mut<T>(
     tables: &Tables,
     ids: impl Iterator<Item = TableId>,

@@ -78,9 +78,9 @@ impl<T: Send + Sync + 'static> Column<'_, '_, T> {
         unsafe { matrix(self.tables, self.state.tables.iter().copied(), self.state.storage, self.width()) }
     }
 
-    /// Whether the column may have been written after `tick`: by a [`ColumnMut`] or a method of [`Field`], which mark a
-    /// table as written as a whole, or as a Rust component with a summary tick. Other Rust components have no summary,
-    /// so they may have been. Writes through pointers, by the id of the component, are not detected.
+    /// Whether the column may have been written after `tick`: by a [`ColumnMut`] or a method of [`Field`], which record
+    /// a write for the whole table, or as a Rust component with a summary tick. Without a summary tick the answer is
+    /// always true. Writes through pointers, by the id of the component, are not detected.
     pub fn written_since(&self, tick: Tick) -> bool {
         self.state.written_since(self.tables, tick, self.now)
     }
@@ -100,14 +100,14 @@ impl<T: Send + Sync + 'static> ColumnMut<'_, '_, T> {
         }
     }
 
-    /// Marks the component of every row as changed now, for `Changed` and change detection of other systems: writing the
-    /// numbers leaves its change ticks alone.
+    /// Marks the component of every row as changed now, for `Changed` and the change detection of other systems:
+    /// writing elements does not update the change ticks.
     pub fn set_changed(&mut self) {
         // SAFETY: the parameter declared the write and is borrowed mutably.
         unsafe { mark_rows_changed(self.tables, self.state.tables.iter().copied(), self.state.storage, self.now) }
     }
 
-    /// Whether the column was written as a whole after `tick`, and after what stands in `others` was; see
+    /// Whether the column was written in all its tables after `tick`, and none of `others` since then; see
     /// [`Column::written_since`].
     pub fn is_newer_than(&self, tick: Tick, others: &[&Column]) -> bool {
         self.state.tables.iter().filter_map(|table| self.tables.get(*table)).all(|table| {
@@ -142,13 +142,13 @@ impl<T: Send + Sync + 'static> ColumnState<T> {
     }
 
     pub(super) fn declare(&self, write: bool, meta: &mut SystemMeta, access: &mut SystemAccess, world: &World) {
-        let mut own = FilteredAccess::default();
+        let mut column = FilteredAccess::default();
         if write {
-            own.add_write(self.field.id());
+            column.add_write(self.field.id());
         } else {
-            own.add_read(self.field.id());
+            column.add_read(self.field.id());
         }
-        if access.try_add(own).is_err() {
+        if access.try_add(column).is_err() {
             let (system, field) = (meta.name(), self.field.name(world));
             panic!("system `{system}` uses field `{field}` twice, once for writing; read and write different fields");
         }
@@ -157,14 +157,14 @@ impl<T: Send + Sync + 'static> ColumnState<T> {
             parity.add_read(self.parity);
             if access.try_add(parity).is_err() {
                 panic!(
-                    "system `{}` flips the parity of a double buffer that it uses; flip it in a later one",
+                    "system `{}` flips the parity of a double buffer that it uses; flip it in a later system",
                     meta.name()
                 );
             }
         }
     }
 
-    /// Finds tables created since the last run, and the present storage of the field.
+    /// Finds tables created since the last run, and the current storage of the field.
     ///
     /// # Safety
     /// The parameter's access was declared, and `world` allows it.
@@ -172,9 +172,9 @@ impl<T: Send + Sync + 'static> ColumnState<T> {
         // SAFETY: only columns of declared fields are reached through the tables.
         let tables = unsafe { &world.storages().tables };
         if self.seen < tables.len() {
-            let (on, id) = (self.field.domain(), self.field.id());
+            let (domain, id) = (self.field.domain(), self.field.id());
             self.tables.clear();
-            self.tables.extend(tables_of(tables, on, id, self.disabled));
+            self.tables.extend(tables_of(tables, domain, id, self.disabled));
             self.seen = tables.len();
         }
         let odd = self.field.buffer.is_some_and(|buffer| {
@@ -186,7 +186,7 @@ impl<T: Send + Sync + 'static> ColumnState<T> {
         tables
     }
 
-    /// How many rows there are.
+    /// Number of rows.
     pub(super) fn len(&self, tables: &Tables) -> usize {
         let rows = self.tables.iter().filter_map(|table| tables.get(*table));
         rows.map(|table| table.entity_count() as usize).sum()
@@ -254,7 +254,7 @@ unsafe impl<T: Send + Sync + 'static> SystemParam for ColumnMut<'_, '_, T> {
 
 #[track_caller]
 pub(super) fn unbuilt() -> ! {
-    panic!("a column has no field; build the system with `(field.read(), ...).build_state(world).build_system(...)`")
+    panic!("a column has no field; build the system by `(field.read(), ...).build_state(world).build_system(...)`")
 }
 
 // SAFETY: the state is made from a field of this world, as the parameter expects.

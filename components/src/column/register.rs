@@ -23,7 +23,7 @@ pub(crate) fn register<T: Element>(
 ) -> Result<ComponentId, FieldError> {
     const {
         assert!(size_of::<T>() > 0, "an element without bytes has no column");
-        assert!(align_of::<T>() <= MAX_ALIGNMENT, "rows of this element would not start on its boundary");
+        assert!(align_of::<T>() <= MAX_ALIGNMENT, "the alignment of an element is at most that of a row");
     }
     let name = name.to_owned();
     if width == 0 {
@@ -35,7 +35,7 @@ pub(crate) fn register<T: Element>(
     }) else {
         return Err(FieldError::TooWide { name, width });
     };
-    // SAFETY: elements are plain data: they need no drop, may go to any thread, and are no relationship.
+    // SAFETY: elements are plain data: they need no drop, are `Send` and `Sync`, and are no relationship.
     let descriptor = unsafe {
         ComponentDescriptor::new_with_layout(
             name,
@@ -52,19 +52,22 @@ pub(crate) fn register<T: Element>(
     Ok(world.register_component_with_descriptor(descriptor))
 }
 
-/// Clones of an entity have the bytes of the original; only for components that this module made.
+/// Clones copy the bytes of the component; only for components that this module registered.
 pub(crate) fn copy() -> ComponentCloneBehavior {
     ComponentCloneBehavior::Custom(copy_bytes)
 }
 
 fn copy_bytes(source: &SourceComponent, target: &mut ComponentCloneCtx) {
-    // SAFETY: source and target are one component, made by this module as plain data or as a marker without data, which
-    // any number of entities may have.
+    // SAFETY: source and target are one component, registered by this module as plain data or as a marker without data,
+    // so copying its bytes is sound.
     unsafe { target.write_target_component_ptr(source.ptr()) };
 }
 
-/// The number of `f32`s in a component of plain data, if it may be read and written as these.
-pub(crate) fn numbers_in<T: bytemuck::Pod>() -> Result<usize, FieldError> {
+/// The number of `f32`s in a component of plain data.
+///
+/// # Errors
+/// If its size or alignment does not allow to read and write it as `f32`s.
+pub(crate) fn f32_count<T: bytemuck::Pod>() -> Result<usize, FieldError> {
     let (size, alignment) = (size_of::<T>(), align_of::<T>());
     let aligned = (align_of::<f32>()..=MAX_ALIGNMENT).contains(&alignment);
     if size == 0 || !size.is_multiple_of(size_of::<f32>()) || !aligned {
@@ -73,13 +76,13 @@ pub(crate) fn numbers_in<T: bytemuck::Pod>() -> Result<usize, FieldError> {
     Ok(size / size_of::<f32>())
 }
 
-/// For each component, the fields to be attached to its carriers.
+/// The fields to attach to the carriers of each component.
 #[derive(Resource, Default)]
 pub(crate) struct AttachedFields(Vec<AttachedField>);
 
 #[derive(Clone, Copy)]
 struct AttachedField {
-    on: ComponentId,
+    domain: ComponentId,
     id: ComponentId,
     initial: Initial,
 }
@@ -94,48 +97,49 @@ pub(super) enum Initial {
 }
 
 impl AttachedFields {
-    pub(crate) fn zeroed(&mut self, on: ComponentId, id: ComponentId) {
-        self.0.push(AttachedField { on, id, initial: Initial::Zeros });
+    pub(crate) fn zeroed(&mut self, domain: ComponentId, id: ComponentId) {
+        self.0.push(AttachedField { domain, id, initial: Initial::Zeros });
     }
 
-    pub(crate) fn defaulted(&mut self, on: ComponentId, id: ComponentId, insert: fn(EntityWorldMut)) {
-        if !self.0.iter().any(|field| field.on == on && field.id == id) {
-            self.0.push(AttachedField { on, id, initial: Initial::Default(insert) });
+    pub(crate) fn defaulted(&mut self, domain: ComponentId, id: ComponentId, insert: fn(EntityWorldMut)) {
+        if !self.0.iter().any(|field| field.domain == domain && field.id == id) {
+            self.0.push(AttachedField { domain, id, initial: Initial::Default(insert) });
         }
     }
 
-    /// Whether any are attached to the carriers of `on`.
-    pub(super) fn are_on(&self, on: ComponentId) -> bool {
-        self.0.iter().any(|field| field.on == on)
+    /// Whether any field is attached to the carriers of `domain`.
+    pub(super) fn any_on(&self, domain: ComponentId) -> bool {
+        self.0.iter().any(|field| field.domain == domain)
     }
 
-    fn missing_in<'a>(&'a self, on: ComponentId, table: &'a Table) -> impl Iterator<Item = &'a AttachedField> {
-        self.0.iter().filter(move |field| field.on == on && !table.has_column(field.id))
+    fn missing_in<'a>(&'a self, domain: ComponentId, table: &'a Table) -> impl Iterator<Item = &'a AttachedField> {
+        self.0.iter().filter(move |field| field.domain == domain && !table.has_column(field.id))
     }
 }
 
-/// Attaches missing fields to every entity that carries `on`: zeros, or a component's default.
+/// Attaches missing fields to every entity that carries `domain`: zeros, or a component's default.
 ///
-/// Costs a check of each table when there is nothing to do.
-pub fn attach_fields(world: &mut World, on: ComponentId) {
-    // Two passes, because each removal of the resource from the world would be recorded there.
+/// Costs a check of each table if no field is missing.
+pub fn attach_fields(world: &mut World, domain: ComponentId) {
+    // Two passes, because taking the resource out of the world would count as a change of it.
     let Some(fields) = world.get_resource::<AttachedFields>() else { return };
-    let incomplete =
-        |table: &&Table| !table.is_empty() && table.has_column(on) && fields.missing_in(on, table).next().is_some();
+    let incomplete = |table: &&Table| {
+        !table.is_empty() && table.has_column(domain) && fields.missing_in(domain, table).next().is_some()
+    };
     let missing: Vec<(Vec<Entity>, Vec<AttachedField>)> = world
         .storages()
         .tables
         .iter()
         .filter(incomplete)
-        .map(|table| (table.entities().to_vec(), fields.missing_in(on, table).copied().collect()))
+        .map(|table| (table.entities().to_vec(), fields.missing_in(domain, table).copied().collect()))
         .collect();
     for (entities, fields) in missing {
         let zeroed = |field: &AttachedField| matches!(field.initial, Initial::Zeros).then_some(field.id);
         let zeroed: Vec<ComponentId> = fields.iter().filter_map(zeroed).collect();
         let mut zeros = Zeros::new(world, &zeroed);
         for entity in entities {
-            // Each insertion moves the entity, so the fields, which are wide, come last. A hook or an observer of an
-            // earlier insertion may have despawned any of them.
+            // Each insertion moves the entity, so the fields, which are wide, are inserted last. A hook or an observer
+            // of an earlier insertion may have despawned the entity.
             for field in &fields {
                 if let (Initial::Default(insert), Ok(entity)) = (field.initial, world.get_entity_mut(entity)) {
                     insert(entity);
@@ -174,8 +178,8 @@ impl<'a> Zeros<'a> {
     fn insert(&mut self, world: &mut World, entity: Entity) {
         let start = NonNull::from(self.bytes.as_mut_slice()).cast::<u8>();
         // SAFETY: the ids were registered in this world by this module as fields, whose elements are valid when all
-        // bytes are 0 and have no drop, or as markers without data. So one buffer may be copied from for each; it is as
-        // large as the largest, aligned for all, and stays all zeros.
+        // bytes are 0 and have no drop, or as markers without data. So all may be copied from one buffer; it is as
+        // large as the largest, aligned for all, and stays zeroed.
         unsafe {
             world.entity_mut(entity).insert_by_ids(self.fields, self.fields.iter().map(|_| OwningPtr::new(start)));
         }

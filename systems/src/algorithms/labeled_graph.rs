@@ -1,11 +1,11 @@
-//! Graphs whose nodes and edges are of kinds.
+//! Graphs with labeled nodes and edges.
 
 use rayon::iter::ParallelIterator;
 
 use super::{ParallelGraph, SimpleGraph};
 
-/// An undirected graph without self-loops and parallel edges, with a label for each node and for each edge: a molecule
-/// with its atoms and bonds.
+/// An undirected graph without self-loops and parallel edges, with a label for each node and each edge, such as the
+/// atoms and bonds of a molecule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LabeledGraph {
     graph: SimpleGraph,
@@ -16,8 +16,8 @@ pub struct LabeledGraph {
 }
 
 impl LabeledGraph {
-    /// The graph with a node for each of `labels`, and edges with their labels. Self-loops and edges with an end that is
-    /// no node are passed over; of several edges between two nodes the first counts.
+    /// The graph with a node for each of `labels`, and edges with their labels. Self-loops and edges with an endpoint
+    /// that is no node are skipped; of several edges between two nodes the first is kept.
     ///
     /// ```
     /// use connectome_systems::algorithms::LabeledGraph;
@@ -27,8 +27,8 @@ impl LabeledGraph {
     /// assert_eq!(cyanide.labeled_edges().collect::<Vec<_>>(), [([0, 1], 1), ([1, 2], 3)]);
     /// ```
     pub fn new(labels: Vec<u32>, edges: impl IntoIterator<Item = ([u32; 2], u32)>) -> Self {
-        let rising = |([one, other], label): ([u32; 2], u32)| ([one.min(other), one.max(other)], label);
-        let mut edges: Vec<([u32; 2], u32)> = edges.into_iter().map(rising).collect();
+        let ascending = |([one, other], label): ([u32; 2], u32)| ([one.min(other), one.max(other)], label);
+        let mut edges: Vec<([u32; 2], u32)> = edges.into_iter().map(ascending).collect();
         // Stable, so that the first of several edges stays the first.
         edges.sort_by_key(|(endpoints, _)| *endpoints);
         edges.dedup_by_key(|(endpoints, _)| *endpoints);
@@ -37,21 +37,20 @@ impl LabeledGraph {
         Self { graph, labels, edge_labels: edges.into_iter().map(|(_, label)| label).collect() }
     }
 
-    /// A graph with labels for its nodes, as [`SimpleGraph::of`] sees it; its edges are all of kind 0. Nodes for which
-    /// there is no label get 0.
+    /// The [`SimpleGraph::of`] a graph, with these labels of nodes, 0 for missing ones, and label 0 for all edges.
     pub fn of(graph: &impl ParallelGraph, labels: Vec<u32>) -> Self {
         let graph = SimpleGraph::of(graph);
         let edge_labels = vec![0; graph.edge_count()];
         Self { graph, labels: Vec::new(), edge_labels }.with_labels(labels)
     }
 
-    /// The same nodes and edges with other labels of the nodes. Nodes for which there is none get 0.
+    /// Replaces the labels of nodes; 0 for missing ones.
     pub fn with_labels(self, mut labels: Vec<u32>) -> Self {
         labels.resize(self.node_count(), 0);
         Self { labels, ..self }
     }
 
-    /// Who is joined to whom.
+    /// The graph without its labels.
     pub fn graph(&self) -> &SimpleGraph {
         &self.graph
     }
@@ -61,7 +60,7 @@ impl LabeledGraph {
         &self.labels
     }
 
-    /// Each edge once, from its lower end, in rising order, with its label.
+    /// Each edge once, from the lower to the higher node, in ascending order, with its label.
     pub fn labeled_edges(&self) -> impl Iterator<Item = ([u32; 2], u32)> {
         self.graph.edges().zip(self.edge_labels.iter().copied())
     }

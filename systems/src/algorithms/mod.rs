@@ -1,8 +1,7 @@
-//! Questions about the structure of a graph, answered exactly, in parallel, and in the same order for any number of
-//! workers.
+//! Algorithms on the structure of a graph: parallel, with the same results in the same order for any number of workers.
 //!
 //! All but those of [`ordering`] read a [`ParallelGraph`]: the [`Topology`](connectome_components::Topology) of a graph
-//! of the world, data loaded from a file, or a graph of your own. Systems write the answers to the world as components,
+//! of the world, data loaded from a file, or a type of your own. Systems write the results to the world as components,
 //! and the feature `petgraph` converts graphs from and to petgraph.
 //!
 //! ```

@@ -1,4 +1,4 @@
-//! What algorithms ask of a graph.
+//! The interface of graphs to algorithms.
 
 use core::ops::Range;
 
@@ -7,10 +7,10 @@ use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterato
 
 use crate::parallel::Workers;
 
-/// A graph whose nodes are numbered from 0 and whose edges have an order.
+/// A graph whose nodes are indexed from 0 and whose edges have an order.
 ///
-/// Whatever is collected here comes in the order of the nodes or edges, for any number of workers. The parallel iterators
-/// run where rayon is told to: within [`Workers::install`] by those workers.
+/// Results are in the order of the nodes or edges, for any number of workers. The parallel iterators run in the current
+/// rayon pool: within [`Workers::install`] that of the workers.
 ///
 /// ```
 /// use connectome_systems::{Workers, algorithms::{ParallelGraph, SimpleGraph}};
@@ -22,39 +22,39 @@ use crate::parallel::Workers;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait ParallelGraph: Sync {
-    /// How many nodes there are.
+    /// Number of nodes.
     fn node_count(&self) -> usize;
 
-    /// Source and target of each edge, in their order. Dangling edges are left out; both endpoints are less than the number
-    /// of nodes.
+    /// Source and target of each edge, in order, without dangling edges; both endpoints are less than the number of
+    /// nodes.
     fn edges(&self) -> impl Iterator<Item = [u32; 2]>;
 
     /// The same edges in the same order, in parallel.
     fn par_edges(&self) -> impl ParallelIterator<Item = [u32; 2]>;
 
-    /// The nodes in their order.
+    /// The nodes, in order.
     fn nodes(&self) -> Range<u32> {
         0..self.node_count() as u32
     }
 
-    /// The nodes in their order, in parallel.
+    /// The nodes, in order, in parallel.
     fn par_nodes(&self) -> rayon::range::Iter<u32> {
         self.nodes().into_par_iter()
     }
 
-    /// What `map` makes of each node, in their order.
+    /// Maps each node in parallel; the results are in the order of the nodes.
     fn par_map_nodes<R: Send>(&self, workers: &Workers, map: impl Fn(u32) -> R + Sync) -> Vec<R> {
         workers.map(self.node_count(), |node| map(node as u32))
     }
 
-    /// The nodes that `keep` says yes to, in their order.
-    fn par_filter_nodes(&self, workers: &Workers, keep: impl Fn(u32) -> bool + Sync) -> Vec<u32> {
-        let kept = self.par_map_nodes(workers, keep);
-        self.nodes().zip(kept).filter_map(|(node, kept)| kept.then_some(node)).collect()
+    /// The nodes for which `predicate` is true, in order.
+    fn par_filter_nodes(&self, workers: &Workers, predicate: impl Fn(u32) -> bool + Sync) -> Vec<u32> {
+        let matches = self.par_map_nodes(workers, predicate);
+        self.nodes().zip(matches).filter_map(|(node, matches)| matches.then_some(node)).collect()
     }
 }
 
-/// The graph of the world, by the rows of its nodes and of its edges.
+/// Nodes are identified by row.
 impl ParallelGraph for Topology {
     fn node_count(&self) -> usize {
         self.nodes.len()

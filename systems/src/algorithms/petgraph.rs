@@ -1,15 +1,15 @@
-//! Graphs from and for [petgraph], with the feature `petgraph`.
+//! Conversions from and to [petgraph], with the feature `petgraph`.
 //!
 //! | from | to | by |
 //! | --- | --- | --- |
-//! | petgraph's [`Graph`] | what algorithms here ask of a graph | [`ParallelGraph`], which it implements |
+//! | petgraph's [`Graph`] | input of the algorithms here | [`ParallelGraph`], which it implements |
 //! | petgraph's [`Graph`] | entities of a world | [`spawn_petgraph`] |
 //! | petgraph's [`Graph`] | [`LabeledGraph`] | [`LabeledGraph::of_petgraph`] |
 //! | the [`Topology`] of a graph of the world | petgraph's [`DiGraph`] of entities | [`topology_to_petgraph`] |
 //! | [`LabeledGraph`] | petgraph's [`UnGraph`] of labels | [`LabeledGraph::to_petgraph`] |
 //! | any [`ParallelGraph`] | petgraph's [`DiGraph`] without weights | [`to_petgraph`] |
 //!
-//! Nodes and edges keep their order, so that numbers found here are indices there, and the other way round.
+//! Nodes and edges keep their order, so that indices are the same on both sides.
 //!
 //! ```
 //! use connectome_systems::{Workers, algorithms::{ParallelGraph, SimpleGraph, petgraph::to_petgraph}};
@@ -18,7 +18,7 @@
 //! let ring = UnGraph::<(), ()>::from_edges([(0, 1), (1, 2), (2, 0)]);
 //! let degrees = SimpleGraph::of(&ring);
 //! assert_eq!(ring.par_map_nodes(&Workers::single(), |node| degrees.degree(node)), [2, 2, 2]);
-//! // And back, to ask petgraph something.
+//! // And back, for an algorithm of petgraph.
 //! assert_eq!(petgraph::algo::connected_components(&to_petgraph(&degrees)), 1);
 //! ```
 
@@ -36,7 +36,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::{LabeledGraph, ParallelGraph};
 
-/// Node and edge indices are the numbers of nodes and edges. All its nodes must be fewer than 2^32.
+/// Nodes and edges keep their indices. The graph must have fewer than 2^32 nodes.
 impl<N: Sync, E: Sync, Ty: EdgeType + Sync, Ix: IndexType + Sync> ParallelGraph for Graph<N, E, Ty, Ix> {
     fn node_count(&self) -> usize {
         Self::node_count(self)
@@ -55,13 +55,13 @@ fn endpoints<E, Ix: IndexType>(edge: &PetEdge<E, Ix>) -> [u32; 2] {
     [edge.source(), edge.target()].map(|end| end.index() as u32)
 }
 
-/// The same nodes and edges for petgraph.
+/// Converts a graph to petgraph, without weights.
 pub fn to_petgraph(graph: &impl ParallelGraph) -> DiGraph<(), ()> {
     with_weights::<_, _, Directed>(graph.nodes().map(|_| ()), graph.edges().map(|endpoints| (endpoints, ())))
 }
 
-/// The graph of a world for petgraph: its nodes and edges are those entities, in the order of their rows. Dangling edges
-/// are left out.
+/// Converts a graph of the world to petgraph: the weights of nodes and edges are their entities, in the order of their
+/// rows. Dangling edges are skipped.
 ///
 /// ```
 /// use bevy_ecs::prelude::*;
@@ -87,12 +87,12 @@ pub fn topology_to_petgraph(topology: &Topology) -> DiGraph<Entity, Entity> {
     with_weights::<_, _, Directed>(topology.nodes.entities().iter().copied(), edges)
 }
 
-/// Spawns the nodes of a graph, then its edges, with what `node` and `edge` make of their weights. Returns both, in the
-/// order of their indices.
+/// Spawns the nodes of a petgraph graph, then its edges, with the bundles that `node` and `edge` return for their
+/// weights. Returns the entities of both, in the order of their indices.
 ///
-/// Edges get their [`Edge`]; what makes an entity a node of which graph, such as
-/// [`GraphNode`](connectome_components::GraphNode), `node` must give. An undirected edge becomes two, there and back, one after the
-/// other; a self-loop stays one.
+/// Edges get an [`Edge`]; the bundle of a node must have the component that marks nodes of the graph, such as
+/// [`GraphNode`](connectome_components::GraphNode). An undirected edge becomes two directed ones, one after the other;
+/// an undirected self-loop becomes one.
 ///
 /// ```
 /// use bevy_ecs::prelude::*;
@@ -123,12 +123,12 @@ where
     EdgeBundle: Bundle<Effect: NoBundleEffect>,
 {
     let nodes: Vec<Entity> = world.spawn_batch(graph.node_weights().map(node)).collect();
-    let directions = |of: &PetEdge<E, Ix>| {
-        let [source, target] = [of.source(), of.target()];
+    let directions = |edge: &PetEdge<E, Ix>| {
+        let [source, target] = [edge.source(), edge.target()];
         let is_both = !graph.is_directed() && source != target;
         [Some([source, target]), is_both.then_some([target, source])].into_iter().flatten()
     };
-    let edges = graph.raw_edges().iter().flat_map(|of| directions(of).map(move |endpoints| (endpoints, of)));
+    let edges = graph.raw_edges().iter().flat_map(|edge| directions(edge).map(move |endpoints| (endpoints, edge)));
     let bundles = edges.map(|(endpoints, of)| {
         let [source, target] = endpoints.map(|end| nodes[end.index()]);
         (Edge { source, target }, edge(&of.weight))
@@ -138,14 +138,14 @@ where
 }
 
 impl LabeledGraph {
-    /// A graph whose weights are labels. Directions are forgotten, self-loops passed over; of several edges between two
-    /// nodes the first counts.
+    /// Converts a graph whose weights are labels. Directions and self-loops are ignored; of several edges between two
+    /// nodes the first is kept.
     pub fn of_petgraph<Ty: EdgeType, Ix: IndexType>(graph: &Graph<u32, u32, Ty, Ix>) -> Self {
         let edges = graph.raw_edges().iter().map(|edge| (endpoints(edge), edge.weight));
         Self::new(graph.node_weights().copied().collect(), edges)
     }
 
-    /// The same graph for petgraph, with labels as weights.
+    /// Converts the graph to petgraph, with labels as weights.
     pub fn to_petgraph(&self) -> UnGraph<u32, u32> {
         with_weights::<_, _, Undirected>(self.labels().iter().copied(), self.labeled_edges())
     }
@@ -178,22 +178,22 @@ mod tests {
         topology::{Scratch, update_topology},
     };
 
-    /// petgraph has a method `edges` of its own.
-    fn all_ends(graph: &impl ParallelGraph) -> Vec<[u32; 2]> {
+    /// Calls the trait's method `edges`; petgraph's graph has another one.
+    fn all_endpoints(graph: &impl ParallelGraph) -> Vec<[u32; 2]> {
         graph.edges().collect()
     }
 
     proptest! {
         #[test]
-        fn nothing_is_lost_on_the_way_through_a_world(
+        fn graphs_survive_the_round_trip_through_a_world(
             labels in vec(0..9_u32, 1..12),
             edges in vec(([0..12_u32, 0..12_u32], 0..9_u16), 0..20),
         ) {
             let count = labels.len() as u32;
             let edges: Vec<_> = edges.into_iter().map(|(endpoints, weight)| (endpoints.map(|end| end % count), weight)).collect();
             let given: Graph<u32, u16, Directed> = with_weights(labels.iter().copied(), edges.iter().copied());
-            prop_assert_eq!(all_ends(&given), edges.iter().map(|(endpoints, _)| *endpoints).collect::<Vec<_>>());
-            prop_assert_eq!(given.par_edges().collect::<Vec<_>>(), all_ends(&given));
+            prop_assert_eq!(all_endpoints(&given), edges.iter().map(|(endpoints, _)| *endpoints).collect::<Vec<_>>());
+            prop_assert_eq!(given.par_edges().collect::<Vec<_>>(), all_endpoints(&given));
             let mut world = World::new();
             let graph = WorldGraph::spawn(&mut world);
             let weight = |weight: &u16| EdgeWeight(f32::from(*weight));
@@ -205,26 +205,30 @@ mod tests {
                 |_, node| world.get::<ClassLabel>(*node).unwrap().0,
                 |_, edge| world.get::<EdgeWeight>(*edge).unwrap().0 as u16,
             );
-            let parts = |graph: &Graph<u32, u16>| {
-                let weights = graph.edge_weights().copied();
-                (graph.node_weights().copied().collect::<Vec<_>>(), all_ends(graph).into_iter().zip(weights).collect::<Vec<_>>())
+            let contents = |graph: &Graph<u32, u16>| {
+                let nodes: Vec<u32> = graph.node_weights().copied().collect();
+                let edges: Vec<_> = all_endpoints(graph).into_iter().zip(graph.edge_weights().copied()).collect();
+                (nodes, edges)
             };
-            prop_assert_eq!(parts(&back), parts(&given));
+            prop_assert_eq!(contents(&back), contents(&given));
         }
 
         #[test]
-        fn labeled_graphs_come_back(labels in vec(0..3_u32, 0..12), edges in vec(([0..12_u32, 0..12], 0..3_u32), 0..20)) {
+        fn labeled_graphs_survive_the_round_trip(
+            labels in vec(0..3_u32, 0..12),
+            edges in vec(([0..12_u32, 0..12], 0..3_u32), 0..20),
+        ) {
             let graph = LabeledGraph::new(labels, edges);
             prop_assert_eq!(&LabeledGraph::of_petgraph(&graph.to_petgraph()), &graph);
             let plain = to_petgraph(graph.graph());
-            prop_assert_eq!(all_ends(&plain), all_ends(&graph));
+            prop_assert_eq!(all_endpoints(&plain), all_endpoints(&graph));
             let degrees = plain.par_map_nodes(&Workers::single(), |node| graph.graph().degree(node));
             prop_assert_eq!(degrees.iter().sum::<usize>(), 2 * plain.edge_count());
         }
     }
 
     #[test]
-    fn an_undirected_edge_goes_there_and_back_and_a_loop_once() {
+    fn an_undirected_edge_becomes_two_and_a_self_loop_one() {
         let mut world = World::new();
         let loops = UnGraph::<(), ()>::from_edges([(0, 1), (1, 1)]);
         let (nodes, edges) = spawn_petgraph(&mut world, &loops, |()| GraphNode, |()| ());

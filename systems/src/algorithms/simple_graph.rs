@@ -1,22 +1,21 @@
-//! Undirected graphs without loops.
+//! Simple graphs.
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::ParallelGraph;
 
-/// An undirected graph without self-loops and parallel edges, in compressed sparse rows (CSR): what most algorithms mean
-/// by a graph.
+/// An undirected graph without self-loops and parallel edges, in compressed sparse rows (CSR).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SimpleGraph {
     /// The neighbors of node `i` are `neighbors[offsets[i]..offsets[i + 1]]`; `[N + 1]`.
     offsets: Vec<usize>,
-    /// Those of each node in rising order; each edge stands here twice.
+    /// Those of each node in ascending order; each edge has two entries.
     neighbors: Vec<u32>,
 }
 
 impl SimpleGraph {
-    /// The graph of `nodes` nodes that are joined where there is an edge of either direction. Self-loops, repeated edges
-    /// and those with an end that is no node are passed over.
+    /// The graph of `nodes` nodes in which two nodes are adjacent if there is an edge in either direction. Self-loops
+    /// and edges with an endpoint that is no node are skipped.
     pub fn new(nodes: usize, edges: impl IntoIterator<Item = [u32; 2]>) -> Self {
         let is_inner = |[one, other]: &[u32; 2]| one != other && ((*one).max(*other) as usize) < nodes;
         let edges: Vec<[u32; 2]> = edges.into_iter().filter(is_inner).collect();
@@ -35,25 +34,25 @@ impl SimpleGraph {
                 next[node as usize] += 1;
             }
         }
-        let mut kept = 0;
+        let mut count = 0;
         for node in 0..nodes {
             let (start, end) = (offsets[node], next[node]);
             neighbors[start..end].sort_unstable();
-            offsets[node] = kept;
-            for place in start..end {
-                if kept == offsets[node] || neighbors[kept - 1] != neighbors[place] {
-                    neighbors[kept] = neighbors[place];
-                    kept += 1;
+            offsets[node] = count;
+            for index in start..end {
+                if count == offsets[node] || neighbors[count - 1] != neighbors[index] {
+                    neighbors[count] = neighbors[index];
+                    count += 1;
                 }
             }
         }
-        offsets[nodes] = kept;
-        neighbors.truncate(kept);
+        offsets[nodes] = count;
+        neighbors.truncate(count);
         neighbors.shrink_to_fit();
         Self { offsets, neighbors }
     }
 
-    /// The graph that is left of another when directions, self-loops and repetitions are forgotten.
+    /// The simple graph of another: without directions, self-loops and parallel edges.
     pub fn of(graph: &impl ParallelGraph) -> Self {
         Self::new(graph.node_count(), graph.edges())
     }
@@ -63,7 +62,7 @@ impl SimpleGraph {
         self.neighbors.len() / 2
     }
 
-    /// The nodes joined to `node`, in rising order.
+    /// The nodes adjacent to `node`, in ascending order.
     ///
     /// # Panics
     /// If there is no such node.
@@ -81,7 +80,7 @@ impl SimpleGraph {
         self.neighbors(node).len()
     }
 
-    /// Whether an edge joins two nodes.
+    /// Whether two nodes are adjacent.
     ///
     /// # Panics
     /// If there is no such node.
@@ -89,14 +88,14 @@ impl SimpleGraph {
         self.neighbors(one).binary_search(&other).is_ok()
     }
 
-    /// The neighbors of `node` that come after it.
+    /// The neighbors of `node` with a higher index.
     fn later(&self, node: u32) -> &[u32] {
         let neighbors = self.neighbors(node);
         &neighbors[neighbors.partition_point(|neighbor| *neighbor < node)..]
     }
 }
 
-/// Each edge once, from its lower end, in rising order.
+/// Each edge once, from the lower to the higher node, in ascending order.
 impl ParallelGraph for SimpleGraph {
     fn node_count(&self) -> usize {
         self.offsets.len().saturating_sub(1)
@@ -117,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loops_repetitions_and_strangers_are_passed_over() {
+    fn self_loops_duplicates_and_dangling_edges_are_skipped() {
         let graph = SimpleGraph::new(4, [[2, 0], [0, 2], [1, 1], [0, 1], [2, 0], [3, 4], [u32::MAX, 0]]);
         assert_eq!(graph.neighbors(0), [1, 2]);
         assert_eq!(graph.neighbors(1), [0]);

@@ -5,11 +5,11 @@ use connectome_components::Field;
 
 use super::column::{AnyBuffer, BatchElement};
 
-/// Some graphs of a corpus, or a sample of one, as plain buffers; filled by [`Extract`](super::Extract) and loaded into
-/// a world by [`Batch::load`].
+/// Several graphs of a corpus, or a sample of one, as plain buffers; filled by [`Extract`](super::Extract) and loaded
+/// into a world by [`Batch::load`].
 ///
-/// Nodes, edges and subgraphs are numbered by row, from 0. The same batch is filled again and again: once its buffers
-/// are as large as the largest batch, nothing is allocated.
+/// Nodes, edges and subgraphs are identified by row, from 0. Reuse a batch: once its buffers are as large as the
+/// largest batch, filling it does not allocate.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     pub(super) nodes: Origins,
@@ -22,9 +22,9 @@ pub struct Batch {
     /// The row of each node's subgraph, or [`Batch::NO_SUBGRAPH`].
     pub(super) subgraph_of: Vec<u32>,
     pub(super) buffers: Vec<AnyBuffer>,
-    /// The rows of nodes that a sample has reached.
-    pub(super) numbers: EntityHashMap<u32>,
-    /// Which of a node's edges are sampled.
+    /// The rows of the nodes that a sample has reached.
+    pub(super) reached: EntityHashMap<u32>,
+    /// The sampled edges of a node.
     pub(super) chosen: Vec<u32>,
 }
 
@@ -87,6 +87,6 @@ impl Batch {
         self.weights.clear();
         self.subgraph_of.clear();
         self.buffers.iter_mut().for_each(AnyBuffer::clear);
-        self.numbers.clear();
+        self.reached.clear();
     }
 }

@@ -1,4 +1,4 @@
-//! The values of a batch: one buffer for each pair of fields.
+//! The buffers of a batch's values, one for each pair of fields.
 
 use bevy_ecs::{component::ComponentId, world::World};
 use connectome_components::{ClassLabel, EdgeKind, Field, Graph, Split};
@@ -18,8 +18,8 @@ pub enum Domain {
 
 impl Domain {
     /// The domain of a component's carriers.
-    pub(super) fn of(graph: &Graph, on: ComponentId) -> Option<Self> {
-        [Self::Nodes, Self::Edges, Self::Subgraphs].into_iter().find(|place| place.marker(graph) == on)
+    pub(super) fn of(graph: &Graph, marker: ComponentId) -> Option<Self> {
+        [Self::Nodes, Self::Edges, Self::Subgraphs].into_iter().find(|domain| domain.marker(graph) == marker)
     }
 
     fn marker(self, graph: &Graph) -> ComponentId {
@@ -42,7 +42,7 @@ impl Domain {
 /// The values copied from `from` to `to`, `[rows, width]`.
 #[derive(Clone, Debug)]
 pub struct Buffer<T> {
-    pub(super) place: Domain,
+    pub(super) domain: Domain,
     pub(super) from: Field<T>,
     pub(super) to: Field<T>,
     pub(super) data: Vec<T>,
@@ -67,8 +67,8 @@ impl<T: Copy + Send + Sync + 'static> Buffer<T> {
     fn write(&self, world: &mut World) -> bool {
         let mut written = 0;
         for (_, chunk) in self.to.matrix_mut(world).chunks_mut() {
-            let Some(numbers) = self.data.get(written..written + chunk.len()) else { return false };
-            chunk.copy_from_slice(numbers);
+            let Some(values) = self.data.get(written..written + chunk.len()) else { return false };
+            chunk.copy_from_slice(values);
             written += chunk.len();
         }
         written == self.data.len()
@@ -78,32 +78,32 @@ impl<T: Copy + Send + Sync + 'static> Buffer<T> {
         if !self.to.is_of(world) {
             return Err(BatchError::OtherWorld);
         }
-        if self.to.domain() != self.place.marker(graph) {
-            return Err(BatchError::OtherRows { name: self.to.name(world), place: self.place.name() });
+        if self.to.domain() != self.domain.marker(graph) {
+            return Err(BatchError::OtherRows { name: self.to.name(world), domain: self.domain.name() });
         }
         Ok(())
     }
 
     fn copies_as(&self, other: &Self) -> bool {
-        (self.place, self.from, self.to) == (other.place, other.from, other.to)
+        (self.domain, self.from, self.to) == (other.domain, other.from, other.to)
     }
 }
 
 /// A buffer of any type that a field of a batch may hold.
 #[derive(Clone, Debug)]
 pub enum AnyBuffer {
-    Numbers(Buffer<f32>),
+    Values(Buffer<f32>),
     Indices(Buffer<u32>),
     Labels(Buffer<ClassLabel>),
     Kinds(Buffer<EdgeKind>),
     Splits(Buffer<Split>),
 }
 
-/// Does the same for a buffer of any element type.
+/// Evaluates `$body` for a buffer of any element type.
 macro_rules! with {
     ($any:expr, $buffer:ident => $body:expr) => {
         match $any {
-            AnyBuffer::Numbers($buffer) => $body,
+            AnyBuffer::Values($buffer) => $body,
             AnyBuffer::Indices($buffer) => $body,
             AnyBuffer::Labels($buffer) => $body,
             AnyBuffer::Kinds($buffer) => $body,
@@ -113,8 +113,8 @@ macro_rules! with {
 }
 
 impl AnyBuffer {
-    pub(super) fn place(&self) -> Domain {
-        with!(self, buffer => buffer.place)
+    pub(super) fn domain(&self) -> Domain {
+        with!(self, buffer => buffer.domain)
     }
 
     pub(super) fn is_from(&self, corpus: &World) -> bool {
@@ -133,7 +133,7 @@ impl AnyBuffer {
         with!(self, buffer => buffer.write(world))
     }
 
-    /// Whether the buffer may be written into fields of `graph`.
+    /// Checks that the buffer may be written into fields of `graph`.
     pub(super) fn check(&self, world: &World, graph: &Graph) -> Result<(), BatchError> {
         with!(self, buffer => buffer.check(world, graph))
     }
@@ -141,7 +141,7 @@ impl AnyBuffer {
     /// Whether both are for the same pair of fields.
     pub(super) fn copies_as(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Numbers(one), Self::Numbers(two)) => one.copies_as(two),
+            (Self::Values(one), Self::Values(two)) => one.copies_as(two),
             (Self::Indices(one), Self::Indices(two)) => one.copies_as(two),
             (Self::Labels(one), Self::Labels(two)) => one.copies_as(two),
             (Self::Kinds(one), Self::Kinds(two)) => one.copies_as(two),
@@ -159,9 +159,9 @@ pub(super) mod sealed {
 
     /// Conversions to and from [`AnyBuffer`].
     pub trait Wrap: Sized {
-        /// To one of any type.
+        /// Erases the type.
         fn wrap(buffer: Buffer<Self>) -> AnyBuffer;
-        /// To one of this type, if it has it.
+        /// The buffer, if it has this type.
         fn unwrap(buffer: &AnyBuffer) -> Option<&Buffer<Self>>;
     }
 
@@ -178,7 +178,7 @@ pub(super) mod sealed {
             }
         };
     }
-    content!(f32, Numbers);
+    content!(f32, Values);
     content!(u32, Indices);
     content!(ClassLabel, Labels);
     content!(EdgeKind, Kinds);

@@ -1,4 +1,4 @@
-//! Extracts batches from a corpus.
+//! Extraction of batches from a corpus.
 
 use bevy_ecs::{entity::Entity, world::World};
 use connectome_components::{Edge, EdgeWeight, Field, Graph, Rows, Split, Topology};
@@ -11,9 +11,9 @@ use super::{
 };
 use crate::topology::{Scratch, update_topology};
 
-/// Extracts batches from a graph of a corpus, with chosen fields, for fields of a training world.
+/// Extracts batches from a graph of a corpus, with selected fields, for a training world.
 ///
-/// Structure and edge weights are always copied, other components only if [`Extract::copy`] names them.
+/// Structure and edge weights are always copied, other components only if selected by [`Extract::copy`].
 #[derive(Clone, Debug)]
 pub struct Extract {
     graph: Entity,
@@ -22,7 +22,7 @@ pub struct Extract {
 }
 
 impl Extract {
-    /// Extracts the structure of a graph of `corpus`.
+    /// Extracts batches of a graph of `corpus`, so far without fields.
     ///
     /// # Errors
     /// If the entity is no graph.
@@ -31,8 +31,8 @@ impl Extract {
         Ok(Self { graph, buffers: Vec::new() })
     }
 
-    /// Copies the field `from` of the corpus as well, to be loaded into the field `to` of a training world. Both are on
-    /// nodes, on edges, or on subgraphs. Components are fields too: `Field::<ClassLabel>::of_component`.
+    /// Copies the field `from` of the corpus as well, to be loaded into the field `to` of a training world. Both have
+    /// the same domain: nodes, edges or subgraphs. Components are fields too: `Field::<ClassLabel>::of_component`.
     ///
     /// # Errors
     /// If `from` is not a field of the corpus' graph, `to` is of the same world, or they differ in width.
@@ -42,24 +42,24 @@ impl Extract {
             return Err(BatchError::OtherWorld);
         }
         let name = from.name(corpus);
-        let Some(place) = Domain::of(graph, from.domain()) else {
-            return Err(BatchError::OtherRows { name, place: "nodes, edges or subgraphs" });
+        let Some(domain) = Domain::of(graph, from.domain()) else {
+            return Err(BatchError::OtherRows { name, domain: "nodes, edges or subgraphs" });
         };
         if from.width() != to.width() {
             return Err(BatchError::Widths { from: name, from_width: from.width(), to_width: to.width() });
         }
-        self.buffers.push(T::wrap(Buffer { place, from, to, data: Vec::new() }));
+        self.buffers.push(T::wrap(Buffer { domain, from, to, data: Vec::new() }));
         Ok(())
     }
 
-    /// Updates the topology of the corpus; to be called before the first batch, and again whenever nodes, edges or
-    /// subgraphs have changed. In a corpus whose models run at every tick they do so.
+    /// Updates the topology of the corpus. Call it before the first batch, and whenever nodes, edges or subgraphs have
+    /// changed, unless a model of the corpus has run since.
     pub fn update(&self, corpus: &mut World) {
         update_topology(corpus, self.graph, &mut Scratch::default());
     }
 
-    /// The disjoint union of subgraphs, in the given order; one may occur twice. Within each the nodes and edges are
-    /// in the order of their rows. Edges between two subgraphs, and nodes in none, are left out.
+    /// Extracts the disjoint union of subgraphs, in the given order; one may occur twice. Within each, nodes and edges
+    /// are in the order of their rows. Edges between two subgraphs, and nodes in none, are not extracted.
     ///
     /// # Errors
     /// If one of them is no subgraph, or the corpus has changed since [`Extract::update`]. The batch is empty then.
@@ -67,19 +67,20 @@ impl Extract {
         self.fill(corpus, batch, |topology, batch| union::collect(corpus, topology, subgraphs, batch))
     }
 
-    /// The sampled neighborhoods of some nodes, as in GraphSAGE (Hamilton et al. 2017).
+    /// Extracts the sampled neighborhoods of seed nodes, as in GraphSAGE (Hamilton et al. 2017).
     ///
-    /// `fan_outs` has one entry for each layer that passes messages, the one nearest to the seeds first. Layer by
-    /// layer, each node that the layer before has newly reached gets up to that number of its incoming edges, drawn
-    /// without replacement, or all of them for `usize::MAX`; so each node is expanded once, and each edge is in the
-    /// batch at most once. Draws are keyed by `seed`, `step` and the node's row: the same ones give the same batch.
+    /// `fan_outs` has one entry for each message-passing layer, the one nearest to the seeds first. In each layer,
+    /// every node that the previous layer has newly reached gets up to that number of its incoming edges, sampled
+    /// without replacement, or all of them for `usize::MAX`. So each node is expanded once, and each edge is in the
+    /// batch at most once. The random numbers depend on `seed`, `step` and the row of the node alone, so a batch can be
+    /// reproduced.
     ///
     /// The seeds are the first rows, in order; the others follow as they are reached. Only seeds keep their [`Split`];
     /// all others are [`Split::Unused`]. Nodes are in no subgraph. Normalization coefficients are those of the sample,
     /// not of the corpus.
     ///
     /// # Errors
-    /// If a seed is no node or comes twice, or the corpus has changed since [`Extract::update`]. The batch is empty
+    /// If a seed is no node or occurs twice, or the corpus has changed since [`Extract::update`]. The batch is empty
     /// then.
     pub fn sample_neighbors(
         &self,
@@ -94,14 +95,14 @@ impl Extract {
             sample::collect(corpus, topology, seeds, fan_outs, sample::random(seed, step), batch)
         })?;
         for buffer in &mut batch.buffers {
-            if let AnyBuffer::Splits(Buffer { place: Domain::Nodes, data, .. }) = buffer {
+            if let AnyBuffer::Splits(Buffer { domain: Domain::Nodes, data, .. }) = buffer {
                 data.iter_mut().skip(seeds.len()).for_each(|split| *split = Split::Unused);
             }
         }
         Ok(())
     }
 
-    /// Fills a batch: `collect` chooses rows, endpoints and subgraphs, and the rest is copied.
+    /// Fills a batch: `collect` selects rows, endpoints and subgraphs; their fields are copied.
     fn fill(
         &self,
         corpus: &World,
@@ -123,8 +124,8 @@ impl Extract {
         filled
     }
 
-    /// The topology, unless the corpus has changed since it was derived. A node or a subgraph in the row of one that
-    /// was despawned is not detected: that would take a check of each.
+    /// The topology, unless the corpus has changed since it was derived. That a node or a subgraph replaced another in
+    /// its row is not detected, because it would need a check of every entity.
     fn fresh_topology<'w>(&self, corpus: &'w World) -> Result<&'w Topology, BatchError> {
         let no_graph = || BatchError::NoGraph(self.graph);
         let graph = corpus.get::<Graph>(self.graph).ok_or_else(no_graph)?;
@@ -140,7 +141,7 @@ impl Extract {
         if fresh { Ok(topology) } else { Err(BatchError::Stale(self.graph)) }
     }
 
-    /// Copies the fields of the chosen rows.
+    /// Copies the fields of the selected rows.
     fn gather(&self, corpus: &World, topology: &Topology, batch: &mut Batch) -> Result<(), BatchError> {
         let Batch { nodes, edges, subgraphs, weights, buffers, .. } = batch;
         if edges.rows.len().max(nodes.rows.len()) >= u32::MAX as usize {
@@ -153,7 +154,7 @@ impl Extract {
         }
         gather_weights(corpus, &topology.edges, edges, weights);
         for buffer in buffers {
-            let (origins, rows) = match buffer.place() {
+            let (origins, rows) = match buffer.domain() {
                 Domain::Nodes => (&*nodes, &topology.nodes),
                 Domain::Edges => (&*edges, &topology.edges),
                 Domain::Subgraphs => (&*subgraphs, &topology.subgraphs),
@@ -169,19 +170,19 @@ impl Extract {
     }
 }
 
-/// The weights of edges, if any edge of the corpus has one.
+/// Copies the weights of the selected edges, if any edge of the corpus has one.
 fn gather_weights(corpus: &World, rows: &Rows, edges: &Origins, weights: &mut Vec<f32>) {
-    let mut pieces = rows.components::<EdgeWeight>(corpus);
-    let Some(mut piece) = pieces.next() else { return };
-    if piece.1.is_empty() && pieces.all(|(_, weights)| weights.is_empty()) {
+    let mut tables = rows.components::<EdgeWeight>(corpus);
+    let Some(mut table) = tables.next() else { return };
+    if table.1.is_empty() && tables.all(|(_, weights)| weights.is_empty()) {
         return;
     }
     weights.extend(edges.rows.iter().map(|row| {
         let row = *row as usize;
-        if !piece.0.contains(&row) {
-            // Mostly consecutive rows are in one table.
-            piece = rows.components(corpus).find(|(rows, _)| rows.contains(&row)).unwrap_or_default();
+        if !table.0.contains(&row) {
+            // Rarely: consecutive rows are mostly in one table.
+            table = rows.components(corpus).find(|(rows, _)| rows.contains(&row)).unwrap_or_default();
         }
-        piece.1.get(row - piece.0.start).map_or(1.0, |weight: &EdgeWeight| weight.0)
+        table.1.get(row - table.0.start).map_or(1.0, |weight: &EdgeWeight| weight.0)
     }));
 }

@@ -1,4 +1,4 @@
-//! Loads batches into the graph of a world.
+//! Loading of batches into the graph of a world.
 
 use bevy_ecs::{
     change_detection::DetectChangesMut,
@@ -10,22 +10,22 @@ use connectome_components::{Edge, EdgeWeight, Graph, InSubgraph, Rows, attach_fi
 
 use super::{Batch, BatchError};
 
-/// In no subgraph.
-const NOWHERE: InSubgraph = InSubgraph(Entity::PLACEHOLDER);
+/// The membership of a node in no subgraph.
+const NO_SUBGRAPH: InSubgraph = InSubgraph(Entity::PLACEHOLDER);
 
-/// Not wired yet.
-const LOOSE: Edge = Edge { source: Entity::PLACEHOLDER, target: Entity::PLACEHOLDER };
+/// An edge whose endpoints are not set yet.
+const UNCONNECTED: Edge = Edge { source: Entity::PLACEHOLDER, target: Entity::PLACEHOLDER };
 
 impl Batch {
     /// Loads this batch into a graph of a training world, which then has exactly its nodes, edges and subgraphs, with
     /// their endpoints, weights and fields.
     ///
-    /// Row `i` of every column of the nodes is node `i` of the batch, and so for edges and subgraphs. The entities of
-    /// the batch before are reused, in any order; missing ones are spawned, and surplus ones are despawned from the
-    /// last row on. All nodes are given an [`InSubgraph`], a placeholder where there is no subgraph, and edges without
-    /// weights the weight 1 if others have one: so all stay in one table.
+    /// Row `i` of every column of the nodes is node `i` of the batch, and likewise for edges and subgraphs. The
+    /// entities of the previous batch are reused, in any order; missing ones are spawned, and surplus ones are
+    /// despawned from the last row on. To keep all in one table, all nodes get an [`InSubgraph`], a placeholder for
+    /// those in no subgraph, and edges without weights get the weight 1 if others have one.
     ///
-    /// New nodes, edges and subgraphs are given the graph's component by [`insert_default`]: call
+    /// New nodes, edges and subgraphs get the graph's component by [`insert_default`]: call
     /// [`register_default`](connectome_components::register_default) for a component of your own. Fields that the batch
     /// does not carry are 0 for new entities and unchanged for others. Change ticks of fields are not updated; edges
     /// and memberships that differ are marked as changed, and the next run of a schedule of the graph updates the
@@ -33,7 +33,8 @@ impl Batch {
     ///
     /// # Errors
     /// If the entity is no graph of this world, the batch has fields of another graph or world, or the graph's
-    /// components cannot be created: then nothing is changed. If hooks or observers despawn or move loaded entities.
+    /// components cannot be inserted; the world is unchanged then. If hooks or observers despawn or move loaded
+    /// entities.
     pub fn load(&self, world: &mut World, graph: Entity) -> Result<(), BatchError> {
         let graph = world.get::<Graph>(graph).copied().ok_or(BatchError::NoGraph(graph))?;
         graph.check(world)?;
@@ -47,59 +48,59 @@ impl Batch {
         }
 
         let subgraphs = subgraphs.resize(world, |world| world.spawn_empty().id())?;
-        let nodes = nodes.resize(world, |world| world.spawn(NOWHERE).id()).and_then(|rows| {
-            // The user may have spawned nodes already.
-            nodes.complete(world, rows, NOWHERE)
+        let nodes = nodes.resize(world, |world| world.spawn(NO_SUBGRAPH).id()).and_then(|rows| {
+            // Nodes spawned by the user may lack it.
+            nodes.complete(world, rows, NO_SUBGRAPH)
         })?;
-        let mut edge_rows = edges.resize(world, |world| world.spawn(LOOSE).id())?;
+        let mut edge_rows = edges.resize(world, |world| world.spawn(UNCONNECTED).id())?;
         let had_weights = edge_rows.components::<EdgeWeight>(world).any(|(_, weights)| !weights.is_empty());
         if had_weights || !self.weights.is_empty() {
             edge_rows = edges.complete(world, edge_rows, EdgeWeight(1.0))?;
         }
 
-        self.place_nodes(world, &nodes, &subgraphs)?;
-        self.wire_edges(world, &edge_rows, &nodes)?;
+        self.assign_subgraphs(world, &nodes, &subgraphs)?;
+        self.connect_edges(world, &edge_rows, &nodes)?;
         let written = self.buffers.iter().all(|buffer| buffer.write(world));
         written.then_some(()).ok_or(BatchError::Disturbed)
     }
 
-    fn place_nodes(&self, world: &mut World, nodes: &Rows, subgraphs: &Rows) -> Result<(), BatchError> {
+    fn assign_subgraphs(&self, world: &mut World, nodes: &Rows, subgraphs: &Rows) -> Result<(), BatchError> {
         let mut query = world.query::<&mut InSubgraph>();
-        let mut places = query.iter_many_mut(world, nodes.entities());
-        for number in &self.subgraph_of {
-            let subgraph = subgraphs.entities().get(*number as usize);
-            let Some(Ok(mut place)) = places.fetch_next() else { return Err(BatchError::Disturbed) };
-            place.set_if_neq(subgraph.copied().map_or(NOWHERE, InSubgraph));
+        let mut memberships = query.iter_many_mut(world, nodes.entities());
+        for row in &self.subgraph_of {
+            let subgraph = subgraphs.entities().get(*row as usize);
+            let Some(Ok(mut membership)) = memberships.fetch_next() else { return Err(BatchError::Disturbed) };
+            membership.set_if_neq(subgraph.copied().map_or(NO_SUBGRAPH, InSubgraph));
         }
         Ok(())
     }
 
-    fn wire_edges(&self, world: &mut World, edges: &Rows, nodes: &Rows) -> Result<(), BatchError> {
-        let node = |number: u32| nodes.entities().get(number as usize).copied().ok_or(BatchError::Disturbed);
+    fn connect_edges(&self, world: &mut World, edges: &Rows, nodes: &Rows) -> Result<(), BatchError> {
+        let node = |row: u32| nodes.entities().get(row as usize).copied().ok_or(BatchError::Disturbed);
         let mut query = world.query::<(&mut Edge, Option<&mut EdgeWeight>)>();
-        let mut places = query.iter_many_mut(world, edges.entities());
-        for (number, [source, target]) in self.endpoints.iter().enumerate() {
-            let Some(Ok((mut edge, weight))) = places.fetch_next() else { return Err(BatchError::Disturbed) };
+        let mut edges = query.iter_many_mut(world, edges.entities());
+        for (row, [source, target]) in self.endpoints.iter().enumerate() {
+            let Some(Ok((mut edge, weight))) = edges.fetch_next() else { return Err(BatchError::Disturbed) };
             edge.set_if_neq(Edge { source: node(*source)?, target: node(*target)? });
             if let Some(mut weight) = weight {
-                weight.set_if_neq(EdgeWeight(self.weights.get(number).copied().unwrap_or(1.0)));
+                weight.set_if_neq(EdgeWeight(self.weights.get(row).copied().unwrap_or(1.0)));
             }
         }
         Ok(())
     }
 }
 
-/// The nodes, the edges or the subgraphs of a graph, and the number wanted.
+/// The nodes, the edges or the subgraphs of a graph, and their required number.
 struct Kind {
-    /// The component that makes them the graph's.
+    /// The component that marks them.
     marker: ComponentId,
-    /// The component they need beside it; the marker itself if none.
+    /// Another component that they need; the marker itself if none.
     component: ComponentId,
     count: usize,
 }
 
 impl Kind {
-    /// Gives entities the marker. Only an edge may carry its component already.
+    /// Inserts the marker into entities. If it is [`Edge`], they have it already.
     fn mark(&self, world: &mut World, entities: &[Entity]) -> Result<(), BatchError> {
         if world.component_id::<Edge>() == Some(self.marker) {
             return Ok(());
@@ -112,7 +113,7 @@ impl Kind {
         let mut rows = Rows::default();
         rows.update(world, &[self.marker, self.component]);
         for entity in rows.entities().iter().skip(self.count).rev() {
-            // A user's hook may have despawned it with another one.
+            // A hook may have despawned it with another one.
             _ = world.try_despawn(*entity);
         }
         let new: Vec<Entity> = (rows.len()..self.count).map(|_| spawn(world)).collect();
@@ -123,11 +124,11 @@ impl Kind {
 
     /// Inserts a component where it is missing.
     fn complete<C: Component + Copy>(&self, world: &mut World, rows: Rows, component: C) -> Result<Rows, BatchError> {
-        let lacking = without::<C>(world, &rows);
-        if lacking.is_empty() {
+        let missing = without::<C>(world, &rows);
+        if missing.is_empty() {
             return Ok(rows);
         }
-        for entity in lacking {
+        for entity in missing {
             if let Ok(mut entity) = world.get_entity_mut(entity) {
                 entity.insert(component);
             }
@@ -143,6 +144,6 @@ impl Kind {
 
 /// The entities of tables without a component.
 fn without<C: Component>(world: &World, rows: &Rows) -> Vec<Entity> {
-    let pieces = rows.components::<C>(world).filter(|(_, components)| components.is_empty());
-    pieces.flat_map(|(piece, _)| &rows.entities()[piece]).copied().collect()
+    let tables = rows.components::<C>(world).filter(|(_, components)| components.is_empty());
+    tables.flat_map(|(table, _)| &rows.entities()[table]).copied().collect()
 }

@@ -1,10 +1,10 @@
 //! Mini-batch training on many graphs, or on samples of a large one, with two worlds.
 //!
-//! The examples stay in a *corpus* world. [`Extract`] copies some of them into a [`Batch`] of plain buffers: the
-//! disjoint union of some graphs, or a sampled neighborhood. [`Batch::load`] loads it into the graph of a training
-//! world. Extraction only reads the corpus, so the next batch is extracted on another thread while the present one
-//! computes, as a renderer extracts a frame; memory grows with the batch and not with the corpus. A game that trains
-//! outside of its frame does the same with its live world as the corpus.
+//! The data stays in a *corpus* world. [`Extract`] copies some of it into a [`Batch`] of plain buffers: the disjoint
+//! union of several graphs, or a sampled neighborhood. [`Batch::load`] loads it into the graph of a training world.
+//! Extraction only reads the corpus, so the next batch can be extracted on another thread during a training step, as a
+//! renderer extracts a frame; training memory grows with the batch, not with the corpus. A game that trains outside of
+//! its frame uses its live world as the corpus.
 //!
 //! ```
 //! use bevy_ecs::prelude::*;
@@ -20,13 +20,13 @@
 //! for size in 1..=3 {
 //!     let graph = corpus.spawn(Subgraph).id();
 //!     let ring: Vec<Entity> = (0..size).map(|_| corpus.spawn((GraphNode, InSubgraph(graph))).id()).collect();
-//!     for (place, source) in ring.iter().enumerate() {
-//!         corpus.spawn(Edge { source: *source, target: ring[(place + 1) % size] });
+//!     for (index, source) in ring.iter().enumerate() {
+//!         corpus.spawn(Edge { source: *source, target: ring[(index + 1) % size] });
 //!     }
 //!     graphs.push(graph);
 //! }
 //!
-//! // The world that learns, with a field for each of the corpus' that it needs.
+//! // The training world, with a field for each one that it needs of the corpus.
 //! let mut world = World::new();
 //! let graph = Graph::spawn(&mut world);
 //! let nodes = world.register_component::<GraphNode>();
@@ -35,12 +35,12 @@
 //! let mut extract = Extract::new(&corpus, examples)?;
 //! extract.copy(&corpus, mass, input)?;
 //! extract.update(&mut corpus);
-//! let [mut present, mut next] = [Batch::default(), Batch::default()];
-//! extract.subgraphs(&corpus, &graphs[..2], &mut present)?;
-//! present.load(&mut world, graph)?;
+//! let [mut current, mut next] = [Batch::default(), Batch::default()];
+//! extract.subgraphs(&corpus, &graphs[..2], &mut current)?;
+//! current.load(&mut world, graph)?;
 //! std::thread::scope(|scope| {
 //!     let extracted = scope.spawn(|| extract.subgraphs(&corpus, &graphs[2..], &mut next));
-//!     // Here the training world computes: `world.train(model)`.
+//!     // Meanwhile the training world takes a step: `world.train(model)`.
 //!     assert_eq!(input.matrix(&world).row_count(), 3);
 //!     extracted.join()
 //! }).map_err(|_| "the thread panicked")??;

@@ -1,4 +1,4 @@
-//! Why a model cannot be built or run.
+//! Errors of building and running models.
 
 use bevy_ecs::entity::Entity;
 use connectome_components::FieldError;
@@ -14,14 +14,14 @@ pub enum BuildError {
     /// The entity given as a graph carries no [`Graph`](connectome_components::Graph).
     #[error("entity {0} is no graph; spawn one with `Graph::spawn` or `Graph::of`")]
     NoGraph(Entity),
-    /// The world was cleared, and bevy_ecs can give it no resource any more that it had before.
-    #[error("the world was cleared, and with its entities the resources that models need; make a new `World`")]
+    /// The world was cleared, after which bevy_ecs cannot insert the resources again that it had before.
+    #[error("the world was cleared, and with its entities the resources that models need; create a new `World`")]
     Cleared,
     /// The entity given as a model carries no [`Model`](connectome_components::Model).
-    #[error("entity {0} is no model any more, so its schedules cannot run; build the model anew")]
+    #[error("entity {0} is not a model any more, so its schedules cannot run; build the model again")]
     NoModel(Entity),
     /// A parameter of the model was despawned.
-    #[error("parameter {parameter} of model {model} is gone, so its schedules cannot run; build the model anew")]
+    #[error("parameter {parameter} of model {model} was despawned, so its schedules cannot run; build the model again")]
     NoParameter {
         /// The model.
         model: Entity,
@@ -29,7 +29,7 @@ pub enum BuildError {
         parameter: Entity,
     },
     /// The layer needs a dense input, but the input is sparse.
-    #[error("layer {layer} needs a dense input; put a Linear or GcnConv before it, or give dense features")]
+    #[error("layer {layer} needs a dense input; put a Linear or GcnConv before it, or use dense features")]
     Sparse {
         /// The layer, counted from 0.
         layer: usize,
@@ -39,25 +39,25 @@ pub enum BuildError {
     Layer {
         /// The layer, counted from 0.
         layer: usize,
-        /// The setting to be changed, if it is one.
+        /// The setting to change, if there is one.
         setting: Option<&'static str>,
-        /// What the layer does wrong; and, after a semicolon, what to do.
+        /// What is wrong, as the predicate of the sentence; and, after a semicolon, a fix.
         reason: String,
     },
-    /// A head cannot be as it is described.
+    /// A head's settings are invalid.
     #[error("the head `{head}` {reason}")]
     Head {
         /// The head.
         head: String,
-        /// What is wrong; and, after a semicolon, what to do.
+        /// What is wrong, as the predicate of the sentence; and, after a semicolon, a fix.
         reason: String,
     },
     /// A training step was not applied.
     #[error(transparent)]
     Learning(#[from] LearningError),
-    /// The model would take more than the [`MemoryBudget`](crate::MemoryBudget) it is given.
+    /// The model needs more memory than its [`MemoryBudget`](crate::MemoryBudget).
     #[error(
-        "up to layer {layer} the model takes more memory than its budget; make the layer narrower, or the graph smaller"
+        "up to layer {layer} the model needs more memory than its budget; make the layer narrower, or the graph smaller"
     )]
     TooLarge {
         /// The layer, counted from 0.
@@ -65,59 +65,60 @@ pub enum BuildError {
         /// Bytes of the model up to this layer; none if the count overflows.
         needed: Option<usize>,
     },
-    /// The model has more operations than can be built.
-    #[error("with layer {layer} the model has more than {most} operations; give it fewer layers or hops")]
+    /// The model has too many operations.
+    #[error("with layer {layer} the model has more than {most} operations; use fewer layers or hops")]
     TooManyOperations {
         /// The layer, counted from 0.
         layer: usize,
         /// The limit.
         most: usize,
     },
-    /// A field is on entities that are neither nodes, edges nor subgraphs of the model's graph.
-    #[error("`{field}` is not on nodes, edges or subgraphs of the model's graph; register it on one of these")]
+    /// The domain of a field is neither the nodes, the edges nor the subgraphs of the model's graph.
+    #[error("`{field}` is not on nodes, edges or subgraphs of the model's graph; register it for one of these")]
     OtherRows {
         /// The field.
         field: String,
     },
-    /// A graph that a layer reads has other nodes than the model's graph.
+    /// The nodes of a graph that a layer reads differ from those of the model's graph.
     #[error(
-        "a layer reads graph {0}, whose nodes differ from those of the model's graph; make a graph over the same nodes"
+        "a layer reads graph {0}, whose nodes differ from those of the model's graph; spawn a graph of the same nodes"
     )]
     OtherNodes(Entity),
     /// The model has no layers.
     #[error("the model has no layers; add at least one")]
     Empty,
     /// A recurrent model cannot be trained.
-    #[error("a recurrent model cannot learn yet; leave out `learn`, or give it an input")]
+    #[error("a recurrent model cannot be trained yet; remove its optimizer, or give it an input")]
     Recurrent,
-    /// The entity by whose parity the state of a recurrent model changes roles was despawned.
-    #[error("entity {owner}, by which the state of model {model} changes roles, is gone; build the model anew")]
+    /// The entity with the parity of a recurrent model's state was despawned.
+    #[error("entity {owner}, which has the parity of the state of model {model}, was despawned; build the model again")]
     NoState {
         /// The model.
         model: Entity,
         /// The entity.
         owner: Entity,
     },
-    /// The rows of a graph are not those that its topology was derived from.
+    /// The rows of a graph have changed since its topology was derived.
     #[error(
-        "the rows of graph {0} are not those of its topology, so a model's step was left out; spawn, despawn and move \
+        "the rows of graph {0} are not those of its topology, so a model's step was skipped; spawn, despawn and move \
          nodes and edges before `Sync`, in `Act` or between steps, and give each of its edges an `Edge`"
     )]
     ChangedRows(Entity),
-    /// The components by which the model learns are not those that it was built for.
+    /// The optimizer or the gradient settings of the model entity are not those that the model was built for.
     #[error("model {model} cannot learn: {reason}")]
     CannotLearn {
         /// The model.
         model: Entity,
-        /// What does not fit; and, after a semicolon, what to do.
+        /// What differs; and, after a semicolon, a fix.
         reason: String,
     },
-    /// There is no such schedule in the world.
+    /// The world has no such schedule.
     #[error(
-        "the world has no schedule {0}; build the model first, let it learn if it is to train, and mend what `add_systems` refused"
+        "the world has no schedule {0}; build the model first, with an optimizer if it is to train, and fix the errors \
+         of `add_systems`"
     )]
     NoSchedule(String),
-    /// Systems without an order access the same field, or their order is circular.
+    /// Systems access the same field without an order, or their order is circular.
     #[error("the schedule cannot be built:\n{0}")]
     Schedule(String),
 }

@@ -1,13 +1,14 @@
-//! Why a training step was not applied.
+//! Errors of training steps.
 
 use bevy_ecs::entity::Entity;
 
-/// A training step was not applied: parameters and what the optimizer keeps are as they were before it.
+/// A training step was not applied: parameters and moments are unchanged.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum LearningError {
-    /// No row of a head is one to learn from.
+    /// A head has no training row.
     #[error(
-        "model `{model}` has no row to learn from for its head `{head}`; give rows that have targets `Split::Train` and a row weight above 0, if they have one"
+        "model `{model}` has no training rows for its head `{head}`; give rows with targets the `Split::Train`, and a \
+         row weight above 0 if they have weights"
     )]
     NoRows {
         /// The name of the model.
@@ -15,9 +16,10 @@ pub enum LearningError {
         /// The head.
         head: String,
     },
-    /// A label is no column of the output.
+    /// A label is not below the number of classes, the width of the output.
     #[error(
-        "model `{model}` cannot learn the label {label} of {entity} for its head `{head}`, which tells {classes} classes apart; label it from 0 to {}, or make the head wider",
+        "model `{model}` cannot learn the label {label} of {entity} for its head `{head}`, which has {classes} \
+         classes; use labels from 0 to {}, or widen the head",
         .classes - 1
     )]
     Label {
@@ -34,7 +36,8 @@ pub enum LearningError {
     },
     /// The loss of a row is not finite.
     #[error(
-        "the loss of {entity} for the head `{head}` of model `{model}` is {loss}, so the step was not applied; lower the learning rate, or scale the inputs and targets down"
+        "the loss of {entity} for the head `{head}` of model `{model}` is {loss}, so the step was not applied; lower \
+         the learning rate, or scale the inputs and targets down"
     )]
     Loss {
         /// The name of the model.
@@ -46,9 +49,10 @@ pub enum LearningError {
         /// Its loss.
         loss: f32,
     },
-    /// The loss of all rows together is not finite, as an operator of the user's computes it.
+    /// The total loss, such as that of a user-defined operator, is not finite.
     #[error(
-        "the loss of the head `{head}` of model `{model}` is {loss}, so the step was not applied; lower the learning rate, or scale the inputs and targets down"
+        "the loss of the head `{head}` of model `{model}` is {loss}, so the step was not applied; lower the learning \
+         rate, or scale the inputs and targets down"
     )]
     TotalLoss {
         /// The name of the model.
@@ -58,9 +62,10 @@ pub enum LearningError {
         /// Its loss.
         loss: f32,
     },
-    /// A row has a weight that cannot be one.
+    /// The weight of a row is negative or not finite.
     #[error(
-        "the row weight of {entity} for the head `{head}` of model `{model}` is {weight}; give it a finite number that is not negative"
+        "the row weight of {entity} for the head `{head}` of model `{model}` is {weight}; use a finite weight that is \
+         not negative"
     )]
     RowWeight {
         /// The name of the model.
@@ -74,7 +79,8 @@ pub enum LearningError {
     },
     /// The gradient with respect to a parameter is not finite.
     #[error(
-        "the gradient with respect to `{parameter}` of model `{model}` is not finite, so the step was not applied; lower the learning rate, or scale the inputs and what is written to the gradients of outputs down"
+        "the gradient with respect to `{parameter}` of model `{model}` is not finite, so the step was not applied; \
+         lower the learning rate, or scale down the inputs and the external gradients"
     )]
     Gradient {
         /// The name of the model.
@@ -82,9 +88,10 @@ pub enum LearningError {
         /// The parameter.
         parameter: String,
     },
-    /// The step would have made a parameter infinite.
+    /// The step would have made a parameter or one of its moments not finite.
     #[error(
-        "the step would make `{parameter}` of model `{model}` infinite, so it was not applied; lower the learning rate or the weight decay"
+        "the step would make `{parameter}` of model `{model}` infinite, so it was not applied; lower the learning rate \
+         or the weight decay"
     )]
     Step {
         /// The name of the model.

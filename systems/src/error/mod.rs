@@ -1,4 +1,4 @@
-//! What keeps a model from being built, and its step from being done.
+//! Errors of models and of their steps.
 
 mod build_error;
 mod learning_error;

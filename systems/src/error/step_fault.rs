@@ -1,16 +1,16 @@
-//! What keeps the systems of a model from running.
+//! Errors that the systems of a model report.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::BuildError;
 
-/// Where the systems of a model leave word of what kept one of them from its work; the rest of the step is left out then,
-/// and [`run`](crate::run) returns it.
+/// The first error in a step of a model. The systems of a model set it, the rest of the step is skipped then, and
+/// [`run`](crate::run) returns it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StepFault(Arc<Mutex<Option<BuildError>>>);
 
 impl StepFault {
-    /// Leaves word; the first one counts.
+    /// Sets the error, unless one is set already.
     pub(crate) fn set(&self, error: BuildError) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }

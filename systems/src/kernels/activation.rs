@@ -115,10 +115,10 @@ fn chain(values: &[f32], gradients: &mut [f32], derivative: impl Fn(f32) -> f32)
 /// `1 / (1 + exp(-x))` and `1 / (1 + exp(x))`, which is 1 minus the first.
 #[inline(always)]
 fn sigmoids(x: f32) -> (f32, f32) {
-    let small = exp(-x.abs());
-    let large_share = 1.0 / (1.0 + small);
-    let small_share = small * large_share;
-    if x >= 0.0 { (large_share, small_share) } else { (small_share, large_share) }
+    let exponential = exp(-x.abs());
+    let large = 1.0 / (1.0 + exponential);
+    let small = exponential * large;
+    if x >= 0.0 { (large, small) } else { (small, large) }
 }
 
 /// `1 / (1 + exp(-x))`.
@@ -135,8 +135,8 @@ fn softplus(x: f32) -> f32 {
 /// `(1 - exp(-2|x|)) / (1 + exp(-2|x|))` with the sign of `x`.
 #[inline(always)]
 fn tanh(x: f32) -> f32 {
-    let less = exp_m1(-2.0 * x.abs());
-    (-less / (2.0 + less)).copysign(x)
+    let difference = exp_m1(-2.0 * x.abs());
+    (-difference / (2.0 + difference)).copysign(x)
 }
 
 #[cfg(test)]
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn derivatives_are_the_limits_of_differences() {
+    fn derivatives_agree_with_central_differences() {
         for activation in ALL {
             for x in [-3.1, -1.0, -0.3, 0.2, 0.9, 2.5] {
                 let step = 5e-3;
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn far_arguments_stay_finite() {
+    fn large_arguments_stay_finite() {
         for activation in ALL {
             for x in [-1e30, -200.0, 200.0] {
                 let mut gradient = [1.0];
@@ -227,31 +227,31 @@ mod tests {
         Activation::Tanh,
     ];
 
-    /// The largest errors of value and derivative on a dense grid, over the largest value and derivative there.
+    /// The largest errors of value and derivative on a dense grid, relative to the largest value and derivative there.
     fn errors(activation: Activation, low: f32, high: f32) -> [f64; 2] {
         let (mut worst, mut largest) = ([0f64; 2], [0f64; 2]);
         for step in 0..=40_000 {
             let x = low + (high - low) * step as f32 / 40_000.0;
             let mut slope = [1.0];
             activation.chain(&[x], &mut slope);
-            for (place, (found, expected)) in
+            for (index, (found, expected)) in
                 [at(activation, x), slope[0]].into_iter().zip(exact(activation, x.into())).enumerate()
             {
-                worst[place] = worst[place].max((f64::from(found) - expected).abs());
-                largest[place] = largest[place].max(expected.abs());
+                worst[index] = worst[index].max((f64::from(found) - expected).abs());
+                largest[index] = largest[index].max(expected.abs());
             }
         }
         [worst[0] / largest[0], worst[1] / largest[1]]
     }
 
     #[test]
-    fn errors_are_small_beside_the_largest_number() {
+    fn errors_are_small_relative_to_the_largest_value() {
         for activation in SMOOTH {
             for reach in [1.0, 6.0, 12.0] {
                 let [value, slope] = errors(activation, -reach, reach);
                 assert!(value < 2e-7 && slope < 2.5e-7, "{activation:?} up to {reach}: {value:e}, slope {slope:e}");
             }
-            // Where all numbers are small, too.
+            // Also where all values are small.
             for (low, high) in [(-0.01, 0.01), (-4.0, -1.0), (-8.0, -4.0), (1.0, 4.0)] {
                 let [value, slope] = errors(activation, low, high);
                 assert!(value < 1e-6 && slope < 1e-6, "{activation:?} {low} to {high}: {value:e}, slope {slope:e}");
@@ -260,8 +260,8 @@ mod tests {
     }
 
     #[test]
-    fn bits_depend_neither_on_the_cut_nor_on_the_vectors() {
-        let inputs: Vec<f32> = (0..1000).map(|number| (number * 619 % 1000) as f32 * 0.03 - 15.0).collect();
+    fn bits_depend_neither_on_the_partition_nor_on_the_vectors() {
+        let inputs: Vec<f32> = (0..1000).map(|index| (index * 619 % 1000) as f32 * 0.03 - 15.0).collect();
         for activation in ALL {
             let (mut whole, mut slopes) = (inputs.clone(), vec![1.0; 1000]);
             crate::kernels::vectorize(
@@ -271,24 +271,24 @@ mod tests {
                     activation.chain(&inputs, &mut slopes);
                 },
             );
-            for (number, input) in inputs.iter().enumerate() {
+            for (index, input) in inputs.iter().enumerate() {
                 let mut slope = [1.0];
                 activation.chain(&[*input], &mut slope);
-                let alone = [at(activation, *input), slope[0]].map(f32::to_bits);
-                assert_eq!([whole[number], slopes[number]].map(f32::to_bits), alone, "{activation:?} at {input}");
+                let single = [at(activation, *input), slope[0]].map(f32::to_bits);
+                assert_eq!([whole[index], slopes[index]].map(f32::to_bits), single, "{activation:?} at {input}");
             }
         }
     }
 
     #[test]
-    fn the_ends_are_the_limits_and_what_is_no_number_stays_none() {
+    fn infinite_arguments_give_the_limits_and_nan_stays_nan() {
         for activation in SMOOTH {
-            let (infinite, none) = (at(activation, f32::INFINITY), at(activation, f32::NAN));
+            let (infinite, nan) = (at(activation, f32::INFINITY), at(activation, f32::NAN));
             let bounded = matches!(activation, Activation::Sigmoid | Activation::Tanh);
             assert_eq!(infinite, if bounded { 1.0 } else { f32::INFINITY }, "{activation:?}");
             let mut slope = [1.0];
             activation.chain(&[f32::NAN], &mut slope);
-            assert!(none.is_nan() && slope[0].is_nan(), "{activation:?}");
+            assert!(nan.is_nan() && slope[0].is_nan(), "{activation:?}");
         }
         let [elu, sigmoid] = [Activation::Elu(1.5), Activation::Sigmoid].map(|f| at(f, f32::NEG_INFINITY));
         assert_eq!((elu, sigmoid, at(Activation::Tanh, f32::NEG_INFINITY)), (-1.5, 0.0, -1.0));

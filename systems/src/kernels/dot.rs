@@ -2,7 +2,7 @@
 
 /// `sum of a[i] * b[i]`.
 ///
-/// Eight partial sums take every eighth product each and are added pairwise: the same order on every processor.
+/// Eight partial sums of every eighth product are added pairwise: the same order on every processor.
 #[inline(always)]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 8;
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_length_is_summed_to_its_end() {
+    fn every_length_is_summed_completely() {
         for length in 0..40 {
             let a: Vec<f32> = (0..length).map(|i| (i % 7) as f32 - 3.0).collect();
             let b: Vec<f32> = (0..length).map(|i| (i % 5) as f32 - 1.0).collect();

@@ -2,7 +2,7 @@
 
 use crate::random::{LANES, Philox};
 
-/// Elements for one draw of 128 bits: each takes 16 of them.
+/// Number of elements for 128 random bits, 16 each.
 const GROUP: usize = 8;
 
 /// `output = input * mask / (1 - rate)`, where each element is retained with probability `1 - rate` (Srivastava et al.
@@ -23,42 +23,42 @@ pub fn dropout(rate: f32, random: &Philox, start: usize, input: &[f32], output: 
             let first = (start / GROUP) as u64;
             if ahead > 0 {
                 let mask = masks(random.blocks(first), dropped)[0] >> (start % GROUP);
-                keep(mask, scale, input_ahead, output_ahead);
+                apply_mask(mask, scale, input_ahead, output_ahead);
             }
             let (outputs, output_behind) = output.as_chunks_mut::<GROUP>();
             let (inputs, input_behind) = input.as_chunks::<GROUP>();
-            let mut number = first + u64::from(ahead > 0);
+            let mut block = first + u64::from(ahead > 0);
             for (outputs, inputs) in outputs.chunks_mut(LANES).zip(inputs.chunks(LANES)) {
-                let masks = masks(random.blocks(number), dropped);
+                let masks = masks(random.blocks(block), dropped);
                 for (mask, (output, input)) in masks.iter().zip(outputs.iter_mut().zip(inputs)) {
-                    keep(*mask, scale, input, output);
+                    apply_mask(*mask, scale, input, output);
                 }
-                number += inputs.len() as u64;
+                block += inputs.len() as u64;
             }
             if !output_behind.is_empty() {
-                keep(masks(random.blocks(number), dropped)[0], scale, input_behind, output_behind);
+                apply_mask(masks(random.blocks(block), dropped)[0], scale, input_behind, output_behind);
             }
         },
     );
 }
 
-/// For each lane which elements of its group are retained, one bit each.
+/// For each lane the mask of its group, one bit for each element.
 #[inline(always)]
 fn masks(words: [[u32; LANES]; 4], dropped: u32) -> [u32; LANES] {
     let mut masks = [0; LANES];
-    for (place, word) in words.iter().enumerate() {
+    for (index, word) in words.iter().enumerate() {
         for lane in 0..LANES {
-            masks[lane] |= u32::from(word[lane] & 0xFFFF >= dropped) << (2 * place);
-            masks[lane] |= u32::from(word[lane] >> 16 >= dropped) << (2 * place + 1);
+            masks[lane] |= u32::from(word[lane] & 0xFFFF >= dropped) << (2 * index);
+            masks[lane] |= u32::from(word[lane] >> 16 >= dropped) << (2 * index + 1);
         }
     }
     masks
 }
 
 #[inline(always)]
-fn keep(mask: u32, scale: f32, input: &[f32], output: &mut [f32]) {
-    for (place, (output, input)) in output.iter_mut().zip(input).enumerate() {
-        *output = if mask >> place & 1 == 1 { input * scale } else { 0.0 };
+fn apply_mask(mask: u32, scale: f32, input: &[f32], output: &mut [f32]) {
+    for (index, (output, input)) in output.iter_mut().zip(input).enumerate() {
+        *output = if mask >> index & 1 == 1 { input * scale } else { 0.0 };
     }
 }
 
@@ -67,27 +67,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_share_and_the_mean_that_are_kept_are_those_asked_for() {
+    fn the_retained_fraction_and_the_mean_are_as_specified() {
         for rate in [0.0, 0.3, 0.5, 0.9] {
             let (rows, width) = (20_000, 13);
             let (input, mut output) = (vec![1.0; rows * width], vec![f32::NAN; rows * width]);
             dropout(rate, &Philox::new(5, 1, 9), 0, &input, &mut output);
             let count = (rows * width) as f64;
-            let kept = output.iter().filter(|value| **value != 0.0).count() as f64;
+            let retained = output.iter().filter(|value| **value != 0.0).count() as f64;
             let sum = output.iter().map(|value| f64::from(*value)).sum::<f64>();
-            assert!((kept / count - f64::from(1.0 - rate)).abs() < 0.005, "{rate}: {kept}");
+            assert!((retained / count - f64::from(1.0 - rate)).abs() < 0.005, "{rate}: {retained}");
             assert!((sum / count - 1.0).abs() < 0.02, "{rate}: {sum}");
         }
     }
 
     #[test]
-    fn numbers_are_dropped_alike_in_whatever_blocks() {
-        let (input, mut whole, mut parts) = (vec![1.0; 500], vec![0.0; 500], vec![0.0; 500]);
+    fn the_mask_does_not_depend_on_the_partition() {
+        let (input, mut whole, mut blocks) = (vec![1.0; 500], vec![0.0; 500], vec![0.0; 500]);
         let random = Philox::new(5, 1, 9);
         dropout(0.5, &random, 0, &input, &mut whole);
         for range in [0..3, 3..5, 5..16, 16..333, 333..500] {
-            dropout(0.5, &random, range.start, &input[range.clone()], &mut parts[range]);
+            dropout(0.5, &random, range.start, &input[range.clone()], &mut blocks[range]);
         }
-        assert_eq!(whole, parts);
+        assert_eq!(whole, blocks);
     }
 }

@@ -2,13 +2,13 @@
 
 use core::f32::consts::LOG2_E;
 
-/// The smallest argument whose `exp` is a normal number.
+/// The smallest argument whose `exp` is a normal `f32`.
 const SMALLEST: f32 = -87.336_54;
 
 /// `exp(x)` for `x` up to 88, within 2 units in the last place; 0 where that would be less than the smallest normal
 /// number, and NaN for NaN.
 ///
-/// There are no branches and no calls, so loops over it become vector instructions.
+/// There are no branches and no calls, so loops over it are vectorized.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     let (rest, power) = factors(x);
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_argument_is_within_two_units_in_the_last_place() {
+    fn exp_is_within_two_units_in_the_last_place() {
         for step in -1_746_000..=1_760_000 {
             let x = step as f32 * 5e-5;
             let error = units(exp(x), f64::from(x).exp());
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_less_than_one_is_within_three_units_however_small() {
+    fn exp_m1_is_within_three_units_in_the_last_place() {
         let steps = (-1_746_000..=1_760_000).filter(|step| *step != 0).map(|step| step as f32 * 5e-5);
         let powers = (0..120).flat_map(|power| [-1.7, -1.0, 1.0, 1.3].map(|x| x * 0.5f32.powi(power)));
         for x in steps.chain(powers) {

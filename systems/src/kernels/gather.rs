@@ -15,11 +15,13 @@ pub trait SparseRow {
     fn for_each_ahead(&self, add: impl FnMut(usize, f32, usize));
 }
 
-/// How many terms ahead rows are prefetched: adding a row of some hundred bytes takes less time than loading it.
+/// Number of terms by which rows are prefetched ahead: adding a row of some hundred bytes takes less time than loading
+/// it.
 const AHEAD: usize = 16;
 
-/// Calls `visit(row, other, soon)` for some entries of `all`, which has those of all output rows in order, and for the
-/// element of `others` at the same index; `soon` is the row of a later entry, perhaps of the next output row.
+/// Calls `visit(row, other, soon)` for the `entries` of one output row in `all`, which has those of all output rows in
+/// order, with the element of `others` at the same index; `soon` is the row of a later entry, perhaps of the next
+/// output row.
 #[inline(always)]
 pub(crate) fn for_each_ahead<T>(
     all: &[u32],
@@ -29,7 +31,7 @@ pub(crate) fn for_each_ahead<T>(
 ) {
     let rows = &all[entries.clone()];
     let later = all.get(entries.start + AHEAD..).unwrap_or(&[]);
-    // At the end the rows themselves stand in.
+    // At the end, where no later rows are left, the rows themselves are used.
     let later = if later.len() < rows.len() { rows } else { &later[..rows.len()] };
     for ((row, soon), other) in rows.iter().zip(later).zip(others) {
         visit(*row as usize, other, *soon as usize);
@@ -39,8 +41,8 @@ pub(crate) fn for_each_ahead<T>(
 /// `output[i] = sum of coefficient * source[row]` over the terms of row `i`, for each of `rows`; with `adds`, added to
 /// the output.
 ///
-/// Features are summed in tiles that stay in registers. A tile that would reach beyond the last feature starts earlier
-/// instead, and computes some features a second time, to the same bits.
+/// Features are summed in tiles that stay in registers. A tile that would extend beyond the last feature starts earlier
+/// instead, and recomputes some features to the same bits.
 #[inline(always)]
 pub fn gather_rows<T: SparseRow>(
     rows: Range<usize>,
@@ -72,40 +74,40 @@ impl<T: SparseRow, F: Fn(usize) -> T> WithSimd for GatherRows<'_, F> {
                 sum_narrow(simd, &terms, self.source, self.adds, output);
                 continue;
             }
-            let mut column = 0;
-            while column < width {
-                column = match (width - column) / S::F32_LANES {
-                    // The sums need half of the registers at most.
+            let mut feature = 0;
+            while feature < width {
+                feature = match (width - feature) / S::F32_LANES {
+                    // The sums need at most half of the registers.
                     16.. if S::REGISTER_COUNT >= 32 => {
-                        vectors::<S, 16>(simd, &terms, self.source, column, self.adds, output)
+                        vectors::<S, 16>(simd, &terms, self.source, feature, self.adds, output)
                     }
-                    8.. => vectors::<S, 8>(simd, &terms, self.source, column, self.adds, output),
-                    4.. => vectors::<S, 4>(simd, &terms, self.source, column, self.adds, output),
-                    2.. => vectors::<S, 2>(simd, &terms, self.source, column, self.adds, output),
-                    _ => vectors::<S, 1>(simd, &terms, self.source, column, self.adds, output),
+                    8.. => vectors::<S, 8>(simd, &terms, self.source, feature, self.adds, output),
+                    4.. => vectors::<S, 4>(simd, &terms, self.source, feature, self.adds, output),
+                    2.. => vectors::<S, 2>(simd, &terms, self.source, feature, self.adds, output),
+                    _ => vectors::<S, 1>(simd, &terms, self.source, feature, self.adds, output),
                 };
             }
         }
     }
 }
 
-/// Sums `COUNT` vectors of features from `column` on, and the features after them if these are fewer than a vector;
+/// Sums `COUNT` vectors of features from `feature` on, and the features after them if they are fewer than a vector;
 /// returns the next feature.
 #[inline(always)]
 fn vectors<S: Simd, const COUNT: usize>(
     simd: S,
     terms: &impl SparseRow,
     source: &Matrix,
-    column: usize,
+    feature: usize,
     adds: bool,
     output: &mut [f32],
 ) -> usize {
-    let end = column + COUNT * S::F32_LANES;
+    let end = feature + COUNT * S::F32_LANES;
     if (1..S::F32_LANES).contains(&(output.len() - end)) {
-        sum::<S, COUNT, true>(simd, terms, source, column, adds, output);
+        sum::<S, COUNT, true>(simd, terms, source, feature, adds, output);
         output.len()
     } else {
-        sum::<S, COUNT, false>(simd, terms, source, column, adds, output);
+        sum::<S, COUNT, false>(simd, terms, source, feature, adds, output);
         end
     }
 }
@@ -115,16 +117,16 @@ fn sum<S: Simd, const COUNT: usize, const REST: bool>(
     simd: S,
     terms: &impl SparseRow,
     source: &Matrix,
-    column: usize,
+    feature: usize,
     adds: bool,
     output: &mut [f32],
 ) {
     let width = output.len();
     let last = width - S::F32_LANES;
-    // Almost always all rows lie in the first chunk.
+    // Almost always all rows are in the first chunk.
     let (_, table) = source.chunks().next().unwrap_or_default();
-    let (tile, rest) = (table.get(column..).unwrap_or(&[]), table.get(last..).unwrap_or(&[]));
-    let (targets, _) = S::as_simd_f32s(&output[column..]);
+    let (tile, rest) = (table.get(feature..).unwrap_or(&[]), table.get(last..).unwrap_or(&[]));
+    let (targets, _) = S::as_simd_f32s(&output[feature..]);
     let mut sums = [simd.splat_f32s(0.0); COUNT];
     let mut sum_of_rest = simd.splat_f32s(0.0);
     if adds {
@@ -140,7 +142,7 @@ fn sum<S: Simd, const COUNT: usize, const REST: bool>(
             let start = row * width;
             let values = match tile.get(start..start + COUNT * S::F32_LANES) {
                 Some(values) => values,
-                None => &source.row(row)[column..column + COUNT * S::F32_LANES],
+                None => &source.row(row)[feature..feature + COUNT * S::F32_LANES],
             };
             let Some(values) = S::as_simd_f32s(values).0.first_chunk::<COUNT>() else { return };
             for (sum, value) in sums.iter_mut().zip(values) {
@@ -156,7 +158,7 @@ fn sum<S: Simd, const COUNT: usize, const REST: bool>(
             }
         },
     );
-    S::as_mut_simd_f32s(&mut output[column..]).0[..COUNT].copy_from_slice(&sums);
+    S::as_mut_simd_f32s(&mut output[feature..]).0[..COUNT].copy_from_slice(&sums);
     if REST {
         S::as_mut_simd_f32s(&mut output[last..]).0.fill(sum_of_rest);
     }
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn every_width_is_summed_as_by_the_plain_loop() {
+    fn every_width_agrees_with_the_plain_loop() {
         for width in (1..70).chain([127, 128, 129, 256]) {
             let source: Vec<f32> = (0..5 * width).map(|i| (i * 7 % 23) as f32 - 11.0).collect();
             let source = Matrix::new(width, core::iter::once(&source[..]));
@@ -209,11 +211,11 @@ mod tests {
                     let rows = 3..5;
                     $run(GatherRows { rows, terms: |_| &terms, source: &source, adds: false, output: &mut output });
                     assert_eq!(output, twice, "width {width}");
-                    // These numbers are summed without a rounding error.
+                    // These values are summed without rounding errors.
                     output.fill(0.5);
                     let rows = 3..5;
                     $run(GatherRows { rows, terms: |_| &exact, source: &source, adds: true, output: &mut output });
-                    let sum = |column: usize| 0.5 + 2.0 * source.row(1)[column] - source.row(3)[column];
+                    let sum = |feature: usize| 0.5 + 2.0 * source.row(1)[feature] - source.row(3)[feature];
                     assert!(output.iter().enumerate().all(|(i, found)| *found == sum(i % width)), "width {width}");
                 };
             }

@@ -1,16 +1,15 @@
 //! The natural logarithm, for vectors.
 
-/// `ln(x)` for `x` from the smallest normal number to the largest, within 1 unit in the last place where it is not next
-/// to 1; NaN for NaN.
+/// `ln(x)` for positive normal `x`, within 1 unit in the last place where `x` is not next to 1; NaN for NaN.
 ///
 /// `x = 2^n (1 + r)`, where `1 + r` is between the roots of 1/2 and of 2. There are no branches and no calls, so loops
-/// over it become vector instructions.
+/// over it are vectorized.
 #[inline(always)]
 pub fn ln(x: f32) -> f32 {
-    /// The largest fraction that has this power of 2.
-    const LARGEST: u32 = core::f32::consts::FRAC_1_SQRT_2.to_bits();
+    /// The smallest `1 + r`, the root of 1/2.
+    const SMALLEST: u32 = core::f32::consts::FRAC_1_SQRT_2.to_bits();
 
-    let power = x.to_bits().wrapping_sub(LARGEST) as i32 >> 23;
+    let power = x.to_bits().wrapping_sub(SMALLEST) as i32 >> 23;
     let rest = f32::from_bits(x.to_bits().wrapping_sub((power as u32) << 23));
     let logarithm = ln_of_power(power as f32, rest - 1.0);
     if x.is_nan() { x } else { logarithm }
@@ -58,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_argument_is_within_two_units_in_the_last_place() {
+    fn ln_1p_is_within_two_units_in_the_last_place() {
         let steps = (1..=1_000_000).map(|step| step as f32 * 1e-6);
         for x in steps.chain((0..120).map(|power| 0.7 * 0.5f32.powi(power))) {
             let expected = f64::from(x).ln_1p();
@@ -71,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn all_powers_of_two_and_what_is_between_them_have_their_logarithm() {
+    fn ln_is_accurate_over_all_powers_of_two() {
         for power in -126..=127 {
             for step in 0..5000 {
                 let x = 2f32.powi(power) * (1.0 + step as f32 / 5000.0);

@@ -1,4 +1,4 @@
-//! Kernels: the arithmetic as plain functions over slices and blocks of rows, without a world.
+//! Kernels: plain functions over slices and blocks of rows, without a world.
 
 use pulp::{Arch, Scalar128b, WithSimd};
 
@@ -12,12 +12,12 @@ mod heads;
 mod lanes;
 mod logarithm;
 mod matmul;
+mod moments;
 mod normal;
 mod prefetch;
 
 pub use activation::Activation;
 pub use dot::dot;
-mod moments;
 
 pub(crate) use activation::sigmoid;
 pub use attention::{Attending, Link, MAX_HEADS, Score, Tile};
@@ -33,8 +33,8 @@ pub use prefetch::prefetch;
 
 /// Runs `work` with the widest vector instructions of this processor.
 ///
-/// Sums are never reordered for it, so every processor computes the same bits. `work` must be `#[inline(always)]`, and
-/// what it calls: a call that is not inlined is compiled for the baseline processor.
+/// Vectorization never reorders sums, so every processor computes the same bits. `work` and the functions it calls must
+/// be `#[inline(always)]`: a function that is not inlined is compiled for the baseline processor.
 #[inline(always)]
 pub(crate) fn vectorize<R>(work: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(work)

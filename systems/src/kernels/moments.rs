@@ -1,9 +1,9 @@
-//! Sums over one row.
+//! Sums, means and variances of a row.
 
-/// Partial sums, as many as the widest vector register holds.
+/// Number of partial sums, that of the lanes of the widest vectors.
 const LANES: usize = 16;
 
-/// `sum of term(i)` over the elements of a row, in an order that depends on their number alone.
+/// `sum of term(i)` for `i < count`, in an order that depends on `count` alone.
 #[inline(always)]
 pub fn sum(count: usize, term: impl Fn(usize) -> f32) -> f32 {
     let mut lanes = [0.0; LANES];
@@ -22,9 +22,9 @@ pub fn sum(count: usize, term: impl Fn(usize) -> f32) -> f32 {
 /// The mean of a row and `1 / sqrt(variance + epsilon)`, with the variance over the length of the row.
 #[inline(always)]
 pub fn moments(row: &[f32], epsilon: f32) -> (f32, f32) {
-    let share = 1.0 / row.len().max(1) as f32;
-    let mean = share * sum(row.len(), |place| row[place]);
-    let variance = share * sum(row.len(), |place| (row[place] - mean) * (row[place] - mean));
+    let factor = 1.0 / row.len().max(1) as f32;
+    let mean = factor * sum(row.len(), |i| row[i]);
+    let variance = factor * sum(row.len(), |i| (row[i] - mean) * (row[i] - mean));
     (mean, 1.0 / (variance + epsilon).sqrt())
 }
 
@@ -35,8 +35,8 @@ mod tests {
     #[test]
     fn every_length_is_summed() {
         for count in 0..70 {
-            let row: Vec<f32> = (0..count).map(|place| (place * 7 % 23) as f32 - 11.0).collect();
-            assert_eq!(sum(count, |place| row[place]), row.iter().sum::<f32>(), "{count} numbers");
+            let row: Vec<f32> = (0..count).map(|i| (i * 7 % 23) as f32 - 11.0).collect();
+            assert_eq!(sum(count, |i| row[i]), row.iter().sum::<f32>(), "{count} elements");
         }
     }
 

@@ -4,9 +4,9 @@ use super::exp;
 
 /// The distribution function `Phi(x)` and the density `phi(x)` of the standard normal distribution.
 ///
-/// The tail is `Phi(-a) = exp(-a^2 / 2) T(a)`. `T` has no exponential left in it: `(3 + a) T(a)` is a polynomial in
+/// The tail is `Phi(-a) = exp(-a^2 / 2) T(a)`. `T` is smooth: `(3 + a) T(a)` is approximated by a polynomial in
 /// `(a - 3) / (a + 3)`, fitted to a relative error of 4e-8 for `a` up to 13.5, beyond which the tail is 0. There are no
-/// branches and no calls, so loops over it become vector instructions.
+/// branches and no calls, so loops over it are vectorized.
 #[inline(always)]
 pub(super) fn normal(x: f32) -> (f32, f32) {
     const MIDDLE: f32 = 3.0;
@@ -24,13 +24,13 @@ pub(super) fn normal(x: f32) -> (f32, f32) {
     const ONE_OVER_ROOT_TWO_PI: f32 = 0.398_942_3;
 
     let distance = x.abs().min(13.5);
-    let share = 1.0 / (distance + MIDDLE);
-    let place = (distance - MIDDLE) * share;
+    let reciprocal = 1.0 / (distance + MIDDLE);
+    let argument = (distance - MIDDLE) * reciprocal;
     let mut polynomial = 0.0;
     for coefficient in COEFFICIENTS {
-        polynomial = polynomial * place + coefficient;
+        polynomial = polynomial * argument + coefficient;
     }
     let bell = exp(-0.5 * x * x);
-    let tail = bell * (polynomial * share);
+    let tail = bell * (polynomial * reciprocal);
     (if x > 0.0 { 1.0 - tail } else { tail }, ONE_OVER_ROOT_TWO_PI * bell)
 }

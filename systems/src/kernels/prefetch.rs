@@ -1,6 +1,6 @@
 //! Prefetching of rows into the cache.
 
-/// Elements of a cache line.
+/// Number of elements of a cache line.
 const LINE: usize = 16;
 
 /// Prefetches the cache lines of a row, on processors that can.
@@ -11,27 +11,27 @@ pub fn prefetch(row: &[f32]) {
     for line in row.chunks(LINE) {
         fetch(line.as_ptr());
     }
-    // Only rows of whole cache lines are known to start at one.
+    // Only rows that are a multiple of a cache line are known to start at one; others may end in one more.
     if let (false, Some(last)) = (row.len().is_multiple_of(LINE), row.last()) {
         fetch(last);
     }
 }
 
-/// The same for `VECTORS` vectors of `lanes` elements from `start` on. An index beyond the slice is ignored.
+/// Prefetches `VECTORS` vectors of `lanes` elements from `start` on. An index beyond the slice is harmless.
 #[inline(always)]
-pub(crate) fn prefetch_at<const VECTORS: usize>(numbers: &[f32], start: usize, lanes: usize) {
+pub(crate) fn prefetch_at<const VECTORS: usize>(values: &[f32], start: usize, lanes: usize) {
     for line in 0..(VECTORS * lanes).div_ceil(LINE) {
-        fetch(numbers.as_ptr().wrapping_add(start + line * LINE));
+        fetch(values.as_ptr().wrapping_add(start + line * LINE));
     }
 }
 
 #[inline(always)]
-fn fetch(number: *const f32) {
+fn fetch(address: *const f32) {
     #[cfg(target_arch = "x86_64")]
     if let Some(processor) = pulp::core_arch::x86::Sse::try_new() {
         const INTO_EVERY_CACHE: i32 = 3;
-        processor._mm_prefetch::<INTO_EVERY_CACHE>(number.cast());
+        processor._mm_prefetch::<INTO_EVERY_CACHE>(address.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = number;
+    let _ = address;
 }

@@ -9,35 +9,35 @@ use crate::{
     program::{Program, Value},
 };
 
-/// A linear map `X W + b` with the parameters `NAME.weight` and `NAME.bias`.
+/// A linear map `X W + b` with parameters `{name}.weight` and `{name}.bias`.
 pub(super) struct Affine<'a> {
     pub(super) name: &'a str,
     pub(super) width: usize,
     /// Whether there is a `b`.
     pub(super) bias: bool,
-    /// Initialization of the weights; that of the bias, [`Affine::usual`], if none.
+    /// Initialization of the weights; [`Affine::default_initialization`], that of the bias, if none.
     pub(super) initialization: Option<Initialization>,
     pub(super) weight_decay: Option<f32>,
 }
 
 impl Affine<'_> {
     /// Initialization of PyTorch's `Linear`: uniform within `1 / sqrt(inputs)`.
-    fn usual(input: Value) -> Initialization {
+    fn default_initialization(input: Value) -> Initialization {
         Initialization::Uniform(1.0 / (input.width().max(1) as f32).sqrt())
     }
 
     /// Records the map of a value.
     ///
     /// # Errors
-    /// If the parameters are too large to be addressed.
+    /// If the parameters exceed the address space.
     pub(super) fn of(&self, program: &mut Program, input: Value) -> Result<Value, BuildError> {
         let &Self { name, width, bias, initialization, weight_decay } = self;
-        let usual = Self::usual(input);
+        let default = Self::default_initialization(input);
         let layout = TensorLayout { shape: vec![width, input.width()], transposed: true };
-        let begin = initialization.unwrap_or(usual);
+        let initialization = initialization.unwrap_or(default);
         let weight = format!("{name}.weight");
-        let weight = program.parameter(&weight, [input.width(), width], layout, begin, weight_decay)?;
-        let bias = bias.then(|| program.vector(&format!("{name}.bias"), width, usual, weight_decay)).transpose()?;
+        let weight = program.parameter(&weight, [input.width(), width], layout, initialization, weight_decay)?;
+        let bias = bias.then(|| program.vector(&format!("{name}.bias"), width, default, weight_decay)).transpose()?;
         linear(program, input, &weight, bias.as_ref())
     }
 }

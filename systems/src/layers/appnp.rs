@@ -15,12 +15,13 @@ use crate::{
 /// then propagate: graph neural networks meet personalized PageRank", ICLR 2019, eq. 4).
 ///
 /// `X` and `Z` are `[N, F]`, dense. Has no parameters: it propagates the predictions of the layers before it, and does
-/// not oversmooth, for every hop adds `X` again. Costs `K (E + N) F` multiplications; two columns suffice, in training
-/// as well. Border: a node without incoming edges keeps its own features at each hop.
+/// not oversmooth, because every hop adds `X` again. Costs `K (E + N) F` multiplications and two buffers of `[N, F]`,
+/// also in training. Border: a node without incoming edges keeps its features at each hop.
 ///
 /// In training `dropout` sets each coefficient `s[ij]` and `s[ii]` to 0 with this probability and divides the others by
-/// `1 - dropout`, independently for each hop, as in the authors' code. (PyTorch Geometric drops coefficients that the
-/// hop before has left over: after ten hops with a rate of 0.5 hardly any edge remains, and Cora is not learned.)
+/// `1 - dropout`, independently for each hop, as in the authors' code. (PyTorch Geometric drops from the coefficients
+/// that remain after the previous hop: after ten hops with a rate of 0.5 hardly any edge is left, and Cora is not
+/// learned.)
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Appnp {
@@ -44,7 +45,7 @@ fn one_tenth() -> f32 {
 }
 
 impl Appnp {
-    /// This number of hops with this teleport probability, without dropout.
+    /// A layer with this number of hops and this teleport probability, without dropout.
     pub fn new(hops: usize, alpha: f32) -> Self {
         Self { hops, alpha, dropout: 0.0 }
     }

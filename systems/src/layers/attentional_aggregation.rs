@@ -1,4 +1,4 @@
-//! The readout of Li et al.: an attention over the nodes of a subgraph.
+//! The readout of Li et al.: attention over the nodes of a subgraph.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,8 @@ use crate::{
 /// networks", ICLR 2016, eq. 7, with a softmax as in PyTorch Geometric's `AttentionalAggregation`).
 ///
 /// `X` is `[N, F]` on nodes, dense or sparse, `W` `[F, width]`, `a` `[F]`; the output is `[G, width]` on subgraphs.
-/// Costs `N F width` multiplications. A subgraph without nodes has zeros; a node in no subgraph is left out.
+/// Costs `N F width` multiplications. Border: the output of a subgraph without nodes is 0; a node in no subgraph is
+/// ignored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AttentionalAggregation {

@@ -12,12 +12,12 @@ use crate::{
 /// `Y[i] = w (X[i] - mean) / sqrt(variance + epsilon) + b`, feature by feature (Ioffe & Szegedy, "Batch normalization:
 /// accelerating deep network training by reducing internal covariate shift", ICML 2015, algorithms 1 and 2).
 ///
-/// `X` and `Y` are `[N, F]` on rows of any kind, all other vectors `[F]`. In training mean and variance are those of
-/// the `N` rows, and gradients flow through them; running statistics follow them by `momentum`, with the variance over
-/// `N - 1`, and are used outside of training. Reads `X` three times forward and twice backward, `O(N F)`.
+/// `X` and `Y` are `[N, F]` on any domain, all other vectors `[F]`. In training mean and variance are those of the `N`
+/// rows, and gradients flow through them; running statistics are updated by `momentum`, with the variance over `N - 1`,
+/// and are used in inference. Reads `X` three times forward and twice backward, `O(N F)`.
 ///
-/// Border: rows of dangling edges are left out of the statistics and have no gradient. A single row becomes `b` in
-/// training and does not change the running variance, since its variance over `N - 1` is undefined. Parameters are
+/// Border: rows of dangling edges are excluded from the statistics and have no gradient. A single row becomes `b` in
+/// training and does not change the running variance, because its variance over `N - 1` is undefined. Parameters are
 /// called `weight`, `bias`, `running_mean` and `running_var`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -26,7 +26,7 @@ pub struct BatchNorm {
     pub epsilon: f32,
     /// The weight of the batch's statistics in the update of the running statistics.
     pub momentum: f32,
-    /// Whether training uses the running statistics as well, and does not update them: for fine-tuning on little data.
+    /// Whether training uses the running statistics too, and does not update them: for fine-tuning on little data.
     pub frozen: bool,
     /// Weight decay of this layer's parameters; the optimizer's if none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,12 +34,12 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// With `epsilon` 1e-5 and `momentum` 0.1, as in PyTorch.
+    /// A normalization with `epsilon` 1e-5 and `momentum` 0.1, as in PyTorch.
     pub fn new() -> Self {
         Self { epsilon: 1e-5, momentum: 0.1, frozen: false, weight_decay: None }
     }
 
-    /// The same, but with the running statistics in training as well.
+    /// The same, but with the running statistics in training too.
     pub fn frozen(self) -> Self {
         Self { frozen: true, ..self }
     }

@@ -1,4 +1,4 @@
-//! What convolutions share: products of a normalized adjacency, the features and the weights.
+//! Helpers of convolutions: products of a normalized adjacency, features and weights.
 
 use connectome_components::Normalization;
 
@@ -11,8 +11,7 @@ use crate::{
 
 /// `Y = A X W + b` with the normalized adjacency `A`; the weights are called `weight`.
 ///
-/// `(A X) W = A (X W)`, so the narrower of the two widths is sent along the edges; a sparse input is multiplied first
-/// in any case.
+/// `(A X) W = A (X W)`, so the narrower of the two is aggregated; a sparse input is always multiplied first.
 pub(crate) fn convolve(
     program: &mut Program,
     input: Value,
@@ -32,10 +31,10 @@ pub(crate) fn convolve(
     add_bias(program, sums, &bias)
 }
 
-/// `Y = A X W + b + Z W_root`: the neighbors' features and the node's own through separate maps. `map` is `W` and `b`,
-/// `root` is `Z` and `W_root`, if a node's own features are read.
+/// `Y = A X W + b + Z W_root`: separate linear maps of the neighbors and of the node itself. `map` is `W` and `b`,
+/// `root` is `Z` and `W_root`, if the node itself is read.
 ///
-/// As in [`convolve`], the narrower of the two widths is sent along the edges.
+/// As in [`convolve`], the narrower of `X` and `X W` is aggregated.
 pub(crate) fn aggregate_with_root(
     program: &mut Program,
     features: Value,
@@ -57,7 +56,7 @@ pub(crate) fn aggregate_with_root(
     add_bias(program, sums, &bias)
 }
 
-/// `Y = X W + b + Z W_root`, as in [`aggregate_with_root`], of neighbors that are aggregated already.
+/// `Y = X W + b + Z W_root` with the aggregated neighbors `X`; see [`aggregate_with_root`].
 pub(crate) fn linear_with_root(
     program: &mut Program,
     aggregated: Value,

@@ -9,7 +9,7 @@ use crate::{
     program::{Program, Value},
 };
 
-/// Sets each element to 0 with this probability in training, and scales the others up; see [`dropout`].
+/// Sets each element to 0 with this probability in training, and scales the others by `1 / (1 - p)`; see [`dropout`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Dropout(pub f32);

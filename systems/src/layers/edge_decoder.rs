@@ -1,4 +1,4 @@
-//! The decoder of edges.
+//! A decoder that predicts a row for each edge.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,14 +8,14 @@ use crate::{
     program::{Program, Value},
 };
 
-/// `Y[e] = nn([X[s], X[t]])` for each edge `e` from `s` to `t`, or `nn([X[s], X[t], E[e]])` with the features of the edges:
-/// what a head needs that predicts something of edges (the `EdgeDecoder` of PyTorch Geometric's example of link regression;
-/// Fey & Lenssen, "Fast graph representation learning with PyTorch Geometric", 2019).
+/// `Y[e] = nn([X[s], X[t]])` for each edge `e` from `s` to `t`, or `nn([X[s], X[t], E[e]])` with edge features (the
+/// `EdgeDecoder` of PyTorch Geometric's example of link regression; Fey & Lenssen, "Fast graph representation learning
+/// with PyTorch Geometric", 2019). Used in heads for edge classification and regression.
 ///
-/// `X` is `[N, F]` on nodes, dense or sparse, `E` `[E, G]`, `Y` `[E, last width of nn]` on the edges. The first map of `nn`
-/// is the sum of a map of each part, so that of `X` is computed on the nodes: costs `2 N F widths[0]` and the further maps on
-/// `E` rows. An edge and its opposite have different rows. Border: the first map of a dangling
-/// edge gives zeros, whatever its features.
+/// `X` is `[N, F]` on nodes, dense or sparse, `E` `[E, G]`, `Y` `[E, last width of nn]` on the edges. The first linear
+/// map of `nn` is a sum of maps of `X[s]`, `X[t]` and `E[e]`, so those of `X` are computed on the nodes: costs `2 N F
+/// widths[0]` and the further maps on `E` rows. `Y` depends on the direction of the edge. Border: the output of the
+/// first map is 0 for a dangling edge, whatever its features.
 ///
 /// Parameters are called `nn.*`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,13 +23,13 @@ use crate::{
 pub struct EdgeDecoder {
     /// The perceptron that computes the row of an edge.
     pub nn: Mlp,
-    /// Whether features of edges are read.
+    /// Whether edge features are read.
     #[serde(default)]
     pub edge_features: bool,
 }
 
 impl EdgeDecoder {
-    /// A decoder with this perceptron that reads no features of edges.
+    /// A decoder with this perceptron that does not read edge features.
     pub fn new(nn: Mlp) -> Self {
         Self { nn, edge_features: false }
     }

@@ -20,13 +20,13 @@ use crate::{
 /// connection in eq. 6 as the authors' code has it, and the mean over incoming edges for `C`).
 ///
 /// The input is `H`, `[N, F]`, dense. `X`, `[N, D]`, are the coordinates of the model
-/// ([`ModelBuilder::coordinates`](crate::ModelBuilder::coordinates)), and the layers that follow read `X'` as such. The
-/// layer is equivariant: a rotation, reflection or translation of `X` is one of `X'`, and leaves `H'` as it is. `phi_e`
-/// is a perceptron from `2 F + 1` through `hidden` to `hidden` with `SiLU` after each map, `phi_x` one from `hidden`
-/// through `hidden` to one number without bias, `phi_h` one from `F + hidden` through `hidden` to `F`; their parameters
-/// are called `phi_e.0.weight` and so on. The first maps of `H` are computed on the nodes: costs `3 N F hidden` there
-/// and `2 E hidden^2` on the edges. Border: a node without incoming edges keeps its coordinates and receives zeros. A
-/// dangling edge sends nothing.
+/// ([`ModelBuilder::coordinates`](crate::ModelBuilder::coordinates)), and the layers that follow read `X'` as
+/// coordinates. The layer is equivariant: rotating, reflecting or translating `X` does the same to `X'` and does not
+/// change `H'`. `phi_e` is a perceptron with widths `2 F + 1`, `hidden`, `hidden` and `SiLU` after each linear map,
+/// `phi_x` one with widths `hidden`, `hidden`, 1, the last map without bias, `phi_h` one with widths `F + hidden`,
+/// `hidden`, `F`; their parameters are called `phi_e.0.weight` and so on. The first maps of `H` are computed on the
+/// nodes: costs `3 N F hidden` there and `2 E hidden^2` on the edges. Border: a node without incoming edges keeps its
+/// coordinates, and its sum of messages is 0. A dangling edge sends no message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EgnnConv {
@@ -48,42 +48,42 @@ impl EgnnConv {
         Mlp { weight_decay: self.weight_decay, ..silu }
     }
 
-    /// `M`, from the nodes' features and the vectors along the edges.
-    fn messages(&self, program: &mut Program, input: Value, spans: Value) -> Result<Value, BuildError> {
+    /// `M`, from the node features and `X[t] - X[s]`, the `differences` along the edges.
+    fn messages(&self, program: &mut Program, input: Value, differences: Value) -> Result<Value, BuildError> {
         let width = input.width();
         let perceptron = self.perceptron(self.hidden);
         let (weight, bias) = perceptron.first(program, "phi_e", 2 * width + 1)?;
         let target = linear(program, input, &weight.rows(0..width), None)?;
         let source = linear(program, input, &weight.rows(width..2 * width), None)?;
-        let lengths = square_norm(program, spans)?;
-        let own = linear(program, lengths, &weight.rows(2 * width..2 * width + 1), Some(&bias))?;
-        let [source, target, edge] = [source, target, own].map(|value| Some((value, 1.0)));
+        let distances = square_norm(program, differences)?;
+        let edge = linear(program, distances, &weight.rows(2 * width..2 * width + 1), Some(&bias))?;
+        let [source, target, edge] = [source, target, edge].map(|value| Some((value, 1.0)));
         let first = gather_endpoints(program, EdgeTerms { source, target, edge })?;
         let mapped = program.nested("phi_e", &perceptron.after_first(), first)?;
         activate(program, mapped, Activation::Silu)
     }
 
     /// `X'`: each message moves its target along the edge.
-    fn moved(
+    fn move_nodes(
         &self,
         program: &mut Program,
         coordinates: Value,
-        spans: Value,
+        differences: Value,
         messages: Value,
     ) -> Result<Value, BuildError> {
         let (first, first_bias) = self.perceptron(1).first(program, "phi_x", self.hidden)?;
-        let last = self.last_pull(program)?;
+        let last = self.last_phi_x(program)?;
         let before = linear(program, messages, &first, Some(&first_bias))?;
         let hidden = activate(program, before, Activation::Silu)?;
-        let pulls = linear(program, hidden, &last, None)?;
-        let pulled = multiply(program, spans, pulls)?;
-        let change = reduce(program, pulled, Relation::Edges, Reduction::Mean)?;
+        let factors = linear(program, hidden, &last, None)?;
+        let translations = multiply(program, differences, factors)?;
+        let change = reduce(program, translations, Relation::Edges, Reduction::Mean)?;
         add(program, [(coordinates, 1.0), (change, 1.0)])
     }
 
-    /// The last map of `phi_x`, initialized so that nodes move little: a thousandth of Glorot & Bengio's bound, as in
-    /// the authors' code.
-    fn last_pull(&self, program: &mut Program) -> Result<Weight, BuildError> {
+    /// The last map of `phi_x`, initialized so that nodes move little: within a thousandth of the bound of Glorot &
+    /// Bengio, as in the authors' code.
+    fn last_phi_x(&self, program: &mut Program) -> Result<Weight, BuildError> {
         let bound = 0.001 * (6.0 / (self.hidden + 1) as f32).sqrt();
         let layout = TensorLayout { shape: vec![1, self.hidden], transposed: true };
         let shape = [self.hidden, 1];
@@ -96,21 +96,19 @@ impl Layer for EgnnConv {
         let coordinates = program.coordinates()?;
         program.dense(input)?;
         if program.dense(coordinates)?.domain() != Domain::Nodes {
-            return Err(
-                program.error("moves nodes, but the coordinates are not on nodes; give coordinates of the nodes")
-            );
+            return Err(program.error("moves nodes, but the coordinates are not on nodes; use coordinates on nodes"));
         }
         let width = input.width();
         let terms = EdgeTerms { source: Some((coordinates, -1.0)), target: Some((coordinates, 1.0)), edge: None };
-        let spans = gather_endpoints(program, terms)?;
-        let messages = self.messages(program, input, spans)?;
-        let moved = self.moved(program, coordinates, spans, messages)?;
+        let differences = gather_endpoints(program, terms)?;
+        let messages = self.messages(program, input, differences)?;
+        let moved = self.move_nodes(program, coordinates, differences, messages)?;
         let sums = reduce(program, messages, Relation::Edges, Reduction::Sum)?;
 
         let perceptron = self.perceptron(width);
         let (weight, bias) = perceptron.first(program, "phi_h", width + self.hidden)?;
-        let parts = [(input, weight.rows(0..width)), (sums, weight.rows(width..width + self.hidden))];
-        let first = linear_pair(program, parts, Some(&bias))?;
+        let terms = [(input, weight.rows(0..width)), (sums, weight.rows(width..width + self.hidden))];
+        let first = linear_pair(program, terms, Some(&bias))?;
         let change = program.nested("phi_h", &perceptron.after_first(), first)?;
         program.set_coordinates(moved);
         add(program, [(input, 1.0), (change, 1.0)])

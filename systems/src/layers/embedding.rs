@@ -13,15 +13,15 @@ use crate::{
 /// `Y[i] = W[category of i]`, the row of a learned table (as in Mikolov et al., "Efficient estimation of word
 /// representations in vector space", 2013).
 ///
-/// The categories are a sparse value: the category as index `[N, 1]` with the value 1 `[N, 1]`, as wide as there are
-/// categories `C`; several categories of a row are summed, weighted by the values. `W` is `[C, width]`, `Y`
-/// `[N, width]`. Costs `N width`. Border: a row whose value is 0 has zeros.
+/// The input is sparse, of width `C`, the number of categories: the category as index `[N, 1]` with the value 1 `[N,
+/// 1]`. Several categories of a row are summed, weighted by their values. `W` is `[C, width]`, `Y` `[N, width]`. Costs
+/// `N width`. Border: the output of a row whose value is 0 is 0.
 ///
 /// The table is called `weight`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Embedding {
-    /// Width of the table.
+    /// Output width.
     pub width: usize,
     /// Weight decay of this layer's parameters; the optimizer's if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

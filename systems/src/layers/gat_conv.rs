@@ -15,14 +15,15 @@ use crate::{
 /// `y[i] = sum over j of alpha[ij] W x[j] + b` for each head, over the sources `j` of the edges that end at `i` and
 /// over `i` itself, with `alpha[ij] = exp(s[ij]) / sum over k of exp(s[ik])` and
 /// `s[ij] = LeakyReLU(a_target . W x[i] + a_source . W x[j] + a_edge . U e[ij])` (Veličković et al., "Graph attention
-/// networks", ICLR 2018, eq. 1-6; the term of the edges is PyTorch Geometric's).
+/// networks", ICLR 2018, eq. 1-6; the term of the edges as in PyTorch Geometric).
 ///
 /// `X` is `[N, F]`, dense or sparse, `W` `[F, H C]`, each `a` `[H, C]`; the output is `[N, H C]`, or `[N, C]` as the
-/// mean of the heads. Costs `N F H C + (E + N) H C` multiplications; no column of size `[E, H C]` is needed unless the
-/// edges have features.
+/// mean of the heads. Costs `N F H C + (E + N) H C` multiplications; no buffer of `[E, H C]` is needed without edge
+/// features.
 ///
-/// The added self-loop replaces those of the graph; its edge features are the mean of those of the edges from other
-/// nodes. So a node without incoming edges has `W x[i] + b`. Without `add_self_loops` its output is the bias.
+/// An added self-loop replaces those of the graph; its edge features are the mean of those of the incoming edges from
+/// other nodes. Border: the output of a node without incoming edges is `W x[i] + b`, or the bias without
+/// `add_self_loops`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GatConv {
@@ -31,10 +32,10 @@ pub struct GatConv {
     /// Number of attention heads.
     #[serde(default = "one")]
     pub heads: usize,
-    /// Whether the heads are concatenated; the output is their mean otherwise.
+    /// Whether the heads are concatenated; otherwise the output is their mean.
     #[serde(default = "yes")]
     pub concat: bool,
-    /// Slope of the scores' leaky rectifier below 0.
+    /// Slope of the leaky ReLU below 0.
     #[serde(default = "fifth")]
     pub negative_slope: f32,
     /// Dropout probability of the attention weights in training.
@@ -43,7 +44,7 @@ pub struct GatConv {
     /// Whether edge features are read.
     #[serde(default)]
     pub edge_features: bool,
-    /// Whether each node attends to itself exactly once, whether the graph has self-loops or not.
+    /// Whether each node attends to itself exactly once, with or without self-loops in the graph.
     #[serde(default = "yes")]
     pub add_self_loops: bool,
     /// Weight decay of this layer's parameters; the optimizer's if none.
@@ -71,15 +72,15 @@ impl Layer for GatConv {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let &Self { width, heads: count, concat, dropout, add_self_loops, weight_decay, .. } = self;
         let heads = Heads { count, width, concat, weight_decay };
-        let columns = heads.columns(program)?;
-        let weight = program.weight("lin.weight", [input.width(), columns], weight_decay)?;
+        let total_width = heads.total_width(program)?;
+        let weight = program.weight("lin.weight", [input.width(), total_width], weight_decay)?;
         let by_source = heads.vectors(program, "att_src")?;
         let by_target = heads.vectors(program, "att_dst")?;
-        let bias = program.vector("bias", heads.output_columns(program)?, Initialization::ZEROS, weight_decay)?;
+        let bias = program.vector("bias", heads.output_width(program)?, Initialization::ZEROS, weight_decay)?;
 
         let values = linear(program, input, &weight, None)?;
         let [sources, targets] = head_scores(program, values, [&by_source, &by_target])?;
-        let edges = if self.edge_features { Some(edge_scores(program, &heads, columns)?) } else { None };
+        let edges = if self.edge_features { Some(edge_scores(program, &heads, total_width)?) } else { None };
         let self_loop_edges = match edges {
             Some(edges) if add_self_loops => Some(self_loop_mean(program, edges)?),
             _ => None,
@@ -91,9 +92,9 @@ impl Layer for GatConv {
 }
 
 /// `a_edge . U e` for each edge.
-fn edge_scores(program: &mut Program, heads: &Heads, columns: usize) -> Result<Value, BuildError> {
+fn edge_scores(program: &mut Program, heads: &Heads, width: usize) -> Result<Value, BuildError> {
     let edges = program.edge_features()?;
-    let weight = program.weight("lin_edge.weight", [edges.width(), columns], heads.weight_decay)?;
+    let weight = program.weight("lin_edge.weight", [edges.width(), width], heads.weight_decay)?;
     let vectors = heads.vectors(program, "att_edge")?;
     let values = linear(program, edges, &weight, None)?;
     let [scores] = head_scores(program, values, [&vectors])?;

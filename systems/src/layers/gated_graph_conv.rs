@@ -12,12 +12,12 @@ use crate::{
 
 /// `M_l[i] = sum over edges j -> i of H_(l-1)[j] W_l` and `H_l[i] = GRU(M_l[i], H_(l-1)[i])` for `l = 1..=layers`,
 /// where `H_0` is `X` padded with zeros (Li et al., "Gated graph sequence neural networks", ICLR 2016, eq. 1 to 6),
-/// with the recurrent unit of [`gru`] in place of theirs, as in PyTorch Geometric. Edge weights are not read.
+/// with [`gru`] as recurrent unit, as in PyTorch Geometric. Edge weights are not read.
 ///
-/// `X` is `[N, F]`, dense, `F` at most `width`, and `H_l` `[N, width]`. Each layer has its map in `weight`
-/// `[layers, width, width]`; `rnn.weight_ih` and `rnn.weight_hh`, `[3 width, width]` in files, and their biases are
-/// shared by all layers. Costs `layers (7 N width^2 + E width)` multiplications. Border: a node without incoming edges
-/// receives zeros.
+/// `X` is `[N, F]`, dense, `F` at most `width`, and `H_l` `[N, width]`. Each layer has a map in `weight` `[layers,
+/// width, width]`; `rnn.weight_ih` and `rnn.weight_hh`, `[3 width, width]` in files, and their biases are shared by all
+/// layers. Costs `layers (7 N width^2 + E width)` multiplications. Border: for a node without incoming edges `M_l[i]`
+/// is 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GatedGraphConv {
@@ -31,7 +31,7 @@ pub struct GatedGraphConv {
 }
 
 impl GatedGraphConv {
-    /// A state of this width that is updated this number of times.
+    /// A layer with a state of this width and this number of propagation steps.
     pub fn new(width: usize, layers: usize) -> Self {
         Self { width, layers, weight_decay: None }
     }
@@ -45,7 +45,8 @@ impl Layer for GatedGraphConv {
         }
         if input.width() > width {
             let found = input.width();
-            let reason = format!("has a state {width} wide for an input {found} wide; give it at least that width");
+            let reason =
+                format!("has a state of width {width} for an input of width {found}; set `width` to at least that");
             return Err(program.error(reason));
         }
         let initialization = Initialization::Uniform(1.0 / (width.max(1) as f32).sqrt());
@@ -60,9 +61,9 @@ impl Layer for GatedGraphConv {
         });
         let ((input_weight, input_bias), (hidden_weight, hidden_bias)) = (from_input?, from_hidden?);
         let mut state = pad(program, input, width)?;
-        for round in 0..layers {
-            let own = weight.rows(round * width..(round + 1) * width);
-            let messages = linear(program, state, &own, None)?;
+        for layer in 0..layers {
+            let weight = weight.rows(layer * width..(layer + 1) * width);
+            let messages = linear(program, state, &weight, None)?;
             let sums = aggregate(program, messages, Normalization::Sum)?;
             let input_gates = linear(program, sums, &input_weight, Some(&input_bias))?;
             let hidden_gates = linear(program, state, &hidden_weight, Some(&hidden_bias))?;

@@ -16,15 +16,16 @@ use crate::{
 /// `y[i] = sum over j of alpha[ij] (L x[j] + l) + b` for each head, over the sources `j` of the edges that end at `i`
 /// and over `i` itself, with `alpha[ij] = exp(s[ij]) / sum over k of exp(s[ik])` and
 /// `s[ij] = a . LeakyReLU(R x[i] + r + L x[j] + l + U e[ij])` (Brody, Alon & Yahav, "How attentive are graph attention
-/// networks?", ICLR 2022, eq. 7; the term of the edges is PyTorch Geometric's). Unlike in [`GatConv`](super::GatConv)
-/// each node may rank its neighbors differently.
+/// networks?", ICLR 2022, eq. 7; the term of the edges as in PyTorch Geometric). Unlike in [`GatConv`](super::GatConv),
+/// nodes may rank the same neighbors differently.
 ///
 /// `X` is `[N, F]`, dense or sparse, `L` and `R` `[F, H C]`, `a` `[H, C]`; the output is `[N, H C]`, or `[N, C]` as the
-/// mean of the heads. Costs `2 N F H C + 2 (E + N) H C` multiplications; no column of size `[E, H C]` is needed unless
-/// the edges have features.
+/// mean of the heads. Costs `2 N F H C + 2 (E + N) H C` multiplications; no buffer of `[E, H C]` is needed without edge
+/// features.
 ///
-/// The added self-loop replaces those of the graph; its edge features are the mean of those of the edges from other
-/// nodes. So a node without incoming edges has `L x[i] + l + b`. Without `add_self_loops` its output is the bias.
+/// An added self-loop replaces those of the graph; its edge features are the mean of those of the incoming edges from
+/// other nodes. Border: the output of a node without incoming edges is `L x[i] + l + b`, or the bias without
+/// `add_self_loops`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gatv2Conv {
@@ -33,10 +34,10 @@ pub struct Gatv2Conv {
     /// Number of attention heads.
     #[serde(default = "one")]
     pub heads: usize,
-    /// Whether the heads are concatenated; the output is their mean otherwise.
+    /// Whether the heads are concatenated; otherwise the output is their mean.
     #[serde(default = "yes")]
     pub concat: bool,
-    /// Slope of the leaky rectifier below 0.
+    /// Slope of the leaky ReLU below 0.
     #[serde(default = "fifth")]
     pub negative_slope: f32,
     /// Dropout probability of the attention weights in training.
@@ -45,7 +46,7 @@ pub struct Gatv2Conv {
     /// Whether edge features are read.
     #[serde(default)]
     pub edge_features: bool,
-    /// Whether each node attends to itself exactly once, whether the graph has self-loops or not.
+    /// Whether each node attends to itself exactly once, with or without self-loops in the graph.
     #[serde(default = "yes")]
     pub add_self_loops: bool,
     /// Weight decay of this layer's parameters; the optimizer's if none.
@@ -73,12 +74,12 @@ impl Layer for Gatv2Conv {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let &Self { width, heads: count, concat, dropout, add_self_loops, weight_decay, .. } = self;
         let heads = Heads { count, width, concat, weight_decay };
-        let columns = heads.columns(program)?;
+        let total_width = heads.total_width(program)?;
         let vectors = heads.vectors(program, "att")?;
-        let bias = program.vector("bias", heads.output_columns(program)?, Initialization::ZEROS, weight_decay)?;
+        let bias = program.vector("bias", heads.output_width(program)?, Initialization::ZEROS, weight_decay)?;
         let map = |name| Affine {
             name,
-            width: columns,
+            width: total_width,
             bias: true,
             initialization: Some(Initialization::Glorot),
             weight_decay,
@@ -89,7 +90,7 @@ impl Layer for Gatv2Conv {
         let (mut edges, mut self_loop_edges) = (None, None);
         if self.edge_features {
             let features = program.edge_features()?;
-            let weight = program.weight("lin_edge.weight", [features.width(), columns], weight_decay)?;
+            let weight = program.weight("lin_edge.weight", [features.width(), total_width], weight_decay)?;
             edges = Some(linear(program, features, &weight, None)?);
             if add_self_loops {
                 let mean = self_loop_mean(program, features)?;

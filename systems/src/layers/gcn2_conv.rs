@@ -14,10 +14,9 @@ use crate::{
 /// `Y[i] = (1 - beta) P[i] + beta P[i] W`, with the coefficients `s` of [`GcnConv`](super::GcnConv) (Chen et al.,
 /// "Simple and deep graph convolutional networks", ICML 2020, eq. 5, without its nonlinearity).
 ///
-/// `X`, `X_0`, `P` and `Y` are `[N, F]`, dense, `W` is `[F, F]` and called `weight1`. `X_0` is the input of the stack
-/// of these layers ([`Gcn2Conv::convolve`]; [`Gcnii`](super::Gcnii) is such a stack); of a single layer it is `X`.
-/// Costs `(E + N) F + N F F` multiplications. Border: a node without incoming edges keeps its own features in place of
-/// the sum.
+/// `X`, `X_0`, `P` and `Y` are `[N, F]`, dense, `W` is `[F, F]` and called `weight1`. `X_0` is the input of a stack of
+/// these layers ([`Gcn2Conv::convolve`]; [`Gcnii`](super::Gcnii) is such a stack); for a single layer it is `X`. Costs
+/// `(E + N) F + N F F` multiplications. Border: for a node without incoming edges the sum is `X[i]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gcn2Conv {

@@ -10,13 +10,14 @@ use crate::{
 };
 
 /// `Y = D^-1/2 A' D^-1/2 X W + b` (Kipf & Welling, "Semi-supervised classification with graph convolutional networks",
-/// ICLR 2017, eq. 2) with the weights of the edges in `A'` and degrees by target.
+/// ICLR 2017, eq. 2) with edge weights in `A'` and weighted in-degrees `D`.
 ///
-/// `A'` is the adjacency with a self-loop of weight 1 added to each node that has none; an existing self-loop keeps its
-/// weight. This is `GCNConv` of PyTorch Geometric.
+/// `A'` is the adjacency matrix with a self-loop of weight 1 added to each node that has none; an existing self-loop
+/// keeps its weight. This is `GCNConv` of PyTorch Geometric.
 ///
-/// `X` is `[N, F]`, dense or sparse, `W` `[F, width]`, `b` `[width]`. The narrower of the two widths is sent along the
-/// edges: costs `N F width + E min(F, width)` multiplications. Border: a node without incoming edges has `X[i] W + b`.
+/// `X` is `[N, F]`, dense or sparse, `W` `[F, width]`, `b` `[width]`. The narrower of `X` and `X W` is aggregated:
+/// costs `N F width + E min(F, width)` multiplications. Border: the output of a node without incoming edges is
+/// `X[i] W + b`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GcnConv {

@@ -13,11 +13,11 @@ use crate::{
 /// `Y[i] = nn((1 + eps) X[i] + sum of X[j] over the edges j -> i)` (Xu, Hu, Leskovec & Jegelka, "How powerful are graph
 /// neural networks?", ICLR 2019, eq. 4.1).
 ///
-/// `X` is `[N, F]`, dense or sparse, `Y` `[N, last width of nn]`. The sum commutes with the first map of `nn`, so the
-/// narrower of the two widths is sent along the edges: costs those of `nn` on `N` rows and `E min(F, widths[0])`
-/// additions. Edge weights are not read. Border: a node without incoming edges has `nn((1 + eps) X[i])`.
+/// `X` is `[N, F]`, dense or sparse, `Y` `[N, last width of nn]`. The sum commutes with the first linear map of `nn`,
+/// so the narrower of its input and output is aggregated: costs `nn` on `N` rows and `E min(F, widths[0])` additions.
+/// Edge weights are not read. Border: the output of a node without incoming edges is `nn((1 + eps) X[i])`.
 ///
-/// Parameters are called `eps` and `nn.*`; an `eps` that is not learned is saved too, as in PyTorch Geometric.
+/// Parameters are called `eps` and `nn.*`; an `eps` that is not trained is saved as a buffer, as in PyTorch Geometric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GinConv {
@@ -26,18 +26,18 @@ pub struct GinConv {
     /// Initial value of `eps`.
     #[serde(default)]
     pub epsilon: f32,
-    /// Whether `epsilon` is learned.
+    /// Whether `eps` is trained.
     #[serde(default)]
     pub train_epsilon: bool,
 }
 
 impl GinConv {
-    /// A layer with this perceptron and an `eps` of 0 that is not learned.
+    /// A layer with this perceptron and an `eps` of 0 that is not trained.
     pub fn new(nn: Mlp) -> Self {
         Self { nn, epsilon: 0.0, train_epsilon: false }
     }
 
-    /// The same, but learns `eps`.
+    /// The same, with a trained `eps`.
     pub fn train_epsilon(self) -> Self {
         Self { train_epsilon: true, ..self }
     }
@@ -59,8 +59,8 @@ impl Layer for GinConv {
     }
 }
 
-/// The parameter `eps`: a node's own features are multiplied by `1 + eps`.
-pub(super) fn eps(program: &mut Program, epsilon: f32, is_learned: bool) -> Result<Weight, BuildError> {
+/// The parameter `eps`: `X[i]` is multiplied by `1 + eps`.
+pub(super) fn eps(program: &mut Program, epsilon: f32, is_trained: bool) -> Result<Weight, BuildError> {
     let initialization = Initialization::Constant(epsilon);
-    if is_learned { program.vector("eps", 1, initialization, None) } else { program.buffer("eps", 1, initialization) }
+    if is_trained { program.vector("eps", 1, initialization, None) } else { program.buffer("eps", 1, initialization) }
 }

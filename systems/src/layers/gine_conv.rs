@@ -11,13 +11,13 @@ use crate::{
 };
 
 /// `Y[i] = nn((1 + eps) X[i] + sum of ReLU(X[j] + E[e] W + b) over the edges e: j -> i)` (Hu et al., "Strategies for
-/// pre-training graph neural networks", ICLR 2020, eq. 4 of its appendix A, with the rectifier of PyTorch Geometric).
+/// pre-training graph neural networks", ICLR 2020, eq. 4 of its appendix A, with a ReLU as in PyTorch Geometric).
 ///
-/// `X` is `[N, F]`, dense, the edges' features `E` are `[E, D]`, `W` is `[D, F]`, `Y` `[N, last width of nn]`. Costs
-/// those of `nn` on `N` rows and `E D F` multiplications. Border: a node without incoming edges has
-/// `nn((1 + eps) X[i])`.
+/// `X` is `[N, F]`, dense, the edge features `E` are `[E, D]`, `W` is `[D, F]`, `Y` `[N, last width of nn]`. Costs `nn`
+/// on `N` rows and `E D F` multiplications. Border: the output of a node without incoming edges is `nn((1 + eps)
+/// X[i])`.
 ///
-/// Parameters are called `eps`, `nn.*` and `lin.*`; an `eps` that is not learned is saved too.
+/// Parameters are called `eps`, `nn.*` and `lin.*`; an `eps` that is not trained is saved as a buffer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GineConv {
@@ -26,11 +26,11 @@ pub struct GineConv {
     /// Initial value of `eps`.
     #[serde(default)]
     pub epsilon: f32,
-    /// Whether `epsilon` is learned.
+    /// Whether `eps` is trained.
     #[serde(default)]
     pub train_epsilon: bool,
-    /// Whether edge features are mapped to the width of the nodes; otherwise they must be as wide as these, and are
-    /// added as they are.
+    /// Whether edge features are mapped to the width of the node features by `W` and `b`; otherwise they must have that
+    /// width.
     #[serde(default = "yes")]
     pub edge_features: bool,
 }
@@ -40,12 +40,12 @@ fn yes() -> bool {
 }
 
 impl GineConv {
-    /// A layer with this perceptron, a map of the edge features, and an `eps` of 0 that is not learned.
+    /// A layer with this perceptron, a map of the edge features, and an `eps` of 0 that is not trained.
     pub fn new(nn: Mlp) -> Self {
         Self { nn, epsilon: 0.0, train_epsilon: false, edge_features: true }
     }
 
-    /// The same, but learns `eps`.
+    /// The same, with a trained `eps`.
     pub fn train_epsilon(self) -> Self {
         Self { train_epsilon: true, ..self }
     }
@@ -60,7 +60,8 @@ impl Layer for GineConv {
         } else if edges.width() != input.width() {
             let (edges, nodes) = (edges.width(), input.width());
             let reason = format!(
-                "adds edge features {edges} wide to node features {nodes} wide; give both one width, or set `edge_features`"
+                "adds edge features of width {edges} to node features of width {nodes}; use equal widths, or set \
+                 `edge_features`"
             );
             return Err(program.error(reason));
         }
@@ -69,8 +70,8 @@ impl Layer for GineConv {
         let messages = activate(program, terms, Activation::Relu)?;
         let sums = reduce(program, messages, Relation::Edges, Reduction::Sum)?;
         let eps = eps(program, self.epsilon, self.train_epsilon)?;
-        let own = scale_by(program, input, &eps, 1.0)?;
-        let features = add(program, [(own, 1.0), (sums, 1.0)])?;
+        let root = scale_by(program, input, &eps, 1.0)?;
+        let features = add(program, [(root, 1.0), (sums, 1.0)])?;
         program.nested("nn", &self.nn, features)
     }
 }

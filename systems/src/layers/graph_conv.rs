@@ -14,16 +14,15 @@ use crate::{
     program::{Program, Value},
 };
 
-/// `Y[i] = W_rel^T sum(w[ji] X[j] over the edges j -> i) + b + W_root^T X[i]` with the weights `w` of the edges (Morris et
-/// al., "Weisfeiler and Leman go neural: higher-order graph neural networks", AAAI 2019, eq. 3).
+/// `Y[i] = W_rel^T sum(w[ji] X[j] over the edges j -> i) + b + W_root^T X[i]` with edge weights `w` (Morris et al.,
+/// "Weisfeiler and Leman go neural: higher-order graph neural networks", AAAI 2019, eq. 3).
 ///
-/// `X` is `[N, F]`, dense or sparse; `W_rel` and `W_root` are `[F, width]`, `b` `[width]`. The mean divides the weighted sum
-/// by the number of incoming edges. Both commute with the linear map, so the narrower of the two widths is sent along the
-/// edges: costs `2 N F width + E min(F, width)` multiplications. Border: a node without incoming edges has
-/// `b + W_root^T X[i]`, and an edge without a weight has weight 1.
+/// `X` is `[N, F]`, dense or sparse; `W_rel` and `W_root` are `[F, width]`, `b` `[width]`. The mean divides the
+/// weighted sum by the number of incoming edges. Both commute with the linear map, so the narrower of its input and
+/// output is aggregated: costs `2 N F width + E min(F, width)` multiplications. Border: the output of a node without
+/// incoming edges is `b + W_root^T X[i]`, and an edge without a weight has weight 1.
 ///
-/// This is `GraphConv` of PyTorch Geometric. Before, scenes of connectome called the convolution of Kipf and Welling so,
-/// which is [`GcnConv`](super::GcnConv) now: a scene from that time is to name that one.
+/// This is `GraphConv` of PyTorch Geometric. Scenes of earlier versions use this name for [`GcnConv`](super::GcnConv).
 ///
 /// Parameters are called `lin_rel.weight`, `lin_rel.bias`, `lin_root.weight`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,7 +30,7 @@ use crate::{
 pub struct GraphConv {
     /// Output width.
     pub width: usize,
-    /// How the neighbors' features are aggregated: their weighted sum, or its mean.
+    /// The aggregation of the neighbors: the weighted sum, or the weighted mean.
     #[serde(default = "sum")]
     pub aggregation: Reduction,
     /// Weight decay of this layer's parameters; the optimizer's if none.
@@ -62,7 +61,7 @@ impl Layer for GraphConv {
             Reduction::Mean => Normalization::WeightedMean,
             Reduction::Max | Reduction::Min => {
                 let reason =
-                    "takes the sum or the mean of weighted neighbors; use `SageConv` for their maximum or minimum";
+                    "aggregates weighted neighbors by sum or mean; use `SageConv` for their maximum or minimum";
                 return Err(program.setting_error("aggregation", reason));
             }
         };

@@ -13,9 +13,9 @@ use crate::{
 /// feature, with means over the nodes of the subgraph that node `i` belongs to (Cai et al., "GraphNorm: a principled
 /// approach to accelerating graph neural network training", ICML 2021, eq. 6).
 ///
-/// `X` is `[N, F]`, dense, on nodes; `weight`, `bias` and `mean_scale` are `[F]`, initially 1, 0 and 1. Costs about
-/// `8 N F` operations and `2 F` values for each subgraph; one subgraph is computed by one worker. Border: the output of
-/// a node in no subgraph is the bias, so a single graph needs a subgraph with all its nodes.
+/// `X` is `[N, F]`, dense, on nodes; `weight`, `bias` and `mean_scale` are `[F]`, initially 1, 0 and 1. Costs about `8
+/// N F` operations and `2 F` values for each subgraph; a subgraph is not divided among workers. Border: the output of a
+/// node in no subgraph is the bias, so a single graph needs a subgraph with all its nodes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GraphNorm {
@@ -32,7 +32,7 @@ fn epsilon() -> f32 {
 }
 
 impl GraphNorm {
-    /// A normalization with PyTorch Geometric's `epsilon` of 1e-5.
+    /// A normalization with an `epsilon` of 1e-5, as in PyTorch Geometric.
     pub fn new() -> Self {
         Self { epsilon: epsilon(), weight_decay: None }
     }
@@ -51,7 +51,7 @@ impl Layer for GraphNorm {
             return Err(program.error(format!("has epsilon {epsilon}; give a small one of at least 0")));
         }
         let width = input.width();
-        let mut vector = |name, number| program.vector(name, width, Initialization::Constant(number), weight_decay);
+        let mut vector = |name, initial| program.vector(name, width, Initialization::Constant(initial), weight_decay);
         let parameters = GraphNormParameters {
             weight: vector("weight", 1.0)?,
             bias: vector("bias", 0.0)?,

@@ -1,4 +1,4 @@
-//! Multi-head attention, as the attention layers share it.
+//! Helpers of multi-head attention layers.
 
 use connectome_components::TensorLayout;
 
@@ -9,47 +9,47 @@ use crate::{
     program::{Program, Value, Weight},
 };
 
-/// The heads of a layer, and how their outputs are combined.
+/// The heads of a layer.
 pub(super) struct Heads {
     pub(super) count: usize,
-    /// Output width of each.
+    /// Output width of each head.
     pub(super) width: usize,
-    /// Whether the output is their concatenation; it is their mean otherwise.
+    /// Whether the heads are concatenated; otherwise the output is their mean.
     pub(super) concat: bool,
     pub(super) weight_decay: Option<f32>,
 }
 
 impl Heads {
-    /// The output width of all heads together.
+    /// The total width of all heads.
     ///
     /// # Errors
-    /// If there are none, or too many.
-    pub(super) fn columns(&self, program: &Program) -> Result<usize, BuildError> {
+    /// If there are no heads, or the width overflows.
+    pub(super) fn total_width(&self, program: &Program) -> Result<usize, BuildError> {
         if self.count == 0 {
             return Err(program.error("has no heads; give `heads` of at least 1"));
         }
-        let columns = self.count.checked_mul(self.width);
-        columns.ok_or_else(|| program.error("has heads too wide to be counted; give fewer or narrower ones"))
+        let width = self.count.checked_mul(self.width);
+        width.ok_or_else(|| program.error("has heads whose total width overflows; give fewer or narrower ones"))
     }
 
     /// The width of the output.
     ///
     /// # Errors
-    /// As [`Heads::columns`].
-    pub(super) fn output_columns(&self, program: &Program) -> Result<usize, BuildError> {
-        if self.concat { self.columns(program) } else { Ok(self.width) }
+    /// As [`Heads::total_width`].
+    pub(super) fn output_width(&self, program: &Program) -> Result<usize, BuildError> {
+        if self.concat { self.total_width(program) } else { Ok(self.width) }
     }
 
     /// A vector for each head, `[H, C]`.
     ///
     /// # Errors
-    /// If they are too long to be addressed.
+    /// If they exceed the address space.
     pub(super) fn vectors(&self, program: &mut Program, name: &str) -> Result<Weight, BuildError> {
         let layout = TensorLayout { shape: vec![1, self.count, self.width], transposed: false };
         program.parameter(name, [self.count, self.width], layout, Initialization::Glorot, self.weight_decay)
     }
 
-    /// Records the attention, and concatenates or averages the heads.
+    /// Records the attention, the concatenation or mean of the heads, and the bias.
     ///
     /// # Errors
     /// Those of the operators.
@@ -79,7 +79,7 @@ pub(super) fn yes() -> bool {
     true
 }
 
-/// The default of a layer's `negative_slope`, that of the papers.
+/// The default of a layer's `negative_slope`, as in the papers.
 pub(super) fn fifth() -> f32 {
     0.2
 }

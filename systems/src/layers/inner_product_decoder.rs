@@ -1,4 +1,4 @@
-//! The decoder of graph auto-encoders.
+//! The inner product decoder of graph auto-encoders.
 
 use bevy_ecs::entity::Entity;
 
@@ -12,8 +12,8 @@ use crate::{
 /// `y[e] = <z[source of e], z[target of e]>`, the logit of an edge between two nodes (Kipf & Welling, "Variational
 /// graph auto-encoders", 2016, eq. 2).
 ///
-/// `z` is `[N, F]` on nodes, `y` `[E, 1]` on the edges of another graph over the same nodes: the candidates, while the
-/// model's own graph has the known edges. Border: a dangling edge has 0.
+/// `z` is `[N, F]` on nodes, `y` `[E, 1]` on the edges of another graph over the same nodes: the candidate edges, while
+/// the model's graph has the known ones. Border: the output of a dangling edge is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InnerProductDecoder {
     /// The graph whose edges are the candidates.

@@ -9,25 +9,25 @@ use crate::{
     program::{Program, Value},
 };
 
-/// `Y[i] = J(H_1[i], ..., H_K[i])` where block `k` computes `H_k` from `H_(k-1)`, from `H_0 = X`, and `J`
+/// `Y[i] = J(H_1[i], ..., H_K[i])` where block `k` computes `H_k` from `H_(k-1)`, starting from `H_0 = X`, and `J`
 /// concatenates them or takes their elementwise maximum (Xu et al., "Representation learning on graphs with
 /// jumping knowledge networks", ICML 2018, section 4.1).
 ///
-/// `X` is whatever the first block takes, `H_k` `[N, F_k]` on the same rows, `Y` `[N, F_1 + ... + F_K]`, or `[N, F]`
-/// for the maximum, whose blocks have one width. Parameters of layer `i` of block `k` are called `blocks.k.i.*`,
-/// counted from 0. Costs a copy of each block's output beside the blocks. Where several blocks tie for the maximum, the
-/// first one receives the gradient.
+/// `X` is any input of the first block, `H_k` `[N, F_k]` on the same rows, `Y` `[N, F_1 + ... + F_K]`, or `[N, F]` for
+/// the maximum, whose blocks have equal widths. Parameters of layer `i` of block `k` are called `blocks.k.i.*`, both
+/// from 0. Costs a copy of each block's output besides the blocks. If several blocks tie for the maximum, the first one
+/// receives the gradient.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JumpingKnowledge<L> {
-    /// How the blocks' outputs are combined.
+    /// The combination of the blocks' outputs.
     #[serde(default)]
     pub mode: JumpingMode,
     /// Layers, block by block.
     pub blocks: Vec<Vec<L>>,
 }
 
-/// How the outputs of several blocks are combined.
+/// The combination of the outputs of several blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JumpingMode {
     /// Concatenation.
@@ -38,7 +38,7 @@ pub enum JumpingMode {
 }
 
 impl<L: Layer> JumpingKnowledge<L> {
-    /// Combines the outputs of these blocks, of which each reads the one before.
+    /// Combines the outputs of these blocks, each of which reads the output of the previous one.
     pub fn new(mode: JumpingMode, blocks: impl Into<Vec<Vec<L>>>) -> Self {
         Self { mode, blocks: blocks.into() }
     }

@@ -12,8 +12,8 @@ use crate::{
 /// `Y[i] = (X[i] - mean X[i]) / sqrt(var X[i] + epsilon) * weight + bias`, with mean and variance over the features of
 /// row `i` (Ba, Kiros & Hinton, "Layer normalization", 2016, eq. 4), the variance over `F`.
 ///
-/// `X` is `[N, F]` on rows of any kind, dense, `weight` and `bias` `[F]`, initially 1 and 0. Costs about `6 N F`
-/// operations. Border: rows are independent of each other and of the edges; rows of one feature become the bias.
+/// `X` is `[N, F]` on any domain, dense, `weight` and `bias` `[F]`, initially 1 and 0. Costs about `6 N F` operations.
+/// Border: rows are independent of each other and of the edges; with one feature, the output is the bias.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerNorm {
@@ -30,7 +30,7 @@ fn epsilon() -> f32 {
 }
 
 impl LayerNorm {
-    /// A normalization with PyTorch's `epsilon` of 1e-5.
+    /// A normalization with an `epsilon` of 1e-5, as in PyTorch.
     pub fn new() -> Self {
         Self { epsilon: epsilon(), weight_decay: None }
     }

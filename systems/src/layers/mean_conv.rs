@@ -13,8 +13,8 @@ use crate::{
 
 /// `Y[i] = LeakyReLU(mean(X[i], X[j] for each edge j -> i) W + b)`, with slope 0.01 below 0.
 ///
-/// `X` is `[N, F]`, dense or sparse, `W` `[F, width]`, `b` `[width]`. Edge weights are not read. Costs as
-/// [`GcnConv`](super::GcnConv). Border: a node without incoming edges has `LeakyReLU(X[i] W + b)`.
+/// `X` is `[N, F]`, dense or sparse, `W` `[F, width]`, `b` `[width]`. Edge weights are not read. Costs as much as
+/// [`GcnConv`](super::GcnConv). Border: the output of a node without incoming edges is `LeakyReLU(X[i] W + b)`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MeanConv {

@@ -1,4 +1,4 @@
-//! The multilayer perceptron, alone and inside of other layers.
+//! The multilayer perceptron, as a layer and as a building block of others.
 
 use connectome_components::TensorLayout;
 use serde::{Deserialize, Serialize};
@@ -14,12 +14,12 @@ use crate::{
 /// `Y[i] = W_k f(... f(W_1 X[i] + b_1) ...) + b_k`, row by row: linear maps with an activation between them
 /// (Rumelhart, Hinton & Williams, Nature 1986). With `batch_norm`, `f(BatchNorm(W X[i] + b))`.
 ///
-/// `X` is `[N, F]` on rows of any kind, dense or sparse; `W_1` is `[F, widths[0]]`, each further map from one width to
-/// the next, and `Y` `[N, last of widths]`. Nothing follows the last map. Costs `N` times the sum of the products of
-/// neighboring widths. Border: rows are independent of each other and of the edges.
+/// `X` is `[N, F]` on any domain, dense or sparse; `W_1` is `[F, widths[0]]`, each further map from one width to the
+/// next, and `Y` `[N, last of widths]`. There is no activation after the last map. Costs `N` times the sum of the
+/// products of consecutive widths. Border: rows are independent of each other and of the edges.
 ///
-/// Parameters are those of PyTorch's `Sequential`: `0.weight`, `0.bias`, `2.weight`, and so on, as activations are
-/// counted too; with `batch_norm` `0.*`, `1.*`, `3.*`.
+/// Parameters are called as in a `Sequential` of PyTorch: `0.weight`, `0.bias`, `2.weight`, and so on, because
+/// activations are counted too; with `batch_norm` `0.*`, `1.*`, `3.*`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mlp {
@@ -28,7 +28,7 @@ pub struct Mlp {
     /// The activation between the maps.
     #[serde(default = "relu")]
     pub activation: Activation,
-    /// Whether each map but the last is followed by a batch normalization.
+    /// Whether each linear map but the last is followed by a batch normalization.
     #[serde(default)]
     pub batch_norm: bool,
     /// Weight decay of this layer's parameters; the optimizer's if none.
@@ -41,7 +41,7 @@ fn relu() -> Activation {
 }
 
 impl Mlp {
-    /// A perceptron with these output widths and rectifiers.
+    /// A perceptron with these output widths and ReLUs.
     pub fn new(widths: impl Into<Vec<usize>>) -> Self {
         Self { widths: widths.into(), activation: relu(), batch_norm: false, weight_decay: None }
     }
@@ -51,18 +51,18 @@ impl Mlp {
         Self { activation, ..self }
     }
 
-    /// Width of the output; 0 if there are no maps.
+    /// Width of the output; 0 without linear maps.
     pub fn width(&self) -> usize {
         self.widths.last().copied().unwrap_or(0)
     }
 
-    /// Weights and bias of the first map, for a layer that calls this perceptron `name` and gives it `inputs` features.
+    /// Weights and bias of the first linear map, for a layer that calls this perceptron `name`, with `inputs` features.
     ///
-    /// The map of a concatenation is the sum of a map of each value, by its own rows of the weights: so a layer maps
-    /// node features before they are gathered on edges, adds the bias, and continues with [`Mlp::after_first`].
+    /// The map of a concatenation is the sum of the maps of its values, each by its rows of the weights: so a layer
+    /// maps node features before they are gathered on edges, adds the bias, and continues with [`Mlp::after_first`].
     ///
     /// # Errors
-    /// If there are no maps.
+    /// If there are no linear maps.
     pub(crate) fn first(
         &self,
         program: &mut Program,
@@ -73,7 +73,7 @@ impl Mlp {
         torch_linear(program, &format!("{name}.0"), shape, self.weight_decay)
     }
 
-    /// The layers after the first map and its bias, to be nested under the name of the whole.
+    /// The layers after the first linear map and its bias, to be nested under the name of the perceptron.
     pub(crate) fn after_first(&self) -> AfterFirst<'_> {
         AfterFirst(self)
     }
@@ -88,7 +88,7 @@ impl Mlp {
         map * if self.batch_norm { 3 } else { 2 }
     }
 
-    /// Map number `map` and, unless it is the last, the normalization and the activation after it.
+    /// Linear map `map` and, unless it is the last, the normalization and the activation after it.
     fn step(&self, program: &mut Program, input: Value, map: usize) -> Result<Value, BuildError> {
         let shape = [input.width(), self.width_of(program, map)?];
         let (weight, bias) = torch_linear(program, &self.index(map).to_string(), shape, self.weight_decay)?;
@@ -96,7 +96,7 @@ impl Mlp {
         if map + 1 == self.widths.len() { Ok(output) } else { self.between(program, output, map) }
     }
 
-    /// The normalization and the activation between map number `map` and the next one.
+    /// The normalization and the activation between linear map `map` and the next one.
     fn between(&self, program: &mut Program, input: Value, map: usize) -> Result<Value, BuildError> {
         let mut value = input;
         if self.batch_norm {
@@ -114,7 +114,7 @@ impl Layer for Mlp {
     }
 }
 
-/// An [`Mlp`] without its first map, whose output it takes.
+/// An [`Mlp`] without its first linear map, whose output is the input.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AfterFirst<'a>(&'a Mlp);
 

@@ -1,13 +1,13 @@
 //! Layers: each records its formula into a [`Program`](crate::program::Program) with [operators](crate::operators).
 //!
-//! A layer knows nothing of columns, gradients or schedules: the planner derives them from the program. A layer of your
-//! own implements [`Layer`] with the same operators as those here; see its example.
+//! A layer defines no buffers, gradients or schedules: the planner derives them from the program. Custom layers
+//! implement [`Layer`] with the same operators; see its example.
 //!
 //! # Weights of PyTorch Geometric
 //!
-//! Parameters have the names and, in weight files, the shapes that the classes of PyTorch Geometric and PyTorch give
-//! them, so weights go from one to the other as they are. The names in layer number `n` of a model begin with
-//! `layers.n.`, and a layer inside of it adds its name or index: `layers.0.nn.2.weight`.
+//! Parameters have the names and, in weight files, the shapes of the classes of PyTorch Geometric and PyTorch, so
+//! weights can be exchanged without conversion. Names in layer `n` of a model start with `layers.n.`, and nested layers
+//! add their name or index: `layers.0.nn.2.weight`.
 //!
 //! | layer | class | parameters |
 //! | --- | --- | --- |

@@ -13,9 +13,9 @@ use crate::{
 /// `nn(E[e])` is read as a matrix `[F, width]` (Gilmer et al., "Neural message passing for quantum chemistry", ICML
 /// 2017, section 5, "edge network").
 ///
-/// `X` is `[N, F]`, dense, the edges' features `E` are `[E, D]`, `W` is `[F, width]`, `b` `[width]`. Costs those of
-/// `nn` on `E` rows, `E F width` and `N F width` multiplications, and `E F width` values in memory for the matrices.
-/// Border: a node without incoming edges has `W^T X[i] + b`.
+/// `X` is `[N, F]`, dense, the edge features `E` are `[E, D]`, `W` is `[F, width]`, `b` `[width]`. Costs `nn` on `E`
+/// rows, `E F width` and `N F width` multiplications, and `E F width` values in memory for the matrices. Border: the
+/// output of a node without incoming edges is `W^T X[i] + b`.
 ///
 /// Parameters are called `nn.*`, `lin.weight` and `bias`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub struct NnConv {
     pub width: usize,
     /// The perceptron that computes a matrix from the features of an edge; its last width is `F * width`.
     pub nn: Mlp,
-    /// How messages are aggregated.
+    /// The aggregation of the messages.
     #[serde(default = "sum")]
     pub aggregation: Reduction,
     /// Weight decay of the parameters other than those of `nn`; the optimizer's if none.
@@ -38,7 +38,7 @@ fn sum() -> Reduction {
 }
 
 impl NnConv {
-    /// A layer with this output width and this perceptron that sums the messages.
+    /// A layer with this output width and this perceptron, and the sum as aggregation.
     pub fn new(width: usize, nn: Mlp) -> Self {
         Self { width, nn, aggregation: sum(), weight_decay: None }
     }
@@ -56,7 +56,8 @@ impl Layer for NnConv {
         if found != expected {
             let shape = format!("{} by {}", input.width(), self.width);
             let reason = format!(
-                "computes {found} values for each edge, but a matrix of {shape} is needed; end `nn` with {expected}"
+                "computes {found} values for each edge, but needs a matrix of {shape}; set the last width of `nn` to \
+                 {expected}"
             );
             return Err(program.error(reason));
         }
@@ -65,7 +66,7 @@ impl Layer for NnConv {
         let sums = reduce(program, messages, Relation::Edges, self.aggregation)?;
         let weight = torch_weight(program, "lin", [input.width(), self.width], self.weight_decay)?;
         let bias = program.vector("bias", self.width, Initialization::ZEROS, self.weight_decay)?;
-        let own = linear(program, input, &weight, Some(&bias))?;
-        add(program, [(sums, 1.0), (own, 1.0)])
+        let root = linear(program, input, &weight, Some(&bias))?;
+        add(program, [(sums, 1.0), (root, 1.0)])
     }
 }

@@ -19,25 +19,25 @@ use crate::{
 /// nodes.
 ///
 /// `X` is `[N, F]`, dense or sparse, `W_1` `[2 F, F]`, `W_2` `[13 F, width]`, `W_3` `[width, width]`. The term of
-/// `X[i]` in `H` shifts mean, minimum and maximum alone, so all is computed on nodes: costs
+/// `X[i]` in `H` only shifts mean, minimum and maximum, so both terms are computed on nodes: costs
 /// `N (2 F F + 13 F width + width width)` and `4 E F`. With `edge_features`,
 /// `H[e] = W_1^T [X[i], X[j], W_e^T E[e] + b_e] + b_1` with `W_1` `[3 F, F]`, and the term of the edges is `[E, F]`.
 ///
-/// Border: a node without incoming edges has zeros for `A[i]`. A variance of up to 1e-5 is taken as 0.
+/// Border: for a node without incoming edges `A[i]` is 0. A variance of up to 1e-5 counts as 0.
 ///
 /// Parameters are called as in PyTorch Geometric with one tower: `pre_nns.0.0.*`, `post_nns.0.0.*`, `lin.*`,
-/// `edge_encoder.*`; and, not learned, `aggr_module.avg_deg_log`, which is `m`, and `aggr_module.avg_deg_lin`, the mean
+/// `edge_encoder.*`; and the buffers `aggr_module.avg_deg_log`, which is `m`, and `aggr_module.avg_deg_lin`, the mean
 /// of `d`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PnaConv {
     /// Output width.
     pub width: usize,
-    /// `m`, the mean of `ln(d + 1)` over the nodes of the training graphs. If it is 0 and not read from a weight file,
-    /// it is measured on the graph of the first step.
+    /// `m`, the mean of `ln(d + 1)` over the nodes of the training graphs. If it is 0 and not loaded from a weight
+    /// file, it is measured on the graph of the first step.
     #[serde(default)]
     pub average_log_degree: f32,
-    /// Whether features of edges are read.
+    /// Whether edge features are read.
     #[serde(default)]
     pub edge_features: bool,
     /// Weight decay of this layer's parameters; the optimizer's if none.
@@ -54,9 +54,9 @@ impl PnaConv {
     /// Mean, minimum, maximum and standard deviation of the messages to each node, `[N, 4 F]`.
     fn aggregate(&self, program: &mut Program, input: Value, degree: &Weight) -> Result<Value, BuildError> {
         let width = input.width();
-        let parts = if self.edge_features { 3 } else { 2 };
-        let (weight, bias) = torch_linear(program, "pre_nns.0.0", [parts * width, width], self.weight_decay)?;
-        let own = linear(program, input, &weight.rows(0..width), Some(&bias))?;
+        let inputs = if self.edge_features { 3 } else { 2 };
+        let (weight, bias) = torch_linear(program, "pre_nns.0.0", [inputs * width, width], self.weight_decay)?;
+        let target = linear(program, input, &weight.rows(0..width), Some(&bias))?;
         let mut messages = linear(program, input, &weight.rows(width..2 * width), None)?;
         let mut relation = Relation::Neighbors;
         if self.edge_features {
@@ -67,18 +67,18 @@ impl PnaConv {
         let smallest = reduce(program, messages, relation, Reduction::Min)?;
         let largest = reduce(program, messages, relation, Reduction::Max)?;
         let presence = degree_factors(program, DegreeScaler::Presence, degree)?;
-        let shift = multiply(program, own, presence)?;
+        let shift = multiply(program, target, presence)?;
         let mean = columns(program, moments, 0..width)?;
         let deviation = columns(program, moments, width..2 * width)?;
         let mut aggregated = Vec::new();
-        for part in [mean, smallest, largest] {
-            aggregated.push(add(program, [(part, 1.0), (shift, 1.0)])?);
+        for value in [mean, smallest, largest] {
+            aggregated.push(add(program, [(value, 1.0), (shift, 1.0)])?);
         }
         aggregated.push(deviation);
         concatenate(program, &aggregated)
     }
 
-    /// The terms of the sources and the edges, on the edges.
+    /// The sum of the terms of source and edge, on the edges.
     fn edge_messages(&self, program: &mut Program, sources: Value, weight: &Weight) -> Result<Value, BuildError> {
         let (features, width) = (program.edge_features()?, sources.width());
         let (encoder, bias) = torch_linear(program, "edge_encoder", [features.width(), width], self.weight_decay)?;
@@ -94,7 +94,7 @@ impl Layer for PnaConv {
         let degree = self.average_log_degree;
         if !(degree >= 0.0 && degree.is_finite()) {
             let reason = format!(
-                "has the mean {degree} of ln(degree + 1); give a positive one, or 0 for that of the first graph"
+                "has an `average_log_degree` of {degree}; give a positive one, or 0 to measure it on the first graph"
             );
             return Err(program.error(reason));
         }
@@ -102,13 +102,14 @@ impl Layer for PnaConv {
         let degree = program.buffer("aggr_module.avg_deg_log", 1, Initialization::Constant(degree))?;
         let [_, degree] = measure_degrees(program, linear_degree, degree)?;
         let aggregated = self.aggregate(program, input, &degree)?;
-        let (from, part) = (input.width(), 4 * input.width());
-        let (weight, bias) = torch_linear(program, "post_nns.0.0", [from + 3 * part, self.width], self.weight_decay)?;
-        let mut total = linear(program, input, &weight.rows(0..from), Some(&bias))?;
+        let (width, scaled) = (input.width(), 4 * input.width());
+        let (weight, bias) =
+            torch_linear(program, "post_nns.0.0", [width + 3 * scaled, self.width], self.weight_decay)?;
+        let mut total = linear(program, input, &weight.rows(0..width), Some(&bias))?;
         let scalers = [None, Some(DegreeScaler::Amplification), Some(DegreeScaler::Attenuation)];
         for (index, scaler) in scalers.into_iter().enumerate() {
-            let start = from + index * part;
-            let mut term = linear(program, aggregated, &weight.rows(start..start + part), None)?;
+            let start = width + index * scaled;
+            let mut term = linear(program, aggregated, &weight.rows(start..start + scaled), None)?;
             if let Some(scaler) = scaler {
                 // The factor commutes with the map, and the mapped row is narrower.
                 let factors = degree_factors(program, scaler, &degree)?;

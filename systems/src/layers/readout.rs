@@ -9,11 +9,11 @@ use crate::{
     program::{Program, Value},
 };
 
-/// Aggregates the nodes of each subgraph, `[N, F]` to `[G, F]`, feature by feature (Xu et al., "How powerful are
-/// graph neural networks?", ICLR 2019, eq. 2.4, compares the three). Layers after it are on subgraphs.
+/// Aggregates the nodes of each subgraph, `[N, F]` to `[G, F]`, feature by feature (global pooling; Xu et al., "How
+/// powerful are graph neural networks?", ICLR 2019, eq. 2.4, compares the three). Layers after it are on subgraphs.
 ///
-/// Costs `N F` additions or comparisons. Border: nodes in no subgraph are left out, and a subgraph without nodes has
-/// zeros.
+/// Costs `N F` additions or comparisons. Border: nodes in no subgraph are ignored, and the output of a subgraph without
+/// nodes is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Readout {

@@ -14,9 +14,9 @@ use crate::{
 /// edges that end at `i`, elementwise (Bresson & Laurent, "Residual gated graph convnets", 2017, eq. 11 and 12).
 ///
 /// `X` is `[N, F]`, dense or sparse, `S`, `K`, `Q` and `V` are `[F, width]`; the output is `[N, width]`. Costs
-/// `4 N F width + E width` multiplications and `E width` exponentials; the gates alone take columns of `[E, width]`.
+/// `4 N F width + E width` multiplications and `E width` exponentials; only the gates need buffers of `[E, width]`.
 ///
-/// Border: a node without incoming edges has `S x[i] + b`. Self-loops are edges like others.
+/// Border: the output of a node without incoming edges is `S x[i] + b`. Self-loops are treated as other edges.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResGatedGraphConv {

@@ -12,9 +12,9 @@ use crate::{
 /// `Y = X + F(X)`, or with a `shortcut` `Y = X W + F(X)`, where `F` is a sequence of layers (He et al., "Deep
 /// residual learning for image recognition", CVPR 2016, eq. 1 and 2).
 ///
-/// `X` is `[N, F]` on rows of any kind, `F(X)` `[N, G]` on the same rows. Without a shortcut `G` is `F`; with one `W`
-/// is `[F, G]`, called `shortcut.weight`, and `X` may be sparse. The layers' parameters are called `layers.0.*` and so
-/// on. Costs `N F` additions, or `N F G` multiplications, beside the layers.
+/// `X` is `[N, F]` on any domain, `F(X)` `[N, G]` on the same rows. Without a shortcut `G` is `F`; with one `W` is
+/// `[F, G]`, called `shortcut.weight`, and `X` may be sparse. The layers' parameters are called `layers.0.*` and so on.
+/// Costs `N F` additions, or `N F G` multiplications, besides the layers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Residual<L> {
@@ -54,7 +54,8 @@ impl<L: Layer> Layer for Residual<L> {
         }
         if width != found {
             return Err(program.error(format!(
-                "adds its input, {width} wide, to the output of its layers, {found} wide; give both one width, or set `shortcut`"
+                "adds its input of width {width} to the output of its layers of width {found}; use equal widths, or \
+                 set `shortcut`"
             )));
         }
         add(program, [(input, 1.0), (value, 1.0)])

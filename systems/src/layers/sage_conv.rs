@@ -19,10 +19,10 @@ use crate::{
 /// (Hamilton, Ying & Leskovec, "Inductive representation learning on large graphs", NeurIPS 2017, algorithm 1, whose
 /// map of the concatenation is written as two).
 ///
-/// `X` is `[N, F]`, dense, or sparse where it is mapped before it is aggregated; `W_l` and `W_r` are `[F, width]`, `b`
-/// `[width]`. Sums and means commute with the map, so the narrower of the two widths is sent along the edges: costs
-/// `2 N F width + E min(F, width)`, and `E F` comparisons for minimum and maximum. Edge weights are not read. Border: a
-/// node without incoming edges has `b + W_r^T X[i]`.
+/// `X` is `[N, F]`, dense, or sparse if it is mapped before it is aggregated; `W_l` and `W_r` are `[F, width]`, `b`
+/// `[width]`. Sums and means commute with the linear map, so the narrower of its input and output is aggregated: costs
+/// `2 N F width + E min(F, width)`, and `E F` comparisons for minimum and maximum. Edge weights are not read. Border:
+/// the output of a node without incoming edges is `b + W_r^T X[i]`.
 ///
 /// Parameters are called `lin_l.weight`, `lin_l.bias`, `lin_r.weight`; and `lin.weight`, `lin.bias` with `project`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,14 +30,14 @@ use crate::{
 pub struct SageConv {
     /// Output width.
     pub width: usize,
-    /// How the neighbors' features are aggregated.
+    /// The aggregation of the neighbors.
     #[serde(default = "mean")]
     pub aggregation: Reduction,
-    /// Whether the neighbors' features go through a linear map and a rectifier first: with the maximum, the pooling
-    /// aggregator of the paper (eq. 3).
+    /// Whether a linear map and a ReLU are applied before the aggregation: with the maximum, the pooling aggregator of
+    /// the paper (eq. 3).
     #[serde(default)]
     pub project: bool,
-    /// Whether a node's own features are read.
+    /// Whether the node itself is read, by `W_r`.
     #[serde(default = "yes")]
     pub root_weight: bool,
     /// Whether each output row is divided by its Euclidean norm (line 7 of the algorithm).
@@ -57,7 +57,7 @@ fn yes() -> bool {
 }
 
 impl SageConv {
-    /// A layer with this output width that takes the mean of the neighbors.
+    /// A layer with this output width and the mean as aggregation.
     pub fn new(width: usize) -> Self {
         let (aggregation, root_weight) = (mean(), yes());
         Self { width, aggregation, project: false, root_weight, normalize: false, weight_decay: None }
@@ -82,7 +82,7 @@ impl SageConv {
         }
     }
 
-    /// The features that are aggregated: the input, or its projection.
+    /// The features to aggregate: the input, or its projection.
     fn features(&self, program: &mut Program, input: Value) -> Result<Value, BuildError> {
         if !self.project {
             return Ok(input);

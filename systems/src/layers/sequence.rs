@@ -1,4 +1,4 @@
-//! Sequences of layers inside of other layers.
+//! Sequences of layers nested in other layers.
 
 use super::Layer;
 use crate::{
@@ -6,14 +6,14 @@ use crate::{
     program::{Program, Value},
 };
 
-/// Records layers one after another; the parameters of layer `i` are called `name.i.*`. Without layers the input is
-/// returned.
+/// Records layers one after another; the parameters of layer `i` are called `{name}.i.*`. Without layers, returns the
+/// input.
 pub(crate) fn in_sequence<L: Layer>(
     program: &mut Program,
     name: &str,
-    parts: &[L],
+    layers: &[L],
     input: Value,
 ) -> Result<Value, BuildError> {
-    let mut parts = parts.iter().enumerate();
-    parts.try_fold(input, |value, (index, part)| program.nested(&format!("{name}.{index}"), part, value))
+    let mut layers = layers.iter().enumerate();
+    layers.try_fold(input, |value, (index, layer)| program.nested(&format!("{name}.{index}"), layer, value))
 }

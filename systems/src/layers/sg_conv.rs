@@ -14,9 +14,9 @@ use crate::{
 /// s[ij] H_(k-1)[j]`, `K` times from `H_0 = X`, and `Y[i] = H_K[i] W + b` (Wu et al., "Simplifying graph convolutional
 /// networks", ICML 2019, eq. 6).
 ///
-/// `X` is `[N, F]`, dense or sparse, `W` `[F, width]`, `b` `[width]`. As `(S^K X) W = S^K (X W)`, the narrower of the
-/// two widths is sent along the edges: costs `N F width + K E min(F, width)` multiplications. Border: a node without
-/// incoming edges keeps its own features at each hop.
+/// `X` is `[N, F]`, dense or sparse, `W` `[F, width]`, `b` `[width]`. As `(S^K X) W = S^K (X W)`, the narrower of `X`
+/// and `X W` is propagated: costs `N F width + K E min(F, width)` multiplications. Border: a node without incoming
+/// edges keeps its features at each hop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SgConv {

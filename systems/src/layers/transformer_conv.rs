@@ -21,10 +21,9 @@ use crate::{
 /// terms, `y = g r + (1 - g) m` with `r = S x + s`, the sum `m` and `g = sigmoid(B [m, r, m - r])` (eq. 5).
 ///
 /// `X` is `[N, F]`, dense or sparse, `Q`, `K` and `V` `[F, H C]`; the output is `[N, H C]`, or `[N, C]` as the mean of
-/// the heads. Costs `4 N F H C + 2 E H C` multiplications; no column of size `[E, H C]` is needed unless the edges have
-/// features.
+/// the heads. Costs `4 N F H C + 2 E H C` multiplications; no buffer of `[E, H C]` is needed without edge features.
 ///
-/// Border: a node without incoming edges has `m = 0`. Self-loops are edges like others, and none are added.
+/// Border: for a node without incoming edges `m` is 0. Self-loops are treated as other edges, and none are added.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TransformerConv {
@@ -33,13 +32,13 @@ pub struct TransformerConv {
     /// Number of attention heads.
     #[serde(default = "one")]
     pub heads: usize,
-    /// Whether the heads are concatenated; the output is their mean otherwise.
+    /// Whether the heads are concatenated; otherwise the output is their mean.
     #[serde(default = "yes")]
     pub concat: bool,
-    /// Whether a gate weights the node's own term against that of its neighbors.
+    /// Whether a gate weights the term of the node itself against that of its neighbors.
     #[serde(default)]
     pub beta: bool,
-    /// Whether a node's own features are read.
+    /// Whether the node itself is read, by `S` and `s`.
     #[serde(default = "yes")]
     pub root: bool,
     /// Dropout probability of the attention weights in training.
@@ -73,22 +72,20 @@ impl Layer for TransformerConv {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let &Self { width, heads: count, concat, dropout, weight_decay, .. } = self;
         if self.beta && !self.root {
-            return Err(
-                program.error("has a gate between a node and its neighbors; leave out `root: false`, or `beta`")
-            );
+            return Err(program.error("has a gate between a node and its neighbors; remove `root: false`, or `beta`"));
         }
         let heads = Heads { count, width, concat, weight_decay };
-        let (columns, output_columns) = (heads.columns(program)?, heads.output_columns(program)?);
+        let (total_width, output_width) = (heads.total_width(program)?, heads.output_width(program)?);
         let map = |name, width, bias| Affine { name, width, bias, initialization: None, weight_decay };
 
-        let keys = map("lin_key", columns, true).of(program, input)?;
-        let queries = map("lin_query", columns, true).of(program, input)?;
-        let values = map("lin_value", columns, true).of(program, input)?;
-        let skip = if self.root { Some(map("lin_skip", output_columns, true).of(program, input)?) } else { None };
+        let keys = map("lin_key", total_width, true).of(program, input)?;
+        let queries = map("lin_query", total_width, true).of(program, input)?;
+        let values = map("lin_value", total_width, true).of(program, input)?;
+        let skip = if self.root { Some(map("lin_skip", output_width, true).of(program, input)?) } else { None };
         let edges = match self.edge_features {
             true => {
                 let features = program.edge_features()?;
-                Some(map("lin_edge", columns, false).of(program, features)?)
+                Some(map("lin_edge", total_width, false).of(program, features)?)
             }
             false => None,
         };
@@ -104,7 +101,7 @@ impl Layer for TransformerConv {
         if !self.beta {
             return add(program, [(sums, 1.0), (skip, 1.0)]);
         }
-        let beta = program.weight("lin_beta.weight", [3 * output_columns, 1], weight_decay)?;
+        let beta = program.weight("lin_beta.weight", [3 * output_width, 1], weight_decay)?;
         gate(program, sums, skip, &beta)
     }
 }
@@ -114,10 +111,10 @@ fn gate(program: &mut Program, sums: Value, skip: Value, beta: &Weight) -> Resul
     let (width, difference) = (sums.width(), add(program, [(sums, 1.0), (skip, -1.0)])?);
     let mut total = linear(program, sums, &beta.rows(0..width), None)?;
     for (value, start) in [(skip, width), (difference, 2 * width)] {
-        let part = linear(program, value, &beta.rows(start..start + width), None)?;
-        total = add(program, [(total, 1.0), (part, 1.0)])?;
+        let term = linear(program, value, &beta.rows(start..start + width), None)?;
+        total = add(program, [(total, 1.0), (term, 1.0)])?;
     }
     let gate = activate(program, total, Activation::Sigmoid)?;
-    let taken = multiply(program, difference, gate)?;
-    add(program, [(sums, 1.0), (taken, -1.0)])
+    let gated = multiply(program, difference, gate)?;
+    add(program, [(sums, 1.0), (gated, -1.0)])
 }

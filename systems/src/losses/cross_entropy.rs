@@ -1,4 +1,4 @@
-//! Softmax cross-entropy: one class for each row.
+//! Softmax cross-entropy, with one class for each row.
 
 use connectome_components::{ClassLabel, SplitMetrics};
 use core::marker::PhantomData;
@@ -13,7 +13,7 @@ impl<T> CrossEntropy<T> {
     pub(super) const NEW: Self = Self(PhantomData);
 }
 
-// Derived implementations would ask `T` for the same.
+// Derived implementations would require the same of `T`.
 impl<T> Clone for CrossEntropy<T> {
     fn clone(&self) -> Self {
         *self
@@ -21,21 +21,21 @@ impl<T> Clone for CrossEntropy<T> {
 }
 impl<T> Copy for CrossEntropy<T> {}
 
-/// The number of a class.
+/// The label of a class.
 pub(super) trait Class: Copy + Send + Sync + 'static {
-    fn number(self) -> u32;
+    fn index(self) -> u32;
 }
 
 impl Class for ClassLabel {
     #[inline(always)]
-    fn number(self) -> u32 {
+    fn index(self) -> u32 {
         self.0
     }
 }
 
 impl Class for u32 {
     #[inline(always)]
-    fn number(self) -> u32 {
+    fn index(self) -> u32 {
         self
     }
 }
@@ -51,7 +51,7 @@ impl<T: Class> RowLoss for CrossEntropy<T> {
 
     #[inline(always)]
     fn class(self, label: &[T]) -> Option<u32> {
-        label.first().map(|label| label.number())
+        label.first().map(|label| label.index())
     }
 
     #[inline(always)]
@@ -74,9 +74,9 @@ impl<T: Class> RowLoss for CrossEntropy<T> {
             *gradient = exp(logit - largest);
         }
         let sum = fold(gradient, 0.0, add, add);
-        let share = scale / sum;
+        let factor = scale / sum;
         for gradient in gradient.iter_mut() {
-            *gradient *= share;
+            *gradient *= factor;
         }
         if let Some(gradient) = self.class(label).and_then(|label| gradient.get_mut(label as usize)) {
             *gradient -= scale;
@@ -96,19 +96,19 @@ impl<T: Class> RowLoss for CrossEntropy<T> {
     }
 }
 
-/// `sum` is that of `exp(z - largest)`, so that nothing overflows.
+/// The metrics of a row; `sum` is that of `exp(z - largest)`, so that it does not overflow.
 #[inline(always)]
 fn metrics(logits: &[f32], label: Option<u32>, largest: f32, sum: f32) -> SplitMetrics {
     let label = label.map_or(usize::MAX, |label| label as usize);
     let logit = logits.get(label).copied().unwrap_or(f32::NAN);
-    // The first of the largest logits; no class if none is a number.
-    let winner = logits.iter().position(|logit| *logit == largest);
+    // The first of the largest logits; none if all are NaN.
+    let predicted = logits.iter().position(|logit| *logit == largest);
     SplitMetrics {
         count: 1,
         weight: 1.0,
         loss_sum: f64::from(largest + ln(sum) - logit),
-        judged: 1,
-        correct: u64::from(winner == Some(label)),
+        classified: 1,
+        correct: u64::from(predicted == Some(label)),
         ..SplitMetrics::default()
     }
 }
@@ -118,7 +118,7 @@ fn largest(logits: &[f32]) -> f32 {
     fold(logits, f32::NEG_INFINITY, larger, larger)
 }
 
-/// The larger of two numbers, and never NaN if the first is not.
+/// The larger of two values; not NaN if the first is not.
 #[inline(always)]
 fn larger(a: f32, b: f32) -> f32 {
     if b > a { b } else { a }
@@ -129,26 +129,26 @@ fn add(a: f32, b: f32) -> f32 {
     a + b
 }
 
-/// Folds every 16th number into a lane of its own, then the lanes in their order: that many can be folded at once, and
-/// always alike. Fewer numbers are folded one after the other, to the same bits.
+/// Folds every 16th value into one lane, then the lanes in order, which vectorizes in the same order on every
+/// processor. Fewer values are folded one after the other, to the same bits.
 #[inline(always)]
-fn fold(numbers: &[f32], initial: f32, fold: impl Fn(f32, f32) -> f32, merge: impl Fn(f32, f32) -> f32) -> f32 {
-    let (chunks, rest) = numbers.as_chunks::<LANES>();
+fn fold(values: &[f32], initial: f32, fold: impl Fn(f32, f32) -> f32, merge: impl Fn(f32, f32) -> f32) -> f32 {
+    let (chunks, rest) = values.as_chunks::<LANES>();
     if chunks.is_empty() {
         return rest.iter().fold(
             initial,
             #[inline(always)]
-            |total, number| fold(total, *number),
+            |total, value| fold(total, *value),
         );
     }
     let mut lanes = [initial; LANES];
     for chunk in chunks {
-        for (lane, number) in lanes.iter_mut().zip(chunk) {
-            *lane = fold(*lane, *number);
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane = fold(*lane, *value);
         }
     }
-    for (lane, number) in lanes.iter_mut().zip(rest) {
-        *lane = fold(*lane, *number);
+    for (lane, value) in lanes.iter_mut().zip(rest) {
+        *lane = fold(*lane, *value);
     }
     let mut total = initial;
     for lane in lanes {
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn logits_that_are_no_numbers_and_labels_that_are_no_classes_make_the_loss_nan() {
+    fn nan_logits_and_labels_out_of_range_make_the_loss_nan() {
         for (logits, label) in [([f32::NAN; 3], 0), ([0.0, f32::NAN, 1.0], 2), ([0.0, 1.0, 2.0], 3)] {
             let mut gradient = [0.0; 3];
             let trained =

@@ -2,7 +2,7 @@
 
 use connectome_components::{ClassCounts, SplitMetrics};
 
-use super::row::{LANES, RowLoss, lanes, put_lanes};
+use super::row::{LANES, RowLoss, load_lanes, store_lanes};
 use crate::kernels::{exp, ln_1p};
 
 /// The loss of one element.
@@ -10,13 +10,13 @@ pub(super) trait ElementwiseLoss: Copy + Send + Sync + 'static {
     /// The name of the system.
     const NAME: &'static str;
 
-    /// Whether an output says yes or no to its target, 1 or 0.
+    /// Whether the loss is for classification, with targets of 0 or 1.
     const BINARY: bool = false;
 
     fn cost(self, output: f32, target: f32) -> f32;
 
-    /// The derivative of the cost by the output.
-    fn slope(self, output: f32, target: f32) -> f32;
+    /// The derivative of the cost with respect to the output.
+    fn derivative(self, output: f32, target: f32) -> f32;
 }
 
 /// `ln(1 + exp(z)) - y z`, written so that nothing overflows.
@@ -34,9 +34,9 @@ impl ElementwiseLoss for BinaryCrossEntropy {
 
     /// `sigmoid(z) - y`.
     #[inline(always)]
-    fn slope(self, output: f32, target: f32) -> f32 {
-        let small = exp(-output.abs());
-        let sigmoid = if output >= 0.0 { 1.0 } else { small } / (1.0 + small);
+    fn derivative(self, output: f32, target: f32) -> f32 {
+        let exponential = exp(-output.abs());
+        let sigmoid = if output >= 0.0 { 1.0 } else { exponential } / (1.0 + exponential);
         sigmoid - target
     }
 }
@@ -54,7 +54,7 @@ impl ElementwiseLoss for MeanSquaredError {
     }
 
     #[inline(always)]
-    fn slope(self, output: f32, target: f32) -> f32 {
+    fn derivative(self, output: f32, target: f32) -> f32 {
         2.0 * (output - target)
     }
 }
@@ -71,15 +71,15 @@ impl ElementwiseLoss for MeanAbsoluteError {
         (output - target).abs()
     }
 
-    /// The sign of the difference; NaN if that is no number.
+    /// The sign of the difference; NaN if that is NaN.
     #[inline(always)]
-    fn slope(self, output: f32, target: f32) -> f32 {
+    fn derivative(self, output: f32, target: f32) -> f32 {
         let difference = output - target;
         if difference == 0.0 { 0.0 } else { difference.signum() }
     }
 }
 
-/// A parabola up to `delta` on either side, and straight from there on.
+/// Quadratic up to a difference of `delta`, and linear beyond.
 #[derive(Clone, Copy)]
 pub(super) struct Huber {
     pub(super) delta: f32,
@@ -90,12 +90,12 @@ impl ElementwiseLoss for Huber {
 
     #[inline(always)]
     fn cost(self, output: f32, target: f32) -> f32 {
-        let distance = (output - target).abs();
-        if distance > self.delta { self.delta * (distance - 0.5 * self.delta) } else { 0.5 * distance * distance }
+        let error = (output - target).abs();
+        if error > self.delta { self.delta * (error - 0.5 * self.delta) } else { 0.5 * error * error }
     }
 
     #[inline(always)]
-    fn slope(self, output: f32, target: f32) -> f32 {
+    fn derivative(self, output: f32, target: f32) -> f32 {
         (output - target).clamp(-self.delta, self.delta)
     }
 }
@@ -121,26 +121,26 @@ impl<L: ElementwiseLoss> RowLoss for Elementwise<L> {
     #[inline(always)]
     fn measure(self, output: &[f32], target: &[f32]) -> SplitMetrics {
         match output.len() {
-            // Few numbers are computed sooner than they are filled up.
-            ..4 => self.in_lanes::<1>(output, target, |_, _| {}),
-            _ => self.in_lanes::<LANES>(output, target, |_, _| {}),
+            // For few elements padding takes longer than computing them one by one.
+            ..4 => self.evaluate::<1>(output, target, |_, _| {}),
+            _ => self.evaluate::<LANES>(output, target, |_, _| {}),
         }
     }
 
     #[inline(always)]
     fn differentiate(self, output: &[f32], target: &[f32], scale: f32, gradient: &mut [f32]) -> SplitMetrics {
         match output.len() {
-            ..4 => self.in_lanes::<1>(
+            ..4 => self.evaluate::<1>(
                 output,
                 target,
                 #[inline(always)]
-                |start, slopes| put_lanes(gradient, start, slopes.map(|slope| scale * slope)),
+                |start, derivatives| store_lanes(gradient, start, derivatives.map(|derivative| scale * derivative)),
             ),
-            _ => self.in_lanes::<LANES>(
+            _ => self.evaluate::<LANES>(
                 output,
                 target,
                 #[inline(always)]
-                |start, slopes| put_lanes(gradient, start, slopes.map(|slope| scale * slope)),
+                |start, derivatives| store_lanes(gradient, start, derivatives.map(|derivative| scale * derivative)),
             ),
         }
     }
@@ -169,54 +169,54 @@ impl<L: ElementwiseLoss> RowLoss for Elementwise<L> {
 }
 
 impl<L: ElementwiseLoss> Elementwise<L> {
-    /// Goes through a row so many numbers at a time; the slopes are handed on.
+    /// Evaluates the loss of a row, `LANES` elements at a time; passes the derivatives to `visit`.
     #[inline(always)]
-    fn in_lanes<const LANES: usize>(
+    fn evaluate<const LANES: usize>(
         self,
         output: &[f32],
         target: &[f32],
-        mut hand_on: impl FnMut(usize, [f32; LANES]),
+        mut visit: impl FnMut(usize, [f32; LANES]),
     ) -> SplitMetrics {
         let (Self(loss), length) = (self, output.len());
         let (mut costs, mut scores) = ([0.0; LANES], [0.0; LANES]);
         let (mut squares, mut sums, mut target_squares) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
         for start in (0..length).step_by(LANES) {
-            let (outputs, targets) = (lanes::<LANES>(output, start, 0.0), lanes::<LANES>(target, start, 0.0));
-            let mut slopes = [0.0; LANES];
+            let (outputs, targets) = (load_lanes::<LANES>(output, start, 0.0), load_lanes::<LANES>(target, start, 0.0));
+            let mut derivatives = [0.0; LANES];
             for lane in 0..LANES {
                 let (output, target) = (outputs[lane], targets[lane]);
-                // What was filled up counts nothing.
-                let share = if start + lane < length { 1.0 } else { 0.0 };
-                costs[lane] += share * loss.cost(output, target);
-                scores[lane] += share * self.score(output, target);
-                slopes[lane] = loss.slope(output, target);
+                // Padding counts nothing.
+                let weight = if start + lane < length { 1.0 } else { 0.0 };
+                costs[lane] += weight * loss.cost(output, target);
+                scores[lane] += weight * self.score(output, target);
+                derivatives[lane] = loss.derivative(output, target);
                 if !L::BINARY {
-                    squares[lane] += share * (output - target) * (output - target);
-                    sums[lane] += share * target;
-                    target_squares[lane] += share * target * target;
+                    squares[lane] += weight * (output - target) * (output - target);
+                    sums[lane] += weight * target;
+                    target_squares[lane] += weight * target * target;
                 }
             }
-            hand_on(start, slopes);
+            visit(start, derivatives);
         }
         let (count, loss_sum) = (length as u64, sum(costs));
         let metrics = SplitMetrics { count, weight: count as f64, loss_sum, ..SplitMetrics::default() };
         if L::BINARY {
-            SplitMetrics { judged: count, correct: sum(scores) as u64, ..metrics }
+            SplitMetrics { classified: count, correct: sum(scores) as u64, ..metrics }
         } else {
-            let (distance_sum, squared_distance_sum) = (sum(scores), sum(squares));
+            let (absolute_error_sum, squared_error_sum) = (sum(scores), sum(squares));
             let (target_sum, squared_target_sum) = (sum(sums), sum(target_squares));
-            SplitMetrics { distance_sum, squared_distance_sum, target_sum, squared_target_sum, ..metrics }
+            SplitMetrics { absolute_error_sum, squared_error_sum, target_sum, squared_target_sum, ..metrics }
         }
     }
 
-    /// 1 where the output is right and 0 where it is wrong; its distance where there is no right and wrong.
+    /// In classification 1 for a correct output and 0 for a wrong one; in regression the absolute error.
     #[inline(always)]
     fn score(self, output: f32, target: f32) -> f32 {
         if !L::BINARY {
             return (output - target).abs();
         }
-        let is_right = if is_one(target) { output > 0.0 } else { output <= 0.0 };
-        if is_right { 1.0 } else { 0.0 }
+        let is_correct = if is_one(target) { output > 0.0 } else { output <= 0.0 };
+        if is_correct { 1.0 } else { 0.0 }
     }
 }
 
@@ -239,22 +239,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ends_of_the_range_stay_finite_and_what_is_no_number_stays_none() {
+    fn large_outputs_stay_finite_and_nan_stays_nan() {
         for (output, target, cost, slope) in [(1e30, 1.0, 0.0, 0.0), (-1e30, 1.0, 1e30, -1.0), (200.0, 0.0, 200.0, 1.0)]
         {
             let loss = BinaryCrossEntropy;
-            assert_eq!((loss.cost(output, target), loss.slope(output, target)), (cost, slope), "{output}");
+            assert_eq!((loss.cost(output, target), loss.derivative(output, target)), (cost, slope), "{output}");
         }
-        assert_eq!((MeanAbsoluteError.slope(2.0, 2.0), MeanAbsoluteError.slope(1.0, 2.0)), (0.0, -1.0));
+        assert_eq!((MeanAbsoluteError.derivative(2.0, 2.0), MeanAbsoluteError.derivative(1.0, 2.0)), (0.0, -1.0));
         let huber = Huber { delta: 0.5 };
-        assert_eq!((huber.cost(3.0, 1.0), huber.slope(3.0, 1.0)), (0.875, 0.5));
-        assert!(MeanAbsoluteError.slope(f32::NAN, 0.0).is_nan() && huber.slope(f32::NAN, 0.0).is_nan());
+        assert_eq!((huber.cost(3.0, 1.0), huber.derivative(3.0, 1.0)), (0.875, 0.5));
+        assert!(MeanAbsoluteError.derivative(f32::NAN, 0.0).is_nan() && huber.derivative(f32::NAN, 0.0).is_nan());
         assert!(huber.cost(f32::NAN, 0.0).is_nan() && BinaryCrossEntropy.cost(f32::NAN, 0.0).is_nan());
     }
 
     #[test]
-    fn a_logit_that_is_no_number_is_right_about_nothing() {
+    fn a_nan_logit_is_never_correct() {
         let metrics = Elementwise(BinaryCrossEntropy).measure(&[f32::NAN, 1.0, -1.0, 0.0], &[0.0, 1.0, 1.0, 0.0]);
-        assert_eq!((metrics.correct, metrics.judged, metrics.count), (2, 4, 4));
+        assert_eq!((metrics.correct, metrics.classified, metrics.count), (2, 4, 4));
     }
 }

@@ -1,12 +1,12 @@
-//! Losses: the output against its target.
+//! Losses and metrics.
 //!
-//! [`row`] says what a loss is, `cross_entropy` and `elementwise` say it for each, and [`systems`] goes through the rows for all
-//! of them; `quality` counts what they tell apart.
+//! [`row`] defines the interface of a loss, `cross_entropy` and `elementwise` implement it, [`systems`] evaluates it
+//! over all rows, and `quality` measures the metrics of classification.
 
 mod cross_entropy;
 mod elementwise;
+mod loss_head;
 mod operator;
-mod parts;
 mod quality;
 mod row;
 mod systems;
@@ -20,22 +20,22 @@ use cross_entropy::CrossEntropy;
 use elementwise::{BinaryCrossEntropy, Elementwise, Huber, MeanAbsoluteError, MeanSquaredError};
 use systems::system;
 
+pub(crate) use loss_head::LossHead;
 pub(crate) use operator::{OperatorFields, operator_system};
-pub(crate) use parts::Parts;
 pub use targets::{LossError, Targets};
 
-/// The system that writes the gradient of the loss by the output, and the [`Metrics`] of the training rows.
+/// A system that writes the gradient of the loss with respect to the output, and the [`Metrics`] of the training rows.
 ///
-/// The loss is the mean over the training rows, and over their columns where targets are numbers; all other rows have
-/// gradient 0. Without training rows the loss is NaN and every gradient 0. A label that is no column makes the loss NaN. Weighted, it is
-/// the weighted mean.
+/// The loss is the mean over the training rows, and over the output dimensions if targets are values; all other rows
+/// have gradient 0. Without training rows the loss is NaN and every gradient 0. A label out of range makes the loss
+/// NaN.
 ///
-/// `output`, `gradient` and `targets` are fields of the same rows. The metrics are those of the entity `model`.
+/// `output`, `gradient` and `targets` are fields on the same rows. The metrics are those of the entity `model`.
 ///
 /// [`Metrics`]: connectome_components::Metrics
 ///
 /// # Errors
-/// If the fields do not fit to each other or to the loss.
+/// If the fields do not fit each other or the loss.
 pub fn loss_and_gradient(
     world: &mut World,
     model: Entity,
@@ -44,13 +44,13 @@ pub fn loss_and_gradient(
     gradient: Field,
     targets: Targets,
 ) -> Result<BoxedSystem, LossError> {
-    head_system(world, loss, Parts::new(model, output, Some(gradient), targets.splits()), targets)
+    head_system(world, loss, LossHead::new(model, output, Some(gradient), targets.splits()), targets)
 }
 
-/// The system that measures the [`Metrics`](connectome_components::Metrics) of every split, without gradients.
+/// A system that measures the [`Metrics`](connectome_components::Metrics) of every split, without gradients.
 ///
 /// # Errors
-/// If the fields do not fit to each other or to the loss.
+/// If the fields do not fit each other or the loss.
 pub fn measure(
     world: &mut World,
     model: Entity,
@@ -58,32 +58,32 @@ pub fn measure(
     output: Field,
     targets: Targets,
 ) -> Result<BoxedSystem, LossError> {
-    head_system(world, loss, Parts::new(model, output, None, targets.splits()), targets)
+    head_system(world, loss, LossHead::new(model, output, None, targets.splits()), targets)
 }
 
-/// The system of the loss of one head: with a gradient it learns, without it measures.
+/// The system of the loss of one head: [`loss_and_gradient`] if the head has a gradient, otherwise [`measure`].
 pub(crate) fn head_system(
     world: &mut World,
     loss: Loss,
-    parts: Parts,
+    head: LossHead,
     targets: Targets,
 ) -> Result<BoxedSystem, LossError> {
-    targets.check(world, loss, parts.output)?;
-    parts.check(world)?;
+    targets.check(world, loss, head.output)?;
+    head.check(world)?;
     Ok(match (loss, targets) {
-        (Loss::CrossEntropy, Targets::Classes { labels, .. }) => system(world, CrossEntropy::NEW, parts, labels),
-        (Loss::CrossEntropy, Targets::Indices { labels, .. }) => system(world, CrossEntropy::NEW, parts, labels),
+        (Loss::CrossEntropy, Targets::Classes { labels, .. }) => system(world, CrossEntropy::NEW, head, labels),
+        (Loss::CrossEntropy, Targets::Indices { labels, .. }) => system(world, CrossEntropy::NEW, head, labels),
         (Loss::BinaryCrossEntropy, Targets::Values { values, .. }) => {
-            system(world, Elementwise(BinaryCrossEntropy), parts, values)
+            system(world, Elementwise(BinaryCrossEntropy), head, values)
         }
         (Loss::MeanSquaredError, Targets::Values { values, .. }) => {
-            system(world, Elementwise(MeanSquaredError), parts, values)
+            system(world, Elementwise(MeanSquaredError), head, values)
         }
         (Loss::MeanAbsoluteError, Targets::Values { values, .. }) => {
-            system(world, Elementwise(MeanAbsoluteError), parts, values)
+            system(world, Elementwise(MeanAbsoluteError), head, values)
         }
         (Loss::Huber { delta }, Targets::Values { values, .. }) => {
-            system(world, Elementwise(Huber { delta }), parts, values)
+            system(world, Elementwise(Huber { delta }), head, values)
         }
         (loss, _) => return Err(LossError::WrongKind { loss }),
     })

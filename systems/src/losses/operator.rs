@@ -1,4 +1,4 @@
-//! A loss of the user's own: an operator.
+//! User-defined losses, which are operators.
 
 use bevy_ecs::{
     entity::Entity,
@@ -10,38 +10,38 @@ use connectome_components::{
 };
 use std::sync::Arc;
 
-use super::{LossError, Parts, targets::same_shape};
+use super::{LossError, LossHead, targets::same_shape};
 use crate::{
     parallel::Workers,
     program::{Alone, Domain, Operator, Shape, Value},
 };
 
-/// Where an operator reads and writes, beside the output.
+/// The fields that the operator of a loss reads and writes, besides the output.
 #[derive(Clone, Copy)]
 pub(crate) struct OperatorFields {
-    /// The graph that it is on.
+    /// The graph of the output.
     pub(crate) graph: Entity,
-    /// The rows of the output.
+    /// The domain of the output.
     pub(crate) domain: Domain,
     /// As wide as the output.
     pub(crate) targets: Field,
     /// As wide as the output.
     pub(crate) gradient: Field,
-    /// A single number.
+    /// A single value.
     pub(crate) loss: Field,
 }
 
-/// The system of a loss that is an operator: it is given the output, the targets and, if there are any, the weights of rows,
-/// and writes the gradient and the loss. All rows are those to learn from.
+/// The system of a loss that is an operator: it reads the output, the targets and, if there are any, the row weights,
+/// and writes the gradient and the loss. All rows are training rows.
 pub(crate) fn operator_system(
     world: &mut World,
     operator: Arc<dyn Operator>,
-    parts: &Parts,
+    head: &LossHead,
     fields: OperatorFields,
 ) -> Result<BoxedSystem, LossError> {
-    parts.check(world)?;
-    same_shape(world, fields.targets, parts.output)?;
-    let inputs: Vec<Field> = [parts.output, fields.targets].into_iter().chain(parts.row_weights).collect();
+    head.check(world)?;
+    same_shape(world, fields.targets, head.output)?;
+    let inputs: Vec<Field> = [head.output, fields.targets].into_iter().chain(head.row_weights).collect();
     check_shapes(&*operator, fields.domain, &inputs)?;
     let mut set = ColumnSet::default();
     let operation = Alone::new(operator, &inputs, &[fields.gradient, fields.loss], &mut set);
@@ -53,7 +53,7 @@ pub(crate) fn operator_system(
         ParamBuilder::local::<Vec<f32>>(),
     )
         .build_state(world);
-    let (model, head, is_first, weight) = (parts.model, parts.head, parts.is_first, parts.weight);
+    let (model, index, is_first, weight) = (head.model, head.index, head.is_first, head.weight);
     let system = state.build_system(
         move |mut columns: Columns,
               topologies: Query<&Topology>,
@@ -75,25 +75,25 @@ pub(crate) fn operator_system(
             let rows = gradient.as_ref().map_or(0, |gradient| gradient.as_matrix().row_count());
             if weight != 1.0 {
                 let rows = gradient.into_iter().flat_map(|gradient| gradient.rows_mut());
-                rows.flatten().for_each(|number| *number *= weight);
+                rows.flatten().for_each(|value| *value *= weight);
             }
-            let metrics = metrics.head_mut(head);
+            let metrics = metrics.head_mut(index);
             metrics.clear();
             if rows == 0 {
-                return fault.note(Fault::NoRows { head });
+                return fault.note(Fault::NoRows { head: index });
             }
             if !loss.is_finite() {
-                fault.note(Fault::TotalLoss { head, loss });
+                fault.note(Fault::TotalLoss { head: index, loss });
             }
             let (count, weight) = (rows as u64, rows as f64);
             let loss_sum = weight * f64::from(loss);
             metrics.splits[Split::Train as usize] = SplitMetrics { count, weight, loss_sum, ..SplitMetrics::default() };
         },
     );
-    Ok(Box::new(system.with_name(parts.name("operator_loss"))))
+    Ok(Box::new(system.with_name(head.name("operator_loss"))))
 }
 
-/// Whether an operator makes a gradient and a loss of such inputs.
+/// Checks that an operator computes a gradient and a loss of such inputs.
 fn check_shapes(operator: &dyn Operator, domain: Domain, inputs: &[Field]) -> Result<(), LossError> {
     let name = operator.name();
     let values: Vec<Value> = inputs.iter().map(|input| Value::of_shape(Shape::new(domain, input.width()))).collect();

@@ -1,4 +1,4 @@
-//! How good an output is, beside its loss.
+//! Metrics of classification.
 
 use connectome_components::{ClassCounts, HeadMetrics, MAX_CONFUSED, Split};
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::parallel::{RowsMut, Workers};
 
-/// The rows whose classes, labels and ranks are counted.
+/// The measurement of a head's counts by class and of its ranking.
 pub(super) struct Quality<'a, L: RowLoss> {
     pub(super) loss: L,
     pub(super) rows: &'a Rows<'a, L::Target>,
@@ -18,7 +18,7 @@ pub(super) struct Quality<'a, L: RowLoss> {
 }
 
 impl<L: RowLoss> Quality<'_, L> {
-    /// Counts the rows of all splits; `predictions` is room for a class of each row.
+    /// Measures the rows of all splits; `predictions` is a buffer for the class of each row.
     pub(super) fn measure(&self, predictions: &mut Vec<u32>, metrics: &mut HeadMetrics) {
         let count = self.rows.output.row_count();
         if count == 0 {
@@ -33,7 +33,7 @@ impl<L: RowLoss> Quality<'_, L> {
             }
         }
         for row in self.used_rows() {
-            // The first row tells whether there is an order at all.
+            // Either all rows have a rank or none.
             let rank = self.loss.rank(self.rows.output.row(row), self.rows.target.row(row));
             let Some((score, positive)) = rank else { break };
             metrics.ranking.push(self.rows.split(row), score, positive);
@@ -46,7 +46,7 @@ impl<L: RowLoss> Quality<'_, L> {
         rows.filter(|row| self.rows.split(*row) != Split::Unused && self.weights.row(*row) != 0.0)
     }
 
-    /// Predictions are made side by side and counted one after the other, to the same counts.
+    /// Predicts classes in parallel, and counts them sequentially.
     fn count_classes(&self, predictions: &mut Vec<u32>, metrics: &mut HeadMetrics) {
         let (count, width) = (self.rows.output.row_count(), self.rows.output.width());
         predictions.clear();

@@ -1,16 +1,16 @@
-//! What a loss is: the cost of one row, and how it changes with each of the row's numbers.
+//! The interface of losses: the loss of one row and its gradient.
 
 use connectome_components::{ClassCounts, SplitMetrics};
 
-/// The cost of one row.
+/// The loss of one row.
 pub(super) trait RowLoss: Copy + Send + Sync + 'static {
-    /// What the row is compared with.
+    /// An element of the target of a row.
     type Target: Send + Sync + 'static;
 
     /// The name of the system.
     const NAME: &'static str;
 
-    /// How many terms of the mean come from a row of this width.
+    /// Number of terms of the mean for a row of this width.
     fn terms(width: usize) -> usize;
 
     /// The class of a row, if it has one.
@@ -19,48 +19,47 @@ pub(super) trait RowLoss: Copy + Send + Sync + 'static {
     /// The sums over the terms of one row.
     fn measure(self, output: &[f32], target: &[Self::Target]) -> SplitMetrics;
 
-    /// As [`RowLoss::measure`]; and `gradient = scale * d loss / d output`.
+    /// As [`RowLoss::measure`]; also writes `gradient = scale * d loss / d output`.
     fn differentiate(self, output: &[f32], target: &[Self::Target], scale: f32, gradient: &mut [f32]) -> SplitMetrics;
 
-    /// The class that a row is told to have, if it has one.
+    /// The predicted class, if the loss is for classes.
     fn predicted(self, output: &[f32]) -> Option<u32> {
         let _ = output;
         None
     }
 
-    /// Counts the labels of a row of which each column is one.
+    /// Adds the counts of each label of a row, if each output dimension is a label.
     fn count(self, output: &[f32], target: &[Self::Target], counts: &mut Vec<ClassCounts>) {
         let _ = (output, target, counts);
     }
 
-    /// The output by which rows are ranked, and whether the row is one of those that should come last; none if there is no
-    /// such order.
+    /// The score of a row in a binary ranking, and whether the row is positive; none for other losses.
     fn rank(self, output: &[f32], target: &[Self::Target]) -> Option<(f32, bool)>;
 }
 
-/// Numbers that are computed side by side, in one vector register of the widest kind.
+/// Number of elements that are computed together, those of the widest vectors.
 pub(super) const LANES: usize = 16;
 
-/// So many numbers of a row from `start` on, filled up where there are fewer: so few numbers, too, become a vector.
+/// Loads the elements of a row from `start` on, padded at its end.
 #[inline(always)]
-pub(super) fn lanes<const LANES: usize>(row: &[f32], start: usize, filler: f32) -> [f32; LANES] {
+pub(super) fn load_lanes<const LANES: usize>(row: &[f32], start: usize, padding: f32) -> [f32; LANES] {
     let rest = row.get(start..).unwrap_or(&[]);
     match rest.first_chunk() {
         Some(whole) => *whole,
         None => {
-            let mut filled = [filler; LANES];
-            filled.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-            filled
+            let mut padded = [padding; LANES];
+            padded.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            padded
         }
     }
 }
 
-/// Puts numbers where [`lanes`] took them from.
+/// Stores what [`load_lanes`] loads, without padding.
 #[inline(always)]
-pub(super) fn put_lanes<const LANES: usize>(row: &mut [f32], start: usize, numbers: [f32; LANES]) {
+pub(super) fn store_lanes<const LANES: usize>(row: &mut [f32], start: usize, values: [f32; LANES]) {
     let rest = row.get_mut(start..).unwrap_or(&mut []);
     match rest.first_chunk_mut() {
-        Some(whole) => *whole = numbers,
-        None => rest.iter_mut().zip(numbers).for_each(|(to, from)| *to = from),
+        Some(whole) => *whole = values,
+        None => rest.iter_mut().zip(values).for_each(|(to, from)| *to = from),
     }
 }

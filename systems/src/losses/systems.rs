@@ -1,4 +1,4 @@
-//! Goes through the rows, the same way for every loss.
+//! The systems of losses, which evaluate a loss over all rows.
 
 use bevy_ecs::{
     system::{BoxedSystem, Local, ParamBuilder, Query, Res, SystemParamBuilder},
@@ -9,7 +9,7 @@ use connectome_components::{
 };
 
 use super::{
-    parts::Parts,
+    loss_head::LossHead,
     quality::Quality,
     row::RowLoss,
     weights::{TermWeights, read_weights},
@@ -19,30 +19,30 @@ use crate::{
     parallel::{Blocks, PerBlock, RowsMut, Workers},
 };
 
-/// Rows whose losses are summed together; the sums of the blocks are added in order.
+/// Number of rows of a block, whose losses are summed together; the sums of the blocks are added in order.
 const BLOCK_ROWS: usize = 512;
 
 /// The system of one loss.
-pub(super) fn system<L: RowLoss>(world: &mut World, loss: L, parts: Parts, target: Field<L::Target>) -> BoxedSystem {
-    match parts.gradient {
-        Some(gradient) => differentiate(world, loss, parts, gradient, target),
-        None => measure(world, loss, parts, target),
+pub(super) fn system<L: RowLoss>(world: &mut World, loss: L, head: LossHead, target: Field<L::Target>) -> BoxedSystem {
+    match head.gradient {
+        Some(gradient) => differentiate(world, loss, head, gradient, target),
+        None => measure(world, loss, head, target),
     }
 }
 
-/// What the systems of losses write to the model.
+/// The components of the model that the systems of losses write and read.
 type Written = (&'static mut Metrics, Option<&'static mut LearningFault>, Option<&'static GradientAccumulation>);
 
 fn differentiate<L: RowLoss>(
     world: &mut World,
     loss: L,
-    parts: Parts,
+    head: LossHead,
     gradient: Field,
     target: Field<L::Target>,
 ) -> BoxedSystem {
-    let name = parts.name(L::NAME);
+    let name = head.name(L::NAME);
     let state = (
-        (parts.output.read(), target.read(), parts.splits.read(), gradient.write(), read_weights(parts.row_weights)),
+        (head.output.read(), target.read(), head.splits.read(), gradient.write(), read_weights(head.row_weights)),
         ParamBuilder::query::<Written>(),
         ParamBuilder::resource::<Workers>(),
         ParamBuilder::local::<Vec<SplitMetrics>>(),
@@ -55,34 +55,34 @@ fn differentiate<L: RowLoss>(
               mut written: Query<Written>,
               workers: Res<Workers>,
               mut sums: Local<Vec<SplitMetrics>>| {
-            let Ok((mut metrics, fault, accumulation)) = written.get_mut(parts.model) else { return };
+            let Ok((mut metrics, fault, accumulation)) = written.get_mut(head.model) else { return };
             let mut fault = fault;
-            if let Some(fault) = fault.as_mut().filter(|_| parts.is_first) {
+            if let Some(fault) = fault.as_mut().filter(|_| head.is_first) {
                 fault.0 = None;
             }
-            let metrics = metrics.head_mut(parts.head);
-            let mut note = |what| fault.iter_mut().for_each(|fault| fault.note(what));
+            let metrics = metrics.head_mut(head.index);
+            let mut note = |found| fault.iter_mut().for_each(|fault| fault.note(found));
             metrics.forget(Split::Train);
-            let weights = parts.weights(&mut weights);
+            let weights = head.weights(&mut weights);
             let Some(rows) = Rows::new(&output, &target, &splits, &weights) else {
-                return note(Fault::NoRows { head: parts.head });
+                return note(Fault::NoRows { head: head.index });
             };
             let width = rows.output.width();
-            if let Some((row, weight)) = rows.unusable_weight(&weights) {
-                note(Fault::RowWeight { head: parts.head, row, weight });
+            if let Some((row, weight)) = rows.invalid_weight(&weights) {
+                note(Fault::RowWeight { head: head.index, row, weight });
             }
-            let scale = parts.weight / rows.weight(loss, &weights, Split::Train) as f32;
+            let scale = head.weight / rows.weight(loss, &weights, Split::Train) as f32;
             let mut total = SplitMetrics::default();
             for (start, chunk) in gradient.matrix().chunks_mut() {
                 let blocks = blocks(start, chunk.len() / width);
                 sums.clear();
                 sums.resize(blocks.count(), SplitMetrics::default());
                 let output = (PerBlock::new(&mut sums[..], BLOCK_ROWS), RowsMut::new(chunk, width));
-                workers.for_each_block(blocks, 8 * width, output, |numbers, (sums, gradients)| {
+                workers.for_each_block(blocks, 8 * width, output, |block, (sums, gradients)| {
                     vectorize(
                         #[inline(always)]
                         || {
-                            for (row, gradient) in numbers.zip(gradients.data.chunks_exact_mut(width)) {
+                            for (row, gradient) in block.zip(gradients.data.chunks_exact_mut(width)) {
                                 if rows.split(row) == Split::Train && weights.row(row) != 0.0 {
                                     let (output, target) = (rows.output.row(row), rows.target.row(row));
                                     let metrics = weights.differentiate(loss, row, output, target, scale, gradient);
@@ -97,12 +97,12 @@ fn differentiate<L: RowLoss>(
                 sums.iter().for_each(|sum| total.merge(sum));
             }
             if total.count == 0 {
-                // Of several passes that make a step the optimizer asks for the terms of all.
+                // With gradient accumulation the optimizer checks the terms of all passes.
                 if accumulation.is_none_or(|accumulation| accumulation.micro_batches < 2) {
-                    note(Fault::NoRows { head: parts.head });
+                    note(Fault::NoRows { head: head.index });
                 }
             } else if !total.loss_sum.is_finite() {
-                rows.fault(loss, &weights, parts.head, |split| split == Split::Train).into_iter().for_each(note);
+                rows.fault(loss, &weights, head.index, |split| split == Split::Train).into_iter().for_each(note);
             }
             metrics.splits[Split::Train as usize] = total;
         },
@@ -110,10 +110,10 @@ fn differentiate<L: RowLoss>(
     Box::new(system.with_name(name))
 }
 
-fn measure<L: RowLoss>(world: &mut World, loss: L, parts: Parts, target: Field<L::Target>) -> BoxedSystem {
-    let name = parts.name(&format!("measure_{}", L::NAME));
+fn measure<L: RowLoss>(world: &mut World, loss: L, head: LossHead, target: Field<L::Target>) -> BoxedSystem {
+    let name = head.name(&format!("measure_{}", L::NAME));
     let state = (
-        (parts.output.read(), target.read(), parts.splits.read(), read_weights(parts.row_weights)),
+        (head.output.read(), target.read(), head.splits.read(), read_weights(head.row_weights)),
         ParamBuilder::query::<(&mut Metrics, Option<&mut LearningFault>)>(),
         ParamBuilder::resource::<Workers>(),
         ParamBuilder::local::<(Vec<[SplitMetrics; 4]>, Vec<u32>)>(),
@@ -124,25 +124,25 @@ fn measure<L: RowLoss>(world: &mut World, loss: L, parts: Parts, target: Field<L
         move |(output, target, splits, mut weights): Fields<L::Target>,
               mut written: Query<(&mut Metrics, Option<&mut LearningFault>)>,
               workers: Res<Workers>,
-              mut kept: Local<(Vec<[SplitMetrics; 4]>, Vec<u32>)>| {
-            let Ok((mut metrics, mut fault)) = written.get_mut(parts.model) else { return };
-            if let Some(fault) = fault.as_mut().filter(|_| parts.is_first) {
+              mut buffers: Local<(Vec<[SplitMetrics; 4]>, Vec<u32>)>| {
+            let Ok((mut metrics, mut fault)) = written.get_mut(head.model) else { return };
+            if let Some(fault) = fault.as_mut().filter(|_| head.is_first) {
                 fault.0 = None;
             }
-            let metrics = metrics.head_mut(parts.head);
+            let metrics = metrics.head_mut(head.index);
             metrics.clear();
-            let weights = parts.weights(&mut weights);
+            let weights = head.weights(&mut weights);
             let Some(rows) = Rows::new(&output, &target, &splits, &weights) else { return };
-            let (sums, predictions) = &mut *kept;
+            let (sums, predictions) = &mut *buffers;
             let blocks = blocks(0, rows.output.row_count());
             sums.clear();
             sums.resize(blocks.count(), Default::default());
             let blocked = PerBlock::new(&mut sums[..], BLOCK_ROWS);
-            workers.for_each_block(blocks, 8 * rows.output.width(), blocked, |numbers, sums| {
+            workers.for_each_block(blocks, 8 * rows.output.width(), blocked, |block, sums| {
                 vectorize(
                     #[inline(always)]
                     || {
-                        for row in numbers {
+                        for row in block {
                             let split = rows.split(row);
                             if split != Split::Unused && weights.row(row) != 0.0 {
                                 let metrics = weights.measure(loss, row, rows.output.row(row), rows.target.row(row));
@@ -157,17 +157,17 @@ fn measure<L: RowLoss>(world: &mut World, loss: L, parts: Parts, target: Field<L
             }
             Quality { loss, rows: &rows, weights: &weights, workers: &workers }.measure(predictions, metrics);
             if metrics.splits.iter().any(|split| split.loss_sum.is_nan())
-                && let Some(what @ Fault::Label { .. }) =
-                    rows.fault(loss, &weights, parts.head, |split| split != Split::Unused)
+                && let Some(label @ Fault::Label { .. }) =
+                    rows.fault(loss, &weights, head.index, |split| split != Split::Unused)
             {
-                fault.iter_mut().for_each(|fault| fault.note(what));
+                fault.iter_mut().for_each(|fault| fault.note(label));
             }
         },
     );
     Box::new(system.with_name(name))
 }
 
-/// What is compared, row by row.
+/// The outputs and targets to compare, with the splits of the rows.
 pub(super) struct Rows<'a, T> {
     pub(super) output: Matrix<'a>,
     pub(super) target: Matrix<'a, T>,
@@ -175,7 +175,7 @@ pub(super) struct Rows<'a, T> {
 }
 
 impl<'a, T: Send + Sync + 'static> Rows<'a, T> {
-    /// None if rows have not been given all fields yet.
+    /// None if the fields are not attached to all rows yet.
     fn new(
         output: &'a Column,
         target: &'a Column<T>,
@@ -193,37 +193,37 @@ impl<'a, T: Send + Sync + 'static> Rows<'a, T> {
         self.splits.row(row)[0]
     }
 
-    fn of(&self, wanted: Split) -> impl Iterator<Item = usize> {
-        (0..self.output.row_count()).filter(move |row| self.split(*row) == wanted)
+    fn of(&self, split: Split) -> impl Iterator<Item = usize> {
+        (0..self.output.row_count()).filter(move |row| self.split(*row) == split)
     }
 
-    /// The sum of the weights of the terms of one part.
+    /// The sum of the weights of the terms of one split.
     fn weight<L: RowLoss<Target = T>>(&self, loss: L, weights: &TermWeights<'_>, split: Split) -> f64 {
         let width = self.output.width();
-        if weights.are_even() {
+        if weights.are_uniform() {
             let rows = self.splits.rows().filter(|row| row[0] == split).count();
             return (rows * L::terms(width)) as f64;
         }
         self.of(split).map(|row| weights.of_row(loss, row, self.target.row(row), width)).sum()
     }
 
-    /// The first row to learn from whose weight is negative or not finite.
-    fn unusable_weight(&self, weights: &TermWeights<'_>) -> Option<(usize, f32)> {
+    /// The first training row whose weight is negative or not finite, and the weight.
+    fn invalid_weight(&self, weights: &TermWeights<'_>) -> Option<(usize, f32)> {
         weights.row_count()?;
         let weights = self.of(Split::Train).map(|row| (row, weights.row(row)));
         weights.into_iter().find(|(_, weight)| !(weight.is_finite() && *weight >= 0.0))
     }
 
-    /// What is wrong with the first row whose loss is not finite.
+    /// The fault of the first row whose loss is not finite.
     fn fault<L: RowLoss<Target = T>>(
         &self,
         loss: L,
         weights: &TermWeights<'_>,
         head: usize,
-        is_asked: impl Fn(Split) -> bool,
+        is_included: impl Fn(Split) -> bool,
     ) -> Option<Fault> {
-        let is_asked = |row: &usize| is_asked(self.split(*row)) && weights.row(*row) != 0.0;
-        let rows = (0..self.output.row_count()).filter(is_asked);
+        let is_included = |row: &usize| is_included(self.split(*row)) && weights.row(*row) != 0.0;
+        let rows = (0..self.output.row_count()).filter(is_included);
         let mut faults = rows.filter_map(|row| {
             let target = self.target.row(row);
             if let Some(label) = loss.class(target).filter(|label| *label as usize >= self.output.width()) {

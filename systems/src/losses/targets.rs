@@ -1,55 +1,53 @@
-//! What the rows of an output are to become.
+//! The targets of outputs.
 
-use bevy_ecs::{component::ComponentId, world::World};
+use bevy_ecs::world::World;
 use connectome_components::{ClassLabel, Field, FieldError, Loss, Split};
 
-/// What each row is to become, and which part of the data it belongs to.
+/// The target and the split of each row.
 #[derive(Clone, Copy, Debug)]
 pub enum Targets {
-    /// One class for each row.
+    /// One class for each row, as a [`ClassLabel`].
     Classes {
-        /// The class, a column of the output.
+        /// The class, below the width of the output.
         labels: Field<ClassLabel>,
-        /// The part of the data.
+        /// The split.
         splits: Field<Split>,
     },
-    /// The same, in a field of its own: for a head that tells other classes apart than the [`ClassLabel`]s.
+    /// One class for each row, as a `u32`: for heads with other classes than the [`ClassLabel`]s.
     Indices {
-        /// The class, a column of the output.
+        /// The class, below the width of the output.
         labels: Field<u32>,
-        /// The part of the data.
+        /// The split.
         splits: Field<Split>,
     },
-    /// As many numbers for each row as the output has.
+    /// One value for each output dimension of each row.
     Values {
-        /// The numbers.
+        /// The values, as wide as the output.
         values: Field,
-        /// The part of the data.
+        /// The split.
         splits: Field<Split>,
     },
 }
 
-/// A loss cannot be taken of these fields.
+/// A loss does not fit its fields.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum LossError {
-    /// Classes were given where numbers are needed, or the other way round.
-    #[error("{loss:?} takes {} as targets; give those or another loss", if loss.is_classification() { "classes" } else { "numbers" })]
+    /// The targets are classes and the loss takes values, or the other way round.
+    #[error("{loss:?} takes {} as targets; use those or another loss", if loss.is_classification() { "classes" } else { "values" })]
     WrongKind {
         /// The loss.
         loss: Loss,
     },
-    /// Two fields have rows of different entities.
-    #[error("`{field}` lies on other entities than the output `{output}`; register it on the component of the output")]
+    /// A field has another domain than the output.
+    #[error("`{field}` is on other entities than the output `{output}`; register it for the domain of the output")]
     OtherRows {
         /// The field that does not fit.
         field: String,
         /// The output.
         output: String,
     },
-    /// Two fields have rows of different length.
-    #[error(
-        "`{field}` is {width} wide and the output `{output}` is {expected} wide; they are compared number by number"
-    )]
+    /// A field has another width than expected for the output.
+    #[error("`{field}` has width {width}, but needs {expected} for the output `{output}`; change its width")]
     OtherWidth {
         /// The field that does not fit.
         field: String,
@@ -57,33 +55,33 @@ pub enum LossError {
         width: usize,
         /// The output.
         output: String,
-        /// The output's width.
+        /// The width that it must have.
         expected: usize,
     },
-    /// Where the Huber loss becomes straight is no difference.
-    #[error("a delta of {0} is no difference between numbers; give one above 0")]
+    /// The delta of a Huber loss is not positive and finite.
+    #[error("the Huber loss has a delta of {0}; use a finite one above 0")]
     Delta(f32),
-    /// The weight of a head, a class or a column cannot be one.
-    #[error("a loss has the weight {0}; give it a finite number that is not negative")]
+    /// The weight of a head, a class or an output dimension is negative or not finite.
+    #[error("a loss has the weight {0}; use a finite weight that is not negative")]
     Weight(f32),
-    /// There are not as many weights as classes or columns.
-    #[error("{found} weights are given for {expected} classes or columns; give one for each")]
+    /// The number of weights differs from that of classes or output dimensions.
+    #[error("{found} weights are given for {expected} classes or output dimensions; give one for each")]
     ClassWeights {
-        /// How many are given.
+        /// The number of weights.
         found: usize,
         /// The width of the output.
         expected: usize,
     },
-    /// An operator is no loss of such rows.
+    /// An operator does not compute a loss of such rows.
     #[error("the operator {name} {reason}")]
     Operator {
         /// The operator.
         name: &'static str,
-        /// What is wrong; and, after a semicolon, what to do.
+        /// What is wrong, as the predicate of the sentence; and, after a semicolon, a fix.
         reason: String,
     },
-    /// The weights of rows are not one number for each.
-    #[error("the row weights `{field}` are {width} wide; give one number for each row")]
+    /// The field of row weights has a width other than 1.
+    #[error("the row weights `{field}` have width {width}; use a field of width 1")]
     RowWeights {
         /// The field.
         field: String,
@@ -93,11 +91,11 @@ pub enum LossError {
 }
 
 impl Targets {
-    /// The targets that `loss` needs for the rows of `output`, on the same entities: [`ClassLabel`]s or a new field
-    /// `target`, and [`Split`]s.
+    /// Registers the targets that `loss` needs for `output`, in its domain: [`ClassLabel`]s or a new field `target`,
+    /// and [`Split`]s.
     ///
     /// # Errors
-    /// If the output lies on a component without table columns.
+    /// If the domain of the output is in sparse-set storage.
     pub fn register(world: &mut World, loss: Loss, output: Field) -> Result<Self, FieldError> {
         let splits = Field::of_component(world, output.domain())?;
         if loss.is_classification() {
@@ -106,13 +104,13 @@ impl Targets {
         Ok(Self::Values { values: Field::register(world, "target", output.domain(), output.width())?, splits })
     }
 
-    /// The part of the data that each row belongs to.
+    /// The split of each row.
     pub fn splits(&self) -> Field<Split> {
         let (Self::Classes { splits, .. } | Self::Indices { splits, .. } | Self::Values { splits, .. }) = self;
         *splits
     }
 
-    /// Whether rows of `output` can be compared with these by `loss`.
+    /// Checks that the targets fit `loss` and `output`.
     pub(super) fn check(&self, world: &World, loss: Loss, output: Field) -> Result<(), LossError> {
         match loss {
             Loss::Huber { delta } if !(delta > 0.0 && delta.is_finite()) => return Err(LossError::Delta(delta)),
@@ -137,7 +135,7 @@ impl Targets {
     }
 }
 
-/// Whether two fields have rows of the same entities and as many numbers in each.
+/// Checks that two fields have the same domain and width.
 pub(super) fn same_shape(world: &World, field: Field, output: Field) -> Result<(), LossError> {
     same_rows(world, field, output)?;
     if field.width() == output.width() {
@@ -147,13 +145,13 @@ pub(super) fn same_shape(world: &World, field: Field, output: Field) -> Result<(
     Err(LossError::OtherWidth { field: name, width, output: output.name(world), expected })
 }
 
+/// Checks that two fields have the same domain.
 pub(super) fn same_rows<T: Send + Sync + 'static>(
     world: &World,
     field: Field<T>,
     output: Field,
 ) -> Result<(), LossError> {
-    let on = |id: ComponentId| id == output.domain();
-    if on(field.domain()) {
+    if field.domain() == output.domain() {
         return Ok(());
     }
     Err(LossError::OtherRows { field: field.name(world), output: output.name(world) })

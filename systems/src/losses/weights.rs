@@ -1,10 +1,10 @@
-//! How much the terms of a loss count.
+//! Weights of the terms of a loss.
 
 use connectome_components::{ColumnSet, Field, Matrix, SplitMetrics};
 
 use super::row::RowLoss;
 
-/// The columns of the weights of rows, if there are any.
+/// The column of the row weights, if there are any.
 pub(super) fn read_weights(weights: Option<Field>) -> ColumnSet {
     let mut set = ColumnSet::default();
     weights.into_iter().for_each(|weights| {
@@ -13,25 +13,26 @@ pub(super) fn read_weights(weights: Option<Field>) -> ColumnSet {
     set
 }
 
-/// The weights of the terms: that of the row times that of its class or, where each column is a term, of the column.
+/// The weights of the terms: that of the row times that of its class or, if targets are values, of the output
+/// dimension.
 pub(super) struct TermWeights<'a> {
     pub(super) rows: Option<Matrix<'a>>,
     pub(super) classes: &'a [f32],
 }
 
 impl TermWeights<'_> {
-    /// Whether all terms count alike.
+    /// Whether all weights are 1.
     #[inline(always)]
-    pub(super) fn are_even(&self) -> bool {
+    pub(super) fn are_uniform(&self) -> bool {
         self.rows.is_none() && self.classes.is_empty()
     }
 
-    /// Rows that have a weight, if rows have any.
+    /// Number of rows with a weight, if rows have weights.
     pub(super) fn row_count(&self) -> Option<usize> {
         self.rows.as_ref().map(Matrix::row_count)
     }
 
-    /// The weight of a row; one of weight 0 is in no part of the data.
+    /// The weight of a row; a row of weight 0 is skipped like one in no split.
     #[inline(always)]
     pub(super) fn row(&self, row: usize) -> f32 {
         self.rows.as_ref().map_or(1.0, |rows| rows.row(row)[0])
@@ -61,7 +62,7 @@ impl TermWeights<'_> {
         output: &[f32],
         target: &[L::Target],
     ) -> SplitMetrics {
-        if self.are_even() {
+        if self.are_uniform() {
             return loss.measure(output, target);
         }
         self.terms(
@@ -70,7 +71,7 @@ impl TermWeights<'_> {
             target,
             output.len(),
             #[inline(always)]
-            |columns, _| loss.measure(&output[columns.clone()], part(target, columns)),
+            |range, _| loss.measure(&output[range.clone()], targets_in(target, range)),
         )
     }
 
@@ -85,7 +86,7 @@ impl TermWeights<'_> {
         scale: f32,
         gradient: &mut [f32],
     ) -> SplitMetrics {
-        if self.are_even() {
+        if self.are_uniform() {
             return loss.differentiate(output, target, scale, gradient);
         }
         self.terms(
@@ -94,14 +95,14 @@ impl TermWeights<'_> {
             target,
             output.len(),
             #[inline(always)]
-            |columns, weight| {
-                let target = part(target, columns.clone());
-                loss.differentiate(&output[columns.clone()], target, weight * scale, &mut gradient[columns])
+            |range, weight| {
+                let target = targets_in(target, range.clone());
+                loss.differentiate(&output[range.clone()], target, weight * scale, &mut gradient[range])
             },
         )
     }
 
-    /// The weighted sum of what the terms of a row come to, one after another where columns have weights of their own.
+    /// The weighted sum of the terms of a row, dimension by dimension if these have weights.
     #[inline(always)]
     fn terms<L: RowLoss>(
         &self,
@@ -112,8 +113,8 @@ impl TermWeights<'_> {
         mut term: impl FnMut(core::ops::Range<usize>, f32) -> SplitMetrics,
     ) -> SplitMetrics {
         let row = self.row(row);
-        let mut weigh = |columns, weight: f32| {
-            let sums = term(columns, weight);
+        let mut weigh = |range, weight: f32| {
+            let sums = term(range, weight);
             let weight = f64::from(weight);
             SplitMetrics { loss_sum: weight * sums.loss_sum, weight: weight * sums.weight, ..sums }
         };
@@ -122,8 +123,8 @@ impl TermWeights<'_> {
             None if self.classes.is_empty() => weigh(0..width, row),
             None => {
                 let mut total = SplitMetrics::default();
-                for (column, class) in self.classes.iter().enumerate() {
-                    total.merge(&weigh(column..column + 1, row * class));
+                for (index, class) in self.classes.iter().enumerate() {
+                    total.merge(&weigh(index..index + 1, row * class));
                 }
                 total
             }
@@ -131,8 +132,8 @@ impl TermWeights<'_> {
     }
 }
 
-/// The targets of some columns; of a class the class.
+/// The targets of some output dimensions; the class if the target is a class.
 #[inline(always)]
-fn part<T>(target: &[T], columns: core::ops::Range<usize>) -> &[T] {
-    target.get(columns).unwrap_or(target)
+fn targets_in<T>(target: &[T], range: core::ops::Range<usize>) -> &[T] {
+    target.get(range).unwrap_or(target)
 }

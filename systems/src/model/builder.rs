@@ -1,6 +1,6 @@
-//! Describes a model.
+//! The builder of models.
 
-use bevy_ecs::{component::ComponentId, entity::Entity, world::World};
+use bevy_ecs::{entity::Entity, world::World};
 use connectome_components::{
     FeatureField, Features, Field, GradientAccumulation, GradientClipping, Graph, LearningRateSchedule, Loss, Optimizer,
 };
@@ -17,7 +17,7 @@ use super::{
     components::{ComponentBinding, RowSystem},
 };
 
-/// Describes a model; [`WorldModelExt::spawn_model`](crate::WorldModelExt::spawn_model) puts it into a world.
+/// Describes a model; [`WorldModelExt::spawn_model`](crate::WorldModelExt::spawn_model) builds it in a world.
 ///
 /// ```
 /// use bevy_ecs::prelude::*;
@@ -46,42 +46,43 @@ pub struct ModelBuilder {
     pub(super) input: Input,
     pub(super) edges: Option<Input>,
     pub(super) coordinates: Option<Input>,
-    /// Values given from outside whose gradient is asked for, and where it goes.
-    pub(super) wanted: Vec<(Field, Field)>,
+    /// Inputs whose gradient is requested, each with the field that receives it.
+    pub(super) input_gradients: Vec<(Field, Field)>,
     pub(super) layers: Vec<Box<dyn Layer>>,
     pub(super) seed: u64,
-    pub(super) learning: Option<Learning>,
-    /// The only head, if no others are given.
+    pub(super) optimizer: Option<Optimizer>,
+    pub(super) schedule: LearningRateSchedule,
+    /// The only head, if `heads` is empty.
     output: Head,
-    /// Whether something was said of that one.
+    /// Whether a setting of that head was changed.
     is_output_set: bool,
     heads: Vec<Head>,
     /// The component that holds the targets of the first head.
     pub(super) target_component: Option<ComponentBinding>,
-    /// The component that the output of the first head goes to.
+    /// The component to which the output of the first head is written.
     pub(super) written: Option<ComponentBinding>,
-    /// The function that makes the input of components, of an input that is observed.
+    /// The function that computes the input from components, for an observed input.
     pub(super) observer: Option<RowSystem>,
-    /// The functions that bring the output into components.
+    /// The functions that write the output to components.
     pub(super) actors: Vec<RowSystem>,
     pub(super) accumulation: Option<GradientAccumulation>,
     pub(super) clipping: Option<GradientClipping>,
 }
 
-/// What a model is given from outside.
+/// An input of a model.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Input {
-    /// A field of the model's own, so wide.
+    /// A new field of this width.
     Width(usize),
-    /// The same, of which so many numbers of each row are stored: for a dry run.
+    /// Sparse features of this width, with `stored` values for each row: for a dry run.
     Sparse { width: usize, stored: usize },
-    /// Fields that exist already.
+    /// Existing fields.
     Given(FeatureField),
-    /// A component of the user's.
+    /// A user-defined component.
     Component(ComponentBinding),
-    /// What a function of the user's makes of components, so wide.
+    /// The result, of this width, of a function of components.
     Observed(usize),
-    /// The model's own last output, so wide.
+    /// The previous output of the model, of this width.
     State(usize),
 }
 
@@ -94,7 +95,7 @@ impl Input {
         }
     }
 
-    /// The field that is given.
+    /// The existing fields, if these are the input.
     pub(super) fn given(&self) -> Option<FeatureField> {
         match self {
             Self::Given(features) => Some(*features),
@@ -103,14 +104,8 @@ impl Input {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Learning {
-    pub(super) optimizer: Optimizer,
-    pub(super) schedule: LearningRateSchedule,
-}
-
 impl ModelBuilder {
-    /// A model over the nodes of `graph`, with an input of width 1, no layers, and nothing to learn.
+    /// A model on the nodes of `graph`, with an input of width 1, no layers, and no optimizer.
     pub fn new(graph: Entity) -> Self {
         Self {
             name: "model".to_owned(),
@@ -118,10 +113,11 @@ impl ModelBuilder {
             input: Input::Width(1),
             edges: None,
             coordinates: None,
-            wanted: Vec::new(),
+            input_gradients: Vec::new(),
             layers: Vec::new(),
             seed: 0,
-            learning: None,
+            optimizer: None,
+            schedule: LearningRateSchedule::Constant,
             output: Head::new("output"),
             is_output_set: false,
             heads: Vec::new(),
@@ -134,33 +130,33 @@ impl ModelBuilder {
         }
     }
 
-    /// The name of its entity.
+    /// Sets the name of the model's entity.
     pub fn name(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
         self
     }
 
-    /// Reads a field of its own, so many numbers wide.
+    /// Reads a new field of this width, [`Model::input`](connectome_components::Model::input).
     pub fn input_width(mut self, width: usize) -> Self {
         self.input = Input::Width(width);
         self
     }
 
-    /// Reads sparse features: at most `stored` of `width` numbers of each row are not 0. For a dry run; a model in a world is
-    /// given its fields.
+    /// Reads sparse features, of whose `width` values in a row at most `stored` are not 0. Only for a dry run; to build
+    /// the model, use [`ModelBuilder::input`].
     pub fn sparse_input_width(mut self, width: usize, stored: usize) -> Self {
         self.input = Input::Sparse { width, stored };
         self
     }
 
-    /// Reads fields that exist already.
+    /// Reads existing fields.
     pub fn input(mut self, features: impl Into<FeatureField>) -> Self {
         self.input = Input::Given(features.into());
         self
     }
 
-    /// Reads a component of the nodes: plain `f32`s as they are, without a copy; others by [`Features`]. Nodes that lack it are
-    /// given its default.
+    /// Reads a component of the nodes: in place if it is `Pod`, otherwise copied by [`Features`]. Its default is
+    /// inserted into nodes that lack it.
     ///
     /// ```
     /// use bevy_ecs::prelude::*;
@@ -191,11 +187,12 @@ impl ModelBuilder {
         self
     }
 
-    /// Reads what a function makes of the components of each node, such as
-    /// `|(place, speed): (&Place, &Speed)| [place.x, place.y, speed.0]`: as many numbers as the array has. The types of the
-    /// parameter are to be written. Nodes that lack one of the components are given zeros.
+    /// Reads the array that a function computes from components of each node, such as `|(position, speed): (&Position,
+    /// &Speed)| [position.x, position.y, speed.0]`. The parameter needs a type annotation. The input of nodes that lack
+    /// one of the components is 0.
     ///
-    /// It is called after the systems in [`GraphSystems::Observe`](crate::GraphSystems::Observe), in all schedules of the model.
+    /// It is called after the systems in [`GraphSystems::Observe`](crate::GraphSystems::Observe), in all schedules of
+    /// the model.
     pub fn observe<Marker, const WIDTH: usize>(mut self, observe: impl Observe<Marker, WIDTH>) -> Self {
         let observe = Arc::new(observe);
         self.observer = Some(Arc::new(move |world, rows| Arc::clone(&observe).system(world, rows)));
@@ -203,96 +200,103 @@ impl ModelBuilder {
         self
     }
 
-    /// Writes the output to a component of the rows that it has, nodes, edges or subgraphs, in all schedules of the model: plain
-    /// `f32`s as they are, without a copy; others by [`Features`]. Then it counts as changed, for `Changed<T>`. Rows that lack it
-    /// are given its default.
+    /// Writes the output to a component of its nodes, edges or subgraphs, in all schedules of the model: in place if it
+    /// is `Pod`, otherwise copied by [`Features`]. It is marked as changed, for `Changed<T>`. Its default is inserted
+    /// into entities that lack it.
     ///
-    /// A component that the model reads as well, and one of a model that acts by functions, too, is copied to before
-    /// [`GraphSystems::Act`](crate::GraphSystems::Act).
+    /// If the model also reads the component, or calls functions by [`ModelBuilder::act`], the output is always copied,
+    /// before [`GraphSystems::Act`](crate::GraphSystems::Act).
     pub fn writes<T: Features>(mut self) -> Self {
         self.written = Some(ComponentBinding::of::<T>());
         self
     }
 
-    /// Calls a function with each row of the output and components of its entity, such as
-    /// `|output: &[f32], steering: &mut Steering| steering.0 = output[0]`. The types of the parameters are to be written; of
-    /// a tuple of components those that are written come first. Entities that lack one of them are passed over.
+    /// Calls a function with each row of the output and components of its entity, such as `|output: &[f32], steering:
+    /// &mut Steering| steering.0 = output[0]`. The parameters need type annotations; in a tuple of components, mutable
+    /// ones come first. Entities that lack one of them are skipped.
     ///
-    /// It is called before the systems in [`GraphSystems::Act`](crate::GraphSystems::Act), in all schedules of the model; several
-    /// in the order in which they were given.
+    /// It is called before the systems in [`GraphSystems::Act`](crate::GraphSystems::Act), in all schedules of the
+    /// model; several functions in the order in which they were added.
     pub fn act<Marker>(mut self, act: impl Act<Marker>) -> Self {
         let act = Arc::new(act);
         self.actors.push(Arc::new(move |world, rows| Arc::clone(&act).system(world, rows)));
         self
     }
 
-    /// Reads a component of the edges as their features, as [`ModelBuilder::reads`] does one of the nodes.
+    /// Reads a component of the edges as edge features; see [`ModelBuilder::reads`].
     pub fn reads_edges<T: Features>(mut self) -> Self {
         self.edges = Some(Input::Component(ComponentBinding::of::<T>()));
         self
     }
 
-    /// Features of the edges, for the layers that read them.
+    /// Reads existing fields as edge features, for the layers that read them.
     pub fn edge_input(mut self, features: impl Into<FeatureField>) -> Self {
         self.edges = Some(Input::Given(features.into()));
         self
     }
 
-    /// Features of the edges, so many numbers wide, in a field of the model's own.
+    /// Reads a new field of this width as edge features.
     pub fn edge_input_width(mut self, width: usize) -> Self {
         self.edges = Some(Input::Width(width));
         self
     }
 
-    /// Coordinates of the nodes, for the layers that move them: a field of the nodes such as `[N, 3]`. Where they have moved to
-    /// is [`Model::coordinates`](connectome_components::Model::coordinates); a system of yours in
-    /// [`GraphSystems::Act`](crate::GraphSystems::Act) can bring it back.
+    /// Reads an existing field, such as `[N, 3]`, as coordinates of the nodes, for the layers that update them. The
+    /// result is [`Model::coordinates`](connectome_components::Model::coordinates); a system of yours in
+    /// [`GraphSystems::Act`](crate::GraphSystems::Act) may copy it back.
     pub fn coordinates(mut self, features: impl Into<FeatureField>) -> Self {
         self.coordinates = Some(Input::Given(features.into()));
         self
     }
 
-    /// Asks each training step for the gradient of the loss with respect to a field that the model reads, the input, the
-    /// features of the edges or the coordinates, and where it goes: a field of the same width on the same rows.
-    pub fn input_gradient(mut self, of: Field, into: Field) -> Self {
-        self.wanted.push((of, into));
+    /// Writes the gradient of the loss with respect to an input in each training step: `input` is a field given for
+    /// node features, edge features or coordinates, `gradient` a field of the same width on the same rows.
+    pub fn input_gradient(mut self, input: Field, gradient: Field) -> Self {
+        self.input_gradients.push((input, gradient));
         self
     }
 
-    /// Reads its own last output: a state of so many numbers for each node, in two buffers that change roles at
-    /// [`GraphSystems::Commit`](crate::GraphSystems::Commit). Such a model does not learn yet.
+    /// Reads the previous output of the model: a state of this width for each node, double-buffered and swapped in
+    /// [`GraphSystems::Commit`](crate::GraphSystems::Commit). Such a model cannot be trained yet.
     pub fn recurrent(mut self, width: usize) -> Self {
         self.input = Input::State(width);
         self
     }
 
-    /// Adds a layer after those added before.
+    /// Appends a layer.
     pub fn layer(mut self, layer: impl Layer + 'static) -> Self {
         self.layers.push(Box::new(layer));
         self
     }
 
-    /// What the random numbers of the weights and of training are keyed by.
+    /// Sets the random seed of initialization and training; 0 by default.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Lets the model learn the targets of the rows that its output has: nodes, edges or subgraphs. Of these rows each
-    /// has a [`Split`](connectome_components::Split), and a [`ClassLabel`](connectome_components::ClassLabel) if the loss takes
-    /// classes.
-    pub fn learn(mut self, optimizer: Optimizer, schedule: LearningRateSchedule) -> Self {
-        self.learning = Some(Learning { optimizer, schedule });
+    /// Trains the model by this optimizer, in the schedule [`Train`](crate::Train). A
+    /// [`Split`](connectome_components::Split) is inserted into the nodes, edges or subgraphs of the output, and a
+    /// [`ClassLabel`](connectome_components::ClassLabel) if the loss takes classes.
+    pub fn optimizer(mut self, optimizer: Optimizer) -> Self {
+        self.optimizer = Some(optimizer);
         self
     }
 
-    /// Adds a head after those added before, all of them on what the layers of the model compute. A model without any has the
-    /// one head `output`, which [`loss`](Self::loss), [`targets`](Self::targets) and
-    /// [`external_gradient`](Self::external_gradient) describe.
+    /// Sets the learning rate schedule; [`LearningRateSchedule::Constant`] by default. It has no effect without an
+    /// [optimizer](Self::optimizer).
+    pub fn learning_rate_schedule(mut self, schedule: LearningRateSchedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
+    /// Appends a head. All heads read the output of the layers of the model. Without heads, the model has the one head
+    /// `output`, which is configured by [`loss`](Self::loss), [`targets`](Self::targets) and
+    /// [`external_gradient`](Self::external_gradient).
     ///
     /// ```
     /// use bevy_ecs::prelude::*;
-    /// use connectome_components::{Graph, LearningRateSchedule, Loss, Model, Optimizer};
+    /// use connectome_components::{Graph, Loss, Model, Optimizer};
     /// use connectome_systems::{Head, ModelBuilder, layers::{GcnConv, Linear}};
     ///
     /// let mut world = World::new();
@@ -302,7 +306,7 @@ impl ModelBuilder {
     ///     .layer(GcnConv::new(8))
     ///     .head(Head::new("species").layer(Linear::new(4)))
     ///     .head(Head::new("mass").layer(Linear::new(1)).loss(Loss::MeanSquaredError).weight(0.1))
-    ///     .learn(Optimizer::adam(0.01), LearningRateSchedule::Constant)
+    ///     .optimizer(Optimizer::adam(0.01))
     ///     .build(&mut world)?;
     /// let mass = world.get::<Model>(model).and_then(|model| model.head("mass")).unwrap();
     /// assert_eq!(mass.output.width(), 1);
@@ -313,8 +317,9 @@ impl ModelBuilder {
         self
     }
 
-    /// Lets the output of the model become a component of the rows that it has, which is as wide: minimizes a loss that takes
-    /// values, at a constant learning rate. Rows learn whose [`Split`](connectome_components::Split) is `Train`.
+    /// Trains the model to predict a component of its nodes, edges or subgraphs, which is as wide as the output:
+    /// minimizes a loss that takes values, by this optimizer. Training rows are those whose
+    /// [`Split`](connectome_components::Split) is `Train`.
     ///
     /// ```
     /// use bevy_ecs::prelude::*;
@@ -328,16 +333,16 @@ impl ModelBuilder {
     ///
     /// #[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
     /// #[repr(C)]
-    /// struct Wanted(f32);
+    /// struct Target(f32);
     ///
     /// let mut world = World::new();
     /// let graph = Graph::of::<Mood, Edge>(&mut world);
     /// let model = ModelBuilder::new(graph)
     ///     .reads::<Mood>()
     ///     .layer(GcnConv::new(1))
-    ///     .learns::<Wanted>(Loss::MeanSquaredError, Optimizer::adam(0.1));
+    ///     .learns::<Target>(Loss::MeanSquaredError, Optimizer::adam(0.1));
     /// let model = world.spawn_model(model)?;
-    /// world.spawn((Mood(0.5), Wanted(1.0), Split::Train));
+    /// world.spawn((Mood(0.5), Target(1.0), Split::Train));
     /// for _ in 0..100 {
     ///     world.train(model)?;
     /// }
@@ -346,28 +351,28 @@ impl ModelBuilder {
     /// ```
     pub fn learns<T: Features>(mut self, loss: Loss, optimizer: Optimizer) -> Self {
         self.target_component = Some(ComponentBinding::of::<T>());
-        self.loss(loss).learn(optimizer, LearningRateSchedule::Constant)
+        self.loss(loss).optimizer(optimizer)
     }
 
-    /// What is minimized; [`Loss::CrossEntropy`] if nothing is said.
+    /// Sets the loss; [`Loss::CrossEntropy`] by default.
     pub fn loss(self, loss: Loss) -> Self {
         self.output_head(|head| head.loss(loss))
     }
 
-    /// The values that the output is to become, for a loss that takes values; without, the model has a field of its own
-    /// for them, [`Model::targets`](connectome_components::Model::targets).
+    /// Sets the field of the target values, for a loss that takes values; by default a new field,
+    /// [`Model::targets`](connectome_components::Model::targets).
     pub fn targets(self, targets: Field) -> Self {
         self.output_head(|head| head.targets(targets))
     }
 
-    /// Takes the gradient with respect to the output from outside in place of a loss, as rewards are learned from: a system of
-    /// yours in [`GraphSystems::Loss`](crate::GraphSystems::Loss) of [`Train`](crate::Train) writes
-    /// [`Model::output_gradient`](connectome_components::Model::output_gradient), all rows of it.
+    /// Replaces the loss by an external gradient with respect to the output, as for policy gradients: a system of yours
+    /// in [`GraphSystems::Loss`](crate::GraphSystems::Loss) of [`Train`](crate::Train) writes all rows of
+    /// [`Model::output_gradient`](connectome_components::Model::output_gradient).
     pub fn external_gradient(self) -> Self {
         self.output_head(Head::external_gradient)
     }
 
-    /// Changes the one head of a model that [`head`](Self::head) gives none, which is named `output`.
+    /// Changes the head `output` of a model to which no [`head`](Self::head) is added.
     pub fn output_head(mut self, change: impl FnOnce(Head) -> Head) -> Self {
         self.output = change(self.output);
         self.is_output_set = true;
@@ -379,37 +384,38 @@ impl ModelBuilder {
         if self.heads.is_empty() { core::slice::from_ref(&self.output) } else { &self.heads }
     }
 
-    /// Lets so many training passes make one step of the optimizer; see [`GradientAccumulation`].
+    /// Accumulates the gradients of this number of training passes for each optimizer step; see
+    /// [`GradientAccumulation`].
     pub fn accumulate_gradients(mut self, micro_batches: u32) -> Self {
         self.accumulation = Some(GradientAccumulation::new(micro_batches));
         self
     }
 
-    /// Shortens the gradient of all parameters together to this length; see [`GradientClipping`].
+    /// Clips the norm of the gradient of all parameters together; see [`GradientClipping`].
     pub fn clip_norm(mut self, norm: f32) -> Self {
         self.clipping = Some(GradientClipping::new(norm));
         self
     }
 
-    /// Records the program of the model; `domain` are the rows of a field that exists already.
+    /// Records the program of the model; `domain` returns the domain of an existing field.
     pub(super) fn program(&self, domain: impl Fn(Field) -> Result<Domain, BuildError>) -> Result<Program, BuildError> {
         self.check_heads()?;
         let mut program = Program::new(self.graph);
-        let wanted = |field: Field| self.wanted.iter().any(|(wanted, _)| *wanted == field);
-        let mut add = |name: &str, input: &Input, usual: Domain| -> Result<Value, BuildError> {
-            let domain = input.given().map_or(Ok(usual), |features| domain(features.values()))?;
+        let has_gradient = |field: Field| self.input_gradients.iter().any(|(input, _)| *input == field);
+        let mut add = |name: &str, input: &Input, default: Domain| -> Result<Value, BuildError> {
+            let domain = input.given().map_or(Ok(default), |features| domain(features.values()))?;
             let shape = Shape::new(domain, input.width());
             Ok(match input {
                 Input::Sparse { stored, .. } => program.sparse_input(name, shape, *stored),
                 Input::Given(FeatureField::Sparse { values, .. }) => program.sparse_input(name, shape, values.width()),
-                Input::Given(FeatureField::Dense(value)) => program.input(name, shape, wanted(*value)),
+                Input::Given(FeatureField::Dense(value)) => program.input(name, shape, has_gradient(*value)),
                 Input::Width(_) | Input::Component(_) | Input::Observed(_) => program.input(name, shape, false),
                 Input::State(_) => program.state(name, shape),
             })
         };
         let input = add("input", &self.input, Domain::Nodes)?;
         let edges = self.edges.map(|edges| add("edge features", &edges, Domain::Edges(GraphIndex(0)))).transpose()?;
-        let coordinates = self.coordinates.map(|place| add("coordinates", &place, Domain::Nodes)).transpose()?;
+        let coordinates = self.coordinates.map(|input| add("coordinates", &input, Domain::Nodes)).transpose()?;
         edges.into_iter().for_each(|edges| program.set_edge_features(edges));
         coordinates.into_iter().for_each(|coordinates| program.set_coordinates(coordinates));
         let trunk = program.layers(&self.layers, input)?;
@@ -437,44 +443,47 @@ impl ModelBuilder {
         let error =
             |head: &str, reason: &str| Err(BuildError::Head { head: head.to_owned(), reason: reason.to_owned() });
         if let (Some(head), true) = (self.heads.first(), self.is_output_set) {
-            let reason = "stands beside a loss, targets or an external gradient of the model; give these to a head";
+            let reason =
+                "is given together with a loss, targets or an external gradient of the model; set them on a head";
             return error(&head.name, reason);
         }
-        for (number, head) in self.heads.iter().enumerate() {
-            if self.heads[..number].iter().any(|other| other.name == head.name) {
-                return error(&head.name, "has the name of another; give each a name of its own");
+        for (index, head) in self.heads.iter().enumerate() {
+            if self.heads[..index].iter().any(|other| other.name == head.name) {
+                return error(&head.name, "has the name of another head; use distinct names");
             }
             if head.name.is_empty() || head.name.contains('.') {
                 return error(
                     &head.name,
-                    "has an empty name or one with a dot, which parts the names of parameters; rename it",
+                    "has an empty name or one with a dot, which separates the names of parameters; rename it",
                 );
             }
             if matches!(self.input, Input::State(_)) {
-                return error(&head.name, "is one of a recurrent model, whose output is its next state; leave it out");
+                return error(&head.name, "belongs to a recurrent model, whose output is its next state; remove it");
             }
         }
         Ok(())
     }
 
-    /// The output of a recurrent model, which is written to where the next step reads it.
+    /// The output of a recurrent model, which must have the shape of its state.
     fn next_state(&self, program: &Program, input: Value, output: Value, width: usize) -> Result<Value, BuildError> {
         if output.shape() != input.shape() {
             let found = output.width();
-            return Err(program.error(format!("is {found} wide, but the model's state is {width} wide")));
+            return Err(
+                program.error(format!("has output width {found}, but the state of the model has width {width}"))
+            );
         }
         Ok(output)
     }
 }
 
 impl ModelBuilder {
-    /// Sees that a recurrent model writes its state outside of training, too.
+    /// Checks that a recurrent model computes its state in inference.
     pub(super) fn check_state(&self, planned: &DryRun) -> Result<(), BuildError> {
         let output = planned.inference.output(0).and_then(|output| planned.inference.column(output));
         match (self.input, output) {
             (Input::State(_), Some(Column::Layout(_))) => Ok(()),
             (Input::State(_), _) => {
-                let reason = "hands its input on, so the next state is never written; end with a layer that computes";
+                let reason = "returns its input, so the next state is never written; end with a layer that computes";
                 Err(BuildError::Layer { layer: self.layers.len() - 1, setting: None, reason: reason.to_owned() })
             }
             _ => Ok(()),
@@ -482,13 +491,12 @@ impl ModelBuilder {
     }
 }
 
-/// The rows of a field on a graph's nodes, edges or subgraphs.
-pub(super) fn domain_of(world: &World, rows: Graph, field: Field) -> Result<Domain, BuildError> {
-    let on = |component: ComponentId| component == field.domain();
+/// The domain of a field on a graph's nodes, edges or subgraphs.
+pub(super) fn domain_of(world: &World, graph: Graph, field: Field) -> Result<Domain, BuildError> {
     match field.domain() {
-        _ if on(rows.nodes) => Ok(Domain::Nodes),
-        _ if on(rows.edges) => Ok(Domain::Edges(GraphIndex(0))),
-        _ if on(rows.subgraphs) => Ok(Domain::Subgraphs(GraphIndex(0))),
+        domain if domain == graph.nodes => Ok(Domain::Nodes),
+        domain if domain == graph.edges => Ok(Domain::Edges(GraphIndex(0))),
+        domain if domain == graph.subgraphs => Ok(Domain::Subgraphs(GraphIndex(0))),
         _ => Err(BuildError::OtherRows { field: field.name(world) }),
     }
 }

@@ -1,4 +1,4 @@
-//! Functions of the user's between components and the rows of a model.
+//! User-defined functions between components and the rows of a model.
 
 use bevy_ecs::{
     component::{Component, Mutable},
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::program::Domain;
 
-/// The rows of a graph that a function is called for, and the field of a model on them.
+/// The rows of a graph for which a function is called, and the field of a model on them.
 #[derive(Clone, Copy, Debug)]
 pub struct RowAccess {
     pub(super) graph: Entity,
@@ -20,7 +20,7 @@ pub struct RowAccess {
 }
 
 impl RowAccess {
-    /// The rows of a domain of the model's own graph.
+    /// The rows of a domain of the model's graph.
     pub(super) fn new(graph: Entity, field: Field, domain: Domain) -> Self {
         let rows: fn(&Topology) -> &Rows = match domain {
             Domain::Edges(_) => |topology| &topology.edges,
@@ -31,27 +31,30 @@ impl RowAccess {
     }
 }
 
-/// A function that makes the input of a node from its components, for
+/// A function that computes the input of a node from its components, for
 /// [`ModelBuilder::observe`](crate::ModelBuilder::observe): from `&A`, or from a tuple of up to six such references.
 ///
-/// `Marker` tells the types of the components; leave it to the compiler, and write the types of the function's parameter.
+/// `Marker` are the types of the components, which the compiler infers if the function's parameter has a type
+/// annotation.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not observe components",
-    note = "write the types of its parameter: `|place: &Place| [f32; N]` or `|(place, speed): (&Place, &Speed)| [f32; N]`"
+    note = "annotate its parameter: `|position: &Position| [f32; N]` or \
+            `|(position, speed): (&Position, &Speed)| [f32; N]`"
 )]
 pub trait Observe<Marker, const WIDTH: usize>: Send + Sync + 'static {
     /// The system that calls it for each row.
     fn system(self: Arc<Self>, world: &mut World, rows: &RowAccess) -> BoxedSystem;
 }
 
-/// A function that brings a row of a model's output into components, for [`ModelBuilder::act`](crate::ModelBuilder::act): into
-/// `&mut A`, or into a tuple of up to four references, those that are `&mut` first.
+/// A function that writes a row of a model's output to components, for [`ModelBuilder::act`](crate::ModelBuilder::act):
+/// to `&mut A`, or a tuple of up to four references, `&mut` ones first.
 ///
-/// `Marker` tells the types of the components; leave it to the compiler, and write the types of the function's parameters.
+/// `Marker` are the types of the components, which the compiler infers if the function's parameters have type
+/// annotations.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not act on components",
-    note = "write the types of its parameters, mutable ones first: `|output: &[f32], steering: &mut Steering| ...` or \
-            `|output: &[f32], (speed, place): (&mut Speed, &Place)| ...`"
+    note = "annotate its parameters, mutable ones first: `|output: &[f32], steering: &mut Steering| ...` or \
+            `|output: &[f32], (speed, position): (&mut Speed, &Position)| ...`"
 )]
 pub trait Act<Marker>: Send + Sync + 'static {
     /// The system that calls it for each row.

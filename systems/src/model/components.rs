@@ -1,4 +1,4 @@
-//! Components of the user's as inputs, targets and outputs of a model.
+//! User-defined components as inputs, targets and outputs of a model.
 
 use bevy_ecs::{
     component::ComponentId,
@@ -14,19 +14,19 @@ use std::sync::Arc;
 use super::closures::RowAccess;
 use crate::{error::BuildError, phases::Sets, program::Domain};
 
-/// A component type as rows of numbers, without the type.
+/// A type-erased component that implements [`Features`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ComponentBinding {
     pub(super) name: &'static str,
-    /// Numbers in a row.
+    /// Number of features.
     pub(super) width: usize,
-    /// The component's own column, if its numbers need not be copied.
+    /// The column of the component, if it need not be copied.
     pub(super) column: fn(&mut World, ComponentId) -> Result<Option<Field>, FieldError>,
     copy_in: fn(&mut World, Copied) -> Result<BoxedSystem, FieldError>,
     copy_out: fn(&mut World, Copied) -> Result<BoxedSystem, FieldError>,
 }
 
-/// The field from or to which a component is copied, and the component whose carriers have both.
+/// The field from or to which a component is copied, and the domain of both.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Copied {
     pub(super) field: Field,
@@ -46,7 +46,7 @@ impl ComponentBinding {
     }
 }
 
-/// Components become rows.
+/// A system that copies components to rows.
 fn copy_in<T: Features>(world: &mut World, Copied { field, domain }: Copied) -> Result<BoxedSystem, FieldError> {
     let components = Field::<T>::of_component(world, domain)?;
     let state = (components.read(), field.write()).build_state(world);
@@ -58,7 +58,7 @@ fn copy_in<T: Features>(world: &mut World, Copied { field, domain }: Copied) -> 
     Ok(Box::new(system.with_name("read_features")))
 }
 
-/// Rows become components, which have changed then.
+/// A system that copies rows to components and marks these as changed.
 fn copy_out<T: Features>(world: &mut World, Copied { field, domain }: Copied) -> Result<BoxedSystem, FieldError> {
     let components = Field::<T>::of_component(world, domain)?;
     let state = (field.read(), components.write()).build_state(world);
@@ -71,46 +71,46 @@ fn copy_out<T: Features>(world: &mut World, Copied { field, domain }: Copied) ->
     Ok(Box::new(system.with_name("write_features")))
 }
 
-/// What is copied into fields of a model before it computes.
+/// A copy to a field of a model before the forward pass.
 #[derive(Clone)]
 pub(super) enum CopyIn {
-    /// A component; `is_target` if only learning and measuring read it.
+    /// A component; `is_target` if only training and evaluation read it.
     Component { binding: ComponentBinding, copied: Copied, is_target: bool },
-    /// What a function makes of components.
+    /// The result of a function of components.
     Observed { observe: RowSystem, rows: RowAccess },
 }
 
-/// Makes a system that goes through rows.
+/// Creates a system that iterates over rows.
 pub(super) type RowSystem = Arc<dyn Fn(&mut World, &RowAccess) -> BoxedSystem + Send + Sync>;
 
-/// What is copied between components of the user's and the fields of a model, around each of its steps.
+/// The copies between user-defined components and fields of a model in each of its steps.
 #[derive(Clone)]
 pub(super) struct Copies {
     pub(super) graph: Entity,
-    /// The rows of the output.
+    /// The domain of the output.
     pub(super) domain: Domain,
     pub(super) into_fields: Vec<CopyIn>,
-    /// The component that the output is copied to.
+    /// The component to which the output is copied.
     pub(super) written: Option<ComponentBinding>,
-    /// What brings the output into components.
+    /// The functions that write the output to components.
     pub(super) actors: Vec<RowSystem>,
 }
 
 impl Copies {
-    /// Adds the systems that copy, in and out; `output` is that of the schedule. They run after the user's systems in
+    /// Adds the systems that copy in and out; `output` is that of the schedule. They run after the user's systems in
     /// [`GraphSystems::Observe`](crate::GraphSystems::Observe), and before those in
-    /// [`GraphSystems::Act`](crate::GraphSystems::Act), so that neither needs an order against the copies.
+    /// [`GraphSystems::Act`](crate::GraphSystems::Act), so that these need no order against the copies.
     pub(super) fn add(
         &self,
         world: &mut World,
         schedule: &mut Schedule,
         sets: Sets,
         output: Field,
-        learns: bool,
+        has_targets: bool,
     ) -> Result<(), BuildError> {
         for copy in &self.into_fields {
             let system = match copy {
-                CopyIn::Component { is_target: true, .. } if !learns => continue,
+                CopyIn::Component { is_target: true, .. } if !has_targets => continue,
                 CopyIn::Component { binding, copied, .. } => (binding.copy_in)(world, *copied)?,
                 CopyIn::Observed { observe, rows } => observe(world, rows),
             };
@@ -120,7 +120,7 @@ impl Copies {
         let copied = Copied { field: output, domain: output.domain() };
         let copy = self.written.map(|binding| (binding.copy_out)(world, copied)).transpose()?;
         let systems = copy.into_iter().chain(self.actors.iter().map(|act| act(world, &rows)));
-        // One after the other, for several may write one component.
+        // One after the other, because several may write the same component.
         let mut chained: Option<ScheduleConfigs<ScheduleSystem>> = None;
         for system in systems {
             chained = Some(match chained {

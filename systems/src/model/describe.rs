@@ -1,4 +1,4 @@
-//! Describes the systems of a schedule.
+//! Descriptions of the systems of a schedule.
 
 use bevy_ecs::{
     component::ComponentId,

@@ -1,4 +1,4 @@
-//! Turns the operations of a plan into systems of a schedule.
+//! Emission of the operations of a plan as systems of a schedule.
 
 use bevy_ecs::{
     entity::Entity,
@@ -19,28 +19,28 @@ use crate::{
     program::{Column, Compiled, Operation, Pass, Plan, Run, Value},
 };
 
-/// Where the numbers of a plan are in a world.
+/// The fields of the values of a plan in a world.
 #[derive(Clone, Debug)]
 pub(super) struct Bindings {
     pub(super) model: Entity,
     pub(super) graphs: Vec<Entity>,
-    /// What is given from outside.
+    /// The inputs.
     pub(super) inputs: Vec<FeatureField>,
-    /// The numbers of each parameter.
+    /// The values of each parameter.
     pub(super) parameters: Vec<Field>,
-    /// The gradient with respect to each parameter, if it learns.
+    /// The gradient with respect to each parameter, if it is trained.
     pub(super) gradients: Vec<Option<Field>>,
     /// The columns of the model's layout.
     pub(super) columns: Vec<Field>,
-    /// Of each whether what rests there has been computed: before, it holds what another model has left.
+    /// For each column, whether its constant value was computed; until then it holds values of a previous owner.
     pub(super) settled: Vec<Arc<AtomicBool>>,
-    /// The column that is a component of the user's, who is to see that it has changed.
+    /// The column of a user-defined component, which is marked as changed.
     pub(super) written: Option<Field>,
     /// The rows of the graphs.
     pub(super) rows: Vec<Graph>,
-    /// Where word is left if they have changed.
+    /// Receives the error if the rows have changed.
     pub(super) fault: StepFault,
-    /// Whether all rows are to be compared with those of the topology.
+    /// Whether all rows are compared with those of the topology.
     pub(super) is_watched: Arc<AtomicBool>,
 }
 
@@ -56,15 +56,15 @@ impl Bindings {
     }
 }
 
-/// A system that runs the operations of a pass one after another, and shares the rows of each among the workers.
+/// A system that runs the operations of a pass one after another, and distributes the rows of each over the workers.
 ///
-/// To the scheduler it is one access to all the columns that they read and write: what systems of others do with these is
-/// checked against that. The order within is the planner's, which gives no operation a column to read that it writes. A
-/// system for each operation would cost the scheduler more to build, quadratically, than the operations cost to plan.
+/// To the scheduler it is one access to all columns that they read and write, against which other systems are checked.
+/// The order of the operations is that of the plan, in which no operation reads a column that it writes. A system for
+/// each operation would cost the scheduler more to build, quadratically, than the operations cost to plan.
 pub(super) struct Emission<'a> {
     pub(super) plan: &'a Plan,
     pub(super) bindings: &'a Bindings,
-    /// Where it is noted when operations begin, if somebody asks for it.
+    /// Records the start of each operation, if timings were added.
     pub(super) readings: &'a Readings,
     pub(super) sets: Sets,
 }
@@ -73,7 +73,6 @@ impl Emission<'_> {
     /// The system of a pass; none if it has no operations.
     ///
     /// # Errors
-    ///
     /// If an operation reads or writes a value that has no column.
     pub(super) fn system(&self, world: &mut World, pass: Pass) -> Result<Option<BoxedSystem>, BuildError> {
         let operations = self.plan.operations(pass);
@@ -101,9 +100,9 @@ impl Emission<'_> {
                   models: Query<(&Model, Option<&TrainingState>)>,
                   workers: Res<Workers>,
                   mut scratch: Local<Vec<f32>>| {
-                // Without the model its columns may be another's.
+                // Without the model its columns may belong to another model.
                 let Ok((_, state)) = models.get(model) else { return };
-                if let (Pass::Forward, Sets::Own) = (pass, sets) {
+                if let (Pass::Forward, Sets::Single) = (pass, sets) {
                     fault.take();
                 }
                 let exactly = is_watched.load(Ordering::Relaxed) || matches!(sets, Sets::Shared(_));
@@ -114,8 +113,8 @@ impl Emission<'_> {
                     }
                 }
                 let random = state.map_or((0, 0), |state| (state.seed, state.micro_step()));
-                for (number, operation) in compiled.iter().enumerate() {
-                    if number > 0 {
+                for (index, operation) in compiled.iter().enumerate() {
+                    if index > 0 {
                         readings.read(false);
                     }
                     let Ok(topology) = topologies.get(graphs[operation.graph]) else { return };
@@ -160,9 +159,9 @@ impl Emission<'_> {
     }
 }
 
-/// The error of an operation that cannot be run: its layer has recorded a value of another program.
+/// The error of an operation on a value without a column: its layer has recorded a value of another program.
 fn without_column(operation: &Operation) -> BuildError {
     let name = operation.operator.name();
-    let reason = format!("records {name} on a value that has no column; use only values of the program given to it");
+    let reason = format!("records {name} on a value without a column; use only values of the program passed to it");
     BuildError::Layer { layer: operation.layer, setting: None, reason }
 }

@@ -1,17 +1,18 @@
-//! The heads of a model, as they are described.
+//! The heads of a model builder.
 
 use connectome_components::{ClassLabel, Field, Loss};
 use std::sync::Arc;
 
 use crate::{layers::Layer, program::Operator};
 
-/// Where a model ends: layers on what its own layers compute, a loss and what that takes.
+/// An output of a model: layers on the output of the model's layers, a loss and its targets.
 ///
-/// A model has any number of heads. It minimizes the sum of their losses, each times the weight of the head, and a head's
-/// loss is the weighted mean over its rows. The rows are those that its layers end on: nodes, edges or subgraphs, also of
-/// another graph over the same nodes, as by [`InnerProductDecoder`](crate::layers::InnerProductDecoder).
+/// A model has any number of heads. It minimizes the sum of their losses, each times the weight of the head; the loss
+/// of a head is the weighted mean over its rows. The rows are those of the output of its layers: nodes, edges or
+/// subgraphs, also of another graph over the same nodes, as with
+/// [`InnerProductDecoder`](crate::layers::InnerProductDecoder).
 ///
-/// Parameters of its layers are named `heads.NAME.0.weight` and so on, by the number of the layer in the head.
+/// Parameters of its layers are named `heads.NAME.0.weight` and so on, by the index of the layer in the head.
 pub struct Head {
     pub(super) name: String,
     pub(super) layers: Vec<Box<dyn Layer>>,
@@ -22,25 +23,25 @@ pub struct Head {
     pub(super) class_weights: Arc<[f32]>,
 }
 
-/// What a head minimizes.
+/// The loss of a head.
 #[derive(Clone, Debug)]
 pub enum HeadLoss {
-    /// A loss of this crate.
+    /// A built-in loss.
     Given(Loss),
-    /// An operator of the user's; see [`Head::operator_loss`].
+    /// A user-defined operator; see [`Head::operator_loss`].
     Operator(Arc<dyn Operator>),
-    /// Nothing: the gradient comes from outside, see [`Head::external_gradient`].
+    /// No loss but an external gradient; see [`Head::external_gradient`].
     External,
 }
 
-/// What the rows of a head are to become.
+/// The targets of a head.
 #[derive(Clone, Copy, Debug)]
 pub enum HeadTargets {
-    /// As many numbers for each row as the output has.
+    /// One value for each output dimension, as wide as the output.
     Values(Field),
-    /// The class of each row.
+    /// The class of each row, as a [`ClassLabel`].
     Classes(Field<ClassLabel>),
-    /// The same in a field of its own, `[rows, 1]`.
+    /// The class of each row, as a field of width 1.
     Indices(Field<u32>),
 }
 
@@ -63,8 +64,7 @@ impl From<Field<u32>> for HeadTargets {
 }
 
 impl Head {
-    /// A head that hands on what the layers of the model compute, and minimizes the cross-entropy of the rows'
-    /// [`ClassLabel`]s.
+    /// A head without layers, with the cross-entropy of the rows' [`ClassLabel`]s as loss.
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -90,55 +90,55 @@ impl Head {
         }
     }
 
-    /// Adds a layer after those added before.
+    /// Appends a layer.
     pub fn layer(mut self, layer: impl Layer + 'static) -> Self {
         self.layers.push(Box::new(layer));
         self
     }
 
-    /// What is minimized.
+    /// Sets the loss.
     pub fn loss(mut self, loss: Loss) -> Self {
         self.loss = HeadLoss::Given(loss);
         self
     }
 
-    /// Minimizes what an operator says. Its inputs are the output, targets as wide as that and, if the head has them, the row
-    /// weights; its outputs the gradient with respect to the output, in the shape of that, and the loss, a single number. It is
-    /// given all rows, whatever their [`Split`](connectome_components::Split), and nothing of it is measured but the loss.
+    /// Sets an operator as loss. Its inputs are the output, targets of the same shape and, if the head has them, the
+    /// row weights; its outputs are the gradient with respect to the output, of the same shape, and the loss, a single
+    /// value. It reads all rows, whatever their [`Split`](connectome_components::Split), and the loss is the only
+    /// metric.
     pub fn operator_loss(mut self, operator: impl Operator) -> Self {
         self.loss = HeadLoss::Operator(Arc::new(operator));
         self
     }
 
-    /// Takes the gradient with respect to the output from outside in place of a loss; see
+    /// Replaces the loss by an external gradient with respect to the output; see
     /// [`ModelBuilder::external_gradient`](crate::ModelBuilder::external_gradient).
     pub fn external_gradient(mut self) -> Self {
         self.loss = HeadLoss::External;
         self
     }
 
-    /// What its loss is multiplied by; 1 if nothing is said.
+    /// Sets the weight of the loss in the objective of the model; 1 by default.
     pub fn weight(mut self, weight: f32) -> Self {
         self.weight = weight;
         self
     }
 
-    /// What the rows are to become: values for a loss that takes values, else classes. Without, a head has a field of its own
-    /// for values, [`ModelHead::targets`](connectome_components::ModelHead::targets), and takes the rows' [`ClassLabel`]s as
-    /// classes.
+    /// Sets the targets: values or classes, as the loss takes. By default values are a new field,
+    /// [`ModelHead::targets`](connectome_components::ModelHead::targets), and classes the rows' [`ClassLabel`]s.
     pub fn targets(mut self, targets: impl Into<HeadTargets>) -> Self {
         self.targets = Some(targets.into());
         self
     }
 
-    /// How much each row counts: a field of width 1 on its rows. A row of weight 0 belongs to no part of the data for this
-    /// head, so that heads on the same rows can learn from different ones.
+    /// Sets the weight of each row: a field of width 1 on its rows. A row of weight 0 belongs to no split for this
+    /// head, so that heads on the same rows can be trained on different ones.
     pub fn row_weights(mut self, weights: Field) -> Self {
         self.row_weights = Some(weights);
         self
     }
 
-    /// How much each class counts or, for a loss that takes values, each column.
+    /// Sets the weight of each class or, for a loss that takes values, of each output dimension.
     pub fn class_weights(mut self, weights: impl Into<Vec<f32>>) -> Self {
         self.class_weights = weights.into().into();
         self

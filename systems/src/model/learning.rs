@@ -11,33 +11,32 @@ use connectome_components::{Field, FieldPool, Loss, ModelHead};
 use super::{Head, HeadLoss, HeadTargets};
 use crate::{
     error::BuildError,
-    losses::{LossError, OperatorFields, Parts, Targets, head_system, operator_system},
+    losses::{LossError, LossHead, OperatorFields, Targets, head_system, operator_system},
     phases::{GraphSystems, Sets},
     program::Domain,
 };
 
 impl Head {
-    /// Says what the rows of a head are to become; a head without targets of the user's has a field of its own for values,
-    /// which it borrows.
+    /// Sets the targets of a head; target values that are not given are a field taken from the pool.
     pub(super) fn take_targets(
         &self,
         world: &mut World,
-        parts: &mut ModelHead,
+        fields: &mut ModelHead,
         borrowed: &mut Vec<Field>,
     ) -> Result<(), BuildError> {
-        let output = parts.output;
+        let output = fields.output;
         match (&self.loss, self.targets) {
             (HeadLoss::External, _) => {}
-            (_, Some(HeadTargets::Values(values))) => parts.targets = Some(values),
-            (_, Some(HeadTargets::Classes(labels))) => parts.labels = Some(labels),
+            (_, Some(HeadTargets::Values(values))) => fields.targets = Some(values),
+            (_, Some(HeadTargets::Classes(labels))) => fields.labels = Some(labels),
             (_, Some(HeadTargets::Indices(_))) => {}
             (HeadLoss::Given(loss), None) if loss.is_classification() => {
-                parts.labels = Some(Field::of_component(world, output.domain())?);
+                fields.labels = Some(Field::of_component(world, output.domain())?);
             }
             _ => {
                 let values = FieldPool::take(world, Some(output.domain()), output.width())?;
                 borrowed.push(values);
-                parts.targets = Some(values);
+                fields.targets = Some(values);
             }
         }
         Ok(())
@@ -47,12 +46,12 @@ impl Head {
         BuildError::Head { head: self.name.clone(), reason: reason.to_string() }
     }
 
-    /// The targets for a loss of this crate.
-    fn targets_of(&self, world: &mut World, parts: &ModelHead, loss: Loss) -> Result<Targets, BuildError> {
-        let splits = Field::of_component(world, parts.output.domain())?;
-        let given = self.targets.or(parts.labels.map(Into::into)).or(parts.targets.map(Into::into));
-        let given = given.ok_or_else(|| self.error(format!("has no targets for {loss:?}; give it some")))?;
-        Ok(match given {
+    /// The targets of a built-in loss.
+    fn targets_of(&self, world: &mut World, fields: &ModelHead, loss: Loss) -> Result<Targets, BuildError> {
+        let splits = Field::of_component(world, fields.output.domain())?;
+        let targets = self.targets.or(fields.labels.map(Into::into)).or(fields.targets.map(Into::into));
+        let targets = targets.ok_or_else(|| self.error(format!("has no targets for {loss:?}; set its `targets`")))?;
+        Ok(match targets {
             HeadTargets::Values(values) => Targets::Values { values, splits },
             HeadTargets::Classes(labels) => Targets::Classes { labels, splits },
             HeadTargets::Indices(labels) => Targets::Indices { labels, splits },
@@ -64,23 +63,24 @@ impl Head {
 pub(super) struct Losses {
     pub(super) model: Entity,
     pub(super) graph: Entity,
-    /// The heads, whose layers are of no use here.
+    /// The heads, without their layers.
     pub(super) heads: Vec<Head>,
-    /// Where the numbers of the heads are.
-    pub(super) parts: Vec<ModelHead>,
-    /// The rows of their outputs.
+    /// The fields of the heads.
+    pub(super) fields: Vec<ModelHead>,
+    /// The domains of their outputs.
     pub(super) domains: Vec<Domain>,
-    /// For the losses that are operators, a number of the model's own.
-    pub(super) numbers: Vec<Option<Field>>,
+    /// The fields of the values of losses that are operators.
+    pub(super) values: Vec<Option<Field>>,
 }
 
 impl Losses {
-    /// Whether the gradients of all heads come from outside.
+    /// Whether the gradients of all heads are external.
     pub(super) fn are_external(&self) -> bool {
         self.heads.iter().all(|head| matches!(head.loss, HeadLoss::External))
     }
 
-    /// Adds the systems that write the gradients with respect to the outputs; `trained` are the outputs in training.
+    /// Adds the systems that write the gradients with respect to the outputs; `trained` returns the outputs in
+    /// training.
     pub(super) fn add_learning(
         &self,
         world: &mut World,
@@ -88,17 +88,15 @@ impl Losses {
         sets: Sets,
         trained: impl Fn(usize) -> Option<Field>,
     ) -> Result<(), BuildError> {
-        for (head, parts) in self.heads.iter().zip(&self.parts) {
-            if parts.output_gradient.is_none() {
-                let reason =
-                    "ends on nothing that can be learned, so there is nothing to learn; add a layer with parameters";
-                return Err(head.error(reason));
+        for (head, fields) in self.heads.iter().zip(&self.fields) {
+            if fields.output_gradient.is_none() {
+                return Err(head.error("depends on no trainable parameters; add a layer with parameters"));
             }
         }
-        self.add(schedule, sets, |number, is_first| {
-            let parts = &self.parts[number];
-            let output = trained(number).unwrap_or(parts.output);
-            self.system(world, number, is_first, output, parts.output_gradient)
+        self.add(schedule, sets, |index, is_first| {
+            let fields = &self.fields[index];
+            let output = trained(index).unwrap_or(fields.output);
+            self.system(world, index, is_first, output, fields.output_gradient)
         })
     }
 
@@ -109,11 +107,11 @@ impl Losses {
         schedule: &mut Schedule,
         sets: Sets,
     ) -> Result<(), BuildError> {
-        let output = |number: usize| self.parts[number].output;
-        self.add(schedule, sets, |number, is_first| self.system(world, number, is_first, output(number), None))
+        let output = |index: usize| self.fields[index].output;
+        self.add(schedule, sets, |index, is_first| self.system(world, index, is_first, output(index), None))
     }
 
-    /// Adds the systems of all heads, one after another: they write the metrics of one model.
+    /// Adds the systems of all heads, one after another, because they write the same metrics.
     fn add(
         &self,
         schedule: &mut Schedule,
@@ -121,8 +119,8 @@ impl Losses {
         mut system: impl FnMut(usize, bool) -> Result<Option<BoxedSystem>, BuildError>,
     ) -> Result<(), BuildError> {
         let mut systems: Option<ScheduleConfigs<ScheduleSystem>> = None;
-        for number in 0..self.heads.len() {
-            let Some(system) = system(number, systems.is_none())? else { continue };
+        for index in 0..self.heads.len() {
+            let Some(system) = system(index, systems.is_none())? else { continue };
             systems = Some(match systems {
                 Some(before) => (before, system).chain(),
                 None => system.into_configs(),
@@ -134,41 +132,40 @@ impl Losses {
         Ok(())
     }
 
-    /// The system of a head; none if its gradient comes from outside.
+    /// The system of a head; none if its gradient is external.
     fn system(
         &self,
         world: &mut World,
-        number: usize,
+        index: usize,
         is_first: bool,
         output: Field,
         gradient: Option<Field>,
     ) -> Result<Option<BoxedSystem>, BuildError> {
-        let (head, place) = (&self.heads[number], &self.parts[number]);
+        let (head, fields) = (&self.heads[index], &self.fields[index]);
         let splits = Field::of_component(world, output.domain())?;
-        let parts = Parts {
-            head: number,
+        let loss_head = LossHead {
+            index,
             is_first,
             weight: head.weight,
             row_weights: head.row_weights,
             class_weights: head.class_weights.clone(),
-            ..Parts::new(self.model, output, gradient, splits)
+            ..LossHead::new(self.model, output, gradient, splits)
         };
         let unfit = |error: LossError| head.error(format!("cannot learn: {error}"));
         match &head.loss {
             HeadLoss::External => Ok(None),
             HeadLoss::Operator(operator) => {
                 let (Some(targets), Some(gradient), Some(loss)) =
-                    (place.targets, place.output_gradient, self.numbers[number])
+                    (fields.targets, fields.output_gradient, self.values[index])
                 else {
-                    return Err(head.error("takes classes for an operator; give it values as wide as its output"));
+                    return Err(head.error("has classes as targets of an operator; use values as wide as its output"));
                 };
-                let fields =
-                    OperatorFields { graph: self.graph, domain: self.domains[number], targets, gradient, loss };
-                operator_system(world, operator.clone(), &parts, fields).map(Some).map_err(unfit)
+                let fields = OperatorFields { graph: self.graph, domain: self.domains[index], targets, gradient, loss };
+                operator_system(world, operator.clone(), &loss_head, fields).map(Some).map_err(unfit)
             }
             HeadLoss::Given(loss) => {
-                let targets = head.targets_of(world, place, *loss)?;
-                head_system(world, *loss, parts, targets).map(Some).map_err(unfit)
+                let targets = head.targets_of(world, fields, *loss)?;
+                head_system(world, *loss, loss_head, targets).map(Some).map_err(unfit)
             }
         }
     }

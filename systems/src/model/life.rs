@@ -1,4 +1,4 @@
-//! A model's life in a world after it is built: it is replaced, and taken out.
+//! Replacement and removal of models.
 
 use bevy_ecs::{entity::Entity, schedule::Schedules, world::World};
 use connectome_components::{Field, FieldPool, Model, Optimizer, Parameter};
@@ -6,8 +6,8 @@ use connectome_components::{Field, FieldPool, Model, Optimizer, Parameter};
 use super::{Evaluate, Infer, ModelBuilder, Train, shared};
 use crate::{error::BuildError, optimizers::Moments};
 
-/// Takes a model out of the world: its schedules, its parameters and its entity. Its columns stay on their entities for the
-/// models that come.
+/// Removes a model from the world: its schedules, its parameters and its entity. Its fields return to the
+/// [`FieldPool`] and stay on their entities for later models.
 ///
 /// # Errors
 /// If the entity is no model.
@@ -15,17 +15,17 @@ pub fn remove_model(world: &mut World, model: Entity) -> Result<(), BuildError> 
     if world.get::<Model>(model).is_none() {
         return Err(BuildError::NoModel(model));
     }
-    // What it has in the world goes with its entity; see `Plans`.
+    // The hook of `Plans` removes the rest.
     world.despawn(model);
     Ok(())
 }
 
-/// Builds a model in place of another one, which is taken out. Parameters of the same name and shape keep their values; where
-/// the optimizer is of the same kind they keep its moments as well, and the steps are counted on. To schedules of the user's
-/// it is to be added anew.
+/// Builds a model and removes another one, which it replaces. Parameters of the same name and shape keep their values;
+/// if the optimizer is of the same kind, they also keep their moments, and the count of steps continues. Add the model
+/// to shared schedules again.
 ///
 /// # Errors
-/// Those of [`ModelBuilder::build`], and if the entity is no model: then it stays as it was.
+/// Those of [`ModelBuilder::build`], and if the entity is no model; the old model stays unchanged then.
 pub fn replace_model(world: &mut World, before: Entity, model: ModelBuilder) -> Result<Entity, BuildError> {
     let parameters = |world: &World, model: Entity| -> Option<Vec<Parameter>> {
         let entities = &world.get::<Model>(model)?.parameters;
@@ -34,9 +34,9 @@ pub fn replace_model(world: &mut World, before: Entity, model: ModelBuilder) -> 
     let known = parameters(world, before).ok_or(BuildError::NoModel(before))?;
     let after = model.build(world)?;
     let optimizer = world.get::<Optimizer>(after).copied();
-    let goes_on = |moments: &Moments| optimizer.is_some_and(|optimizer| moments.are_of(&optimizer));
-    let goes_on = world.get::<Moments>(before).is_some_and(goes_on);
-    // For each parameter that learns, which one its moments are from.
+    let keeps_moments = |moments: &Moments| optimizer.is_some_and(|optimizer| moments.are_of(&optimizer));
+    let keeps_moments = world.get::<Moments>(before).is_some_and(keeps_moments);
+    // For each trainable parameter, the index of the old one whose moments it keeps.
     let mut origins = Vec::new();
     for to in parameters(world, after).unwrap_or_default() {
         let same = |from: &&Parameter| from.name == to.name && from.shape == to.shape;
@@ -44,16 +44,17 @@ pub fn replace_model(world: &mut World, before: Entity, model: ModelBuilder) -> 
         if let Some(from) = from {
             copy(world, from.value, to.value);
         }
-        let Some(into) = to.moments else { continue };
-        let moments = from.and_then(|from| from.moments).filter(|moments| goes_on && moments.width() == into.width());
+        let Some(target) = to.moments else { continue };
+        let moments = from.and_then(|from| from.moments);
+        let moments = moments.filter(|moments| keeps_moments && moments.width() == target.width());
         if let Some(moments) = moments {
-            copy(world, moments, into);
+            copy(world, moments, target);
         }
         origins
             .push(moments.and_then(|moments| known.iter().filter_map(|from| from.moments).position(|m| m == moments)));
     }
     if origins.iter().any(Option::is_some) {
-        Moments::go_on(world, after, before, &origins);
+        Moments::resume(world, after, before, &origins);
     }
     remove_model(world, before)?;
     Ok(after)
@@ -61,13 +62,13 @@ pub fn replace_model(world: &mut World, before: Entity, model: ModelBuilder) -> 
 
 /// Copies the only row of a field.
 fn copy(world: &mut World, from: Field, to: Field) {
-    let numbers: Vec<f32> = from.matrix(world).rows().flatten().copied().collect();
-    for row in to.matrix_mut(world).rows_mut().filter(|row| row.len() == numbers.len()) {
-        row.copy_from_slice(&numbers);
+    let values: Vec<f32> = from.matrix(world).rows().flatten().copied().collect();
+    for row in to.matrix_mut(world).rows_mut().filter(|row| row.len() == values.len()) {
+        row.copy_from_slice(&values);
     }
 }
 
-/// Takes out of the world what a model has there. Its entity may be gone already, and so may any other part.
+/// Removes the schedules, entities and systems of a model, any of which may be gone already, and gives its fields back.
 pub(super) fn take_out(world: &mut World, model: Entity, parameters: Vec<Entity>, borrowed: Vec<Field>) {
     let mut schedules = world.get_resource_or_init::<Schedules>();
     schedules.remove(Infer(model));

@@ -1,4 +1,4 @@
-//! Models: from a description to an entity with parameters, columns and schedules; and its life in a world.
+//! Models: building, scheduling, running, replacing and removing them.
 
 mod build;
 mod builder;

@@ -1,4 +1,4 @@
-//! What the schedules of a model run.
+//! The plans of a model.
 
 use bevy_ecs::{
     component::Component,
@@ -18,27 +18,27 @@ use crate::{
     program::{Layout, Plan},
 };
 
-/// The plans of a model, as a component of its entity. When it goes, as the entity is despawned, what the model has in the
-/// world goes as well: its schedules, its parameters, and its columns back to their pool.
+/// The plans of a model, a component of its entity. When it is removed, as when the entity is despawned, its hook
+/// removes the schedules and parameters of the model, and gives its fields back to the pool.
 #[derive(Component, Clone, Debug)]
 #[component(clone_behavior = Ignore, on_remove = clean_up)]
 pub struct Plans {
     pub(super) training: Option<Arc<Plan>>,
     pub(super) inference: Arc<Plan>,
     pub(super) layout: Layout,
-    /// When the operations of [`Infer`], [`Train`] and [`Evaluate`] began, for a clock.
+    /// The times at which the operations of [`Infer`], [`Train`] and [`Evaluate`] began.
     pub(super) readings: [Readings; 3],
     pub(super) fault: StepFault,
     /// Whether each pass compares all rows with those of the topology.
     pub(super) is_watched: Arc<AtomicBool>,
-    /// Who emits the systems of [`Infer`], [`Train`] and [`Evaluate`].
+    /// The emitters of the systems of [`Infer`], [`Train`] and [`Evaluate`].
     pub(super) emitters: [Option<Emitter>; 3],
     pub(super) graphs: Vec<Entity>,
-    /// By whose parity the state of a recurrent model changes roles.
+    /// The entity with the parity of a recurrent model's state.
     pub(super) state_owner: Option<Entity>,
     /// The entities of the parameters.
     pub(super) parameters: Vec<Entity>,
-    /// The columns that the model borrows.
+    /// The fields that the model has taken from the pool.
     pub(super) borrowed: Vec<Field>,
 }
 
@@ -68,24 +68,24 @@ impl fmt::Debug for Emitter {
 
 fn clean_up(mut world: DeferredWorld, HookContext { entity: model, .. }: HookContext) {
     let Some(plans) = world.get::<Plans>(model) else { return };
-    // Its systems that still run, if it goes in the midst of a step, are to do nothing.
+    // If it is removed within a step, its remaining systems do nothing.
     plans.fault.set(BuildError::NoModel(model));
     let (parameters, borrowed) = (plans.parameters.clone(), plans.borrowed.clone());
     world.commands().queue(move |world: &mut World| take_out(world, model, parameters, borrowed));
 }
 
 impl Plans {
-    /// To train, if the model learns.
+    /// The plan of training, if the model has an optimizer.
     pub fn training(&self) -> Option<&Plan> {
         self.training.as_deref()
     }
 
-    /// To infer and to measure.
+    /// The plan of inference and evaluation.
     pub fn inference(&self) -> &Plan {
         &self.inference
     }
 
-    /// The columns that they share.
+    /// The buffers that both plans share.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
@@ -97,20 +97,20 @@ impl Plans {
         if label.is::<Train>() { plans.training() } else { Some(plans.inference()) }
     }
 
-    /// Who emits the systems of a schedule of the model.
+    /// The emitter of the systems of a schedule of the model.
     pub(super) fn emitter(&self, label: &dyn Any) -> Option<Emitter> {
         let [infer, train, evaluate] = &self.emitters;
-        let of = |known: bool, emitter: &Option<Emitter>| emitter.clone().filter(|_| known);
+        let of = |matches: bool, emitter: &Option<Emitter>| emitter.clone().filter(|_| matches);
         of(label.is::<Infer>(), infer)
             .or_else(|| of(label.is::<Train>(), train))
             .or_else(|| of(label.is::<Evaluate>(), evaluate))
     }
 
-    /// Where the operations of a schedule note when they begin.
+    /// The readings of the operations of a schedule.
     pub(super) fn readings(world: &World, label: InternedScheduleLabel) -> Option<Readings> {
         let label: &dyn Any = &*label;
         let [infer, train, evaluate] = &world.get::<Self>(model_of(label)?)?.readings;
-        let of = |known: bool, readings: &Readings| known.then(|| readings.clone());
+        let of = |matches: bool, readings: &Readings| matches.then(|| readings.clone());
         of(label.is::<Infer>(), infer)
             .or_else(|| of(label.is::<Train>(), train))
             .or_else(|| of(label.is::<Evaluate>(), evaluate))

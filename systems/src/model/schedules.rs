@@ -1,4 +1,4 @@
-//! The schedules of models, and how they are run.
+//! The schedules of models.
 
 use bevy_ecs::{
     entity::Entity,
@@ -24,11 +24,11 @@ pub struct Infer(pub Entity);
 #[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Train(pub Entity);
 
-/// Runs a model forward and measures loss and accuracy on every split.
+/// Runs a model forward and measures loss and metrics on every split.
 #[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Evaluate(pub Entity);
 
-/// Builds the schedule, so that races come to light now, and adds it to the world.
+/// Builds the schedule, which detects ambiguities, and adds it to the world.
 pub(super) fn finish(world: &mut World, mut schedule: Schedule) -> Result<(), BuildError> {
     if let Err(error) = schedule.initialize(world) {
         return Err(BuildError::Schedule(error.to_string(schedule.graph(), world)));
@@ -37,27 +37,27 @@ pub(super) fn finish(world: &mut World, mut schedule: Schedule) -> Result<(), Bu
     Ok(())
 }
 
-/// The settings of a model's schedule: races are errors.
+/// The settings of a model's schedule: ambiguities are errors.
 pub(super) fn settings() -> ScheduleBuildSettings {
     ScheduleBuildSettings {
         ambiguity_detection: LogLevel::Error,
-        // Nodes that come, go or move in the midst of a step would have rows that the topology does not know.
+        // Commands applied within a step could spawn, despawn or move nodes, whose rows the topology would not know.
         auto_insert_apply_deferred: false,
         ..ScheduleBuildSettings::default()
     }
 }
 
-/// Adds systems of the user's to a schedule of a model, and checks it for races.
+/// Adds systems of yours to a schedule of a model, and checks it for ambiguities.
 ///
 /// Order them by [`GraphSystems`](crate::GraphSystems): `world.add_model_systems(Infer(model),
-/// steer.in_set(GraphSystems::Act))`. Their commands are applied when the whole step is done, so that no node comes or goes in
-/// the midst of it; exclusive systems that spawn, despawn or insert belong before `Sync` or into `Act`.
+/// steer.in_set(GraphSystems::Act))`. Their commands are applied at the end of the step, so that no node is spawned or
+/// despawned within it; exclusive systems that spawn, despawn or insert belong before `Sync` or into `Act`.
 ///
 /// # Errors
-/// If there is no such schedule; or two systems would race, or their order is a circle: then the schedule stays as it was.
-/// Only of a circle that the systems close with others they cannot be taken out again: the schedule is then that of the model
-/// alone, and all other systems that were added to it are to be added anew, as the error says. A schedule of your own stays
-/// with the circle, and [`run`] refuses it.
+/// If there is no such schedule, or systems access the same data without an order: the schedule stays unchanged then.
+/// If the order of the systems is circular: the schedule stays unchanged, unless the cycle includes other systems, for these
+/// cannot be separated again. Then a schedule of a model is built anew with the model's systems alone, and the error says that
+/// all others are to be added again; a schedule of your own keeps the cycle, and [`run`] refuses it.
 pub fn add_systems<M>(
     world: &mut World,
     label: impl ScheduleLabel,
@@ -73,7 +73,7 @@ pub fn add_systems<M>(
     schedule.add_systems(systems.in_set(added));
     match schedule.initialize(world) {
         Ok(_) => {
-            // Only these can spawn, despawn or move anything in the midst of a step.
+            // Only exclusive systems can spawn, despawn or move entities within a step.
             let watches = exclusive_systems(&schedule) > exclusive;
             if let Some(plans) = model_of(&*label).filter(|_| watches).and_then(|model| world.get::<Plans>(model)) {
                 plans.is_watched.store(true, Ordering::Relaxed);
@@ -83,7 +83,7 @@ pub fn add_systems<M>(
         }
         Err(error) => {
             let mut refused = error.to_string(schedule.graph(), world);
-            if take_back(world, &mut schedule, added) {
+            if remove_added(world, &mut schedule, added) {
                 world.resource_mut::<Schedules>().insert(schedule);
             } else if let Some((emitter, plans)) = own_parts(world, &*label) {
                 emitter.add_schedule(world, label, &plans.graphs, &plans.fault)?;
@@ -112,9 +112,9 @@ fn exclusive_systems(schedule: &Schedule) -> usize {
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Added(usize);
 
-/// Leaves a schedule without the systems that made it invalid; says whether it is valid then.
-fn take_back(world: &mut World, schedule: &mut Schedule, added: Added) -> bool {
-    // A system can only be found in a schedule that is built: races are let pass for as long as that takes.
+/// Removes the systems that made a schedule invalid; returns whether it is valid then.
+fn remove_added(world: &mut World, schedule: &mut Schedule, added: Added) -> bool {
+    // Systems can only be removed from a schedule that is built, so ambiguities are ignored meanwhile.
     let settings = schedule.get_build_settings();
     schedule.set_build_settings(ScheduleBuildSettings { ambiguity_detection: LogLevel::Ignore, ..settings.clone() });
     let removed = schedule.remove_systems_in_set(added, world, ScheduleCleanupPolicy::RemoveSystemsOnly);
@@ -124,23 +124,23 @@ fn take_back(world: &mut World, schedule: &mut Schedule, added: Added) -> bool {
 
 /// Runs a schedule of a model with the world's [`Workers`].
 ///
-/// With more than one worker the systems run on one of the pool's threads, so they cannot take `NonSend` data. A system of
-/// yours that panics leaves the schedule as it is: caught, the panic hinders no further run.
+/// With more than one worker the systems run on one of the pool's threads, so they cannot access `NonSend` data. If a
+/// system panics and the panic is caught, the schedule can be run again.
 ///
 /// # Errors
-/// If there is no such schedule, as [`Train`] of a model that does not learn; if the model, its graph or one of its
-/// parameters has been despawned; or if the model is to learn by components for which it was not built, such as an optimizer
-/// with more moments. [`BuildError::Learning`] if a step of [`Train`] was not applied, for there was no row to learn from, a
-/// label out of range, or a loss, a gradient or a weight that is not finite: parameters and buffers are then as they were
-/// before it, and training may go on. Of [`Evaluate`] if a label is out of range.
+/// If there is no such schedule, as [`Train`] of a model without an optimizer; if the model, its graph or one of its
+/// parameters was despawned; or if the model was not built for its present components, such as an optimizer with more
+/// moments. [`BuildError::Learning`] if a step of [`Train`] was not applied, because there was no training row, a label
+/// out of range, or a loss, a gradient or a weight that is not finite: parameters and buffers are unchanged then, and
+/// training may continue. For [`Evaluate`], [`BuildError::Learning`] if a label is out of range.
 pub fn run(world: &mut World, label: impl ScheduleLabel) -> Result<(), BuildError> {
     let label = label.intern();
     let model = model_of(&*label);
     check_resources(world)?;
     if let Some(model) = model {
-        check_parts(world, model)?;
+        check_entities(world, model)?;
         if (&*label as &dyn Any).is::<Train>() {
-            Moments::follow_components(world, model)?;
+            Moments::update(world, model)?;
         }
     }
     let Some(mut schedule) = world.get_resource_or_init::<Schedules>().remove(label) else {
@@ -154,10 +154,10 @@ pub fn run(world: &mut World, label: impl ScheduleLabel) -> Result<(), BuildErro
     let workers = world.get_resource_or_init::<Workers>().clone();
     let outcome = workers.install(|| catch_unwind(AssertUnwindSafe(|| schedule.run(world))));
     if outcome.is_err() {
-        // It knows which systems of the run are done.
+        // The executor still records which systems of the run are done.
         schedule.set_executor(SingleThreadedExecutor::new());
     }
-    // A system of the user's may have taken the model out of the world.
+    // A system may have removed the model.
     if model.is_none_or(|model| world.get::<Plans>(model).is_some()) {
         world.get_resource_or_init::<Schedules>().insert(schedule);
     }
@@ -179,8 +179,8 @@ pub(super) fn model_of(label: &dyn Any) -> Option<Entity> {
     train.or_else(evaluate).or_else(infer)
 }
 
-/// Whether the world still has the resources that it was given: `World::clear_entities` takes them away, and bevy_ecs panics
-/// where one is to be put in again.
+/// Checks that the world was not cleared: `World::clear_entities` removes resources, and bevy_ecs panics if one is
+/// inserted again.
 pub(super) fn check_resources(world: &World) -> Result<(), BuildError> {
     let schedules = world.component_id::<Schedules>().and_then(|id| world.resource_entities().get(id));
     match schedules {
@@ -189,8 +189,8 @@ pub(super) fn check_resources(world: &World) -> Result<(), BuildError> {
     }
 }
 
-/// Whether all that the systems of a model read is still there.
-pub(super) fn check_parts(world: &World, entity: Entity) -> Result<(), BuildError> {
+/// Checks that the entities that the systems of a model read still exist.
+pub(super) fn check_entities(world: &World, entity: Entity) -> Result<(), BuildError> {
     let Some(model) = world.get::<Model>(entity) else { return Err(BuildError::NoModel(entity)) };
     if world.get::<Graph>(model.graph).is_none() {
         return Err(BuildError::NoGraph(model.graph));

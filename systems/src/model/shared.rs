@@ -1,4 +1,4 @@
-//! Models in schedules of the user's, side by side.
+//! Several models in one schedule.
 
 use bevy_ecs::{
     entity::Entity,
@@ -16,30 +16,30 @@ use core::any::Any;
 use super::{
     Plans, Train,
     fault::take_fault,
-    schedules::{check_parts, check_resources, model_of, settings},
+    schedules::{check_entities, check_resources, model_of, settings},
 };
 use crate::{
     error::{BuildError, StepFault},
     optimizers::{self, Moments},
-    phases::{AllOf, COPIES, GraphSystems, ModelSystems, PARTS, Private, Sets},
+    phases::{AllOf, COPY_PHASES, GraphSystems, MODEL_PHASES, ModelSystems, Private, Sets},
     topology::{Scratch, attach_all_fields, update_topology},
 };
 
-/// The schedules of the user's that have models in them.
+/// The schedules that models were added to.
 #[derive(Resource, Default)]
 struct SharedSchedules(Vec<Shared>);
 
 struct Shared {
     label: InternedScheduleLabel,
     members: Vec<Member>,
-    /// Models that were taken out while the schedule ran, whose systems are idle in it.
-    gone: Vec<Entity>,
+    /// Models that were removed while the schedule ran, whose systems are still in it and do nothing.
+    removed: Vec<Entity>,
 }
 
 #[derive(Clone)]
 struct Member {
     model: Entity,
-    learns: bool,
+    is_training: bool,
     graphs: Vec<Entity>,
     fault: StepFault,
 }
@@ -50,18 +50,18 @@ impl SharedSchedules {
     }
 }
 
-/// Adds the systems of a model's schedule, [`Infer`](super::Infer), [`Train`] or [`Evaluate`](super::Evaluate), to a schedule
-/// of the user's, which is made if there is none.
+/// Adds the systems of a model's schedule, [`Infer`](super::Infer), [`Train`] or [`Evaluate`](super::Evaluate), to
+/// another schedule, which is created if it does not exist.
 ///
-/// Any number of models may share a schedule. Once the topologies of all their graphs follow the world
-/// ([`GraphSystems::Sync`]) and the users' components have become inputs ([`GraphSystems::Observe`]), the systems of each
-/// model run one after another, in [`ModelSystems`] of it; those of different models run beside each other on an executor
-/// with several threads, as far as they touch different columns. [`GraphSystems::Act`] comes after all of them. A model that
-/// reads what another one writes is to be ordered after it: `configure_sets(ModelSystems(one,
-/// GraphSystems::Forward).before(ModelSystems(other, GraphSystems::Forward)))`.
+/// Any number of models may share a schedule. After the topologies of all their graphs are updated
+/// ([`GraphSystems::Sync`]) and the inputs are written ([`GraphSystems::Observe`]), the systems of each model run one
+/// after another, in its [`ModelSystems`]; those of different models run in parallel on a multithreaded executor, if
+/// they access different columns. [`GraphSystems::Act`] follows all of them. Order a model that reads what another one
+/// writes after it: `configure_sets(ModelSystems(one, GraphSystems::Forward).before(ModelSystems(other,
+/// GraphSystems::Forward)))`.
 ///
-/// Run it by [`run`](super::run), which returns what kept a model from its step, or in any other way: then
-/// [`take_error`] says it.
+/// Run the schedule by [`run`](super::run), which returns the first error of a model; if you run it otherwise, get
+/// errors by [`take_error`].
 ///
 /// ```
 /// use bevy_ecs::{prelude::*, schedule::ScheduleLabel};
@@ -83,9 +83,9 @@ impl SharedSchedules {
 /// ```
 ///
 /// # Errors
-/// If the model has no such schedule, as [`Train`] of one that does not learn; if it has systems in the schedule already; or
-/// if the schedule cannot be built with it, as two systems would race where that is an error: then it stays as it was. In a
-/// schedule that is made here races are errors, and commands are applied when all of it is done.
+/// If the model has no such schedule, as [`Train`] of one without an optimizer; if it has systems in the schedule
+/// already; or if the schedule cannot be built with it, as when ambiguities are errors: the schedule stays unchanged
+/// then. In a schedule that is created here, ambiguities are errors, and commands are applied at its end.
 pub fn add_model_to_schedule(
     world: &mut World,
     label: impl ScheduleLabel,
@@ -97,15 +97,15 @@ pub fn add_model_to_schedule(
     let model = model_of(&*systems).ok_or_else(unknown)?;
     let plans = world.get::<Plans>(model).ok_or(BuildError::NoModel(model))?;
     let emitter = plans.emitter(&*systems).ok_or_else(unknown)?;
-    let learns = (&*systems as &dyn Any).is::<Train>();
-    let member = Member { model, learns, graphs: plans.graphs.clone(), fault: plans.fault.clone() };
+    let is_training = (&*systems as &dyn Any).is::<Train>();
+    let member = Member { model, is_training, graphs: plans.graphs.clone(), fault: plans.fault.clone() };
     let others: Vec<Entity> = match SharedSchedules::of(world, label) {
         Some(shared) => shared.members.iter().map(|member| member.model).collect(),
         None => Vec::new(),
     };
     use ScheduleCleanupPolicy::RemoveSystemsOnly;
     if others.contains(&model) {
-        return Err(BuildError::Schedule(format!("model {model} has systems in it already; use another schedule")));
+        return Err(BuildError::Schedule(format!("it has systems of model {model} already; use another schedule")));
     }
     let known = world.get_resource_or_init::<Schedules>().remove(label);
     let mut schedule = known.unwrap_or_else(|| {
@@ -113,15 +113,15 @@ pub fn add_model_to_schedule(
         schedule.set_build_settings(settings());
         schedule
     });
-    sweep(world, &mut schedule);
+    remove_idle_systems(world, &mut schedule);
     if SharedSchedules::of(world, label).is_none() {
         schedule.configure_sets((GraphSystems::Sync, GraphSystems::Observe, GraphSystems::Act).chain());
         let sync = IntoSystem::into_system(synchronize(label)).with_name("rebuild_topologies");
         schedule.add_systems(sync.in_set(GraphSystems::Sync));
-        let shared = Shared { label, members: Vec::new(), gone: Vec::new() };
+        let shared = Shared { label, members: Vec::new(), removed: Vec::new() };
         world.get_resource_or_init::<SharedSchedules>().0.push(shared);
     }
-    arrange(&mut schedule, model, &others);
+    order_sets(&mut schedule, model, &others);
     Sets::Shared(model).stop_at(&mut schedule, &member.fault);
     let emitted = emitter.emit(world, &mut schedule, Sets::Shared(model));
     let built = emitted.and_then(|()| match schedule.initialize(world) {
@@ -135,58 +135,58 @@ pub fn add_model_to_schedule(
                 shared.members.push(member.clone());
             });
         }
-        // The sets stay: bevy_ecs does not take one again that was removed.
+        // The sets stay, because bevy_ecs does not accept a removed set again.
         Err(_) => remove_systems(world, &mut schedule, &[AllOf(model).intern()], RemoveSystemsOnly),
     }
     world.get_resource_or_init::<Schedules>().insert(schedule);
     built
 }
 
-/// What kept a model from its last step, or the step from being applied, in a schedule that was not run by
-/// [`run`](super::run); it is returned once.
+/// The error of a model's last step in a schedule that was not run by [`run`](super::run); it is returned once.
 pub fn take_error(world: &mut World, model: Entity) -> Option<BuildError> {
     take_fault(world, model)
 }
 
-/// Says in which order the systems of a model run, and that what they share with those of others is no race.
-fn arrange(schedule: &mut Schedule, model: Entity, others: &[Entity]) {
+/// Orders the sets of a model, and declares that its accesses to components of models do not conflict with other
+/// models.
+fn order_sets(schedule: &mut Schedule, model: Entity, others: &[Entity]) {
     use GraphSystems::{Act, Commit, Loss, Observe, Optimize};
-    for pair in PARTS.windows(2) {
+    for pair in MODEL_PHASES.windows(2) {
         schedule.configure_sets((ModelSystems(model, pair[0]), ModelSystems(model, pair[1])).chain());
     }
-    for part in PARTS {
-        schedule.configure_sets(ModelSystems(model, part).in_set(part).in_set(AllOf(model)));
+    for phase in MODEL_PHASES {
+        schedule.configure_sets(ModelSystems(model, phase).in_set(phase).in_set(AllOf(model)));
     }
-    for part in COPIES {
-        schedule.configure_sets(ModelSystems(model, part).in_set(AllOf(model)));
+    for phase in COPY_PHASES {
+        schedule.configure_sets(ModelSystems(model, phase).in_set(AllOf(model)));
     }
     Sets::Shared(model).order_copies(schedule);
     schedule.configure_sets(AllOf(model).after(Observe).before(Act));
-    for part in [Loss, Optimize, Commit] {
-        schedule.configure_sets(ModelSystems(model, part).in_set(Private(model)));
+    for phase in [Loss, Optimize, Commit] {
+        schedule.configure_sets(ModelSystems(model, phase).in_set(Private(model)));
     }
     for other in others {
-        // They write components of which each model has its own; to the scheduler these are the same.
+        // They write the same components of different entities, which the scheduler does not distinguish.
         schedule.configure_sets(Private(model).ambiguous_with(Private(*other)));
         schedule.configure_sets(ModelSystems(model, Commit).ambiguous_with(AllOf(*other)));
         schedule.configure_sets(ModelSystems(*other, Commit).ambiguous_with(AllOf(model)));
     }
 }
 
-/// Gives new entities their fields, derives the topology of each graph once, and sees whether the models can step.
+/// A system that attaches fields to new entities, updates the topology of each graph once, and checks the models.
 fn synchronize(label: InternedScheduleLabel) -> impl FnMut(&mut World, Local<Vec<(Entity, Scratch)>>) {
     move |world, mut scratch| {
-        let member = |world: &World, number: usize| -> Option<usize> {
-            Some(SharedSchedules::of(world, label)?.members.get(number)?.graphs.len())
+        let graph_count = |world: &World, member: usize| -> Option<usize> {
+            Some(SharedSchedules::of(world, label)?.members.get(member)?.graphs.len())
         };
-        let graph = |world: &World, number: usize, place: usize| -> Option<Entity> {
-            SharedSchedules::of(world, label)?.members.get(number)?.graphs.get(place).copied()
+        let graph = |world: &World, member: usize, index: usize| -> Option<Entity> {
+            SharedSchedules::of(world, label)?.members.get(member)?.graphs.get(index).copied()
         };
-        // All fields first: giving entities those of one graph may move rows of another.
-        for number in 0.. {
-            let Some(count) = member(world, number) else { break };
-            for place in 0..count {
-                let Some(graph) = graph(world, number, place) else { continue };
+        // All fields first: attaching those of one graph may move rows of another.
+        for member in 0.. {
+            let Some(count) = graph_count(world, member) else { break };
+            for index in 0..count {
+                let Some(graph) = graph(world, member, index) else { continue };
                 if !scratch.iter().any(|(known, _)| *known == graph) {
                     scratch.push((graph, Scratch::default()));
                 }
@@ -197,34 +197,34 @@ fn synchronize(label: InternedScheduleLabel) -> impl FnMut(&mut World, Local<Vec
         for (graph, scratch) in scratch.iter_mut() {
             update_topology(world, *graph, scratch);
         }
-        for number in 0.. {
+        for member in 0.. {
             let members = SharedSchedules::of(world, label).map(|shared| &shared.members);
-            let Some(Member { model, learns, fault, .. }) = members.and_then(|members| members.get(number)) else {
+            let Some(Member { model, is_training, fault, .. }) = members.and_then(|members| members.get(member)) else {
                 break;
             };
-            let (model, learns, fault) = (*model, *learns, fault.clone());
+            let (model, is_training, fault) = (*model, *is_training, fault.clone());
             fault.take();
             if let Some(mut fault) = world.get_mut::<LearningFault>(model).filter(|fault| fault.0.is_some()) {
                 fault.0 = None;
             }
-            let ready = check_parts(world, model);
-            let ready = if learns { ready.and_then(|()| Moments::follow_components(world, model)) } else { ready };
+            let ready = check_entities(world, model);
+            let ready = if is_training { ready.and_then(|()| Moments::update(world, model)) } else { ready };
             ready.unwrap_or_else(|error| fault.set(error));
         }
     }
 }
 
-/// What kept the first of the models in a schedule from its step, or the step from being applied, if anything did.
+/// Clears the faults of all models in a schedule, and returns the first one as an error.
 pub(super) fn take_faults(world: &mut World, label: InternedScheduleLabel) -> Option<BuildError> {
     let models: Vec<Entity> = SharedSchedules::of(world, label)?.members.iter().map(|member| member.model).collect();
-    // All are taken, so that none is left for a later run.
+    // All are cleared, so that none remains for a later run.
     models.into_iter().fold(None, |first, model| {
         let fault = take_fault(world, model);
         first.or(fault)
     })
 }
 
-/// Takes the systems of a model out of all schedules of the user's.
+/// Removes the systems of a model from all shared schedules.
 pub(super) fn remove_from_all(world: &mut World, model: Entity) {
     let Some(mut shared) = world.get_resource_mut::<SharedSchedules>() else { return };
     let mut labels = Vec::new();
@@ -241,29 +241,30 @@ pub(super) fn remove_from_all(world: &mut World, model: Entity) {
                 remove_model_systems(world, &mut schedule, model);
                 world.get_resource_or_init::<Schedules>().insert(schedule);
             }
-            // It is running.
+            // The schedule is running.
             None => {
                 let mut known = world.get_resource_or_init::<SharedSchedules>();
-                known.0.iter_mut().filter(|shared| shared.label == label).for_each(|shared| shared.gone.push(model));
+                known.0.iter_mut().filter(|shared| shared.label == label).for_each(|shared| shared.removed.push(model));
             }
         }
     }
 }
 
-/// Takes out the systems of models that went while the schedule ran.
-fn sweep(world: &mut World, schedule: &mut Schedule) {
+/// Removes the systems of models that were removed while the schedule ran.
+fn remove_idle_systems(world: &mut World, schedule: &mut Schedule) {
     let label = schedule.label();
     let Some(mut shared) = world.get_resource_mut::<SharedSchedules>() else { return };
-    let gone = shared.0.iter_mut().filter(|shared| shared.label == label).flat_map(|shared| shared.gone.drain(..));
-    for model in gone.collect::<Vec<_>>() {
+    let removed =
+        shared.0.iter_mut().filter(|shared| shared.label == label).flat_map(|shared| shared.removed.drain(..));
+    for model in removed.collect::<Vec<_>>() {
         remove_model_systems(world, schedule, model);
     }
 }
 
 fn remove_model_systems(world: &mut World, schedule: &mut Schedule, model: Entity) {
-    // The sets as well: building a schedule costs the square of their number.
-    let parts = PARTS.into_iter().chain(COPIES).map(|part| ModelSystems(model, part).intern());
-    let sets = parts.chain(optimizers::sets(model)).chain([Private(model).intern(), AllOf(model).intern()]);
+    // The sets as well, because the cost of building a schedule is quadratic in their number.
+    let phases = MODEL_PHASES.into_iter().chain(COPY_PHASES).map(|phase| ModelSystems(model, phase).intern());
+    let sets = phases.chain(optimizers::sets(model)).chain([Private(model).intern(), AllOf(model).intern()]);
     let sets: Vec<InternedSystemSet> = sets.collect();
     remove_systems(world, schedule, &sets, ScheduleCleanupPolicy::RemoveSetAndSystemsAllowBreakages);
 }
@@ -274,15 +275,15 @@ fn remove_systems(
     sets: &[InternedSystemSet],
     policy: ScheduleCleanupPolicy,
 ) {
-    // A system can only be found in a schedule that is built: races are let pass for as long as that takes.
+    // Systems can only be removed from a schedule that is built, so ambiguities are ignored meanwhile.
     let settings = schedule.get_build_settings();
     schedule.set_build_settings(ScheduleBuildSettings { ambiguity_detection: LogLevel::Ignore, ..settings.clone() });
     for set in sets {
-        // One that the model has nothing in may not be there. Of a schedule that cannot be built at all none can be taken
-        // out; they do nothing without their model.
+        // A set without systems may be missing. From a schedule that cannot be built nothing can be removed; the
+        // systems do nothing without their model.
         let _ = schedule.remove_systems_in_set(*set, world, policy);
     }
     schedule.set_build_settings(settings);
-    // What is wrong with the rest, its next run says.
+    // The next run of the schedule reports errors of the rest.
     let _ = schedule.initialize(world);
 }

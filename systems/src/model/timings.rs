@@ -66,7 +66,7 @@ impl ScheduleTimings {
         };
         readings.start();
         schedule.add_build_pass(Interleave { readings: readings.clone(), clocks: Vec::new() });
-        // A schedule is built anew only if something in it has changed.
+        // A schedule is built again only if something in it has changed.
         schedule.configure_sets(Clocked);
         finish(world, schedule)?;
         let systems = describe_schedule(world, label).into_iter().filter(|system| system.name != CLOCK).collect();
@@ -80,7 +80,7 @@ impl ScheduleTimings {
     }
 
     /// Takes the readings of each run since the last call: when each system began, and when the last one ended. Runs
-    /// with systems that were added to the schedule later are left out.
+    /// with systems that were added to the schedule later are skipped.
     pub fn take(&self) -> Vec<Vec<Instant>> {
         let mut runs = self.readings.with(core::mem::take);
         runs.retain(|run| run.len() == self.systems.len() + 1);
@@ -122,13 +122,13 @@ impl Readings {
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Clocked;
 
-/// The systems of a set: a type of the crate `indexmap` that bevy_ecs uses but does not hand on.
+/// The systems of a set: a type of the crate `indexmap` that bevy_ecs uses but does not re-export.
 type SystemKeys = <<DagGroups<SystemSetKey, SystemKey> as Deref>::Target as Index<&'static SystemSetKey>>::Output;
 
 /// Fixes the order of the systems, and adds a reading before each and after the last.
 struct Interleave {
     readings: Readings,
-    /// Those of the last build, for a further one.
+    /// The clocks of the last build, which the next one reuses.
     clocks: Vec<SystemKey>,
 }
 

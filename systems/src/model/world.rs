@@ -1,4 +1,4 @@
-//! What a world does with models.
+//! Methods of a world for models.
 
 use bevy_ecs::{
     entity::Entity,
@@ -10,25 +10,25 @@ use bevy_ecs::{
 use super::{Evaluate, Infer, ModelBuilder, Train, add_systems, remove_model, replace_model, run};
 use crate::error::BuildError;
 
-/// Models as a part of a [`World`]: spawn, run, remove.
+/// Methods of [`World`] that spawn, run, replace and remove models.
 pub trait WorldModelExt {
     /// Spawns a model; see [`ModelBuilder::build`].
     ///
     /// # Errors
-    /// If the graph is none, a layer cannot take its input, or two systems would race.
+    /// If the entity is no graph, a layer does not fit its input, or two systems conflict.
     fn spawn_model(&mut self, model: ModelBuilder) -> Result<Entity, BuildError>;
 
-    /// Takes a model out of the world: its schedules, its parameters and its entity.
+    /// Removes a model: its schedules, its parameters and its entity.
     ///
     /// # Errors
     /// If the entity is no model.
     fn remove_model(&mut self, model: Entity) -> Result<(), BuildError>;
 
-    /// Puts a model in the place of another one, which is taken out. Parameters of the same name and shape keep their values,
-    /// and their moments where the optimizer is of the same kind; see [`replace_model`].
+    /// Replaces a model by another one. Parameters of the same name and shape keep their values, and their moments if
+    /// the optimizer is of the same kind; see [`replace_model`].
     ///
     /// # Errors
-    /// Those of [`WorldModelExt::spawn_model`], and if `before` is no model: then it stays as it was.
+    /// Those of [`WorldModelExt::spawn_model`], and if `before` is no model; it stays unchanged then.
     fn replace_model(&mut self, before: Entity, model: ModelBuilder) -> Result<Entity, BuildError>;
 
     /// Runs the schedule [`Infer`] of a model: observe, compute, act.
@@ -42,7 +42,7 @@ pub trait WorldModelExt {
     /// Runs the schedule [`Train`] of a model: one training step.
     ///
     /// # Errors
-    /// Those of [`WorldModelExt::run_model`]; and if the model does not learn.
+    /// Those of [`WorldModelExt::run_model`]; and if the model has no optimizer.
     fn train(&mut self, model: Entity) -> Result<(), BuildError> {
         self.run_model(Train(model))
     }
@@ -50,7 +50,7 @@ pub trait WorldModelExt {
     /// Runs the schedule [`Evaluate`] of a model: forward, and the metrics of every split.
     ///
     /// # Errors
-    /// Those of [`WorldModelExt::run_model`]; and if the model does not learn.
+    /// Those of [`WorldModelExt::run_model`]; and if the model has no optimizer.
     fn evaluate(&mut self, model: Entity) -> Result<(), BuildError> {
         self.run_model(Evaluate(model))
     }
@@ -58,14 +58,14 @@ pub trait WorldModelExt {
     /// Runs a schedule of a model with the world's [`Workers`](crate::Workers); see [`run`].
     ///
     /// # Errors
-    /// If there is no such schedule; or if the model, its graph or one of its parameters has been despawned.
+    /// If there is no such schedule; or if the model, its graph or one of its parameters was despawned.
     fn run_model(&mut self, label: impl ScheduleLabel) -> Result<(), BuildError>;
 
     /// Adds systems of yours to a schedule of a model, such as
     /// `world.add_model_systems(Infer(model), steer.in_set(GraphSystems::Act))`; see [`add_systems`].
     ///
     /// # Errors
-    /// If there is no such schedule; or two systems would race, or their order is a circle.
+    /// If there is no such schedule, two systems conflict, or their order is circular.
     fn add_model_systems<M>(
         &mut self,
         label: impl ScheduleLabel,

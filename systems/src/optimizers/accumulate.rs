@@ -1,4 +1,4 @@
-//! Gradient accumulation: several passes make one step.
+//! Gradient accumulation over several passes.
 
 use bevy_ecs::{
     entity::Entity,
@@ -13,13 +13,13 @@ use crate::{
     parallel::{Blocks, RowsMut, Workers},
 };
 
-/// The weight of a pass among those of a step.
+/// The weight of a pass in an accumulated gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LossWeighting {
-    /// As many terms as its losses have, by the [`Metrics`] of the training rows, or the sum of the weights of these: a loss
-    /// is the mean over them.
+    /// The sum of the weights of the terms of its losses, by the [`Metrics`] of the training rows: a loss is the mean
+    /// over them.
     Terms,
-    /// 1 for each pass: the gradient is given from outside, and there are no terms to count.
+    /// 1 for each pass: the gradient is external, without terms to count.
     Uniform,
 }
 
@@ -32,12 +32,12 @@ impl LossWeighting {
     }
 }
 
-/// Whether the present pass ends in a step.
+/// Whether the current pass is the last of a step.
 pub(super) fn is_last(state: &TrainingState, accumulation: Option<&GradientAccumulation>) -> bool {
     accumulation.is_none_or(|accumulation| state.micro_batch.saturating_add(1) >= accumulation.micro_batches)
 }
 
-/// The system that adds the gradients of each pass to sums, and replaces them by the mean in the last pass.
+/// The system that adds the gradients of each pass to sums, and replaces them by their mean in the last pass.
 pub(super) fn accumulate(
     world: &mut World,
     model: Entity,
@@ -74,7 +74,7 @@ pub(super) fn accumulate(
     Box::new(system.with_name("accumulate_gradients"))
 }
 
-/// How the gradient of one pass is accumulated.
+/// The accumulation of the gradient of one pass.
 #[derive(Clone, Copy)]
 struct Pass {
     weight: f32,
@@ -100,28 +100,28 @@ impl Pass {
 
     #[inline(always)]
     fn apply_block(self, gradients: &mut [f32], sums: &mut [f32]) {
-        let numbers = gradients.iter_mut().zip(sums);
+        let pairs = gradients.iter_mut().zip(sums);
         match (self.is_first, self.total) {
-            (true, _) => numbers.for_each(|(gradient, sum)| *sum = self.weight * *gradient),
-            (false, None) => numbers.for_each(|(gradient, sum)| *sum += self.weight * *gradient),
+            (true, _) => pairs.for_each(|(gradient, sum)| *sum = self.weight * *gradient),
+            (false, None) => pairs.for_each(|(gradient, sum)| *sum += self.weight * *gradient),
             (false, Some(total)) => {
-                // Without a single term every gradient is 0, and so is the mean.
-                let share = 1.0 / if total == 0.0 { 1.0 } else { total as f32 };
-                numbers.for_each(|(gradient, sum)| *gradient = share * (*sum + self.weight * *gradient));
+                // Without terms every gradient is 0, and so is the mean.
+                let factor = 1.0 / if total == 0.0 { 1.0 } else { total as f32 };
+                pairs.for_each(|(gradient, sum)| *gradient = factor * (*sum + self.weight * *gradient));
             }
         }
     }
 }
 
-/// What counting reads and writes of a model.
+/// The components of a model that [`count_step`] reads and writes.
 type Counted =
     (&'static mut TrainingState, Option<&'static mut GradientAccumulation>, &'static Metrics, &'static LearningFault);
 
-/// The system that counts passes, and steps when they are complete.
+/// The system that counts passes, and a step after the last pass.
 pub(super) fn count_step(model: Entity, weighting: LossWeighting) -> impl FnMut(Query<Counted>) {
     move |mut models| {
         let Ok((mut state, accumulation, metrics, fault)) = models.get_mut(model) else { return };
-        // What a pass at fault has added to is no sum any more: the passes that follow begin anew.
+        // A faulty pass has corrupted the sums, so the next pass starts a new step.
         let is_last = is_last(&state, accumulation.as_deref()) || fault.0.is_some();
         if let Some(mut accumulation) = accumulation {
             accumulation.terms = if is_last { 0.0 } else { accumulation.terms + weighting.of(metrics) };

@@ -1,4 +1,4 @@
-//! Buffers of a model, such as running statistics, which a step at fault leaves as they were.
+//! Buffers of a model, such as running statistics, which a faulty step does not change.
 
 use bevy_ecs::{
     component::Component,
@@ -8,12 +8,12 @@ use bevy_ecs::{
 };
 use connectome_components::{ColumnSet, Columns, Field, LearningFault};
 
-/// The numbers of the buffers of a model before the present step.
+/// The values of a model's buffers before the current step.
 #[derive(Component, Default)]
 pub(super) struct BufferCopies(Vec<f32>);
 
-/// The system that keeps what the forward pass is about to change.
-pub(super) fn keep_buffers(world: &mut World, model: Entity, buffers: &[Field]) -> BoxedSystem {
+/// The system that saves the buffers before the forward pass changes them.
+pub(super) fn save_buffers(world: &mut World, model: Entity, buffers: &[Field]) -> BoxedSystem {
     let mut set = ColumnSet::default();
     let buffers: Vec<usize> = buffers.iter().map(|buffer| set.read(*buffer)).collect();
     let state = (set, ParamBuilder::query::<&mut BufferCopies>()).build_state(world);
@@ -25,10 +25,10 @@ pub(super) fn keep_buffers(world: &mut World, model: Entity, buffers: &[Field]) 
             read.matrix(*buffer).rows().for_each(|row| copies.0.extend_from_slice(row));
         }
     });
-    Box::new(system.with_name("keep_buffers"))
+    Box::new(system.with_name("save_buffers"))
 }
 
-/// The system that takes back what a step at fault has made of them.
+/// The system that restores the buffers after a faulty step.
 pub(super) fn restore_buffers(world: &mut World, model: Entity, buffers: &[Field]) -> BoxedSystem {
     let mut set = ColumnSet::default();
     let buffers: Vec<usize> = buffers.iter().map(|buffer| set.write(*buffer)).collect();
@@ -38,8 +38,8 @@ pub(super) fn restore_buffers(world: &mut World, model: Entity, buffers: &[Field
         let mut copies = copies.iter();
         for buffer in &buffers {
             let (_, [buffer, ..]) = columns.split_mut(&[*buffer]);
-            let numbers = buffer.into_iter().flat_map(|buffer| buffer.rows_mut()).flatten();
-            numbers.zip(&mut copies).for_each(|(number, copy)| *number = *copy);
+            let values = buffer.into_iter().flat_map(|buffer| buffer.rows_mut()).flatten();
+            values.zip(&mut copies).for_each(|(value, copy)| *value = *copy);
         }
     });
     Box::new(system.with_name("restore_buffers"))

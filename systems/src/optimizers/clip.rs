@@ -1,4 +1,4 @@
-//! The norm of the gradient of all parameters together.
+//! Measurement of the norm of the gradient of all parameters together, for clipping.
 
 use bevy_ecs::{
     entity::Entity,
@@ -44,32 +44,32 @@ pub(super) fn measure_norm(world: &mut World, model: Entity, learned: &[LearnedP
     Box::new(system.with_name("measure_gradients"))
 }
 
-/// The sums of blocks are added in order.
-fn sum_of_squares(workers: &Workers, numbers: &[f32], sums: &mut Vec<f64>) -> f64 {
-    let blocks = Blocks::Uniform { start: 0, rows: numbers.len(), size: BLOCK };
+/// The sum of squares; the sums of the blocks are added in order.
+fn sum_of_squares(workers: &Workers, values: &[f32], sums: &mut Vec<f64>) -> f64 {
+    let blocks = Blocks::Uniform { start: 0, rows: values.len(), size: BLOCK };
     sums.clear();
     sums.resize(blocks.count(), 0.0);
-    workers.for_each_block(blocks, 1, PerBlock::new(&mut sums[..], BLOCK), |places, sum| {
+    workers.for_each_block(blocks, 1, PerBlock::new(&mut sums[..], BLOCK), |range, sum| {
         vectorize(
             #[inline(always)]
-            || sum.data[0] = sum_of_squares_in_lanes(&numbers[places]),
+            || sum.data[0] = sum_of_squares_in_lanes(&values[range]),
         );
     });
     sums.iter().sum()
 }
 
 #[inline(always)]
-fn sum_of_squares_in_lanes(numbers: &[f32]) -> f64 {
+fn sum_of_squares_in_lanes(values: &[f32]) -> f64 {
     const LANES: usize = 16;
     let mut lanes = [0.0; LANES];
-    let (chunks, rest) = numbers.as_chunks::<LANES>();
+    let (chunks, rest) = values.as_chunks::<LANES>();
     for chunk in chunks {
-        for (lane, number) in lanes.iter_mut().zip(chunk) {
-            *lane += f64::from(*number) * f64::from(*number);
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += f64::from(*value) * f64::from(*value);
         }
     }
-    for (lane, number) in lanes.iter_mut().zip(rest) {
-        *lane += f64::from(*number) * f64::from(*number);
+    for (lane, value) in lanes.iter_mut().zip(rest) {
+        *lane += f64::from(*value) * f64::from(*value);
     }
     lanes.iter().sum()
 }

@@ -1,7 +1,7 @@
 //! Optimizers: updates of parameters by their gradients.
 //!
-//! One system updates all parameters and reads gradient, moments and weights of each once. Before it another one
-//! accumulates gradients for a model with [`GradientAccumulation`], and one measures their norm for a model with
+//! One system updates all parameters and reads gradient, moments and values of each once. Before it, another system
+//! accumulates gradients if the model has a [`GradientAccumulation`], and one measures their norm if it has a
 //! [`GradientClipping`].
 
 mod accumulate;
@@ -27,7 +27,7 @@ use crate::{
     phases::{GraphSystems, Sets},
 };
 use accumulate::{accumulate, count_step, is_last};
-use buffers::{BufferCopies, keep_buffers, restore_buffers};
+use buffers::{BufferCopies, restore_buffers, save_buffers};
 use check::{MODERATE, largest, restore_unless_finite};
 use clip::measure_norm;
 
@@ -35,7 +35,7 @@ pub use accumulate::LossWeighting;
 pub(crate) use moments::Moments;
 pub use step::OptimizerStep;
 
-/// Weights in a block; a multiple of every vector width.
+/// Number of weights in a block; a multiple of every vector width.
 const BLOCK: usize = 4096;
 
 /// The order of the systems of a model within [`GraphSystems::Optimize`].
@@ -61,14 +61,14 @@ pub struct LearnedParameter {
     pub gradient: Field,
     /// The optimizer's moments.
     pub moments: Field,
-    /// The sum of the gradients of several passes, if these make one step.
+    /// The sum of the gradients of several passes, if gradients are accumulated.
     pub sum: Option<Field>,
     /// Its weight decay; the optimizer's if none.
     pub weight_decay: Option<f32>,
 }
 
-/// Adds the systems to a training schedule by which the parameters of a model follow their gradients and passes are
-/// counted. `buffers` are the parameters that the forward pass itself changes.
+/// Adds the systems that update the parameters of a model and count passes to a training schedule. `buffers` are
+/// changed by the forward pass.
 pub fn add(
     world: &mut World,
     schedule: &mut Schedule,
@@ -80,10 +80,10 @@ pub fn add(
     use OptimizeSystems::{Accumulate, Measure, Step};
     if !buffers.is_empty() {
         world.entity_mut(model).insert(BufferCopies::default());
-        let (keep, restore) = (keep_buffers(world, model, buffers), restore_buffers(world, model, buffers));
+        let (save, restore) = (save_buffers(world, model, buffers), restore_buffers(world, model, buffers));
         let (forward, commit) = (sets.of(GraphSystems::Forward), sets.of(GraphSystems::Commit));
-        schedule.add_systems(sets.own(keep).after(GraphSystems::Observe).before(forward));
-        schedule.add_systems(sets.own(restore).after(sets.of(GraphSystems::Optimize)).before(commit));
+        schedule.add_systems(sets.private(save).after(GraphSystems::Observe).before(forward));
+        schedule.add_systems(sets.private(restore).after(sets.of(GraphSystems::Optimize)).before(commit));
     }
     let order = (Accumulate(model), Measure(model), Step(model)).chain();
     schedule.configure_sets(order.in_set(sets.of(GraphSystems::Optimize)));
@@ -107,17 +107,18 @@ type ModelState = (
     &'static mut LearningFault,
 );
 
-/// A parameter with the places of its columns.
-struct Place {
+/// The columns of a parameter in the [`Columns`] of the optimizer.
+struct ParameterColumns {
+    /// Value and moments.
     written: [usize; 2],
     gradient: usize,
     weight_decay: Option<f32>,
 }
 
-/// The system that moves the parameters that learn: all of them or, where a number would not be finite, none.
+/// The system that updates the trainable parameters: all of them or, if a value would not be finite, none.
 fn optimize(world: &mut World, model: Entity, learned: &[LearnedParameter], weighting: LossWeighting) -> BoxedSystem {
     let mut set = ColumnSet::default();
-    let learned = learned.iter().map(|parameter| Place {
+    let learned = learned.iter().map(|parameter| ParameterColumns {
         written: [set.write(parameter.value), set.write(parameter.moments)],
         gradient: set.read(parameter.gradient),
         weight_decay: parameter.weight_decay,
@@ -134,14 +135,14 @@ fn optimize(world: &mut World, model: Entity, learned: &[LearnedParameter], weig
         move |mut columns: Columns,
               mut model_state: Query<ModelState>,
               workers: Res<Workers>,
-              mut sums: Local<Vec<u32>>| {
+              mut maxima: Local<Vec<u32>>| {
             let Ok((optimizer, schedule, state, accumulation, clipping, ages, metrics, mut fault)) =
                 model_state.get_mut(model)
             else {
                 return;
             };
             if weighting == LossWeighting::Uniform {
-                // No loss has forgotten what was wrong with the last step.
+                // There is no loss that clears the fault of the previous step.
                 fault.0 = None;
             }
             if fault.0.is_some() || !is_last(state, accumulation) {
@@ -153,29 +154,32 @@ fn optimize(world: &mut World, model: Entity, learned: &[LearnedParameter], weig
             }
             let (read, _) = columns.split_mut(&[]);
             let mut is_moderate = optimizer.learning_rate() < MODERATE;
-            for (parameter, place) in learned.iter().enumerate() {
-                let gradient = largest(&workers, read.matrix(place.gradient), &mut sums);
+            for (parameter, its) in learned.iter().enumerate() {
+                let gradient = largest(&workers, read.matrix(its.gradient), &mut maxima);
                 if !gradient.is_finite() {
                     return fault.note(Fault::Gradient { parameter });
                 }
-                let kept = place.written.map(|column| largest(&workers, read.matrix(column), &mut sums));
-                is_moderate &= [gradient, kept[0], kept[1]].into_iter().all(|largest| largest < MODERATE);
+                let [value, moments] = its.written.map(|column| largest(&workers, read.matrix(column), &mut maxima));
+                is_moderate &= [gradient, value, moments].into_iter().all(|largest| largest < MODERATE);
             }
             let Some(gradient_scale) = clipping.map_or(Some(1.0), GradientClipping::scale) else { return };
-            let step = |number: usize, place: &Place| OptimizerStep {
+            let step = |index: usize, parameter: &ParameterColumns| OptimizerStep {
                 optimizer: *optimizer,
                 learning_rate: optimizer.learning_rate() * schedule.factor(state.step),
-                weight_decay: place.weight_decay.unwrap_or(optimizer.weight_decay()),
+                weight_decay: parameter.weight_decay.unwrap_or(optimizer.weight_decay()),
                 gradient_scale,
-                number: ages.age(number, state.step),
+                number: ages.age(index, state.step),
             };
             let apply = |columns: &mut Columns| {
-                for (number, place) in learned.iter().enumerate() {
-                    let (read, [Some(value), Some(moments), ..]) = columns.split_mut(&place.written) else { continue };
+                for (index, parameter) in learned.iter().enumerate() {
+                    let (read, [Some(value), Some(moments), ..]) = columns.split_mut(&parameter.written) else {
+                        continue;
+                    };
                     let (Some(value), Some(moments)) = (value.rows_mut().next(), moments.rows_mut().next()) else {
                         continue;
                     };
-                    step(number, place).apply(&workers, value, read.matrix(place.gradient).row(0), moments);
+                    let gradient = read.matrix(parameter.gradient);
+                    step(index, parameter).apply(&workers, value, gradient.row(0), moments);
                 }
             };
             if is_moderate {

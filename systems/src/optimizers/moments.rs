@@ -1,4 +1,4 @@
-//! Which optimizer the moments of a model are of.
+//! The state of a model's moments.
 
 use bevy_ecs::{component::Component, entity::Entity, world::World};
 use connectome_components::{
@@ -7,63 +7,63 @@ use connectome_components::{
 
 use crate::error::BuildError;
 
-/// What the fields of a model's parameters have room for, and what fills them: a component of the model's entity.
+/// The capacity and the age of the moments of a model's parameters, a component of the model entity.
 #[derive(Component, Clone, Debug)]
 #[component(clone_behavior = Ignore)]
 pub(crate) struct Moments {
-    /// The optimizer that has filled the moments.
+    /// The optimizer that wrote the moments.
     optimizer: Optimizer,
-    /// Numbers that there is room for, for each weight.
-    room: usize,
-    /// Whether there is room for the sums of several passes.
+    /// Number of moments for each weight that the fields can hold.
+    capacity: usize,
+    /// Whether there are fields for accumulated gradients.
     has_sums: bool,
-    /// For each parameter that learns, in order, the step after which its moments began to be filled.
+    /// For each trainable parameter, in order, the step at which its moments were 0.
     since: Vec<u64>,
 }
 
 impl Moments {
-    /// Those of a new model with so many parameters that learn.
+    /// The moments of a new model with this number of trainable parameters.
     pub(crate) fn new(optimizer: Optimizer, parameters: usize, has_sums: bool) -> Self {
-        Self { optimizer, room: optimizer.moments(), has_sums, since: vec![0; parameters] }
+        Self { optimizer, capacity: optimizer.moments(), has_sums, since: vec![0; parameters] }
     }
 
-    /// How many steps have filled the moments of a parameter, the present one included.
+    /// The number of steps that have updated the moments of a parameter, the current one included.
     pub(super) fn age(&self, parameter: usize, steps: u64) -> u64 {
         let since = self.since.get(parameter).copied().unwrap_or(0);
         steps.saturating_sub(since) + 1
     }
 
-    /// Whether the moments are of such an optimizer: it may go on with them.
+    /// Whether the moments are valid for an optimizer.
     pub(crate) fn are_of(&self, optimizer: &Optimizer) -> bool {
         self.optimizer.shares_moments_with(optimizer)
     }
 
-    /// What keeps the model from learning by these components, if anything does.
-    fn refuse(&self, optimizer: &Optimizer, accumulation: Option<&GradientAccumulation>) -> Option<String> {
-        let (needed, room) = (optimizer.moments(), self.room);
-        if needed > room {
+    /// Why the model cannot be trained by these components, if it cannot.
+    fn error(&self, optimizer: &Optimizer, accumulation: Option<&GradientAccumulation>) -> Option<String> {
+        let (needed, capacity) = (optimizer.moments(), self.capacity);
+        if needed > capacity {
             return Some(format!(
-                "its new optimizer remembers {needed} numbers for each weight, and it was built with room for {room}; \
-                 build it anew with `replace_model`, which keeps the weights"
+                "its new optimizer has {needed} moments for each weight, but it was built for {capacity}; build it \
+                 again by `replace_model`, which keeps the weights"
             ));
         }
         let accumulates = accumulation.is_some_and(|accumulation| accumulation.micro_batches > 1);
         (accumulates && !self.has_sums).then(|| {
-            "it was built without room for the sums of several passes; build it anew with `replace_model` and \
+            "it was built without gradient accumulation; build it again by `replace_model` with \
              `accumulate_gradients`, or remove its `GradientAccumulation`"
                 .to_owned()
         })
     }
 
-    /// Sees whether a model can learn by the components that it has now. Moments of an optimizer of another kind are set to
-    /// 0, as if they began now.
+    /// Checks that a model can be trained by its present components. If the optimizer is of another kind, resets the
+    /// moments to 0.
     ///
     /// # Errors
-    /// If a component is missing, or there is no room for what the new ones have to remember.
-    pub(crate) fn follow_components(world: &mut World, model: Entity) -> Result<(), BuildError> {
+    /// If a component is missing, or the model was not built for the number of moments or for gradient accumulation.
+    pub(crate) fn update(world: &mut World, model: Entity) -> Result<(), BuildError> {
         let Some(moments) = world.get::<Self>(model) else { return Ok(()) };
         let missing = |name: &str| {
-            let reason = format!("its component `{name}` is gone; insert one");
+            let reason = format!("its component `{name}` is missing; insert one");
             Err(BuildError::CannotLearn { model, reason })
         };
         if world.get::<LearningRateSchedule>(model).is_none() {
@@ -77,25 +77,25 @@ impl Moments {
         }
         let Some(state) = world.get::<TrainingState>(model) else { return missing("TrainingState") };
         let Some(optimizer) = world.get::<Optimizer>(model) else { return missing("Optimizer") };
-        if let Some(reason) = moments.refuse(optimizer, world.get::<GradientAccumulation>(model)) {
+        if let Some(reason) = moments.error(optimizer, world.get::<GradientAccumulation>(model)) {
             return Err(BuildError::CannotLearn { model, reason });
         }
-        let (step, optimizer, begins) = (state.step, *optimizer, !moments.are_of(optimizer));
-        if begins {
+        let (step, optimizer, is_reset) = (state.step, *optimizer, !moments.are_of(optimizer));
+        if is_reset {
             clear(world, model);
         }
         if let Some(mut moments) = world.get_mut::<Self>(model) {
             moments.optimizer = optimizer;
-            if begins {
+            if is_reset {
                 moments.since.fill(step);
             }
         }
         Ok(())
     }
 
-    /// Lets a model go on where another one stands: with its steps, and for each parameter that learns, in order, with the
-    /// age of the other's parameter whose moments it has been given, or with none.
-    pub(crate) fn go_on(world: &mut World, model: Entity, before: Entity, origins: &[Option<usize>]) {
+    /// Resumes the training of another model: its step and, for each trainable parameter in order, the age of the
+    /// moments of the other's parameter at `origins`, or 0 if none.
+    pub(crate) fn resume(world: &mut World, model: Entity, before: Entity, origins: &[Option<usize>]) {
         let (Some(state), Some(known)) = (world.get::<TrainingState>(before), world.get::<Self>(before)) else {
             return;
         };

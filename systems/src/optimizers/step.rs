@@ -11,15 +11,15 @@ use crate::{
 /// One step of an optimizer over one parameter.
 #[derive(Clone, Copy, Debug)]
 pub struct OptimizerStep {
-    /// The rule.
+    /// The update rule.
     pub optimizer: Optimizer,
-    /// After the learning rate schedule.
+    /// The learning rate after the schedule.
     pub learning_rate: f32,
-    /// This parameter's.
+    /// The weight decay of this parameter.
     pub weight_decay: f32,
     /// The factor of the gradients, for clipping.
     pub gradient_scale: f32,
-    /// The number of the step, from 1.
+    /// The step, counted from 1.
     pub number: u64,
 }
 
@@ -68,13 +68,13 @@ impl OptimizerStep {
                     let moments = moments.zip(largest);
                     for ((value, gradient), ((first, second), largest)) in values.iter_mut().zip(gradients).zip(moments)
                     {
-                        adam.remember(scale * gradient + decay * *value, first, second);
+                        adam.update_moments(scale * gradient + decay * *value, first, second);
                         *largest = largest.max(*second);
                         *value -= adam.step(*first, *largest);
                     }
                 } else {
                     for ((value, gradient), (first, second)) in values.iter_mut().zip(gradients).zip(moments) {
-                        adam.remember(scale * gradient + decay * *value, first, second);
+                        adam.update_moments(scale * gradient + decay * *value, first, second);
                         *value -= adam.step(*first, *second);
                     }
                 }
@@ -83,7 +83,7 @@ impl OptimizerStep {
                 let adam = Adam::new(rate, betas, epsilon, self.number);
                 let moments = first.iter_mut().zip(second);
                 for ((value, gradient), (first, second)) in values.iter_mut().zip(gradients).zip(moments) {
-                    adam.remember(scale * gradient, first, second);
+                    adam.update_moments(scale * gradient, first, second);
                     *value -= rate * decay * *value + adam.step(*first, *second);
                 }
             }
@@ -121,7 +121,7 @@ impl Adam {
     }
 
     #[inline(always)]
-    fn remember(&self, gradient: f32, first: &mut f32, second: &mut f32) {
+    fn update_moments(&self, gradient: f32, first: &mut f32, second: &mut f32) {
         *first = self.betas.0 * *first + (1.0 - self.betas.0) * gradient;
         *second = self.betas.1 * *second + (1.0 - self.betas.1) * gradient * gradient;
     }

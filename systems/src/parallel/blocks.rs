@@ -11,7 +11,7 @@ pub enum Blocks<'a> {
         start: usize,
         /// The number of rows.
         rows: usize,
-        /// Rows in a block; at least 1.
+        /// Number of rows in a block; at least 1.
         size: usize,
     },
     /// From each boundary to the next.
@@ -24,18 +24,18 @@ impl<'a> Blocks<'a> {
         Self::Uniform { start: 0, rows, size: even_size(rows, (8192 / width.max(1)).max(32)) }
     }
 
-    /// The same, but of at least 256 rows: packing a matrix for a product costs as much for fewer.
+    /// The same, but of at least 256 rows: packing a matrix for a product costs the same for fewer.
     pub fn of_products(rows: usize, width: usize) -> Self {
         Self::Uniform { start: 0, rows, size: even_size(rows, (8192 / width.max(1)).max(256)) }
     }
 
-    /// The blocks among the rows `start..start + rows`. Boundaries must include both ends.
+    /// The blocks within the rows `start..start + rows`. Boundaries must include both ends.
     pub fn within(self, start: usize, rows: usize) -> Self {
         match self {
             Self::Uniform { size, .. } => Self::Uniform { start, rows, size },
             Self::Boundaries(boundaries) => {
-                let place = |row| boundaries.partition_point(|boundary| *boundary < row);
-                Self::Boundaries(boundaries.get(place(start)..=place(start + rows)).unwrap_or(&[]))
+                let index = |row| boundaries.partition_point(|boundary| *boundary < row);
+                Self::Boundaries(boundaries.get(index(start)..=index(start + rows)).unwrap_or(&[]))
             }
         }
     }
@@ -58,19 +58,21 @@ impl<'a> Blocks<'a> {
         }
     }
 
-    pub(super) fn boundary(&self, number: usize) -> usize {
+    /// The first row of block `index`, or the end of the last block.
+    pub(super) fn boundary(&self, index: usize) -> usize {
         match self {
-            Self::Uniform { start, rows, size } => start + (number * size).min(*rows),
-            Self::Boundaries(boundaries) => boundaries[number],
+            Self::Uniform { start, rows, size } => start + (index * size).min(*rows),
+            Self::Boundaries(boundaries) => boundaries[index],
         }
     }
 }
 
-/// The size of blocks, at most `largest`, such that workers have equal work.
+/// The size of blocks, at most `largest`, for which workers have equal work.
 pub(crate) fn even_size(rows: usize, largest: usize) -> usize {
-    const SHARES: usize = 8;
+    /// The number of blocks is a multiple of it.
+    const MULTIPLE: usize = 8;
     let count = rows.div_ceil(largest.max(1));
-    if count > 1 { rows.div_ceil(count.next_multiple_of(SHARES)) } else { largest }
+    if count > 1 { rows.div_ceil(count.next_multiple_of(MULTIPLE)) } else { largest }
 }
 
 #[cfg(test)]

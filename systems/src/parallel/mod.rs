@@ -1,6 +1,6 @@
 //! A pool of workers, and parallel loops over blocks of rows.
 //!
-//! Blocks depend on the data and never on the number of workers, and each block writes its own rows; so the results
+//! Blocks depend on the data and never on the number of workers, and each block writes only its rows; so the results
 //! have the same bits for any number of workers.
 
 mod blocks;

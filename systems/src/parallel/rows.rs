@@ -1,6 +1,6 @@
-//! What blocks of rows write, in parts of their own.
+//! Outputs that are split among blocks of rows.
 
-/// Something whose first rows can be split off, so that each block gets its own.
+/// An output whose first rows can be split off, so that each block writes only its rows.
 pub trait SplitRows: Send {
     /// The first `rows` rows, and the rest.
     fn split_rows(self, rows: usize) -> (Self, Self)
@@ -18,7 +18,7 @@ pub struct RowsMut<'a, T = f32> {
 }
 
 impl<'a, T> RowsMut<'a, T> {
-    /// Rows of `width` numbers.
+    /// Rows of `width` elements.
     pub fn new(data: &'a mut [T], width: usize) -> Self {
         Self { data, width }
     }

@@ -22,7 +22,7 @@ pub struct WorkerSpan {
 /// The blocks that workers with a log computed; see [`Workers::with_log`](crate::Workers::with_log).
 #[derive(Debug)]
 pub struct WorkerLog {
-    /// A list for each worker, so that none waits for another.
+    /// A list for each worker, so that workers do not wait for each other.
     spans: Vec<Mutex<Vec<WorkerSpan>>>,
 }
 

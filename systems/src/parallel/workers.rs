@@ -32,13 +32,13 @@ pub enum WorkersError {
 }
 
 impl Workers {
-    /// The most workers of one pool: the threads of 100,000 do not even start within a minute.
+    /// The maximum number of workers of a pool: 100,000 threads do not start within a minute.
     pub const MAX: usize = 1024;
 
     /// A pool of `count` workers; 0 means one for each core.
     ///
     /// # Errors
-    /// If `count` is more than [`Workers::MAX`], or than the operating system gives threads.
+    /// If `count` is more than [`Workers::MAX`], or the operating system cannot start that many threads.
     pub fn new(count: usize) -> Result<Self, WorkersError> {
         let count = match count {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -70,8 +70,8 @@ impl Workers {
         (Self { pool: self.pool.clone(), log: Some(log.clone()) }, log)
     }
 
-    /// Runs `work` on one of the workers, so that the loops in it start inside of the pool: from outside each would
-    /// cost 10 to 40 µs.
+    /// Runs `work` on one of the workers, so that the loops in it start inside of the pool: starting each from outside
+    /// costs 10 to 40 µs.
     pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         match &self.pool {
             Some(pool) => pool.install(work),
@@ -79,7 +79,7 @@ impl Workers {
         }
     }
 
-    /// Does two things in parallel, or one after the other with a single worker.
+    /// Runs two closures in parallel, or one after the other with a single worker.
     pub fn join<A: Send, B: Send>(&self, one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B + Send) -> (A, B) {
         match &self.pool {
             Some(pool) => pool.install(|| rayon::join(one, other)),
@@ -87,7 +87,7 @@ impl Workers {
         }
     }
 
-    /// The results of `map` for each number below `count`, in order.
+    /// The results of `map` for each index below `count`, in order.
     pub fn map<R: Send>(&self, count: usize, map: impl Fn(usize) -> R + Sync) -> Vec<R> {
         match &self.pool {
             Some(pool) => pool.install(|| (0..count).into_par_iter().map(&map).collect()),
@@ -97,7 +97,7 @@ impl Workers {
 
     /// Calls `body` with the rows of each block and their rows of `output`.
     ///
-    /// `cost` is about the number of elements that a row accesses: little work is done by one worker.
+    /// `cost` is the approximate number of elements that a row accesses: little work is done by one worker.
     pub fn for_each_block<O: SplitRows>(
         &self,
         blocks: Blocks,
@@ -116,7 +116,7 @@ impl Workers {
             0 => {}
             1 => body(blocks.rows(), output),
             count => {
-                let shared = self.pool.is_some() && blocks.rows().len().saturating_mul(cost) >= WORTH_SHARING;
+                let shared = self.pool.is_some() && blocks.rows().len().saturating_mul(cost) >= MIN_PARALLEL_COST;
                 let task = Task { blocks, shared, body: &body };
                 if shared { self.install(|| task.run(0..count, output)) } else { task.run(0..count, output) }
             }
@@ -130,8 +130,8 @@ impl Default for Workers {
     }
 }
 
-/// Elements that one worker handles before another could have been woken.
-const WORTH_SHARING: usize = 1 << 15;
+/// Number of elements that one worker processes in the time it takes to wake another.
+const MIN_PARALLEL_COST: usize = 1 << 15;
 
 struct Task<'a, F> {
     blocks: Blocks<'a>,
@@ -140,17 +140,17 @@ struct Task<'a, F> {
 }
 
 impl<F> Task<'_, F> {
-    fn run<O: SplitRows>(&self, numbers: Range<usize>, output: O)
+    fn run<O: SplitRows>(&self, range: Range<usize>, output: O)
     where
         F: Fn(Range<usize>, O) + Sync,
     {
-        let (first, last) = (self.blocks.boundary(numbers.start), self.blocks.boundary(numbers.end));
-        if numbers.len() == 1 {
+        let (first, last) = (self.blocks.boundary(range.start), self.blocks.boundary(range.end));
+        if range.len() == 1 {
             return (self.body)(first..last, output);
         }
-        let middle = numbers.start + numbers.len() / 2;
+        let middle = range.start + range.len() / 2;
         let (left, right) = output.split_rows(self.blocks.boundary(middle) - first);
-        let (run_left, run_right) = (|| self.run(numbers.start..middle, left), || self.run(middle..numbers.end, right));
+        let (run_left, run_right) = (|| self.run(range.start..middle, left), || self.run(middle..range.end, right));
         if self.shared {
             rayon::join(run_left, run_right);
         } else {

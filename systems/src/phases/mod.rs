@@ -5,19 +5,19 @@ mod sets;
 use bevy_ecs::schedule::{IntoScheduleConfigs, Schedule, SystemSet};
 
 pub use sets::ModelSystems;
-pub(crate) use sets::{AllOf, COPIES, PARTS, Private, Sets};
+pub(crate) use sets::{AllOf, COPY_PHASES, MODEL_PHASES, Private, Sets};
 
-/// The phases of a step of a model, in order. Put your own systems into `Observe` and `Act`, or order them against the
+/// The phases of a step of a model, in order. Put your systems into `Observe` and `Act`, or order them against the
 /// others: `.after(GraphSystems::Backward).before(GraphSystems::Optimize)`.
 ///
 /// Within `Forward` and `Backward` the operations of the model run in the order of its plan; none reads what it writes.
 ///
-/// 1. `Sync`: new nodes get their fields, and the topology is updated.
+/// 1. `Sync`: fields are attached to new entities, and the topology is updated.
 /// 2. `Observe`: your systems write the inputs.
 /// 3. `Forward`: the forward pass computes the outputs of all heads.
 /// 4. `Loss`: in training and evaluation, loss and metrics are computed, in training with the gradient.
 /// 5. `Backward`: in training, the backward pass computes the gradients with respect to all parameters.
-/// 6. `Reduce`: in training, your systems may change gradients, and the number of terms they are a mean over.
+/// 6. `Reduce`: in training, your systems may change gradients, and the number of terms over which they are a mean.
 /// 7. `Optimize`: in training, the optimizer updates the parameters.
 /// 8. `Commit`: double buffers swap, and steps are counted.
 /// 9. `Act`: your systems read the outputs.

@@ -1,4 +1,4 @@
-//! The sets of systems that the models of a schedule have.
+//! The system sets of models in a schedule.
 
 use bevy_ecs::{
     entity::Entity,
@@ -9,17 +9,17 @@ use bevy_ecs::{
 use super::GraphSystems;
 use crate::error::StepFault;
 
-/// The systems of one model in a schedule of the user's; see [`add_model_to_schedule`]. Order yours against them:
-/// `.after(ModelSystems(model, GraphSystems::Backward)).before(ModelSystems(model, GraphSystems::Optimize))`. In `Observe` of
-/// a model components become its inputs, after all your systems in [`GraphSystems::Observe`]; in `Act` its output becomes
-/// components, before all of yours in [`GraphSystems::Act`].
+/// The systems of one model in a shared schedule; see [`add_model_to_schedule`]. Order your systems against them:
+/// `.after(ModelSystems(model, GraphSystems::Backward)).before(ModelSystems(model, GraphSystems::Optimize))`. `Observe`
+/// of a model copies components to its inputs, after all systems in [`GraphSystems::Observe`]; `Act` copies its output
+/// to components, before all systems in [`GraphSystems::Act`].
 ///
 /// [`add_model_to_schedule`]: crate::add_model_to_schedule
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ModelSystems(pub Entity, pub GraphSystems);
 
-/// The parts of a step that each model has of its own.
-pub(crate) const PARTS: [GraphSystems; 6] = [
+/// The phases of a step that are separate for each model.
+pub(crate) const MODEL_PHASES: [GraphSystems; 6] = [
     GraphSystems::Forward,
     GraphSystems::Loss,
     GraphSystems::Backward,
@@ -28,10 +28,10 @@ pub(crate) const PARTS: [GraphSystems; 6] = [
     GraphSystems::Commit,
 ];
 
-/// Those besides, that come between the shared parts: components are copied in and out.
-pub(crate) const COPIES: [GraphSystems; 2] = [GraphSystems::Observe, GraphSystems::Act];
+/// The phases in which each model copies components in and out.
+pub(crate) const COPY_PHASES: [GraphSystems; 2] = [GraphSystems::Observe, GraphSystems::Act];
 
-/// When a schedule of a model's own copies components.
+/// The systems that copy components in the schedule of a single model.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum CopySystems {
     In,
@@ -42,68 +42,68 @@ enum CopySystems {
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct AllOf(pub(crate) Entity);
 
-/// Those systems of a model that write its components, and but for its splits and targets touch nothing that is not its
-/// own.
+/// The systems of a model that write its components, and access nothing else but splits and targets.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Private(pub(crate) Entity);
 
-/// The sets that the systems of a model are put into.
+/// The sets of a model's systems.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sets {
-    /// Those of a schedule of its own.
-    Own,
-    /// Those of a model among others.
+    /// In the schedule of a single model.
+    Single,
+    /// In a shared schedule.
     Shared(Entity),
 }
 
 impl Sets {
-    pub(crate) fn of(self, part: GraphSystems) -> InternedSystemSet {
+    /// The set of a phase.
+    pub(crate) fn of(self, phase: GraphSystems) -> InternedSystemSet {
         match self {
-            Self::Own => part.intern(),
-            Self::Shared(model) => ModelSystems(model, part).intern(),
+            Self::Single => phase.intern(),
+            Self::Shared(model) => ModelSystems(model, phase).intern(),
         }
     }
 
-    /// Where components become inputs.
+    /// The set of the systems that copy components to inputs.
     pub(crate) fn copies_in(self) -> InternedSystemSet {
         match self {
-            Self::Own => CopySystems::In.intern(),
+            Self::Single => CopySystems::In.intern(),
             Self::Shared(_) => self.of(GraphSystems::Observe),
         }
     }
 
-    /// Where an output becomes components.
+    /// The set of the systems that copy the output to components.
     pub(crate) fn copies_out(self) -> InternedSystemSet {
         match self {
-            Self::Own => CopySystems::Out.intern(),
+            Self::Single => CopySystems::Out.intern(),
             Self::Shared(_) => self.of(GraphSystems::Act),
         }
     }
 
-    /// A system of the model that is in no part of its step, and touches nothing that is not its own.
-    pub(crate) fn own(self, system: BoxedSystem) -> ScheduleConfigs<ScheduleSystem> {
+    /// Puts a system that is in no phase, and accesses only data of the model, into the model's sets.
+    pub(crate) fn private(self, system: BoxedSystem) -> ScheduleConfigs<ScheduleSystem> {
         match self {
-            Self::Own => system.into_configs(),
+            Self::Single => system.into_configs(),
             Self::Shared(model) => system.in_set(AllOf(model)).in_set(Private(model)),
         }
     }
 
-    /// Says when components are copied.
+    /// Orders the systems that copy components.
     pub(crate) fn order_copies(self, schedule: &mut Schedule) {
         use GraphSystems::{Act, Commit, Forward, Observe};
         schedule.configure_sets(self.copies_in().after(Observe).before(self.of(Forward)));
         schedule.configure_sets(self.copies_out().after(self.of(Commit)).before(Act));
     }
 
-    /// Leaves out the rest of a step of which a part could not be done.
+    /// Skips the rest of a step after a fault.
     pub(crate) fn stop_at(self, schedule: &mut Schedule, fault: &StepFault) {
         use GraphSystems::{Act, Backward, Commit, Loss, Optimize, Reduce};
-        let parts: Vec<GraphSystems> = match self {
-            Self::Own => vec![Loss, Backward, Reduce, Optimize, Commit, Act],
-            Self::Shared(_) => PARTS.into_iter().chain(COPIES).collect(),
+        let phases: Vec<GraphSystems> = match self {
+            Self::Single => vec![Loss, Backward, Reduce, Optimize, Commit, Act],
+            Self::Shared(_) => MODEL_PHASES.into_iter().chain(COPY_PHASES).collect(),
         };
-        let own_copies = matches!(self, Self::Own).then(|| self.copies_out());
-        for set in parts.into_iter().map(|part| self.of(part)).chain(own_copies) {
+        let copies = matches!(self, Self::Single).then(|| self.copies_out());
+        for set in phases.into_iter().map(|phase| self.of(phase)).chain(copies) {
             let fault = fault.clone();
             schedule.configure_sets(set.run_if(move || !fault.is_set()));
         }

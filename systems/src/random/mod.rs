@@ -1,4 +1,4 @@
-//! Counter-based random numbers, which depend on their key alone.
+//! Counter-based random numbers.
 
 mod stream;
 
@@ -6,8 +6,8 @@ pub use stream::RandomStream;
 
 /// Philox 4x32 with 10 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 ///
-/// A stream is keyed by the seed and a stream number; the counter consists of the step and an index, such as a row's.
-/// So any number can be drawn again, in any order, by any worker.
+/// A stream is keyed by the seed and a stream id; the counter consists of the step and an index, such as that of a row.
+/// So random numbers can be drawn again, in any order, by any worker.
 #[derive(Clone, Copy, Debug)]
 pub struct Philox {
     key: [u32; 2],
@@ -15,37 +15,37 @@ pub struct Philox {
 }
 
 impl Philox {
-    /// The random numbers of a stream (of an operation or a parameter) in one step. All 64 bits of the seed count.
-    pub fn new(seed: u64, purpose: u32, step: u64) -> Self {
+    /// The random numbers of a stream (of an operation or a parameter) in one step. All 64 bits of the seed are used.
+    pub fn new(seed: u64, stream: u32, step: u64) -> Self {
         let high = (seed >> 32) as u32 ^ (step >> 32) as u32;
-        Self { key: [seed as u32 ^ high.wrapping_mul(0x9E37_79B9), purpose], step: step as u32 }
+        Self { key: [seed as u32 ^ high.wrapping_mul(0x9E37_79B9), stream], step: step as u32 }
     }
 
-    /// Four numbers for each of the `LANES` counters from `first` on; `[word][lane]`.
+    /// Four random words for each of the `LANES` counters from `first` on; `[word][lane]`.
     #[inline(always)]
     pub fn blocks(&self, first: u64) -> [[u32; LANES]; 4] {
         let mut counter = [[0; LANES]; 4];
         counter[2] = [self.step; LANES];
         let [low, high, ..] = &mut counter;
-        for (number, (low, high)) in (first..).zip(low.iter_mut().zip(high)) {
-            *low = number as u32;
-            *high = (number >> 32) as u32;
+        for (index, (low, high)) in (first..).zip(low.iter_mut().zip(high)) {
+            *low = index as u32;
+            *high = (index >> 32) as u32;
         }
         philox(counter, self.key)
     }
 
-    /// Fills `numbers` with numbers in `[0, 1)` of 24 random bits.
-    pub fn fill_uniform(&self, numbers: &mut [f32]) {
-        for (batch, numbers) in numbers.chunks_mut(4 * LANES).enumerate() {
+    /// Fills `values` with uniform random numbers in `[0, 1)`, of 24 random bits.
+    pub fn fill_uniform(&self, values: &mut [f32]) {
+        for (batch, values) in values.chunks_mut(4 * LANES).enumerate() {
             let words = self.blocks((batch * LANES) as u64);
-            for (number, word) in numbers.iter_mut().zip(words.iter().flatten()) {
-                *number = (word >> 8) as f32 * (1.0 / (1 << 24) as f32);
+            for (value, word) in values.iter_mut().zip(words.iter().flatten()) {
+                *value = (word >> 8) as f32 * (1.0 / (1 << 24) as f32);
             }
         }
     }
 }
 
-/// Counters that are computed together, as many as the widest vector register holds.
+/// Number of counters that are computed together, that of the lanes of the widest vectors.
 pub const LANES: usize = 16;
 
 #[inline(always)]
@@ -71,7 +71,7 @@ mod tests {
 
     /// The known answers of the authors' Random123 library.
     #[test]
-    fn philox_gives_the_published_numbers() {
+    fn philox_agrees_with_the_published_answers() {
         let one = |counter: [u32; 4], key| philox(counter.map(|word| [word]), key).map(|[word]| word);
         assert_eq!(one([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
         assert_eq!(one([u32::MAX; 4], [u32::MAX; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
@@ -91,8 +91,8 @@ mod tests {
     }
 
     #[test]
-    fn seeds_purposes_and_steps_give_different_streams() {
-        let first = |seed, purpose, step| Philox::new(seed, purpose, step).blocks(0);
+    fn seeds_streams_and_steps_give_different_numbers() {
+        let first = |seed, stream, step| Philox::new(seed, stream, step).blocks(0);
         assert_ne!(first(0, 0, 0), first(1, 0, 0));
         assert_ne!(first(0, 0, 0), first(1 << 32, 0, 0));
         assert_ne!(first(0, 0, 0), first(0, 1, 0));

@@ -1,4 +1,4 @@
-//! Sequential random numbers, for draws by one thread, such as an order.
+//! Sequential random integers, for use by one thread, such as shuffling.
 
 use super::{LANES, Philox};
 
@@ -8,7 +8,7 @@ pub struct RandomStream {
     /// The counter of the next block.
     next: u64,
     words: [[u32; LANES]; 4],
-    /// Number of pairs of words used of this block.
+    /// Number of pairs of words of this block that were used.
     used: usize,
 }
 
@@ -18,7 +18,7 @@ impl RandomStream {
         Self::of_row(random, 0)
     }
 
-    /// The random numbers of one row; those of different rows do not overlap.
+    /// The stream of one row; those of different rows do not overlap.
     pub fn of_row(random: Philox, row: u32) -> Self {
         Self { random, next: u64::from(row) << 32, words: [[0; LANES]; 4], used: 2 * LANES }
     }
@@ -34,7 +34,7 @@ impl RandomStream {
         u64::from(self.words[2 * half][lane]) << 32 | u64::from(self.words[2 * half + 1][lane])
     }
 
-    /// A number from 0 to below `end`. For an `end` below 2^32 some come more often than others by less than 2^-32.
+    /// A random integer in `0..end`. For an `end` below 2^32 probabilities differ by less than a factor of `1 + 2^-32`.
     pub fn below(&mut self, end: u64) -> u64 {
         ((u128::from(self.bits()) * u128::from(end)) >> 64) as u64
     }
@@ -52,18 +52,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_number_below_the_end_comes_about_as_often() {
-        let mut draws = RandomStream::new(Philox::new(3, 0, 0));
+    fn integers_are_uniformly_distributed() {
+        let mut random = RandomStream::new(Philox::new(3, 0, 0));
         let mut counts = [0; 7];
-        (0..70_000).for_each(|_| counts[draws.below(7) as usize] += 1);
+        (0..70_000).for_each(|_| counts[random.below(7) as usize] += 1);
         assert!(counts.iter().all(|count| (9_600..10_400).contains(count)), "{counts:?}");
     }
 
     #[test]
-    fn shuffling_keeps_what_there_is() {
+    fn shuffling_keeps_all_items() {
         let mut items: Vec<u32> = (0..1000).collect();
         RandomStream::new(Philox::new(1, 0, 0)).shuffle(&mut items);
-        let moved = items.iter().zip(0..).filter(|&(&item, place)| item != place).count();
+        let moved = items.iter().zip(0..).filter(|&(&item, index)| item != index).count();
         assert!(moved > 950, "{moved}");
         items.sort_unstable();
         assert!(items.into_iter().eq(0..1000));

@@ -1,4 +1,4 @@
-//! Derives the coefficients that messages are multiplied by.
+//! Derivation of the coefficients of messages.
 
 use bevy_ecs::world::World;
 use connectome_components::{Adjacency, Coefficients, EdgeWeight, Normalization, Rows, Topology};
@@ -8,9 +8,9 @@ use connectome_components::{Adjacency, Coefficients, EdgeWeight, Normalization, 
 pub(super) struct Degrees {
     /// The weight of each edge, by its row; empty if no edge has one.
     weights: Vec<f32>,
-    /// The weight of each node's self-loop.
+    /// The weight of the self-loop of each node.
     self_loop_weights: Vec<f32>,
-    /// One over the root of each node's degree.
+    /// One over the root of the weighted in-degree of each node.
     inverse_roots: Vec<f32>,
 }
 
@@ -55,7 +55,7 @@ impl Degrees {
     }
 }
 
-/// The symmetric coefficients of both directions. `weight` looks up the weight of an edge among those that were read.
+/// The symmetric coefficients of both directions. `weight` returns the weight of an edge.
 fn symmetric(
     incoming: &mut Adjacency,
     outgoing: &mut Adjacency,
@@ -63,13 +63,13 @@ fn symmetric(
     degrees: &mut Degrees,
     weight: impl Fn(&[f32], u32) -> f32 + Copy,
 ) {
-    weigh(incoming, degrees, weight);
+    derive_degrees(incoming, degrees, weight);
     multiply(incoming, index, degrees, weight);
     multiply(outgoing, index, degrees, weight);
 }
 
-/// The weight of each node's self-loop, and one over the root of its degree.
-fn weigh(incoming: &Adjacency, degrees: &mut Degrees, weight: impl Fn(&[f32], u32) -> f32) {
+/// Derives the weight of the self-loop of each node, and one over the root of its degree.
+fn derive_degrees(incoming: &Adjacency, degrees: &mut Degrees, weight: impl Fn(&[f32], u32) -> f32) {
     let Degrees { weights, self_loop_weights, inverse_roots } = degrees;
     self_loop_weights.clear();
     inverse_roots.clear();
@@ -110,7 +110,7 @@ fn multiply(adjacency: &mut Adjacency, index: usize, degrees: &Degrees, weight: 
     adjacency.coefficients[index] = coefficients;
 }
 
-/// Multiplies the coefficients of one direction by the weights of the edges, by their rows; empty weights are all 1.
+/// Multiplies the coefficients of one direction by the edge weights, by their rows; empty weights are all 1.
 fn multiply_by_weights(adjacency: &mut Adjacency, index: usize, weights: &[f32]) {
     if weights.is_empty() {
         return;
@@ -121,7 +121,7 @@ fn multiply_by_weights(adjacency: &mut Adjacency, index: usize, weights: &[f32])
     }
 }
 
-/// Coefficients that depend on the target's number of incoming edges alone: `edge(count)` for each of these edges and
+/// Coefficients that depend on the in-degree of the target alone: `edge(count)` for each incoming edge and
 /// `self_loop(count)` for the target itself.
 fn by_count(
     incoming: &mut Adjacency,
@@ -130,19 +130,19 @@ fn by_count(
     edge: impl Fn(usize) -> f32,
     self_loop: impl Fn(usize) -> f32,
 ) {
-    let [mut forth, mut back] =
+    let [mut forward, mut backward] =
         [&mut *incoming, &mut *outgoing].map(|adjacency| core::mem::take(&mut adjacency.coefficients[index]));
-    for coefficients in [&mut forth, &mut back] {
+    for coefficients in [&mut forward, &mut backward] {
         coefficients.self_loop.clear();
         coefficients.edges.clear();
     }
     for row in 0..incoming.offsets.len() - 1 {
         let count = incoming.entries(row).len();
-        forth.self_loop.push(self_loop(count));
-        forth.edges.extend(core::iter::repeat_n(edge(count), count));
+        forward.self_loop.push(self_loop(count));
+        forward.edges.extend(core::iter::repeat_n(edge(count), count));
     }
-    back.self_loop.extend_from_slice(&forth.self_loop);
-    back.edges.extend(outgoing.neighbors.iter().map(|target| edge(incoming.entries(*target as usize).len())));
-    incoming.coefficients[index] = forth;
-    outgoing.coefficients[index] = back;
+    backward.self_loop.extend_from_slice(&forward.self_loop);
+    backward.edges.extend(outgoing.neighbors.iter().map(|target| edge(incoming.entries(*target as usize).len())));
+    incoming.coefficients[index] = forward;
+    outgoing.coefficients[index] = backward;
 }

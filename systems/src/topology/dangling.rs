@@ -1,32 +1,32 @@
-//! Edges of nodes that are gone.
+//! Removal of edges of despawned nodes.
 
 use bevy_ecs::{entity::Entity, world::World};
 use connectome_components::{Edge, Graph, Topology};
 
-/// A system that removes the edges of a graph one of whose endpoints has been despawned.
+/// A system that despawns the edges of a graph with a despawned endpoint.
 ///
-/// It goes by the graph's [`Topology`]: an edge that loses an endpoint carries no messages in the next step, and is removed
-/// after it. Add it to a schedule of a model: `world.add_model_systems(Infer(model),
-/// despawn_dangling_edges(graph).in_set(GraphSystems::Act))`; it needs the whole world, so order other systems in `Act`
-/// against it. An edge between living entities that are no nodes of the graph stays, and an entity that is a node as well
-/// loses only its [`Edge`].
+/// It reads the graph's [`Topology`]: an edge that loses an endpoint carries no messages in the next step, and is
+/// despawned after it. Add it to a schedule of a model: `world.add_model_systems(Infer(model),
+/// despawn_dangling_edges(graph).in_set(GraphSystems::Act))`; it is exclusive, so order other systems in `Act` against
+/// it. An edge between living entities that are no nodes of the graph stays; if the entity of an edge is also a node,
+/// only its [`Edge`] is removed.
 ///
-/// Costs a look at one number when there is nothing to do, else one at each edge.
+/// Costs `O(1)` without dangling edges, otherwise `O(E)`.
 pub fn despawn_dangling_edges(graph: Entity) -> impl FnMut(&mut World) {
     let mut dangling: Vec<Entity> = Vec::new();
     move |world| {
-        let (Some(parts), Some(topology)) = (world.get::<Graph>(graph), world.get::<Topology>(graph)) else { return };
+        let (Some(markers), Some(topology)) = (world.get::<Graph>(graph), world.get::<Topology>(graph)) else { return };
         if topology.dangling == 0 {
             return;
         }
-        let nodes = parts.nodes;
+        let nodes = markers.nodes;
         let rows = topology.edges.entities().iter().zip(&topology.endpoints);
         let without_rows = rows.filter(|(_, endpoints)| endpoints[0] == Topology::NO_ROW).map(|(edge, _)| *edge);
-        let is_gone = |entity: Entity| world.get_entity(entity).is_err();
-        let lacks_end =
-            |edge: &Entity| world.get::<Edge>(*edge).is_some_and(|edge| is_gone(edge.source) || is_gone(edge.target));
+        let is_dead = |entity: Entity| world.get_entity(entity).is_err();
+        let lacks_endpoint =
+            |edge: &Entity| world.get::<Edge>(*edge).is_some_and(|edge| is_dead(edge.source) || is_dead(edge.target));
         dangling.clear();
-        dangling.extend(without_rows.filter(lacks_end));
+        dangling.extend(without_rows.filter(lacks_endpoint));
         for edge in &dangling {
             let Ok(mut entity) = world.get_entity_mut(*edge) else { continue };
             if entity.contains_id(nodes) {

@@ -1,11 +1,11 @@
-//! Derives which nodes belong to which subgraph.
+//! Derivation of the members of subgraphs.
 
 use bevy_ecs::world::World;
 use connectome_components::{InSubgraph, Topology};
 
 use super::{
     Scratch,
-    sort::{add_up, cut_blocks, put},
+    sort::{derive_blocks, prefix_sums, push},
 };
 
 /// Derives members and memberships.
@@ -19,10 +19,10 @@ pub(super) fn derive(topology: &mut Topology, world: &World, scratch: &mut Scrat
     membership.offsets.resize(nodes.len() + 1, 0);
     membership.neighbors.clear();
     membership.edges.clear();
-    // Without subgraphs there are no members, whatever nodes claim.
-    let claims = nodes.components::<InSubgraph>(world).filter(|_| !subgraphs.is_empty());
-    for (rows, claims) in claims {
-        for (node, InSubgraph(subgraph)) in rows.zip(claims) {
+    // Skips the nodes of a graph without subgraphs.
+    let components = nodes.components::<InSubgraph>(world).filter(|_| !subgraphs.is_empty());
+    for (rows, components) in components {
+        for (node, InSubgraph(subgraph)) in rows.zip(components) {
             let subgraph = row_of.find(*subgraph);
             if subgraph != Topology::NO_ROW {
                 members.offsets[subgraph as usize + 1] += 1;
@@ -32,13 +32,13 @@ pub(super) fn derive(topology: &mut Topology, world: &World, scratch: &mut Scrat
             }
         }
     }
-    add_up(&mut membership.offsets, next);
-    let len = add_up(&mut members.offsets, next);
+    prefix_sums(&mut membership.offsets, next);
+    let len = prefix_sums(&mut members.offsets, next);
     members.neighbors.resize(len, 0);
     members.edges.resize(len, 0);
     for (subgraph, node) in membership.neighbors.iter().zip(&membership.edges) {
-        put(members, next, *subgraph, *node, *node as usize);
+        push(members, next, *subgraph, *node, *node as usize);
     }
-    cut_blocks(members, subgraphs);
-    cut_blocks(membership, nodes);
+    derive_blocks(members, subgraphs);
+    derive_blocks(membership, nodes);
 }

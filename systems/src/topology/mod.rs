@@ -1,4 +1,4 @@
-//! Derives the topology of a graph from its edge and subgraph entities.
+//! Derivation of the topology of a graph from its entities.
 
 mod coefficients;
 mod dangling;
@@ -11,7 +11,7 @@ use connectome_components::{Edge, Graph, Rows, Topology, attach_fields};
 use coefficients::Degrees;
 pub use dangling::despawn_dangling_edges;
 
-/// Buffers that derivations reuse, so that a live graph does not allocate each tick.
+/// Reusable buffers, so that updates of a topology do not allocate.
 #[derive(Default)]
 pub struct Scratch {
     row_of: RowOf,
@@ -20,7 +20,7 @@ pub struct Scratch {
     degrees: Degrees,
 }
 
-/// A system that brings the [`Topology`] of a graph up to date; see [`update_topology`].
+/// A system that updates the [`Topology`] of a graph; see [`update_topology`].
 pub fn rebuild_topology(graph: Entity) -> impl FnMut(&mut World, Local<Scratch>) {
     move |world, mut scratch| update_topology(world, graph, &mut scratch)
 }
@@ -28,19 +28,19 @@ pub fn rebuild_topology(graph: Entity) -> impl FnMut(&mut World, Local<Scratch>)
 /// The same for several graphs over the same nodes.
 pub(crate) fn rebuild_topologies(graphs: Vec<Entity>) -> impl FnMut(&mut World, Local<Scratch>) {
     move |world, mut scratch| {
-        // All fields first: giving entities those of one graph may move rows of another.
+        // All fields first: attaching those of one graph may move rows of another.
         graphs.iter().for_each(|graph| attach_all_fields(world, *graph));
         graphs.iter().for_each(|graph| update_topology(world, *graph, &mut scratch));
     }
 }
 
-/// Gives new nodes, edges and subgraphs of a graph their fields.
+/// Attaches fields to new nodes, edges and subgraphs of a graph.
 pub(crate) fn attach_all_fields(world: &mut World, graph: Entity) {
     let Some(graph) = world.get::<Graph>(graph).copied() else { return };
     [graph.nodes, graph.edges, graph.subgraphs].into_iter().for_each(|marker| attach_fields(world, marker));
 }
 
-/// Gives new nodes, edges and subgraphs their fields, and derives the graph's [`Topology`] anew if edges, memberships
+/// Attaches fields to new nodes, edges and subgraphs, and derives the graph's [`Topology`] again if edges, memberships
 /// or rows have changed.
 pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Scratch) {
     attach_all_fields(world, graph_entity);
@@ -65,11 +65,11 @@ pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Sc
     if derive_edges || derive_members {
         topology.version += 1;
         topology.derived_at = Some(world.read_change_tick());
-        // Later writes carry a later tick.
+        // So that later writes have a later tick.
         world.increment_change_tick();
     }
-    if let Some(mut place) = world.get_mut::<Topology>(graph_entity) {
-        *place = topology;
+    if let Some(mut component) = world.get_mut::<Topology>(graph_entity) {
+        *component = topology;
     }
 }
 
@@ -86,7 +86,7 @@ fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
             if endpoints.contains(&Topology::NO_ROW) { [Topology::NO_ROW; 2] } else { endpoints }
         }));
     }
-    sort::by_ends(endpoints, nodes, incoming, outgoing, next);
+    sort::by_endpoints(endpoints, nodes, incoming, outgoing, next);
     topology.dangling = endpoints.len() - incoming.len();
     coefficients::derive(topology, world, degrees);
 }
@@ -94,7 +94,7 @@ fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
 /// The row of each entity.
 #[derive(Default)]
 struct RowOf {
-    /// By the entity's index: its generation, since the index of a dead one may have gone to another, and its row.
+    /// By the index of the entity: its generation, because the index of a dead entity may be reused, and its row.
     rows: Vec<(u32, u32)>,
 }
 
@@ -108,7 +108,7 @@ impl RowOf {
         }
     }
 
-    /// The row of `entity` among those that were filled in, or [`Topology::NO_ROW`].
+    /// The row of `entity`, or [`Topology::NO_ROW`].
     #[inline]
     fn find(&self, entity: Entity) -> u32 {
         match self.rows.get(entity.index_u32() as usize) {

@@ -1,13 +1,12 @@
-//! Sorts edges by their endpoints, and cuts the rows into blocks.
+//! Counting sorts of edges by their endpoints, and partitions of rows into blocks.
 
 use connectome_components::{Adjacency, Rows, Topology};
 
-/// Rows and edges in one block of an aggregation.
+/// Number of rows and edges in one block of an aggregation.
 const BLOCK_WORK: usize = 4096;
 
-/// Sorts the edges by target into `incoming` and by source into `outgoing`, keeping their order: two counting sorts
-/// that go through the edges together.
-pub(super) fn by_ends(
+/// Sorts the edges by target into `incoming` and by source into `outgoing`, by two stable counting sorts in one pass.
+pub(super) fn by_endpoints(
     endpoints: &[[u32; 2]],
     nodes: &Rows,
     incoming: &mut Adjacency,
@@ -18,27 +17,28 @@ pub(super) fn by_ends(
         adjacency.offsets.clear();
         adjacency.offsets.resize(nodes.len() + 1, 0);
     }
-    let live = || endpoints.iter().enumerate().filter(|(_, [source, _])| *source != Topology::NO_ROW);
-    for (_, [source, target]) in live() {
+    let edges = || endpoints.iter().enumerate().filter(|(_, [source, _])| *source != Topology::NO_ROW);
+    for (_, [source, target]) in edges() {
         incoming.offsets[*target as usize + 1] += 1;
         outgoing.offsets[*source as usize + 1] += 1;
     }
     let [next_in, next_out] = next;
     for (adjacency, next) in [(&mut *incoming, &mut *next_in), (&mut *outgoing, &mut *next_out)] {
-        let len = add_up(&mut adjacency.offsets, next);
+        let len = prefix_sums(&mut adjacency.offsets, next);
         adjacency.neighbors.resize(len, 0);
         adjacency.edges.resize(len, 0);
     }
-    for (edge, [source, target]) in live() {
-        put(incoming, next_in, *target, *source, edge);
-        put(outgoing, next_out, *source, *target, edge);
+    for (edge, [source, target]) in edges() {
+        push(incoming, next_in, *target, *source, edge);
+        push(outgoing, next_out, *source, *target, edge);
     }
-    cut_blocks(incoming, nodes);
-    cut_blocks(outgoing, nodes);
+    derive_blocks(incoming, nodes);
+    derive_blocks(outgoing, nodes);
 }
 
-/// Turns counts, each at the index after its row, into offsets; returns the number of entries.
-pub(super) fn add_up(offsets: &mut [u32], next: &mut Vec<u32>) -> usize {
+/// Turns counts, each at the index after its row, into offsets, and copies them to `next`; returns the number of
+/// entries.
+pub(super) fn prefix_sums(offsets: &mut [u32], next: &mut Vec<u32>) -> usize {
     next.clear();
     let mut sum = 0;
     for offset in offsets.iter_mut() {
@@ -51,16 +51,16 @@ pub(super) fn add_up(offsets: &mut [u32], next: &mut Vec<u32>) -> usize {
 
 /// Writes the next entry of `row`.
 #[inline]
-pub(super) fn put(adjacency: &mut Adjacency, next: &mut [u32], row: u32, neighbor: u32, edge: usize) {
+pub(super) fn push(adjacency: &mut Adjacency, next: &mut [u32], row: u32, neighbor: u32, edge: usize) {
     let next = &mut next[row as usize];
-    let place = *next as usize;
+    let entry = *next as usize;
     *next += 1;
-    adjacency.neighbors[place] = neighbor;
-    adjacency.edges[place] = edge as u32;
+    adjacency.neighbors[entry] = neighbor;
+    adjacency.edges[entry] = edge as u32;
 }
 
 /// Partitions the rows into blocks of about equal work that do not cross tables.
-pub(super) fn cut_blocks(adjacency: &mut Adjacency, rows: &Rows) {
+pub(super) fn derive_blocks(adjacency: &mut Adjacency, rows: &Rows) {
     let Adjacency { offsets, blocks, .. } = adjacency;
     blocks.clear();
     blocks.push(0);

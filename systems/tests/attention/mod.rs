@@ -218,9 +218,9 @@ fn what_cannot_be_is_refused() {
     let no_edges = refused(Box::new(Gatv2Conv { edge_features: true, ..Gatv2Conv::new(1) }));
     assert!(no_edges.contains("reads features of the edges"), "{no_edges}");
     let no_root = refused(Box::new(TransformerConv { root: false, beta: true, ..TransformerConv::new(1) }));
-    assert!(no_root.contains("leave out `root: false`"), "{no_root}");
+    assert!(no_root.contains("remove `root: false`"), "{no_root}");
     let all = refused(Box::new(GatConv { dropout: 1.0, ..GatConv::new(1) }));
     assert!(all.contains("dropout probability 1"), "{all}");
     let too_many = refused(Box::new(TransformerConv { heads: usize::MAX, ..TransformerConv::new(2) }));
-    assert!(too_many.contains("too wide to be counted"), "{too_many}");
+    assert!(too_many.contains("total width overflows"), "{too_many}");
 }

@@ -7,8 +7,8 @@ use bevy_ecs::{
     component::ComponentId, entity::Entity, schedule::IntoScheduleConfigs, system::SystemParamBuilder, world::World,
 };
 use connectome_components::{
-    ColumnMut, Edge, EdgeWeight, FeatureField, Field, Graph, GraphNode, InSubgraph, LearningRateSchedule, Model,
-    Optimizer, Parameter, Subgraph, attach_fields,
+    ColumnMut, Edge, EdgeWeight, FeatureField, Field, Graph, GraphNode, InSubgraph, Model, Optimizer, Parameter,
+    Subgraph, attach_fields,
 };
 use connectome_systems::{
     GraphSystems, Infer, ModelBuilder, Train, add_systems,
@@ -274,7 +274,7 @@ impl Trial {
             let (wants, into) = wanted(scene, builder.edge_input(field), field, features.dim())?;
             (builder, edges) = (wants, Some(into));
         }
-        let builder = layers(builder).external_gradient().learn(STANDSTILL, LearningRateSchedule::Constant);
+        let builder = layers(builder).external_gradient().optimizer(STANDSTILL);
         let model = builder.build(&mut scene.world)?;
         seed_cotangent(&mut scene.world, model, cotangent)?;
         scene.set_parameters(model, &given.parameters)?;

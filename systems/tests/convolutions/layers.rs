@@ -282,10 +282,13 @@ fn layers_that_cannot_be_are_refused_with_what_to_do() {
         (Box::new(Mlp::new([])), "give at least one width"),
         (Box::new(BatchNorm { momentum: 1.5, ..BatchNorm::new() }), "give one from 0 to 1"),
         (Box::new(BatchNorm { epsilon: 0.0, ..BatchNorm::new() }), "give more than 0"),
-        (Box::new(NnConv::new(2, Mlp::new([5]))), "end `nn` with 6"),
-        (Box::new(PnaConv { average_log_degree: f32::NAN, ..PnaConv::new(3) }), "or 0 for that of the first graph"),
+        (Box::new(NnConv::new(2, Mlp::new([5]))), "set the last width of `nn` to 6"),
+        (
+            Box::new(PnaConv { average_log_degree: f32::NAN, ..PnaConv::new(3) }),
+            "or 0 to measure it on the first graph",
+        ),
         (Box::new(GraphConv::new(3).with_aggregation(Reduction::Max)), "use `SageConv`"),
-        (Box::new(unmapped), "give both one width, or set `edge_features`"),
+        (Box::new(unmapped), "use equal widths, or set `edge_features`"),
     ];
     for (layer, advice) in refused {
         let refusal = refusal(layer);

@@ -6,7 +6,6 @@ use super::{
 };
 use crate::common::{Given, Link, STANDSTILL, Scene, numbers, relative_error, run_layer};
 use bevy_ecs::entity::Entity;
-use connectome_components::LearningRateSchedule;
 use connectome_systems::{
     Infer, ModelBuilder,
     layers::{Appnp, Gcnii, Layer, Linear},
@@ -91,7 +90,7 @@ fn too_many_operations() {
     let x = p.input("x", Shape::new(Domain::Nodes, 1), false);
     let value = (0..3).try_fold(x, |x, _| p.record_one(Identity, &[x])).unwrap();
     let error = p.record_one(Identity, &[value]).unwrap_err();
-    assert_eq!(error.to_string(), "with layer 0 the model has more than 3 operations; give it fewer layers or hops");
+    assert_eq!(error.to_string(), "with layer 0 the model has more than 3 operations; use fewer layers or hops");
 }
 
 #[test]
@@ -249,7 +248,7 @@ fn planned(hops: usize) -> (usize, f64) {
     let start = Instant::now();
     let model =
         ModelBuilder::new(Entity::PLACEHOLDER).input_width(8).layer(Linear::new(8)).layer(Appnp::new(hops, 0.1));
-    let model = model.learn(STANDSTILL, LearningRateSchedule::Constant);
+    let model = model.optimizer(STANDSTILL);
     let run = model.dry_run().unwrap();
     let training = run.training.unwrap();
     let count = [Pass::Forward, Pass::Backward].map(|pass| training.operations(pass).len()).iter().sum();

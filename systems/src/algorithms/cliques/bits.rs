@@ -1,18 +1,17 @@
-//! Sets of small numbers, a bit for each.
+//! Bit sets.
 
-/// The numbers below the size it was made for, each in it or not.
+/// A set of integers below some size, one bit each.
 ///
-/// Of a size that is known when the program is built it lies in registers: `[u64; WORDS]` holds `64 * WORDS` numbers. A
-/// `Vec` holds any.
+/// `[u64; WORDS]` holds integers below `64 * WORDS` and stays in registers; a `Vec` holds any.
 pub(super) trait Bits: Clone + Send + Sync {
-    /// The set of none of `size` numbers.
+    /// The empty set, with room for integers below `size`.
     fn empty(size: usize) -> Self;
 
     fn words(&self) -> &[u64];
 
     fn words_mut(&mut self) -> &mut [u64];
 
-    /// The set of all numbers below `size`.
+    /// The set of all integers below `size`.
     #[inline(always)]
     fn full(size: usize) -> Self {
         let mut set = Self::empty(size);
@@ -23,18 +22,18 @@ pub(super) trait Bits: Clone + Send + Sync {
     }
 
     #[inline(always)]
-    fn insert(&mut self, number: usize) {
-        self.words_mut()[number / 64] |= 1 << (number % 64);
+    fn insert(&mut self, index: usize) {
+        self.words_mut()[index / 64] |= 1 << (index % 64);
     }
 
     #[inline(always)]
-    fn remove(&mut self, number: usize) {
-        self.words_mut()[number / 64] &= !(1 << (number % 64));
+    fn remove(&mut self, index: usize) {
+        self.words_mut()[index / 64] &= !(1 << (index % 64));
     }
 
     #[inline(always)]
-    fn contains(&self, number: usize) -> bool {
-        self.words()[number / 64] >> (number % 64) & 1 == 1
+    fn contains(&self, index: usize) -> bool {
+        self.words()[index / 64] >> (index % 64) & 1 == 1
     }
 
     #[inline(always)]
@@ -47,61 +46,55 @@ pub(super) trait Bits: Clone + Send + Sync {
         self.words().iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// How many numbers are in both.
+    /// The size of the intersection.
     #[inline(always)]
-    fn count_common(&self, other: &Self) -> usize {
+    fn intersection_count(&self, other: &Self) -> usize {
         self.words().iter().zip(other.words()).map(|(one, other)| (one & other).count_ones() as usize).sum()
     }
 
-    /// Keeps what is in another set too.
-    #[inline(always)]
-    fn keep(&mut self, other: &Self) {
-        self.words_mut().iter_mut().zip(other.words()).for_each(|(one, other)| *one &= other);
-    }
-
-    /// Takes out what is in another set.
+    /// Removes the elements of another set.
     #[inline(always)]
     fn subtract(&mut self, other: &Self) {
         self.words_mut().iter_mut().zip(other.words()).for_each(|(one, other)| *one &= !other);
     }
 
-    /// Adds what is in another set.
+    /// Adds the elements of another set.
     #[inline(always)]
     fn add(&mut self, other: &Self) {
         self.words_mut().iter_mut().zip(other.words()).for_each(|(one, other)| *one |= other);
     }
 
-    /// What is in both.
+    /// The intersection.
     #[inline(always)]
-    fn common(&self, other: &Self) -> Self {
-        let mut common = self.clone();
-        common.keep(other);
-        common
+    fn intersection(&self, other: &Self) -> Self {
+        let mut intersection = self.clone();
+        intersection.words_mut().iter_mut().zip(other.words()).for_each(|(one, other)| *one &= other);
+        intersection
     }
 
-    /// The least number.
+    /// The least element.
     #[inline(always)]
     fn first(&self) -> Option<usize> {
-        let (place, word) = self.words().iter().enumerate().find(|(_, word)| **word != 0)?;
-        Some(64 * place + word.trailing_zeros() as usize)
+        let (index, word) = self.words().iter().enumerate().find(|(_, word)| **word != 0)?;
+        Some(64 * index + word.trailing_zeros() as usize)
     }
 
-    /// Takes out the least number.
+    /// Removes and returns the least element.
     #[inline(always)]
     fn pop_first(&mut self) -> Option<usize> {
-        let (place, word) = self.words_mut().iter_mut().enumerate().find(|(_, word)| **word != 0)?;
-        let number = 64 * place + word.trailing_zeros() as usize;
+        let (index, word) = self.words_mut().iter_mut().enumerate().find(|(_, word)| **word != 0)?;
+        let first = 64 * index + word.trailing_zeros() as usize;
         *word &= *word - 1;
-        Some(number)
+        Some(first)
     }
 
-    /// Its numbers in rising order.
+    /// Visits its elements in ascending order.
     #[inline(always)]
     fn for_each(&self, mut visit: impl FnMut(usize)) {
-        for (place, word) in self.words().iter().enumerate() {
+        for (index, word) in self.words().iter().enumerate() {
             let mut word = *word;
             while word != 0 {
-                visit(64 * place + word.trailing_zeros() as usize);
+                visit(64 * index + word.trailing_zeros() as usize);
                 word &= word - 1;
             }
         }
@@ -149,21 +142,21 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn check<B: Bits>(size: usize, one: &BTreeSet<usize>, other: &BTreeSet<usize>) {
-        let fill = |numbers: &BTreeSet<usize>| {
+        let fill = |elements: &BTreeSet<usize>| {
             let mut set = B::empty(size);
-            numbers.iter().for_each(|number| set.insert(*number));
+            elements.iter().for_each(|index| set.insert(*index));
             set
         };
         let list = |set: &B| {
-            let mut numbers = Vec::new();
-            set.for_each(|number| numbers.push(number));
-            numbers
+            let mut elements = Vec::new();
+            set.for_each(|index| elements.push(index));
+            elements
         };
         let (a, b) = (fill(one), fill(other));
-        assert_eq!(list(&a.common(&b)), one.intersection(other).copied().collect::<Vec<_>>());
-        assert_eq!(a.count_common(&b), one.intersection(other).count());
+        assert_eq!(list(&a.intersection(&b)), one.intersection(other).copied().collect::<Vec<_>>());
+        assert_eq!(a.intersection_count(&b), one.intersection(other).count());
         assert_eq!((a.count(), a.is_empty(), a.first()), (one.len(), one.is_empty(), one.first().copied()));
-        assert!((0..size).all(|number| a.contains(number) == one.contains(&number)));
+        assert!((0..size).all(|index| a.contains(index) == one.contains(&index)));
         let mut rest = a.clone();
         rest.subtract(&b);
         assert_eq!(list(&rest), one.difference(other).copied().collect::<Vec<_>>());
@@ -180,7 +173,7 @@ mod tests {
             one in proptest::collection::btree_set(0..128_usize, 0..60),
             other in proptest::collection::btree_set(0..128_usize, 0..60),
         ) {
-            let within = |numbers: BTreeSet<usize>| numbers.into_iter().filter(|number| *number < size).collect();
+            let within = |set: BTreeSet<usize>| set.into_iter().filter(|index| *index < size).collect();
             let (one, other) = (within(one), within(other));
             check::<[u64; 2]>(size, &one, &other);
             check::<Vec<u64>>(size, &one, &other);

@@ -1,42 +1,42 @@
-//! Branch and bound for cliques of at least some size, below one root.
+//! Branch and bound for cliques of at least a given size that start at one root.
 
 use super::{
     bits::Bits,
-    ordered::{Numbers, Ordered, read_later},
+    ordered::{LocalIndices, Ordered, read_later},
 };
 
-/// Which cliques are worth finding.
+/// The cliques that a search looks for.
 pub(super) trait Goal {
-    /// The fewest nodes of a clique that is worth it. It may rise while the search goes on, but not fall.
+    /// The minimum number of nodes. It may grow during the search, but not shrink.
     fn size(&self) -> usize;
 
-    /// Takes a clique that is worth it. Returns whether to go on.
+    /// Reports a clique of at least that size. Returns whether to continue.
     fn reach(&mut self, clique: &[u32]) -> bool;
 
-    /// Whether to stop; asked for each step of a search.
+    /// Whether to stop; called in each step of a search.
     fn is_over(&mut self) -> bool;
 }
 
-/// What one worker needs to search below one root after the other, in sets of kind `B`.
+/// The reusable buffers of one worker's searches, with bit sets `B`.
 pub(super) struct MaximumSearch<B> {
-    /// The rows of the later neighbors of the root, in their order in the graph.
+    /// The adjacency of the later neighbors of the root, in graph order.
     unsorted: Vec<B>,
-    /// The same in the order of the search.
+    /// The same in search order.
     rows: Vec<B>,
-    /// The nodes of the rows in the order of the search.
+    /// The nodes of the rows in search order.
     nodes: Vec<u32>,
     levels: Vec<Level<B>>,
-    /// For each level who is to be added to the path, each with its color, in rising order of these.
+    /// For each level the candidates to branch on, each with its color, by ascending color.
     branches: Vec<(u32, u32)>,
-    /// Who has each of the colors that are too few for a clique that is worth it.
+    /// The color classes of the first colors, which are too few for a clique of the required size.
     classes: Vec<B>,
     path: Vec<u32>,
 }
 
 struct Level<B> {
-    /// Who is joined to all of the path and was not searched yet.
+    /// The nodes adjacent to all of the path that were not searched yet.
     candidates: B,
-    /// Where its own begin in [`MaximumSearch::branches`].
+    /// The start of its entries in [`MaximumSearch::branches`].
     branches: usize,
 }
 
@@ -48,9 +48,9 @@ impl<B> Default for MaximumSearch<B> {
 }
 
 impl<B: Bits> MaximumSearch<B> {
-    /// Looks for cliques whose first node is `root` until there are none left that are worth it.
+    /// Reports cliques whose first node is `root` until none is left that reaches the goal.
     #[inline(always)]
-    pub fn search(&mut self, graph: &Ordered, root: usize, numbers: &mut Numbers, mut goal: impl Goal) {
+    pub fn search(&mut self, graph: &Ordered, root: usize, indices: &mut LocalIndices, mut goal: impl Goal) {
         self.path.clear();
         self.path.push(graph.order[root]);
         if goal.size() <= 1 && !goal.reach(&self.path) {
@@ -59,16 +59,16 @@ impl<B: Bits> MaximumSearch<B> {
         if graph.later(root).is_empty() || goal.is_over() {
             return;
         }
-        read_later(graph, root, numbers, &mut self.unsorted);
+        read_later(graph, root, indices, &mut self.unsorted);
         let Some(candidates) = self.sort(graph, root, goal.size()) else { return };
         self.levels.clear();
         self.branches.clear();
         self.open(candidates, goal.size());
         while let Some(level) = self.levels.last_mut() {
-            let wanted = goal.size();
+            let required = goal.size();
             let branch = self.branches[level.branches..].last();
-            // Those with fewer colors are worth no more.
-            let branch = branch.filter(|(_, color)| self.path.len() + *color as usize >= wanted);
+            // Branches of lower colors are bounded even lower.
+            let branch = branch.filter(|(_, color)| self.path.len() + *color as usize >= required);
             let Some(&(branch, _)) = branch else {
                 self.branches.truncate(level.branches);
                 self.levels.pop();
@@ -76,26 +76,26 @@ impl<B: Bits> MaximumSearch<B> {
                 continue;
             };
             self.branches.pop();
-            let candidates = level.candidates.common(&self.rows[branch as usize]);
+            let candidates = level.candidates.intersection(&self.rows[branch as usize]);
             level.candidates.remove(branch as usize);
             self.path.push(self.nodes[branch as usize]);
             let count = candidates.count();
-            if count == 0 && self.path.len() >= wanted && !goal.reach(&self.path) {
+            if count == 0 && self.path.len() >= required && !goal.reach(&self.path) {
                 return;
             }
-            if count == 0 || self.path.len() + count < wanted {
+            if count == 0 || self.path.len() + count < required {
                 self.path.pop();
                 continue;
             }
             if goal.is_over() {
                 return;
             }
-            self.open(candidates, wanted);
+            self.open(candidates, required);
         }
     }
 
-    /// Puts those who have neighbors enough for a clique of `size` into the order of the search: over and over the one with
-    /// the fewest neighbors left is taken away, and the last comes first. Returns None if there are too few.
+    /// Sorts the later neighbors of the root by the reverse of a degeneracy order, without those whose remaining degree
+    /// is too small for a clique of `size`. Returns none if too few remain.
     #[inline(always)]
     fn sort(&mut self, graph: &Ordered, root: usize, size: usize) -> Option<B> {
         let members = graph.later(root);
@@ -104,22 +104,22 @@ impl<B: Bits> MaximumSearch<B> {
         let mut order = Vec::with_capacity(members.len());
         let mut is_dense = false;
         while !left.is_empty() {
-            let (mut fewest, mut next) = (u32::MAX, 0);
+            let (mut least, mut next) = (u32::MAX, 0);
             left.for_each(
                 #[inline(always)]
                 |member| {
-                    if degrees[member] < fewest {
-                        (fewest, next) = (degrees[member], member);
+                    if degrees[member] < least {
+                        (least, next) = (degrees[member], member);
                     }
                 },
             );
             left.remove(next);
-            left.common(&self.unsorted[next]).for_each(
+            left.intersection(&self.unsorted[next]).for_each(
                 #[inline(always)]
                 |neighbor| degrees[neighbor] -= 1,
             );
-            // With the root and itself.
-            is_dense |= fewest as usize + 2 >= size;
+            // Plus the root and the member itself.
+            is_dense |= least as usize + 2 >= size;
             if is_dense {
                 order.push(next);
             }
@@ -133,9 +133,9 @@ impl<B: Bits> MaximumSearch<B> {
         self.rows.clear();
         for one in &order {
             let mut row = B::empty(members.len());
-            for (place, other) in order.iter().enumerate() {
+            for (index, other) in order.iter().enumerate() {
                 if self.unsorted[*one].contains(*other) {
-                    row.insert(place);
+                    row.insert(index);
                 }
             }
             self.rows.push(row);
@@ -145,11 +145,11 @@ impl<B: Bits> MaximumSearch<B> {
         Some(candidates)
     }
 
-    /// Opens a level with these candidates. Cliques are worth it from `size` nodes on.
+    /// Opens a level with these candidates, in search of cliques of at least `size` nodes.
     ///
-    /// Neighbors get different colors, so among candidates of `c` colors there is no clique of more than `c`. Those who
-    /// get one of the first colors, too few for a clique that is worth it, need not be added to the path: another with a
-    /// later color has to be.
+    /// Greedy coloring gives adjacent candidates different colors, so candidates of `c` colors contain no clique of
+    /// more than `c` nodes. Branching on candidates of the first colors, which are too few for a clique of the required
+    /// size, is not needed: such a clique has a node of a later color.
     #[inline(always)]
     fn open(&mut self, candidates: B, size: usize) {
         let start = self.branches.len();
@@ -184,24 +184,23 @@ impl<B: Bits> MaximumSearch<B> {
         self.levels.push(Level { candidates, branches: start });
     }
 
-    /// Finds one of the first colors for `member`, if a neighbor who alone has it among its neighbors can take another
-    /// of them.
+    /// Gives `member` one of the first colors, if it is free or the only neighbor that has it can take another of them.
     #[inline(always)]
     fn recolor(&mut self, member: usize) -> bool {
         for one in 0..self.classes.len() {
-            let rivals = self.classes[one].common(&self.rows[member]);
-            let Some(rival) = rivals.first() else {
+            let conflicts = self.classes[one].intersection(&self.rows[member]);
+            let Some(conflict) = conflicts.first() else {
                 self.classes[one].insert(member);
                 return true;
             };
-            if rivals.count() > 1 {
+            if conflicts.count() > 1 {
                 continue;
             }
             for other in one + 1..self.classes.len() {
-                if self.classes[other].count_common(&self.rows[rival]) == 0 {
-                    self.classes[one].remove(rival);
+                if self.classes[other].intersection_count(&self.rows[conflict]) == 0 {
+                    self.classes[one].remove(conflict);
                     self.classes[one].insert(member);
-                    self.classes[other].insert(rival);
+                    self.classes[other].insert(conflict);
                     return true;
                 }
             }

@@ -1,23 +1,23 @@
-//! Cliques of one size.
+//! Cliques of a given size.
 
 use core::ops::Range;
 
 use super::{
     bits::Bits,
-    ordered::{Numbers, Ordered, read_later},
+    ordered::{LocalIndices, Ordered, read_later},
     ordered_output::Sink,
 };
 
-/// What one worker needs to find the cliques of one size below one root after the other, in sets of kind `B`.
+/// The reusable buffers of one worker's searches for cliques of a given size, with bit sets `B`.
 ///
-/// As in kClist (Danisch, Balalau and Sozio 2018) each clique is found once, from its first node in a degeneracy order, in
-/// a subgraph that gets smaller by each node; here the subgraph of a root is a matrix of bits, and one that is smaller is a
-/// set of its rows.
+/// As in kClist (Danisch, Balalau and Sozio 2018) each clique is found once, from its first node in a degeneracy order,
+/// in subgraphs that shrink with each node. Here the subgraph of a root is an adjacency matrix of bits, and the smaller
+/// ones are sets of its rows.
 pub(super) struct SizedSearch<B> {
     root: Option<usize>,
-    /// The neighbors of each of the later neighbors of the root among them.
+    /// The adjacency among the later neighbors of the root.
     rows: Vec<B>,
-    /// For the root and each node of the path who may still come after it.
+    /// For the root and each node of the path, the candidates that remain after it.
     levels: Vec<B>,
     /// The nodes after the root.
     path: Vec<u32>,
@@ -31,8 +31,8 @@ impl<B> Default for SizedSearch<B> {
 }
 
 impl<B: Bits> SizedSearch<B> {
-    /// Gives `sink` the cliques of `size` nodes whose first is `root`, or those among them whose second is one
-    /// of these later neighbors. Returns false if the sink wanted no more.
+    /// Passes to `sink` the cliques of `size` nodes whose first is `root`; with `branches`, only those whose second is
+    /// one of these later neighbors. Returns false if the sink stopped the search.
     #[inline(always)]
     pub fn search(
         &mut self,
@@ -40,14 +40,14 @@ impl<B: Bits> SizedSearch<B> {
         root: usize,
         branches: Option<Range<usize>>,
         size: usize,
-        numbers: &mut Numbers,
+        indices: &mut LocalIndices,
         sink: &mut impl Sink,
     ) -> bool {
         let members = graph.later(root);
         if size == 0 || members.len() + 1 < size {
             return true;
         }
-        let node = |number: usize| graph.order[members[number] as usize];
+        let node = |index: usize| graph.order[members[index] as usize];
         let root_node = graph.order[root];
         self.path.clear();
         let mut first = B::full(members.len());
@@ -65,32 +65,39 @@ impl<B: Bits> SizedSearch<B> {
             return true;
         }
         if self.root != Some(root) {
-            read_later(graph, root, numbers, &mut self.rows);
+            read_later(graph, root, indices, &mut self.rows);
             self.root = Some(root);
         }
         self.levels.clear();
         self.levels.push(first);
-        self.go_on(branches.end, root_node, size, node, sink)
+        self.search_levels(branches.end, root_node, size, node, sink)
     }
 
-    /// Goes through all levels; in the first one only by branches below `end`.
+    /// Searches all levels; the first one only at branches below `end`.
     #[inline(always)]
-    fn go_on(&mut self, end: usize, root: u32, size: usize, node: impl Fn(usize) -> u32, sink: &mut impl Sink) -> bool {
+    fn search_levels(
+        &mut self,
+        end: usize,
+        root: u32,
+        size: usize,
+        node: impl Fn(usize) -> u32,
+        sink: &mut impl Sink,
+    ) -> bool {
         while let Some(level) = self.levels.last_mut() {
-            let wanted = size - 1 - self.path.len();
-            let branch = if level.count() < wanted { None } else { level.pop_first() };
+            let missing = size - 1 - self.path.len();
+            let branch = if level.count() < missing { None } else { level.pop_first() };
             let is_first = self.path.is_empty();
             let Some(branch) = branch.filter(|branch| !is_first || *branch < end) else {
                 self.levels.pop();
                 self.path.pop();
                 continue;
             };
-            let rest = level.common(&self.rows[branch]);
+            let rest = level.intersection(&self.rows[branch]);
             if sink.is_over() {
                 return false;
             }
             self.path.push(node(branch));
-            if wanted == 2 {
+            if missing == 2 {
                 sink.add_each(root, &self.path, &rest, &node);
                 self.path.pop();
             } else {

@@ -1,4 +1,4 @@
-//! How far a search may go, and how far it went.
+//! Limits of searches.
 
 use core::{
     sync::atomic::{AtomicBool, Ordering},
@@ -6,38 +6,38 @@ use core::{
 };
 use std::time::Instant;
 
-/// How far a search may go.
+/// Limits of a search.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// How many cliques are wanted at most; all if not given. The first ones in the order of the search are given, whoever
-    /// computes.
+    /// The maximum number of cliques; unlimited if none. These are the first ones in the order of the search, for any
+    /// number of workers.
     pub max_count: Option<usize>,
-    /// How long the search may take; as long as it takes if not given.
+    /// The time limit; unlimited if none.
     pub time: Option<Duration>,
 }
 
-/// Whether a search gave all there are, and if not, why.
+/// Whether a search found all cliques, and if not, why.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Completeness {
-    /// It gave all.
+    /// It found all.
     #[default]
     All,
     /// There are more than [`Limits::max_count`].
     LimitReached,
-    /// [`Limits::time`] ran out: there may be more. What was found, and how much, may be otherwise the next time.
+    /// [`Limits::time`] ran out: there may be more. The result is not deterministic.
     TimedOut,
-    /// The visitor had seen enough.
+    /// The visitor stopped the search.
     Stopped,
 }
 
 impl Completeness {
-    /// Whether the search gave all.
+    /// Whether the search found all.
     pub fn is_complete(self) -> bool {
         self == Self::All
     }
 }
 
-/// Tells all workers of a search when to stop.
+/// Stops all workers of a search.
 pub(super) struct Stop {
     end: Option<Instant>,
     stopped: AtomicBool,
@@ -45,7 +45,7 @@ pub(super) struct Stop {
 
 impl Stop {
     pub fn new(time: Option<Duration>) -> Self {
-        // A time beyond what the clock can tell is no limit.
+        // A time that the clock cannot represent is no limit.
         Self { end: time.and_then(|time| Instant::now().checked_add(time)), stopped: AtomicBool::new(false) }
     }
 
@@ -53,13 +53,13 @@ impl Stop {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it was told to stop, without a look at the clock.
+    /// Whether the search was stopped; does not check the time limit.
     #[inline(always)]
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    /// Looks at the clock.
+    /// Whether the search was stopped or has reached the time limit.
     pub fn is_over(&self) -> bool {
         if !self.is_stopped() && self.end.is_some_and(|end| Instant::now() >= end) {
             self.now();
@@ -68,26 +68,26 @@ impl Stop {
     }
 }
 
-/// One worker's way to ask from time to time.
+/// One worker's view of [`Stop`], which checks the clock only from time to time.
 pub(super) struct Watch<'a> {
     stop: &'a Stop,
-    until_look: u32,
+    until_check: u32,
 }
 
 impl<'a> Watch<'a> {
     pub fn new(stop: &'a Stop) -> Self {
-        Self { stop, until_look: 0 }
+        Self { stop, until_check: 0 }
     }
 
-    /// Whether to stop; asked for each step of a search.
+    /// Whether to stop; called in each step of a search.
     #[inline(always)]
     pub fn is_over(&mut self) -> bool {
         const STEPS: u32 = 256;
-        if self.until_look == 0 {
-            self.until_look = STEPS;
+        if self.until_check == 0 {
+            self.until_check = STEPS;
             return self.stop.is_over();
         }
-        self.until_look -= 1;
+        self.until_check -= 1;
         self.stop.is_stopped()
     }
 }

@@ -1,8 +1,8 @@
-//! What searches for cliques find.
+//! Lists of cliques.
 
 use super::Completeness;
 
-/// Cliques, one after the other in one list: each with its nodes in rising order.
+/// A list of cliques, stored contiguously, each with its nodes in ascending order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cliques {
     /// The nodes of clique `i` are `nodes[offsets[i]..offsets[i + 1]]`; `[C + 1]`.
@@ -12,7 +12,7 @@ pub struct Cliques {
 }
 
 impl Cliques {
-    /// How many there are.
+    /// Number of cliques.
     pub fn len(&self) -> usize {
         self.offsets.len() - 1
     }
@@ -22,12 +22,12 @@ impl Cliques {
         self.len() == 0
     }
 
-    /// The nodes of one of them, in rising order.
-    pub fn get(&self, number: usize) -> Option<&[u32]> {
-        self.nodes.get(*self.offsets.get(number)?..*self.offsets.get(number + 1)?)
+    /// The nodes of clique `index`, in ascending order.
+    pub fn get(&self, index: usize) -> Option<&[u32]> {
+        self.nodes.get(*self.offsets.get(index)?..*self.offsets.get(index + 1)?)
     }
 
-    /// All, in the order of the search.
+    /// The nodes of each clique, in the order of the search.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u32]> {
         self.offsets.array_windows().map(|[start, end]| &self.nodes[*start..*end])
     }
@@ -37,27 +37,27 @@ impl Cliques {
         self.completeness
     }
 
-    /// Appends a clique: one node of it, and the others, which `add` appends in rising order.
+    /// Appends a clique of `node` and others, which `add` appends in ascending order.
     #[inline(always)]
     pub(super) fn push(&mut self, node: u32, add: impl FnOnce(&mut Vec<u32>)) {
         let start = self.nodes.len();
         add(&mut self.nodes);
-        let place = self.nodes[start..].iter().position(|other| *other > node);
-        match place {
-            Some(place) => self.nodes.insert(start + place, node),
+        let next = self.nodes[start..].iter().position(|other| *other > node);
+        match next {
+            Some(next) => self.nodes.insert(start + next, node),
             None => self.nodes.push(node),
         }
         self.offsets.push(self.nodes.len());
     }
 
-    /// Appends others.
+    /// Appends the cliques of another list.
     pub(super) fn append(&mut self, others: &Self) {
         let start = self.nodes.len();
         self.nodes.extend_from_slice(&others.nodes);
         self.offsets.extend(others.offsets[1..].iter().map(|offset| start + offset));
     }
 
-    /// How many nodes stand in them together.
+    /// Total number of nodes of all cliques.
     pub(super) fn size(&self) -> usize {
         self.nodes.len()
     }

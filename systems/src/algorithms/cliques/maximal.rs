@@ -1,41 +1,42 @@
-//! Cliques that are part of no larger one.
+//! Maximal cliques, which are contained in no larger one.
 
 use core::ops::Range;
 
 use super::{
     bits::Bits,
-    ordered::{Numbers, Ordered, read_all},
+    ordered::{LocalIndices, Ordered, read_all},
     ordered_output::Sink,
 };
 
-/// What one worker needs to find the maximal cliques of one root after the other, in sets of kind `B`.
+/// The reusable buffers of one worker's searches for maximal cliques, with bit sets `B`.
 ///
-/// This is the algorithm of Bron and Kerbosch (1973) with the pivots of Tomita, Tanaka and Takahashi (2006), below each
-/// node in a degeneracy order (Eppstein, Löffler and Strash 2010), without recursion: a clique may be as large as the graph.
+/// This is the algorithm of Bron and Kerbosch (1973) with the pivots of Tomita, Tanaka and Takahashi (2006), started at
+/// each node of a degeneracy order (Eppstein, Löffler and Strash 2010). It does not recurse, because a clique may be as
+/// large as the graph.
 pub(super) struct MaximalSearch<B> {
-    /// Whose rows these are.
+    /// The root of the rows.
     root: Option<usize>,
-    /// Whether no earlier neighbor of the root is joined to all later ones; else no clique is maximal.
+    /// Whether no earlier neighbor of the root is adjacent to all later ones; otherwise no clique is maximal.
     is_open: bool,
-    /// Over the later neighbors of the root: the neighbors of each of them, then those of earlier neighbors of the root.
+    /// Sets of later neighbors of the root: those adjacent to each later neighbor, then those adjacent to each earlier
+    /// one.
     rows: Vec<B>,
-    /// Who makes cliques not maximal: those joined to all of the path who were searched before. Of each level of the search
-    /// its own, one after the other.
+    /// The nodes adjacent to all of the path that were searched before, which make cliques not maximal; level by level.
     excluded: Vec<u32>,
     levels: Vec<Level<B>>,
-    /// The numbers of those who come after the root on the way to the level that is searched.
+    /// The local indices of the nodes after the root that lead to the current level.
     path: Vec<u32>,
 }
 
-/// A step of the search: the path as it is, and who may be added to it.
+/// A level of the search: the nodes that may extend the path.
 struct Level<B> {
-    /// Who is joined to all of the path and was not searched yet.
+    /// The nodes adjacent to all of the path that were not searched yet.
     candidates: B,
-    /// Those of them by whom the search goes on; all maximal cliques contain one.
+    /// The candidates to branch on; every maximal clique contains one.
     branches: B,
-    /// The candidates that an excluded one is joined to.
+    /// The candidates that an excluded node is adjacent to.
     covered: B,
-    /// Where its own begin in [`MaximalSearch::excluded`].
+    /// The start of its entries in [`MaximalSearch::excluded`].
     excluded: usize,
 }
 
@@ -47,28 +48,28 @@ impl<B> Default for MaximalSearch<B> {
 }
 
 impl<B: Bits> MaximalSearch<B> {
-    /// Gives `sink` the maximal cliques whose first node is `root`, or those among them by which the search
-    /// goes on from these later neighbors. Returns false if the sink wanted no more.
+    /// Passes to `sink` the maximal cliques whose first node is `root`; with `branches`, only those found from these
+    /// later neighbors. Returns false if the sink stopped the search.
     #[inline(always)]
     pub fn search(
         &mut self,
         graph: &Ordered,
         root: usize,
         branches: Option<Range<usize>>,
-        numbers: &mut Numbers,
+        indices: &mut LocalIndices,
         sink: &mut impl Sink,
     ) -> bool {
         let members = graph.later(root);
-        let node = |number: usize| graph.order[members[number] as usize];
+        let node = |index: usize| graph.order[members[index] as usize];
         if members.is_empty() {
             if graph.earlier(root).is_empty() {
                 sink.add(graph.order[root], &B::empty(0), node);
             }
             return true;
         }
-        // Branches of one root come one after the other.
+        // The branches of one root are searched one after the other and share the rows.
         if self.root != Some(root) {
-            self.is_open = read_all(graph, root, numbers, &mut self.rows);
+            self.is_open = read_all(graph, root, indices, &mut self.rows);
             self.root = Some(root);
         }
         if !self.is_open {
@@ -86,37 +87,37 @@ impl<B: Bits> MaximalSearch<B> {
             let mut branches = level.branches.clone();
             while let Some(branch) = branches.pop_first() {
                 if branch < range.start {
-                    level.leave(branch, &self.rows, &mut self.excluded);
+                    level.exclude(branch, &self.rows, &mut self.excluded);
                 }
                 if !range.contains(&branch) {
                     level.branches.remove(branch);
                 }
             }
         }
-        self.go_on(graph.order[root], B::empty(members.len()), node, sink)
+        self.search_levels(graph.order[root], B::empty(members.len()), node, sink)
     }
 
-    /// Searches all levels that are open. `clique` is the path as a set.
+    /// Searches all open levels. `clique` is the path as a set.
     #[inline(always)]
-    fn go_on(&mut self, root: u32, mut clique: B, node: impl Fn(usize) -> u32, sink: &mut impl Sink) -> bool {
+    fn search_levels(&mut self, root: u32, mut clique: B, node: impl Fn(usize) -> u32, sink: &mut impl Sink) -> bool {
         while let Some(level) = self.levels.last_mut() {
             let Some(branch) = level.branches.pop_first() else {
                 self.excluded.truncate(level.excluded);
                 self.levels.pop();
                 if let (Some(branch), Some(level)) = (self.path.pop(), self.levels.last_mut()) {
                     clique.remove(branch as usize);
-                    level.leave(branch as usize, &self.rows, &mut self.excluded);
+                    level.exclude(branch as usize, &self.rows, &mut self.excluded);
                 }
                 continue;
             };
-            let candidates = level.candidates.common(&self.rows[branch]);
+            let candidates = level.candidates.intersection(&self.rows[branch]);
             if candidates.is_empty() {
                 if !level.covered.contains(branch) {
                     clique.insert(branch);
                     sink.add(root, &clique, &node);
                     clique.remove(branch);
                 }
-                level.leave(branch, &self.rows, &mut self.excluded);
+                level.exclude(branch, &self.rows, &mut self.excluded);
                 continue;
             }
             if sink.is_over() {
@@ -127,14 +128,15 @@ impl<B: Bits> MaximalSearch<B> {
                 self.path.push(branch as u32);
                 clique.insert(branch);
             } else if let Some(level) = self.levels.last_mut() {
-                level.leave(branch, &self.rows, &mut self.excluded);
+                level.exclude(branch, &self.rows, &mut self.excluded);
             }
         }
         true
     }
 
-    /// Opens a level with these candidates, and with those of the `inherited` excluded ones who are joined to `branch` and
-    /// to a candidate. Returns false if one of them is joined to all candidates: then there is no maximal clique.
+    /// Opens a level with these candidates, and with those of the `inherited` excluded nodes that are adjacent to
+    /// `branch` and to a candidate. Returns false if one of them is adjacent to all candidates: then no clique is
+    /// maximal.
     #[inline(always)]
     fn open(&mut self, candidates: B, inherited: Range<usize>, branch: Option<usize>) -> bool {
         let start = self.excluded.len();
@@ -142,13 +144,13 @@ impl<B: Bits> MaximalSearch<B> {
         let (mut most, mut pivot) = (0, None);
         let mut covered = candidates.clone();
         covered.words_mut().fill(0);
-        for place in inherited {
-            let excluded = self.excluded[place];
+        for index in inherited {
+            let excluded = self.excluded[index];
             let row = &self.rows[excluded as usize];
             if branch.is_some_and(|branch| !row.contains(branch)) {
                 continue;
             }
-            let common = row.common(&candidates);
+            let common = row.intersection(&candidates);
             let count = common.count();
             if count == 0 {
                 continue;
@@ -163,13 +165,13 @@ impl<B: Bits> MaximalSearch<B> {
                 (most, pivot) = (count, Some(excluded as usize));
             }
         }
-        // The pivot is who is joined to most candidates: none of these need be searched, since a clique of the pivot's
-        // neighbors alone could be added to by the pivot.
+        // The pivot is adjacent to the most candidates. These need no branch: a clique of neighbors of the pivot alone
+        // could be extended by the pivot.
         let mut rest = candidates.clone();
         while most + 1 < size
             && let Some(candidate) = rest.pop_first()
         {
-            let count = self.rows[candidate].count_common(&candidates);
+            let count = self.rows[candidate].intersection_count(&candidates);
             if count > most {
                 (most, pivot) = (count, Some(candidate));
             }
@@ -184,9 +186,9 @@ impl<B: Bits> MaximalSearch<B> {
 }
 
 impl<B: Bits> Level<B> {
-    /// All cliques with `branch` were found: from now on it is excluded.
+    /// Excludes `branch`, all of whose cliques were found.
     #[inline(always)]
-    fn leave(&mut self, branch: usize, rows: &[B], excluded: &mut Vec<u32>) {
+    fn exclude(&mut self, branch: usize, rows: &[B], excluded: &mut Vec<u32>) {
         self.candidates.remove(branch);
         self.covered.add(&rows[branch]);
         excluded.push(branch as u32);

@@ -1,4 +1,4 @@
-//! A largest clique.
+//! Maximum cliques.
 
 use core::{
     sync::atomic::{AtomicU64, Ordering},
@@ -11,30 +11,30 @@ use super::{
     branch_and_bound::{Goal, MaximumSearch},
     degeneracy::{Degeneracy, degeneracy},
     limits::{Stop, Watch},
-    ordered::{Numbers, Ordered},
-    ordered_output::work_off,
+    ordered::{LocalIndices, Ordered},
+    ordered_output::run_tasks,
 };
 use crate::{
-    algorithms::{SimpleGraph, ordering::places},
+    algorithms::{SimpleGraph, ordering::positions},
     kernels::vectorize,
     parallel::Workers,
 };
 
-/// A largest clique.
+/// A clique of maximum size.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MaximumClique {
-    /// Its nodes in rising order; none if the graph has none.
+    /// Its nodes in ascending order; empty for the empty graph.
     pub nodes: Vec<u32>,
-    /// Whether it was proven that there is no larger one.
+    /// [`Completeness::All`] if it was proven that there is no larger one.
     pub completeness: Completeness,
 }
 
-/// A clique of most nodes; of several the same for any number of workers, unless `time` runs out: then it is the largest
-/// that was found until then.
+/// Finds a clique of maximum size, the same for any number of workers; if `time` runs out, the largest found so far.
 ///
-/// Branch and bound below each node in the reverse of a degeneracy order, so that the dense parts come first: the colors
-/// that candidates need bound the size of cliques among them, and few candidates are given colors anew to save one. These
-/// are the algorithms of Tomita et al. (MCS, 2010) and of San Segundo et al. (BBMCR, 2013), on sets of bits.
+/// Branch and bound from each node in the reverse of a degeneracy order, which visits dense regions first. The number
+/// of colors of a greedy coloring of the candidates bounds the size of cliques among them, and recoloring single
+/// candidates lowers the bound. These are the algorithms of Tomita et al. (MCS, 2010) and San Segundo et al. (BBMCR,
+/// 2013), on bit sets.
 pub fn maximum_clique(graph: &SimpleGraph, workers: &Workers, time: Option<Duration>) -> MaximumClique {
     workers.install(|| search(graph, workers, time))
 }
@@ -45,21 +45,22 @@ fn search(graph: &SimpleGraph, workers: &Workers, time: Option<Duration>) -> Max
     let best = Best::new(greedy(graph, &found));
     let ordered = Ordered::new(graph, found, workers);
     let roots = ordered.len();
-    work_off(
+    run_tasks(
         workers,
         roots,
-        || Bench::new(&ordered),
-        |bench, task| {
+        || Searches::new(&ordered),
+        |searches, task| {
             let goal = OfTask { best: &best, task: task as u32 + 1, watch: Watch::new(&stop) };
-            bench.search(&ordered, roots - 1 - task, goal);
+            searches.search(&ordered, roots - 1 - task, goal);
         },
     );
     let (size, task) = unpack(best.mark.load(Ordering::Relaxed));
     let (_, mut nodes) = best.clique.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     if task > 0 && !stop.is_stopped() {
-        // Which clique of the task was found first depends on what other tasks had found before. Now none has.
+        // Which clique of the task was found first depends on what other tasks had found by then. Searching again with
+        // the final size does not.
         let mut again = FirstOf { size, found: None, watch: Watch::new(&stop) };
-        Bench::new(&ordered).search(&ordered, roots - task as usize, &mut again);
+        Searches::new(&ordered).search(&ordered, roots - task as usize, &mut again);
         nodes = again.found.unwrap_or(nodes);
     }
     nodes.sort_unstable();
@@ -67,14 +68,15 @@ fn search(graph: &SimpleGraph, workers: &Workers, time: Option<Duration>) -> Max
     MaximumClique { nodes, completeness }
 }
 
-/// A clique that is there at once: the largest that comes of the last nodes of the order, adding the last neighbors first.
+/// A first clique: the largest found greedily from each of the last nodes of the order, adding the last neighbors
+/// first.
 fn greedy(graph: &SimpleGraph, found: &Degeneracy) -> Vec<u32> {
     const STARTS: usize = 16;
-    let places = places(&found.order);
+    let positions = positions(&found.order);
     let mut largest = Vec::new();
     for start in found.order.iter().rev().take(STARTS) {
         let mut neighbors = graph.neighbors(*start).to_vec();
-        neighbors.sort_unstable_by_key(|node| core::cmp::Reverse(places[*node as usize]));
+        neighbors.sort_unstable_by_key(|node| core::cmp::Reverse(positions[*node as usize]));
         let mut clique = vec![*start];
         for node in neighbors {
             if clique.iter().all(|other| graph.has_edge(node, *other)) {
@@ -91,10 +93,10 @@ fn greedy(graph: &SimpleGraph, found: &Degeneracy) -> Vec<u32> {
     largest
 }
 
-/// The largest clique so far, and the task that found it; 0 is what was there before all tasks.
+/// The largest clique so far and the task that found it; task 0 is the greedy clique.
 struct Best {
-    /// Larger for a larger clique, and for one of the same size from an earlier task: so in the end it does not depend on
-    /// who was faster.
+    /// Larger for a larger clique, and for one of the same size from an earlier task, so that the result does not
+    /// depend on timing.
     mark: AtomicU64,
     clique: Mutex<(u64, Vec<u32>)>,
 }
@@ -114,7 +116,7 @@ impl Best {
     }
 }
 
-/// A clique that is larger than those of other tasks, or as large as those of later ones.
+/// Cliques that are larger than the best one, or as large if that is of a later task.
 struct OfTask<'a> {
     best: &'a Best,
     task: u32,
@@ -169,9 +171,9 @@ impl Goal for &mut FirstOf<'_> {
     }
 }
 
-/// What a worker needs to search below any root: the more later neighbors, the wider the sets.
-struct Bench {
-    numbers: Numbers,
+/// The reusable buffers of one worker: the more later neighbors a root has, the wider the sets.
+struct Searches {
+    indices: LocalIndices,
     narrow: MaximumSearch<[u64; 1]>,
     of_two: MaximumSearch<[u64; 2]>,
     of_four: MaximumSearch<[u64; 4]>,
@@ -179,10 +181,10 @@ struct Bench {
     wide: MaximumSearch<Vec<u64>>,
 }
 
-impl Bench {
+impl Searches {
     fn new(graph: &Ordered) -> Self {
         let (narrow, of_two, of_four, of_eight, wide) = Default::default();
-        Self { numbers: Numbers::new(graph), narrow, of_two, of_four, of_eight, wide }
+        Self { indices: LocalIndices::new(graph), narrow, of_two, of_four, of_eight, wide }
     }
 
     fn search(&mut self, graph: &Ordered, root: usize, goal: impl Goal) {
@@ -190,15 +192,15 @@ impl Bench {
         if later + 1 < goal.size() {
             return;
         }
-        let numbers = &mut self.numbers;
+        let indices = &mut self.indices;
         vectorize(
             #[inline(always)]
             || match later {
-                0..=64 => self.narrow.search(graph, root, numbers, goal),
-                65..=128 => self.of_two.search(graph, root, numbers, goal),
-                129..=256 => self.of_four.search(graph, root, numbers, goal),
-                257..=512 => self.of_eight.search(graph, root, numbers, goal),
-                _ => self.wide.search(graph, root, numbers, goal),
+                0..=64 => self.narrow.search(graph, root, indices, goal),
+                65..=128 => self.of_two.search(graph, root, indices, goal),
+                129..=256 => self.of_four.search(graph, root, indices, goal),
+                257..=512 => self.of_eight.search(graph, root, indices, goal),
+                _ => self.wide.search(graph, root, indices, goal),
             },
         );
     }

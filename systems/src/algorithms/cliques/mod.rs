@@ -1,23 +1,23 @@
-//! Cliques: sets of nodes that are all joined to each other.
+//! Cliques: sets of pairwise adjacent nodes.
 //!
-//! | question | function |
+//! | result | function |
 //! | --- | --- |
-//! | all cliques of a size, or all maximal ones: those that are part of no larger clique | [`list_cliques`] |
-//! | the same one by one, without a list of all | [`visit_cliques`] |
-//! | how many there are | [`count_cliques`] |
-//! | a largest one | [`maximum_clique`] |
-//! | how large one may be at most, and where | [`degeneracy`] |
-//! | the same as entities of the world | [`find_cliques`], [`find_maximum_clique`] |
+//! | all cliques of a size, or all maximal ones, which are contained in no larger clique | [`list_cliques`] |
+//! | the same one by one, without a list | [`visit_cliques`] |
+//! | their number | [`count_cliques`] |
+//! | a clique of maximum size | [`maximum_clique`] |
+//! | an upper bound on the size of cliques, by core numbers | [`degeneracy`] |
+//! | cliques as entities of the world | [`find_cliques`], [`find_maximum_clique`] |
 //!
-//! Each clique is found from the node of it that comes first in the order of [`degeneracy`], and from the few neighbors
-//! that come after that, whose adjacency fits into a matrix of bits. The searches below the nodes are shared by the workers;
-//! below a node with many later neighbors so are its branches. Cliques come in the order of these searches, which the
-//! graph alone determines: by their first node in that order, and the nodes of each are given in rising order.
+//! Each clique is found from its first node in the order of [`degeneracy`], its root. A root has few later neighbors,
+//! so their adjacency fits into a matrix of bits. Roots are distributed over the workers, and so are the branches of a
+//! root with many later neighbors. Cliques are reported by their root in that order, which depends on the graph alone;
+//! the nodes of each are in ascending order.
 //!
 //! ```
 //! use connectome_systems::{Workers, algorithms::{SimpleGraph, cliques::{CliqueKind, Limits, count_cliques, list_cliques, maximum_clique}}};
 //!
-//! // Two triangles side by side, and a tail.
+//! // Two triangles with a common edge, and a tail.
 //! let graph = SimpleGraph::new(5, [[0, 1], [1, 2], [2, 0], [2, 3], [1, 3], [3, 4]]);
 //! let workers = Workers::new(2)?;
 //! let maximal = list_cliques(&graph, CliqueKind::maximal(), &workers, Limits::default());
@@ -56,55 +56,55 @@ pub use system::{find_cliques, find_maximum_clique};
 use self::{
     limits::Stop,
     ordered::Ordered,
-    ordered_output::{Counter, Sink, Turns, split, work_off},
-    search::Bench,
+    ordered_output::{Counter, OrderedOutput, Sink, run_tasks, split},
+    search::Searches,
 };
 use crate::{algorithms::SimpleGraph, parallel::Workers};
 
-/// Which cliques are asked for.
+/// The cliques to search for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct CliqueKind(Question);
+pub struct CliqueKind(Kind);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Question {
+enum Kind {
     Maximal,
     OfSize(usize),
 }
 
-/// Cliques of a size were asked for that cannot be had.
+/// The requested size of cliques is out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cannot look for cliques of {0} nodes; ask for 1 to {max}", max = CliqueKind::MAX_NODES)]
+#[error("cannot search for cliques of {0} nodes; use a size of 1 to {max}", max = CliqueKind::MAX_NODES)]
 pub struct SizeError(pub usize);
 
 impl CliqueKind {
-    /// The most nodes of cliques that are asked for by their size. A graph with one clique of twice as many has more
-    /// cliques of this size than there are atoms in the universe.
+    /// The maximum of [`CliqueKind::of_size`]. A graph with one clique of twice as many nodes has more cliques of this
+    /// size than there are atoms in the universe.
     pub const MAX_NODES: usize = 1024;
 
-    /// Those that are part of no larger clique.
+    /// Maximal cliques: those contained in no larger clique.
     pub fn maximal() -> Self {
-        Self(Question::Maximal)
+        Self(Kind::Maximal)
     }
 
-    /// All of `size` nodes, those that are part of larger ones too.
+    /// All cliques of `size` nodes, those contained in larger ones too.
     ///
     /// # Errors
     /// If `size` is 0, or more than [`CliqueKind::MAX_NODES`].
     pub fn of_size(size: usize) -> Result<Self, SizeError> {
-        if (1..=Self::MAX_NODES).contains(&size) { Ok(Self(Question::OfSize(size))) } else { Err(SizeError(size)) }
+        if (1..=Self::MAX_NODES).contains(&size) { Ok(Self(Kind::OfSize(size))) } else { Err(SizeError(size)) }
     }
 }
 
-/// How many cliques there are.
+/// The number of cliques.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
-    /// So many were counted.
+    /// The number of cliques counted.
     pub count: u64,
     /// Whether these are all.
     pub completeness: Completeness,
 }
 
-/// All cliques of a kind, as far as `limits` allow, in the order of the search.
+/// Lists the cliques of a kind within `limits`, in the order of the search.
 pub fn list_cliques(graph: &SimpleGraph, kind: CliqueKind, workers: &Workers, limits: Limits) -> Cliques {
     let mut all = Cliques::default();
     let mut append = |cliques: &Cliques| {
@@ -116,9 +116,9 @@ pub fn list_cliques(graph: &SimpleGraph, kind: CliqueKind, workers: &Workers, li
     all
 }
 
-/// Shows the cliques of a kind to `visitor` one by one, in the order of the search, until it breaks off.
+/// Passes the cliques of a kind to `visitor` one by one, in the order of the search, until it breaks.
 ///
-/// The visitor is called by one worker at a time. Cliques that were found before their turn wait for it; no others are kept.
+/// The visitor is called by one worker at a time. Only cliques found out of order are stored until their turn.
 pub fn visit_cliques(
     graph: &SimpleGraph,
     kind: CliqueKind,
@@ -129,32 +129,32 @@ pub fn visit_cliques(
     workers.install(|| stream(graph, kind, workers, limits, &mut |cliques| cliques.iter().try_for_each(&mut visitor)))
 }
 
-/// Counts the cliques of a kind without keeping them; up to [`Limits::max_count`] if that is given.
+/// Counts the cliques of a kind without storing them, up to [`Limits::max_count`].
 pub fn count_cliques(graph: &SimpleGraph, kind: CliqueKind, workers: &Workers, limits: Limits) -> Count {
     workers.install(|| count(graph, kind, workers, limits))
 }
 
 fn count(graph: &SimpleGraph, kind: CliqueKind, workers: &Workers, limits: Limits) -> Count {
     let stop = Stop::new(limits.time);
-    let most = limits.max_count.map_or(u64::MAX, |most| most as u64);
+    let max = limits.max_count.map_or(u64::MAX, |max| max as u64);
     let graph = Ordered::new(graph, degeneracy(graph), workers);
     let tasks = split(&graph);
     let total = AtomicU64::new(0);
-    work_off(
+    run_tasks(
         workers,
         tasks.len(),
-        || Bench::new(&graph),
-        |bench, task| {
+        || Searches::new(&graph),
+        |searches, task| {
             let mut counter = Counter::new(&stop);
-            let _ = !counter.is_over() && bench.search(&graph, kind.0, &tasks[task], &mut counter);
-            if total.fetch_add(counter.count, Ordering::Relaxed) + counter.count > most {
+            let _ = !counter.is_over() && searches.search(&graph, kind.0, &tasks[task], &mut counter);
+            if total.fetch_add(counter.count, Ordering::Relaxed) + counter.count > max {
                 stop.now();
             }
         },
     );
     let count = total.into_inner();
-    if count > most {
-        return Count { count: most, completeness: Completeness::LimitReached };
+    if count > max {
+        return Count { count: max, completeness: Completeness::LimitReached };
     }
     let completeness = if stop.is_stopped() { Completeness::TimedOut } else { Completeness::All };
     Count { count, completeness }
@@ -170,16 +170,16 @@ fn stream(
     let stop = Stop::new(limits.time);
     let graph = Ordered::new(graph, degeneracy(graph), workers);
     let tasks = split(&graph);
-    let turns = Turns::new(&stop, limits, visitor);
-    work_off(
+    let output = OrderedOutput::new(&stop, limits, visitor);
+    run_tasks(
         workers,
         tasks.len(),
-        || Bench::new(&graph),
-        |bench, task| {
-            let mut lister = turns.lister(task);
-            let is_whole = !lister.is_over() && bench.search(&graph, kind.0, &tasks[task], &mut lister);
-            turns.finish(lister, is_whole);
+        || Searches::new(&graph),
+        |searches, task| {
+            let mut collector = output.collector(task);
+            let is_complete = !collector.is_over() && searches.search(&graph, kind.0, &tasks[task], &mut collector);
+            output.finish(collector, is_complete);
         },
     );
-    turns.end()
+    output.end()
 }

@@ -1,48 +1,48 @@
-//! A graph by the places of its nodes in a degeneracy order, and the neighborhoods in it as sets of bits.
+//! A graph reordered by degeneracy, and neighborhoods as bit sets.
 
 use super::{bits::Bits, degeneracy::Degeneracy};
 use crate::{
-    algorithms::{SimpleGraph, ordering::places},
+    algorithms::{SimpleGraph, ordering::positions},
     parallel::Workers,
 };
 
-/// A graph whose nodes are named by their places in a degeneracy order.
+/// A graph whose nodes are identified by their position in a degeneracy order.
 pub(super) struct Ordered {
-    /// The node at each place.
+    /// The node at each position.
     pub order: Vec<u32>,
-    /// The neighbors of place `i` are `neighbors[offsets[i]..offsets[i + 1]]`; `[N + 1]`.
+    /// The neighbors of position `i` are `neighbors[offsets[i]..offsets[i + 1]]`; `[N + 1]`.
     offsets: Vec<usize>,
-    /// Where those of each place begin that come before it; `[N]`.
+    /// The start of the earlier neighbors of each position in `neighbors`; `[N]`.
     middles: Vec<usize>,
-    /// Of each place first the neighbors that come later, then those that come earlier.
+    /// For each position first the later neighbors, then the earlier ones.
     neighbors: Vec<u32>,
 }
 
-/// Nodes whose neighbors are looked up by one worker at a time.
+/// Number of nodes that a worker takes at a time.
 const BLOCK: usize = 2048;
 
 impl Ordered {
     pub fn new(graph: &SimpleGraph, found: Degeneracy, workers: &Workers) -> Self {
         let order = found.order;
-        let places = places(&order);
+        let positions = positions(&order);
         let nodes = order.len();
-        let parts = workers.map(nodes.div_ceil(BLOCK), |block| {
-            let places_of_block = block * BLOCK..nodes.min((block + 1) * BLOCK);
-            let size = order[places_of_block.clone()].iter().map(|node| graph.degree(*node)).sum();
+        let blocks = workers.map(nodes.div_ceil(BLOCK), |block| {
+            let range = block * BLOCK..nodes.min((block + 1) * BLOCK);
+            let size = order[range.clone()].iter().map(|node| graph.degree(*node)).sum();
             let (mut neighbors, mut laters) = (Vec::with_capacity(size), Vec::with_capacity(BLOCK));
-            for (place, node) in places_of_block.clone().zip(&order[places_of_block]) {
+            for (position, node) in range.clone().zip(&order[range]) {
                 let start = neighbors.len();
-                let all = graph.neighbors(*node).iter().map(|neighbor| places[*neighbor as usize]);
+                let all = graph.neighbors(*node).iter().map(|neighbor| positions[*neighbor as usize]);
                 neighbors.extend(all);
-                // Whoever comes later changes places with the first that does not, so that these stay sorted by their nodes.
+                // Swaps each later neighbor with the first earlier one, which keeps the later ones sorted by node.
                 let mut later = 0;
-                let own = &mut neighbors[start..];
-                for here in 0..own.len() {
-                    let is_later = own[here] as usize > place;
-                    own.swap(later, here);
+                let added = &mut neighbors[start..];
+                for index in 0..added.len() {
+                    let is_later = added[index] as usize > position;
+                    added.swap(later, index);
                     later += usize::from(is_later);
                 }
-                laters.push((later, own.len()));
+                laters.push((later, added.len()));
             }
             (neighbors, laters)
         });
@@ -50,8 +50,8 @@ impl Ordered {
         let (mut offsets, mut middles) = (Vec::with_capacity(nodes + 1), Vec::with_capacity(nodes));
         offsets.push(0);
         let mut start = 0;
-        for (part, laters) in parts {
-            neighbors.extend_from_slice(&part);
+        for (block, laters) in blocks {
+            neighbors.extend_from_slice(&block);
             for (later, all) in laters {
                 middles.push(start + later);
                 start += all;
@@ -65,32 +65,32 @@ impl Ordered {
         self.order.len()
     }
 
-    /// The neighbors that come after `place`, by rising numbers of their nodes: no more than the degeneracy.
+    /// The neighbors after `position`, by ascending node; at most the degeneracy.
     #[inline(always)]
-    pub fn later(&self, place: usize) -> &[u32] {
-        &self.neighbors[self.offsets[place]..self.middles[place]]
+    pub fn later(&self, position: usize) -> &[u32] {
+        &self.neighbors[self.offsets[position]..self.middles[position]]
     }
 
-    /// The neighbors that come before it.
+    /// The neighbors before `position`.
     #[inline(always)]
-    pub fn earlier(&self, place: usize) -> &[u32] {
-        &self.neighbors[self.middles[place]..self.offsets[place + 1]]
+    pub fn earlier(&self, position: usize) -> &[u32] {
+        &self.neighbors[self.middles[position]..self.offsets[position + 1]]
     }
 }
 
-/// Which number each place has among the later neighbors of a root, plus one; 0 where it is none of them.
-pub(super) struct Numbers(Vec<u32>);
+/// For each position its index among the later neighbors of a root, plus one; 0 if it is none of them.
+pub(super) struct LocalIndices(Vec<u32>);
 
-impl Numbers {
+impl LocalIndices {
     pub fn new(graph: &Ordered) -> Self {
         Self(vec![0; graph.len()])
     }
 
-    /// Numbers `members` while `work` is done.
+    /// Calls `work` with the indices of `members`.
     #[inline(always)]
     fn with(&mut self, members: &[u32], work: impl FnOnce(&[u32])) {
-        for (number, member) in (1..).zip(members) {
-            self.0[*member as usize] = number;
+        for (index, member) in (1..).zip(members) {
+            self.0[*member as usize] = index;
         }
         work(&self.0);
         for member in members {
@@ -99,39 +99,39 @@ impl Numbers {
     }
 }
 
-/// Writes to `rows` who among the later neighbors of `root` is joined to whom: a row for each, over their numbers.
+/// Writes the adjacency among the later neighbors of `root` to `rows`, a set of local indices for each.
 #[inline(always)]
-pub(super) fn read_later<B: Bits>(graph: &Ordered, root: usize, numbers: &mut Numbers, rows: &mut Vec<B>) {
+pub(super) fn read_later<B: Bits>(graph: &Ordered, root: usize, indices: &mut LocalIndices, rows: &mut Vec<B>) {
     let members = graph.later(root);
     rows.clear();
     rows.resize(members.len(), B::empty(members.len()));
-    numbers.with(
+    indices.with(
         members,
         #[inline(always)]
-        |numbers| add_inner(graph, members, numbers, rows),
+        |indices| add_inner(graph, members, indices, rows),
     );
 }
 
-/// The same, followed by a row for each earlier neighbor of the root that is joined to some of its later ones. Returns false
-/// if one is joined to all of them, and leaves the rows as they may be.
+/// As [`read_later`], followed by a row for each earlier neighbor of the root that is adjacent to some of its later
+/// ones. Returns false if one is adjacent to all of them; the rows are unspecified then.
 #[inline(always)]
-pub(super) fn read_all<B: Bits>(graph: &Ordered, root: usize, numbers: &mut Numbers, rows: &mut Vec<B>) -> bool {
+pub(super) fn read_all<B: Bits>(graph: &Ordered, root: usize, indices: &mut LocalIndices, rows: &mut Vec<B>) -> bool {
     let members = graph.later(root);
     rows.clear();
     rows.resize(members.len(), B::empty(members.len()));
     let mut is_open = true;
-    numbers.with(
+    indices.with(
         members,
         #[inline(always)]
-        |numbers| {
-            // A common neighbor of both comes after the earlier one too.
+        |indices| {
+            // A later neighbor of the root that is adjacent to an earlier one is a later neighbor of that one too.
             for earlier in graph.earlier(root) {
                 let mut row = B::empty(members.len());
                 let mut found = 0;
                 for later in graph.later(*earlier as usize) {
-                    let number = numbers[*later as usize];
-                    if number != 0 {
-                        row.insert(number as usize - 1);
+                    let index = indices[*later as usize];
+                    if index != 0 {
+                        row.insert(index as usize - 1);
                         found += 1;
                     }
                 }
@@ -143,20 +143,20 @@ pub(super) fn read_all<B: Bits>(graph: &Ordered, root: usize, numbers: &mut Numb
                     rows.push(row);
                 }
             }
-            add_inner(graph, members, numbers, rows);
+            add_inner(graph, members, indices, rows);
         },
     );
     is_open
 }
 
 #[inline(always)]
-fn add_inner<B: Bits>(graph: &Ordered, members: &[u32], numbers: &[u32], rows: &mut [B]) {
+fn add_inner<B: Bits>(graph: &Ordered, members: &[u32], indices: &[u32], rows: &mut [B]) {
     for (one, member) in members.iter().enumerate() {
         for later in graph.later(*member as usize) {
-            let number = numbers[*later as usize] as usize;
-            if number != 0 {
-                rows[one].insert(number - 1);
-                rows[number - 1].insert(one);
+            let index = indices[*later as usize] as usize;
+            if index != 0 {
+                rows[one].insert(index - 1);
+                rows[index - 1].insert(one);
             }
         }
     }

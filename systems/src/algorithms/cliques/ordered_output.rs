@@ -1,4 +1,4 @@
-//! Searches that are cut into tasks, whose cliques come out in the order of the tasks.
+//! Parallel searches whose cliques are reported in the order of their tasks.
 
 use core::{
     ops::{ControlFlow, Range},
@@ -15,18 +15,18 @@ use super::{
 };
 use crate::parallel::Workers;
 
-/// A part of a search.
+/// A unit of work of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Task {
-    /// The places of the roots: each clique is found from its first node in the degeneracy order.
+    /// The positions of the roots: each clique is found from its first node in the degeneracy order.
     pub roots: Range<usize>,
-    /// Of a single root with many later neighbors, only the cliques by which the search goes on from these of them.
+    /// For a single root with many later neighbors, those to branch on.
     pub branches: Option<Range<usize>>,
 }
 
-/// Cuts the roots of a graph into tasks, by the graph alone.
+/// Splits the roots of a graph into tasks, independently of the number of workers.
 ///
-/// Dense parts make roots uneven: one with many later neighbors is a task for each few of them.
+/// The work of a root grows with its later neighbors, so a root with many of them is split into several tasks.
 pub(super) fn split(graph: &Ordered) -> Vec<Task> {
     const WORK: usize = 2048;
     const MANY: usize = 32;
@@ -52,22 +52,22 @@ pub(super) fn split(graph: &Ordered) -> Vec<Task> {
     tasks
 }
 
-/// Lets each worker make itself a `bench` and take tasks in their order until there are none left.
-pub(super) fn work_off<S>(
+/// Runs tasks in parallel: each worker creates a state and takes tasks in order until none is left.
+pub(super) fn run_tasks<S>(
     workers: &Workers,
     tasks: usize,
-    bench: impl Fn() -> S + Sync,
-    work: impl Fn(&mut S, usize) + Sync,
+    state: impl Fn() -> S + Sync,
+    run: impl Fn(&mut S, usize) + Sync,
 ) {
     let next = AtomicUsize::new(0);
     let take = || {
-        let mut bench = bench();
+        let mut state = state();
         loop {
             let task = next.fetch_add(1, Ordering::Relaxed);
             if task >= tasks {
                 return;
             }
-            work(&mut bench, task);
+            run(&mut state, task);
         }
     };
     match workers.count().min(tasks) {
@@ -77,16 +77,17 @@ pub(super) fn work_off<S>(
     }
 }
 
-/// Where a search puts the cliques that it finds.
+/// Receives the cliques that a search finds.
 pub(super) trait Sink {
-    /// Takes the clique of `root` and of the nodes whose numbers are in `others`; nodes rise with their numbers.
+    /// Adds the clique of `root` and the nodes with local indices `others`; `node` is an increasing function of the
+    /// index.
     fn add<B: Bits>(&mut self, root: u32, others: &B, node: impl Fn(usize) -> u32);
 
-    /// Takes the cliques of `root`, of `others`, which rise, and of each single one of the later nodes whose number is in
+    /// Adds a clique of `root`, `others`, which are ascending, and one later node, for each of the local indices
     /// `last`.
     fn add_each<B: Bits>(&mut self, root: u32, others: &[u32], last: &B, node: impl Fn(usize) -> u32);
 
-    /// Whether to stop; asked for each step of a search.
+    /// Whether to stop; called in each step of a search.
     fn is_over(&mut self) -> bool;
 }
 
@@ -119,21 +120,21 @@ impl Sink for Counter<'_> {
     }
 }
 
-/// Keeps the cliques of one task until its turn has come.
-pub(super) struct Lister<'a, 'v> {
+/// Collects the cliques of one task until they can be delivered.
+pub(super) struct Collector<'a, 'v> {
     task: usize,
     cliques: Cliques,
     watch: Watch<'a>,
-    turns: &'a Turns<'v>,
+    output: &'a OrderedOutput<'v>,
 }
 
-impl Sink for Lister<'_, '_> {
+impl Sink for Collector<'_, '_> {
     #[inline(always)]
     fn add<B: Bits>(&mut self, root: u32, others: &B, node: impl Fn(usize) -> u32) {
         self.cliques.push(
             root,
             #[inline(always)]
-            |nodes| others.for_each(|number| nodes.push(node(number))),
+            |nodes| others.for_each(|index| nodes.push(node(index))),
         );
     }
 
@@ -141,13 +142,13 @@ impl Sink for Lister<'_, '_> {
     fn add_each<B: Bits>(&mut self, root: u32, others: &[u32], last: &B, node: impl Fn(usize) -> u32) {
         last.for_each(
             #[inline(always)]
-            |number| {
+            |index| {
                 self.cliques.push(
                     root,
                     #[inline(always)]
                     |nodes| {
                         nodes.extend_from_slice(others);
-                        nodes.push(node(number));
+                        nodes.push(node(index));
                     },
                 );
             },
@@ -157,51 +158,51 @@ impl Sink for Lister<'_, '_> {
     #[inline(always)]
     fn is_over(&mut self) -> bool {
         const FULL: usize = 1 << 16;
-        if self.cliques.size() >= FULL && self.turns.is_turn_of(self.task) {
-            self.turns.deliver(&mut self.cliques);
+        if self.cliques.size() >= FULL && self.output.is_next(self.task) {
+            self.output.deliver(&mut self.cliques);
         }
-        // One more than wanted shows that there are more.
-        self.cliques.len() > self.turns.most || self.watch.is_over()
+        // One clique more than the maximum shows that there are more.
+        self.cliques.len() > self.output.max || self.watch.is_over()
     }
 }
 
-/// Who is shown cliques, some at a time, and says whether to go on.
+/// Receives several cliques at a time and returns whether to continue.
 pub(super) type Visitor<'a> = dyn FnMut(&Cliques) -> ControlFlow<()> + Send + 'a;
 
-/// Brings what tasks find to a visitor, in the order of the tasks and one at a time.
-pub(super) struct Turns<'a> {
+/// Delivers the cliques of tasks to a visitor, in the order of the tasks and one at a time.
+pub(super) struct OrderedOutput<'a> {
     stop: &'a Stop,
-    most: usize,
-    /// The task whose cliques come next.
-    turn: AtomicUsize,
+    max: usize,
+    /// The task whose cliques are delivered next.
+    next: AtomicUsize,
     state: Mutex<State<'a>>,
 }
 
 struct State<'a> {
     visitor: &'a mut Visitor<'a>,
-    /// How many cliques may still come.
+    /// The number of cliques that may still be delivered.
     left: usize,
-    /// What tasks found whose turn has not come.
+    /// The cliques of finished tasks that wait for earlier ones, and whether each task is complete.
     waiting: BTreeMap<usize, (Cliques, bool)>,
     completeness: Completeness,
 }
 
-impl<'a> Turns<'a> {
+impl<'a> OrderedOutput<'a> {
     pub fn new(stop: &'a Stop, limits: Limits, visitor: &'a mut Visitor<'a>) -> Self {
-        let most = limits.max_count.unwrap_or(usize::MAX);
-        let state = State { visitor, left: most, waiting: BTreeMap::new(), completeness: Completeness::All };
-        Self { stop, most, turn: AtomicUsize::new(0), state: Mutex::new(state) }
+        let max = limits.max_count.unwrap_or(usize::MAX);
+        let state = State { visitor, left: max, waiting: BTreeMap::new(), completeness: Completeness::All };
+        Self { stop, max, next: AtomicUsize::new(0), state: Mutex::new(state) }
     }
 
-    pub fn lister(&self, task: usize) -> Lister<'_, 'a> {
-        Lister { task, cliques: Cliques::default(), watch: Watch::new(self.stop), turns: self }
+    pub fn collector(&self, task: usize) -> Collector<'_, 'a> {
+        Collector { task, cliques: Cliques::default(), watch: Watch::new(self.stop), output: self }
     }
 
-    fn is_turn_of(&self, task: usize) -> bool {
-        self.turn.load(Ordering::Acquire) == task
+    fn is_next(&self, task: usize) -> bool {
+        self.next.load(Ordering::Acquire) == task
     }
 
-    /// Hands over what the task whose turn it is has found so far.
+    /// Delivers the cliques that the next task has found so far.
     fn deliver(&self, cliques: &mut Cliques) {
         if let Ok(mut state) = self.state.lock() {
             state.deliver(cliques, self.stop);
@@ -209,27 +210,27 @@ impl<'a> Turns<'a> {
         cliques.clear();
     }
 
-    /// Hands over what is left when a task has ended, and what waited for it. A task that was stopped is the last whose
-    /// cliques come.
-    pub fn finish(&self, mut lister: Lister, is_whole: bool) {
-        // A visitor that panicked ends the search; its panic goes on where the workers are waited for.
+    /// Delivers the remaining cliques of a finished task and those that waited for it. A stopped task is the last whose
+    /// cliques are delivered.
+    pub fn finish(&self, mut collector: Collector, is_complete: bool) {
+        // A panic of the visitor ends the search, and is resumed where the workers are joined.
         let Ok(mut state) = self.state.lock() else { return self.stop.now() };
         let state = &mut *state;
-        state.waiting.insert(lister.task, (core::mem::take(&mut lister.cliques), is_whole));
-        let mut turn = self.turn.load(Ordering::Relaxed);
+        state.waiting.insert(collector.task, (core::mem::take(&mut collector.cliques), is_complete));
+        let mut next = self.next.load(Ordering::Relaxed);
         while state.completeness.is_complete()
-            && let Some((mut cliques, is_whole)) = state.waiting.remove(&turn)
+            && let Some((mut cliques, is_complete)) = state.waiting.remove(&next)
         {
             state.deliver(&mut cliques, self.stop);
-            if !is_whole && state.completeness.is_complete() {
+            if !is_complete && state.completeness.is_complete() {
                 state.completeness = Completeness::TimedOut;
             }
-            turn += 1;
-            self.turn.store(turn, Ordering::Release);
+            next += 1;
+            self.next.store(next, Ordering::Release);
         }
     }
 
-    /// How the search ended.
+    /// The completeness of the whole search.
     pub fn end(self) -> Completeness {
         self.state.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).completeness
     }

@@ -1,20 +1,20 @@
-//! Searches of all widths.
+//! Searches with bit sets of all widths.
 
 use core::ops::Range;
 
 use super::{
-    Question,
+    Kind,
     bits::Bits,
     k_cliques::SizedSearch,
     maximal::MaximalSearch,
-    ordered::{Numbers, Ordered},
+    ordered::{LocalIndices, Ordered},
     ordered_output::{Sink, Task},
 };
 use crate::kernels::vectorize;
 
-/// What a worker needs to search below any root: the more later neighbors, the wider the sets.
-pub(super) struct Bench {
-    numbers: Numbers,
+/// The reusable buffers of one worker: the more later neighbors a root has, the wider the sets.
+pub(super) struct Searches {
+    indices: LocalIndices,
     narrow: Search<[u64; 1]>,
     of_two: Search<[u64; 2]>,
     of_four: Search<[u64; 4]>,
@@ -22,27 +22,27 @@ pub(super) struct Bench {
     wide: Search<Vec<u64>>,
 }
 
-impl Bench {
+impl Searches {
     pub fn new(graph: &Ordered) -> Self {
         let (narrow, of_two, of_four, of_eight, wide) = Default::default();
-        Self { numbers: Numbers::new(graph), narrow, of_two, of_four, of_eight, wide }
+        Self { indices: LocalIndices::new(graph), narrow, of_two, of_four, of_eight, wide }
     }
 
-    /// Gives `sink` what a task finds. Returns false if the sink wanted no more.
-    pub fn search(&mut self, graph: &Ordered, question: Question, task: &Task, sink: &mut impl Sink) -> bool {
+    /// Passes the cliques of a task to `sink`. Returns false if the sink stopped the search.
+    pub fn search(&mut self, graph: &Ordered, kind: Kind, task: &Task, sink: &mut impl Sink) -> bool {
         vectorize(
             #[inline(always)]
             || {
                 task.roots.clone().all(
                     #[inline(always)]
                     |root| {
-                        let (numbers, branches) = (&mut self.numbers, &task.branches);
+                        let (indices, branches) = (&mut self.indices, &task.branches);
                         match graph.later(root).len() {
-                            0..=64 => self.narrow.search(graph, question, root, branches.clone(), numbers, sink),
-                            65..=128 => self.of_two.search(graph, question, root, branches.clone(), numbers, sink),
-                            129..=256 => self.of_four.search(graph, question, root, branches.clone(), numbers, sink),
-                            257..=512 => self.of_eight.search(graph, question, root, branches.clone(), numbers, sink),
-                            _ => self.wide.search(graph, question, root, branches.clone(), numbers, sink),
+                            0..=64 => self.narrow.search(graph, kind, root, branches.clone(), indices, sink),
+                            65..=128 => self.of_two.search(graph, kind, root, branches.clone(), indices, sink),
+                            129..=256 => self.of_four.search(graph, kind, root, branches.clone(), indices, sink),
+                            257..=512 => self.of_eight.search(graph, kind, root, branches.clone(), indices, sink),
+                            _ => self.wide.search(graph, kind, root, branches.clone(), indices, sink),
                         }
                     },
                 )
@@ -67,15 +67,15 @@ impl<B: Bits> Search<B> {
     fn search(
         &mut self,
         graph: &Ordered,
-        question: Question,
+        kind: Kind,
         root: usize,
         branches: Option<Range<usize>>,
-        numbers: &mut Numbers,
+        indices: &mut LocalIndices,
         sink: &mut impl Sink,
     ) -> bool {
-        match question {
-            Question::Maximal => self.maximal.search(graph, root, branches, numbers, sink),
-            Question::OfSize(size) => self.sized.search(graph, root, branches, size, numbers, sink),
+        match kind {
+            Kind::Maximal => self.maximal.search(graph, root, branches, indices, sink),
+            Kind::OfSize(size) => self.sized.search(graph, root, branches, size, indices, sink),
         }
     }
 }

@@ -1,29 +1,29 @@
-//! What it costs to change a graph.
+//! Costs of edit operations.
 
 use serde::{Deserialize, Serialize};
 
 use super::{LabeledGraph, Units};
 
-/// What it costs to insert, delete and relabel nodes, or edges, of each kind.
+/// The costs of inserting, deleting and substituting nodes, or edges.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum OperationCosts {
-    /// The same for all labels; another label in place of an equal one costs nothing.
+    /// The same for all labels; substituting an equal label costs nothing.
     Uniform {
-        /// Of one that only the second graph has.
+        /// The cost of an element that only the second graph has.
         insertion: f64,
-        /// Of one that only the first graph has.
+        /// The cost of an element that only the first graph has.
         deletion: f64,
-        /// Of one for another, where their labels differ.
+        /// The cost of changing a label.
         substitution: f64,
     },
-    /// By labels, which are less than the number of rows.
+    /// By label, for labels below `L`.
     Table {
-        /// For each label, `[L]`.
+        /// The cost for each label, `[L]`.
         insertion: Vec<f64>,
-        /// For each label, `[L]`.
+        /// The cost for each label, `[L]`.
         deletion: Vec<f64>,
-        /// For each label of the first graph and each of the second, `[L, L]`.
+        /// The cost for each label of the first graph and each of the second, `[L, L]`.
         substitution: Vec<Vec<f64>>,
     },
 }
@@ -53,7 +53,7 @@ impl OperationCosts {
         }
     }
 
-    /// How many labels the tables know; none if all.
+    /// The number of labels of the tables; none if all labels have costs.
     fn labels(&self) -> Option<usize> {
         match self {
             Self::Uniform { .. } => None,
@@ -84,10 +84,10 @@ impl OperationCosts {
     }
 }
 
-/// What it costs to make one graph into another, checked.
+/// Validated costs of edit operations on nodes and edges.
 ///
-/// Internally costs are whole multiples of a [unit](EditCosts::unit), so that sums are exact and the same in any order,
-/// and bounds can be rounded up.
+/// Internally costs are integer multiples of a [unit](EditCosts::unit), so that sums are exact and independent of their
+/// order, and bounds can be rounded up.
 ///
 /// ```
 /// use connectome_systems::algorithms::edit_distance::{EditCosts, EditError, OperationCosts};
@@ -106,13 +106,13 @@ pub struct EditCosts {
 }
 
 impl EditCosts {
-    /// The most units that one operation may cost: sums over all operations stay in range.
+    /// The maximum cost of one operation in units, so that sums over all operations do not overflow.
     const MAX_UNITS: f64 = (1u64 << 36) as f64;
 
-    /// The costs of operations on nodes and on edges.
+    /// Validates the costs of operations on nodes and on edges.
     ///
     /// # Errors
-    /// If a cost is negative, infinite or not a number, or tables are not for the same labels.
+    /// If a cost is negative, infinite or NaN, or the sizes of tables differ.
     pub fn new(nodes: OperationCosts, edges: OperationCosts) -> Result<Self, EditError> {
         for (kind, costs) in [("node", &nodes), ("edge", &edges)] {
             if !costs.is_square() {
@@ -127,18 +127,18 @@ impl EditCosts {
         Ok(Self { nodes, edges, unit })
     }
 
-    /// Of nodes.
+    /// The costs of operations on nodes.
     pub fn nodes(&self) -> &OperationCosts {
         &self.nodes
     }
 
-    /// Of edges.
+    /// The costs of operations on edges.
     pub fn edges(&self) -> &OperationCosts {
         &self.edges
     }
 
-    /// All costs are multiples of this: the greatest common divisor where they are decimal fractions of at most six
-    /// digits, else so small a part of the largest cost (2^-36) that rounding does not show.
+    /// The unit of which all costs are multiples: their greatest common divisor if they are decimal fractions of at
+    /// most six digits; otherwise 2^-36 times the largest cost, to which the others are rounded.
     pub fn unit(&self) -> f64 {
         self.unit
     }
@@ -148,7 +148,7 @@ impl EditCosts {
         (cost / self.unit).round() as Units
     }
 
-    /// Whether the tables have all labels of a graph.
+    /// Checks that all labels of a graph have costs.
     pub(super) fn check_labels(&self, graph: &LabeledGraph) -> Result<(), EditError> {
         let of_nodes = graph.labels().iter().copied().max();
         let of_edges = graph.labeled_edges().map(|(_, label)| label).max();
@@ -163,28 +163,28 @@ impl EditCosts {
     }
 }
 
-/// 1 for each operation.
+/// A cost of 1 for each operation.
 impl Default for EditCosts {
     fn default() -> Self {
         Self { nodes: OperationCosts::UNIT, edges: OperationCosts::UNIT, unit: 1.0 }
     }
 }
 
-/// Up to there each whole number is an f64.
-const MAX_WHOLE: f64 = (1u64 << 53) as f64;
+/// All integers up to here are exact as `f64`.
+const MAX_INTEGER: f64 = (1u64 << 53) as f64;
 
-/// What all costs are multiples of, as near as makes no difference.
+/// See [`EditCosts::unit`].
 fn unit_of(costs: &[f64]) -> f64 {
     let largest = costs.iter().copied().fold(0.0, f64::max);
     if largest == 0.0 {
         return 1.0;
     }
     for digits in 0..=6 {
-        let parts = 10f64.powi(digits);
-        let is_whole = |cost: &f64| (cost * parts - (cost * parts).round()).abs() <= 1e-9 * (cost * parts).min(1.0);
-        if largest * parts < MAX_WHOLE && costs.iter().all(is_whole) {
-            let whole = costs.iter().map(|cost| (cost * parts).round() as u64);
-            let unit = whole.fold(0, greatest_divisor) as f64 / parts;
+        let scale = 10f64.powi(digits);
+        let is_integer = |cost: &f64| (cost * scale - (cost * scale).round()).abs() <= 1e-9 * (cost * scale).min(1.0);
+        if largest * scale < MAX_INTEGER && costs.iter().all(is_integer) {
+            let integers = costs.iter().map(|cost| (cost * scale).round() as u64);
+            let unit = integers.fold(0, greatest_common_divisor) as f64 / scale;
             if largest / unit <= EditCosts::MAX_UNITS {
                 return unit;
             }
@@ -193,60 +193,62 @@ fn unit_of(costs: &[f64]) -> f64 {
     largest / EditCosts::MAX_UNITS
 }
 
-fn greatest_divisor(mut one: u64, mut other: u64) -> u64 {
+fn greatest_common_divisor(mut one: u64, mut other: u64) -> u64 {
     while other != 0 {
         (one, other) = (other, one % other);
     }
     one
 }
 
-/// Two graphs cannot be compared.
+/// An error of the comparison of two graphs.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum EditError {
-    /// Operations cost something or nothing.
+    /// A cost is negative or not finite.
     #[error("an operation on {kind}s costs {cost}; costs must be finite and not negative")]
     Cost {
         /// Node or edge.
         kind: &'static str,
-        /// What was given.
+        /// The cost.
         cost: f64,
     },
-    /// A table of costs lacks entries.
+    /// The sizes of the tables of costs differ.
     #[error(
-        "the {kind} cost tables are not for the same labels; give L insertions, L deletions and L rows of L substitutions"
+        "the {kind} cost tables differ in size; for L labels use L insertions, L deletions and L by L substitutions"
     )]
     Uneven {
         /// Node or edge.
         kind: &'static str,
     },
     /// A label of a graph is not in a table of costs.
-    #[error("the {kind} label {label} has no costs: the tables are for {labels} labels, from 0; extend them")]
+    #[error(
+        "the {kind} label {label} has no costs: the tables have {labels} labels, counted from 0; extend the tables"
+    )]
     Label {
         /// Node or edge.
         kind: &'static str,
         /// The largest of the graphs' labels.
         label: u32,
-        /// How many the table has.
+        /// The number of labels of the table.
         labels: usize,
     },
-    /// More than [`MAX_NODES`](super::MAX_NODES).
-    #[error("a graph of {nodes} nodes is too large for an edit distance; at most {max} are compared", max = super::MAX_NODES)]
+    /// A graph has more nodes than [`MAX_NODES`](super::MAX_NODES).
+    #[error("a graph of {nodes} nodes is too large for an edit distance; use graphs of at most {max} nodes", max = super::MAX_NODES)]
     TooManyNodes {
-        /// How many there are.
+        /// The number of nodes.
         nodes: usize,
     },
-    /// A mapping that is not one of these graphs.
+    /// A mapping does not map nodes of the first graph to distinct nodes of the second.
     #[error(
-        "the mapping is wrong at node {node} of the first graph; give each node another one of the second, or none"
+        "the mapping is invalid at node {node} of the first graph; map each node to another one of the second, or none"
     )]
     Mapping {
-        /// The first that is wrong.
+        /// The first invalid node.
         node: u32,
     },
-    /// More than [`MAX_EDGE_LABELS`](super::MAX_EDGE_LABELS).
-    #[error("the graphs have {labels} kinds of edges, more than {max}; merge labels that mean the same", max = super::MAX_EDGE_LABELS)]
+    /// The graphs have more edge labels than [`MAX_EDGE_LABELS`](super::MAX_EDGE_LABELS).
+    #[error("the graphs have {labels} edge labels, more than {max}; merge equivalent labels", max = super::MAX_EDGE_LABELS)]
     TooManyEdgeLabels {
-        /// How many there are.
+        /// The number of edge labels.
         labels: usize,
     },
 }
@@ -268,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn costs_that_make_no_sense_are_refused() {
+    fn invalid_costs_are_errors() {
         for cost in [-1.0, f64::NAN, f64::INFINITY] {
             let costs = OperationCosts::Uniform { insertion: 1.0, deletion: 1.0, substitution: cost };
             let error = EditCosts::new(OperationCosts::UNIT, costs).unwrap_err();

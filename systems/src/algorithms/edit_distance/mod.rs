@@ -1,12 +1,12 @@
-//! Graph edit distance: what it costs at least to make one labeled graph into another.
+//! Graph edit distance: the minimum cost of edit operations that transform one labeled graph into another.
 //!
-//! Bounds first: an assignment of nodes to nodes by their labels and the edges around them, whose sum is a bound from below
-//! (`state`, `assignment`) and whose edit path one from above (K. Riesen and H. Bunke, *Approximate Graph Edit Distance
-//! Computation by Means of Bipartite Graph Matching*, Image and Vision Computing 27, 2009), which a local search lowers
-//! (`refine`). Where they do not meet, nodes are decided one by one, depth first (`search`): what is decided makes the
-//! bounds of the rest sharper, and each state of the search tries its assignment as a solution. Depth first needs little
-//! memory and can be halted at any time. On molecules it looks at a third more states than those whose bounds are below
-//! the distance, which A* could not do without either. `rounds` shares the tree among workers.
+//! First bounds: the cost of an assignment of nodes by their labels and incident edges is a lower bound (`state`,
+//! `assignment`), and the cost of its edit path an upper bound (K. Riesen and H. Bunke, *Approximate Graph Edit
+//! Distance Computation by Means of Bipartite Graph Matching*, Image and Vision Computing 27, 2009), which a local
+//! search improves (`refine`). If they differ, depth-first branch and bound fixes nodes one by one (`search`): fixed
+//! nodes tighten the bound of the rest, and each state of the search evaluates its assignment as a solution. Depth
+//! first needs little memory and can be stopped at any time. On molecules it expands a third more states than those
+//! whose bounds are below the distance, which A* has to expand as well. `rounds` distributes the tree over workers.
 
 mod assignment;
 mod costs;
@@ -30,72 +30,71 @@ use problem::Problem;
 use super::LabeledGraph;
 use crate::parallel::Workers;
 
-/// Costs in whole units.
+/// Costs in multiples of [`EditCosts::unit`].
 type Units = i64;
 
-/// The most nodes of a graph that is compared: the costs of all pairs of nodes stand in memory.
+/// The maximum number of nodes of a graph: the costs of all pairs of nodes are in memory.
 pub const MAX_NODES: usize = 2_000;
 
-/// The most kinds of edges in two graphs that are compared.
+/// The maximum number of edge labels in two graphs.
 pub const MAX_EDGE_LABELS: usize = 1_000;
 
-/// How far to search for an edit distance.
+/// The budget of a search for an edit distance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SearchBudget {
-    /// How many nodes of the search tree to look at; until the distance is exact if not given. With 0 only the bounds at the
-    /// root are taken. The results are the same for any number of workers.
+    /// The maximum number of expanded states of the search tree; unlimited if none. With 0 only the bounds at the root
+    /// are computed. The results are the same for any number of workers.
     pub expansions: Option<u64>,
-    /// How long to search; results that were cut by time may differ from run to run.
+    /// The time limit; results of a search that reached it are not deterministic.
     pub time: Option<Duration>,
 }
 
 impl SearchBudget {
-    /// Until the distance is exact.
+    /// Search until the distance is exact.
     pub const EXACT: Self = Self { expansions: None, time: None };
 
-    /// Bounds alone, which take polynomial time.
+    /// Bounds only, in polynomial time.
     pub const BOUNDS: Self = Self { expansions: Some(0), time: None };
 }
 
-/// What the comparison of two graphs came to.
+/// The result of the comparison of two graphs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EditComparison {
-    /// The distance is no less.
+    /// A lower bound on the distance.
     pub lower: f64,
-    /// The distance is no more: the cost of the edit path of `mapping`.
+    /// An upper bound on the distance: the cost of the edit path of `mapping`.
     pub upper: f64,
-    /// For each node of the first graph the node of the second that it becomes; none if it is deleted. Nodes of the second
-    /// that do not occur are inserted.
+    /// For each node of the first graph the node of the second that it is mapped to; none if it is deleted. Nodes of
+    /// the second graph that do not occur are inserted.
     pub mapping: Vec<Option<u32>>,
-    /// How many nodes of the search tree were looked at.
+    /// The number of expanded states of the search tree.
     pub expansions: u64,
-    /// What ended the search before the distance was exact.
+    /// Why the search stopped before the distance was exact.
     pub stop_reason: Option<StopReason>,
 }
 
-/// What may end a search early.
+/// Why a search stopped early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopReason {
-    /// The number of expansions.
+    /// The budget of expansions was used up.
     Expansions,
-    /// The time.
+    /// The time limit was reached.
     Time,
-    /// The graphs are too large to search, the smaller one of about 200 nodes or more; only bounds are taken.
+    /// The graphs are too large to search, the smaller one of about 200 nodes or more; only bounds were computed.
     Size,
 }
 
 impl EditComparison {
-    /// The distance, if it is known.
+    /// The distance, if the bounds are equal.
     pub fn distance(&self) -> Option<f64> {
         (self.lower == self.upper).then_some(self.upper)
     }
 }
 
-/// Compares two graphs: exactly, if the budget allows, else by bounds from below and above.
+/// Compares two graphs: exactly if the budget allows, otherwise by a lower and an upper bound.
 ///
-/// The costs are those of the cheapest edit path. Edges go with their nodes, and an edge may be deleted and another
-/// inserted in its place, so that substituting it never costs more than both. The answer is the same for any number of
-/// workers.
+/// The distance is the cost of the cheapest edit path. Edges are mapped by their endpoints, and substituting an edge
+/// never costs more than deleting it and inserting the other. The result is the same for any number of workers.
 ///
 /// ```
 /// use connectome_systems::{Workers, algorithms::{LabeledGraph, edit_distance::{EditCosts, SearchBudget, EditError, edit_distance}}};
@@ -103,13 +102,13 @@ impl EditComparison {
 /// let path = LabeledGraph::new(vec![0, 0, 0, 0], [([0, 1], 0), ([1, 2], 0), ([2, 3], 0)]);
 /// let star = LabeledGraph::new(vec![0, 0, 0, 1], [([0, 1], 0), ([0, 2], 0), ([0, 3], 0)]);
 /// let found = edit_distance(&path, &star, &EditCosts::default(), SearchBudget::EXACT, &Workers::single())?;
-/// // An edge goes to another node, and a node gets another label.
+/// // An edge is moved (deleted and inserted), and a node is relabeled.
 /// assert_eq!(found.distance(), Some(3.0));
 /// # Ok::<(), EditError>(())
 /// ```
 ///
 /// # Errors
-/// If a graph is too large, a label has no costs, or there are too many kinds of edges.
+/// If a graph is too large, a label has no costs, or there are too many edge labels.
 pub fn edit_distance(
     first: &LabeledGraph,
     second: &LabeledGraph,
@@ -121,7 +120,7 @@ pub fn edit_distance(
     Ok(rounds::solve(&problem, costs.unit(), budget, workers))
 }
 
-/// Compares one graph with many, side by side; the budget is for each of them.
+/// Compares one graph with many, in parallel; the budget is per pair.
 ///
 /// # Errors
 /// As [`edit_distance`], of the first pair that cannot be compared.
@@ -135,8 +134,8 @@ pub fn edit_distances(
     compare_pairs(others.len(), |other| [first, &others[other]], costs, budget, workers)
 }
 
-/// Compares each graph with all after it, side by side; the budget is for each pair. The pairs are in the order 0 and 1,
-/// 0 and 2, and so on.
+/// Compares each graph with all after it, in parallel; the budget is per pair. The pairs are in the order 0 and 1, 0
+/// and 2, and so on.
 ///
 /// # Errors
 /// As [`edit_distance`], of the first pair that cannot be compared.
@@ -159,10 +158,10 @@ fn compare_pairs<'a>(
     workers: &Workers,
 ) -> Result<Vec<EditComparison>, EditError> {
     let one = Workers::single();
-    // A single pair is searched by all; of several each has a worker of its own.
+    // A single pair is searched by all workers; several pairs by one each.
     let of_each = if count == 1 { workers } else { &one };
-    let compare = |number| {
-        let [first, second] = pair(number);
+    let compare = |index| {
+        let [first, second] = pair(index);
         edit_distance(first, second, costs, budget, of_each)
     };
     workers.map(count, compare).into_iter().collect()

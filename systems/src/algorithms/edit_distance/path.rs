@@ -1,52 +1,52 @@
-//! The operations that make one graph into another.
+//! Edit paths.
 
 use std::collections::BTreeMap;
 
 use super::{EditCosts, EditError, LabeledGraph};
 use crate::algorithms::ParallelGraph;
 
-/// One step of an edit path. What goes or changes is numbered as in the first graph, what comes as in the second.
+/// One operation of an edit path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EditOperation {
-    /// An edge of the first graph goes.
+    /// Deletes an edge of the first graph.
     DeleteEdge {
         /// Nodes of the first graph.
         endpoints: [u32; 2],
     },
-    /// A node of the first graph, which has no edges any more, goes.
+    /// Deletes a node of the first graph, whose edges were deleted before.
     DeleteNode {
-        /// Of the first graph.
+        /// A node of the first graph.
         node: u32,
     },
-    /// A node gets the label of one of the second graph.
+    /// Gives a node the label of one of the second graph.
     SubstituteNode {
-        /// Of the first graph.
+        /// A node of the first graph.
         node: u32,
-        /// Of the second graph.
+        /// A node of the second graph.
         with: u32,
     },
-    /// An edge gets the label of one of the second graph.
+    /// Gives an edge the label of one of the second graph.
     SubstituteEdge {
         /// Nodes of the first graph.
         endpoints: [u32; 2],
-        /// The nodes of the second graph that they become.
+        /// The nodes of the second graph that they are mapped to.
         with: [u32; 2],
     },
-    /// A node of the second graph comes.
+    /// Inserts a node of the second graph.
     InsertNode {
-        /// Of the second graph.
+        /// A node of the second graph.
         node: u32,
     },
-    /// An edge of the second graph comes.
+    /// Inserts an edge of the second graph.
     InsertEdge {
         /// Nodes of the second graph.
         endpoints: [u32; 2],
     },
 }
 
-/// The operations that make the first graph into the second by a mapping of its nodes (`None` for those that are
-/// deleted), each with its cost; deletions come first and insertions last. Nodes and edges that become equal ones for
-/// nothing are left out. An edge is deleted and another inserted where that is cheaper than substituting it.
+/// The operations that transform the first graph into the second under a mapping of its nodes (`None` for deleted
+/// ones), each with its cost; deletions come first and insertions last. Substitutions of equal labels at no cost are
+/// omitted. An edge is deleted and another inserted if that is cheaper than substituting it.
 ///
 /// ```
 /// use connectome_systems::{Workers, algorithms::{LabeledGraph, edit_distance::{EditCosts, SearchBudget, EditOperation, edit_distance, edit_path}}};
@@ -62,7 +62,7 @@ pub enum EditOperation {
 /// ```
 ///
 /// # Errors
-/// If the mapping is not of these graphs, or two nodes become the same one; if a label has no costs.
+/// If the mapping does not fit the graphs or maps two nodes to the same one; if a label has no costs.
 pub fn edit_path(
     first: &LabeledGraph,
     second: &LabeledGraph,
@@ -72,7 +72,7 @@ pub fn edit_path(
     let mut origin = vec![None; second.node_count()];
     for (node, with) in (0..).zip(mapping).filter_map(|(node, with)| with.map(|with| (node, with))) {
         match origin.get_mut(with as usize) {
-            Some(place @ None) => *place = Some(node),
+            Some(unmapped @ None) => *unmapped = Some(node),
             _ => return Err(EditError::Mapping { node }),
         }
     }
@@ -82,22 +82,23 @@ pub fn edit_path(
     [first, second].into_iter().try_for_each(|graph| costs.check_labels(graph))?;
 
     let (nodes, edges) = (costs.nodes(), costs.edges());
-    // Grouped, so that each step can be taken after those before it.
-    let [mut edges_gone, mut nodes_gone, mut changed, mut nodes_come, mut edges_come] = [const { Vec::new() }; 5];
+    // Grouped, so that each operation is valid after those before it.
+    let [mut deleted_edges, mut deleted_nodes, mut substituted, mut inserted_nodes, mut inserted_edges] =
+        [const { Vec::new() }; 5];
     for (node, with) in (0..).zip(mapping) {
         let label = first.labels()[node as usize];
         let Some(with) = *with else {
-            nodes_gone.push((EditOperation::DeleteNode { node }, nodes.deletion(label)));
+            deleted_nodes.push((EditOperation::DeleteNode { node }, nodes.deletion(label)));
             continue;
         };
         let to = second.labels()[with as usize];
         let cost = nodes.substitution(label, to);
         if label != to || cost > 0.0 {
-            changed.push((EditOperation::SubstituteNode { node, with }, cost));
+            substituted.push((EditOperation::SubstituteNode { node, with }, cost));
         }
     }
     for (node, _) in (0..).zip(&origin).filter(|(_, origin)| origin.is_none()) {
-        nodes_come.push((EditOperation::InsertNode { node }, nodes.insertion(second.labels()[node as usize])));
+        inserted_nodes.push((EditOperation::InsertNode { node }, nodes.insertion(second.labels()[node as usize])));
     }
     let mut waiting: BTreeMap<[u32; 2], u32> = second.labeled_edges().collect();
     for (endpoints, label) in first.labeled_edges() {
@@ -109,15 +110,15 @@ pub fn edit_path(
             if cost <= deletion + edges.insertion(to) {
                 waiting.remove(&[one.min(other), one.max(other)]);
                 if label != to || cost > 0.0 {
-                    changed.push((EditOperation::SubstituteEdge { endpoints, with: [one, other] }, cost));
+                    substituted.push((EditOperation::SubstituteEdge { endpoints, with: [one, other] }, cost));
                 }
                 continue;
             }
         }
-        edges_gone.push((EditOperation::DeleteEdge { endpoints }, deletion));
+        deleted_edges.push((EditOperation::DeleteEdge { endpoints }, deletion));
     }
-    edges_come.extend(
+    inserted_edges.extend(
         waiting.into_iter().map(|(endpoints, label)| (EditOperation::InsertEdge { endpoints }, edges.insertion(label))),
     );
-    Ok([edges_gone, nodes_gone, changed, nodes_come, edges_come].concat())
+    Ok([deleted_edges, deleted_nodes, substituted, inserted_nodes, inserted_edges].concat())
 }

@@ -1,4 +1,4 @@
-//! A pair of graphs as the search reads it: dense, in whole units, the smaller one first.
+//! A pair of graphs in the form that the search reads: dense, in units, the smaller one first.
 
 use core::cmp::Reverse;
 
@@ -8,21 +8,21 @@ use super::{
 };
 use crate::algorithms::ParallelGraph;
 
-/// Two graphs to compare. The nodes of the smaller one are *rows*, those of the other *columns*: each row gets a column of
-/// its own or stays alone.
+/// Two graphs to compare. The nodes of the smaller one are *rows*, those of the other *columns*: each row is assigned a
+/// distinct column or none.
 ///
-/// What is counted starts from all columns inserted and no row there; each row then adds what it costs more, or saves, so
-/// that columns without a row and edges among them need no further thought (the compact form of the quadratic assignment
-/// problem of Bougleux et al., 2017).
+/// Costs are relative to those of inserting all columns and their edges: each assigned row adds the difference, so that
+/// columns without a row and the edges among them add nothing (the compact form of the quadratic assignment problem of
+/// Bougleux et al., 2017).
 #[derive(Clone, Debug)]
 pub(super) struct Problem {
     /// Whether the rows are the nodes of the second graph.
     pub swapped: bool,
-    /// The node that each row is, in the order in which they are decided.
+    /// The node of each row, in the order in which the search fixes them.
     pub nodes: Vec<u32>,
     pub rows: usize,
     pub columns: usize,
-    /// Kinds of edges, the missing edge (0) included.
+    /// Number of kinds of edges: the labels, and 0 for no edge.
     pub kinds: usize,
     /// The kind of edge between rows, `[rows, rows]`.
     row_edges: Vec<u16>,
@@ -31,29 +31,30 @@ pub(super) struct Problem {
     /// The neighbors of each row, with the kinds of the edges.
     pub row_neighbors: Vec<Vec<(u32, u16)>>,
     pub column_neighbors: Vec<Vec<(u32, u16)>>,
-    /// Of a row at a column in place of the inserted column, `[rows, columns]`.
+    /// The cost of substituting a row by a column, minus that of inserting the column, `[rows, columns]`.
     pub node_gain: Vec<Units>,
-    /// Of a row that stays alone, `[rows]`.
-    pub node_alone: Vec<Units>,
-    /// Of an edge of each kind that becomes one of another kind, in place of inserting that, `[kinds, kinds]`.
+    /// The cost of an unassigned row, which is deleted, `[rows]`.
+    pub node_unassigned: Vec<Units>,
+    /// The cost of substituting an edge of one kind by one of another, minus that of inserting the latter, `[kinds,
+    /// kinds]`.
     edge_gain: Vec<Units>,
-    /// Of an edge of each kind between columns that is inserted, `[kinds]`.
+    /// The cost of inserting an edge of each kind, `[kinds]`.
     pub edge_inserted: Vec<Units>,
-    /// What it costs to insert all columns and their edges.
+    /// The cost of inserting all columns and their edges.
     pub inserted: Units,
-    /// Whether a row may stay alone; otherwise some best solution has a column for each row.
+    /// Whether rows may be unassigned; otherwise some optimal solution assigns all rows.
     pub optional: bool,
     pub least: EdgeCosts,
 }
 
-/// Bounds from below on what edges cost, whatever their kinds.
+/// The minimum costs of operations on edges over all kinds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct EdgeCosts {
     pub insertion: Units,
     pub deletion: Units,
-    /// Of one for another of its kind.
+    /// Of a substitution by the same kind.
     pub same: Units,
-    /// Of one for another of another kind.
+    /// Of a substitution by another kind.
     pub different: Units,
 }
 
@@ -68,7 +69,7 @@ impl Problem {
         }
         let swapped = first.node_count() > second.node_count();
         let [small, large] = if swapped { [second, first] } else { [first, second] };
-        let priced = Priced { costs, swapped };
+        let directed = DirectedCosts { costs, swapped };
 
         let mut labels: Vec<u32> =
             graphs.iter().flat_map(|graph| graph.labeled_edges()).map(|(_, label)| label).collect();
@@ -87,31 +88,31 @@ impl Problem {
         let (column_edges, column_neighbors) = dense(large, |node| node, kind_of);
 
         let deletions: Vec<Units> =
-            nodes.iter().map(|node| priced.deletion(true, small.labels()[*node as usize])).collect();
-        let insertions: Vec<Units> = large.labels().iter().map(|label| priced.insertion(true, *label)).collect();
+            nodes.iter().map(|node| directed.deletion(true, small.labels()[*node as usize])).collect();
+        let insertions: Vec<Units> = large.labels().iter().map(|label| directed.insertion(true, *label)).collect();
         let mut node_gain = Vec::with_capacity(nodes.len() * insertions.len());
         let mut optional = false;
         for (row, node) in nodes.iter().enumerate() {
             for (column, label) in large.labels().iter().enumerate() {
-                let gain = priced.substitution(true, small.labels()[*node as usize], *label) - insertions[column];
+                let gain = directed.substitution(true, small.labels()[*node as usize], *label) - insertions[column];
                 optional |= gain > deletions[row];
                 node_gain.push(gain);
             }
         }
-        let node_alone = if optional { deletions } else { vec![FORBIDDEN; nodes.len()] };
+        let node_unassigned = if optional { deletions } else { vec![FORBIDDEN; nodes.len()] };
 
         let mut edge_inserted = vec![0];
-        edge_inserted.extend(labels.iter().map(|label| priced.insertion(false, *label)));
+        edge_inserted.extend(labels.iter().map(|label| directed.insertion(false, *label)));
         let mut edge_gain = vec![0; kinds];
         let mut least = EdgeCosts { insertion: FORBIDDEN, deletion: FORBIDDEN, same: FORBIDDEN, different: FORBIDDEN };
         for from in &labels {
-            let deletion = priced.deletion(false, *from);
+            let deletion = directed.deletion(false, *from);
             least.deletion = least.deletion.min(deletion);
-            least.insertion = least.insertion.min(priced.insertion(false, *from));
+            least.insertion = least.insertion.min(directed.insertion(false, *from));
             edge_gain.push(deletion);
             for (to, insertion) in labels.iter().zip(&edge_inserted[1..]) {
-                // An edge may also be deleted, and another inserted in its place.
-                let cost = priced.substitution(false, *from, *to).min(deletion + insertion);
+                // An edge may also be deleted and the other inserted.
+                let cost = directed.substitution(false, *from, *to).min(deletion + insertion);
                 let least = if from == to { &mut least.same } else { &mut least.different };
                 *least = cost.min(*least);
                 edge_gain.push(cost - insertion);
@@ -122,7 +123,7 @@ impl Problem {
 
         let mut inserted = insertions.iter().sum();
         for (_, label) in large.labeled_edges() {
-            inserted += priced.insertion(false, label);
+            inserted += directed.insertion(false, label);
         }
         Ok(Self {
             swapped,
@@ -135,7 +136,7 @@ impl Problem {
             row_neighbors,
             column_neighbors,
             node_gain,
-            node_alone,
+            node_unassigned,
             edge_gain,
             edge_inserted,
             inserted,
@@ -156,26 +157,27 @@ impl Problem {
         &self.column_edges[column as usize * self.columns..][..self.columns]
     }
 
-    /// What an edge of a kind costs, for each kind of edge at its place in the other graph, in place of inserting that.
+    /// The relative costs of substituting an edge of a kind, for each kind of its counterpart in the other graph.
     #[inline]
     pub fn edge_gains(&self, kind: usize) -> &[Units] {
         &self.edge_gain[kind * self.kinds..][..self.kinds]
     }
 
-    /// What an edge of a kind costs that meets the place between two columns; one of them may be [`NONE`].
+    /// The relative cost of an edge of a kind whose endpoints are assigned to two columns, either of which may be
+    /// [`NONE`].
     #[inline]
     pub fn edge_gain(&self, kind: usize, one: u32, other: u32) -> Units {
-        let met = if one == NONE || other == NONE { 0 } else { self.column_edges(one)[other as usize] };
-        self.edge_gains(kind)[met as usize]
+        let counterpart = if one == NONE || other == NONE { 0 } else { self.column_edges(one)[other as usize] };
+        self.edge_gains(kind)[counterpart as usize]
     }
 
-    /// What a row costs at a column, or alone.
+    /// The relative cost of a row with this column, which may be [`NONE`].
     #[inline]
     pub fn row_gain(&self, row: usize, column: u32) -> Units {
-        if column == NONE { self.node_alone[row] } else { self.node_gain[row * self.columns + column as usize] }
+        if column == NONE { self.node_unassigned[row] } else { self.node_gain[row * self.columns + column as usize] }
     }
 
-    /// For each node of the first graph the node of the second that it becomes, if any.
+    /// For each node of the first graph the node of the second that it is mapped to, if any.
     pub fn mapping(&self, column_of: &[u32]) -> Vec<Option<u32>> {
         let pairs = self.nodes.iter().zip(column_of).filter(|(_, column)| **column != NONE);
         let mut mapping = vec![None; if self.swapped { self.columns } else { self.rows }];
@@ -187,13 +189,13 @@ impl Problem {
     }
 }
 
-/// Costs in units, from the rows' graph to the columns'.
-struct Priced<'a> {
+/// Costs in units of edits from the rows' graph to the columns' graph.
+struct DirectedCosts<'a> {
     costs: &'a EditCosts,
     swapped: bool,
 }
 
-impl Priced<'_> {
+impl DirectedCosts<'_> {
     fn insertion(&self, of_node: bool, label: u32) -> Units {
         let costs = if of_node { self.costs.nodes() } else { self.costs.edges() };
         self.costs.units(if self.swapped { costs.deletion(label) } else { costs.insertion(label) })
@@ -210,17 +212,17 @@ impl Priced<'_> {
     }
 }
 
-/// Kinds of edges as a matrix, and the neighbors of each node.
+/// The kinds of edges as a matrix, and the neighbors of each node.
 fn dense(
     graph: &LabeledGraph,
-    place_of: impl Fn(u32) -> u32,
+    index_of: impl Fn(u32) -> u32,
     kind_of: impl Fn(u32) -> u16,
 ) -> (Vec<u16>, Vec<Vec<(u32, u16)>>) {
     let nodes = graph.node_count();
     let mut kinds = vec![0; nodes * nodes];
     let mut neighbors = vec![Vec::new(); nodes];
     for (endpoints, label) in graph.labeled_edges() {
-        let [one, other] = endpoints.map(&place_of);
+        let [one, other] = endpoints.map(&index_of);
         let kind = kind_of(label);
         for (from, to) in [(one, other), (other, one)] {
             kinds[from as usize * nodes + to as usize] = kind;
@@ -230,8 +232,8 @@ fn dense(
     (kinds, neighbors)
 }
 
-/// The nodes in the order in which they are best decided: each with as many edges to those before it as may be, so that
-/// costs are known early; then those of rare labels and high degree.
+/// The order in which the search fixes nodes: greedily by the number of edges to earlier ones, so that costs are known
+/// early; then by degree and rarity of the label.
 fn decision_order(graph: &LabeledGraph, other: &LabeledGraph) -> Vec<u32> {
     let count = |label: u32| other.labels().iter().filter(|other| **other == label).count();
     let rarity: Vec<Reverse<usize>> = graph.labels().iter().map(|label| Reverse(count(*label))).collect();
@@ -241,8 +243,8 @@ fn decision_order(graph: &LabeledGraph, other: &LabeledGraph) -> Vec<u32> {
     let key = |known: &[usize], node: u32| {
         (known[node as usize], graph.graph().degree(node), rarity[node as usize], Reverse(node))
     };
-    while let Some(place) = (0..waiting.len()).max_by_key(|place| key(&known, waiting[*place])) {
-        let node = waiting.swap_remove(place);
+    while let Some(index) = (0..waiting.len()).max_by_key(|index| key(&known, waiting[*index])) {
+        let node = waiting.swap_remove(index);
         graph.graph().neighbors(node).iter().for_each(|neighbor| known[*neighbor as usize] += 1);
         order.push(node);
     }

@@ -1,17 +1,18 @@
-//! Local search: solutions get better as long as few rows can change their columns for it.
+//! Local search that improves solutions by exchanging the columns of few rows.
 
 use std::time::Instant;
 
 use super::{Units, assignment::NONE, problem::Problem};
 
-/// Graphs of more rows are searched by two rows at a time only.
+/// The maximum number of rows for which exchanges among three rows are tried.
 const MAX_FOR_THREE: usize = 64;
 
-/// Lets two rows, and where that does not help three, pass their columns around as long as this lowers the cost; a row may
-/// also take a free column or stay alone: K-REFINE of N. Boria et al., *Improved Local Search for Graph Edit Distance*,
-/// Pattern Recognition Letters 129, 2020, which takes the best change where this takes the first. Returns the new cost.
+/// Exchanges the columns of two rows, and of three if that does not help, as long as this lowers the cost; a row may
+/// also take a free column or become unassigned: K-REFINE of N. Boria et al., *Improved Local Search for Graph Edit
+/// Distance*, Pattern Recognition Letters 129, 2020, with the first improvement in place of the best. Returns the new
+/// cost.
 ///
-/// Gives up at `end`.
+/// Stops at `end`.
 pub(super) fn refine(problem: &Problem, mut cost: Units, column_of: &mut [u32], end: Option<Instant>) -> Units {
     let mut free: Vec<u32> = (0..problem.columns as u32).filter(|column| !column_of.contains(column)).collect();
     loop {
@@ -32,15 +33,15 @@ pub(super) fn refine(problem: &Problem, mut cost: Units, column_of: &mut [u32], 
     }
 }
 
-/// What some rows cost, with the edges that touch them.
+/// The relative cost of some rows and their incident edges.
 fn cost_of(problem: &Problem, column_of: &[u32], rows: &[usize]) -> Units {
     let mut cost = 0;
-    for (place, &row) in rows.iter().enumerate() {
+    for (index, &row) in rows.iter().enumerate() {
         let column = column_of[row];
         cost += problem.row_gain(row, column);
         for &(other, kind) in &problem.row_neighbors[row] {
-            // An edge between two of them counts once.
-            if !rows[..place].contains(&(other as usize)) {
+            // An edge between two of the rows counts once.
+            if !rows[..index].contains(&(other as usize)) {
                 cost += problem.edge_gain(kind as usize, column, column_of[other as usize]);
             }
         }
@@ -48,12 +49,12 @@ fn cost_of(problem: &Problem, column_of: &[u32], rows: &[usize]) -> Units {
     cost
 }
 
-/// Lets a row take a free column, or stay alone.
+/// Moves a row to a free column, or unassigns it, if this lowers the cost; returns the change.
 fn move_row(problem: &Problem, column_of: &mut [u32], row: usize, free: &mut Vec<u32>) -> Units {
     let before = cost_of(problem, column_of, &[row]);
     let mut cost = before;
-    for place in 0..free.len() {
-        let old = core::mem::replace(&mut column_of[row], free[place]);
+    for index in 0..free.len() {
+        let old = core::mem::replace(&mut column_of[row], free[index]);
         let new_cost = cost_of(problem, column_of, &[row]);
         if new_cost >= cost {
             column_of[row] = old;
@@ -61,10 +62,10 @@ fn move_row(problem: &Problem, column_of: &mut [u32], row: usize, free: &mut Vec
         }
         cost = new_cost;
         if old == NONE {
-            free.remove(place);
+            free.remove(index);
             break;
         }
-        free[place] = old;
+        free[index] = old;
     }
     if problem.optional && column_of[row] != NONE {
         let old = core::mem::replace(&mut column_of[row], NONE);
@@ -79,7 +80,7 @@ fn move_row(problem: &Problem, column_of: &mut [u32], row: usize, free: &mut Vec
     cost - before
 }
 
-/// Lets a row and one before it swap their columns.
+/// Swaps the columns of a row and each one before it if this lowers the cost; returns the change.
 fn swap_two(problem: &Problem, column_of: &mut [u32], row: usize) -> Units {
     let mut gained = 0;
     for other in 0..row {
@@ -95,6 +96,7 @@ fn swap_two(problem: &Problem, column_of: &mut [u32], row: usize) -> Units {
     gained
 }
 
+/// Rotates the columns of the first three rows for which this lowers the cost; returns the change.
 fn rotate_three(problem: &Problem, column_of: &mut [u32]) -> Units {
     for one in 0..column_of.len() {
         for two in 0..one {
@@ -102,9 +104,9 @@ fn rotate_three(problem: &Problem, column_of: &mut [u32]) -> Units {
                 let rows = [one, two, three];
                 let old = rows.map(|row| column_of[row]);
                 let before = cost_of(problem, column_of, &rows);
-                for turn in 1..3 {
-                    for place in 0..3 {
-                        column_of[rows[place]] = old[(place + turn) % 3];
+                for shift in 1..3 {
+                    for index in 0..3 {
+                        column_of[rows[index]] = old[(index + shift) % 3];
                     }
                     let gain = cost_of(problem, column_of, &rows) - before;
                     if gain < 0 {

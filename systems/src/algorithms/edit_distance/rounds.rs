@@ -1,4 +1,4 @@
-//! The search as a whole: rounds in which workers search branches of the tree side by side.
+//! The parallel search: in each round, workers search branches of the tree in parallel.
 
 use std::time::Instant;
 
@@ -12,22 +12,23 @@ use super::{
 };
 use crate::parallel::Workers;
 
-/// The tree is parted into at least so many branches, if it has them.
+/// The minimum number of branches into which the tree is split, if it has that many.
 const BRANCHES: usize = 64;
 
-/// States that the whole tree may have before it is parted.
+/// States expanded before the tree is split.
 const FIRST: u64 = 512;
 
-/// States that each branch may look at in a round; then all learn of the best solution.
+/// States expanded in each branch in a round, after which the best solution is shared.
 const SLICE: u64 = 256;
 
-/// Rows squared times columns, where states on one way through the tree take about 50 MB for each worker.
-const MAX_PLACES: usize = 1 << 23;
+/// The maximum of rows squared times columns, at which the states on one path through the tree take about 50 MB for
+/// each worker.
+const MAX_PATH_SIZE: usize = 1 << 23;
 
-/// Bounds the distance, and searches until the bounds meet or the budget is used up.
+/// Bounds the distance, and searches until the bounds are equal or the budget is used up.
 ///
-/// Branches do not hear of each other within a round, and rounds end by the number of states alone. So the same
-/// states are looked at whoever does it, and the answer is the same for any number of workers.
+/// Branches share nothing within a round, and rounds end by the number of states alone. So the same states are
+/// expanded, and the result is the same, for any number of workers.
 pub(super) fn solve(problem: &Problem, unit: f64, budget: SearchBudget, workers: &Workers) -> EditComparison {
     let end = budget.time.and_then(|time| Instant::now().checked_add(time));
     let mut root = State::default();
@@ -41,14 +42,14 @@ pub(super) fn solve(problem: &Problem, unit: f64, budget: SearchBudget, workers:
         search.best = refine(problem, search.best, &mut search.column_of, end);
     }
     if lower < search.best {
-        let open = if problem.rows.pow(2) * problem.columns > MAX_PLACES {
+        let open = if problem.rows.pow(2) * problem.columns > MAX_PATH_SIZE {
             stop_reason = Some(StopReason::Size);
             Some(root.bound)
         } else {
             let branches = vec![Branch::root(problem, &root, 2 * search.best - 1)];
             drop(root);
-            let (open, why) = search.run(branches, budget.expansions);
-            stop_reason = why;
+            let (open, reason) = search.run(branches, budget.expansions);
+            stop_reason = reason;
             open
         };
         lower = open.map_or(search.best, |bound| lower.max(half(bound)).min(search.best));
@@ -62,17 +63,17 @@ pub(super) fn solve(problem: &Problem, unit: f64, budget: SearchBudget, workers:
     }
 }
 
-/// Half of a bound, rounded up: costs are whole.
+/// Half of a bound, rounded up, because costs are integers.
 fn half(doubled: Units) -> Units {
     (doubled + 1).div_euclid(2)
 }
 
-/// How far a search has come.
+/// The progress of a search.
 struct Search<'a> {
     problem: &'a Problem,
     workers: &'a Workers,
     end: Option<Instant>,
-    /// The least cost that was found.
+    /// The lowest cost found so far.
     best: Units,
     /// The solution of that cost.
     column_of: Vec<u32>,
@@ -80,8 +81,9 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Searches the branches, and looks at `most` states. Returns twice a bound from below on what is left, and why it is.
-    fn run(&mut self, mut branches: Vec<Branch>, most: Option<u64>) -> (Option<Units>, Option<StopReason>) {
+    /// Searches the branches, expanding at most `max` states. If some are left, returns twice a lower bound on their
+    /// costs, and why the search stopped.
+    fn run(&mut self, mut branches: Vec<Branch>, max: Option<u64>) -> (Option<Units>, Option<StopReason>) {
         let twins = Twins::new(self.problem);
         loop {
             branches.retain_mut(|branch| {
@@ -91,7 +93,7 @@ impl Search<'_> {
             if branches.is_empty() {
                 return (None, None);
             }
-            let left = most.map_or(u64::MAX, |most| most - self.expansions);
+            let left = max.map_or(u64::MAX, |max| max - self.expansions);
             let is_late = self.end.is_some_and(|end| Instant::now() >= end);
             if left == 0 || is_late {
                 let bound = branches.iter().filter_map(Branch::bound).min();
@@ -100,26 +102,26 @@ impl Search<'_> {
             let slice = if self.expansions == 0 {
                 FIRST
             } else {
-                part(&mut branches);
+                split(&mut branches);
                 SLICE
             };
             self.round(&twins, &mut branches, slice, left);
         }
     }
 
-    /// Searches each branch for a while.
+    /// Expands a slice of states in each branch, in parallel.
     fn round(&mut self, twins: &Twins, branches: &mut [Branch], slice: u64, left: u64) {
         let count = branches.len() as u64;
         let &mut Self { problem, best, end, .. } = self;
-        let search = |place: usize| {
-            let budget = slice.min(left / count + u64::from((place as u64) < left % count));
-            let mut branch = branches[place].clone();
+        let search = |index: usize| {
+            let budget = slice.min(left / count + u64::from((index as u64) < left % count));
+            let mut branch = branches[index].clone();
             let found = branch.search(&Task { problem, twins, end }, best, budget);
             (branch, found)
         };
         let searched = if count == 1 { vec![search(0)] } else { self.workers.map(branches.len(), search) };
-        for (place, (branch, found)) in branches.iter_mut().zip(searched) {
-            *place = branch;
+        for (branch, (searched, found)) in branches.iter_mut().zip(searched) {
+            *branch = searched;
             self.expansions += found.expansions;
             if let Some((cost, column_of)) = found.solution
                 && cost < self.best
@@ -130,11 +132,11 @@ impl Search<'_> {
     }
 }
 
-/// Parts branches until there are enough for many workers, or none can be parted.
-fn part(branches: &mut Vec<Branch>) {
+/// Splits branches until there are enough for many workers, or none can be split.
+fn split(branches: &mut Vec<Branch>) {
     while branches.len() < BRANCHES {
         let before = branches.len();
-        *branches = core::mem::take(branches).into_iter().flat_map(Branch::part).collect();
+        *branches = core::mem::take(branches).into_iter().flat_map(Branch::split).collect();
         if branches.len() <= before {
             return;
         }

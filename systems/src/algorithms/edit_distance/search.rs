@@ -1,20 +1,20 @@
-//! Depth-first branch and bound over the columns of the rows, which can be halted, resumed and parted.
+//! Depth-first branch and bound over the columns of the rows, which can be stopped, resumed and split.
 
 use std::time::Instant;
 
 use super::{Units, problem::Problem, state::State, twins::Twins};
 
-/// A part of the search tree that is still to be searched.
+/// The unsearched rest of a subtree.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Branch {
-    /// The columns of the rows that are decided on the way to where the search halted.
+    /// The columns of the fixed rows of the state at which the search stopped.
     path: Vec<u32>,
-    /// For the first undecided row of each state on that way, the choices left: twice a bound from below, and the column;
-    /// the best last. One list for each row of the path that this branch owns, and one for the row after it.
+    /// The remaining choices for the next row of each state on that path: twice a lower bound, and the column; the best
+    /// last. One list for each row of the path that belongs to this branch, and one for the row after it.
     open: Vec<Vec<(Units, u32)>>,
 }
 
-/// What is searched, and until when.
+/// The problem of a search, and its time limit.
 #[derive(Clone, Copy)]
 pub(super) struct Task<'a> {
     pub problem: &'a Problem,
@@ -22,22 +22,22 @@ pub(super) struct Task<'a> {
     pub end: Option<Instant>,
 }
 
-/// What a branch came to.
+/// The result of searching a branch.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// The best solution that costs less than was asked for, and its cost.
+    /// The best solution below the cost limit, and its cost.
     pub solution: Option<(Units, Vec<u32>)>,
-    /// States that were looked at.
+    /// Number of expanded states.
     pub expansions: u64,
 }
 
-/// States on the way from the root, one for each number of decided rows, whose room is used again.
+/// The states on the path from the root, by number of fixed rows, whose memory is reused.
 #[derive(Debug, Default)]
-pub(super) struct Room {
+pub(super) struct StateStack {
     states: Vec<State>,
 }
 
-impl Room {
+impl StateStack {
     fn state(&mut self, depth: usize) -> [&mut State; 2] {
         if self.states.len() < depth + 2 {
             self.states.resize_with(depth + 2, State::default);
@@ -48,31 +48,31 @@ impl Room {
 }
 
 impl Branch {
-    /// The whole tree, but for its root, which was looked at.
+    /// The whole tree below its root, which is expanded already.
     pub fn root(problem: &Problem, root: &State, limit: Units) -> Self {
         let mut choices = Vec::new();
         root.choices(problem, limit, &mut choices);
         Self { path: Vec::new(), open: vec![choices] }
     }
 
-    /// Whether nothing is left.
+    /// Whether no choice is left.
     pub fn is_done(&self) -> bool {
         self.open.iter().all(Vec::is_empty)
     }
 
-    /// Twice a bound from below on what is left.
+    /// Twice a lower bound on the costs of the remaining choices.
     pub fn bound(&self) -> Option<Units> {
         self.open.iter().filter_map(|choices| choices.last()).map(|(bound, _)| *bound).min()
     }
 
-    /// Searches for a solution that costs less than `best`, and looks at `budget` states at most.
+    /// Searches for a solution that costs less than `best`, expanding at most `budget` states.
     pub fn search(&mut self, task: &Task, mut best: Units, budget: u64) -> Found {
         let &Task { problem, twins, end } = task;
         let mut found = Found::default();
-        let mut room = Room::default();
-        room.state(0)[0].start(problem);
+        let mut stack = StateStack::default();
+        stack.state(0)[0].start(problem);
         for (depth, column) in self.path.iter().enumerate() {
-            let [before, after] = room.state(depth);
+            let [before, after] = stack.state(depth);
             after.decide(problem, before, *column, Units::MAX);
         }
         let mut solution = vec![0; problem.rows];
@@ -82,7 +82,7 @@ impl Branch {
             let depth = self.path.len();
             let choice = choices.pop().filter(|(bound, _)| *bound < 2 * best - 1);
             let Some((bound, column)) = choice else {
-                // Those left are no better.
+                // The remaining choices have no lower bounds.
                 self.open.pop();
                 if self.open.is_empty() {
                     break;
@@ -90,11 +90,11 @@ impl Branch {
                 self.path.pop();
                 continue;
             };
-            if twins.are_passed_over(depth, column, &solution) {
+            if twins.is_redundant(depth, column, &solution) {
                 continue;
             }
             found.expansions += 1;
-            let [before, after] = room.state(depth);
+            let [before, after] = stack.state(depth);
             after.decide(problem, before, column, 2 * best - 1);
             after.bound = after.bound.max(bound);
             if after.bound >= 2 * best - 1 {
@@ -116,23 +116,24 @@ impl Branch {
         found
     }
 
-    /// Leaves out what is not better than a solution that was found elsewhere.
+    /// Removes choices that cannot improve on a solution that was found elsewhere.
     pub fn prune(&mut self, best: Units) {
         self.open.iter_mut().for_each(|choices| choices.retain(|(bound, _)| *bound < 2 * best - 1));
     }
 
-    /// Parts the branch at its topmost choices, in the order of the search; what is left of the way comes first.
-    pub fn part(mut self) -> Vec<Self> {
+    /// Splits the branch at its topmost choices, in the order of the search; the rest below the current path comes
+    /// first.
+    pub fn split(mut self) -> Vec<Self> {
         let Some(top) = self.open.iter().position(|choices| !choices.is_empty()) else { return Vec::new() };
         let stem = self.path.len() + 1 - self.open.len() + top;
         let choices = core::mem::take(&mut self.open[top]);
         let prefix = self.path[..stem].to_vec();
         let single = |choice| Self { path: prefix.clone(), open: vec![vec![choice]] };
-        let mut parts: Vec<Self> = choices.into_iter().rev().map(single).collect();
+        let mut branches: Vec<Self> = choices.into_iter().rev().map(single).collect();
         if !self.is_done() {
             self.open.drain(..=top);
-            parts.insert(0, self);
+            branches.insert(0, self);
         }
-        parts
+        branches
     }
 }

@@ -1,4 +1,4 @@
-//! A node of the search tree: the first rows have their columns, and what the rest costs at least is known.
+//! A state of the search tree: the first rows are fixed, and the cost of the rest is bounded.
 
 use super::{
     Units,
@@ -6,46 +6,47 @@ use super::{
     problem::Problem,
 };
 
-/// Some rows are decided; the costs of the others, with all that is known of them.
+/// A partial solution: fixed rows, and bounds on the costs of the open ones.
 ///
-/// Costs are doubled here, for an edge between two rows that are not decided counts half at each of them. The bound is
-/// the least sum of an assignment in which an undecided row and a free column cost what their labels and their edges to
-/// decided ones do, exactly, and half of what their other edges do at least, whose kinds are compared as multisets: BMa of
-/// L. Chang et al., *Accelerating Graph Similarity Search via Efficient GED Computation*, TKDE 2022, after the branches of
-/// D. Blumenthal and J. Gamper, *Improved Lower Bounds for Graph Edit Distance*, TKDE 2018.
+/// Costs are doubled, because an edge between two open rows counts half at each of them. The bound is the minimum of an
+/// assignment problem of open rows and free columns. The cost of a pair is exact for their labels and their edges to
+/// fixed rows, plus half of a lower bound for their other edges, whose kinds are compared as multisets: BMa of L. Chang
+/// et al., *Accelerating Graph Similarity Search via Efficient GED Computation*, TKDE 2022, after the branches of D.
+/// Blumenthal and J. Gamper, *Improved Lower Bounds for Graph Edit Distance*, TKDE 2018.
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
-    /// How many rows are decided.
+    /// Number of fixed rows.
     pub depth: usize,
-    /// What decided rows cost, and inserting the free columns; not doubled.
+    /// The cost of the fixed rows and of inserting the free columns; not doubled.
     fixed: Units,
-    /// Twice a bound from below on any solution from here.
+    /// Twice a lower bound on every solution below this state.
     pub bound: Units,
-    /// The one that the assignment gives here.
+    /// The bound by the assignment of this state alone.
     sum: Units,
-    /// The free columns, rising.
+    /// The free columns, ascending.
     pub columns: Vec<u32>,
-    /// What undecided rows cost by their labels and their edges to decided ones, `[rows, columns]`; not doubled.
+    /// The cost of open rows by their labels and their edges to fixed rows, `[rows, columns]`; not doubled.
     known: Vec<Units>,
-    /// The same where they stay alone, `[rows]`.
-    known_alone: Vec<Units>,
-    /// For each undecided row the number of its edges of each kind to other undecided ones, `[rows, kinds]`; kind 0 counts all of them.
+    /// The same for unassigned rows, `[rows]`.
+    known_unassigned: Vec<Units>,
+    /// For each open row the number of its edges of each kind to other open rows, `[rows, kinds]`; at kind 0 that of
+    /// all kinds.
     row_counts: Vec<Units>,
     /// For each kind the number of edges of each free column to other free ones, `[kinds, columns]`.
     column_counts: Vec<Units>,
-    /// What it costs to insert them, `[columns]`.
+    /// The cost of inserting these edges, `[columns]`.
     column_inserted: Vec<Units>,
-    /// What it costs to delete the edges of each undecided row to others, `[rows]`.
+    /// The cost of deleting the edges of each open row to other open rows, `[rows]`.
     row_deleted: Vec<Units>,
-    /// Twice the cost of each pair, at least, `[rows, columns]`.
+    /// Twice a lower bound on the cost of each pair, `[rows, columns]`.
     costs: Vec<Units>,
-    /// The same where a row stays alone, `[rows]`.
-    alone: Vec<Units>,
+    /// The same for unassigned rows, `[rows]`.
+    unassigned: Vec<Units>,
     pub assignment: Assignment,
 }
 
 impl State {
-    /// Nothing is decided.
+    /// Sets the state to the root, with no fixed row.
     pub fn start(&mut self, problem: &Problem) {
         let (rows, columns, kinds) = (problem.rows, problem.columns, problem.kinds);
         self.depth = 0;
@@ -53,7 +54,7 @@ impl State {
         self.columns.clear();
         self.columns.extend(0..columns as u32);
         self.known.clone_from(&problem.node_gain);
-        self.known_alone.clone_from(&problem.node_alone);
+        self.known_unassigned.clone_from(&problem.node_unassigned);
         self.row_counts.clear();
         self.row_counts.resize(rows * kinds, 0);
         self.row_deleted.clear();
@@ -80,20 +81,20 @@ impl State {
         self.estimate(problem, Units::MAX);
     }
 
-    /// What is left when the next row of `before` gets a column, or stays alone ([`NONE`]). Once the bound is found not to be
-    /// below `limit`, nothing more is found out.
+    /// Sets the state to the child of `before` whose next row is fixed at a column, or unassigned ([`NONE`]). The bound
+    /// is not tightened further once it is not below `limit`.
     pub fn decide(&mut self, problem: &Problem, before: &Self, column: u32, limit: Units) {
         let (row, kinds) = (before.depth, problem.kinds);
-        // Where the column stands among the free ones; past them if it is none.
-        let place = before.columns.partition_point(|other| *other < column);
-        let (old, keep) = (before.columns.len(), place..(place + 1).min(before.columns.len()));
+        // The index of the column among the free ones; past their end for `NONE`.
+        let index = before.columns.partition_point(|other| *other < column);
+        let (old, removed) = (before.columns.len(), index..(index + 1).min(before.columns.len()));
         let copy = |to: &mut Vec<Units>, from: &[Units]| {
-            to.extend_from_slice(&from[..keep.start]);
-            to.extend_from_slice(&from[keep.end..]);
+            to.extend_from_slice(&from[..removed.start]);
+            to.extend_from_slice(&from[removed.end..]);
         };
         self.depth = row + 1;
         self.bound = before.bound;
-        self.fixed = before.fixed + if column == NONE { before.known_alone[0] } else { before.known[place] };
+        self.fixed = before.fixed + if column == NONE { before.known_unassigned[0] } else { before.known[index] };
         self.columns.clear();
         self.columns.extend(before.columns.iter().filter(|other| **other != column));
         let columns = self.columns.len();
@@ -104,26 +105,26 @@ impl State {
         }
         self.column_inserted.clear();
         copy(&mut self.column_inserted, &before.column_inserted);
-        let met: Option<&[u16]> = (column != NONE).then(|| problem.column_edges(column));
-        if let Some(met) = met {
-            for (place, &other) in self.columns.iter().enumerate() {
-                let kind = met[other as usize] as usize;
+        let edges: Option<&[u16]> = (column != NONE).then(|| problem.column_edges(column));
+        if let Some(edges) = edges {
+            for (index, &other) in self.columns.iter().enumerate() {
+                let kind = edges[other as usize] as usize;
                 if kind != 0 {
-                    self.column_counts[place] -= 1;
-                    self.column_counts[kind * columns + place] -= 1;
-                    self.column_inserted[place] -= problem.edge_inserted[kind];
+                    self.column_counts[index] -= 1;
+                    self.column_counts[kind * columns + index] -= 1;
+                    self.column_inserted[index] -= problem.edge_inserted[kind];
                 }
             }
         }
 
         self.known.clear();
-        self.known_alone.clear();
-        self.known_alone.extend_from_slice(&before.known_alone[1..]);
+        self.known_unassigned.clear();
+        self.known_unassigned.extend_from_slice(&before.known_unassigned[1..]);
         self.row_counts.clear();
         self.row_counts.extend_from_slice(&before.row_counts[kinds..]);
         self.row_deleted.clear();
         self.row_deleted.extend_from_slice(&before.row_deleted[1..]);
-        for other in 0..self.known_alone.len() {
+        for other in 0..self.known_unassigned.len() {
             let start = self.known.len();
             copy(&mut self.known, &before.known[(other + 1) * old..][..old]);
             let kind = problem.row_edge(row, row + 1 + other);
@@ -132,9 +133,9 @@ impl State {
             }
             let gains = problem.edge_gains(kind);
             for (known, &column) in self.known[start..].iter_mut().zip(&self.columns) {
-                *known += gains[met.map_or(0, |met| met[column as usize]) as usize];
+                *known += gains[edges.map_or(0, |edges| edges[column as usize]) as usize];
             }
-            self.known_alone[other] += gains[0];
+            self.known_unassigned[other] += gains[0];
             self.row_counts[other * kinds] -= 1;
             self.row_counts[other * kinds + kind] -= 1;
             self.row_deleted[other] -= gains[0];
@@ -142,52 +143,54 @@ impl State {
         self.estimate(problem, limit);
     }
 
-    /// Bounds what the undecided rows cost.
+    /// Bounds the cost of the open rows.
     fn estimate(&mut self, problem: &Problem, limit: Units) {
         let (columns, kinds, least) = (self.columns.len(), problem.kinds, problem.least);
         self.costs.clear();
-        self.alone.clear();
+        self.unassigned.clear();
         let saved = least.different - least.same;
         for (row, (counts, known)) in
             self.row_counts.chunks_exact(kinds).zip(self.known.chunks_exact(columns.max(1))).enumerate()
         {
-            let own = counts[0];
+            let row_edges = counts[0];
             let all = self.column_counts[..columns].iter().zip(&self.column_inserted).zip(known);
-            self.costs.extend(all.map(|((&met, inserted), known)| {
-                let changed = own.min(met) * least.different;
-                let unmet = (own - met).max(0) * least.deletion + (met - own).max(0) * least.insertion;
-                2 * known + changed + unmet - inserted
+            self.costs.extend(all.map(|((&column_edges, inserted), known)| {
+                let substituted = row_edges.min(column_edges) * least.different;
+                let deleted = (row_edges - column_edges).max(0) * least.deletion;
+                let added = (column_edges - row_edges).max(0) * least.insertion;
+                2 * known + substituted + deleted + added - inserted
             }));
             if saved != 0 {
                 let costs = &mut self.costs[row * columns..];
                 for (kind, &count) in counts.iter().enumerate().skip(1).filter(|(_, count)| **count != 0) {
-                    let met = &self.column_counts[kind * columns..][..columns];
-                    costs.iter_mut().zip(met).for_each(|(cost, met)| *cost -= saved * count.min(*met));
+                    let column_counts = &self.column_counts[kind * columns..][..columns];
+                    costs.iter_mut().zip(column_counts).for_each(|(cost, other)| *cost -= saved * count.min(*other));
                 }
             }
         }
         if problem.optional {
-            self.alone
-                .extend(self.known_alone.iter().zip(&self.row_deleted).map(|(known, deleted)| 2 * known + deleted));
+            self.unassigned.extend(
+                self.known_unassigned.iter().zip(&self.row_deleted).map(|(known, deleted)| 2 * known + deleted),
+            );
         } else {
-            self.alone.resize(self.known_alone.len(), FORBIDDEN);
+            self.unassigned.resize(self.known_unassigned.len(), FORBIDDEN);
         }
         let fixed = 2 * self.fixed;
-        self.sum = fixed + self.assignment.solve(columns, &self.costs, &self.alone, limit.saturating_sub(fixed));
+        self.sum = fixed + self.assignment.solve(columns, &self.costs, &self.unassigned, limit.saturating_sub(fixed));
         self.bound = self.bound.max(self.sum);
     }
 
-    /// Completes a solution by the assignment that gave the bound, `[rows]`; returns what it really costs.
+    /// Completes a solution, `[rows]`, by the assignment of the bound; returns its cost.
     pub fn complete(&self, problem: &Problem, column_of: &mut [u32]) -> Units {
         let columns = self.columns.len();
         let mut cost = self.fixed;
-        for (row, &place) in self.assignment.column_of.iter().enumerate() {
-            column_of[self.depth + row] = if place == NONE {
-                cost += self.known_alone[row];
+        for (row, &index) in self.assignment.column_of.iter().enumerate() {
+            column_of[self.depth + row] = if index == NONE {
+                cost += self.known_unassigned[row];
                 NONE
             } else {
-                cost += self.known[row * columns + place as usize];
-                self.columns[place as usize]
+                cost += self.known[row * columns + index as usize];
+                self.columns[index as usize]
             };
         }
         for row in self.depth..problem.rows {
@@ -200,21 +203,22 @@ impl State {
         cost
     }
 
-    /// Appends the columns that the next row may get, [`NONE`] for staying alone, each with twice a bound from below that
-    /// is less than `limit`; the best ones last.
+    /// Appends the possible columns of the next row, [`NONE`] for unassigned, each with twice a lower bound, if that is
+    /// less than `limit`; the best ones last.
     pub fn choices(&self, problem: &Problem, limit: Units, choices: &mut Vec<(Units, u32)>) {
-        let Some(own) = self.assignment.of_rows.first() else { return };
+        let Some(row_dual) = self.assignment.row_duals.first() else { return };
         let start = choices.len();
         let mut add = |bound: Units, column: u32| {
             if bound < limit {
                 choices.push((bound, column));
             }
         };
-        for (place, &column) in self.columns.iter().enumerate() {
-            add(self.bound.max(self.sum + self.costs[place] - own - self.assignment.of_columns[place]), column);
+        for (index, &column) in self.columns.iter().enumerate() {
+            let reduced = self.costs[index] - row_dual - self.assignment.column_duals[index];
+            add(self.bound.max(self.sum + reduced), column);
         }
         if problem.optional {
-            add(self.bound.max(self.sum + self.alone[0] - own), NONE);
+            add(self.bound.max(self.sum + self.unassigned[0] - row_dual), NONE);
         }
         choices[start..].sort_unstable_by(|one, other| other.cmp(one));
     }

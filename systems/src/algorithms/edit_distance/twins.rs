@@ -1,9 +1,9 @@
-//! Nodes that nothing tells apart, of which one order is as good as another.
+//! Twins: interchangeable nodes, of which the search tries one order only.
 
 use super::{assignment::NONE, problem::Problem};
 
-/// For each row and each column the one before it that could take its place, if any: they have the same label and
-/// edges of the same kinds to all others.
+/// For each row and each column the last twin before it, if any: one with the same label and edges of the same kinds to
+/// all other nodes.
 #[derive(Clone, Debug)]
 pub(super) struct Twins {
     rows: Vec<u32>,
@@ -14,7 +14,7 @@ impl Twins {
     pub fn new(problem: &Problem) -> Self {
         let row_twins = |one: usize, other: usize| {
             let gains = |row: usize| &problem.node_gain[row * problem.columns..][..problem.columns];
-            problem.node_alone[one] == problem.node_alone[other]
+            problem.node_unassigned[one] == problem.node_unassigned[other]
                 && gains(one) == gains(other)
                 && (0..problem.rows)
                     .filter(|row| ![one, other].contains(row))
@@ -31,21 +31,20 @@ impl Twins {
         Self { rows: latest(problem.rows, row_twins), columns: latest(problem.columns, column_twins) }
     }
 
-    /// Whether deciding the next row so gives nothing that another choice would not give: a twin of the column is free and
-    /// comes before it, or a twin of the row got a later column.
+    /// Whether a column for the next row is equivalent to another choice: an earlier twin of the column is free, or a
+    /// twin of the row has a later column.
     ///
-    /// Of all solutions that differ by twins in each other's place, the one whose columns are the first in the order of
-    /// words is never passed over.
-    pub fn are_passed_over(&self, row: usize, column: u32, column_of: &[u32]) -> bool {
+    /// Of all solutions that differ by an exchange of twins, the lexicographically first is never redundant.
+    pub fn is_redundant(&self, row: usize, column: u32, column_of: &[u32]) -> bool {
         let later = self.rows[row] != NONE && column_of[self.rows[row] as usize] > column;
         let free = |twin: u32| twin != NONE && !column_of[..row].contains(&twin);
         later || (column != NONE && free(self.columns[column as usize]))
     }
 }
 
-/// For each place the latest one before it that is its twin.
+/// For each index the last one before it that is its twin.
 fn latest(count: usize, are_twins: impl Fn(usize, usize) -> bool) -> Vec<u32> {
     (0..count)
-        .map(|place| (0..place).rfind(|other| are_twins(*other, place)).map_or(NONE, |twin| twin as u32))
+        .map(|index| (0..index).rfind(|other| are_twins(*other, index)).map_or(NONE, |twin| twin as u32))
         .collect()
 }

@@ -1,4 +1,4 @@
-//! Comparisons of graphs of the world, kept up to date.
+//! Systems that compare graphs of the world.
 
 use std::collections::HashMap;
 
@@ -8,17 +8,17 @@ use connectome_components::{ClassLabel, EdgeKind, EditDistance, GraphPair, Rows,
 use super::{EditCosts, EditError, LabeledGraph, SearchBudget, edit_distance};
 use crate::parallel::Workers;
 
-/// What was compared last, so that only what has changed is compared again.
+/// The graphs of the last comparison, so that only changed ones are compared again.
 #[derive(Default)]
 pub struct Compared {
     graphs: HashMap<Entity, Seen>,
-    /// For each [`GraphPair`] the graphs as they were: entities, and how often they had changed.
+    /// For each [`GraphPair`] the entities of its graphs, and how often each had changed.
     comparisons: HashMap<Entity, [(Entity, u64); 2]>,
 }
 
-/// A graph as it was seen last.
+/// A graph at its last comparison.
 struct Seen {
-    /// Of its topology.
+    /// The version of its topology.
     version: u64,
     labels: Vec<u32>,
     edge_labels: Vec<u32>,
@@ -27,8 +27,8 @@ struct Seen {
     changes: u64,
 }
 
-/// A system that brings the [`EditDistance`] of each [`GraphPair`] up to date; see [`update_edit_distances`]. It stands
-/// after those that derive the topologies.
+/// A system that updates the [`EditDistance`] of each [`GraphPair`]; see [`update_edit_distances`]. Run it after the
+/// systems that derive the topologies.
 pub fn compare_graphs(
     costs: EditCosts,
     budget: SearchBudget,
@@ -36,14 +36,15 @@ pub fn compare_graphs(
     move |world, mut compared| Ok(update_edit_distances(world, &costs, budget, &mut compared)?)
 }
 
-/// Compares the graphs of each [`GraphPair`] where that is new, or the [`Topology`] or a [`ClassLabel`] or [`EdgeKind`] of one of them has
-/// changed, and writes the [`EditDistance`] beside it; several side by side, by the [`Workers`] of the world.
+/// Compares the graphs of each [`GraphPair`] that is new or whose graphs have changed, in parallel by the [`Workers`]
+/// of the world, and inserts the [`EditDistance`] beside it. A graph has changed if its [`Topology`], a [`ClassLabel`]
+/// or an [`EdgeKind`] has.
 ///
-/// The labels are the [`ClassLabel`]s of nodes and the [`EdgeKind`]s of edges; 0 where there is none. Directions, self-loops and all but the first of
-/// parallel edges are left out. Where a graph is gone, so is the distance.
+/// The labels are the [`ClassLabel`]s of nodes and the [`EdgeKind`]s of edges; 0 if missing. Directions, self-loops and
+/// all but the first of parallel edges are ignored. If a graph was despawned, the distance is removed.
 ///
 /// # Errors
-/// If two graphs cannot be compared (see [`edit_distance`]); their old distance is taken away.
+/// If two graphs cannot be compared (see [`edit_distance`]); their previous distance is removed.
 pub fn update_edit_distances(
     world: &mut World,
     costs: &EditCosts,
@@ -53,13 +54,13 @@ pub fn update_edit_distances(
     let mut comparisons = world.query::<(Entity, &GraphPair, Option<&EditDistance>)>();
     let comparisons: Vec<(Entity, [Entity; 2], bool)> =
         comparisons.iter(world).map(|(entity, comparison, old)| (entity, comparison.graphs, old.is_some())).collect();
-    let mut wanted: Vec<Entity> = comparisons.iter().flat_map(|(_, graphs, _)| *graphs).collect();
-    wanted.sort_unstable();
-    wanted.dedup();
-    compared.graphs.retain(|graph, _| wanted.binary_search(graph).is_ok() && world.get::<Topology>(*graph).is_some());
-    for graph in wanted {
+    let mut graphs: Vec<Entity> = comparisons.iter().flat_map(|(_, graphs, _)| *graphs).collect();
+    graphs.sort_unstable();
+    graphs.dedup();
+    compared.graphs.retain(|graph, _| graphs.binary_search(graph).is_ok() && world.get::<Topology>(*graph).is_some());
+    for graph in graphs {
         if let Some(topology) = world.get::<Topology>(graph) {
-            look_at(world, topology, graph, &mut compared.graphs);
+            update_graph(world, topology, graph, &mut compared.graphs);
         }
     }
 
@@ -82,12 +83,12 @@ pub fn update_edit_distances(
     let workers = world.get_resource::<Workers>().cloned().unwrap_or_default();
     let one = Workers::single();
     let of_each = if stale.len() == 1 { &workers } else { &one };
-    let compare = |place: usize| {
-        let [first, second] = stale[place].1.map(|graph| &compared.graphs[&graph].graph);
+    let compare = |index: usize| {
+        let [first, second] = stale[index].1.map(|graph| &compared.graphs[&graph].graph);
         edit_distance(first, second, costs, budget, of_each)
     };
     let found = workers.map(stale.len(), compare);
-    let mut problem = None;
+    let mut first_error = None;
     for ((entity, _), found) in stale.into_iter().zip(found) {
         let mut entity = world.entity_mut(entity);
         match found {
@@ -96,17 +97,17 @@ pub fn update_edit_distances(
             }
             Err(error) => {
                 entity.remove::<EditDistance>();
-                problem = problem.or(Some(error));
+                first_error = first_error.or(Some(error));
             }
         }
     }
-    problem.map_or(Ok(()), Err)
+    first_error.map_or(Ok(()), Err)
 }
 
-/// Takes a graph of the world, if it is not what it was.
-fn look_at(world: &World, topology: &Topology, entity: Entity, graphs: &mut HashMap<Entity, Seen>) {
-    let labels = numbers::<ClassLabel>(world, &topology.nodes, |label| label.0);
-    let edge_labels = numbers::<EdgeKind>(world, &topology.edges, |kind| kind.0);
+/// Reads a graph of the world if it has changed.
+fn update_graph(world: &World, topology: &Topology, entity: Entity, graphs: &mut HashMap<Entity, Seen>) {
+    let labels = read_labels::<ClassLabel>(world, &topology.nodes, |label| label.0);
+    let edge_labels = read_labels::<EdgeKind>(world, &topology.edges, |kind| kind.0);
     let old = graphs.get(&entity);
     let is_old =
         |seen: &Seen| seen.version == topology.version && seen.labels == labels && seen.edge_labels == edge_labels;
@@ -114,17 +115,17 @@ fn look_at(world: &World, topology: &Topology, entity: Entity, graphs: &mut Hash
         return;
     }
     let changes = old.map_or(0, |seen| seen.changes + 1);
-    // Dangling edges end at no node, and are passed over.
+    // `LabeledGraph::new` skips dangling edges, whose endpoints are no nodes.
     let edges = topology.endpoints.iter().copied().zip(edge_labels.iter().copied());
     let graph = LabeledGraph::new(labels.clone(), edges);
     graphs.insert(entity, Seen { version: topology.version, labels, edge_labels, graph, changes });
 }
 
-/// The number that a component gives each row, or 0.
-fn numbers<T: Component>(world: &World, rows: &Rows, number: fn(&T) -> u32) -> Vec<u32> {
-    let mut numbers = vec![0; rows.len()];
-    for (rows, found) in rows.components::<T>(world) {
-        numbers[rows].iter_mut().zip(found).for_each(|(to, found)| *to = number(found));
+/// The label of each row by a component `T`; 0 for rows without it.
+fn read_labels<T: Component>(world: &World, rows: &Rows, label: fn(&T) -> u32) -> Vec<u32> {
+    let mut labels = vec![0; rows.len()];
+    for (rows, components) in rows.components::<T>(world) {
+        labels[rows].iter_mut().zip(components).for_each(|(to, component)| *to = label(component));
     }
-    numbers
+    labels
 }

@@ -2,18 +2,16 @@
 
 use super::inner;
 
-/// The most searches for a better start; more hardly ever find one.
+/// The maximum number of searches for a better start; more rarely find one.
 const MAX_SEARCHES: usize = 8;
 
-/// The reverse Cuthill-McKee order: breadth first from a peripheral node, neighbors of low degree first, reversed (E.
-/// Cuthill and J. McKee,
-/// *Reducing the bandwidth of sparse symmetric matrices*, 1969; reversed by A. George, *Computer implementation of the
-/// finite element method*, 1971). Nodes are close to their neighbors, if the graph allows it.
+/// The reverse Cuthill-McKee order, which reduces the bandwidth: breadth first from a peripheral node, neighbors of low
+/// degree first, reversed (E. Cuthill and J. McKee, *Reducing the bandwidth of sparse symmetric matrices*, 1969;
+/// reversed by A. George, *Computer implementation of the finite element method*, 1971).
 ///
 /// Each component starts at a pseudo-peripheral node, found by repeated searches from the far end of the last one (A.
-/// George and J. Liu, 1979); the first component is that of the node with the fewest neighbors, then that of the next
-/// one left. Directions of edges, self-loops and parallel edges are ignored. Costs `E log d` for nodes of `d` edges,
-/// without recursion.
+/// George and J. Liu, 1979). Components are ordered by their node of lowest degree. Directions of edges, self-loops and
+/// parallel edges are ignored. Costs `E log d` for nodes of degree `d`, without recursion.
 pub fn reverse_cuthill_mckee(nodes: usize, edges: &[[u32; 2]]) -> Vec<u32> {
     let graph = Neighbors::of(nodes, edges);
     let mut starts: Vec<u32> = (0..nodes as u32).collect();
@@ -25,7 +23,7 @@ pub fn reverse_cuthill_mckee(nodes: usize, edges: &[[u32; 2]]) -> Vec<u32> {
         if placed[start as usize] {
             continue;
         }
-        let root = search.far_end(&graph, start);
+        let root = search.peripheral_node(&graph, start);
         let mut next = order.len();
         order.push(root);
         placed[root as usize] = true;
@@ -42,9 +40,9 @@ pub fn reverse_cuthill_mckee(nodes: usize, edges: &[[u32; 2]]) -> Vec<u32> {
     order
 }
 
-/// The different neighbors of each node without itself, those with fewest neighbors first.
+/// The distinct neighbors of each node without itself, by ascending degree.
 struct Neighbors {
-    /// Those of node `i` begin at `starts[i]`, and there are `degrees[i]`.
+    /// Those of node `i` are the `degrees[i]` neighbors from `starts[i]` on.
     starts: Vec<usize>,
     degrees: Vec<u32>,
     neighbors: Vec<u32>,
@@ -73,7 +71,7 @@ impl Neighbors {
             *degree = sort_and_dedup(&mut neighbors[starts[node]..starts[node + 1]]);
         }
         for (node, degree) in degrees.iter().enumerate() {
-            // Stable: those of the same degree stay sorted by number.
+            // Stable: neighbors of the same degree stay sorted by index.
             neighbors[starts[node]..][..*degree as usize].sort_by_key(|neighbor| degrees[*neighbor as usize]);
         }
         Self { starts, degrees, neighbors }
@@ -88,34 +86,34 @@ impl Neighbors {
     }
 }
 
-/// Moves the distinct numbers to the front, sorted; returns their number.
-fn sort_and_dedup(numbers: &mut [u32]) -> u32 {
-    numbers.sort_unstable();
-    let mut kept = 0;
-    for place in 0..numbers.len() {
-        if kept == 0 || numbers[kept - 1] != numbers[place] {
-            numbers[kept] = numbers[place];
-            kept += 1;
+/// Moves the distinct nodes to the front, sorted; returns their number.
+fn sort_and_dedup(nodes: &mut [u32]) -> u32 {
+    nodes.sort_unstable();
+    let mut count = 0;
+    for index in 0..nodes.len() {
+        if count == 0 || nodes[count - 1] != nodes[index] {
+            nodes[count] = nodes[index];
+            count += 1;
         }
     }
-    kept as u32
+    count as u32
 }
 
-/// Searches breadth first.
+/// Breadth-first searches.
 struct Search {
     /// The last search that reached each node.
     seen_in: Vec<u32>,
-    /// The number of the present search.
+    /// The number of the current search.
     number: u32,
     /// The nodes in the order in which they were found.
     found: Vec<u32>,
-    /// The index of the first of the nodes that are farthest away.
+    /// The index of the first node of the last level, whose nodes are the farthest away.
     last_level: usize,
 }
 
 impl Search {
-    /// A node of the component that is far from some other one.
-    fn far_end(&mut self, graph: &Neighbors, start: u32) -> u32 {
+    /// A pseudo-peripheral node of the component.
+    fn peripheral_node(&mut self, graph: &Neighbors, start: u32) -> u32 {
         let (mut root, mut depth) = (start, self.run(graph, start));
         for _ in 1..MAX_SEARCHES {
             let farthest = &self.found[self.last_level..];
@@ -131,7 +129,7 @@ impl Search {
         root
     }
 
-    /// Finds all nodes of a component; returns the distance of the last ones.
+    /// Finds all nodes of a component; returns the distance of the farthest ones.
     fn run(&mut self, graph: &Neighbors, root: u32) -> usize {
         self.number = self.number.wrapping_add(1);
         self.found.clear();
@@ -139,8 +137,8 @@ impl Search {
         self.seen_in[root as usize] = self.number;
         let (mut depth, mut level) = (0, 0..1);
         loop {
-            for place in level.clone() {
-                for neighbor in graph.of_node(self.found[place]) {
+            for index in level.clone() {
+                for neighbor in graph.of_node(self.found[index]) {
                     if core::mem::replace(&mut self.seen_in[*neighbor as usize], self.number) != self.number {
                         self.found.push(*neighbor);
                     }

@@ -1,19 +1,19 @@
 //! Node orders that place neighbors close to each other in memory.
 //!
-//! Messages are read from the rows of neighbors, and rows that were read recently are still in the cache. The order of
-//! nodes is that in which they are spawned: spawn them in the order of one of these functions, and the edges by the
-//! index of their target, then of their source. A scene does so with its field `order`.
+//! Aggregation reads the rows of neighbors, and rows that were read recently are still in the cache. Rows are in the
+//! order in which nodes are spawned: spawn nodes in the order of one of these functions, and edges by the position of
+//! their target, then of their source. A scene does so with its field `order`.
 //!
-//! Every function is given the number of nodes and the endpoints of the edges, as [`Topology::endpoints`] has them, and
-//! returns a permutation: for each index the number of the node there. Dangling edges are ignored. The same graph gives
-//! the same order; ties go to the lowest number.
+//! Each function takes the number of nodes and the endpoints of the edges, as in [`Topology::endpoints`], and returns a
+//! permutation: the node at each position. Dangling edges are ignored. Ties are broken by the lowest node, so the order
+//! is deterministic.
 //!
-//! On a mesh of 169 k nodes that was shuffled, sums over neighbors take a third to two thirds of the time in the order
-//! of [`reverse_cuthill_mckee`], and a training step of a two-layer GCN nine tenths. On a random graph of that size
-//! without structure no order helps, and that by degree is slower.
+//! On a shuffled mesh of 169 k nodes, aggregation in the order of [`reverse_cuthill_mckee`] takes a third to two thirds
+//! of the time, and a training step of a two-layer GCN nine tenths. On a random graph of that size without structure no
+//! order helps, and the order by degree is slower.
 //!
-//! Sums over neighbors are taken in the order of the rows, and dropout is drawn by row; so different orders give
-//! different last bits, each the same for any number of workers.
+//! Aggregation sums in the order of the rows, and dropout masks depend on the row; so results in different orders
+//! differ in rounding and in dropout, but not between numbers of workers.
 //!
 //! [`Topology::endpoints`]: connectome_components::Topology::endpoints
 //!
@@ -43,23 +43,23 @@ pub fn order_by_degree(nodes: usize, edges: &[[u32; 2]]) -> Vec<u32> {
     order
 }
 
-/// The index of each node in an order: the inverse permutation.
-pub fn places(order: &[u32]) -> Vec<u32> {
-    let mut places = vec![0; order.len()];
-    for (place, node) in (0..).zip(order) {
-        places[*node as usize] = place;
+/// The position of each node in an order: the inverse permutation.
+pub fn positions(order: &[u32]) -> Vec<u32> {
+    let mut positions = vec![0; order.len()];
+    for (position, node) in (0..).zip(order) {
+        positions[*node as usize] = position;
     }
-    places
+    positions
 }
 
 /// The bandwidth of the adjacency matrix in this order: the largest distance between the endpoints of an edge.
 pub fn bandwidth(order: &[u32], edges: &[[u32; 2]]) -> usize {
-    let places = places(order);
-    let distance = |[one, other]: &[u32; 2]| places[*one as usize].abs_diff(places[*other as usize]) as usize;
+    let positions = positions(order);
+    let distance = |[one, other]: &[u32; 2]| positions[*one as usize].abs_diff(positions[*other as usize]) as usize;
     inner(order.len(), edges).map(distance).max().unwrap_or(0)
 }
 
-/// The edges between nodes.
+/// The edges that are not dangling.
 fn inner(nodes: usize, edges: &[[u32; 2]]) -> impl Iterator<Item = &[u32; 2]> {
     edges.iter().filter(move |endpoints| endpoints.iter().all(|end| (*end as usize) < nodes))
 }

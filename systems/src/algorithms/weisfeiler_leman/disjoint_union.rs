@@ -1,19 +1,19 @@
-//! Several graphs side by side.
+//! Disjoint unions of graphs.
 
 use core::{borrow::Borrow, ops::Range};
 
 use crate::algorithms::{LabeledGraph, ParallelGraph};
 
-/// Graphs as one, in compressed sparse rows. All of them together have less than 2^32 nodes.
+/// The disjoint union of graphs, in compressed sparse rows. It has fewer than 2^32 nodes.
 pub(super) struct DisjointUnion {
-    /// Where the nodes of each graph begin; `[G + 1]`.
+    /// The first node of each graph; `[G + 1]`.
     pub starts: Vec<usize>,
     /// The label of each node.
     pub labels: Vec<u32>,
     /// The neighbors of node `i` are `neighbors[offsets[i]..offsets[i + 1]]`; `[N + 1]`.
     offsets: Vec<usize>,
     neighbors: Vec<u32>,
-    /// The label of the edge to each neighbor; empty if they are all alike.
+    /// The label of the edge to each neighbor; empty if all are equal.
     edge_labels: Vec<u32>,
 }
 
@@ -23,14 +23,14 @@ impl DisjointUnion {
         let entries = graphs.iter().map(|graph| 2 * graph.borrow().graph().edge_count()).sum();
         let mut first = None;
         let mut edge_labels = graphs.iter().flat_map(|graph| graph.borrow().labeled_edges().map(|(_, label)| label));
-        let are_alike = edge_labels.all(|label| *first.get_or_insert(label) == label);
+        let are_equal = edge_labels.all(|label| *first.get_or_insert(label) == label);
         drop(edge_labels);
         let mut union = Self {
             starts: vec![0],
             labels: Vec::with_capacity(nodes),
             offsets: Vec::with_capacity(nodes + 1),
             neighbors: Vec::with_capacity(entries),
-            edge_labels: vec![0; if are_alike { 0 } else { entries }],
+            edge_labels: vec![0; if are_equal { 0 } else { entries }],
         };
         union.offsets.push(0);
         graphs.iter().for_each(|graph| union.add(graph.borrow()));
@@ -45,7 +45,7 @@ impl DisjointUnion {
         }
         if !self.edge_labels.is_empty() {
             let mut next = self.offsets[first..].to_vec();
-            // Rising edges meet the neighbors of each node in rising order.
+            // Edges in ascending order visit the neighbors of each node in ascending order.
             for (endpoints, label) in graph.labeled_edges() {
                 for end in endpoints {
                     self.edge_labels[next[end as usize]] = label;
@@ -73,7 +73,7 @@ impl DisjointUnion {
         &self.neighbors[self.entries(node)]
     }
 
-    /// The labels of the edges to the neighbors of a node; empty if all edges are alike.
+    /// The labels of the edges to the neighbors of a node; empty if all edges have the same label.
     pub fn edge_labels(&self, node: u32) -> &[u32] {
         self.edge_labels.get(self.entries(node)).unwrap_or(&[])
     }

@@ -1,27 +1,27 @@
-//! Colors of graphs.
+//! Color refinement of graphs.
 
 use core::borrow::Borrow;
 
 use super::refiner::Refiner;
 use crate::{algorithms::LabeledGraph, parallel::Workers};
 
-/// What color refinement has told apart.
+/// The result of color refinement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColorRefinement {
-    /// For each graph the color of each of its nodes, counted from 0. The same color means the same in all graphs.
+    /// For each graph the color of each of its nodes, counted from 0. Colors are comparable between the graphs.
     pub colors: Vec<Vec<u32>>,
-    /// How many colors there are.
+    /// Number of colors.
     pub count: usize,
-    /// How many rounds told nodes apart.
+    /// Number of rounds that split a color.
     pub rounds: usize,
-    /// Whether a further round would tell no more nodes apart.
+    /// Whether no further round would split a color.
     pub is_stable: bool,
 }
 
-/// Colors the nodes of graphs alike, until a round tells no more of them apart or `most_rounds` have passed.
+/// Refines the colors of the nodes of several graphs until they are stable, for at most `max_rounds` rounds.
 ///
-/// The graphs have less than 2^32 nodes together. A round takes time in proportion to the nodes that may still be told
-/// apart and their edges, times the logarithm of their number.
+/// The graphs have fewer than 2^32 nodes together. The cost of a round is proportional to the nodes whose color may
+/// still be split and their edges, times the logarithm of their number.
 ///
 /// ```
 /// use connectome_systems::{Workers, algorithms::{LabeledGraph, weisfeiler_leman::refine}};
@@ -36,17 +36,17 @@ pub struct ColorRefinement {
 /// assert_ne!(path[0], pair[0]);
 /// assert_eq!((refinement.count, refinement.rounds, refinement.is_stable), (3, 2, true));
 /// ```
-pub fn refine(graphs: &[impl Borrow<LabeledGraph>], most_rounds: Option<usize>, workers: &Workers) -> ColorRefinement {
+pub fn refine(graphs: &[impl Borrow<LabeledGraph>], max_rounds: Option<usize>, workers: &Workers) -> ColorRefinement {
     let mut refiner = Refiner::new(graphs, workers);
     let (mut rounds, mut is_stable) = (0, false);
-    while !is_stable && most_rounds.is_none_or(|most| rounds < most) {
+    while !is_stable && max_rounds.is_none_or(|max| rounds < max) {
         is_stable = !refiner.step();
         rounds += usize::from(!is_stable);
     }
     let colors = refiner.colors();
-    let part = |range: &[usize]| colors[range[0]..range[1]].to_vec();
+    let of_graph = |range: &[usize]| colors[range[0]..range[1]].to_vec();
     ColorRefinement {
-        colors: refiner.graph.starts.windows(2).map(part).collect(),
+        colors: refiner.graph.starts.windows(2).map(of_graph).collect(),
         count: refiner.classes().count(),
         rounds,
         is_stable,

@@ -1,4 +1,4 @@
-//! Graphs that are not the same.
+//! Proofs that two graphs are not isomorphic.
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -9,33 +9,33 @@ use crate::{
     parallel::Workers,
 };
 
-/// Why two graphs are not isomorphic; counts are those of the one and of the other.
+/// Why two graphs are not isomorphic: different counts in the first and the second graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Difference {
-    /// Their numbers of nodes.
+    /// The numbers of nodes.
     Nodes([usize; 2]),
-    /// Their numbers of edges.
+    /// The numbers of edges.
     Edges([usize; 2]),
-    /// How many nodes have a label, the least of those that differ.
+    /// The numbers of nodes with a label, the least one for which they differ.
     NodeLabel {
         /// The label.
         label: u32,
-        /// How many nodes have it.
+        /// The numbers of nodes with it.
         counts: [usize; 2],
     },
-    /// How many edges have a label, the least of those that differ.
+    /// The numbers of edges with a label, the least one for which they differ.
     EdgeLabel {
         /// The label.
         label: u32,
-        /// How many edges have it.
+        /// The numbers of edges with it.
         counts: [usize; 2],
     },
-    /// How many nodes have a color after a round of color refinement. After one round, those are nodes with the same
-    /// label and neighbors of the same labels.
+    /// The numbers of nodes of a color after a round of color refinement. After one round, nodes of a color have the
+    /// same label and neighbors of the same labels.
     NodeColor {
         /// The round, counted from 1.
         round: usize,
-        /// How many nodes have it.
+        /// The numbers of nodes of the color.
         counts: [usize; 2],
     },
 }
@@ -61,11 +61,11 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Finds a difference between two graphs that shows quickly; none means that they may be isomorphic, or not: color
-/// refinement does not tell a ring of six nodes from two rings of three.
+/// Finds a difference between two graphs by counts and color refinement. None does not prove that they are isomorphic:
+/// color refinement does not distinguish a ring of six nodes from two rings of three.
 ///
-/// L. Babai, P. Erdős and S. M. Selkow, *Random Graph Isomorphism*, SIAM Journal on Computing 9, 1980: of nearly all pairs
-/// of graphs that are not isomorphic it tells so.
+/// It finds one for almost all pairs of graphs that are not isomorphic (L. Babai, P. Erdős and S. M. Selkow, *Random
+/// Graph Isomorphism*, SIAM Journal on Computing 9, 1980).
 ///
 /// ```
 /// use connectome_systems::{Workers, algorithms::{LabeledGraph, weisfeiler_leman::refute_isomorphism}};
@@ -86,17 +86,17 @@ pub fn refute_isomorphism(one: &LabeledGraph, other: &LabeledGraph, workers: &Wo
     if differ(edges) {
         return Some(Difference::Edges(edges));
     }
-    if let Some((label, counts)) = uneven(graphs.map(|graph| graph.labels().iter().copied())) {
+    if let Some((label, counts)) = first_difference(graphs.map(|graph| graph.labels().iter().copied())) {
         return Some(Difference::NodeLabel { label, counts });
     }
-    if let Some((label, counts)) = uneven(graphs.map(|graph| graph.labeled_edges().map(|(_, label)| label))) {
+    if let Some((label, counts)) = first_difference(graphs.map(|graph| graph.labeled_edges().map(|(_, label)| label))) {
         return Some(Difference::EdgeLabel { label, counts });
     }
     let mut refiner = Refiner::new(&graphs, workers);
     let mut round = 0;
     while refiner.step() {
         round += 1;
-        for class in refiner.parted().iter().flat_map(|places| refiner.classes_within(places.clone())) {
+        for class in refiner.split_classes().iter().flat_map(|split| refiner.classes_within(split.clone())) {
             let members = refiner.nodes(class);
             let first = members.iter().filter(|node| (**node as usize) < nodes[0]).count();
             let counts = [first, members.len() - first];
@@ -108,8 +108,8 @@ pub fn refute_isomorphism(one: &LabeledGraph, other: &LabeledGraph, workers: &Wo
     None
 }
 
-/// The least label that one has more often than the other, and how often.
-fn uneven(labels: [impl Iterator<Item = u32>; 2]) -> Option<(u32, [usize; 2])> {
+/// The least label whose counts differ, and the counts.
+fn first_difference(labels: [impl Iterator<Item = u32>; 2]) -> Option<(u32, [usize; 2])> {
     let mut counts = BTreeMap::<u32, [usize; 2]>::new();
     for (side, labels) in labels.into_iter().enumerate() {
         labels.for_each(|label| counts.entry(label).or_default()[side] += 1);

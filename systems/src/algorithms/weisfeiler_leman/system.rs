@@ -1,4 +1,4 @@
-//! Colors of a graph of the world.
+//! A system that refines the colors of a graph.
 
 use bevy_ecs::{change_detection::DetectChangesMut, entity::Entity, system::Local, world::World};
 use connectome_components::{NodeColor, Topology};
@@ -10,7 +10,7 @@ use crate::{
     topology::{Scratch, update_topology},
 };
 
-/// What one run of [`refine_colors`] leaves to the next.
+/// The state of [`refine_colors`] between runs.
 #[derive(Default)]
 pub struct RefineScratch {
     topology: Scratch,
@@ -18,11 +18,11 @@ pub struct RefineScratch {
     version: Option<u64>,
 }
 
-/// A system that gives each node of a graph its [`NodeColor`] when the topology has changed, by the stable refinement of the
-/// graph without directions, self-loops and parallel edges, all nodes being alike at first.
+/// A system that updates the [`NodeColor`] of each node of a graph when the topology has changed: the stable refinement
+/// of the graph without directions, self-loops and parallel edges, starting from one color for all nodes.
 ///
-/// It brings the [`Topology`] up to date as `rebuild_topology` does. Nodes that have no color yet get the component, which
-/// moves them to another place of the world; spawn nodes with `NodeColor::default()` to spare that.
+/// It updates the [`Topology`] as `rebuild_topology` does. Inserting the component into nodes without one moves them to
+/// another table; spawn nodes with `NodeColor::default()` to avoid that.
 pub fn refine_colors(graph: Entity) -> impl FnMut(&mut World, Local<RefineScratch>) {
     move |world, mut scratch| {
         let RefineScratch { topology: scratch, version } = &mut *scratch;

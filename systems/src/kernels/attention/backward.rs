@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use super::{
     Attending, LANES, Link, Score, Tile, each, mask,
-    score::{add_link_products, rectify, slope_at},
+    score::{add_link_products, leaky_relu, leaky_relu_slope},
 };
 use crate::kernels::{
     exp,
@@ -31,25 +31,25 @@ impl Tile {
     /// The links of a differentiated tile one by one.
     #[inline(always)]
     pub fn each_link(&self, heads: usize) -> impl Iterator<Item = (Link, Differentiated<'_>)> {
-        self.links[..self.count].iter().enumerate().map(move |(place, link)| {
-            let numbers = place * heads..(place + 1) * heads;
-            let [weights, gradients] = [&self.weights, &self.gradients].map(|all| &all[numbers.clone()]);
+        self.links[..self.count].iter().enumerate().map(move |(index, link)| {
+            let range = index * heads..(index + 1) * heads;
+            let [weights, gradients] = [&self.weights, &self.gradients].map(|all| &all[range.clone()]);
             (*link, Differentiated { links: core::slice::from_ref(link), weights, gradients })
         })
     }
 }
 
 impl Attending<'_> {
-    /// Recomputes the weights of a tile, and computes the gradients with respect to its scores. `states` hold for each
-    /// target the logarithms of [`Attending::end`], then the dot products of the output and its gradient, for each
-    /// head.
+    /// Recomputes the weights of a tile, and computes the gradients with respect to its scores. For each target,
+    /// `states` hold the logarithms of [`Attending::end`] of each head, then the dot products of the output and its
+    /// gradient.
     #[inline(always)]
     pub fn differentiate(&self, tile: &mut Tile, states: &Matrix, output_gradients: &Matrix) {
         self.score(tile);
         let Tile { count, links, sums, weights, gradients, .. } = tile;
-        let (links, numbers) = (&links[..*count], *count * self.heads);
+        let (links, scores) = (&links[..*count], *count * self.heads);
         let shape = [self.heads, self.values.width() / self.heads];
-        gradients[..numbers].fill(0.0);
+        gradients[..scores].fill(0.0);
         add_link_products(
             links,
             shape,
@@ -74,7 +74,7 @@ impl Attending<'_> {
                     let logarithms = &states.row(link.target as usize)[..heads];
                     combine(scores, logarithms, |score, logarithm| score - logarithm);
                 }
-                each(weights, numbers, exp);
+                each(weights, scores, exp);
                 let rows = weights.chunks_exact_mut(heads).zip(gradients.chunks_exact_mut(heads));
                 for (link, (weights, gradients)) in links.iter().zip(rows) {
                     let means = &states.row(link.target as usize)[heads..2 * heads];
@@ -94,22 +94,22 @@ impl Attending<'_> {
             Score::Decomposed { slope } => {
                 let (gradients, _) = gradients.as_chunks_mut::<LANES>();
                 let (sums, _) = sums.as_chunks::<LANES>();
-                for (gradients, sums) in gradients.iter_mut().zip(sums).take(numbers.div_ceil(LANES)) {
-                    combine(gradients, sums, |gradient, sum| gradient * slope_at(sum, slope));
+                for (gradients, sums) in gradients.iter_mut().zip(sums).take(scores.div_ceil(LANES)) {
+                    combine(gradients, sums, |gradient, sum| gradient * leaky_relu_slope(sum, slope));
                 }
             }
             Score::Additive { .. } => {}
             Score::ScaledDot { factor } => each(
                 gradients,
-                numbers,
+                scores,
                 #[inline(always)]
                 |gradient| factor * gradient,
             ),
         }
     }
 
-    /// Adds the terms of some links to the gradient with respect to a row of the values: the gradients of their targets
-    /// times their weights.
+    /// Adds the terms of some links to the gradient with respect to a row of the values: the output gradients of their
+    /// targets times their weights.
     #[inline(always)]
     pub fn add_by_values(&self, links: Differentiated, output_gradients: &Matrix, sum: &mut [f32]) {
         self.add_rows(links.links, links.weights, output_gradients, |link| Some(link.target), sum);
@@ -148,11 +148,11 @@ impl Attending<'_> {
             links,
             sum,
             #[inline(always)]
-            |number, gradient, _, sum| *number += gradient * rectify(sum, slope),
+            |element, gradient, _, sum| *element += gradient * leaky_relu(sum, slope),
         );
     }
 
-    /// Adds the terms of some links to the gradient with respect to a term of the rectified sums.
+    /// Adds the terms of some links to the gradient with respect to a term of the sums before the leaky ReLU.
     #[inline(always)]
     fn add_by_term(&self, links: Differentiated, sum: &mut [f32]) {
         match self.score {
@@ -160,7 +160,7 @@ impl Attending<'_> {
                 links,
                 sum,
                 #[inline(always)]
-                |number, gradient, vector, sum| *number += gradient * vector * slope_at(sum, slope),
+                |element, gradient, vector, sum| *element += gradient * vector * leaky_relu_slope(sum, slope),
             ),
             _ => by_size(
                 self.heads,
@@ -177,28 +177,28 @@ impl Attending<'_> {
     }
 
     /// Calls `body` for each feature of each link with the element of `row`, the gradient with respect to the score,
-    /// the element of the vector, and the sum before the rectifier.
+    /// the element of the vector, and the sum before the leaky ReLU.
     #[inline(always)]
     fn for_each_sum(&self, links: Differentiated, row: &mut [f32], body: impl Fn(&mut f32, f32, f32, f32)) {
         by_size(
             self.vectors.len() / self.heads,
             #[inline(always)]
-            |columns| {
-                let part = |head: usize| -> Range<usize> { head * columns..(head + 1) * columns };
+            |features| {
+                let range = |head: usize| -> Range<usize> { head * features..(head + 1) * features };
                 for (link, gradients) in links.links.iter().zip(links.gradients.chunks_exact(self.heads)) {
-                    let ([one, other], edge) = (self.rectified(link), self.edge(link));
+                    let ([one, other], edge) = (self.endpoint_terms(link), self.edge(link));
                     for (head, gradient) in gradients.iter().enumerate() {
-                        let sums = one[part(head)].iter().zip(&other[part(head)]);
-                        let terms = row[part(head)].iter_mut().zip(&self.vectors[part(head)]).zip(sums);
+                        let sums = one[range(head)].iter().zip(&other[range(head)]);
+                        let terms = row[range(head)].iter_mut().zip(&self.vectors[range(head)]).zip(sums);
                         match edge {
                             None => {
-                                for ((number, vector), (one, other)) in terms {
-                                    body(number, *gradient, *vector, one + other);
+                                for ((element, vector), (one, other)) in terms {
+                                    body(element, *gradient, *vector, one + other);
                                 }
                             }
                             Some(edge) => {
-                                for (((number, vector), (one, other)), edge) in terms.zip(&edge[part(head)]) {
-                                    body(number, *gradient, *vector, one + other + edge);
+                                for (((element, vector), (one, other)), edge) in terms.zip(&edge[range(head)]) {
+                                    body(element, *gradient, *vector, one + other + edge);
                                 }
                             }
                         }

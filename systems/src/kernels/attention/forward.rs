@@ -10,7 +10,7 @@ use crate::kernels::{
 };
 
 impl Attending<'_> {
-    /// Begins a row.
+    /// Starts a row of the output.
     #[inline(always)]
     pub fn begin(&self, tile: &mut Tile, output: &mut [f32]) {
         output.fill(0.0);
@@ -18,35 +18,35 @@ impl Attending<'_> {
         tile.largest[..self.heads].fill(f32::NEG_INFINITY);
     }
 
-    /// Adds the values of a tile to a row, each times the exponential of its score less the largest one so far. Earlier
-    /// terms are rescaled when the largest score grows, so no exponential overflows.
+    /// Adds the values of a tile to a row, each times the exponential of its score minus the largest one so far.
+    /// Earlier terms are rescaled when the largest score grows, so no exponential overflows (online softmax).
     #[inline(always)]
     pub fn add(&self, tile: &mut Tile, output: &mut [f32]) {
         self.score(tile);
-        let columns = output.len() / self.heads;
+        let features = output.len() / self.heads;
         by_size(
             self.heads,
             #[inline(always)]
             |heads| {
                 let Tile { count, weights, largest, before, totals, .. } = &mut *tile;
-                let numbers = *count * heads;
+                let count = *count * heads;
                 let (largest, before, totals) = (&mut largest[..heads], &mut before[..heads], &mut totals[..heads]);
                 before.copy_from_slice(largest);
-                for scores in weights[..numbers].chunks_exact(heads) {
+                for scores in weights[..count].chunks_exact(heads) {
                     combine(largest, scores, f32::max);
                 }
                 if before[0] != f32::NEG_INFINITY {
-                    for (head, output) in output.chunks_exact_mut(columns).enumerate() {
+                    for (head, output) in output.chunks_exact_mut(features).enumerate() {
                         let factor = exp(before[head] - largest[head]);
                         totals[head] *= factor;
                         scale(output, factor);
                     }
                 }
-                for scores in weights[..numbers].chunks_exact_mut(heads) {
+                for scores in weights[..count].chunks_exact_mut(heads) {
                     combine(scores, largest, |score, largest| score - largest);
                 }
-                each(weights, numbers, exp);
-                for weights in weights[..numbers].chunks_exact(heads) {
+                each(weights, count, exp);
+                for weights in weights[..count].chunks_exact(heads) {
                     combine(totals, weights, |total, weight| total + weight);
                 }
             },
@@ -68,12 +68,12 @@ impl Attending<'_> {
     /// Zeros for a row without links.
     #[inline(always)]
     pub fn end(&self, tile: &Tile, output: &mut [f32], logarithms: &mut [f32]) {
-        let columns = output.len() / self.heads;
-        let heads = output.chunks_exact_mut(columns).zip(logarithms).zip(tile.totals.iter().zip(&tile.largest));
+        let features = output.len() / self.heads;
+        let heads = output.chunks_exact_mut(features).zip(logarithms).zip(tile.totals.iter().zip(&tile.largest));
         for ((output, logarithm), (total, largest)) in heads {
             let has_links = *total != 0.0;
-            let share = if has_links { 1.0 / total } else { 0.0 };
-            scale(output, share);
+            let factor = if has_links { 1.0 / total } else { 0.0 };
+            scale(output, factor);
             *logarithm = if has_links { largest + ln(*total) } else { 0.0 };
         }
     }
@@ -93,8 +93,8 @@ impl Attending<'_> {
 }
 
 #[inline(always)]
-fn scale(numbers: &mut [f32], factor: f32) {
-    for number in numbers {
-        *number *= factor;
+fn scale(values: &mut [f32], factor: f32) {
+    for value in values {
+        *value *= factor;
     }
 }

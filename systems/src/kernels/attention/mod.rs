@@ -1,4 +1,4 @@
-//! Attention: scores of links, their softmax and the gradients, for a tile of links at a time.
+//! Attention: scores of links, their softmax and their gradients, computed for a tile of links at a time.
 
 mod backward;
 mod forward;
@@ -8,19 +8,19 @@ use connectome_components::Matrix;
 
 use super::{HeadTerms, prefetch};
 
-/// The most heads.
+/// The maximum number of heads.
 pub const MAX_HEADS: usize = 256;
 
-/// The most links of a tile, so that their rows stay in the first-level cache.
+/// The maximum number of links of a tile, so that their rows stay in the first-level cache.
 const MAX_LINKS: usize = 128;
 
-/// The most scores of a tile, one for each head of each link.
-const NUMBERS: usize = 1024;
+/// The maximum number of scores of a tile, one for each head of each link.
+const MAX_SCORES: usize = 1024;
 
-/// Scores that are computed together: as many as were stored together, or loads would wait for the stores.
+/// Scores that are computed together: as many as were stored together, so that loads do not wait for the stores.
 const LANES: usize = 8;
 
-/// A link: one row attends to another.
+/// A link, along which one row attends to another.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Link {
     /// The row that attends.
@@ -31,20 +31,22 @@ pub struct Link {
     pub edge: Option<u32>,
 }
 
-/// How a link is scored, for each head.
+/// The score of a link for each head.
 #[derive(Clone, Copy, Debug)]
 pub enum Score {
-    /// The rectified sum of a scalar of the source, one of the target and one of the link.
+    /// The leaky ReLU of the sum of a scalar of the source, one of the target and one of the link (GAT).
     Decomposed {
-        /// Slope of the rectifier below 0.
+        /// Slope of the leaky ReLU below 0.
         slope: f32,
     },
-    /// The product of a vector with the rectified sum of a row of the source, one of the target and one of the link.
+    /// The dot product of a vector with the leaky ReLU of the sum of a row of the source, one of the target and one of
+    /// the link (GATv2).
     Additive {
-        /// Slope of the rectifier below 0.
+        /// Slope of the leaky ReLU below 0.
         slope: f32,
     },
-    /// The product of a row of the target with one of the source, to which one of the link is added.
+    /// The scaled dot product of a row of the target with the sum of one of the source and one of the link
+    /// (transformer).
     ScaledDot {
         /// The scale of the product.
         factor: f32,
@@ -54,7 +56,7 @@ pub enum Score {
 /// The inputs of attention.
 #[derive(Clone, Copy, Debug)]
 pub struct Attending<'a> {
-    /// How a link is scored.
+    /// The score of a link.
     pub score: Score,
     /// Number of heads, among which the features are divided.
     pub heads: usize,
@@ -62,7 +64,7 @@ pub struct Attending<'a> {
     pub values: &'a Matrix<'a>,
     /// The sources' term of the score.
     pub sources: &'a Matrix<'a>,
-    /// The targets' term of the score; optional for [`Score::Decomposed`] alone.
+    /// The targets' term of the score; optional for [`Score::Decomposed`] only.
     pub targets: Option<&'a Matrix<'a>>,
     /// The links' term of the score.
     pub edges: Option<&'a Matrix<'a>>,
@@ -112,10 +114,10 @@ impl<'a> Attending<'a> {
 
 /// The dropout mask of a link.
 #[inline(always)]
-fn mask<'a>([edges, own]: [&'a Matrix<'a>; 2], link: &Link) -> &'a [f32] {
+fn mask<'a>([edges, self_loops]: [&'a Matrix<'a>; 2], link: &Link) -> &'a [f32] {
     match link.edge {
         Some(edge) => edges.row(edge as usize),
-        None => own.row(link.target as usize),
+        None => self_loops.row(link.target as usize),
     }
 }
 
@@ -124,13 +126,13 @@ pub struct Tile {
     capacity: usize,
     count: usize,
     links: [Link; MAX_LINKS],
-    /// The sums before the rectifier of [`Score::Decomposed`].
-    sums: [f32; NUMBERS],
+    /// The sums before the leaky ReLU of [`Score::Decomposed`].
+    sums: [f32; MAX_SCORES],
     /// The scores, and then the weights.
-    weights: [f32; NUMBERS],
-    /// The gradients with respect to the scores; with [`Score::Decomposed`], to the sums before the rectifier.
-    gradients: [f32; NUMBERS],
-    /// The largest score of each head, and what it was before.
+    weights: [f32; MAX_SCORES],
+    /// The gradients with respect to the scores; with [`Score::Decomposed`], to the sums before the leaky ReLU.
+    gradients: [f32; MAX_SCORES],
+    /// The largest score of each head so far, and that before the current tile.
     largest: [f32; MAX_HEADS],
     before: [f32; MAX_HEADS],
     /// The sum of the exponentials of each head.
@@ -141,27 +143,27 @@ impl Tile {
     /// A tile for this number of heads, at most [`MAX_HEADS`].
     pub fn new(heads: usize) -> Self {
         Self {
-            capacity: (NUMBERS / heads).min(MAX_LINKS),
+            capacity: (MAX_SCORES / heads).min(MAX_LINKS),
             count: 0,
             links: [Link::default(); MAX_LINKS],
-            sums: [0.0; NUMBERS],
-            weights: [0.0; NUMBERS],
-            gradients: [0.0; NUMBERS],
+            sums: [0.0; MAX_SCORES],
+            weights: [0.0; MAX_SCORES],
+            gradients: [0.0; MAX_SCORES],
             largest: [0.0; MAX_HEADS],
             before: [0.0; MAX_HEADS],
             totals: [0.0; MAX_HEADS],
         }
     }
 
-    /// Calls `body` with the links, a tile at a time, leaving out those that are none.
+    /// Calls `body` with the links, a tile at a time, skipping those that are none.
     #[inline(always)]
     pub fn for_each(&mut self, count: usize, link: impl Fn(usize) -> Option<Link>, mut body: impl FnMut(&mut Self)) {
         let mut next = 0;
         while next < count {
             self.count = 0;
             let end = count.min(next + self.capacity);
-            for number in next..end {
-                if let Some(link) = link(number) {
+            for index in next..end {
+                if let Some(link) = link(index) {
                     self.links[self.count] = link;
                     self.count += 1;
                 }
@@ -174,13 +176,13 @@ impl Tile {
     }
 }
 
-/// Weights of some links, or gradients, as the coefficients of rows.
+/// Coefficients of rows: the weights of some links, or gradients.
 #[derive(Clone, Copy)]
 struct Weighted<'a, R> {
     links: &'a [Link],
     weights: &'a [f32],
     heads: usize,
-    /// The row of a link that is multiplied, if it has one.
+    /// The row that a link's coefficients multiply, if any.
     row: R,
 }
 
@@ -195,13 +197,13 @@ impl<R: Fn(&Link) -> Option<u32>> HeadTerms for Weighted<'_, R> {
     }
 }
 
-/// `numbers[i] = f(numbers[i])` for the first `count`, and for padding behind them.
+/// `values[i] = f(values[i])` for the first `count`, and for padding after them.
 #[inline(always)]
-fn each(numbers: &mut [f32; NUMBERS], count: usize, f: impl Fn(f32) -> f32) {
-    let (lanes, _) = numbers.as_chunks_mut::<LANES>();
+fn each(values: &mut [f32; MAX_SCORES], count: usize, f: impl Fn(f32) -> f32) {
+    let (lanes, _) = values.as_chunks_mut::<LANES>();
     for lanes in &mut lanes[..count.div_ceil(LANES)] {
-        for number in lanes {
-            *number = f(*number);
+        for value in lanes {
+            *value = f(*value);
         }
     }
 }

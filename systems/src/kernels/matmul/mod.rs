@@ -30,7 +30,7 @@ impl<'a> Operand<'a> {
     }
 
     /// Whether rows are contiguous; otherwise columns are.
-    fn lies_in_rows(&self) -> bool {
+    fn is_row_major(&self) -> bool {
         self.column_stride == 1
     }
 
@@ -51,16 +51,16 @@ pub fn matmul(left: Operand, right: Operand, output: &mut [f32]) {
     matmul_onto(left, right, 1.0, false, output);
 }
 
-/// `output = left * factor * right`, or that added to `output`; as [`matmul`].
+/// `output = left * factor * right`, or that added to `output`; see [`matmul`].
 ///
-/// Each element is one sum in the order of the inner dimension, so it has the same bits on every processor that
-/// multiplies and adds in one instruction. Nothing is allocated.
+/// Each element is one sum in the order of the inner dimension, so it has the same bits on every processor with fused
+/// multiply-add. Does not allocate.
 ///
 /// # Panics
 /// If the shapes do not fit.
 pub fn matmul_onto(left: Operand, right: Operand, factor: f32, adds: bool, output: &mut [f32]) {
     thread_local! {
-        /// One for each thread, so that a product neither allocates nor clears memory.
+        /// A buffer for each thread, so that a product neither allocates nor clears memory.
         static PANEL: RefCell<Panel> = const { RefCell::new(Panel::EMPTY) };
     }
     assert_eq!(left.columns, right.rows, "inner dimensions of a product");
@@ -74,7 +74,7 @@ pub fn matmul_onto(left: Operand, right: Operand, factor: f32, adds: bool, outpu
 /// `output = left^T * right`, computed by the calling thread: the sum of the outer products of the rows of two matrices
 /// with `inputs` and `outputs` columns.
 ///
-/// For few outputs it goes along the rows of `left`: each element of a column is in another cache line.
+/// For few outputs it iterates over the rows of `left`, because each element of a column is in another cache line.
 ///
 /// # Panics
 /// If the shapes do not fit.
@@ -109,22 +109,22 @@ mod tests {
         [2, 259, 130],
     ];
 
-    fn numbers(rows: usize, columns: usize, number: impl Fn(usize, usize) -> f32) -> Vec<f32> {
-        (0..rows * columns).map(|place| number(place / columns, place % columns)).collect()
+    fn matrix(rows: usize, columns: usize, element: impl Fn(usize, usize) -> f32) -> Vec<f32> {
+        (0..rows * columns).map(|index| element(index / columns, index % columns)).collect()
     }
 
-    fn transposed(rows: usize, columns: usize, matrix: &[f32]) -> Vec<f32> {
-        numbers(columns, rows, |row, column| matrix[column * columns + row])
+    fn transposed(rows: usize, columns: usize, data: &[f32]) -> Vec<f32> {
+        matrix(columns, rows, |row, column| data[column * columns + row])
     }
 
     #[test]
     fn products_of_matrices_and_transposes_are_exact_on_small_integers() {
         for [rows, inner, columns] in SHAPES {
-            let left = numbers(rows, inner, |i, j| ((i * 31 + j * 17) % 7) as f32 - 3.0);
-            let right = numbers(inner, columns, |i, j| ((i * 17 + j * 31) % 7) as f32 - 3.0);
+            let left = matrix(rows, inner, |i, j| ((i * 31 + j * 17) % 7) as f32 - 3.0);
+            let right = matrix(inner, columns, |i, j| ((i * 17 + j * 31) % 7) as f32 - 3.0);
             let (left_transposed, right_transposed) =
                 (transposed(rows, inner, &left), transposed(inner, columns, &right));
-            let expected = numbers(rows, columns, |i, j| {
+            let expected = matrix(rows, columns, |i, j| {
                 (0..inner).map(|k| left[i * inner + k] * right[k * columns + j]).sum::<f32>()
             });
             let lefts = [Operand::new(&left, inner), Operand::new(&left_transposed, rows).transposed()];
@@ -134,7 +134,7 @@ mod tests {
                 matmul(left, right, &mut output);
                 assert_eq!(output, expected, "{left:?} {right:?}");
                 matmul_onto(left, right, 2.0, true, &mut output);
-                assert_eq!(output, expected.iter().map(|number| 3.0 * number).collect::<Vec<_>>());
+                assert_eq!(output, expected.iter().map(|element| 3.0 * element).collect::<Vec<_>>());
             }
             let mut output = vec![f32::NAN; rows * columns];
             matmul_transposed(&left_transposed, &right, [rows, columns], &mut output);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_product_over_nothing_is_zero() {
+    fn a_product_with_an_empty_inner_dimension_is_zero() {
         let (left, right) = (Operand::new(&[], 1).transposed(), Operand::new(&[], 3));
         let mut output = [f32::NAN; 3];
         matmul(left, right, &mut output);
@@ -151,10 +151,10 @@ mod tests {
         matmul(Operand::new(&[], 3), Operand::new(&[1.0; 6], 2), &mut []);
     }
 
-    /// What vectors of a kind compute, if the processor has them.
+    /// The bits of a product by one kind of vectors, if the processor has them.
     fn by<S: pulp::Simd>(simd: Option<S>, [rows, inner, columns]: [usize; 3]) -> Option<Vec<u32>> {
-        let left = numbers(rows, inner, |i, j| ((i * 37 + j * 101) as f32).sin());
-        let right = numbers(inner, columns, |i, j| ((i * 53 + j * 71) as f32).cos());
+        let left = matrix(rows, inner, |i, j| ((i * 37 + j * 101) as f32).sin());
+        let right = matrix(inner, columns, |i, j| ((i * 53 + j * 71) as f32).cos());
         let mut output = vec![0.5; rows * columns];
         let mut panel = Panel::EMPTY;
         let (left, right) = (Operand::new(&left, inner), Operand::new(&right, columns));
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn vectors_of_any_width_compute_the_same_bits() {
+    fn products_do_not_depend_on_the_width_of_vectors() {
         for shape in SHAPES {
             let expected = by(Some(Scalar128b), shape);
             #[cfg(target_arch = "x86_64")]

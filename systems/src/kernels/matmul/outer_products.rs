@@ -16,17 +16,17 @@ impl WithSimd for OuterProducts<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // Rows that are multiplied in one pass over the sums: an element of each stays in a register.
+        // The number of rows that are multiplied in one pass over the sums: an element of each stays in a register.
         match S::REGISTER_COUNT {
-            32.. => self.in_groups::<S, 16>(simd),
-            _ => self.in_groups::<S, 8>(simd),
+            32.. => self.multiply_groups::<S, 16>(simd),
+            _ => self.multiply_groups::<S, 8>(simd),
         }
     }
 }
 
 impl OuterProducts<'_> {
     #[inline(always)]
-    fn in_groups<S: Simd, const GROUP: usize>(self, simd: S) {
+    fn multiply_groups<S: Simd, const GROUP: usize>(self, simd: S) {
         let Self { left, right, inputs, outputs, sums } = self;
         let (right, _) = S::as_simd_f32s(right);
         let (sums, _) = S::as_mut_simd_f32s(sums);
@@ -53,17 +53,17 @@ fn add_outer_products<S: Simd, const ROWS: usize>(
     sums: &mut [S::f32s],
 ) {
     let mut rows = [&left[..inputs]; ROWS];
-    for (row, place) in rows.iter_mut().enumerate() {
-        *place = &left[row * inputs..][..inputs];
+    for (index, row) in rows.iter_mut().enumerate() {
+        *row = &left[index * inputs..][..inputs];
     }
     for vector in 0..vectors {
-        // These stay in registers.
+        // Stays in registers.
         let mut factors = [simd.splat_f32s(0.0); ROWS];
         for (row, factor) in factors.iter_mut().enumerate() {
             *factor = right[row * vectors + vector];
         }
         for (input, sum) in sums[vector..].iter_mut().step_by(vectors).enumerate() {
-            // A copy, which stays in a register: the compiler would assume that the sums and the rows overlap.
+            // A copy, which stays in a register: the compiler assumes that the sums and the rows may overlap.
             let mut total = *sum;
             for (row, factor) in rows.iter().zip(factors) {
                 total = simd.mul_add_f32s(simd.splat_f32s(row[input]), factor, total);

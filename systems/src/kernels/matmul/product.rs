@@ -1,4 +1,4 @@
-//! Products cut into panels and tiles, after Goto & van de Geijn, "Anatomy of High-Performance Matrix Multiplication"
+//! Blocked products in panels and tiles, after Goto & van de Geijn, "Anatomy of High-Performance Matrix Multiplication"
 //! (2008).
 
 use core::{ops::Range, slice::Chunks};
@@ -13,16 +13,16 @@ const DEPTH: usize = 256;
 /// The smallest block of the inner dimension, if it is that long.
 const MIN_DEPTH: usize = 64;
 
-/// Elements of the left matrix that stay in the near caches.
+/// Number of elements of the left matrix that stay in the first-level caches.
 const NEAR_CACHE: usize = 1 << 14;
 
-/// The most vectors of adjacent columns of the right matrix in a tile.
+/// The maximum number of vectors of adjacent columns of the right matrix in a tile.
 const MAX_VECTORS: usize = 3;
 
 /// Elements of the widest vectors.
 const MAX_LANES: usize = 16;
 
-/// Some rows and columns of the right matrix, packed in the order of the products.
+/// A block of the right matrix, packed in the order of the products.
 #[repr(align(64))]
 pub(super) struct Panel([f32; DEPTH * MAX_VECTORS * MAX_LANES]);
 
@@ -48,24 +48,24 @@ impl WithSimd for Product<'_> {
         // The sums of a tile of rows, with the vectors of the right matrix and an element of the left one, fill the
         // registers.
         match S::REGISTER_COUNT {
-            32.. => self.in_panels::<S, 16, 12, 8>(simd),
-            _ => self.in_panels::<S, 12, 6, 4>(simd),
+            32.. => self.multiply_panels::<S, 16, 12, 8>(simd),
+            _ => self.multiply_panels::<S, 12, 6, 4>(simd),
         }
     }
 }
 
 impl Product<'_> {
-    /// Goes from panel to panel; tiles of one, two and three vectors have `ONE`, `TWO` and `THREE` rows.
+    /// Multiplies panel by panel; tiles of one, two and three vectors have `ONE`, `TWO` and `THREE` rows.
     #[inline(always)]
-    fn in_panels<S: Simd, const ONE: usize, const TWO: usize, const THREE: usize>(self, simd: S) {
+    fn multiply_panels<S: Simd, const ONE: usize, const TWO: usize, const THREE: usize>(self, simd: S) {
         let Self { left, right, factor, adds, panel: Panel(packed), output } = self;
         let width = panel_width::<S>(right.columns);
-        let is_panel = right.lies_in_rows() && factor == 1.0 && right.columns == width;
-        let depth = match left.lies_in_rows() {
+        let is_panel = right.is_row_major() && factor == 1.0 && right.columns == width;
+        let depth = match left.is_row_major() {
             true if is_panel => right.rows,
             true => DEPTH,
-            // As many rows of memory as stay in a near cache while tiles go across them again and again, but not so few
-            // that loading and storing the sums takes longer than the products.
+            // As many rows of memory as stay in a near cache while all tiles read them, but not so few that loading and
+            // storing the sums takes longer than the products.
             false => (NEAR_CACHE / left.rows.max(1)).clamp(MIN_DEPTH, DEPTH),
         };
         let height = [ONE, TWO, THREE][width / S::F32_LANES - 1];
@@ -88,9 +88,9 @@ impl Product<'_> {
                 let (panel, _) = S::as_simd_f32s(panel);
                 let tile = Tile { left, inner: inner.clone(), columns, adds: adds || start > 0 };
                 match width / S::F32_LANES {
-                    1 => in_tiles::<S, ONE, 1>(simd, &tile, panel, right.columns, &mut ahead, output),
-                    2 => in_tiles::<S, TWO, 2>(simd, &tile, panel, right.columns, &mut ahead, output),
-                    _ => in_tiles::<S, THREE, 3>(simd, &tile, panel, right.columns, &mut ahead, output),
+                    1 => multiply_tiles::<S, ONE, 1>(simd, &tile, panel, right.columns, &mut ahead, output),
+                    2 => multiply_tiles::<S, TWO, 2>(simd, &tile, panel, right.columns, &mut ahead, output),
+                    _ => multiply_tiles::<S, THREE, 3>(simd, &tile, panel, right.columns, &mut ahead, output),
                 }
                 column += width;
             }
@@ -99,7 +99,7 @@ impl Product<'_> {
     }
 }
 
-/// The width of the next panel if `columns` are left: three vectors, or two.
+/// The width of the next panel if `columns` are left: up to three vectors if that covers all of them, otherwise two.
 #[inline(always)]
 fn panel_width<S: Simd>(columns: usize) -> usize {
     match columns.div_ceil(S::F32_LANES) {
@@ -108,8 +108,8 @@ fn panel_width<S: Simd>(columns: usize) -> usize {
     }
 }
 
-/// The chunks of memory that the next tiles read, to be prefetched meanwhile: a tile reads many rows of memory at once,
-/// which processors do not predict.
+/// The chunks of memory that the next tiles read, to prefetch: a tile reads many rows of memory at once, which
+/// processors do not predict.
 #[inline(always)]
 fn ahead<'a>(
     left: Operand<'a>,
@@ -118,24 +118,24 @@ fn ahead<'a>(
     height: usize,
     tiles: usize,
 ) -> [Chunks<'a, f32>; 2] {
-    let of = |numbers: &'a [f32], count: usize| numbers.chunks(count.max(1));
-    if left.lies_in_rows() {
+    let chunks = |values: &'a [f32], count: usize| values.chunks(count.max(1));
+    if left.is_row_major() {
         // The rows of the next tile, unless they are so long that processors predict them.
         let size = height * left.columns;
         let is_first = inner.start == 0 && left.columns <= 2 * DEPTH;
-        return [of(left.data.get(size..).filter(|_| is_first).unwrap_or(&[]), size), of(&[], 1)];
+        return [chunks(left.data.get(size..).filter(|_| is_first).unwrap_or(&[]), size), chunks(&[], 1)];
     }
-    // The rows of memory that come after those of all tiles.
+    // The rows of memory of the next block of the inner dimension.
     let next = inner.end..right.rows.min(inner.end + inner.len());
     [(left.data, left.column_stride), (right.data, right.row_stride)].map(|(matrix, stride)| {
-        let numbers = &matrix[next.start * stride..next.end * stride];
-        of(numbers, numbers.len().div_ceil(tiles.max(1)).next_multiple_of(MAX_LANES))
+        let values = &matrix[next.start * stride..next.end * stride];
+        chunks(values, values.len().div_ceil(tiles.max(1)).next_multiple_of(MAX_LANES))
     })
 }
 
 /// Multiplies all rows of the left matrix with a panel.
 #[inline(always)]
-fn in_tiles<S: Simd, const ROWS: usize, const VECTORS: usize>(
+fn multiply_tiles<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     tile: &Tile,
     panel: &[S::f32s],
@@ -143,12 +143,12 @@ fn in_tiles<S: Simd, const ROWS: usize, const VECTORS: usize>(
     ahead: &mut [Chunks<f32>; 2],
     output: &mut [f32],
 ) {
-    /// Rows of a tile where a whole one is too many.
+    /// Number of rows of a smaller tile, for the last rows.
     const FEW: usize = 4;
     let mut row = 0;
     while row < tile.left.rows {
-        for numbers in &mut *ahead {
-            prefetch(numbers.next().unwrap_or(&[]));
+        for chunks in &mut *ahead {
+            prefetch(chunks.next().unwrap_or(&[]));
         }
         let rest = tile.left.rows - row;
         let output = &mut output[row * stride..];
@@ -163,7 +163,7 @@ fn in_tiles<S: Simd, const ROWS: usize, const VECTORS: usize>(
 }
 
 impl Operand<'_> {
-    /// Copies some rows and columns, times `factor`, into rows of `stride` elements, padded with zeros.
+    /// Copies a block, times `factor`, into rows of `stride` elements, padded with zeros.
     #[inline(always)]
     fn pack(&self, rows: Range<usize>, columns: Range<usize>, factor: f32, stride: usize, packed: &mut [f32]) {
         if columns.len() < stride {
@@ -173,25 +173,25 @@ impl Operand<'_> {
             let sources = self.data.chunks_exact(self.row_stride).skip(rows.start);
             for (packed, source) in packed.chunks_exact_mut(stride).zip(sources) {
                 let pairs = packed.iter_mut().zip(&source[columns.clone()]);
-                pairs.for_each(|(packed, number)| *packed = factor * number);
+                pairs.for_each(|(packed, element)| *packed = factor * element);
             }
             return;
         }
-        let mut place = 0;
-        while place < columns.len() {
-            let source = |column| &self.data[(columns.start + place + column) * self.column_stride..][rows.clone()];
+        let mut index = 0;
+        while index < columns.len() {
+            let source = |column| &self.data[(columns.start + index + column) * self.column_stride..][rows.clone()];
             let packed = packed.chunks_exact_mut(stride);
-            if columns.len() - place >= 4 {
-                // Together they are stored at once.
+            if columns.len() - index >= 4 {
+                // Four columns are stored by one instruction.
                 let sources = source(0).iter().zip(source(1)).zip(source(2).iter().zip(source(3)));
                 for (packed, ((first, second), (third, fourth))) in packed.zip(sources) {
-                    let numbers = [first, second, third, fourth].map(|number| factor * number);
-                    packed[place..place + 4].copy_from_slice(&numbers);
+                    let elements = [first, second, third, fourth].map(|element| factor * element);
+                    packed[index..index + 4].copy_from_slice(&elements);
                 }
-                place += 4;
+                index += 4;
             } else {
-                packed.zip(source(0)).for_each(|(packed, number)| packed[place] = factor * number);
-                place += 1;
+                packed.zip(source(0)).for_each(|(packed, element)| packed[index] = factor * element);
+                index += 1;
             }
         }
     }

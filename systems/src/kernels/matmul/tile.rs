@@ -17,8 +17,8 @@ pub(super) struct Tile<'a> {
 }
 
 impl Tile<'_> {
-    /// Multiplies `ROWS` rows from `first_row` on, which begin where `output` does, with a panel of `VECTORS` vectors
-    /// in a row; returns how many rows these were.
+    /// Multiplies `ROWS` rows from `first_row` on, whose output rows start `output`, by a panel of `VECTORS` vectors in
+    /// a row; returns `ROWS`.
     #[inline(always)]
     pub fn multiply<S: Simd, const ROWS: usize, const VECTORS: usize>(
         &self,
@@ -32,35 +32,35 @@ impl Tile<'_> {
         let start = |row: usize| row * stride + self.columns.start;
         let is_whole = self.columns.len() == VECTORS * S::F32_LANES;
         let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
-        // Whole vectors take a plain loop of constant length, so that the sums never leave the registers.
+        // Whole vectors use a plain loop of constant length, so that the sums never leave the registers.
         if self.adds && is_whole {
             for (row, sums) in sums.iter_mut().enumerate() {
-                let (numbers, _) = S::as_simd_f32s(&output[start(row)..]);
-                sums.iter_mut().zip(&numbers[..VECTORS]).for_each(|(sum, number)| *sum = *number);
+                let (vectors, _) = S::as_simd_f32s(&output[start(row)..]);
+                sums.iter_mut().zip(&vectors[..VECTORS]).for_each(|(sum, vector)| *sum = *vector);
             }
         } else if self.adds {
-            sums = self.load_parts(simd, &output[self.columns.start..], stride);
+            sums = self.load_partial(simd, &output[self.columns.start..], stride);
         }
         let (panel, _) = panel.as_chunks::<VECTORS>();
-        let sums = if self.left.lies_in_rows() {
-            add_rows_times(simd, self, first_row, panel, sums)
+        let sums = if self.left.is_row_major() {
+            add_row_products(simd, self, first_row, panel, sums)
         } else {
-            add_columns_times(simd, self, first_row, panel, sums)
+            add_column_products(simd, self, first_row, panel, sums)
         };
         if is_whole {
             for (row, sums) in sums.iter().enumerate() {
-                let (numbers, _) = S::as_mut_simd_f32s(&mut output[start(row)..]);
-                numbers[..VECTORS].iter_mut().zip(sums).for_each(|(number, sum)| *number = *sum);
+                let (vectors, _) = S::as_mut_simd_f32s(&mut output[start(row)..]);
+                vectors[..VECTORS].iter_mut().zip(sums).for_each(|(vector, sum)| *vector = *sum);
             }
         } else {
-            self.store_parts(simd, sums, &mut output[self.columns.start..], stride);
+            self.store_partial(simd, sums, &mut output[self.columns.start..], stride);
         }
         ROWS
     }
 
     /// Loads vectors, padding the last one with zeros.
     #[inline(always)]
-    fn load_parts<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    fn load_partial<S: Simd, const ROWS: usize, const VECTORS: usize>(
         &self,
         simd: S,
         output: &[f32],
@@ -70,7 +70,7 @@ impl Tile<'_> {
         for (row, sums) in sums.iter_mut().enumerate() {
             let row = &output[row * stride..][..self.columns.len()];
             let (whole, rest) = row.split_at((VECTORS - 1) * S::F32_LANES);
-            sums.iter_mut().zip(S::as_simd_f32s(whole).0).for_each(|(sum, numbers)| *sum = *numbers);
+            sums.iter_mut().zip(S::as_simd_f32s(whole).0).for_each(|(sum, vector)| *sum = *vector);
             sums[VECTORS - 1] = simd.partial_load_f32s(rest);
         }
         sums
@@ -78,7 +78,7 @@ impl Tile<'_> {
 
     /// Stores vectors up to the end of the output.
     #[inline(always)]
-    fn store_parts<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    fn store_partial<S: Simd, const ROWS: usize, const VECTORS: usize>(
         &self,
         simd: S,
         sums: [[S::f32s; VECTORS]; ROWS],
@@ -88,7 +88,7 @@ impl Tile<'_> {
         for (row, sums) in sums.iter().enumerate() {
             let row = &mut output[row * stride..][..self.columns.len()];
             let (whole, rest) = row.split_at_mut((VECTORS - 1) * S::F32_LANES);
-            S::as_mut_simd_f32s(whole).0.iter_mut().zip(sums).for_each(|(numbers, sum)| *numbers = *sum);
+            S::as_mut_simd_f32s(whole).0.iter_mut().zip(sums).for_each(|(vector, sum)| *vector = *sum);
             simd.partial_store_f32s(rest, sums[VECTORS - 1]);
         }
     }
@@ -96,7 +96,7 @@ impl Tile<'_> {
 
 /// `sums += left * panel`, with contiguous rows.
 #[inline(always)]
-fn add_rows_times<S: Simd, const ROWS: usize, const VECTORS: usize>(
+fn add_row_products<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     Tile { left, inner, .. }: &Tile,
     first_row: usize,
@@ -104,22 +104,22 @@ fn add_rows_times<S: Simd, const ROWS: usize, const VECTORS: usize>(
     mut sums: [[S::f32s; VECTORS]; ROWS],
 ) -> [[S::f32s; VECTORS]; ROWS] {
     let mut rows = [&left.data[..inner.len()]; ROWS];
-    for (place, row) in rows.iter_mut().enumerate() {
-        *row = &left.data[(first_row + place) * left.row_stride + inner.start..][..inner.len()];
+    for (index, row) in rows.iter_mut().enumerate() {
+        *row = &left.data[(first_row + index) * left.row_stride + inner.start..][..inner.len()];
     }
-    for (place, vectors) in panel.iter().take(inner.len()).enumerate() {
-        let numbers = rows.iter().map(
+    for (index, vectors) in panel.iter().take(inner.len()).enumerate() {
+        let elements = rows.iter().map(
             #[inline(always)]
-            |row| row[place],
+            |row| row[index],
         );
-        add_outer_product::<S, ROWS, VECTORS>(simd, numbers, vectors, &mut sums);
+        add_outer_product::<S, ROWS, VECTORS>(simd, elements, vectors, &mut sums);
     }
     sums
 }
 
 /// `sums += left * panel`, with contiguous columns.
 #[inline(always)]
-fn add_columns_times<S: Simd, const ROWS: usize, const VECTORS: usize>(
+fn add_column_products<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     Tile { left, inner, .. }: &Tile,
     first_row: usize,
@@ -134,18 +134,18 @@ fn add_columns_times<S: Simd, const ROWS: usize, const VECTORS: usize>(
     sums
 }
 
-/// Adds the products of an element for each row with a row of the panel.
+/// Adds the outer product of a column of the left matrix and a row of the panel.
 #[inline(always)]
 fn add_outer_product<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
-    numbers: impl Iterator<Item = f32>,
+    elements: impl Iterator<Item = f32>,
     vectors: &[S::f32s; VECTORS],
     sums: &mut [[S::f32s; VECTORS]; ROWS],
 ) {
-    for (number, sums) in numbers.zip(sums) {
-        let number = simd.splat_f32s(number);
+    for (element, sums) in elements.zip(sums) {
+        let element = simd.splat_f32s(element);
         for (sum, vector) in sums.iter_mut().zip(vectors) {
-            *sum = simd.mul_add_f32s(number, *vector, *sum);
+            *sum = simd.mul_add_f32s(element, *vector, *sum);
         }
     }
 }

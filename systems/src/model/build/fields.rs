@@ -1,4 +1,4 @@
-//! The fields of a model: those it borrows, and those it makes.
+//! The fields of a model.
 
 use bevy_ecs::{component::ComponentId, name::Name, world::World};
 use connectome_components::{DoubleBuffer, FeatureField, Field, FieldPool, ModelHead, Parameter, Topology};
@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl Construction<'_> {
-    /// The fields of what is given from outside.
+    /// The fields of the inputs.
     pub(super) fn inputs(
         &mut self,
         world: &mut World,
@@ -43,14 +43,14 @@ impl Construction<'_> {
         inputs.collect()
     }
 
-    /// Borrows a field for the rows of a domain.
+    /// Takes a field of a domain from the pool.
     fn take(&mut self, world: &mut World, domain: Domain, width: usize) -> Result<Field, BuildError> {
         let field = FieldPool::take(world, self.component(domain), width)?;
         self.borrowed.push(field);
         Ok(field)
     }
 
-    /// The field of a component that the model reads: its own column, or one that it is copied into.
+    /// The field of a component that the model reads: its column, or a field into which it is copied.
     pub(super) fn read_component(
         &mut self,
         world: &mut World,
@@ -58,17 +58,19 @@ impl Construction<'_> {
         domain: Domain,
         is_target: bool,
     ) -> Result<Field, BuildError> {
-        let on = self.component(domain).ok_or_else(|| self.last_error("has a single row, which is no entity's"))?;
-        if let Some(column) = (binding.column)(world, on)? {
+        let marker = self.component(domain).ok_or_else(|| {
+            self.last_error("outputs a single row, which belongs to no entity; read `Model::output` instead")
+        })?;
+        if let Some(column) = (binding.column)(world, marker)? {
             return Ok(column);
         }
         let field = self.take(world, domain, binding.width)?;
-        self.copies.push(CopyIn::Component { binding, copied: Copied { field, domain: on }, is_target });
+        self.copies.push(CopyIn::Component { binding, copied: Copied { field, domain: marker }, is_target });
         Ok(field)
     }
 
-    /// The column of the component that the output is to go to, if an operation can write it: not if the model itself reads
-    /// it, or functions of the user's may write it while they read the output.
+    /// The column of the component that receives the output, if an operation can write it directly: not if the model
+    /// reads it, or user-defined functions may write it while they read the output.
     pub(super) fn written_column(
         &mut self,
         world: &mut World,
@@ -78,16 +80,18 @@ impl Construction<'_> {
         let Some(binding) = self.builder.written else { return Ok(None) };
         let (domain, width) = self.planned.output()?;
         if width != binding.width {
-            let ComponentBinding { name, width: held, .. } = binding;
-            let reason =
-                format!("hands on rows {width} wide, but component `{name}` holds {held}; make the last layer as wide");
+            let ComponentBinding { name, width: expected, .. } = binding;
+            let reason = format!(
+                "outputs rows of width {width}, but component `{name}` has width {expected}; set the last width to that"
+            );
             return Err(self.last_error(reason));
         }
-        let on = self.component(domain).ok_or_else(|| {
-            self.last_error("hands on a single row, which no component holds; read `Model::output` instead")
+        let marker = self.component(domain).ok_or_else(|| {
+            self.last_error("outputs a single row, which belongs to no entity; read `Model::output` instead")
         })?;
-        let Some(column) = (binding.column)(world, on)? else { return Ok(None) };
-        let targets = self.builder.target_component.map(|targets| (targets.column)(world, on)).transpose()?.flatten();
+        let Some(column) = (binding.column)(world, marker)? else { return Ok(None) };
+        let targets =
+            self.builder.target_component.map(|targets| (targets.column)(world, marker)).transpose()?.flatten();
         let given = self.builder.heads().iter().filter_map(|head| match head.targets {
             Some(HeadTargets::Values(values)) => Some(values),
             _ => None,
@@ -97,21 +101,21 @@ impl Construction<'_> {
         Ok((!is_read && state.is_none() && self.builder.actors.is_empty()).then_some(column))
     }
 
-    /// The error that the last layer does not fit.
+    /// An error of the last layer.
     fn last_error(&self, reason: impl Into<String>) -> BuildError {
         BuildError::Layer { layer: self.builder.layers.len() - 1, setting: None, reason: reason.into() }
     }
 
-    /// Spawns the parameters: the fields of their numbers, and of the gradients of those that learn.
+    /// Spawns the parameters; returns the fields of their values, and of their gradients if they are trained.
     pub(super) fn spawn_parameters(
         &mut self,
         world: &mut World,
     ) -> Result<(Vec<Field>, Vec<Option<Field>>), BuildError> {
         let (mut values, mut gradients) = (Vec::new(), Vec::new());
-        let learning = self.builder.learning;
-        for (number, description) in self.planned.program.parameters().iter().enumerate() {
+
+        for (index, description) in self.planned.program.parameters().iter().enumerate() {
             let size = description.size();
-            let optimizer = learning.filter(|_| description.is_learned).map(|learning| learning.optimizer);
+            let optimizer = self.builder.optimizer.filter(|_| description.is_learned);
             let mut take = |width: Option<usize>| {
                 let field = width.map(|width| FieldPool::take(world, None, width)).transpose();
                 field.inspect(|field| self.borrowed.extend(*field))
@@ -138,7 +142,7 @@ impl Construction<'_> {
                 self.learned.push(LearnedParameter { value, gradient, moments, sum, weight_decay });
             }
             for row in value.matrix_mut(world).rows_mut() {
-                description.initialize(self.builder.seed, number as u32, row);
+                description.initialize(self.builder.seed, index as u32, row);
             }
             values.push(value);
             gradients.push(gradient);
@@ -146,8 +150,8 @@ impl Construction<'_> {
         Ok((values, gradients))
     }
 
-    /// The fields of the layout's columns. The output of a recurrent model goes to the back of its state, the gradients
-    /// with respect to inputs where the user wants them.
+    /// The fields of the layout's columns. The output of a recurrent model is the back of its state, and requested
+    /// gradients with respect to inputs are the fields given for them.
     pub(super) fn columns(&mut self, world: &mut World, state: Option<DoubleBuffer>) -> Result<Vec<Field>, BuildError> {
         let mut fixed: Vec<(Column, Field)> = Vec::new();
         let inference = &self.planned.inference;
@@ -159,20 +163,20 @@ impl Construction<'_> {
             let output = inference.output(0).and_then(|output| inference.column(output));
             fixed.extend(output.map(|output| (output, written)));
         }
-        for (input, gradient) in self.planned.training.iter().flat_map(|plan| self.wanted_gradients(plan)) {
+        for (input, gradient) in self.planned.training.iter().flat_map(|plan| self.input_gradients(plan)) {
             fixed.push((input, gradient));
         }
         let mut columns = Vec::new();
         let mut single = Vec::new();
-        for (place, shape) in self.planned.layout.shapes().enumerate() {
-            let known = fixed.iter().find(|(column, _)| *column == Column::Layout(place)).map(|(_, field)| *field);
+        for (index, shape) in self.planned.layout.shapes().enumerate() {
+            let known = fixed.iter().find(|(column, _)| *column == Column::Layout(index)).map(|(_, field)| *field);
             let field = match known {
                 Some(field) => field,
                 None => {
-                    let on = self.component(shape.domain);
-                    let field = FieldPool::take(world, on, shape.width)?;
+                    let marker = self.component(shape.domain);
+                    let field = FieldPool::take(world, marker, shape.width)?;
                     self.borrowed.push(field);
-                    if on.is_none() {
+                    if marker.is_none() {
                         single.push(field);
                     }
                     field
@@ -186,20 +190,20 @@ impl Construction<'_> {
         Ok(columns)
     }
 
-    /// The columns of the gradients with respect to inputs, and the fields that the user wants them in.
-    fn wanted_gradients(&self, plan: &Plan) -> Vec<(Column, Field)> {
+    /// The columns of the requested gradients with respect to inputs, and the fields given for them.
+    fn input_gradients(&self, plan: &Plan) -> Vec<(Column, Field)> {
         let given = [Some(self.builder.input), self.builder.edges, self.builder.coordinates].into_iter().flatten();
         let given: Vec<Option<Field>> = given.map(|input| input.given().map(|features| features.values())).collect();
         let gradients = plan.input_gradients.iter().filter_map(|(value, gradient)| {
-            let Some(Column::Input(number)) = plan.column(*value) else { return None };
-            let field = given[number]?;
-            let (_, into) = self.builder.wanted.iter().find(|(wanted, _)| *wanted == field)?;
+            let Some(Column::Input(index)) = plan.column(*value) else { return None };
+            let field = given[index]?;
+            let (_, into) = self.builder.input_gradients.iter().find(|(input, _)| *input == field)?;
             Some((plan.column(*gradient)?, *into))
         });
         gradients.collect()
     }
 
-    /// The component whose carriers are the rows of a domain; none for single rows.
+    /// The component that marks the rows of a domain; none for a single row.
     fn component(&self, domain: Domain) -> Option<ComponentId> {
         match domain {
             Domain::Nodes => Some(self.graphs[0].nodes),
@@ -209,11 +213,11 @@ impl Construction<'_> {
         }
     }
 
-    /// Asks the topologies for the coefficients that operations read.
+    /// Requires the coefficients that operations read of the topologies.
     pub(super) fn require_normalizations(&self, world: &mut World) {
         let operations = self.planned.program.operations().iter();
-        let asked = |operation: &Operation| Some((operation.graph, operation.operator.normalization()?));
-        for (graph, normalization) in operations.filter_map(asked) {
+        let required = |operation: &Operation| Some((operation.graph, operation.operator.normalization()?));
+        for (graph, normalization) in operations.filter_map(required) {
             let graph = self.planned.program.graphs[graph.0 as usize];
             if let Some(mut topology) = world.get_mut::<Topology>(graph) {
                 topology.require(normalization);
@@ -226,11 +230,11 @@ impl Construction<'_> {
         let field = |column: Option<Column>| bindings.field(column?);
         let training = self.planned.training.as_ref();
         let inference = &self.planned.inference;
-        let heads = inference.program.heads.iter().enumerate().filter_map(|(number, head)| {
+        let heads = inference.program.heads.iter().enumerate().filter_map(|(index, head)| {
             Some(ModelHead {
                 name: head.name.clone(),
                 output: field(inference.column(head.output))?,
-                output_gradient: training.and_then(|plan| field(plan.head_gradient(number))),
+                output_gradient: training.and_then(|plan| field(plan.head_gradient(index))),
                 targets: None,
                 labels: None,
             })
@@ -238,17 +242,17 @@ impl Construction<'_> {
         heads.collect()
     }
 
-    /// A number for the loss of each head whose loss is an operator.
-    pub(super) fn loss_numbers(&mut self, world: &mut World) -> Result<Vec<Option<Field>>, BuildError> {
-        let mut numbers = Vec::new();
+    /// For each head whose loss is an operator, the field of the value of the loss.
+    pub(super) fn loss_values(&mut self, world: &mut World) -> Result<Vec<Option<Field>>, BuildError> {
+        let mut values = Vec::new();
         for head in self.builder.heads() {
             let is_operator = matches!(head.loss, HeadLoss::Operator(_));
-            let number = is_operator.then(|| FieldPool::take(world, None, 1)).transpose()?;
-            self.borrowed.extend(number);
-            numbers.push(number);
+            let value = is_operator.then(|| FieldPool::take(world, None, 1)).transpose()?;
+            self.borrowed.extend(value);
+            values.push(value);
         }
-        let taken: Vec<Field> = numbers.iter().flatten().copied().collect();
+        let taken: Vec<Field> = values.iter().flatten().copied().collect();
         Field::insert_into(world, self.model, &taken)?;
-        Ok(numbers)
+        Ok(values)
     }
 }

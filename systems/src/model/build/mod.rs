@@ -1,4 +1,4 @@
-//! Puts a model into a world, and takes it out.
+//! Building of models in a world.
 
 mod fields;
 mod schedules;
@@ -27,22 +27,22 @@ use crate::{
 };
 
 impl ModelBuilder {
-    /// Spawns the model and its parameters, and adds its schedules to the world: [`Infer`], and if it learns [`Train`]
-    /// and [`Evaluate`]. Adds the resource [`Workers`] if there is none.
+    /// Spawns the model and its parameters, and adds its schedules to the world: [`Infer`], and with an optimizer
+    /// [`Train`] and [`Evaluate`]. Inserts the resource [`Workers`] if there is none.
     ///
     /// [`Infer`]: crate::Infer
     /// [`Train`]: crate::Train
     /// [`Evaluate`]: crate::Evaluate
     ///
     /// # Errors
-    /// If the graph is none, a layer cannot take its input, or two systems would race; then nothing of the model is
-    /// left but the fields that its nodes may have been given.
+    /// If the entity is no graph, a layer does not fit its input, or two systems conflict. The world is unchanged then,
+    /// except for fields that may have been attached to nodes.
     pub fn build(self, world: &mut World) -> Result<Entity, BuildError> {
         check_resources(world)?;
         let graph = world.get::<Graph>(self.graph).ok_or(BuildError::NoGraph(self.graph))?;
         graph.check(world)?;
         let rows = *graph;
-        if matches!(self.input, Input::State(_)) && self.learning.is_some() {
+        if matches!(self.input, Input::State(_)) && self.optimizer.is_some() {
             return Err(BuildError::Recurrent);
         }
         let program = self.program(|field| domain_of(world, rows, field))?;
@@ -85,7 +85,7 @@ impl ModelBuilder {
     }
 }
 
-/// Lets each head end in a copy, which has a column of its own in any case.
+/// Ends each head in a copy, so that its output is a column of the layout, and not an input or a parameter.
 fn copy_outputs(program: &mut Program) -> Result<(), BuildError> {
     for head in 0..program.heads.len() {
         program.heads[head].output = copy(program, program.heads[head].output)?;
@@ -93,14 +93,14 @@ fn copy_outputs(program: &mut Program) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// The rows of a graph over the same nodes as the model's own.
-fn graph_rows(world: &World, graph: Entity, own: Graph) -> Result<Graph, BuildError> {
+/// The rows of a graph, which must have the same nodes as the model's graph.
+fn graph_rows(world: &World, graph: Entity, model_rows: Graph) -> Result<Graph, BuildError> {
     let rows = *world.get::<Graph>(graph).ok_or(BuildError::NoGraph(graph))?;
     rows.check(world)?;
-    if rows.nodes == own.nodes { Ok(rows) } else { Err(BuildError::OtherNodes(graph)) }
+    if rows.nodes == model_rows.nodes { Ok(rows) } else { Err(BuildError::OtherNodes(graph)) }
 }
 
-/// What is planned, with plans that schedules share.
+/// The result of a dry run, with plans that schedules share.
 struct Planned {
     program: Program,
     training: Option<Arc<Plan>>,
@@ -115,14 +115,14 @@ impl From<DryRun> for Planned {
 }
 
 impl Planned {
-    /// The rows and the width of the output.
+    /// The domain and the width of the output.
     fn output(&self) -> Result<(Domain, usize), BuildError> {
         let output = self.inference.output(0).ok_or(BuildError::Empty)?;
         Ok((output.domain(), output.width()))
     }
 }
 
-/// A model while it is built.
+/// A model under construction.
 struct Construction<'a> {
     builder: &'a ModelBuilder,
     planned: &'a Planned,
@@ -136,7 +136,7 @@ struct Construction<'a> {
     fault: StepFault,
     is_watched: Arc<AtomicBool>,
     emitters: [Option<Emitter>; 3],
-    /// What is copied from components before each step.
+    /// Copies from components before each step.
     copies: Vec<CopyIn>,
     /// The component's column that the last operation writes.
     written: Option<Field>,
@@ -183,12 +183,12 @@ impl Construction<'_> {
         let coordinates = self.builder.coordinates.and(kept.last().copied());
         let mut heads = self.heads(&bindings);
         let domain = planned.output()?.0;
-        if builder.learning.is_some() {
+        if builder.optimizer.is_some() {
             let mut component = builder.target_component;
-            for (head, parts) in builder.heads().iter().zip(&mut heads) {
+            for (head, fields) in builder.heads().iter().zip(&mut heads) {
                 match component.take() {
-                    Some(component) => parts.targets = Some(self.read_component(world, component, domain, true)?),
-                    None => head.take_targets(world, parts, &mut self.borrowed)?,
+                    Some(component) => fields.targets = Some(self.read_component(world, component, domain, true)?),
+                    None => head.take_targets(world, fields, &mut self.borrowed)?,
                 }
             }
         }
@@ -199,10 +199,10 @@ impl Construction<'_> {
             written: builder.written.filter(|_| self.written.is_none()),
             actors: builder.actors.clone(),
         });
-        if let (Some(learning), Some(training)) = (&builder.learning, &planned.training) {
-            self.add_learning(world, learning, training, &bindings, &heads, &copies)?;
+        if let (Some(optimizer), Some(training)) = (builder.optimizer, &planned.training) {
+            self.add_learning(world, optimizer, training, &bindings, &heads, &copies)?;
         }
-        // Once the buffers have changed roles, what was written is in front.
+        // After the flip of the double buffer, what was written is its front.
         let output = state.map_or(result, |state| state.front);
         self.add_inference(world, &bindings, &copies, output, owner)?;
         let model = Model {
@@ -215,7 +215,7 @@ impl Construction<'_> {
             heads,
             coordinates,
             parameters: self.parameters.clone(),
-            columns: self.borrowed.clone(),
+            buffers: self.borrowed.clone(),
         };
         let plans = Plans {
             training: planned.training.clone(),

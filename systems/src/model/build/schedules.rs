@@ -6,7 +6,7 @@ use bevy_ecs::{
     system::{IntoSystem, Query},
     world::World,
 };
-use connectome_components::{Field, LearningFault, Metrics, ModelHead, Parity, TrainingState};
+use connectome_components::{Field, LearningFault, Metrics, ModelHead, Optimizer, Parity, TrainingState};
 use std::sync::Arc;
 
 use super::Construction;
@@ -14,7 +14,6 @@ use crate::{
     error::{BuildError, StepFault},
     model::{
         Evaluate, Head, Infer, Train,
-        builder::Learning,
         components::Copies,
         emit::{Bindings, Emission},
         learning::Losses,
@@ -28,7 +27,7 @@ use crate::{
 };
 
 impl Construction<'_> {
-    /// Adds the schedule [`Infer`]. `owner` is by whose parity the state of a recurrent model changes roles.
+    /// Adds the schedule [`Infer`]. `owner` is the entity with the parity of a recurrent model's state.
     pub(super) fn add_inference(
         &mut self,
         world: &mut World,
@@ -55,28 +54,28 @@ impl Construction<'_> {
     pub(super) fn add_learning(
         &mut self,
         world: &mut World,
-        learning: &Learning,
+        optimizer: Optimizer,
         training: &Arc<Plan>,
         bindings: &Arc<Bindings>,
         heads: &[ModelHead],
         copies: &Arc<Copies>,
     ) -> Result<(), BuildError> {
-        let (model, described) = (self.model, self.builder.heads());
+        let (model, builder_heads) = (self.model, self.builder.heads());
         let state = TrainingState { seed: self.builder.seed, ..TrainingState::default() };
-        let metrics = Metrics::new(described.iter().map(|head| (&*head.name, head.weight)));
+        let metrics = Metrics::new(builder_heads.iter().map(|head| (&*head.name, head.weight)));
         let mut entity = world.entity_mut(model);
-        entity.insert((learning.optimizer, learning.schedule, metrics, state, LearningFault::default()));
-        entity.insert(Moments::new(learning.optimizer, self.learned.len(), self.builder.accumulation.is_some()));
+        entity.insert((optimizer, self.builder.schedule, metrics, state, LearningFault::default()));
+        entity.insert(Moments::new(optimizer, self.learned.len(), self.builder.accumulation.is_some()));
         self.builder.accumulation.map(|accumulation| entity.insert(accumulation));
         self.builder.clipping.map(|clipping| entity.insert(clipping));
 
         let losses = Arc::new(Losses {
             model,
             graph: self.builder.graph,
-            heads: described.iter().map(Head::without_layers).collect(),
-            parts: heads.to_vec(),
+            heads: builder_heads.iter().map(Head::without_layers).collect(),
+            fields: heads.to_vec(),
             domains: training.program.heads.iter().map(|head| head.output.domain()).collect(),
-            numbers: self.loss_numbers(world)?,
+            values: self.loss_values(world)?,
         });
         let output = heads.first().ok_or(BuildError::Empty)?.output;
         let train = {
@@ -89,7 +88,7 @@ impl Construction<'_> {
             Emitter::new(move |world, train, sets| {
                 let emission = Emission { plan: &plan, bindings: &bindings, readings: &readings, sets };
                 add_pass(world, train, &emission, Pass::Forward)?;
-                let trained = |number: usize| bindings.field(plan.column(plan.output(number)?)?);
+                let trained = |head: usize| bindings.field(plan.column(plan.output(head)?)?);
                 losses.add_learning(world, train, sets, trained)?;
                 add_pass(world, train, &emission, Pass::Backward)?;
                 optimizers::add(world, train, model, (&learned, &buffers), weighting, sets);
@@ -110,26 +109,26 @@ impl Construction<'_> {
         self.emit(world, Evaluate(model), 2, evaluate)
     }
 
-    /// Adds a schedule of the model's own, and keeps what its systems are made by.
+    /// Adds a schedule of the model, and stores the emitter of its systems.
     fn emit(
         &mut self,
         world: &mut World,
         label: impl ScheduleLabel,
-        number: usize,
+        index: usize,
         emitter: Emitter,
     ) -> Result<(), BuildError> {
         emitter.add_schedule(world, label, &self.planned.program.graphs, &self.fault)?;
-        self.emitters[number] = Some(emitter);
+        self.emitters[index] = Some(emitter);
         Ok(())
     }
 }
 
 impl Emitter {
-    /// Adds a schedule of the model's own to the world, with its parts in order, in which races are errors, and the topologies
-    /// of the graphs kept up to date.
+    /// Adds a schedule of the model alone to the world, with its phases in order, in which ambiguities are errors, and which
+    /// updates the topologies of the graphs.
     ///
-    /// Its systems run one after another and share their rows among the workers: for a single model that costs less
-    /// than an executor with threads of its own.
+    /// Its systems run one after another and distribute their rows over the workers: for a single model that costs less
+    /// than a multithreaded executor.
     pub(in crate::model) fn add_schedule(
         &self,
         world: &mut World,
@@ -141,11 +140,11 @@ impl Emitter {
         schedule.set_build_settings(settings());
         schedule.set_executor(SingleThreadedExecutor::new());
         GraphSystems::chain(&mut schedule);
-        Sets::Own.order_copies(&mut schedule);
-        Sets::Own.stop_at(&mut schedule, fault);
+        Sets::Single.order_copies(&mut schedule);
+        Sets::Single.stop_at(&mut schedule, fault);
         let rebuild = IntoSystem::into_system(rebuild_topologies(graphs.to_vec()));
         schedule.add_systems(rebuild.with_name("rebuild_topology").in_set(GraphSystems::Sync));
-        self.emit(world, &mut schedule, Sets::Own)?;
+        self.emit(world, &mut schedule, Sets::Single)?;
         finish(world, schedule)
     }
 }

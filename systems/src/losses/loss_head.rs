@@ -1,4 +1,4 @@
-//! What the systems of all losses have in common.
+//! The parameters of the systems of all losses.
 
 use bevy_ecs::{entity::Entity, world::World};
 use connectome_components::{Columns, Field, Split};
@@ -11,30 +11,30 @@ use super::{
 
 /// One head of a model, as its loss sees it.
 #[derive(Clone)]
-pub(crate) struct Parts {
-    /// Whose metrics are written.
+pub(crate) struct LossHead {
+    /// The entity with the metrics.
     pub(crate) model: Entity,
-    /// The number of the head.
-    pub(crate) head: usize,
-    /// Whether it is the first loss of a step: it forgets the faults of the last one.
+    /// The index of the head.
+    pub(crate) index: usize,
+    /// Whether its loss is the first of a step, which clears the fault of the previous step.
     pub(crate) is_first: bool,
     pub(crate) output: Field,
     /// None to measure every split instead.
     pub(crate) gradient: Option<Field>,
     pub(crate) splits: Field<Split>,
-    /// What the gradient is multiplied by.
+    /// The weight of the head in the objective.
     pub(crate) weight: f32,
-    /// A number for each row.
+    /// The weight of each row.
     pub(crate) row_weights: Option<Field>,
-    /// A number for each class or column; none if all count alike.
+    /// The weight of each class or output dimension; empty if all are 1.
     pub(crate) class_weights: Arc<[f32]>,
 }
 
-impl Parts {
-    /// The only head of a model, whose terms count alike.
+impl LossHead {
+    /// The only head of a model, without weights.
     pub(crate) fn new(model: Entity, output: Field, gradient: Option<Field>, splits: Field<Split>) -> Self {
         let (row_weights, class_weights) = (None, Arc::from([]));
-        Self { model, head: 0, is_first: true, output, gradient, splits, weight: 1.0, row_weights, class_weights }
+        Self { model, index: 0, is_first: true, output, gradient, splits, weight: 1.0, row_weights, class_weights }
     }
 
     pub(super) fn check(&self, world: &World) -> Result<(), LossError> {
@@ -65,6 +65,6 @@ impl Parts {
 
     /// The name of the system of this head.
     pub(super) fn name(&self, loss: &str) -> String {
-        if self.head == 0 { loss.to_owned() } else { format!("{loss} {}", self.head) }
+        if self.index == 0 { loss.to_owned() } else { format!("{loss} {}", self.index) }
     }
 }
