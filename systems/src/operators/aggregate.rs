@@ -148,13 +148,7 @@ impl Operator for Aggregate {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         let (input, own) = (operation.inputs[0], self.epilogue.scale());
         let gradient = self.epilogue.backward(operation, gradient, tape)?;
         if let Some(self_loop) = self.self_loop {

@@ -55,13 +55,7 @@ impl Operator for Concatenate {
         }
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         let mut start = 0;
         for input in &operation.inputs {
             let columns = start..start + input.width();
@@ -132,13 +126,7 @@ impl Operator for TakeColumns {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         let (input, columns) = (operation.inputs[0], self.columns.clone());
         tape.gradient(input, PutColumns { name: "columns_backward", columns, width: input.width() }, &[gradient])
     }
@@ -180,13 +168,7 @@ impl Operator for PutColumns {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         tape.gradient(operation.inputs[0], take_columns("pad_backward", self.columns.clone()), &[gradient])
     }
 }

@@ -50,13 +50,7 @@ impl Operator for Dropout {
         });
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         tape.gradient(operation.inputs[0], Self { name: "dropout_backward", ..*self }, &[gradient])
     }
 }

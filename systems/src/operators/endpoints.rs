@@ -114,13 +114,7 @@ impl Operator for GatherEndpoints {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         let (gradient, own) = (self.epilogue.backward(operation, gradient, tape)?, self.epilogue.scale());
         let ([source, target, edge], width) = (self.terms, gradient.width());
         if let Some((input, factor)) = source {

@@ -150,13 +150,7 @@ impl Operator for GraphNorm {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         let &[input, moments, weight, bias, scale] = &operation.inputs[..] else { return Ok(()) };
         let width = input.width();
         bias_gradient(bias, gradient, tape)?;

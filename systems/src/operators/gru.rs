@@ -58,15 +58,8 @@ impl Operator for Gru {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let (&[Some(gradient)], &[input_gates, hidden_gates, state]) = (gradients, &operation.inputs[..]) else {
-            return Ok(());
-        };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let &[input_gates, hidden_gates, state] = &operation.inputs[..] else { return Ok(()) };
         let inputs = [input_gates, hidden_gates, state, gradient];
         for (gates, from_hidden) in [(input_gates, false), (hidden_gates, true)] {
             tape.gradient(gates, gate_gradient(from_hidden), &inputs)?;

@@ -86,7 +86,7 @@ impl<const K: usize> Operator for HeadScores<K> {
         );
     }
 
-    fn differentiate(
+    fn differentiate_outputs(
         &self,
         operation: &Operation,
         gradients: &[Option<Value>],

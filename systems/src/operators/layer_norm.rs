@@ -69,13 +69,8 @@ impl Operator for LayerNorm {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let (&[Some(gradient)], &[input, weight, bias]) = (gradients, &operation.inputs[..]) else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let &[input, weight, bias] = &operation.inputs[..] else { return Ok(()) };
         let (epsilon, width) = (self.epsilon, input.width());
         bias_gradient(bias, gradient, tape)?;
         let sum_terms = kernel("layer_norm_weight_gradient", Footprint::All, move |step: &mut Step<'_>| {

@@ -103,13 +103,7 @@ impl Operator for Linear {
         if step.is_sparse(0) { self.run_sparse(step) } else { self.run_dense(step) }
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         let gradient = self.epilogue.backward(operation, gradient, tape)?;
         let own = self.epilogue.scale();
         let terms = || operation.inputs.chunks(2).zip(&self.weights);

@@ -63,13 +63,7 @@ impl Operator for MeanHeads {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         let gradient = self.epilogue.backward(operation, gradient, tape)?;
         let share = self.epilogue.scale() / self.heads as f32;
         let (columns, width) = (gradient.width(), operation.inputs[0].width());

@@ -77,13 +77,8 @@ impl Operator for Moments {
 
     /// With n rows the gradient with respect to one of them is `g_mean / n + g_deviation (x - mean) / (n deviation)`,
     /// which is `a + c x` with the same `a` and `c` for all. These replace the two gradients.
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let (&[Some(gradient)], relation) = (gradients, self.relation) else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let relation = self.relation;
         let (input, output) = (operation.inputs[0], operation.outputs[0]);
         let coefficients = kernel("moments_coefficients", Footprint::Same, move |step: &mut Step<'_>| {
             step.write_rows(

@@ -106,13 +106,7 @@ impl Operator for Reduce {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         match self.reduction {
             Reduction::Sum | Reduction::Mean => self.sum_gradient(operation, gradient, tape),
             Reduction::Max | Reduction::Min => self.extreme_gradient(operation, gradient, tape),

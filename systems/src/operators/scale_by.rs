@@ -47,13 +47,8 @@ impl Operator for ScaleBy {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let (&[Some(gradient)], &[input, factor]) = (gradients, &operation.inputs[..]) else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let &[input, factor] = &operation.inputs[..] else { return Ok(()) };
         factor_gradient(factor, [gradient, input], 1.0, tape)?;
         tape.gradient(input, Self { name: "scale_by_backward", ..*self }, &[gradient, factor])
     }

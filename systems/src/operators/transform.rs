@@ -84,13 +84,8 @@ impl Operator for TransformAlongEdges {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let (&[Some(gradient)], &[nodes, matrices]) = (gradients, &operation.inputs[..]) else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let &[nodes, matrices] = &operation.inputs[..] else { return Ok(()) };
         let cost = Cost { per_row: 0, per_entry: matrices.width() };
         tape.gradient(nodes, node_gradient(cost), &[gradient, matrices])?;
         tape.gradient(matrices, MatrixGradient { width: self.width }, &[gradient, nodes])

@@ -83,13 +83,8 @@ impl Operator for WeightedSum {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let (&[Some(gradient)], &[values, weights, ..]) = (gradients, &operation.inputs[..]) else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let &[values, weights, ..] = &operation.inputs[..] else { return Ok(()) };
         let gradient = self.epilogue.backward(operation, gradient, tape)?;
         let own = self.epilogue.scale();
         let [width, heads] = [values.width(), weights.width()];

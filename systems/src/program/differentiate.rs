@@ -67,7 +67,7 @@ impl Tape<'_> {
             let gradients: Vec<Option<Value>> =
                 operation.outputs.iter().map(|output| self.gradients[output.id()].take()).collect();
             if gradients.iter().any(Option::is_some) {
-                operation.operator.differentiate(operation, &gradients, self)?;
+                operation.operator.differentiate_outputs(operation, &gradients, self)?;
             }
         }
         // Of parameters that are read as any other value is.

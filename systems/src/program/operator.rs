@@ -43,19 +43,38 @@ pub trait Operator: Any + Debug + Send + Sync {
     /// [`Step::write_rows`] and its siblings do.
     fn run(&self, step: &mut Step<'_>);
 
-    /// Records the operations that compute the gradients with respect to the inputs from `gradients`, those with respect to
-    /// the outputs; none where nobody needs one, though there is at least one.
+    /// Records the operations that compute the gradients with respect to the inputs from `gradient`, that with respect to
+    /// the first output. It is called only where that output needs one, and no other does.
     ///
     /// # Errors
     /// Those of recording; without a derivative, that there is none.
-    fn differentiate(
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let _ = (operation, gradient);
+        Err(tape.error(format!("cannot learn, for {} has no derivative; detach its input", self.name())))
+    }
+
+    /// The same of an operator with several outputs, from the gradients with respect to each of them; none where nobody
+    /// needs one, though there is at least one.
+    ///
+    /// # Errors
+    /// Those of [`Operator::differentiate`]; by default, that an output other than the first has no derivative.
+    fn differentiate_outputs(
         &self,
         operation: &Operation,
         gradients: &[Option<Value>],
         tape: &mut Tape<'_>,
     ) -> Result<(), BuildError> {
-        let _ = (operation, gradients);
-        Err(tape.error(format!("cannot learn, for {} has no derivative; detach its input", self.name())))
+        match gradients {
+            [Some(gradient), others @ ..] if others.iter().all(Option::is_none) => {
+                self.differentiate(operation, *gradient, tape)
+            }
+            _ => {
+                let name = self.name();
+                Err(tape.error(format!(
+                    "cannot learn, for only the first output of {name} has a derivative; detach the others"
+                )))
+            }
+        }
     }
 
     /// On which rows of input number `input` a row of the outputs depends.

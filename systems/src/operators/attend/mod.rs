@@ -180,15 +180,8 @@ impl Operator for Attend {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let (&[Some(gradient), _], &[output, logarithms]) = (gradients, &operation.outputs[..]) else {
-            return Ok(());
-        };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let &[output, logarithms] = &operation.outputs[..] else { return Ok(()) };
         let bias = self.bias.map(|bias| operation.inputs[bias]);
         if let Some(bias) = bias {
             bias_gradient(bias, gradient, tape)?;

@@ -111,13 +111,7 @@ impl Operator for BatchNorm {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         let &[values, statistics, weight, bias] = &operation.inputs[..] else { return Ok(()) };
         let width = values.width();
         let inputs = [gradient, values, statistics];
