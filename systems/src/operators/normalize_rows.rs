@@ -86,5 +86,5 @@ impl Operator for NormalizeRows {
 
 #[inline(always)]
 fn length(row: &[f32]) -> f32 {
-    row.iter().map(|number| number * number).sum::<f32>().sqrt()
+    row.iter().map(|value| value * value).sum::<f32>().sqrt()
 }

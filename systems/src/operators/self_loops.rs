@@ -80,7 +80,7 @@ impl Operator for SelfLoopMean {
                 |topology, [], rows, gradient| {
                     for (row, gradient) in rows.zip(gradient.chunks_exact_mut(width)) {
                         let weight = inverse_count(topology, row);
-                        gradient.iter_mut().for_each(|number| *number *= weight);
+                        gradient.iter_mut().for_each(|gradient| *gradient *= weight);
                     }
                 },
             );

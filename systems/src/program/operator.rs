@@ -19,7 +19,7 @@ pub trait Operator: Any + Debug + Send + Sync {
     /// What it is called where a program is shown.
     fn name(&self) -> &'static str;
 
-    /// The name with what it has absorbed and its numbers, such as `linear + bias + relu`, where a program is shown.
+    /// The name with what it has absorbed and its settings, such as `linear + bias + relu`, where a program is shown.
     fn describe(&self) -> String {
         self.name().to_owned()
     }
@@ -37,7 +37,7 @@ pub trait Operator: Any + Debug + Send + Sync {
         ))
     }
 
-    /// Writes the outputs, every number of them, from the inputs.
+    /// Writes the outputs, every element of them, from the inputs.
     ///
     /// For the same bits on any number of workers each output row is to be computed by one of them, as
     /// [`Step::write_rows`] and its siblings do.
@@ -102,10 +102,10 @@ pub trait Operator: Any + Debug + Send + Sync {
     }
 
     /// The operator that does the work of this one and then that of `next`, if there is one. `next` is the only reader of
-    /// this one's only output, and reads it as its input number `place`. The inputs of the fused operator are those of this
+    /// this one's only output, and reads it as its input number `input`. The inputs of the fused operator are those of this
     /// one and then those of `next`, without the value in between.
-    fn fuse(&self, next: &Operation, place: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
-        let _ = (next, place, context);
+    fn fuse(&self, next: &Operation, input: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
+        let _ = (next, input, context);
         None
     }
 
@@ -192,7 +192,7 @@ pub struct Operation {
     pub graph: GraphIndex,
     /// The layer that recorded it, counted from 0.
     pub layer: usize,
-    /// Its number among those that were recorded; that of the recorded operation which it is the derivative of.
+    /// Its index among those that were recorded; that of the recorded operation which it is the derivative of.
     pub recorded: usize,
 }
 
