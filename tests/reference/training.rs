@@ -136,7 +136,7 @@ impl Operator for Waving {
     fn differentiate(
         &self,
         operation: &Operation,
-        _: &[Option<Value>],
+        _: Value,
         tape: &mut Tape<'_>,
     ) -> std::result::Result<(), BuildError> {
         let (weights, counter) = (operation.inputs[1], self.step.clone());

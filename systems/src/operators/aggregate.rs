@@ -131,9 +131,9 @@ impl Operator for Aggregate {
 
     fn in_inference(&self, inputs: &[Value]) -> InInference {
         let Some(masks) = self.mask else { return InInference::Same };
-        let kept = (0..inputs.len()).filter(|input| !masks.contains(input)).collect::<Vec<_>>();
-        let self_loop = self.self_loop.and_then(|input| kept.iter().position(|kept| *kept == input));
-        InInference::Replaced(Arc::new(Self { mask: None, self_loop, ..*self }), kept)
+        let remaining = (0..inputs.len()).filter(|input| !masks.contains(input)).collect::<Vec<_>>();
+        let self_loop = self.self_loop.and_then(|input| remaining.iter().position(|other| *other == input));
+        InInference::Replaced(Arc::new(Self { mask: None, self_loop, ..*self }), remaining)
     }
 
     fn run(&self, step: &mut Step<'_>) {
@@ -148,27 +148,21 @@ impl Operator for Aggregate {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
-        let (input, own) = (operation.inputs[0], self.epilogue.scale());
-        let gradient = self.epilogue.backward(operation, gradient, tape)?;
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let input = operation.inputs[0];
+        let (gradient, factor) = self.epilogue.backward(operation, gradient, tape)?;
         if let Some(self_loop) = self.self_loop {
-            factor_gradient(operation.inputs[self_loop], [gradient, input], own, tape)?;
+            factor_gradient(operation.inputs[self_loop], [gradient, input], factor, tape)?;
         }
         let blended = self.epilogue.factor_of(operation, input);
         let mut inputs = vec![gradient];
-        let mut add = |place: usize| {
-            inputs.push(operation.inputs[place]);
+        let mut add = |input: usize| {
+            inputs.push(operation.inputs[input]);
             inputs.len() - 1
         };
         let mask = self.mask.map(|masks| masks.map(&mut add));
         let self_loop = self.self_loop.map(&mut add);
-        let terms = Terms { normalization: self.normalization, mask, self_loop, factor: own };
+        let terms = Terms { normalization: self.normalization, mask, self_loop, factor };
         let backward = kernel("aggregate_backward", Footprint::Outgoing, move |step: &mut Step<'_>| {
             terms.sum_rows(
                 step,
@@ -176,9 +170,9 @@ impl Operator for Aggregate {
                 [0; 3],
                 #[inline(always)]
                 |[gradient, ..], rows, target| {
-                    if let Some(factor) = blended {
+                    if let Some(blended) = blended {
                         let terms = target.iter_mut().zip(gradient.slice(rows));
-                        terms.for_each(|(target, gradient)| *target += factor * gradient);
+                        terms.for_each(|(target, gradient)| *target += blended * gradient);
                     }
                 },
             );
@@ -188,8 +182,8 @@ impl Operator for Aggregate {
         self.epilogue.backward_blend(operation, Some(input), gradient, tape)
     }
 
-    fn fuse(&self, next: &Operation, place: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
-        if let Some(epilogue) = self.epilogue.absorb(context.operation.inputs.len(), next, place, context) {
+    fn fuse(&self, next: &Operation, input: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
+        if let Some(epilogue) = self.epilogue.absorb(next, input, context) {
             return Some(Arc::new(Self { epilogue, ..*self }));
         }
         let (linear, weight) = dense_map(next)?;
@@ -198,7 +192,7 @@ impl Operator for Aggregate {
         // In training the backward pass reads the sums.
         let fits = context.mode == Mode::Inference && inputs * LEAST_ROWS <= MAX_SUMS;
         let (normalization, epilogue) = (self.normalization, linear.epilogue);
-        (fits && is_plain && place == 0)
+        (fits && is_plain && input == 0)
             .then(|| -> Arc<dyn Operator> { Arc::new(AggregateLinear { normalization, weight, epilogue }) })
     }
 }
@@ -242,20 +236,20 @@ impl Operator for AggregateLinear {
     }
 
     fn cost(&self, inputs: &[Value], _: &[Value]) -> Cost {
-        Cost { per_row: inputs[0].width() + self.weight.numbers().len(), per_entry: inputs[0].width() }
+        Cost { per_row: inputs[0].width() + self.weight.range().len(), per_entry: inputs[0].width() }
     }
 
     fn run(&self, step: &mut Step<'_>) {
         let (epilogue, [inputs, width]) = (self.epilogue, self.weight.shape());
         let [bias, blended] = epilogue.inputs();
-        let numbers = self.weight.numbers();
+        let range = self.weight.range();
         step.write_rows(
             Partition::Incoming,
             [0, 1, bias, blended],
             #[inline(always)]
             |topology, [values, weight, bias, blended], rows, output| {
                 let Some(weight) = weight.rows().next() else { return };
-                let weight = &weight[numbers.clone()];
+                let weight = &weight[range.clone()];
                 let adjacency = &topology.incoming;
                 let Some(coefficients) = topology.coefficients(adjacency, self.normalization) else { return };
                 let terms = |row| Neighbors { adjacency, coefficients, masks: None, self_loop: None, factor: 1.0, row };
@@ -272,8 +266,8 @@ impl Operator for AggregateLinear {
         );
     }
 
-    fn fuse(&self, next: &Operation, place: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
-        let epilogue = self.epilogue.absorb(context.operation.inputs.len(), next, place, context)?;
+    fn fuse(&self, next: &Operation, input: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
+        let epilogue = self.epilogue.absorb(next, input, context)?;
         Some(Arc::new(Self { epilogue, ..*self }))
     }
 }
@@ -306,7 +300,8 @@ impl Terms {
             |topology: &Topology, [values, second, third, nodes, edges, self_loop], rows, output| {
                 let adjacency = partition.adjacency(topology).unwrap_or(&topology.incoming);
                 let Some(coefficients) = topology.coefficients(adjacency, self.normalization) else { return };
-                let self_loop = self.self_loop.and_then(|_| self_loop.rows().next()).map(|number| 1.0 + number[0]);
+                let self_loop =
+                    self.self_loop.and_then(|_| self_loop.rows().next()).map(|parameter| 1.0 + parameter[0]);
                 let terms = |row| Neighbors {
                     adjacency,
                     coefficients,
@@ -337,10 +332,10 @@ impl kernels::SparseRow for Neighbors<'_> {
     fn for_each_ahead(&self, mut add: impl FnMut(usize, f32, usize)) {
         let (Adjacency { neighbors, edges, .. }, factor) = (self.adjacency, self.factor);
         let coefficients = &self.coefficients.edges;
-        let own = self.self_loop.unwrap_or_else(|| self.coefficients.self_loop[self.row]);
-        let own = factor * own * self.masks.map_or(1.0, |[nodes, _]| nodes.row(self.row)[0]);
-        if own != 0.0 {
-            add(self.row, own, self.row);
+        let self_loop = self.self_loop.unwrap_or_else(|| self.coefficients.self_loop[self.row]);
+        let self_loop = factor * self_loop * self.masks.map_or(1.0, |[nodes, _]| nodes.row(self.row)[0]);
+        if self_loop != 0.0 {
+            add(self.row, self_loop, self.row);
         }
         let entries = self.adjacency.entries(self.row);
         let weights = coefficients[entries.clone()].iter();

@@ -39,15 +39,15 @@ impl Operator for Concatenate {
         let width = step.output(0).width();
         let (mut input, mut start) = (0, 0);
         while start < width {
-            let columns = start..start + step.input(input).width();
-            start = columns.end;
+            let features = start..start + step.input(input).width();
+            start = features.end;
             step.write_rows(
                 Partition::Uniform,
                 [input],
                 #[inline(always)]
                 |_, [values], rows, output| {
                     for (row, output) in rows.zip(output.chunks_exact_mut(width)) {
-                        output[columns.clone()].copy_from_slice(values.row(row));
+                        output[features.clone()].copy_from_slice(values.row(row));
                     }
                 },
             );
@@ -55,18 +55,12 @@ impl Operator for Concatenate {
         }
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         let mut start = 0;
         for input in &operation.inputs {
-            let columns = start..start + input.width();
-            start = columns.end;
-            tape.gradient(*input, take_columns("concatenate_backward", columns), &[gradient])?;
+            let features = start..start + input.width();
+            start = features.end;
+            tape.gradient(*input, take_features("concatenate_backward", features), &[gradient])?;
         }
         Ok(())
     }
@@ -76,9 +70,9 @@ impl Operator for Concatenate {
 ///
 /// # Errors
 /// If the value is sparse, or is too narrow.
-pub fn columns(program: &mut Program, input: Value, columns: Range<usize>) -> Result<Value, BuildError> {
+pub fn columns(program: &mut Program, input: Value, features: Range<usize>) -> Result<Value, BuildError> {
     let input = program.dense(input)?;
-    program.record_one(take_columns("columns", columns), &[input])
+    program.record_one(take_features("columns", features), &[input])
 }
 
 /// Pads a value with zeros to `width` features; returns the value itself if it is that wide.
@@ -90,75 +84,69 @@ pub fn pad(program: &mut Program, input: Value, width: usize) -> Result<Value, B
     if input.width() == width {
         return Ok(input);
     }
-    program.record_one(PutColumns { name: "pad", columns: 0..input.width(), width }, &[input])
+    program.record_one(PutFeatures { name: "pad", features: 0..input.width(), width }, &[input])
 }
 
 /// An operator that takes a range of the features of its input.
-pub(super) fn take_columns(name: &'static str, columns: Range<usize>) -> impl Operator {
-    TakeColumns { name, columns }
+pub(super) fn take_features(name: &'static str, features: Range<usize>) -> impl Operator {
+    TakeFeatures { name, features }
 }
 
-/// [`take_columns`].
+/// [`take_features`].
 #[derive(Clone, Debug, PartialEq)]
-struct TakeColumns {
+struct TakeFeatures {
     name: &'static str,
-    columns: Range<usize>,
+    features: Range<usize>,
 }
 
-impl Operator for TakeColumns {
+impl Operator for TakeFeatures {
     fn name(&self) -> &'static str {
         self.name
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
-        let (end, width) = (self.columns.end, inputs[0].width());
+        let (end, width) = (self.features.end, inputs[0].width());
         if end > width {
             return Err(format!("takes features up to {end} of a value {width} wide; give a range within it"));
         }
-        Ok(vec![Shape::new(inputs[0].domain(), self.columns.len())])
+        Ok(vec![Shape::new(inputs[0].domain(), self.features.len())])
     }
 
     fn run(&self, step: &mut Step<'_>) {
-        let columns = &self.columns;
+        let features = &self.features;
         step.write_rows(
             Partition::Uniform,
             [0],
             #[inline(always)]
             |_, [from], rows, to| {
-                for (row, to) in rows.zip(to.chunks_exact_mut(columns.len())) {
-                    to.copy_from_slice(&from.row(row)[columns.clone()]);
+                for (row, to) in rows.zip(to.chunks_exact_mut(features.len())) {
+                    to.copy_from_slice(&from.row(row)[features.clone()]);
                 }
             },
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
-        let (input, columns) = (operation.inputs[0], self.columns.clone());
-        tape.gradient(input, PutColumns { name: "columns_backward", columns, width: input.width() }, &[gradient])
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let (input, features) = (operation.inputs[0], self.features.clone());
+        tape.gradient(input, PutFeatures { name: "columns_backward", features, width: input.width() }, &[gradient])
     }
 }
 
 /// Writes the input to a range of `width` features, and zeros to the others.
 #[derive(Clone, Debug, PartialEq)]
-struct PutColumns {
+struct PutFeatures {
     name: &'static str,
-    columns: Range<usize>,
+    features: Range<usize>,
     width: usize,
 }
 
-impl Operator for PutColumns {
+impl Operator for PutFeatures {
     fn name(&self) -> &'static str {
         self.name
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
-        let (end, width) = (self.columns.end, self.width);
+        let (end, width) = (self.features.end, self.width);
         if end > width {
             return Err(format!("pads a value to {width}, but it is {end} wide already; give at least that width"));
         }
@@ -166,7 +154,7 @@ impl Operator for PutColumns {
     }
 
     fn run(&self, step: &mut Step<'_>) {
-        let (columns, width) = (&self.columns, self.width);
+        let (features, width) = (&self.features, self.width);
         step.write_rows(
             Partition::Uniform,
             [0],
@@ -174,19 +162,13 @@ impl Operator for PutColumns {
             |_, [from], rows, to| {
                 for (row, to) in rows.zip(to.chunks_exact_mut(width)) {
                     to.fill(0.0);
-                    to[columns.clone()].copy_from_slice(from.row(row));
+                    to[features.clone()].copy_from_slice(from.row(row));
                 }
             },
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
-        tape.gradient(operation.inputs[0], take_columns("pad_backward", self.columns.clone()), &[gradient])
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        tape.gradient(operation.inputs[0], take_features("pad_backward", self.features.clone()), &[gradient])
     }
 }

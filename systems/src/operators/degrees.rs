@@ -50,7 +50,7 @@ impl Operator for DegreeFactors {
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         match inputs[0].width() {
             1 => Ok(vec![Shape::new(Domain::Nodes, 1)]),
-            numbers => Err(format!("compares degrees with a mean of {numbers} values; give a scalar")),
+            width => Err(format!("compares degrees with a mean of {width} values; give a scalar")),
         }
     }
 

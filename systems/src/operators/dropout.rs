@@ -45,18 +45,12 @@ impl Operator for Dropout {
 
     fn run(&self, step: &mut Step<'_>) {
         let (random, from, rate) = (step.random(self.stream), step.input(0), self.rate);
-        step.write_blocks(8 * from.width(), |rows, place, to| {
-            kernels::dropout(rate, &random, place, from.slice(rows), to);
+        step.write_blocks(8 * from.width(), |rows, start, to| {
+            kernels::dropout(rate, &random, start, from.slice(rows), to);
         });
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         tape.gradient(operation.inputs[0], Self { name: "dropout_backward", ..*self }, &[gradient])
     }
 }
@@ -99,9 +93,9 @@ impl Operator for Mask {
     fn run(&self, step: &mut Step<'_>) {
         const ONES: [f32; 1024] = [1.0; 1024];
         let (random, rate) = (step.random(self.stream), self.rate);
-        step.write_blocks(8 * self.shape.width, |_, place, to| {
-            for (number, to) in to.chunks_mut(ONES.len()).enumerate() {
-                kernels::dropout(rate, &random, place + number * ONES.len(), &ONES[..to.len()], to);
+        step.write_blocks(8 * self.shape.width, |_, start, to| {
+            for (index, to) in to.chunks_mut(ONES.len()).enumerate() {
+                kernels::dropout(rate, &random, start + index * ONES.len(), &ONES[..to.len()], to);
             }
         });
     }

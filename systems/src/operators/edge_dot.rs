@@ -64,13 +64,7 @@ impl Operator for EdgeDot {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         let input = operation.inputs[0];
         for side in [Partition::Outgoing, Partition::Incoming] {
             tape.gradient(input, EdgeDotBackward(side), &[gradient, input])?;

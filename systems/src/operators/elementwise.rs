@@ -49,13 +49,8 @@ impl Operator for Activate {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let (&[Some(gradient)], activation) = (gradients, self.0) else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let activation = self.0;
         let input = operation.inputs[0];
         let backward = kernel("activate_backward", Footprint::Same, move |step: &mut Step<'_>| {
             step.write_rows(
@@ -116,13 +111,7 @@ impl Operator for AddBias {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         bias_gradient(operation.inputs[1], gradient, tape)?;
         tape.gradient(operation.inputs[0], scaled("add_bias_backward", 1.0), &[gradient])
     }
@@ -184,13 +173,7 @@ impl Operator for Scale {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         tape.gradient(operation.inputs[0], scaled("scale_backward", self.factor), &[gradient])
     }
 }
@@ -238,13 +221,7 @@ impl Operator for Add {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         for (input, factor) in operation.inputs.iter().zip(self.0) {
             tape.gradient(*input, scaled("add_backward", factor), &[gradient])?;
         }

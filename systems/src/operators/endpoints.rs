@@ -33,8 +33,8 @@ pub fn gather_endpoints(program: &mut Program, terms: EdgeTerms) -> Result<Value
     let mut inputs = Vec::new();
     let mut factors = [None; 3];
     for (term, factor) in [terms.source, terms.target, terms.edge].into_iter().zip(&mut factors) {
-        let Some((value, number)) = term else { continue };
-        *factor = Some((inputs.len(), number));
+        let Some((value, given)) = term else { continue };
+        *factor = Some((inputs.len(), given));
         inputs.push(program.dense(value)?);
     }
     let edges = program.edges();
@@ -106,7 +106,7 @@ impl Operator for GatherEndpoints {
                     }
                     for ((matrix, factor), row) in matrices.iter().zip(factors).zip([from as usize, to as usize, row]) {
                         let Some(factor) = factor else { continue };
-                        output.iter_mut().zip(matrix.row(row)).for_each(|(output, number)| *output += factor * number);
+                        output.iter_mut().zip(matrix.row(row)).for_each(|(output, value)| *output += factor * value);
                     }
                 }
                 epilogue.apply([bias, blended], rows, output, width);
@@ -114,31 +114,25 @@ impl Operator for GatherEndpoints {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
-        let (gradient, own) = (self.epilogue.backward(operation, gradient, tape)?, self.epilogue.scale());
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let (gradient, scale) = self.epilogue.backward(operation, gradient, tape)?;
         let ([source, target, edge], width) = (self.terms, gradient.width());
         if let Some((input, factor)) = source {
-            let backward = node_gradient(Partition::Outgoing, Footprint::OutgoingEdges, own * factor, width);
+            let backward = node_gradient(Partition::Outgoing, Footprint::OutgoingEdges, scale * factor, width);
             tape.gradient(operation.inputs[input], backward, &[gradient])?;
         }
         if let Some((input, factor)) = target {
-            let backward = node_gradient(Partition::Incoming, Footprint::IncomingEdges, own * factor, width);
+            let backward = node_gradient(Partition::Incoming, Footprint::IncomingEdges, scale * factor, width);
             tape.gradient(operation.inputs[input], backward, &[gradient])?;
         }
         if let Some((input, factor)) = edge {
-            tape.gradient(operation.inputs[input], edge_gradient(own * factor), &[gradient])?;
+            tape.gradient(operation.inputs[input], edge_gradient(scale * factor), &[gradient])?;
         }
         self.epilogue.backward_blend(operation, None, gradient, tape)
     }
 
-    fn fuse(&self, next: &Operation, place: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
-        let epilogue = self.epilogue.absorb(context.operation.inputs.len(), next, place, context)?;
+    fn fuse(&self, next: &Operation, input: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
+        let epilogue = self.epilogue.absorb(next, input, context)?;
         Some(Arc::new(Self { epilogue, ..*self }))
     }
 }
@@ -172,7 +166,7 @@ fn edge_gradient(factor: f32) -> impl Operator {
             move |topology, [gradient], rows, target| {
                 for (row, target) in rows.zip(target.chunks_exact_mut(gradient.width())) {
                     let factor = if topology.endpoints[row][0] == Topology::NO_ROW { 0.0 } else { factor };
-                    target.iter_mut().zip(gradient.row(row)).for_each(|(target, number)| *target = factor * number);
+                    target.iter_mut().zip(gradient.row(row)).for_each(|(target, gradient)| *target = factor * gradient);
                 }
             },
         );

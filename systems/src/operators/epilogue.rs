@@ -38,21 +38,21 @@ impl Epilogue {
     }
 
     /// This epilogue followed by `next`, if it can be fused: a blend precedes the bias, and the bias the activation.
-    /// The operation of this epilogue has `inputs` inputs, and `next` reads its output as input number `place`.
-    pub(super) fn absorb(self, inputs: usize, next: &Operation, place: usize, context: Fusion<'_>) -> Option<Self> {
+    /// `next` reads the output of the operation as input number `input`.
+    pub(super) fn absorb(self, next: &Operation, input: usize, context: Fusion<'_>) -> Option<Self> {
         if self.activation != Activation::Identity {
             return None;
         }
-        let operator: &dyn Any = &*next.operator;
+        let (operator, inputs): (&dyn Any, _) = (&*next.operator, context.operation.inputs.len());
         if let Some(Activate(activation)) = operator.downcast_ref() {
             let fits = context.mode == Mode::Inference || activation.derivative_from_output();
             return fits.then_some(Self { activation: *activation, ..self });
         }
         if operator.is::<AddBias>() {
-            return (self.bias.is_none() && place == 0).then_some(Self { bias: Some(inputs), ..self });
+            return (self.bias.is_none() && input == 0).then_some(Self { bias: Some(inputs), ..self });
         }
         let Add(factors) = operator.downcast_ref()?;
-        let blend = Blend { scale: factors[place], input: inputs, factor: factors[1 - place] };
+        let blend = Blend { scale: factors[input], input: inputs, factor: factors[1 - input] };
         (self.bias.is_none() && self.blend.is_none()).then_some(Self { blend: Some(blend), ..self })
     }
 
@@ -65,11 +65,6 @@ impl Epilogue {
             activation => format!(" + {}", describe(activation)),
         };
         format!("{name}{blend}{bias}{activation}")
-    }
-
-    /// The factor of the sum or the product.
-    pub(super) fn scale(&self) -> f32 {
-        self.blend.map_or(1.0, |blend| blend.scale)
     }
 
     /// The factor `r` of `value`, if it is `R`.
@@ -97,19 +92,19 @@ impl Epilogue {
         self.activation.apply(output);
     }
 
-    /// The gradient with respect to `a y + r R + b`, given that with respect to the output; records the gradient with
-    /// respect to the bias.
+    /// The gradient with respect to `a y + r R + b`, given that with respect to the output, and `a`; records the gradient
+    /// with respect to the bias.
     pub(super) fn backward(
         &self,
         operation: &Operation,
         gradient: Value,
         tape: &mut Tape<'_>,
-    ) -> Result<Value, BuildError> {
+    ) -> Result<(Value, f32), BuildError> {
         let gradient = activation_backward(self.activation, operation.outputs[0], gradient, tape)?;
         if let Some(bias) = self.bias {
             bias_gradient(operation.inputs[bias], gradient, tape)?;
         }
-        Ok(gradient)
+        Ok((gradient, self.blend.map_or(1.0, |blend| blend.scale)))
     }
 
     /// Records the gradient with respect to `R`, unless it is `but`, whose gradient the operation records itself.
@@ -157,11 +152,11 @@ pub(super) fn activation_backward(
     tape.update(gradient, chain, &[output])
 }
 
-/// `numbers[i] *= factor`.
+/// `values[i] *= factor`.
 #[inline(always)]
-pub(super) fn scale(factor: f32, numbers: &mut [f32]) {
+pub(super) fn scale(factor: f32, values: &mut [f32]) {
     if factor != 1.0 {
-        numbers.iter_mut().for_each(|number| *number *= factor);
+        values.iter_mut().for_each(|value| *value *= factor);
     }
 }
 

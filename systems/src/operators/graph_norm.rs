@@ -85,13 +85,13 @@ impl Operator for MeasureSubgraphs {
                 let (Some([scale]), width) = (vectors([scale]), values.width()) else { return };
                 for (row, moments) in rows.zip(moments.chunks_exact_mut(2 * width)) {
                     let members = &topology.members.neighbors[topology.members.entries(row)];
-                    let share = 1.0 / members.len().max(1) as f32;
+                    let fraction = 1.0 / members.len().max(1) as f32;
                     moments.fill(0.0);
                     let (mean, reciprocal) = moments.split_at_mut(width);
                     for node in members {
                         mean.iter_mut().zip(values.row(*node as usize)).for_each(|(mean, value)| *mean += value);
                     }
-                    mean.iter_mut().for_each(|mean| *mean *= share);
+                    mean.iter_mut().for_each(|mean| *mean *= fraction);
                     for node in members {
                         let values = values.row(*node as usize);
                         for (index, square) in reciprocal.iter_mut().enumerate() {
@@ -99,7 +99,7 @@ impl Operator for MeasureSubgraphs {
                             *square += centered * centered;
                         }
                     }
-                    reciprocal.iter_mut().for_each(|square| *square = 1.0 / (share * *square + epsilon).sqrt());
+                    reciprocal.iter_mut().for_each(|square| *square = 1.0 / (fraction * *square + epsilon).sqrt());
                 }
             },
         );
@@ -150,13 +150,7 @@ impl Operator for GraphNorm {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         let &[input, moments, weight, bias, scale] = &operation.inputs[..] else { return Ok(()) };
         let width = input.width();
         bias_gradient(bias, gradient, tape)?;
@@ -250,8 +244,8 @@ fn scale_gradient(width: usize) -> impl Operator {
                 for row in rows {
                     let (sums, moments) = (sums.row(row), moments.row(row));
                     for (index, total) in total.iter_mut().enumerate() {
-                        let column = Column::of(index, sums, moments, weight, scale);
-                        *total -= column.mean * column.centered_sum();
+                        let feature = Feature::of(index, sums, moments, weight, scale);
+                        *total -= feature.mean * feature.centered_sum();
                     }
                 }
             },
@@ -274,14 +268,14 @@ fn input_gradient(width: usize) -> impl Operator {
                     target.fill(0.0);
                     let Some(subgraph) = subgraph_of(topology, row) else { continue };
                     let members = topology.members.entries(subgraph).len();
-                    let share = 1.0 / members.max(1) as f32;
+                    let fraction = 1.0 / members.max(1) as f32;
                     let (sums, moments) = (sums.row(subgraph), moments.row(subgraph));
                     let (gradient, values) = (gradient.row(row), values.row(row));
                     for (index, target) in target.iter_mut().enumerate() {
-                        let column = Column::of(index, sums, moments, weight, scale);
-                        let normal = (values[index] - column.scale * column.mean) * column.reciprocal;
-                        let centered = gradient[index] * column.weight - normal * share * column.normal_sum;
-                        *target = column.reciprocal * centered - column.scale * share * column.centered_sum();
+                        let feature = Feature::of(index, sums, moments, weight, scale);
+                        let normal = (values[index] - feature.scale * feature.mean) * feature.reciprocal;
+                        let centered = gradient[index] * feature.weight - normal * fraction * feature.normal_sum;
+                        *target = feature.reciprocal * centered - feature.scale * fraction * feature.centered_sum();
                     }
                 }
             },
@@ -291,7 +285,7 @@ fn input_gradient(width: usize) -> impl Operator {
 }
 
 /// One feature of one subgraph in the backward pass.
-struct Column {
+struct Feature {
     mean: f32,
     reciprocal: f32,
     weight: f32,
@@ -301,7 +295,7 @@ struct Column {
     normal_sum: f32,
 }
 
-impl Column {
+impl Feature {
     #[inline(always)]
     fn of(index: usize, sums: &[f32], moments: &[f32], weight: &[f32], scale: &[f32]) -> Self {
         let width = weight.len();

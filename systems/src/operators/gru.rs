@@ -58,15 +58,8 @@ impl Operator for Gru {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let (&[Some(gradient)], &[input_gates, hidden_gates, state]) = (gradients, &operation.inputs[..]) else {
-            return Ok(());
-        };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let &[input_gates, hidden_gates, state] = &operation.inputs[..] else { return Ok(()) };
         let inputs = [input_gates, hidden_gates, state, gradient];
         for (gates, from_hidden) in [(input_gates, false), (hidden_gates, true)] {
             tape.gradient(gates, gate_gradient(from_hidden), &inputs)?;
@@ -86,10 +79,10 @@ fn gate_gradient(from_hidden: bool) -> impl Operator {
                 let width = state.width();
                 let gradient = gradient.slice(rows.clone());
                 for_each_unit([input_gates, hidden_gates, state], rows, |index, unit| {
-                    let (row, column) = (index / width, index % width);
+                    let (row, feature) = (index / width, index % width);
                     let gates = unit.gate_gradients(gradient[index], from_hidden);
-                    for (number, gate) in gates.into_iter().enumerate() {
-                        target[(3 * row + number) * width + column] = gate;
+                    for (position, gate) in gates.into_iter().enumerate() {
+                        target[(3 * row + position) * width + feature] = gate;
                     }
                 });
             },
@@ -121,7 +114,7 @@ struct Unit {
     update: f32,
     candidate: f32,
     /// The state's term of the candidate, before the reset gate.
-    asked: f32,
+    hidden_candidate: f32,
 }
 
 impl Unit {
@@ -133,10 +126,10 @@ impl Unit {
     /// The gradients with respect to the input's or the state's terms of `r`, `z` and `n`.
     #[inline(always)]
     fn gate_gradients(&self, gradient: f32, from_hidden: bool) -> [f32; 3] {
-        let Self { state, reset, update, candidate, asked } = *self;
+        let Self { state, reset, update, candidate, hidden_candidate } = *self;
         let by_candidate = gradient * (1.0 - update) * (1.0 - candidate * candidate);
         let by_update = gradient * (state - candidate) * update * (1.0 - update);
-        let by_reset = by_candidate * asked * reset * (1.0 - reset);
+        let by_reset = by_candidate * hidden_candidate * reset * (1.0 - reset);
         [by_reset, by_update, if from_hidden { by_candidate * reset } else { by_candidate }]
     }
 }
@@ -146,20 +139,21 @@ impl Unit {
 fn for_each_unit(values: [&Matrix; 3], rows: Range<usize>, mut with: impl FnMut(usize, Unit)) {
     let [from_input, from_hidden, state] = values;
     let width = state.width();
-    for (number, row) in rows.enumerate() {
+    for (index, row) in rows.enumerate() {
         let (from_input, from_hidden, states) = (from_input.row(row), from_hidden.row(row), state.row(row));
-        for (column, state) in states.iter().enumerate() {
-            let gate = |gate: usize| (from_input[gate * width + column], from_hidden[gate * width + column]);
-            let ((reset, reset_asked), (update, update_asked), (candidate, asked)) = (gate(0), gate(1), gate(2));
-            let reset = sigmoid(reset + reset_asked);
+        for (feature, state) in states.iter().enumerate() {
+            let gate = |gate: usize| (from_input[gate * width + feature], from_hidden[gate * width + feature]);
+            let ((reset, hidden_reset), (update, hidden_update), (candidate, hidden_candidate)) =
+                (gate(0), gate(1), gate(2));
+            let reset = sigmoid(reset + hidden_reset);
             let unit = Unit {
                 state: *state,
                 reset,
-                update: sigmoid(update + update_asked),
-                candidate: (candidate + reset * asked).tanh(),
-                asked,
+                update: sigmoid(update + hidden_update),
+                candidate: (candidate + reset * hidden_candidate).tanh(),
+                hidden_candidate,
             };
-            with(number * width + column, unit);
+            with(index * width + feature, unit);
         }
     }
 }

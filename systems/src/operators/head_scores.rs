@@ -40,10 +40,10 @@ impl<const K: usize> Operator for HeadScores<K> {
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let (shape, width) = (self.vectors[0].shape(), inputs[0].width());
-        let [heads, columns] = shape;
-        if width != heads * columns || self.vectors.iter().any(|vectors| vectors.shape() != shape) {
+        let [heads, features] = shape;
+        if width != heads * features || self.vectors.iter().any(|vectors| vectors.shape() != shape) {
             return Err(format!(
-                "scores {width} features by {heads} vectors of {columns}; give vectors that are as wide together"
+                "scores {width} features by {heads} vectors of {features}; give vectors that are as wide together"
             ));
         }
         Ok(vec![Shape::new(inputs[0].domain(), heads); K])
@@ -55,7 +55,7 @@ impl<const K: usize> Operator for HeadScores<K> {
 
     fn run(&self, step: &mut Step<'_>) {
         let [heads, _] = self.vectors[0].shape();
-        let numbers = [&self.vectors[0], &self.vectors[K - 1]].map(Weight::numbers);
+        let ranges = [&self.vectors[0], &self.vectors[K - 1]].map(Weight::range);
         if K == 1 {
             return step.write_rows(
                 Partition::Uniform,
@@ -63,7 +63,7 @@ impl<const K: usize> Operator for HeadScores<K> {
                 #[inline(always)]
                 |_, [values, vectors], rows, scores| {
                     let Some(vectors) = vectors.rows().next() else { return };
-                    let vectors = &vectors[numbers[0].clone()];
+                    let vectors = &vectors[ranges[0].clone()];
                     for (row, scores) in rows.zip(scores.chunks_exact_mut(heads)) {
                         multiply_heads(values.row(row), vectors, scores);
                     }
@@ -76,7 +76,7 @@ impl<const K: usize> Operator for HeadScores<K> {
             #[inline(always)]
             |_, [values, first, last], rows, [first_scores, last_scores]| {
                 let (Some(first), Some(last)) = (first.rows().next(), last.rows().next()) else { return };
-                let (first, last) = (&first[numbers[0].clone()], &last[numbers[1].clone()]);
+                let (first, last) = (&first[ranges[0].clone()], &last[ranges[1].clone()]);
                 let scores = first_scores.chunks_exact_mut(heads).zip(last_scores.chunks_exact_mut(heads));
                 for (row, (first_scores, last_scores)) in rows.zip(scores) {
                     multiply_heads(values.row(row), first, first_scores);
@@ -86,7 +86,7 @@ impl<const K: usize> Operator for HeadScores<K> {
         );
     }
 
-    fn differentiate(
+    fn differentiate_outputs(
         &self,
         operation: &Operation,
         gradients: &[Option<Value>],
@@ -96,9 +96,9 @@ impl<const K: usize> Operator for HeadScores<K> {
         let (mut read, mut sets) = (Vec::new(), Vec::new());
         for ((value, weight), gradient) in vectors.iter().zip(&self.vectors).zip(gradients) {
             let Some(gradient) = *gradient else { continue };
-            tape.weight_gradient(*value, weight.numbers(), vectors_gradient(weight), &[*input, gradient])?;
+            tape.weight_gradient(*value, weight.range(), vectors_gradient(weight), &[*input, gradient])?;
             read.extend([*value, gradient]);
-            sets.push(weight.numbers());
+            sets.push(weight.range());
         }
         let (Some(first), Some(last)) = (sets.first(), sets.last()) else { return Ok(()) };
         tape.gradient(*input, input_gradient([first.clone(), last.clone()], sets.len()), &read)
@@ -107,17 +107,17 @@ impl<const K: usize> Operator for HeadScores<K> {
 
 /// The gradient with respect to a set of vectors.
 fn vectors_gradient(vectors: &Weight) -> impl Operator + use<> {
-    let ([_, columns], numbers) = (vectors.shape(), vectors.numbers());
-    let cost = Cost { per_row: numbers.len(), per_entry: 0 };
+    let ([_, features], range) = (vectors.shape(), vectors.range());
+    let cost = Cost { per_row: range.len(), per_entry: 0 };
     kernel("vectors_gradient", Footprint::All, move |step: &mut Step<'_>| {
         step.sum_rows(
             [0, 1],
-            numbers.clone(),
+            range.clone(),
             #[inline(always)]
             |_, [values, gradient], rows, sum| {
                 sum.fill(0.0);
                 for row in rows {
-                    let heads = sum.chunks_exact_mut(columns).zip(values.row(row).chunks_exact(columns));
+                    let heads = sum.chunks_exact_mut(features).zip(values.row(row).chunks_exact(features));
                     for ((sum, values), gradient) in heads.zip(gradient.row(row)) {
                         sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += gradient * value);
                     }
@@ -131,26 +131,26 @@ fn vectors_gradient(vectors: &Weight) -> impl Operator + use<> {
 
 /// The gradient with respect to the rows: the vectors times the gradients with respect to their scores, for one set or
 /// two. Reads each set, which is a range of its parameter, and that gradient.
-fn input_gradient(numbers: [Range<usize>; 2], sets: usize) -> impl Operator {
-    let cost = Cost { per_row: sets * numbers[0].len(), per_entry: 0 };
-    let place = 2 * (sets - 1);
+fn input_gradient(ranges: [Range<usize>; 2], sets: usize) -> impl Operator {
+    let cost = Cost { per_row: sets * ranges[0].len(), per_entry: 0 };
+    let last_set = 2 * (sets - 1);
     kernel("head_scores_backward", Footprint::Same, move |step: &mut Step<'_>| {
         let adds = step.accumulates();
         step.write_rows(
             Partition::Uniform,
-            [0, place, 1, place + 1],
+            [0, last_set, 1, last_set + 1],
             #[inline(always)]
             |_, [first, last, first_gradient, last_gradient], rows, target| {
                 let (Some(first), Some(last)) = (first.rows().next(), last.rows().next()) else { return };
-                let (first, last) = (&first[numbers[0].clone()], &last[numbers[1].clone()]);
+                let (first, last) = (&first[ranges[0].clone()], &last[ranges[1].clone()]);
                 if !adds {
                     target.fill(0.0);
                 }
-                let columns = first.len() / first_gradient.width();
+                let features = first.len() / first_gradient.width();
                 for (row, target) in rows.zip(target.chunks_exact_mut(first.len())) {
-                    add_vectors(first, first_gradient.row(row), columns, target);
+                    add_vectors(first, first_gradient.row(row), features, target);
                     if sets == 2 {
-                        add_vectors(last, last_gradient.row(row), columns, target);
+                        add_vectors(last, last_gradient.row(row), features, target);
                     }
                 }
             },
@@ -162,11 +162,11 @@ fn input_gradient(numbers: [Range<usize>; 2], sets: usize) -> impl Operator {
 
 /// `target[h, c] += gradient[h] * vectors[h, c]`.
 #[inline(always)]
-fn add_vectors(vectors: &[f32], gradient: &[f32], columns: usize, target: &mut [f32]) {
-    let heads = target.chunks_exact_mut(columns).zip(vectors.chunks_exact(columns));
+fn add_vectors(vectors: &[f32], gradient: &[f32], features: usize, target: &mut [f32]) {
+    let heads = target.chunks_exact_mut(features).zip(vectors.chunks_exact(features));
     for ((target, vector), gradient) in heads.zip(gradient) {
-        for (target, number) in target.iter_mut().zip(vector) {
-            *target += gradient * number;
+        for (target, value) in target.iter_mut().zip(vector) {
+            *target += gradient * value;
         }
     }
 }

@@ -69,13 +69,8 @@ impl Operator for LayerNorm {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let (&[Some(gradient)], &[input, weight, bias]) = (gradients, &operation.inputs[..]) else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let &[input, weight, bias] = &operation.inputs[..] else { return Ok(()) };
         let (epsilon, width) = (self.epsilon, input.width());
         bias_gradient(bias, gradient, tape)?;
         let sum_terms = kernel("layer_norm_weight_gradient", Footprint::All, move |step: &mut Step<'_>| {
@@ -119,12 +114,12 @@ impl Operator for LayerNorm {
 #[inline(always)]
 fn row_gradient(gradient: &[f32], values: &[f32], weight: &[f32], epsilon: f32, target: &mut [f32]) {
     let width = target.len();
-    let share = 1.0 / width as f32;
+    let fraction = 1.0 / width as f32;
     let (mean, reciprocal) = moments(values, epsilon);
     let scaled = |index: usize| gradient[index] * weight[index];
     let normal = |index: usize| (values[index] - mean) * reciprocal;
-    let first = share * sum(width, scaled);
-    let second = share * sum(width, |index| scaled(index) * normal(index));
+    let first = fraction * sum(width, scaled);
+    let second = fraction * sum(width, |index| scaled(index) * normal(index));
     for (index, target) in target.iter_mut().enumerate() {
         *target = reciprocal * (scaled(index) - first - normal(index) * second);
     }

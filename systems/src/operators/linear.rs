@@ -103,27 +103,20 @@ impl Operator for Linear {
         if step.is_sparse(0) { self.run_sparse(step) } else { self.run_dense(step) }
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
-        let gradient = self.epilogue.backward(operation, gradient, tape)?;
-        let own = self.epilogue.scale();
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let (gradient, factor) = self.epilogue.backward(operation, gradient, tape)?;
         let terms = || operation.inputs.chunks(2).zip(&self.weights);
         for (input, weight) in terms() {
             let inputs = [input[0], gradient];
             if input[0].is_sparse() {
-                tape.weight_gradient(input[1], weight.numbers(), sparse_weight_gradient(weight, own), &inputs)?;
+                tape.weight_gradient(input[1], weight.range(), sparse_weight_gradient(weight, factor), &inputs)?;
             } else {
-                tape.weight_gradient(input[1], weight.numbers(), weight_gradient(weight, own), &inputs)?;
+                tape.weight_gradient(input[1], weight.range(), weight_gradient(weight, factor), &inputs)?;
             }
         }
-        for (place, (input, weight)) in terms().enumerate() {
-            let blended = self.epilogue.factor_of(operation, input[0]).filter(|_| place == 0);
-            tape.gradient(input[0], input_gradient(weight, (own, blended)), &[gradient, input[1]])?;
+        for (index, (input, weight)) in terms().enumerate() {
+            let blended = self.epilogue.factor_of(operation, input[0]).filter(|_| index == 0);
+            tape.gradient(input[0], input_gradient(weight, (factor, blended)), &[gradient, input[1]])?;
         }
         self.epilogue.backward_blend(operation, operation.inputs.first().copied(), gradient, tape)
     }
@@ -133,8 +126,8 @@ impl Operator for Linear {
         Cost { per_row: products.sum(), per_entry: 0 }
     }
 
-    fn fuse(&self, next: &Operation, place: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
-        let epilogue = self.epilogue.absorb(context.operation.inputs.len(), next, place, context)?;
+    fn fuse(&self, next: &Operation, input: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
+        let epilogue = self.epilogue.absorb(next, input, context)?;
         Some(Arc::new(Self { epilogue, ..self.clone() }))
     }
 }
@@ -151,11 +144,11 @@ impl Linear {
             #[inline(always)]
             |_, [input, weight, other, other_weight, bias, blended], rows, output| {
                 let pairs = [[input, weight], [other, other_weight]].into_iter().zip(&self.weights);
-                for (place, ([input, weight], known)) in pairs.enumerate() {
+                for (index, ([input, weight], known)) in pairs.enumerate() {
                     let Some(weight) = weight.rows().next() else { return };
                     let values = Operand::new(input.slice(rows.clone()), input.width());
-                    let weight = Operand::new(&weight[known.numbers()], known.shape()[1]);
-                    matmul_onto(values, weight, 1.0, place > 0, output);
+                    let weight = Operand::new(&weight[known.range()], known.shape()[1]);
+                    matmul_onto(values, weight, 1.0, index > 0, output);
                 }
                 let width = output.len() / rows.len().max(1);
                 epilogue.apply([bias, blended], rows, output, width);
@@ -167,14 +160,14 @@ impl Linear {
         let epilogue = self.epilogue;
         let [bias, blended] = epilogue.inputs();
         let (indices, [inputs, width]) = (step.indices(0), self.weights[0].shape());
-        let numbers = self.weights[0].numbers();
+        let range = self.weights[0].range();
         step.write_rows(
             Partition::Uniform,
             [0, 1, bias, blended],
             #[inline(always)]
             |_, [values, weight, bias, blended], rows, output| {
                 let Some(weight) = weight.rows().next() else { return };
-                let weight = Matrix::new(width, core::iter::once(&weight[numbers.clone()]));
+                let weight = Matrix::new(width, core::iter::once(&weight[range.clone()]));
                 let terms = |row| StoredEntries::new(indices.row(row), values.row(row), inputs);
                 gather_rows(rows.clone(), terms, &weight, false, output);
                 epilogue.apply([bias, blended], rows, output, width);
@@ -183,10 +176,10 @@ impl Linear {
     }
 }
 
-/// `target = own * gradient * weight^T`, plus `blended * gradient` where the input is blended into the output;
+/// `target = factor * gradient * weight^T`, plus `blended * gradient` where the input is blended into the output;
 /// added to `target` if the step accumulates.
-fn input_gradient(weight: &Weight, (own, blended): (f32, Option<f32>)) -> impl Operator + use<> {
-    let (numbers, cost) = (weight.numbers(), Cost { per_row: weight.numbers().len(), per_entry: 0 });
+fn input_gradient(weight: &Weight, (factor, blended): (f32, Option<f32>)) -> impl Operator + use<> {
+    let (range, cost) = (weight.range(), Cost { per_row: weight.range().len(), per_entry: 0 });
     kernel("input_gradient", Footprint::Same, move |step: &mut Step<'_>| {
         let adds = step.accumulates();
         step.write_rows(
@@ -195,12 +188,12 @@ fn input_gradient(weight: &Weight, (own, blended): (f32, Option<f32>)) -> impl O
             #[inline(always)]
             |_, [gradient, weight], rows, target| {
                 let Some(weight) = weight.rows().next() else { return };
-                let weight = Operand::new(&weight[numbers.clone()], gradient.width()).transposed();
+                let weight = Operand::new(&weight[range.clone()], gradient.width()).transposed();
                 let values = Operand::new(gradient.slice(rows.clone()), gradient.width());
-                matmul_onto(values, weight, own, adds, target);
-                if let Some(factor) = blended {
+                matmul_onto(values, weight, factor, adds, target);
+                if let Some(blended) = blended {
                     let terms = target.iter_mut().zip(gradient.slice(rows));
-                    terms.for_each(|(target, gradient)| *target += factor * gradient);
+                    terms.for_each(|(target, gradient)| *target += blended * gradient);
                 }
             },
         );
@@ -209,20 +202,20 @@ fn input_gradient(weight: &Weight, (own, blended): (f32, Option<f32>)) -> impl O
     .with_cost(cost)
 }
 
-/// The gradient with respect to weights: `own * input^T * gradient`.
+/// The gradient with respect to weights: `factor * input^T * gradient`.
 ///
 /// Blocks of rows are multiplied in parallel, and their products added in order.
-fn weight_gradient(weight: &Weight, own: f32) -> impl Operator + use<> {
-    let (numbers, cost) = (weight.numbers(), Cost { per_row: weight.numbers().len(), per_entry: 0 });
+fn weight_gradient(weight: &Weight, factor: f32) -> impl Operator + use<> {
+    let (range, cost) = (weight.range(), Cost { per_row: weight.range().len(), per_entry: 0 });
     kernel("weight_gradient", Footprint::All, move |step: &mut Step<'_>| {
         step.sum_rows(
             [0, 1],
-            numbers.clone(),
+            range.clone(),
             #[inline(always)]
             |_, [input, gradient], rows, sum| {
                 let widths = [input.width(), gradient.width()];
                 matmul_transposed(input.slice(rows.clone()), gradient.slice(rows), widths, sum);
-                scale(own, sum);
+                scale(factor, sum);
             },
         );
     })
@@ -230,19 +223,19 @@ fn weight_gradient(weight: &Weight, own: f32) -> impl Operator + use<> {
     .with_cost(cost)
 }
 
-fn sparse_weight_gradient(weight: &Weight, own: f32) -> impl Operator + use<> {
-    let (numbers, [inputs, _]) = (weight.numbers(), weight.shape());
+fn sparse_weight_gradient(weight: &Weight, factor: f32) -> impl Operator + use<> {
+    let (range, [inputs, _]) = (weight.range(), weight.shape());
     kernel("weight_gradient_sparse", Footprint::All, move |step: &mut Step<'_>| {
         step.sum_sparse_rows(
             [0, 1],
-            numbers.clone(),
+            range.clone(),
             #[inline(always)]
             |indices, [values, gradient], rows, sum| {
                 sum.fill(0.0);
                 for row in rows {
                     scatter(&StoredEntries::new(indices.row(row), values.row(row), inputs), gradient.row(row), sum);
                 }
-                scale(own, sum);
+                scale(factor, sum);
             },
         );
     })
@@ -286,14 +279,14 @@ fn scatter(entries: &StoredEntries, row: &[f32], sum: &mut [f32]) {
         #[inline(always)]
         |index, value, _| {
             let (targets, rest) = sum[index * width..(index + 1) * width].as_chunks_mut::<TILE>();
-            let (numbers, rest_of_numbers) = row.as_chunks::<TILE>();
-            for (target, numbers) in targets.iter_mut().zip(numbers) {
+            let (values, rest_of_values) = row.as_chunks::<TILE>();
+            for (target, values) in targets.iter_mut().zip(values) {
                 // A copy, so that the compiler knows that the two do not overlap.
                 let mut sums = *target;
-                sums.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += value * number);
+                sums.iter_mut().zip(values).for_each(|(sum, other)| *sum += value * other);
                 *target = sums;
             }
-            rest.iter_mut().zip(rest_of_numbers).for_each(|(sum, number)| *sum += value * number);
+            rest.iter_mut().zip(rest_of_values).for_each(|(sum, other)| *sum += value * other);
         },
     );
 }

@@ -45,13 +45,8 @@ impl Operator for Maximum {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let (&[Some(gradient)], &[a, b]) = (gradients, &operation.inputs[..]) else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let &[a, b] = &operation.inputs[..] else { return Ok(()) };
         for (input, takes_second) in [(a, false), (b, true)] {
             let backward = kernel("maximum_backward", Footprint::Same, move |step: &mut Step<'_>| {
                 step.write_rows(

@@ -43,36 +43,30 @@ impl Operator for MeanHeads {
     }
 
     fn run(&self, step: &mut Step<'_>) {
-        let (epilogue, share) = (self.epilogue, 1.0 / self.heads as f32);
-        let columns = step.output(0).width();
+        let (epilogue, fraction) = (self.epilogue, 1.0 / self.heads as f32);
+        let features = step.output(0).width();
         let [bias, blended] = epilogue.inputs();
         step.write_rows(
             Partition::Uniform,
             [0, bias, blended],
             #[inline(always)]
             move |_, [values, bias, blended], rows, output| {
-                for (row, output) in rows.clone().zip(output.chunks_exact_mut(columns)) {
+                for (row, output) in rows.clone().zip(output.chunks_exact_mut(features)) {
                     output.fill(0.0);
-                    for head in values.row(row).chunks_exact(columns) {
+                    for head in values.row(row).chunks_exact(features) {
                         output.iter_mut().zip(head).for_each(|(sum, value)| *sum += value);
                     }
-                    output.iter_mut().for_each(|sum| *sum *= share);
+                    output.iter_mut().for_each(|sum| *sum *= fraction);
                 }
-                epilogue.apply([bias, blended], rows, output, columns);
+                epilogue.apply([bias, blended], rows, output, features);
             },
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
-        let gradient = self.epilogue.backward(operation, gradient, tape)?;
-        let share = self.epilogue.scale() / self.heads as f32;
-        let (columns, width) = (gradient.width(), operation.inputs[0].width());
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let (gradient, factor) = self.epilogue.backward(operation, gradient, tape)?;
+        let fraction = factor / self.heads as f32;
+        let (features, width) = (gradient.width(), operation.inputs[0].width());
         let backward = kernel("mean_heads_backward", Footprint::Same, move |step: &mut Step<'_>| {
             step.write_rows(
                 Partition::Uniform,
@@ -80,9 +74,9 @@ impl Operator for MeanHeads {
                 #[inline(always)]
                 move |_, [gradient], rows, target| {
                     for (row, target) in rows.zip(target.chunks_exact_mut(width)) {
-                        for head in target.chunks_exact_mut(columns) {
-                            let numbers = head.iter_mut().zip(gradient.row(row));
-                            numbers.for_each(|(target, number)| *target = share * number);
+                        for head in target.chunks_exact_mut(features) {
+                            let terms = head.iter_mut().zip(gradient.row(row));
+                            terms.for_each(|(target, gradient)| *target = fraction * gradient);
                         }
                     }
                 },
@@ -92,8 +86,8 @@ impl Operator for MeanHeads {
         self.epilogue.backward_blend(operation, None, gradient, tape)
     }
 
-    fn fuse(&self, next: &Operation, place: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
-        let epilogue = self.epilogue.absorb(context.operation.inputs.len(), next, place, context)?;
+    fn fuse(&self, next: &Operation, input: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
+        let epilogue = self.epilogue.absorb(next, input, context)?;
         Some(Arc::new(Self { epilogue, ..*self }))
     }
 }

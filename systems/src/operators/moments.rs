@@ -59,16 +59,16 @@ impl Operator for Moments {
                 for (row, output) in rows.zip(output.chunks_exact_mut(2 * width)) {
                     let rows = relation.sources_of(topology, row);
                     let (mean, deviation) = output.split_at_mut(width);
-                    let share = 1.0 / rows.len().max(1) as f32;
-                    gather_rows(row..row + 1, |_| Uniform { rows, coefficient: share }, values, false, mean);
+                    let fraction = 1.0 / rows.len().max(1) as f32;
+                    gather_rows(row..row + 1, |_| Uniform { rows, coefficient: fraction }, values, false, mean);
                     deviation.fill(0.0);
                     for row in rows {
                         let terms = deviation.iter_mut().zip(mean.iter().zip(values.row(*row as usize)));
                         terms.for_each(|(sum, (mean, value))| *sum += (value - mean) * (value - mean));
                     }
-                    for number in deviation {
-                        let variance = *number * share;
-                        *number = if variance > SMALLEST_VARIANCE { variance.sqrt() } else { 0.0 };
+                    for deviation in deviation {
+                        let variance = *deviation * fraction;
+                        *deviation = if variance > SMALLEST_VARIANCE { variance.sqrt() } else { 0.0 };
                     }
                 }
             },
@@ -77,13 +77,8 @@ impl Operator for Moments {
 
     /// With n rows the gradient with respect to one of them is `g_mean / n + g_deviation (x - mean) / (n deviation)`,
     /// which is `a + c x` with the same `a` and `c` for all. These replace the two gradients.
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let (&[Some(gradient)], relation) = (gradients, self.relation) else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let relation = self.relation;
         let (input, output) = (operation.inputs[0], operation.outputs[0]);
         let coefficients = kernel("moments_coefficients", Footprint::Same, move |step: &mut Step<'_>| {
             step.write_rows(
@@ -93,13 +88,13 @@ impl Operator for Moments {
                 move |topology, [results], rows, gradient| {
                     let width = results.width() / 2;
                     for (row, gradient) in rows.zip(gradient.chunks_exact_mut(2 * width)) {
-                        let share = 1.0 / relation.sources_of(topology, row).len().max(1) as f32;
+                        let fraction = 1.0 / relation.sources_of(topology, row).len().max(1) as f32;
                         let (mean, deviation) = results.row(row).split_at(width);
                         let (constants, slopes) = gradient.split_at_mut(width);
                         let terms = constants.iter_mut().zip(slopes).zip(mean.iter().zip(deviation));
                         for ((constant, slope), (mean, deviation)) in terms {
-                            *slope = if *deviation > 0.0 { share * *slope / deviation } else { 0.0 };
-                            *constant = share * *constant - *slope * mean;
+                            *slope = if *deviation > 0.0 { fraction * *slope / deviation } else { 0.0 };
+                            *constant = fraction * *constant - *slope * mean;
                         }
                     }
                 },
@@ -115,8 +110,8 @@ impl Operator for Moments {
                     let width = values.width();
                     for (row, target) in rows.zip(target.chunks_exact_mut(width)) {
                         target.fill(0.0);
-                        for met_in in relation.targets_of(topology, row) {
-                            let (constants, slopes) = gradient.row(*met_in as usize).split_at(width);
+                        for to in relation.targets_of(topology, row) {
+                            let (constants, slopes) = gradient.row(*to as usize).split_at(width);
                             let terms = target.iter_mut().zip(values.row(row)).zip(constants.iter().zip(slopes));
                             for ((target, value), (constant, slope)) in terms {
                                 *target += constant + slope * value;

@@ -51,13 +51,7 @@ impl Operator for NormalizeRows {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         let input = operation.inputs[0];
         let backward = kernel("normalize_rows_backward", Footprint::Same, |step: &mut Step<'_>| {
             step.write_rows(
@@ -92,5 +86,5 @@ impl Operator for NormalizeRows {
 
 #[inline(always)]
 fn length(row: &[f32]) -> f32 {
-    row.iter().map(|number| number * number).sum::<f32>().sqrt()
+    row.iter().map(|value| value * value).sum::<f32>().sqrt()
 }

@@ -57,13 +57,8 @@ impl Operator for Multiply {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let (&[Some(gradient)], &[a, b]) = (gradients, &operation.inputs[..]) else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let &[a, b] = &operation.inputs[..] else { return Ok(()) };
         let name = "multiply_backward";
         tape.gradient(a, Self { name }, &[gradient, b])?;
         if b.width() == a.width() {

@@ -106,13 +106,7 @@ impl Operator for Reduce {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         match self.reduction {
             Reduction::Sum | Reduction::Mean => self.sum_gradient(operation, gradient, tape),
             Reduction::Max | Reduction::Min => self.extreme_gradient(operation, gradient, tape),
@@ -164,8 +158,8 @@ impl Reduce {
                 move |topology, [values, results, gradient], rows, target| {
                     for (row, target) in rows.zip(target.chunks_exact_mut(values.width())) {
                         target.fill(0.0);
-                        for met_in in relation.targets_of(topology, row) {
-                            let (result, gradient) = (results.row(*met_in as usize), gradient.row(*met_in as usize));
+                        for to in relation.targets_of(topology, row) {
+                            let (result, gradient) = (results.row(*to as usize), gradient.row(*to as usize));
                             let terms = values.row(row).iter().zip(result).zip(gradient);
                             for (target, ((value, result), gradient)) in target.iter_mut().zip(terms) {
                                 *target += if value == result { *gradient } else { 0.0 };
@@ -219,8 +213,8 @@ fn extreme(rows: &[u32], values: &Matrix, output: &mut [f32], beyond: impl Fn(f3
 
 #[inline(always)]
 fn divide_among_ties(rows: &[u32], values: &Matrix, results: &[f32], gradient: &mut [f32]) {
-    for (column, (gradient, result)) in gradient.iter_mut().zip(results).enumerate() {
-        let ties = rows.iter().filter(|row| values.row(**row as usize)[column] == *result).count();
+    for (feature, (gradient, result)) in gradient.iter_mut().zip(results).enumerate() {
+        let ties = rows.iter().filter(|row| values.row(**row as usize)[feature] == *result).count();
         *gradient /= ties.max(1) as f32;
     }
 }

@@ -121,7 +121,9 @@ impl Relation {
                 [_, Topology::NO_ROW] => None,
                 [source, target] => Some([source as usize, target as usize]),
             },
-            Self::Edges | Self::Members => self.targets_of(topology, link).first().map(|place| [link, *place as usize]),
+            Self::Edges | Self::Members => {
+                self.targets_of(topology, link).first().map(|target| [link, *target as usize])
+            }
         }
     }
 }

@@ -29,7 +29,7 @@ impl Operator for ScaleBy {
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         match inputs[1].width() {
             1 => Ok(vec![inputs[0].shape()]),
-            numbers => Err(format!("multiplies by a parameter of {numbers} values; give a scalar")),
+            width => Err(format!("multiplies by a parameter of {width} values; give a scalar")),
         }
     }
 
@@ -47,24 +47,19 @@ impl Operator for ScaleBy {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let (&[Some(gradient)], &[input, factor]) = (gradients, &operation.inputs[..]) else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let &[input, factor] = &operation.inputs[..] else { return Ok(()) };
         factor_gradient(factor, [gradient, input], 1.0, tape)?;
         tape.gradient(input, Self { name: "scale_by_backward", ..*self }, &[gradient, factor])
     }
 }
 
-/// Records the gradient with respect to a scalar factor of `values`: `own` times the sum of their products with
+/// Records the gradient with respect to a scalar factor of `values`: `scale` times the sum of their products with
 /// `gradient`.
 pub(super) fn factor_gradient(
     factor: Value,
     [gradient, values]: [Value; 2],
-    own: f32,
+    scale: f32,
     tape: &mut Tape<'_>,
 ) -> Result<(), BuildError> {
     let sum = kernel("factor_gradient", Footprint::All, move |step: &mut Step<'_>| {
@@ -75,7 +70,7 @@ pub(super) fn factor_gradient(
             |_, [gradient, values], rows, sum| {
                 let terms = gradient.slice(rows.clone()).iter().zip(values.slice(rows));
                 // A sum over this many products needs the precision of 64 bits.
-                sum.fill(own * terms.map(|(gradient, value)| f64::from(gradient * value)).sum::<f64>() as f32);
+                sum.fill(scale * terms.map(|(gradient, value)| f64::from(gradient * value)).sum::<f64>() as f32);
             },
         );
     });

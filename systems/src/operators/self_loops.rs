@@ -70,13 +70,7 @@ impl Operator for SelfLoopMean {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         let width = gradient.width();
         let divide = kernel("self_loop_mean_weights", Footprint::Same, move |step: &mut Step<'_>| {
             step.write_rows(
@@ -86,7 +80,7 @@ impl Operator for SelfLoopMean {
                 |topology, [], rows, gradient| {
                     for (row, gradient) in rows.zip(gradient.chunks_exact_mut(width)) {
                         let weight = inverse_count(topology, row);
-                        gradient.iter_mut().for_each(|number| *number *= weight);
+                        gradient.iter_mut().for_each(|gradient| *gradient *= weight);
                     }
                 },
             );

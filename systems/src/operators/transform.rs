@@ -76,21 +76,16 @@ impl Operator for TransformAlongEdges {
                     if source == Topology::NO_ROW {
                         continue;
                     }
-                    for (number, matrix_row) in x.row(source as usize).iter().zip(m.row(row).chunks_exact(width)) {
-                        output.iter_mut().zip(matrix_row).for_each(|(output, entry)| *output += number * entry);
+                    for (feature, matrix_row) in x.row(source as usize).iter().zip(m.row(row).chunks_exact(width)) {
+                        output.iter_mut().zip(matrix_row).for_each(|(output, entry)| *output += feature * entry);
                     }
                 }
             },
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let (&[Some(gradient)], &[nodes, matrices]) = (gradients, &operation.inputs[..]) else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let &[nodes, matrices] = &operation.inputs[..] else { return Ok(()) };
         let cost = Cost { per_row: 0, per_entry: matrices.width() };
         tape.gradient(nodes, node_gradient(cost), &[gradient, matrices])?;
         tape.gradient(matrices, MatrixGradient { width: self.width }, &[gradient, nodes])
@@ -151,9 +146,9 @@ impl Operator for MatrixGradient {
                         target.fill(0.0);
                         continue;
                     }
-                    for (number, target) in x.row(source as usize).iter().zip(target.chunks_exact_mut(width)) {
+                    for (feature, target) in x.row(source as usize).iter().zip(target.chunks_exact_mut(width)) {
                         let terms = target.iter_mut().zip(gradient.row(row));
-                        terms.for_each(|(target, gradient)| *target = number * gradient);
+                        terms.for_each(|(target, gradient)| *target = feature * gradient);
                     }
                 }
             },

@@ -83,29 +83,23 @@ impl Operator for WeightedSum {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let (&[Some(gradient)], &[values, weights, ..]) = (gradients, &operation.inputs[..]) else { return Ok(()) };
-        let gradient = self.epilogue.backward(operation, gradient, tape)?;
-        let own = self.epilogue.scale();
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let &[values, weights, ..] = &operation.inputs[..] else { return Ok(()) };
+        let (gradient, factor) = self.epilogue.backward(operation, gradient, tape)?;
         let [width, heads] = [values.width(), weights.width()];
-        tape.gradient(weights, weights_gradient(heads, own, width), &[values, gradient])?;
-        tape.gradient(values, values_gradient(heads, own, width), &[gradient, weights])?;
+        tape.gradient(weights, weights_gradient(heads, factor, width), &[values, gradient])?;
+        tape.gradient(values, values_gradient(heads, factor, width), &[gradient, weights])?;
         self.epilogue.backward_blend(operation, None, gradient, tape)
     }
 
-    fn fuse(&self, next: &Operation, place: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
-        let epilogue = self.epilogue.absorb(context.operation.inputs.len(), next, place, context)?;
+    fn fuse(&self, next: &Operation, input: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
+        let epilogue = self.epilogue.absorb(next, input, context)?;
         Some(Arc::new(Self { epilogue, ..*self }))
     }
 }
 
-/// `target[e, h] = own * X[j, h] . gradient[i, h]` for the edges `e` from `j` to `i`.
-fn weights_gradient(heads: usize, own: f32, width: usize) -> impl Operator {
+/// `target[e, h] = factor * X[j, h] . gradient[i, h]` for the edges `e` from `j` to `i`.
+fn weights_gradient(heads: usize, factor: f32, width: usize) -> impl Operator {
     kernel("weighted_sum_backward", Footprint::Endpoints, move |step: &mut Step<'_>| {
         step.write_rows(
             Partition::Uniform,
@@ -113,12 +107,12 @@ fn weights_gradient(heads: usize, own: f32, width: usize) -> impl Operator {
             #[inline(always)]
             move |topology, [values, gradient], rows, target| {
                 for (row, target) in rows.zip(target.chunks_exact_mut(heads)) {
-                    let Some([source, place]) = Relation::Neighbors.ends(topology, row) else {
+                    let Some([source, to]) = Relation::Neighbors.ends(topology, row) else {
                         target.fill(0.0);
                         continue;
                     };
-                    multiply_heads(values.row(source), gradient.row(place), target);
-                    scale(own, target);
+                    multiply_heads(values.row(source), gradient.row(to), target);
+                    scale(factor, target);
                 }
             },
         );
@@ -126,8 +120,8 @@ fn weights_gradient(heads: usize, own: f32, width: usize) -> impl Operator {
     .with_cost(Cost { per_row: width, per_entry: 0 })
 }
 
-/// `target[j, h] = own * sum over edges e from j to i of W[e, h] gradient[i, h]`.
-fn values_gradient(heads: usize, own: f32, width: usize) -> impl Operator {
+/// `target[j, h] = factor * sum over edges e from j to i of W[e, h] gradient[i, h]`.
+fn values_gradient(heads: usize, factor: f32, width: usize) -> impl Operator {
     kernel("weighted_sum_backward", Footprint::Outgoing, move |step: &mut Step<'_>| {
         step.write_rows(
             Partition::Outgoing,
@@ -137,7 +131,7 @@ fn values_gradient(heads: usize, own: f32, width: usize) -> impl Operator {
                 for (row, target) in rows.zip(target.chunks_exact_mut(width)) {
                     target.fill(0.0);
                     add_heads(&Linked { adjacency: &topology.outgoing, row, weights }, gradient, heads, target);
-                    scale(own, target);
+                    scale(factor, target);
                 }
             },
         );

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Domain, Operation, Program, Run, Shape, Value, ValueKind};
 use crate::error::BuildError;
 
-/// What holds the numbers of a value.
+/// What holds a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Column {
-    /// The input of this number.
+    /// The input of this index.
     Input(usize),
-    /// The numbers of this parameter.
+    /// This parameter.
     Parameter(usize),
     /// The gradient with respect to this parameter.
     ParameterGradient(usize),
@@ -30,11 +30,11 @@ pub struct Layout {
 /// What keeps a column of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fixed {
-    /// The output of the head of this number.
+    /// The output of the head of this index.
     Head(usize),
-    /// The kept value of this number.
+    /// The kept value of this index.
     Kept(usize),
-    /// The gradient with respect to the input of this number.
+    /// The gradient with respect to the input of this index.
     InputGradient(usize),
     /// The output of the recorded operation, which is computed when its inputs change. Two plans may have fused it
     /// differently, but one that rests is never fused.
@@ -49,7 +49,7 @@ impl Layout {
 
     /// Whether a column holds nothing but the output of a head.
     pub(crate) fn is_of_head(&self, column: usize) -> bool {
-        self.fixed.iter().any(|(fixed, place)| matches!(fixed, Fixed::Head(_)) && *place == column)
+        self.fixed.iter().any(|(fixed, index)| matches!(fixed, Fixed::Head(_)) && *index == column)
     }
 
     fn fixed(&mut self, what: Fixed, shape: Shape, layer: usize) -> usize {
@@ -60,7 +60,7 @@ impl Layout {
     }
 }
 
-/// The columns of all values that operations read and write, by the number of the value. The outputs of heads are to stand
+/// The columns of all values that operations read and write, by the index of the value. The outputs of heads are to stand
 /// after the forward operations; then the loss writes its gradients.
 ///
 /// Cost: linear in the number of operations but for a logarithm of that of the columns.
@@ -73,11 +73,11 @@ pub(super) fn assign(
     let mut assignment = Assignment::new(program, [forward, backward], layout);
     assignment.keep_gradients(backward, input_gradients);
     for (time, operation) in forward.iter().enumerate() {
-        assignment.place(program, operation, time)?;
+        assignment.assign_outputs(program, operation, time)?;
     }
     assignment.seed(program, forward.len());
-    for (number, operation) in backward.iter().enumerate() {
-        assignment.place(program, operation, forward.len() + 1 + number)?;
+    for (index, operation) in backward.iter().enumerate() {
+        assignment.assign_outputs(program, operation, forward.len() + 1 + index)?;
     }
     Ok(assignment.columns)
 }
@@ -127,25 +127,25 @@ impl<'a> Assignment<'a> {
 
     /// Keeps the gradients with respect to inputs, and all that becomes one of them in place.
     fn keep_gradients(&mut self, backward: &[Operation], gradients: &[(Value, Value)]) {
-        for (number, (_, gradient)) in gradients.iter().enumerate() {
+        for (index, (_, gradient)) in gradients.iter().enumerate() {
             let mut value = *gradient;
             for operation in backward.iter().rev() {
                 if operation.outputs.first() == Some(&value) {
-                    self.kept[value.id()] = Some(Fixed::InputGradient(number));
+                    self.kept[value.id()] = Some(Fixed::InputGradient(index));
                     match operation.in_place_of {
                         Some(before) => value = before,
                         None => break,
                     }
                 }
             }
-            self.kept[value.id()] = Some(Fixed::InputGradient(number));
+            self.kept[value.id()] = Some(Fixed::InputGradient(index));
         }
     }
 
     /// Gives the outputs of an operation their columns, and then takes back those that were read for the last time.
-    fn place(&mut self, program: &Program, operation: &Operation, time: usize) -> Result<(), BuildError> {
-        for (number, output) in operation.outputs.iter().enumerate() {
-            let column = match operation.in_place_of.filter(|_| number == 0) {
+    fn assign_outputs(&mut self, program: &Program, operation: &Operation, time: usize) -> Result<(), BuildError> {
+        for (index, output) in operation.outputs.iter().enumerate() {
+            let column = match operation.in_place_of.filter(|_| index == 0) {
                 Some(before) => self.take_over(operation, before, *output, time)?,
                 None => self.column_for(program, operation, *output),
             };

@@ -1,4 +1,4 @@
-//! Operations with the places of their columns, inside and outside of a plan.
+//! Operations with the indices of their columns, inside and outside of a plan.
 
 use connectome_components::{ColumnSet, Columns, Field, Topology};
 use std::sync::{
@@ -9,7 +9,7 @@ use std::sync::{
 use super::{Operation, Operator, Step};
 use crate::parallel::Workers;
 
-/// An operation with the places of its columns.
+/// An operation with the indices of its columns.
 pub(crate) struct Compiled {
     operator: Arc<dyn Operator>,
     inputs: Vec<usize>,
@@ -22,7 +22,7 @@ pub(crate) struct Compiled {
 }
 
 impl Compiled {
-    /// An operation of a plan with the places of its columns; `settled` says whether its output has been computed, if it
+    /// An operation of a plan with the indices of its columns; `settled` says whether its output has been computed, if it
     /// rests.
     pub(crate) fn new(
         operation: &Operation,
@@ -78,7 +78,7 @@ impl Compiled {
 pub(crate) struct Alone(Compiled);
 
 impl Alone {
-    /// The operator with the places of its columns, which are added to `set`.
+    /// The operator with the indices of its columns, which are added to `set`.
     pub(crate) fn new(operator: Arc<dyn Operator>, inputs: &[Field], outputs: &[Field], set: &mut ColumnSet) -> Self {
         let inputs: Vec<usize> = inputs.iter().map(|input| set.read(*input)).collect();
         let outputs = outputs.iter().map(|output| set.write(*output)).collect();
@@ -86,7 +86,7 @@ impl Alone {
         Self(Compiled { operator, inputs, indices, outputs, accumulates: false, settled: None, graph: 0 })
     }
 
-    /// The place of output number `output`.
+    /// The index of the column of output number `output`.
     pub(crate) fn output(&self, output: usize) -> usize {
         self.0.outputs[output]
     }

@@ -33,9 +33,9 @@ impl Plan {
     /// Bytes of the rows that an operation reads and writes, each of them once.
     pub fn bytes_moved(&self, operation: &Operation, rows: &RowCounts) -> usize {
         let bytes = |value: &Value| {
-            let numbers = rows.of(value.domain()).saturating_mul(self.program.stored_width(*value));
-            // The numbers, and of a sparse value their indices.
-            numbers.saturating_mul(size_of::<f32>() * (1 + usize::from(value.is_sparse())))
+            let elements = rows.of(value.domain()).saturating_mul(self.program.stored_width(*value));
+            // The elements, and of a sparse value their indices.
+            elements.saturating_mul(size_of::<f32>() * (1 + usize::from(value.is_sparse())))
         };
         operation.inputs.iter().chain(&operation.outputs).map(bytes).fold(0, usize::saturating_add)
     }

@@ -46,8 +46,8 @@ pub struct Tape<'a> {
 /// What is written already of the gradient with respect to a parameter.
 #[derive(Clone, Debug, Default)]
 struct Written {
-    /// The numbers.
-    numbers: Vec<Range<usize>>,
+    /// The ranges of its elements.
+    ranges: Vec<Range<usize>>,
     /// The latest value that holds them.
     latest: Option<Value>,
 }
@@ -67,7 +67,7 @@ impl Tape<'_> {
             let gradients: Vec<Option<Value>> =
                 operation.outputs.iter().map(|output| self.gradients[output.id()].take()).collect();
             if gradients.iter().any(Option::is_some) {
-                operation.operator.differentiate(operation, &gradients, self)?;
+                operation.operator.differentiate_outputs(operation, &gradients, self)?;
             }
         }
         // Of parameters that are read as any other value is.
@@ -75,8 +75,8 @@ impl Tape<'_> {
             let value = self.program.parameters[parameter].weight.value();
             self.layer = self.program.parameters[parameter].layer;
             if let Some(gradient) = self.gradients[value.id()].take() {
-                let numbers = 0..value.width();
-                self.weight_gradient(value, numbers.clone(), copy_numbers(numbers), &[gradient])?;
+                let range = 0..value.width();
+                self.weight_gradient(value, range.clone(), copy_range(range), &[gradient])?;
             }
         }
         Ok(())
@@ -138,7 +138,7 @@ impl Tape<'_> {
         // Each gradient is a value of its own, for it may be changed in place.
         let kind = ValueKind::Computed { indices: None, stored: of.width() };
         let sum = self.value(kind, of.shape());
-        self.push(copy_numbers(0..of.width()), &[term], vec![sum], total, total.is_some())?;
+        self.push(copy_range(0..of.width()), &[term], vec![sum], total, total.is_some())?;
         self.set_gradient(of, sum);
         Ok(())
     }
@@ -148,16 +148,17 @@ impl Tape<'_> {
         self.is_term[gradient.id()] = true;
     }
 
-    /// Records an operation whose only output is the gradient with respect to some numbers of a parameter, in a single row as
-    /// long as that of the whole parameter, of which it writes just these. Nothing is recorded if the parameter is not learned.
+    /// Records an operation whose only output is the gradient with respect to a range of a parameter, in a single row as
+    /// long as that of the whole parameter, of which it writes just that range. Nothing is recorded if the parameter is not
+    /// learned.
     ///
     /// # Errors
-    /// If there are too many operations, a value is one of another program, or `of` is no parameter and the numbers are not
+    /// If there are too many operations, a value is one of another program, or `of` is no parameter and the range is not
     /// all of it.
     pub fn weight_gradient(
         &mut self,
         of: Value,
-        numbers: Range<usize>,
+        range: Range<usize>,
         operator: impl Operator,
         inputs: &[Value],
     ) -> Result<(), BuildError> {
@@ -166,16 +167,16 @@ impl Tape<'_> {
         }
         self.program.require(self.layer, operator.name(), &[of])?;
         let shape = of.shape();
-        let ValueKind::Parameter(number) = self.program.values[of.id()] else {
-            if numbers == (0..shape.width) {
+        let ValueKind::Parameter(parameter) = self.program.values[of.id()] else {
+            if range == (0..shape.width) {
                 return self.gradient(of, operator, inputs);
             }
             return Err(self.error("reads some rows of weights that are computed; read all of them"));
         };
-        let kind = ValueKind::ParameterGradient(number);
-        let Written { numbers: written, mut latest } = self.parameters[number].clone();
-        let gaps = gaps(&numbers, &written);
-        let adds = gaps != [numbers.clone()];
+        let kind = ValueKind::ParameterGradient(parameter);
+        let Written { ranges: written, mut latest } = self.parameters[parameter].clone();
+        let gaps = gaps(&range, &written);
+        let adds = gaps != [range.clone()];
         if adds {
             // What the last step has left there is not to be added to.
             for gap in &gaps {
@@ -188,15 +189,15 @@ impl Tape<'_> {
             let term = self.value(ValueKind::Computed { indices: None, stored: shape.width }, shape);
             self.push(operator, inputs, vec![term], None, false)?;
             let sum = self.value(kind, shape);
-            self.push(copy_numbers(numbers), &[term], vec![sum], latest, true)?;
+            self.push(copy_range(range), &[term], vec![sum], latest, true)?;
             sum
         } else {
             let value = self.value(kind, shape);
             self.push(operator, inputs, vec![value], latest, adds)?;
             value
         };
-        let written = &mut self.parameters[number];
-        written.numbers.extend(gaps);
+        let written = &mut self.parameters[parameter];
+        written.ranges.extend(gaps);
         written.latest = Some(value);
         Ok(())
     }
@@ -272,7 +273,7 @@ impl Tape<'_> {
     }
 }
 
-/// The numbers of a range that none of the others has.
+/// The parts of a range that none of the others has.
 fn gaps(range: &Range<usize>, others: &[Range<usize>]) -> Vec<Range<usize>> {
     let mut gaps = vec![range.clone()];
     for other in others {
@@ -282,22 +283,22 @@ fn gaps(range: &Range<usize>, others: &[Range<usize>]) -> Vec<Range<usize>> {
     gaps
 }
 
-/// `total = term` for these numbers of each row of a gradient, or `total += term`.
-fn copy_numbers(numbers: Range<usize>) -> impl Operator {
+/// `total = term` for this range of each row of a gradient, or `total += term`.
+fn copy_range(range: Range<usize>) -> impl Operator {
     kernel("add_gradient", Footprint::Same, move |step: &mut Step<'_>| {
-        let (adds, numbers) = (step.accumulates(), numbers.clone());
+        let (adds, range) = (step.accumulates(), range.clone());
         step.write_rows(
             Partition::Uniform,
             [0],
             #[inline(always)]
             |_, [term]: [&Matrix; 1], rows, total| {
                 let (width, term) = (term.width(), term.slice(rows));
-                if numbers.len() == width {
+                if range.len() == width {
                     add_or_copy(adds, term, total);
                     return;
                 }
                 for (total, term) in total.chunks_exact_mut(width).zip(term.chunks_exact(width)) {
-                    add_or_copy(adds, &term[numbers.clone()], &mut total[numbers.clone()]);
+                    add_or_copy(adds, &term[range.clone()], &mut total[range.clone()]);
                 }
             },
         );
@@ -314,9 +315,9 @@ fn add_or_copy(adds: bool, term: &[f32], total: &mut [f32]) {
     }
 }
 
-/// `total = 0` for these numbers of a parameter's gradient.
-fn clear(numbers: Range<usize>) -> impl Operator {
+/// `total = 0` for this range of a parameter's gradient.
+fn clear(range: Range<usize>) -> impl Operator {
     kernel("clear_gradient", Footprint::Same, move |step: &mut Step<'_>| {
-        step.output(0).rows_mut().for_each(|row| row[numbers.clone()].fill(0.0));
+        step.output(0).rows_mut().for_each(|row| row[range.clone()].fill(0.0));
     })
 }

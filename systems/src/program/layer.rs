@@ -36,13 +36,7 @@ use crate::error::BuildError;
 ///     }
 ///
 ///     // Called in training only, and only if a gradient with respect to the input is needed.
-///     fn differentiate(
-///         &self,
-///         operation: &Operation,
-///         gradients: &[Option<Value>],
-///         tape: &mut Tape<'_>,
-///     ) -> Result<(), BuildError> {
-///         let &[Some(gradient)] = gradients else { return Ok(()) };
+///     fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
 ///         tape.gradient(operation.inputs[0], *self, &[gradient])
 ///     }
 /// }

@@ -56,8 +56,8 @@ pub struct Program {
     pub(crate) values: Vec<ValueKind>,
     pub(crate) operations: Vec<Operation>,
     pub(crate) parameters: Vec<ParameterDescription>,
-    /// The number of each parameter by its name.
-    parameter_numbers: BTreeMap<String, usize>,
+    /// The index of each parameter by its name.
+    parameter_indices: BTreeMap<String, usize>,
     pub(crate) inputs: Vec<Input>,
     /// The graphs; the first is the model's own.
     pub(crate) graphs: Vec<Entity>,
@@ -80,9 +80,9 @@ pub struct Program {
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ValueKind {
-    /// Given from outside: an input of this number.
+    /// Given from outside: an input of this index.
     Input(usize),
-    /// The parameter of this number.
+    /// The parameter of this index.
     Parameter(usize),
     /// The gradient of the loss with respect to this parameter.
     ParameterGradient(usize),
@@ -92,7 +92,7 @@ pub(crate) enum ValueKind {
     Computed {
         /// The input whose indices a sparse value has.
         indices: Option<usize>,
-        /// Numbers that are stored of a row.
+        /// Elements that are stored of a row.
         stored: usize,
     },
 }
@@ -102,7 +102,7 @@ pub(crate) enum ValueKind {
 pub(crate) struct Input {
     pub(crate) name: String,
     pub(crate) value: Value,
-    /// Numbers that are stored of each row, if not all are.
+    /// Elements that are stored of each row, if not all are.
     pub(crate) stored: Option<usize>,
     /// Whether the model itself writes it from step to step.
     pub(crate) is_state: bool,
@@ -198,7 +198,7 @@ impl Program {
         self.coordinates = Some(coordinates);
     }
 
-    /// The input that holds the indices of a sparse value, and how many numbers of each row are stored.
+    /// The input that holds the indices of a sparse value, and how many elements of each row are stored.
     pub(crate) fn sparse_parts(&self, value: Value) -> (Option<usize>, usize) {
         match self.values.get(value.id()) {
             Some(&ValueKind::Input(input)) => (Some(input), self.inputs[input].stored.unwrap_or(value.width())),
@@ -207,7 +207,7 @@ impl Program {
         }
     }
 
-    /// Numbers of a row that are stored.
+    /// Elements of a row that are stored.
     pub(crate) fn stored_width(&self, value: Value) -> usize {
         if value.is_sparse() { self.sparse_parts(value).1 } else { value.width() }
     }

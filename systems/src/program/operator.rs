@@ -19,7 +19,7 @@ pub trait Operator: Any + Debug + Send + Sync {
     /// What it is called where a program is shown.
     fn name(&self) -> &'static str;
 
-    /// The name with what it has absorbed and its numbers, such as `linear + bias + relu`, where a program is shown.
+    /// The name with what it has absorbed and its settings, such as `linear + bias + relu`, where a program is shown.
     fn describe(&self) -> String {
         self.name().to_owned()
     }
@@ -37,25 +37,44 @@ pub trait Operator: Any + Debug + Send + Sync {
         ))
     }
 
-    /// Writes the outputs, every number of them, from the inputs.
+    /// Writes the outputs, every element of them, from the inputs.
     ///
     /// For the same bits on any number of workers each output row is to be computed by one of them, as
     /// [`Step::write_rows`] and its siblings do.
     fn run(&self, step: &mut Step<'_>);
 
-    /// Records the operations that compute the gradients with respect to the inputs from `gradients`, those with respect to
-    /// the outputs; none where nobody needs one, though there is at least one.
+    /// Records the operations that compute the gradients with respect to the inputs from `gradient`, that with respect to
+    /// the first output. It is called only where that output needs one, and no other does.
     ///
     /// # Errors
     /// Those of recording; without a derivative, that there is none.
-    fn differentiate(
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let _ = (operation, gradient);
+        Err(tape.error(format!("cannot learn, for {} has no derivative; detach its input", self.name())))
+    }
+
+    /// The same of an operator with several outputs, from the gradients with respect to each of them; none where nobody
+    /// needs one, though there is at least one.
+    ///
+    /// # Errors
+    /// Those of [`Operator::differentiate`]; by default, that an output other than the first has no derivative.
+    fn differentiate_outputs(
         &self,
         operation: &Operation,
         gradients: &[Option<Value>],
         tape: &mut Tape<'_>,
     ) -> Result<(), BuildError> {
-        let _ = (operation, gradients);
-        Err(tape.error(format!("cannot learn, for {} has no derivative; detach its input", self.name())))
+        match gradients {
+            [Some(gradient), others @ ..] if others.iter().all(Option::is_none) => {
+                self.differentiate(operation, *gradient, tape)
+            }
+            _ => {
+                let name = self.name();
+                Err(tape.error(format!(
+                    "cannot learn, for only the first output of {name} has a derivative; detach the others"
+                )))
+            }
+        }
     }
 
     /// On which rows of input number `input` a row of the outputs depends.
@@ -83,10 +102,10 @@ pub trait Operator: Any + Debug + Send + Sync {
     }
 
     /// The operator that does the work of this one and then that of `next`, if there is one. `next` is the only reader of
-    /// this one's only output, and reads it as its input number `place`. The inputs of the fused operator are those of this
+    /// this one's only output, and reads it as its input number `input`. The inputs of the fused operator are those of this
     /// one and then those of `next`, without the value in between.
-    fn fuse(&self, next: &Operation, place: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
-        let _ = (next, place, context);
+    fn fuse(&self, next: &Operation, input: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
+        let _ = (next, input, context);
         None
     }
 
@@ -173,7 +192,7 @@ pub struct Operation {
     pub graph: GraphIndex,
     /// The layer that recorded it, counted from 0.
     pub layer: usize,
-    /// Its number among those that were recorded; that of the recorded operation which it is the derivative of.
+    /// Its index among those that were recorded; that of the recorded operation which it is the derivative of.
     pub recorded: usize,
 }
 

@@ -5,7 +5,7 @@ use connectome_components::TensorLayout;
 use super::{Domain, Program, Shape, ValueKind, Weight};
 use crate::{error::BuildError, random::Philox};
 
-/// Random numbers with this purpose and above initialize parameters; those below belong to operations.
+/// Random streams from this one on initialize parameters; those below belong to operations.
 const PARAMETERS: u32 = 1 << 16;
 
 /// How weights begin.
@@ -45,22 +45,22 @@ pub struct ParameterDescription {
 }
 
 impl ParameterDescription {
-    /// How many numbers it has.
+    /// How many elements it has.
     pub fn size(&self) -> usize {
         self.shape[0] * self.shape[1]
     }
 
-    /// Its first numbers; `number` is its own among the parameters of the model.
-    pub(crate) fn initialize(&self, seed: u64, number: u32, numbers: &mut [f32]) {
-        let random = Philox::new(seed, PARAMETERS + number, 0);
+    /// Writes its first values; `index` is its index among the parameters of the model.
+    pub(crate) fn initialize(&self, seed: u64, index: u32, values: &mut [f32]) {
+        let random = Philox::new(seed, PARAMETERS + index, 0);
         let [rows, columns] = self.shape;
         let bound = match self.initialization {
-            Initialization::Constant(constant) => return numbers.fill(constant),
+            Initialization::Constant(constant) => return values.fill(constant),
             Initialization::Glorot => (6.0 / (rows + columns) as f64).sqrt() as f32,
             Initialization::Uniform(bound) => bound,
         };
-        random.fill_uniform(numbers);
-        numbers.iter_mut().for_each(|weight| *weight = bound * (2.0 * *weight - 1.0));
+        random.fill_uniform(values);
+        values.iter_mut().for_each(|weight| *weight = bound * (2.0 * *weight - 1.0));
     }
 }
 
@@ -90,7 +90,7 @@ impl Program {
         self.parameter(name, shape, layout, Initialization::Glorot, weight_decay)
     }
 
-    /// A vector of `width` numbers, such as a bias.
+    /// A vector of this width, such as a bias.
     ///
     /// # Errors
     /// As [`Program::parameter`].
@@ -105,7 +105,7 @@ impl Program {
         self.parameter(name, [1, width], layout, initialization, weight_decay)
     }
 
-    /// A vector of `width` numbers that is saved with the weights but not learned, such as running statistics.
+    /// A vector of this width that is saved with the weights but not learned, such as running statistics.
     ///
     /// # Errors
     /// As [`Program::parameter`].
@@ -124,7 +124,7 @@ impl Program {
         is_learned: bool,
     ) -> Result<Weight, BuildError> {
         let name = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
-        if let Some(known) = self.parameter_numbers.get(&name).map(|number| &self.parameters[*number]) {
+        if let Some(known) = self.parameter_indices.get(&name).map(|index| &self.parameters[*index]) {
             if known.shape != shape {
                 let [rows, columns] = known.shape;
                 let reason = format!(
@@ -149,7 +149,7 @@ impl Program {
         let value = self.add_value(kind, Shape::new(Domain::Single, size), is_learned);
         let weight = Weight { value, start: 0, rows, columns };
         let layer = self.layer;
-        self.parameter_numbers.insert(name.clone(), self.parameters.len());
+        self.parameter_indices.insert(name.clone(), self.parameters.len());
         let description =
             ParameterDescription { name, shape, layout, initialization, weight_decay, is_learned, layer, weight };
         self.parameters.push(description);

@@ -11,7 +11,7 @@ pub use super::assign::{Column, Layout};
 /// What a program is planned for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Forward with dropout, loss, backward, optimizer. What the backward pass reads is kept.
+    /// Forward with dropout, loss, backward, optimizer. What the backward pass reads is saved.
     Training,
     /// Forward alone, to infer or to measure.
     Inference,
@@ -92,7 +92,8 @@ impl Plan {
         }
     }
 
-    /// Numbers that the system of a pass sums up in and keeps: as many as the largest sum over rows needs, block by block.
+    /// Length of the buffer for partial sums that the system of a pass holds: as much as the largest sum over rows needs,
+    /// block by block.
     pub fn scratch(&self, pass: Pass, rows: &RowCounts) -> usize {
         let sums = self.operations(pass).iter().filter_map(|operation| {
             let (input, output) = (operation.inputs.first()?, operation.outputs.first()?);
@@ -151,12 +152,12 @@ impl Program {
     /// A bound on the bytes of parameters, and of columns on one row of each kind, for a model that learns: each value in a
     /// column of its own, and its gradient; none if they are more than can be counted.
     pub fn most_bytes(&self) -> Option<usize> {
-        /// A number, its gradient, two moments, a sum, and as much again.
+        /// An element, its gradient, two moments, a sum, and as much again.
         const COPIES: usize = 10;
         let widths = self.operations.iter().flat_map(|operation| &operation.outputs).map(Value::width);
-        let numbers = widths.chain(self.parameters.iter().map(|parameter| parameter.size()));
-        let numbers = numbers.map(|numbers| numbers.saturating_add(TICKS));
-        numbers.fold(0usize, usize::saturating_add).checked_mul(COPIES * size_of::<f32>())
+        let elements = widths.chain(self.parameters.iter().map(|parameter| parameter.size()));
+        let elements = elements.map(|elements| elements.saturating_add(TICKS));
+        elements.fold(0usize, usize::saturating_add).checked_mul(COPIES * size_of::<f32>())
     }
 }
 
@@ -193,7 +194,7 @@ impl RowCounts {
     }
 }
 
-/// As many bytes as so many numbers: when a row of a column was added and when it was changed, which bevy_ecs keeps.
+/// As many bytes as so many elements: when a row of a column was added and when it was changed, which bevy_ecs keeps.
 const TICKS: usize = 2;
 
 impl Layout {

@@ -38,7 +38,7 @@ impl Plan {
         format!("{} {}{column}", self.name(value), value.shape())
     }
 
-    /// The name of an input or a parameter, the number of any other value.
+    /// The name of an input or a parameter, the index of any other value.
     pub fn name(&self, value: Value) -> String {
         match self.column(value) {
             Some(Column::Input(input)) => self.program.inputs[input].name.clone(),

@@ -17,7 +17,7 @@ impl Program {
         value
     }
 
-    /// A value that is given from outside and of which at most `stored` numbers of each row are not 0.
+    /// A value that is given from outside and of which at most `stored` elements of each row are not 0.
     pub fn sparse_input(&mut self, name: &str, shape: Shape, stored: usize) -> Value {
         let value = Value { sparse: true, ..self.add_value(ValueKind::Input(self.inputs.len()), shape, false) };
         self.inputs.push(Input { name: name.to_owned(), value, stored: Some(stored), is_state: false });
@@ -106,7 +106,7 @@ impl Program {
         outputs.first().copied().ok_or_else(|| self.error("records an operation without outputs; give it one"))
     }
 
-    /// Records an operation that changes its input number 0 number by number and, of a sparse one, only what is stored; the
+    /// Records an operation that changes its first input element by element and, of a sparse one, only what is stored; the
     /// output is as sparse as that.
     pub(crate) fn record_like(&mut self, operator: impl Operator, inputs: &[Value]) -> Result<Value, BuildError> {
         let output = self.record_one(operator, inputs)?;
@@ -125,7 +125,7 @@ impl Program {
     ///
     /// # Errors
     /// As [`Program::record`]; and if the operator has not just one output, as long as the buffer, or reads the buffer as an
-    /// input: it finds the numbers in its output.
+    /// input: it finds the values in its output.
     pub fn record_update(
         &mut self,
         operator: impl Operator,
@@ -185,7 +185,7 @@ impl Program {
     }
 
     /// Records the layers of a head, one after another; the names of their parameters begin with `heads.` and its own. Layers
-    /// of a model are counted through all of it: `first` is the number of the first of these.
+    /// of a model are counted through all of it: `first` is the index of the first of these.
     ///
     /// # Errors
     /// Those of the layers.
@@ -215,7 +215,7 @@ impl Program {
         self.kept.push(value);
     }
 
-    /// A number for random numbers that no other operation of the program draws.
+    /// A stream of random numbers that no other operation of the program draws from.
     pub fn random_stream(&mut self) -> u32 {
         self.random_streams += 1;
         self.random_streams - 1

@@ -15,7 +15,7 @@ pub(super) fn specialize(program: &mut Program, mode: Mode) {
         match operation.operator.in_inference(&operation.inputs) {
             InInference::Same => true,
             InInference::Replaced(operator, inputs) => {
-                operation.inputs = inputs.into_iter().map(|place| operation.inputs[place]).collect();
+                operation.inputs = inputs.into_iter().map(|input| operation.inputs[input]).collect();
                 operation.operator = operator;
                 true
             }

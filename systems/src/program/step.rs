@@ -19,9 +19,9 @@ pub const MAX_OUTPUTS: usize = connectome_components::MAX_WRITTEN;
 /// How the rows that an operation writes are cut into blocks: by the data, never by the number of workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Partition {
-    /// By the numbers in a row.
+    /// By the width of a row.
     Uniform,
-    /// By the numbers in a row, but into blocks with so many rows that their product with a matrix is quick.
+    /// By the width of a row, but into blocks with so many rows that their product with a matrix is quick.
     Product,
     /// Nodes, by the edges that end there.
     Incoming,
@@ -43,7 +43,7 @@ impl Partition {
         }
     }
 
-    /// The blocks among the rows `start..start + rows`, and how many numbers go into one of them if `width` are written
+    /// The blocks among the rows `start..start + rows`, and how many elements go into one of them if `width` are written
     /// and `read` are read, of itself and for each entry.
     fn blocks(self, topology: &Topology, start: usize, rows: usize, [width, read]: [usize; 2]) -> (Blocks<'_>, usize) {
         let (blocks, cost) = match self.adjacency(topology) {
@@ -74,7 +74,7 @@ pub struct Step<'a> {
     pub(super) seed: u64,
     /// The number of the training pass.
     pub(super) pass: u64,
-    /// Numbers that one operation leaves to the next, so that a warm step does not allocate.
+    /// A buffer that one operation leaves to the next, so that a warm step does not allocate.
     pub(super) scratch: &'a mut Vec<f32>,
 }
 
@@ -84,7 +84,7 @@ impl<'a> Step<'a> {
         self.topology
     }
 
-    /// Who shares the rows.
+    /// The workers among which rows are divided.
     pub fn workers(&self) -> &'a Workers {
         self.workers
     }
@@ -113,7 +113,7 @@ impl<'a> Step<'a> {
         self.indices.get(input).is_some_and(Option::is_some)
     }
 
-    /// The indices of the numbers that are stored of a sparse input.
+    /// The indices of the elements that are stored of a sparse input.
     ///
     /// # Panics
     /// If there is no such input, or it is not sparse.
@@ -135,8 +135,7 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Writes the first output row by row from some inputs: `body(topology, inputs, rows, numbers)` writes the numbers of some
-    /// rows.
+    /// Writes the first output row by row from some inputs: `body(topology, inputs, rows, output)` writes some rows.
     ///
     /// `body` and what it calls are to be `#[inline(always)]`, for they are compiled for each processor.
     pub fn write_rows<const K: usize>(
@@ -152,12 +151,12 @@ impl<'a> Step<'a> {
         self.for_each_block(partition, read, &|rows, output| {
             vectorize(
                 #[inline(always)]
-                || body(topology, array::from_fn(|place| &matrices[place]), rows, output),
+                || body(topology, array::from_fn(|input| &matrices[input]), rows, output),
             );
         });
     }
 
-    /// Calls `body` with the rows of each block of the first output, and their numbers.
+    /// Calls `body` with the rows of each block of the first output, and their elements.
     ///
     /// Not generic, so that what shares blocks among workers is compiled once and not for each operator.
     fn for_each_block(&mut self, partition: Partition, read: usize, body: &(dyn Fn(Range<usize>, &mut [f32]) + Sync)) {
@@ -170,7 +169,7 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Writes the first output block by block: `body(rows, place, numbers)` is told the place of the first number as well.
+    /// Writes the first output block by block: `body(rows, start, output)` gets the index of the first element as well.
     pub(crate) fn write_blocks(&mut self, cost: usize, body: impl Fn(Range<usize>, usize, &mut [f32]) + Sync) {
         let workers = self.workers;
         let output = self.output(0);
@@ -178,8 +177,8 @@ impl<'a> Step<'a> {
         for (start, chunk) in output.chunks_mut() {
             let blocks = Blocks::of_width(0, width).within(start, chunk.len() / width);
             workers.for_each_block(blocks, cost, RowsMut::new(chunk, width), |rows, output| {
-                let place = rows.start * width;
-                body(rows, place, output.data);
+                let start = rows.start * width;
+                body(rows, start, output.data);
             });
         }
     }
@@ -198,7 +197,7 @@ impl<'a> Step<'a> {
         self.for_each_block_pair(partition, read, &|rows, outputs| {
             vectorize(
                 #[inline(always)]
-                || body(topology, array::from_fn(|place| &matrices[place]), rows, outputs),
+                || body(topology, array::from_fn(|input| &matrices[input]), rows, outputs),
             );
         });
     }
@@ -217,26 +216,26 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Sums over the rows of some inputs: `body(topology, inputs, rows, sum)` overwrites `sum` with that of some rows, which lie
-    /// in one chunk of the first input. The total of all rows goes to some `numbers` of the only row of the first output, or
-    /// is added to them.
+    /// Sums over the rows of some inputs: `body(topology, inputs, rows, sum)` overwrites `sum` with that of some rows, which
+    /// lie in one chunk of the first input. The total of all rows goes to a `range` of the only row of the first output, or is
+    /// added to it.
     ///
     /// `body` is run on every block of rows, and the sums are added in order.
     pub fn sum_rows<const K: usize>(
         &mut self,
         inputs: [usize; K],
-        numbers: Range<usize>,
+        range: Range<usize>,
         body: impl Fn(&Topology, [&Matrix; K], Range<usize>, &mut [f32]) + Sync,
     ) {
         const { assert!(K > 0 && K <= MAX_INPUTS) }
         let matrices = inputs.map(|input| self.input(input));
         let (topology, workers, adds) = (self.topology, self.workers, self.accumulates);
         let mut partial = core::mem::take(self.scratch);
-        if let Some(total) = self.output(0).rows_mut().next().and_then(|total| total.get_mut(numbers)) {
+        if let Some(total) = self.output(0).rows_mut().next().and_then(|total| total.get_mut(range)) {
             sum_over_rows(workers, &matrices[0], &mut partial, (total, adds), &|rows, sum| {
                 vectorize(
                     #[inline(always)]
-                    || body(topology, array::from_fn(|place| &matrices[place]), rows, sum),
+                    || body(topology, array::from_fn(|input| &matrices[input]), rows, sum),
                 );
             });
         }
@@ -247,13 +246,13 @@ impl<'a> Step<'a> {
     pub fn sum_sparse_rows<const K: usize>(
         &mut self,
         inputs: [usize; K],
-        numbers: Range<usize>,
+        range: Range<usize>,
         body: impl Fn(&Matrix<u32>, [&Matrix; K], Range<usize>, &mut [f32]) + Sync,
     ) {
         let indices = self.indices(inputs[0]);
         self.sum_rows(
             inputs,
-            numbers,
+            range,
             #[inline(always)]
             |_, matrices, rows, sum| body(&indices, matrices, rows, sum),
         );

@@ -39,7 +39,7 @@ impl fmt::Display for Domain {
 pub struct Shape {
     /// The rows.
     pub domain: Domain,
-    /// Numbers in a row.
+    /// Elements of a row.
     pub width: usize,
 }
 
@@ -56,7 +56,7 @@ impl fmt::Display for Shape {
     }
 }
 
-/// A matrix of a [`Program`](super::Program): what one operation hands to another. A handle without numbers.
+/// A matrix of a [`Program`](super::Program): what one operation hands to another. A handle without data.
 ///
 /// A value is written once, by one operation, or given from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Value {
         Self { id: u32::MAX, shape, sparse: false, requires_gradient: false }
     }
 
-    /// Its number in the program.
+    /// Its index in the program.
     pub fn id(&self) -> usize {
         self.id as usize
     }
@@ -88,12 +88,12 @@ impl Value {
         self.shape.domain
     }
 
-    /// Numbers in a row, stored or not.
+    /// Elements of a row, stored or not.
     pub fn width(&self) -> usize {
         self.shape.width
     }
 
-    /// Whether only some numbers of each row are stored, as for bags of words. A sparse value has no gradient.
+    /// Whether only some elements of each row are stored, as for bags of words. A sparse value has no gradient.
     pub fn is_sparse(&self) -> bool {
         self.sparse
     }
@@ -103,7 +103,7 @@ impl Value {
         self.requires_gradient
     }
 
-    /// The same numbers, through which no gradient flows back.
+    /// The same value, through which no gradient flows back.
     pub fn detached(self) -> Self {
         Self { requires_gradient: false, ..self }
     }
@@ -121,7 +121,7 @@ pub struct Weight {
 }
 
 impl Weight {
-    /// All its numbers, in a single row.
+    /// All elements of the parameter, in a single row.
     pub fn value(&self) -> Value {
         self.value
     }
@@ -137,8 +137,8 @@ impl Weight {
         Self { start: self.start + start, rows: end.saturating_sub(start), ..*self }
     }
 
-    /// Where its numbers are among those of the whole parameter.
-    pub fn numbers(&self) -> Range<usize> {
+    /// The range of its elements among those of the whole parameter.
+    pub fn range(&self) -> Range<usize> {
         self.start * self.columns..(self.start + self.rows) * self.columns
     }
 

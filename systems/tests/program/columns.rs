@@ -63,7 +63,7 @@ impl Operator for Fake {
         (self.fuses && next.fuses).then(|| Arc::new(next.clone()) as Arc<dyn Operator>)
     }
 
-    fn differentiate(
+    fn differentiate_outputs(
         &self,
         operation: &Operation,
         gradients: &[Option<Value>],

@@ -162,13 +162,8 @@ impl Operator for TimesRow {
         });
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let (&[Some(gradient)], &[x, v]) = (gradients, &operation.inputs[..]) else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let &[x, v] = &operation.inputs[..] else { return Ok(()) };
         let width = v.width();
         let sum = kernel("times_row_backward", Footprint::All, move |step: &mut Step<'_>| {
             step.sum_rows([0, 1], 0..width, |_, [gradient, x], rows, sum| {
@@ -218,13 +213,7 @@ impl Operator for Sum {
         });
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         operation.inputs.iter().try_for_each(|input| tape.add_term(*input, gradient))
     }
 }
@@ -343,22 +332,27 @@ fn no_gradient_flows_through_what_is_detached() {
 
 #[test]
 fn an_operation_without_a_derivative_cannot_learn() {
+    /// An operator with so many outputs and no derivative.
     #[derive(Debug)]
-    struct Opaque;
+    struct Opaque(usize);
     impl Operator for Opaque {
         fn name(&self) -> &'static str {
             "opaque"
         }
         fn shapes(&self, _: &[Value]) -> Result<Vec<Shape>, String> {
-            Ok(vec![Shape::new(Domain::Nodes, 1)])
+            Ok(vec![Shape::new(Domain::Nodes, 1); self.0])
         }
         fn run(&self, _: &mut Step<'_>) {}
     }
-    let (mut p, x) = program(3);
-    let w = weight(&mut p, "w", [3, 3]);
-    let h = linear(&mut p, x, &w, None).unwrap();
-    let y = p.record_one(Opaque, &[h]).unwrap();
-    p.head("output", y);
-    let error = super::Plan::new(&p, Mode::Training, &mut super::Layout::default()).unwrap_err();
-    assert_eq!(error.to_string(), "layer 0 cannot learn, for opaque has no derivative; detach its input");
+    let error = |outputs: usize| {
+        let (mut p, x) = program(3);
+        let w = weight(&mut p, "w", [3, 3]);
+        let h = linear(&mut p, x, &w, None).unwrap();
+        let y = p.record(Opaque(outputs), &[h]).unwrap();
+        p.head("output", y[outputs - 1]);
+        super::Plan::new(&p, Mode::Training, &mut super::Layout::default()).unwrap_err().to_string()
+    };
+    assert_eq!(error(1), "layer 0 cannot learn, for opaque has no derivative; detach its input");
+    let of_the_second = "layer 0 cannot learn, for only the first output of opaque has a derivative; detach the others";
+    assert_eq!(error(2), of_the_second);
 }

@@ -54,13 +54,7 @@ impl Operator for Careless {
 
     fn run(&self, _: &mut Step<'_>) {}
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         let changed = tape.update(gradient, self.clone(), &[])?;
         let read = [gradient, changed];
         tape.gradient(operation.inputs[0], self.clone(), &read[..1 + usize::from(self.0)])
@@ -159,7 +153,7 @@ impl Operator for Misled {
 
     fn run(&self, _: &mut Step<'_>) {}
 
-    fn differentiate(&self, operation: &Operation, _: &[Option<Value>], tape: &mut Tape<'_>) -> Result<(), BuildError> {
+    fn differentiate(&self, operation: &Operation, _: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         match *self {
             Self::Input(value) => tape.gradient(operation.inputs[0], Identity, &[value]),
             Self::Term(value) => tape.add_term(operation.inputs[0], value),
@@ -204,13 +198,7 @@ impl Operator for Scale {
         });
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         tape.gradient(operation.inputs[0], *self, &[gradient])
     }
 }

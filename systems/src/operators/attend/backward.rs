@@ -25,17 +25,17 @@ pub(super) fn states(has_bias: bool) -> impl Operator {
             #[inline(always)]
             move |_, [logarithms, gradients, outputs, bias], rows, states| {
                 let heads = logarithms.width();
-                let columns = outputs.width() / heads;
+                let features = outputs.width() / heads;
                 let bias = bias.rows().next().filter(|_| has_bias);
                 for (row, state) in rows.zip(states.chunks_exact_mut(2 * heads)) {
                     let (state, means) = state.split_at_mut(heads);
                     state.copy_from_slice(logarithms.row(row));
                     let (gradient, output) = (gradients.row(row), outputs.row(row));
                     for (head, mean) in means.iter_mut().enumerate() {
-                        let part = head * columns..(head + 1) * columns;
-                        let gradient = &gradient[part.clone()];
-                        *mean =
-                            dot(gradient, &output[part.clone()]) - bias.map_or(0.0, |bias| dot(gradient, &bias[part]));
+                        let range = head * features..(head + 1) * features;
+                        let gradient = &gradient[range.clone()];
+                        *mean = dot(gradient, &output[range.clone()])
+                            - bias.map_or(0.0, |bias| dot(gradient, &bias[range]));
                     }
                 }
             },
@@ -69,22 +69,22 @@ pub(super) fn record(
     }
     // Each row contributes a term to the gradient of the vectors.
     let shapes = [values.shape(); 2];
-    let [by_values, parts] = tape.compute_pair(by_sources(specification), &inputs, shapes)?;
+    let [by_values, terms] = tape.compute_pair(by_sources(specification), &inputs, shapes)?;
     tape.add_term(values, by_values)?;
     let Some((vectors, weight)) = vectors else { return Ok(()) };
-    let numbers = weight.numbers();
+    let range = weight.range();
     let sum = kernel("vectors_gradient", Footprint::All, move |step: &mut Step<'_>| {
         step.sum_rows(
             [0],
-            numbers.clone(),
+            range.clone(),
             #[inline(always)]
-            |_, [parts], rows, sum| {
+            |_, [terms], rows, sum| {
                 sum.fill(0.0);
-                add_rows(parts.slice(rows), sum);
+                add_rows(terms.slice(rows), sum);
             },
         );
     });
-    tape.weight_gradient(read(vectors), weight.numbers(), sum.accumulating(), &[parts])
+    tape.weight_gradient(read(vectors), weight.range(), sum.accumulating(), &[terms])
 }
 
 fn by_targets(specification: AttentionSpec) -> impl Operator {
@@ -146,16 +146,16 @@ fn by_links(specification: AttentionSpec, relation: Option<Relation>) -> impl Op
                 Tile::new(heads).for_each(
                     rows.len(),
                     #[inline(always)]
-                    |number| link(rows.start + number),
+                    |index| link(rows.start + index),
                     #[inline(always)]
                     |tile| {
                         attending.differentiate(tile, matrices[8], matrices[9]);
-                        for (link, part) in tile.each_link(heads) {
-                            let place = link.edge.unwrap_or(link.target) as usize - rows.start;
-                            let output = &mut output[place * scored..(place + 1) * scored];
-                            attending.add_by_source(part, output);
+                        for (link, links) in tile.each_link(heads) {
+                            let index = link.edge.unwrap_or(link.target) as usize - rows.start;
+                            let output = &mut output[index * scored..(index + 1) * scored];
+                            attending.add_by_source(links, output);
                             if let Score::ScaledDot { .. } = specification.score {
-                                attending.add_by_values(part, matrices[9], output);
+                                attending.add_by_values(links, matrices[9], output);
                             }
                         }
                     },

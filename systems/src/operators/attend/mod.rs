@@ -37,7 +37,7 @@ pub enum Scores {
     Decomposed {
         /// `S`, `[N, H]`.
         sources: Value,
-        /// `T`, on the rows in which others meet.
+        /// `T`, on the targets.
         targets: Option<Value>,
         /// Slope of the rectifier below 0; 1 for none.
         slope: f32,
@@ -55,7 +55,7 @@ pub enum Scores {
     ScaledDot {
         /// `K`, `[N, H C]`.
         keys: Value,
-        /// `Q`, on the rows in which others meet.
+        /// `Q`, on the targets.
         queries: Value,
         /// The scale of the product.
         factor: f32,
@@ -140,9 +140,9 @@ impl Operator for Attend {
     fn in_inference(&self, inputs: &[Value]) -> InInference {
         let Some(masks) = self.specification.masks else { return InInference::Same };
         // They come last, so the others keep their indices.
-        let kept = (0..inputs.len()).filter(|input| !masks.contains(input)).collect();
+        let remaining = (0..inputs.len()).filter(|input| !masks.contains(input)).collect();
         let specification = AttentionSpec { masks: None, ..self.specification };
-        InInference::Replaced(Arc::new(Self { specification, ..*self }), kept)
+        InInference::Replaced(Arc::new(Self { specification, ..*self }), remaining)
     }
 
     fn run(&self, step: &mut Step<'_>) {
@@ -173,22 +173,15 @@ impl Operator for Attend {
                     );
                     attending.end(&tile, output, logarithms);
                     if let Some(bias) = bias {
-                        output.iter_mut().zip(bias).for_each(|(number, bias)| *number += bias);
+                        output.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
                     }
                 }
             },
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let (&[Some(gradient), _], &[output, logarithms]) = (gradients, &operation.outputs[..]) else {
-            return Ok(());
-        };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+        let &[output, logarithms] = &operation.outputs[..] else { return Ok(()) };
         let bias = self.bias.map(|bias| operation.inputs[bias]);
         if let Some(bias) = bias {
             bias_gradient(bias, gradient, tape)?;

@@ -99,7 +99,7 @@ impl AttentionSpec {
                 ));
             }
         }
-        if self.vectors.is_some_and(|(_, vectors)| vectors.numbers().len() != width) {
+        if self.vectors.is_some_and(|(_, vectors)| vectors.range().len() != width) {
             return Err(format!("scores {width} features by vectors of another length; give vectors of that length"));
         }
         if relation == Relation::Edges {
@@ -146,7 +146,7 @@ impl AttentionSpec {
     #[inline(always)]
     pub(super) fn of<'a, const K: usize>(&self, matrices: [&'a Matrix<'a>; K]) -> Attending<'a> {
         const { assert!(K >= 8) }
-        let has = |place: usize, has: bool| has.then_some(matrices[place]);
+        let has = |index: usize, has: bool| has.then_some(matrices[index]);
         let vectors = self.vectors.zip(matrices[5].rows().next());
         Attending {
             score: self.score,
@@ -156,7 +156,7 @@ impl AttentionSpec {
             targets: has(2, self.targets.is_some()),
             edges: has(3, self.edges.is_some()),
             own_edges: has(4, self.self_loop_edges.is_some()),
-            vectors: vectors.map_or(&[], |((_, vectors), row)| &row[vectors.numbers()]),
+            vectors: vectors.map_or(&[], |((_, vectors), row)| &row[vectors.range()]),
             masks: self.masks.map(|_| [matrices[6], matrices[7]]),
         }
     }
@@ -210,12 +210,12 @@ impl AttentionSpec {
         tile.for_each(
             neighbors.len() + added,
             #[inline(always)]
-            |number| match number.checked_sub(added) {
-                Some(number) => {
-                    if let Some(row) = ahead.get(number) {
+            |index| match index.checked_sub(added) {
+                Some(index) => {
+                    if let Some(row) = ahead.get(index) {
                         prefetch(*row as usize);
                     }
-                    let [target, source, edge] = link(neighbors[number], edges[number]);
+                    let [target, source, edge] = link(neighbors[index], edges[index]);
                     self.counts(target, source).then_some(Link { target, source, edge: Some(edge) })
                 }
                 None => Some(Link { target: row as u32, source: row as u32, edge: None }),

@@ -2,7 +2,7 @@
 
 mod statistics;
 
-use super::concatenate::take_columns;
+use super::concatenate::take_features;
 use crate::{
     error::BuildError,
     program::{
@@ -98,11 +98,11 @@ impl Operator for BatchNorm {
             #[inline(always)]
             |_, [values, statistics, weight, bias], rows, output| {
                 let (mean, scale) = halves(statistics);
-                let columns = mean.iter().zip(scale).zip(only_row(weight).iter().zip(only_row(bias)));
+                let features = mean.iter().zip(scale).zip(only_row(weight).iter().zip(only_row(bias)));
                 let width = values.width();
                 for (output, values) in output.chunks_exact_mut(width).zip(values.slice(rows).chunks_exact(width)) {
                     for ((output, value), ((mean, scale), (weight, bias))) in
-                        output.iter_mut().zip(values).zip(columns.clone())
+                        output.iter_mut().zip(values).zip(features.clone())
                     {
                         *output = (value - mean) * (scale * weight) + bias;
                     }
@@ -111,22 +111,16 @@ impl Operator for BatchNorm {
         );
     }
 
-    fn differentiate(
-        &self,
-        operation: &Operation,
-        gradients: &[Option<Value>],
-        tape: &mut Tape<'_>,
-    ) -> Result<(), BuildError> {
-        let &[Some(gradient)] = gradients else { return Ok(()) };
+    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         let &[values, statistics, weight, bias] = &operation.inputs[..] else { return Ok(()) };
         let width = values.width();
         let inputs = [gradient, values, statistics];
         let totals = tape.compute(totals(self.population, width), &inputs, Shape::new(Domain::Single, 2 * width))?;
-        tape.weight_gradient(bias, 0..width, take_columns("batch_norm_bias_gradient", 0..width), &[totals])?;
+        tape.weight_gradient(bias, 0..width, take_features("batch_norm_bias_gradient", 0..width), &[totals])?;
         tape.weight_gradient(
             weight,
             0..width,
-            take_columns("batch_norm_weight_gradient", width..2 * width),
+            take_features("batch_norm_weight_gradient", width..2 * width),
             &[totals],
         )?;
         tape.gradient(values, self.input_gradient(width), &[gradient, values, statistics, weight, totals])
@@ -146,7 +140,7 @@ impl BatchNorm {
                 move |topology, [gradient, values, statistics, weight, totals], rows, target| {
                     let row_weight = if by_batch { population.weight(topology, values) } else { 0.0 };
                     let ((mean, scale), (first, second)) = (halves(statistics), halves(totals));
-                    let columns = mean.iter().zip(scale).zip(only_row(weight)).zip(first.iter().zip(second));
+                    let features = mean.iter().zip(scale).zip(only_row(weight)).zip(first.iter().zip(second));
                     for (row, target) in rows.zip(target.chunks_exact_mut(width)) {
                         if !population.has(topology, row) {
                             target.fill(0.0);
@@ -155,7 +149,7 @@ impl BatchNorm {
                         let (gradient, values) = (gradient.row(row), values.row(row));
                         let terms = target.iter_mut().zip(gradient.iter().zip(values));
                         for ((target, (gradient, value)), (((mean, scale), weight), (first, second))) in
-                            terms.zip(columns.clone())
+                            terms.zip(features.clone())
                         {
                             let normalized = (value - mean) * scale;
                             *target = weight * scale * (gradient - row_weight * (first + normalized * second));
@@ -178,13 +172,13 @@ fn totals(population: Population, width: usize) -> impl Operator {
             |topology, [gradient, values, statistics], rows, sum| {
                 sum.fill(0.0);
                 let (mean, scale) = halves(statistics);
-                let columns = mean.iter().zip(scale);
+                let features = mean.iter().zip(scale);
                 let (first, second) = sum.split_at_mut(width);
                 for row in rows.filter(|row| population.has(topology, *row)) {
                     let (gradient, values) = (gradient.row(row), values.row(row));
                     let totals = first.iter_mut().zip(second.iter_mut());
                     for (((first, second), (gradient, value)), (mean, scale)) in
-                        totals.zip(gradient.iter().zip(values)).zip(columns.clone())
+                        totals.zip(gradient.iter().zip(values)).zip(features.clone())
                     {
                         *first += gradient;
                         *second += gradient * ((value - mean) * scale);
