@@ -141,6 +141,26 @@ pub enum NodeOrder {
 }
 
 /// A head of a model: layers on what the layers of the model compute, and what they predict.
+///
+/// ```
+/// use connectome::scene::SceneFile;
+///
+/// let scene = r#"(
+///     name: "molecules",
+///     graph: Npz("molecules.npz"),
+///     model: [GineConv(nn: (widths: [32])), Relu],
+///     heads: [
+///         (name: "toxic", layers: [Readout(Mean), Linear(width: 2)], task: GraphClassification, class_weights: [1.0, 5.0]),
+///         (name: "charge", layers: [Linear(width: 1)], task: NodeRegression(loss: Huber(delta: 1.0)), weight: 0.1),
+///         (name: "bond", layers: [EdgeDecoder(nn: (widths: [16, 4]))], task: EdgeClassification),
+///     ],
+///     optimizer: Adam(learning_rate: 0.01),
+///     training: (batch_size: 32),
+/// )"#;
+/// let scene = SceneFile::parse(scene, "molecules.ron")?;
+/// assert_eq!(scene.tasks().iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["toxic", "charge", "bond"]);
+/// # Ok::<(), connectome::scene::SceneError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeadDescription {
