@@ -63,13 +63,14 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 impl Curve {
-    /// The curves of a run: those of the loss, then those of each further metric, up to six. Fractions are in percent. A metric
+    /// The curves of a run: those of the loss, of the first metric of each head, and of all others, up to six. Fractions are in percent. A metric
     /// whose values are those of another one is left out.
     #[must_use]
     pub fn from_reports(reports: &[EpochReport]) -> Vec<Self> {
         let measured = reports.iter().flat_map(|report| report.metrics.iter()).map(|(_, name, _)| name);
+        let first = reports.last().map_or_else(Vec::new, |report| report.metrics.main_metrics());
         let mut panels: Vec<Vec<Self>> = Vec::new();
-        for name in distinct(std::iter::once("loss").chain(measured)) {
+        for name in distinct(std::iter::once("loss").chain(first).chain(measured)) {
             let curves = Self::of_metric(name, reports);
             let repeats = |shown: &Vec<Self>| curves.iter().all(|new| shown.iter().any(|old| old.has_values_of(new)));
             if panels.len() < PANELS && !panels.iter().any(repeats) {
