@@ -6,6 +6,7 @@
 
 mod columns;
 mod cost;
+mod dropout;
 mod gradients;
 mod limits;
 

@@ -137,8 +137,7 @@ impl Operator for Aggregate {
     }
 
     fn run(&self, step: &mut Step<'_>) {
-        let epilogue = self.epilogue;
-        let [bias, blended] = epilogue.inputs();
+        let (epilogue, [bias, blended]) = self.epilogue.prepare(step);
         self.terms(1.0).sum_rows(
             step,
             Partition::Incoming,
@@ -240,8 +239,7 @@ impl Operator for AggregateLinear {
     }
 
     fn run(&self, step: &mut Step<'_>) {
-        let (epilogue, [inputs, width]) = (self.epilogue, self.weight.shape());
-        let [bias, blended] = epilogue.inputs();
+        let ((epilogue, [bias, blended]), [inputs, width]) = (self.epilogue.prepare(step), self.weight.shape());
         let range = self.weight.range();
         step.write_rows(
             Partition::Incoming,

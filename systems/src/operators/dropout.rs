@@ -4,6 +4,7 @@ use crate::{
     error::BuildError,
     kernels,
     program::{Domain, InInference, Operation, Operator, Program, Shape, Step, Tape, Value},
+    random::Philox,
 };
 
 /// Sets each element to 0 with probability `rate` in training and divides the others by `1 - rate` (Srivastava et al.,
@@ -11,6 +12,9 @@ use crate::{
 ///
 /// In a sparse value only stored elements are dropped. The random numbers are keyed by seed, operation, step and index,
 /// so the backward pass draws the same mask again and none is stored.
+///
+/// It is done in the pass over the rows that computes the value, if nobody else reads that and the derivative can do
+/// with what is left of it.
 ///
 /// # Errors
 /// If the rate is not in `[0, 1)`.
@@ -24,7 +28,7 @@ pub fn dropout(program: &mut Program, input: Value, rate: f32) -> Result<Value, 
 
 /// [`dropout`], which is its own derivative.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Dropout {
+pub(super) struct Dropout {
     name: &'static str,
     rate: f32,
     stream: u32,
@@ -44,14 +48,39 @@ impl Operator for Dropout {
     }
 
     fn run(&self, step: &mut Step<'_>) {
-        let (random, from, rate) = (step.random(self.stream), step.input(0), self.rate);
-        step.write_blocks(8 * from.width(), |rows, start, to| {
-            kernels::dropout(rate, &random, start, from.slice(rows), to);
+        let (mask, from) = (self.mask(step), step.input(0));
+        step.write_blocks(DropoutMask::COST * from.width(), |rows, start, to| {
+            to.copy_from_slice(from.slice(rows));
+            mask.apply(start, to);
         });
     }
 
     fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
         tape.gradient(operation.inputs[0], Self { name: "dropout_backward", ..*self }, &[gradient])
+    }
+}
+
+impl Dropout {
+    /// The mask of a step, the same one forward and backward.
+    pub(super) fn mask(self, step: &Step<'_>) -> DropoutMask {
+        DropoutMask { rate: self.rate, random: step.random(self.stream) }
+    }
+}
+
+/// A mask that is drawn where it is needed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DropoutMask {
+    rate: f32,
+    random: Philox,
+}
+
+impl DropoutMask {
+    /// Drawing the mask of an element costs as much as so many accesses.
+    pub(super) const COST: usize = 8;
+
+    /// Drops some of the values, which are those of a matrix from index `start` on.
+    pub(super) fn apply(&self, start: usize, values: &mut [f32]) {
+        kernels::dropout(self.rate, &self.random, start, values);
     }
 }
 
@@ -91,12 +120,10 @@ impl Operator for Mask {
     }
 
     fn run(&self, step: &mut Step<'_>) {
-        const ONES: [f32; 1024] = [1.0; 1024];
-        let (random, rate) = (step.random(self.stream), self.rate);
-        step.write_blocks(8 * self.shape.width, |_, start, to| {
-            for (index, to) in to.chunks_mut(ONES.len()).enumerate() {
-                kernels::dropout(rate, &random, start + index * ONES.len(), &ONES[..to.len()], to);
-            }
+        let mask = DropoutMask { rate: self.rate, random: step.random(self.stream) };
+        step.write_blocks(DropoutMask::COST * self.shape.width, |_, start, to| {
+            to.fill(1.0);
+            mask.apply(start, to);
         });
     }
 }

@@ -88,8 +88,7 @@ impl Operator for GatherEndpoints {
     }
 
     fn run(&self, step: &mut Step<'_>) {
-        let epilogue = self.epilogue;
-        let [bias, blended] = epilogue.inputs();
+        let (epilogue, [bias, blended]) = self.epilogue.prepare(step);
         let [source, target, edge] = self.terms.map(|term| term.map_or(0, |(input, _)| input));
         let factors = self.terms.map(|term| term.map(|(_, factor)| factor));
         step.write_rows(

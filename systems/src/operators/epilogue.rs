@@ -4,15 +4,18 @@ use core::{any::Any, ops::Range};
 
 use connectome_components::Matrix;
 
-use super::elementwise::{Activate, Add, AddBias, scaled};
+use super::{
+    dropout::{Dropout, DropoutMask},
+    elementwise::{Activate, Add, AddBias, scaled},
+};
 use crate::{
     error::BuildError,
-    kernels::{Activation, add_rows},
-    program::{Footprint, Fusion, Mode, Operation, Operator, Partition, Step, Tape, Value, kernel},
+    kernels::{Activation, add_rows, vectorize},
+    program::{Footprint, Fusion, Mode, Operation, Operator, Step, Tape, Value, kernel},
 };
 
-/// What is done to an output row `y` while it is in the cache: `f(a y + r R + b)`. Values are given by the indices of
-/// the operation's inputs.
+/// What is done to an output row `y` while it is in the cache: `dropout(f(a y + r R + b))`. Values are given by the
+/// indices of the operation's inputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Epilogue {
     /// `R`, with `a` and `r`.
@@ -21,6 +24,8 @@ pub(super) struct Epilogue {
     pub(super) bias: Option<usize>,
     /// `f`; in training its derivative is computed from its output.
     pub(super) activation: Activation,
+    /// The dropout, in training alone.
+    dropout: Option<Dropout>,
 }
 
 /// `scale * y + factor * R`.
@@ -37,13 +42,21 @@ impl Epilogue {
         Self { bias, ..Self::default() }
     }
 
-    /// This epilogue followed by `next`, if it can be fused: a blend precedes the bias, and the bias the activation.
-    /// `next` reads the output of the operation as input number `input`.
+    /// This epilogue followed by `next`, if it can be fused: a blend precedes the bias, the bias the activation, and that
+    /// the dropout. `next` reads the output of the operation as input number `input`.
     pub(super) fn absorb(self, next: &Operation, input: usize, context: Fusion<'_>) -> Option<Self> {
-        if self.activation != Activation::Identity {
+        if self.dropout.is_some() {
             return None;
         }
         let (operator, inputs): (&dyn Any, _) = (&*next.operator, context.operation.inputs.len());
+        if let Some(dropout) = operator.downcast_ref() {
+            // Of the activation's output the sign is left, where the gradient is not 0.
+            let fits = matches!(self.activation, Activation::Identity | Activation::Relu | Activation::LeakyRelu(_));
+            return fits.then_some(Self { dropout: Some(*dropout), ..self });
+        }
+        if self.activation != Activation::Identity {
+            return None;
+        }
         if let Some(Activate(activation)) = operator.downcast_ref() {
             let fits = context.mode == Mode::Inference || activation.derivative_from_output();
             return fits.then_some(Self { activation: *activation, ..self });
@@ -56,7 +69,7 @@ impl Epilogue {
         (self.bias.is_none() && self.blend.is_none()).then_some(Self { blend: Some(blend), ..self })
     }
 
-    /// The name of an operator with what this adds to it: `linear + add + bias + relu`.
+    /// The name of an operator with what this adds to it: `linear + add + bias + relu + dropout`.
     pub(super) fn describe(&self, name: &str) -> String {
         let blend = self.blend.map_or("", |_| " + add");
         let bias = self.bias.map_or("", |_| " + bias");
@@ -64,7 +77,8 @@ impl Epilogue {
             Activation::Identity => String::new(),
             activation => format!(" + {}", describe(activation)),
         };
-        format!("{name}{blend}{bias}{activation}")
+        let dropout = self.dropout.map_or("", |_| " + dropout");
+        format!("{name}{blend}{bias}{activation}{dropout}")
     }
 
     /// The factor `r` of `value`, if it is `R`.
@@ -72,24 +86,11 @@ impl Epilogue {
         self.blend.filter(|blend| operation.inputs[blend.input] == value).map(|blend| blend.factor)
     }
 
-    /// The inputs of the bias and of the blend; input 0, which is not read, in place of missing ones.
-    pub(super) fn inputs(&self) -> [usize; 2] {
-        [self.bias.unwrap_or(0), self.blend.map_or(0, |blend| blend.input)]
-    }
-
-    /// `output[i] = f(scale * output[i] + factor * blended[i] + bias)`.
-    #[inline(always)]
-    pub(super) fn apply(self, [bias, blended]: [&Matrix; 2], rows: Range<usize>, output: &mut [f32], width: usize) {
-        if let Some(Blend { scale, factor, .. }) = self.blend {
-            let terms = output.iter_mut().zip(blended.slice(rows));
-            terms.for_each(|(output, blended)| *output = scale * *output + factor * blended);
-        }
-        if let (Some(_), Some(bias)) = (self.bias, bias.rows().next()) {
-            for row in output.chunks_exact_mut(width) {
-                row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
-            }
-        }
-        self.activation.apply(output);
+    /// What applies it in a step, and the inputs of the bias and of the blend; input 0, which is not read, in place of
+    /// missing ones.
+    pub(super) fn prepare(self, step: &Step<'_>) -> (PreparedEpilogue, [usize; 2]) {
+        let prepared = PreparedEpilogue { epilogue: self, mask: self.dropout.map(|dropout| dropout.mask(step)) };
+        (prepared, [self.bias.unwrap_or(0), self.blend.map_or(0, |blend| blend.input)])
     }
 
     /// The gradient with respect to `a y + r R + b`, given that with respect to the output, and `a`; records the gradient
@@ -100,11 +101,37 @@ impl Epilogue {
         gradient: Value,
         tape: &mut Tape<'_>,
     ) -> Result<(Value, f32), BuildError> {
-        let gradient = activation_backward(self.activation, operation.outputs[0], gradient, tape)?;
+        let gradient = self.elementwise_backward(operation.outputs[0], gradient, tape)?;
         if let Some(bias) = self.bias {
             bias_gradient(operation.inputs[bias], gradient, tape)?;
         }
         Ok((gradient, self.blend.map_or(1.0, |blend| blend.scale)))
+    }
+
+    /// Turns the gradient with respect to the output into that with respect to `a y + r R + b`, in place.
+    fn elementwise_backward(self, output: Value, gradient: Value, tape: &mut Tape<'_>) -> Result<Value, BuildError> {
+        let Self { activation, dropout, .. } = self;
+        let (name, cost) = match (dropout, activation) {
+            (None, Activation::Identity) => return Ok(gradient),
+            (None, _) => ("activation_backward", 2),
+            (Some(_), _) => ("dropout_backward", 2 + DropoutMask::COST),
+        };
+        let (width, is_linear) = (gradient.width(), activation == Activation::Identity);
+        let chain = kernel(name, Footprint::Same, move |step: &mut Step<'_>| {
+            let (mask, output) = (dropout.map(|dropout| dropout.mask(step)), (!is_linear).then(|| step.input(0)));
+            step.write_blocks(cost * width, |rows, start, gradient| {
+                if let Some(mask) = &mask {
+                    mask.apply(start, gradient);
+                }
+                if let Some(output) = &output {
+                    vectorize(
+                        #[inline(always)]
+                        || activation.chain_from_output(output.slice(rows), gradient),
+                    );
+                }
+            });
+        });
+        tape.update(gradient, chain, if is_linear { &[] } else { core::slice::from_ref(&output) })
     }
 
     /// Records the gradient with respect to `R`, unless it is `but`, whose gradient the operation records itself.
@@ -124,32 +151,37 @@ impl Epilogue {
     }
 }
 
+/// An epilogue with the dropout mask of a step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PreparedEpilogue {
+    epilogue: Epilogue,
+    mask: Option<DropoutMask>,
+}
+
+impl PreparedEpilogue {
+    /// `output[i] = dropout(f(scale * output[i] + factor * blended[i] + bias))`.
+    #[inline(always)]
+    pub(super) fn apply(&self, [bias, blended]: [&Matrix; 2], rows: Range<usize>, output: &mut [f32], width: usize) {
+        let (Self { epilogue, mask }, start) = (self, rows.start * width);
+        if let Some(Blend { scale, factor, .. }) = epilogue.blend {
+            let terms = output.iter_mut().zip(blended.slice(rows));
+            terms.for_each(|(output, blended)| *output = scale * *output + factor * blended);
+        }
+        if let (Some(_), Some(bias)) = (epilogue.bias, bias.rows().next()) {
+            for row in output.chunks_exact_mut(width) {
+                row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+            }
+        }
+        epilogue.activation.apply(output);
+        if let Some(mask) = mask {
+            mask.apply(start, output);
+        }
+    }
+}
+
 /// An activation as a program shows it: `relu`, `elu(1.0)`.
 pub(super) fn describe(activation: Activation) -> String {
     format!("{activation:?}").to_lowercase()
-}
-
-/// Turns the gradient with respect to `f(y)` into that with respect to `y`, in place, from the output.
-pub(super) fn activation_backward(
-    activation: Activation,
-    output: Value,
-    gradient: Value,
-    tape: &mut Tape<'_>,
-) -> Result<Value, BuildError> {
-    if activation == Activation::Identity {
-        return Ok(gradient);
-    }
-    let chain = kernel("activation_backward", Footprint::Same, move |step: &mut Step<'_>| {
-        step.write_rows(
-            Partition::Uniform,
-            [0],
-            #[inline(always)]
-            move |_, [output], rows, gradient| {
-                activation.chain_from_output(output.slice(rows), gradient);
-            },
-        );
-    });
-    tape.update(gradient, chain, &[output])
 }
 
 /// `values[i] *= factor`.

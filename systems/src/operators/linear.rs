@@ -135,8 +135,7 @@ impl Operator for Linear {
 impl Linear {
     /// The product of one value, or the sum of those of two.
     fn run_dense(&self, step: &mut Step<'_>) {
-        let epilogue = self.epilogue;
-        let [bias, blended] = epilogue.inputs();
+        let (epilogue, [bias, blended]) = self.epilogue.prepare(step);
         let last = 2 * (self.weights.len() - 1);
         step.write_rows(
             Partition::Product,
@@ -157,8 +156,7 @@ impl Linear {
     }
 
     fn run_sparse(&self, step: &mut Step<'_>) {
-        let epilogue = self.epilogue;
-        let [bias, blended] = epilogue.inputs();
+        let (epilogue, [bias, blended]) = self.epilogue.prepare(step);
         let (indices, [inputs, width]) = (step.indices(0), self.weights[0].shape());
         let range = self.weights[0].range();
         step.write_rows(

@@ -43,9 +43,8 @@ impl Operator for MeanHeads {
     }
 
     fn run(&self, step: &mut Step<'_>) {
-        let (epilogue, fraction) = (self.epilogue, 1.0 / self.heads as f32);
-        let features = step.output(0).width();
-        let [bias, blended] = epilogue.inputs();
+        let (features, fraction) = (step.output(0).width(), 1.0 / self.heads as f32);
+        let (epilogue, [bias, blended]) = self.epilogue.prepare(step);
         step.write_rows(
             Partition::Uniform,
             [0, bias, blended],

@@ -66,9 +66,8 @@ impl Operator for WeightedSum {
     }
 
     fn run(&self, step: &mut Step<'_>) {
-        let epilogue = self.epilogue;
         let (width, heads) = (step.input(0).width(), step.input(1).width());
-        let [bias, blended] = epilogue.inputs();
+        let (epilogue, [bias, blended]) = self.epilogue.prepare(step);
         step.write_rows(
             Partition::Incoming,
             [0, 1, bias, blended],

@@ -175,7 +175,8 @@ impl<'a> Step<'a> {
         let output = self.output(0);
         let width = output.width();
         for (start, chunk) in output.chunks_mut() {
-            let blocks = Blocks::of_width(0, width).within(start, chunk.len() / width);
+            let rows = chunk.len() / width;
+            let blocks = Blocks::of_width(rows, width).within(start, rows);
             workers.for_each_block(blocks, cost, RowsMut::new(chunk, width), |rows, output| {
                 let start = rows.start * width;
                 body(rows, start, output.data);

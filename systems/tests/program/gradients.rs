@@ -18,7 +18,7 @@ use connectome_systems::{
 use ndarray::{Array2, concatenate as side_by_side, s};
 
 /// A layer that is a function.
-struct Record<F>(F);
+pub(super) struct Record<F>(pub F);
 
 impl<F: Fn(&mut Program, Value) -> Result<Value, BuildError> + Send + Sync> Layer for Record<F> {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
