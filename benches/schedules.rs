@@ -136,8 +136,8 @@ fn two_models(criterion: &mut Criterion) {
     ComputeTaskPool::get_or_init(|| TaskPoolBuilder::new().num_threads(2).build());
     let mut group = criterion.benchmark_group("two_models");
     hurry(&mut group);
-    for together in [false, true] {
-        let (mut world, graph) = power_law(10_000, 80_000).world(64);
+    for (nodes, together) in [2_000, 10_000].into_iter().flat_map(|nodes| [(nodes, false), (nodes, true)]) {
+        let (mut world, graph) = power_law(nodes, 8 * nodes).world(64);
         let models = [1, 2].map(|seed| {
             let model = graph_convolutions(graph, [64; 3]).seed(seed).optimizer(adam());
             model.build(&mut world).expect("the model fits the graph")
@@ -150,7 +150,7 @@ fn two_models(criterion: &mut Criterion) {
             }
         }
         let name = if together { "together" } else { "apart" };
-        group.bench_function(format!("power_law_64/10k/{name}"), |bencher| {
+        group.bench_function(format!("power_law_64/{}/{name}", thousands(nodes)), |bencher| {
             bencher.iter(|| {
                 if together {
                     world.run_model(Both).unwrap();
