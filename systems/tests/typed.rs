@@ -319,8 +319,8 @@ fn what_does_not_fit_is_refused_with_its_name() {
     let (mut world, graph, _) = world();
     let model = || ModelBuilder::new(graph).reads::<Mood>().layer(Linear::new(3));
     let cases: [(ModelBuilder, &[&str]); 5] = [
-        (model().writes::<Steering>(), &["3 wide", "`Steering` holds 2"]),
-        (model().learns::<Wanted>(Loss::MeanSquaredError, Optimizer::adam(0.1)), &["Wanted", "2 wide", "3 wide"]),
+        (model().writes::<Steering>(), &["width 3", "`Steering` has width 2"]),
+        (model().learns::<Wanted>(Loss::MeanSquaredError, Optimizer::adam(0.1)), &["Wanted", "width 2", "needs 3"]),
         (
             ModelBuilder::new(graph)
                 .reads::<Mood>()
