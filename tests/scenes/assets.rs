@@ -124,8 +124,9 @@ fn the_memory_of_cora_follows_the_formula() {
     let node = 8 + 16 + 29 + (8 + 8 + 12 + 9) + 2 * (30 * 4 + 8);
     // Its row, where edges of it begin in both directions, its graph, and what it weighs itself.
     let topology = 8 + 3 * 4 + 2 * 4;
-    // What is left of the features, and for each convolution two signals and a gradient.
-    let columns = (30 + 3 * 16 + 3 * 7) * 4 + 7 * 8;
+    // What is left of the features; of the hidden convolution, which drops out in place, a signal and a gradient, and of the
+    // other one two signals and a gradient.
+    let columns = (30 + 2 * 16 + 3 * 7) * 4 + 6 * 8;
     assert_eq!(memory.training.node, node + topology + columns);
     // Telling needs two columns of each width at most.
     let columns = (2 * 16 + 2 * 7) * 4 + 4 * 8;
