@@ -1,7 +1,7 @@
 //! What a model is to predict: one file for each kind of task.
 //!
 //! A task says what it asks of the data, what a head of the model minimizes for it, which metric chooses the epoch, and what
-//! inference writes. A new one is a file with a [`Predict`] and its variants of [`Task`].
+//! inference writes. A new one is a file that implements `Predict`, and its variants of [`Task`].
 
 mod classification;
 mod link_prediction;
