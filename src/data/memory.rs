@@ -8,23 +8,29 @@ const GROUPS: [(&str, [&str; 3]); 2] = [
     ("/sys/fs/cgroup/memory", ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"]),
 ];
 
-/// Tables grow by doubling and threads reserve heaps of their own: room that takes no memory, but address space. So at most
-/// one part in this number of the address space that is left is handed out.
+/// Address space that each thread of the workers takes for its stack, and the allocator for it: mostly room that takes no memory.
+const THREAD: usize = 66 << 20;
+
+/// Tables grow by doubling, which is room as well: at most one part in this number of the address space that is left without
+/// the threads is handed out.
 const PART_OF_ADDRESSES: usize = 2;
 
 /// Bytes that the process may still take, as far as the machine says: the least of what is free, of what its limits leave
 /// (`RLIMIT_AS` and `RLIMIT_DATA`, which `ulimit` sets), and of what its control groups leave, which limit containers.
 pub(crate) fn available() -> usize {
-    least(|path| std::fs::read_to_string(path).ok())
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
+    least(threads, |path| std::fs::read_to_string(path).ok())
 }
 
-/// The least of all limits, by the content of files.
-fn least(read: impl Fn(&Path) -> Option<String>) -> usize {
+/// The least of all limits, by the content of files, with so many threads.
+fn least(threads: usize, read: impl Fn(&Path) -> Option<String>) -> usize {
     let proc = |name: &str| read(&Path::new("/proc").join(name)).unwrap_or_default();
     let (memory, limits, status) = (proc("meminfo"), proc("self/limits"), proc("self/status"));
     let left = |limit: &str, used: &str| {
         let left = bytes(&limits, limit)?.saturating_sub(kilobytes(&status, used).unwrap_or(0));
-        Some(left / PART_OF_ADDRESSES)
+        // Where the threads would have more than half of it the allocator lets them share.
+        let reserved = threads.saturating_mul(THREAD).min(left / 2);
+        Some((left - reserved) / PART_OF_ADDRESSES)
     };
     let memberships = proc("self/cgroup");
     let groups = memberships.lines().filter_map(|line| group(line, &read)).min();
@@ -81,7 +87,7 @@ mod tests {
 
     fn check(files: &[(&str, &str)], expected: usize) {
         let read = |path: &Path| files.iter().find(|(name, _)| Path::new(name) == path).map(|file| file.1.to_owned());
-        assert_eq!(least(read), expected, "{files:?}");
+        assert_eq!(least(1, read), expected, "{files:?}");
     }
 
     #[test]
@@ -105,8 +111,8 @@ mod tests {
             check(&[FREE, status, ("/proc/self/limits", &limits(size, data))], expected);
         };
         check("unlimited", "unlimited", 12345 * 1024);
-        check("3145728", "unlimited", 1 << 20);
-        check("3145728", "1048576", 1 << 18);
+        check("3145728", "unlimited", 1 << 19);
+        check("3145728", "1048576", 1 << 17);
         check("4096", "unlimited", 0);
     }
 
