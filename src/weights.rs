@@ -1,7 +1,7 @@
 //! Weights of a model in a world, to and from files.
 
 use bevy_ecs::{entity::Entity, world::World};
-use std::{path::Path, str::FromStr};
+use std::{collections::HashSet, path::Path, str::FromStr};
 
 use crate::components::{Field, Model, Parameter};
 use crate::output::{OutputError, Tensor, expect_tensor, read_weights};
@@ -19,34 +19,44 @@ pub fn weights(world: &World, model: Entity) -> Vec<Tensor> {
 /// Takes the parameters of a model from a weight file, whose tensors are renamed first.
 ///
 /// A file that PyTorch Geometric has written has the names of its modules where here the layers are counted:
-/// `conv1.lin.weight` is read as `layers.0.lin.weight` with the rename `conv1=layers.0`.
+/// `conv1.lin.weight` is read as `layers.0.lin.weight` with the rename `conv1=layers.0`, and left out with `conv1=`.
 ///
 /// # Errors
-/// If the file cannot be read, lacks a parameter, or has one of another shape; then none is changed.
+/// If the file cannot be read, lacks a parameter, has one of another shape, or one that the model has not; then none is changed.
 pub fn load_weights(world: &mut World, model: Entity, path: &Path, renames: &[Rename]) -> Result<(), OutputError> {
     let mut tensors = read_weights(path)?;
-    for tensor in &mut tensors {
-        if let Some(name) = renames.iter().find_map(|rename| rename.apply(&tensor.name)) {
+    tensors.retain_mut(|tensor| match renames.iter().find_map(|rename| rename.apply(&tensor.name)) {
+        Some(None) => false,
+        Some(Some(name)) => {
             tensor.name = name;
+            true
         }
-    }
+        None => true,
+    });
     let parameters = parameters(world, model);
     let found = parameters
         .iter()
         .map(|parameter| expect_tensor(path, &tensors, &parameter.name, &parameter.layout.shape))
         .collect::<Result<Vec<&Tensor>, OutputError>>()?;
+    // Other layers may have parameters of the same names: a file that has more than the model reads is one of another model.
+    let mut unread: HashSet<&str> = parameters.iter().map(|parameter| parameter.name.as_str()).collect();
+    let names: Vec<String> =
+        tensors.iter().map(|tensor| &tensor.name).filter(|name| !unread.remove(name.as_str())).cloned().collect();
+    if !names.is_empty() {
+        return Err(OutputError::UnreadTensors { path: path.to_path_buf(), names });
+    }
     for (parameter, tensor) in parameters.iter().zip(found) {
         set_numbers(world, parameter.value, &parameter.from_stored(&tensor.values));
     }
     Ok(())
 }
 
-/// Another beginning for the names of some tensors, written `conv1=layers.0`.
+/// Another beginning for the names of some tensors, written `conv1=layers.0`; or none, `conv1=`, to leave them out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rename {
     /// The beginning in the file, without the dot behind it.
     pub from: String,
-    /// The beginning here.
+    /// The beginning here; empty for tensors that are not to be read.
     pub to: String,
 }
 
@@ -65,10 +75,11 @@ impl FromStr for Rename {
 }
 
 impl Rename {
-    /// The new name of a tensor, if its name begins so.
-    fn apply(&self, name: &str) -> Option<String> {
+    /// The new name of a tensor, if its name begins so; no name if the tensor is left out.
+    fn apply(&self, name: &str) -> Option<Option<String>> {
         let rest = name.strip_prefix(&self.from)?;
-        (rest.is_empty() || rest.starts_with('.')).then(|| format!("{}{rest}", self.to))
+        let is_part = rest.is_empty() || rest.starts_with('.');
+        is_part.then(|| (!self.to.is_empty()).then(|| format!("{}{rest}", self.to)))
     }
 }
 
@@ -96,8 +107,10 @@ mod tests {
     #[test]
     fn names_are_renamed_by_whole_parts() {
         let rename: Rename = "conv1=layers.0".parse().unwrap();
-        assert_eq!(rename.apply("conv1.lin.weight").as_deref(), Some("layers.0.lin.weight"));
+        assert_eq!(rename.apply("conv1.lin.weight"), Some(Some("layers.0.lin.weight".to_owned())));
         assert_eq!(rename.apply("conv10.lin.weight"), None);
+        let rename: Rename = "conv1=".parse().unwrap();
+        assert_eq!(rename.apply("conv1.lin.weight"), Some(None));
         assert!("conv1".parse::<Rename>().unwrap_err().to_string().contains("conv1=layers.0"));
     }
 }

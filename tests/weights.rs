@@ -14,7 +14,7 @@ use connectome::{
 };
 use connectome_systems::{
     Infer, ModelBuilder,
-    layers::{GatConv, GcnConv, Layer, SageConv},
+    layers::{GatConv, GcnConv, Layer, Linear, SageConv},
     run,
 };
 use std::{collections::BTreeMap, path::Path};
@@ -46,8 +46,13 @@ fn check(name: &str, layer: impl Layer + 'static) {
     let model = ModelBuilder::new(scene.graph).input(input).layer(layer).build(&mut scene.world).unwrap();
     let missing = load_weights(&mut scene.world, model, &file, &[]).unwrap_err().to_string();
     assert!(missing.contains("layers.0.") && missing.contains("rename"), "{missing}");
-    let rename: Rename = "conv1=layers.0".parse().unwrap();
-    load_weights(&mut scene.world, model, &file, &[rename]).unwrap();
+    let [rename, without]: [Rename; 2] = ["conv1=layers.0", "head="].map(|rename| rename.parse().unwrap());
+    // What the model has no place for is not left out in silence.
+    let before = weights(&scene.world, model);
+    let unread = load_weights(&mut scene.world, model, &file, std::slice::from_ref(&rename)).unwrap_err().to_string();
+    assert!(unread.contains("does not read: `head.weight`;") && unread.contains("leave them out"), "{unread}");
+    assert_eq!(weights(&scene.world, model), before);
+    load_weights(&mut scene.world, model, &file, &[rename, without]).unwrap();
     run(&mut scene.world, Infer(model)).unwrap();
     let error = relative_error(&scene.output(model).unwrap(), &out, f64::MIN_POSITIVE);
     assert!(error < 1e-5, "{name}: {error:e}");
@@ -60,6 +65,23 @@ fn check(name: &str, layer: impl Layer + 'static) {
         let equal = tensor.values.iter().zip(&expected).all(|(found, expected)| *found == *expected as f32);
         assert!(equal, "{name}");
     }
+}
+
+/// A file of two layers whose names meet in one is a file of another model.
+#[test]
+fn a_parameter_is_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("two.safetensors");
+    let tensor = |name: &str| Tensor { name: name.to_owned(), shape: vec![1], values: vec![1.0] };
+    let weight = Tensor { shape: vec![1, 1], ..tensor("layers.0.weight") };
+    write_weights(&file, &[weight, tensor("layers.0.bias"), tensor("other.bias")], BTreeMap::new()).unwrap();
+    let mut scene = Scene::new(1, &[]);
+    let input = scene.field("input", &ndarray::Array2::zeros((1, 1))).unwrap();
+    let model = ModelBuilder::new(scene.graph).input(input).layer(Linear::new(1)).build(&mut scene.world).unwrap();
+    let rename: Rename = "other=layers.0".parse().unwrap();
+    let error = load_weights(&mut scene.world, model, &file, &[rename]).unwrap_err().to_string();
+    assert!(error.contains("does not read: `layers.0.bias`;"), "{error}");
+    load_weights(&mut scene.world, model, &file, &["other=".parse().unwrap()]).unwrap();
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod features;
 mod folds;
 mod graph_data;
 mod graph_set;
+pub(crate) mod half;
 mod labels;
 mod links;
 pub(crate) mod memory;

@@ -73,9 +73,37 @@ pub enum OutputError {
         /// Shape in the file.
         found: Vec<usize>,
     },
-    /// A tensor does not hold 32-bit floats.
+    /// Tensors are there that the model does not read.
     #[error(
-        "tensor `{name}` of {} is of type {found}, not F32; \
+        "{} has tensors that the model does not read: {}; \
+         take the weights of a model of the same layers, rename them (old=new), or leave them out (old=)",
+        path.display(),
+        listed(names)
+    )]
+    UnreadTensors {
+        /// The file.
+        path: PathBuf,
+        /// Names of the tensors, sorted.
+        names: Vec<String>,
+    },
+    /// Reading the file takes more memory than is available.
+    #[error(
+        "{} needs {} MB of memory, but {} MB are available; make more available, or take a smaller file",
+        path.display(),
+        bytes.div_ceil(1_000_000),
+        available / 1_000_000
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that it needs.
+        bytes: usize,
+        /// Bytes that are available.
+        available: usize,
+    },
+    /// A tensor does not hold floats of 16, 32 or 64 bits.
+    #[error(
+        "tensor `{name}` of {} is of type {found}, not F32, F64, F16 or BF16; \
          convert the weights to 32-bit floats",
         path.display()
     )]
@@ -131,4 +159,15 @@ pub enum OutputError {
         /// The value.
         value: f32,
     },
+}
+
+/// The first of some names.
+fn listed(names: &[String]) -> String {
+    /// The most names that a message lists.
+    const MOST: usize = 8;
+    let mut text: Vec<String> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();
+    if names.len() > MOST {
+        text.push(format!("and {} more", names.len() - MOST));
+    }
+    text.join(", ")
 }

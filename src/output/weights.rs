@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Take};
 use std::path::Path;
 
 use safetensors::tensor::{Metadata, TensorInfo, View};
@@ -14,12 +14,20 @@ use safetensors::{Dtype, SafeTensorError};
 use serde::{Deserialize, Serialize};
 
 use super::{OutputError, write_file};
+use crate::data::half::{from_bfloat, from_half};
+use crate::data::memory;
 
 /// Bytes before the header, which hold its length.
 const LENGTH_BYTES: usize = size_of::<u64>();
 
 /// Longest header that the safetensors format allows.
 const LONGEST_HEADER: usize = 100_000_000;
+
+/// The most tensors of a file; a model has no more operations that could read them.
+const MAX_TENSORS: usize = 1 << 18;
+
+/// Bytes that the description of a tensor takes, beside its name, while it is read, as measured.
+const TENSOR_BYTES: usize = 512;
 
 /// The key of the header that cannot be the name of a tensor.
 const METADATA_KEY: &str = "__metadata__";
@@ -83,7 +91,7 @@ pub fn write_weights(path: &Path, tensors: &[Tensor], metadata: BTreeMap<String,
     write_file(path, &bytes)
 }
 
-/// Reads the tensors of a safetensors file, sorted by name. Those called `num_batches_tracked`, whole numbers that
+/// Reads the tensors of a safetensors file, sorted by name: floats of 16, 32 or 64 bits, as 32-bit ones. Those called `num_batches_tracked`, whole numbers that
 /// PyTorch keeps beside running statistics, are left out.
 ///
 /// A damaged file costs no more memory than its own size.
@@ -91,8 +99,9 @@ pub fn write_weights(path: &Path, tensors: &[Tensor], metadata: BTreeMap<String,
 /// # Errors
 ///
 /// [`OutputError::CannotRead`] when the file is absent or may not be read; [`OutputError::NotSafetensors`] when it is
-/// of another format, cut off or damaged; [`OutputError::WrongDtype`] and [`OutputError::NonFinite`] when a tensor
-/// holds something else than finite 32-bit floats.
+/// of another format, cut off or damaged, or describes more tensors than a model could have; [`OutputError::TooLarge`] when
+/// there is not enough memory; [`OutputError::WrongDtype`] and [`OutputError::NonFinite`] when a tensor holds something else
+/// than finite floats.
 pub fn read_weights(path: &Path) -> Result<Vec<Tensor>, OutputError> {
     let (header, data) = read(path)?;
     let sorted: BTreeMap<String, &TensorInfo> = header.tensors().into_iter().collect();
@@ -106,7 +115,7 @@ pub fn read_weights(path: &Path) -> Result<Vec<Tensor>, OutputError> {
 ///
 /// [`OutputError::CannotRead`] and [`OutputError::NotSafetensors`] as for [`read_weights`].
 pub fn read_metadata(path: &Path) -> Result<BTreeMap<String, String>, OutputError> {
-    let (header, _) = read(path)?;
+    let (header, ..) = open(path)?;
     let metadata = header.metadata().clone().unwrap_or_default();
     Ok(metadata.into_iter().collect())
 }
@@ -173,7 +182,8 @@ fn encode(tensors: &[Tensor], metadata: BTreeMap<String, String>) -> Result<Vec<
     let metadata = (!metadata.is_empty()).then(|| metadata.into_iter().collect());
     let mut bytes = safetensors::serialize(tensors.iter().map(|tensor| (&tensor.name, tensor)), metadata)?;
     // The crate keeps metadata in a hash map, whose order differs from run to run. Sorted, the header has the same length.
-    if let Some((header, _)) = split(&bytes) {
+    let length = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length) as usize);
+    if let Some(header) = bytes.get(LENGTH_BYTES..LENGTH_BYTES + length) {
         let sorted = serde_json::to_vec(&serde_json::from_slice::<SortedHeader>(header)?)?;
         bytes[LENGTH_BYTES..][..sorted.len()].copy_from_slice(&sorted);
     }
@@ -184,31 +194,59 @@ fn encode(tensors: &[Tensor], metadata: BTreeMap<String, String>) -> Result<Vec<
 ///
 /// The crate's own reader adds up lengths without a check for overflow, which a damaged header can bring about.
 fn read(path: &Path) -> Result<(Metadata, Vec<u8>), OutputError> {
-    let cannot_read = |source| OutputError::CannotRead { path: path.to_path_buf(), source };
-    let file = File::open(path).map_err(cannot_read)?;
-    // A device has no end; its length is zero.
-    let length = file.metadata().map_err(cannot_read)?.len();
-    let mut bytes = Vec::new();
-    file.take(length).read_to_end(&mut bytes).map_err(cannot_read)?;
-    let Some((header, values)) = split(&bytes) else {
-        return Err(not_safetensors(path, format!("its {length} bytes hold no whole header")));
-    };
-    let header: Metadata = serde_json::from_slice(header)
-        .map_err(|error| not_safetensors(path, format!("its header is damaged, {error}")))?;
-    let (declared, follow) = (header.data_len(), values.len());
-    if declared != follow {
-        let reason = format!("its header declares {declared} bytes of values, but {follow} follow");
-        return Err(not_safetensors(path, reason));
+    let (header, length, mut file) = open(path)?;
+    let mut data = Vec::new();
+    // As many values of 32 bits come of values of 16 bits as take twice their memory, and the model has them once more.
+    if length > memory::available() / 4 {
+        return Err(OutputError::TooLarge { path: path.to_path_buf(), bytes: length, available: memory::available() });
     }
-    bytes.drain(..bytes.len() - follow);
-    Ok((header, bytes))
+    data.try_reserve_exact(length).map_err(|_| cannot_read(path, io::ErrorKind::OutOfMemory.into()))?;
+    file.read_to_end(&mut data).map_err(|source| cannot_read(path, source))?;
+    Ok((header, data))
 }
 
-/// Parts a file into its header and its values.
-fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_first_chunk()?;
-    let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
-    if length > LONGEST_HEADER { None } else { rest.split_at_checked(length) }
+/// Reads the header of a file; returns as well how many bytes of values follow, and the file where they begin.
+fn open(path: &Path) -> Result<(Metadata, usize, Take<File>), OutputError> {
+    let damaged = |reason| not_safetensors(path, reason);
+    let file = File::open(path).map_err(|source| cannot_read(path, source))?;
+    // A device has no end; its length is zero.
+    let length = file.metadata().map_err(|source| cannot_read(path, source))?.len();
+    let mut file = file.take(length);
+    let (header, follow) = read_header(&mut file, length)
+        .map_err(|source| cannot_read(path, source))?
+        .ok_or_else(|| damaged(format!("its {length} bytes hold no whole header")))?;
+    check_header(path, &header)?;
+    let header: Metadata =
+        serde_json::from_slice(&header).map_err(|error| damaged(format!("its header is damaged, {error}")))?;
+    let declared = header.data_len();
+    match usize::try_from(follow) {
+        Ok(follow) if follow == declared => Ok((header, follow, file)),
+        _ => Err(damaged(format!("its header declares {declared} bytes of values, but {follow} follow"))),
+    }
+}
+
+/// The header of a file of so many bytes, if it has a whole one, and how many bytes follow.
+fn read_header(file: &mut impl Read, length: u64) -> io::Result<Option<(Vec<u8>, u64)>> {
+    let Some(rest) = length.checked_sub(LENGTH_BYTES as u64) else { return Ok(None) };
+    let mut bytes = [0; LENGTH_BYTES];
+    file.read_exact(&mut bytes)?;
+    let length = u64::from_le_bytes(bytes);
+    if length > LONGEST_HEADER as u64 || length > rest || length > memory::available() as u64 {
+        return Ok(None);
+    }
+    let mut header = vec![0; length as usize];
+    file.read_exact(&mut header)?;
+    Ok(Some((header, rest - length)))
+}
+
+/// Refuses a header of more tensors than a model has, or of more than fit into memory, before they are told apart.
+fn check_header(path: &Path, header: &[u8]) -> Result<(), OutputError> {
+    let tensors = header.iter().filter(|&&byte| byte == b'{').count();
+    if tensors > MAX_TENSORS {
+        return Err(not_safetensors(path, format!("its header describes more than {MAX_TENSORS} tensors")));
+    }
+    let (bytes, available) = (tensors * TENSOR_BYTES + header.len().saturating_mul(8), memory::available());
+    if bytes > available { Err(OutputError::TooLarge { path: path.to_path_buf(), bytes, available }) } else { Ok(()) }
 }
 
 /// Whether a tensor only counts the batches that a normalization of PyTorch has seen.
@@ -216,18 +254,28 @@ fn is_counter(name: &str) -> bool {
     name.rsplit('.').next() == Some("num_batches_tracked")
 }
 
-/// Takes one tensor out of the values of a file.
+/// Takes one tensor out of the values of a file. Those that are no 32-bit floats are converted; a 64-bit one that is too
+/// large becomes infinite, which is refused.
 fn decode(path: &Path, name: String, info: &TensorInfo, data: &[u8]) -> Result<Tensor, OutputError> {
-    if info.dtype != Dtype::F32 {
-        return Err(OutputError::WrongDtype { path: path.to_path_buf(), name, found: info.dtype.to_string() });
-    }
     let (begin, end) = info.data_offsets;
     // The header agreed with the length of the file; it can only have shrunk since.
     let bytes =
         data.get(begin..end).ok_or_else(|| not_safetensors(path, "it was cut off while being read".to_owned()))?;
-    let values: Vec<f32> = bytes.as_chunks().0.iter().map(|&chunk| f32::from_le_bytes(chunk)).collect();
+    let values: Vec<f32> = match info.dtype {
+        Dtype::F32 => bytes.as_chunks().0.iter().map(|&chunk| f32::from_le_bytes(chunk)).collect(),
+        Dtype::F64 => bytes.as_chunks().0.iter().map(|&chunk| f64::from_le_bytes(chunk) as f32).collect(),
+        Dtype::F16 => bytes.as_chunks().0.iter().map(|&chunk| from_half(u16::from_le_bytes(chunk))).collect(),
+        Dtype::BF16 => bytes.as_chunks().0.iter().map(|&chunk| from_bfloat(u16::from_le_bytes(chunk))).collect(),
+        other => {
+            return Err(OutputError::WrongDtype { path: path.to_path_buf(), name, found: other.to_string() });
+        }
+    };
     check_finite(path, &name, &values)?;
     Ok(Tensor { name, shape: info.shape.clone(), values })
+}
+
+fn cannot_read(path: &Path, source: io::Error) -> OutputError {
+    OutputError::CannotRead { path: path.to_path_buf(), source }
 }
 
 fn not_safetensors(path: &Path, reason: String) -> OutputError {
@@ -390,12 +438,37 @@ mod tests {
 
     #[test]
     fn other_types_and_non_finite_values_are_named() {
-        let halves = r#"{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}"#;
-        let error = read_bytes(&with_header(halves, b"1234")).unwrap_err();
-        assert!(matches!(error, OutputError::WrongDtype { ref found, .. } if found == "F16"));
-        let floats = halves.replace("F16", "F32").replace("[2]", "[1]");
+        let integers = r#"{"a":{"dtype":"I16","shape":[2],"data_offsets":[0,4]}}"#;
+        let error = read_bytes(&with_header(integers, b"1234")).unwrap_err();
+        assert!(matches!(error, OutputError::WrongDtype { ref found, .. } if found == "I16"));
+        let floats = integers.replace("I16", "F32").replace("[2]", "[1]");
         let error = read_bytes(&with_header(&floats, &f32::NAN.to_le_bytes())).unwrap_err();
         assert!(matches!(error, OutputError::NonFinite { index: 0, .. }));
+    }
+
+    #[test]
+    fn floats_of_other_widths_are_read_as_floats_of_32_bits() {
+        let read = |dtype: &str, bytes: &[u8]| {
+            let (count, end) = (if dtype == "F64" { bytes.len() / 8 } else { bytes.len() / 2 }, bytes.len());
+            let header = format!(r#"{{"a":{{"dtype":"{dtype}","shape":[{count}],"data_offsets":[0,{end}]}}}}"#);
+            read_bytes(&with_header(&header, bytes)).map(|tensors| tensors[0].values.clone())
+        };
+        let halves = [0x3e00_u16, 0xb800].map(u16::to_le_bytes).concat();
+        assert_eq!(read("F16", &halves).unwrap(), [1.5, -0.5]);
+        let halves = [0x3fc0_u16, 0xbf00].map(u16::to_le_bytes).concat();
+        assert_eq!(read("BF16", &halves).unwrap(), [1.5, -0.5]);
+        let doubles = [1.5_f64, -0.5].map(f64::to_le_bytes).concat();
+        assert_eq!(read("F64", &doubles).unwrap(), [1.5, -0.5]);
+        let error = read("F64", &1e300_f64.to_le_bytes()).unwrap_err();
+        assert!(matches!(error, OutputError::NonFinite { index: 0, .. }));
+    }
+
+    #[test]
+    fn headers_of_more_tensors_than_a_model_has_are_refused() {
+        let entry = |tensor: usize| format!(r#""{tensor}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}"#);
+        let entries: Vec<String> = (0..MAX_TENSORS).map(entry).collect();
+        let error = read_bytes(&with_header(&format!("{{{}}}", entries.join(",")), b"")).unwrap_err();
+        assert!(error.to_string().contains("more than 262144 tensors"), "{error}");
     }
 
     #[test]

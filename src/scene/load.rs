@@ -17,6 +17,9 @@ use crate::data::{GraphData, npz};
 /// The longest scene file, in bytes. A larger graph belongs in an `.npz`.
 const LONGEST_SCENE: u64 = 1 << 26;
 
+/// How an `.npz` begins, which is a zip.
+const ARCHIVE: &[u8] = b"PK\x03\x04";
+
 impl SceneFile {
     /// Reads a scene file and the graph it names, and checks both.
     ///
@@ -48,7 +51,7 @@ impl SceneFile {
     ///
     /// If the text is malformed or makes no sense; the error shows where.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, SceneError> {
-        let source = Source { file: file_name, text };
+        let source = Source { file: file_name, text: without_mark(text) };
         let scene = syntax::read(&source)?;
         scene.inspect().map_err(|fault| source.locate(fault))?;
         Ok(scene)
@@ -154,12 +157,23 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// A text without the byte order mark that some editors write before it.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, SceneError> {
-    std::str::from_utf8(bytes).map_err(|error| {
+    if bytes.starts_with(ARCHIVE) {
+        let message = "this is an archive of arrays, as of a graph, but no scene".to_owned();
+        let help = "write a scene that names it, as in `graph: Npz(\"cora.npz\")`, or let `connectome import --scene` write one";
+        return Err(SceneError::unreadable(file, message, help));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
         // The text before the first invalid byte is valid, so this loses nothing.
         let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
         let position = Position::of(&before, before.len());
         let message = format!("byte {:#04x} is not UTF-8", bytes[error.valid_up_to()]);
         Source { file, text: &before }.error(position, message, "save the file as UTF-8".to_owned())
-    })
+    })?;
+    Ok(without_mark(text))
 }

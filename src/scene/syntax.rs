@@ -4,10 +4,13 @@ use ron::error::{Error, SpannedError};
 use ron::extensions::Extensions;
 use ron::ser::PrettyConfig;
 
-use super::description::SceneFile;
+use super::description::{SceneEdge, SceneFile, SceneNode};
 use super::error::{SceneError, Source};
+use super::layer::LayerDescription;
 use super::locate::Position;
 use super::suggest::{nearest, quote};
+use super::tokens::{Kind, Token, Tokens};
+use crate::data::memory;
 
 /// The deepest structs that are written on several lines; nodes and edges get one line.
 const ONE_LINE: usize = 3;
@@ -19,7 +22,36 @@ pub fn options() -> ron::Options {
 
 /// Reads a scene without checking what it means.
 pub(super) fn read(source: &Source) -> Result<SceneFile, SceneError> {
+    let (needed, available) = (values_in(source.text), memory::available());
+    if needed > available {
+        let [needed, available] = [needed, available].map(|bytes| bytes.div_ceil(1_000_000));
+        let message = format!("the scene needs {needed} MB of memory, but {available} MB are available");
+        return Err(SceneError::unreadable(source.file, message, "put the graph into an npz file"));
+    }
     options().from_str(source.text).map_err(|error| explain(source, &error))
+}
+
+/// An upper bound of the bytes that the values in a text take, with the graph that is made of them.
+fn values_in(text: &str) -> usize {
+    /// A list grows by doubling, and then the graph has what it holds once more.
+    const COPIES: usize = 4;
+    const ENTRY: usize =
+        if size_of::<SceneNode>() > size_of::<SceneEdge>() { size_of::<SceneNode>() } else { size_of::<SceneEdge>() };
+    let mut bytes = 0_usize;
+    let mut tokens = Tokens::new(text).peekable();
+    while let Some(token) = tokens.next() {
+        let is_variant = || token.written.starts_with(char::is_uppercase);
+        let taken = match token.kind {
+            Kind::Open => ENTRY,
+            Kind::Text => size_of::<String>() + token.written.len(),
+            Kind::Word if tokens.peek().is_some_and(|next| next.kind == Kind::Colon) => 0,
+            Kind::Word if is_variant() => size_of::<LayerDescription>(),
+            Kind::Word => size_of::<f32>(),
+            _ => 0,
+        };
+        bytes = bytes.saturating_add(COPIES * taken);
+    }
+    bytes
 }
 
 /// Writes a scene for people to read.
@@ -34,8 +66,46 @@ pub(super) fn write(scene: &SceneFile) -> Result<String, SceneError> {
 fn explain(source: &Source, error: &SpannedError) -> SceneError {
     let position = position(source, error);
     let rest = after(source.text, position);
+    let start = source.text.len() - rest.len();
+    if let Some((position, message, help)) = bracket_or_comma(source.text, &error.code, start) {
+        return source.error(position, message.to_owned(), help.to_owned());
+    }
     let (message, help) = words(&error.code, rest);
     source.error(position, message, help)
+}
+
+/// An error whose cause lies before the place where the parser found it, at byte `start`: a bracket that is not closed, or a
+/// comma that is missing at the end of a line; or brackets after a name that has no settings.
+fn bracket_or_comma(text: &str, error: &Error, start: usize) -> Option<(Position, &'static str, &'static str)> {
+    let rest = &text[start..];
+    let before = || Tokens::new(text).take_while(|token| token.start < start);
+    if rest.trim().is_empty() && !matches!(error, Error::ExpectedStringEnd | Error::UnclosedBlockComment) {
+        let open = innermost_open(before())?;
+        let help = "close it where its content ends: the text ends before that";
+        return Some((Position::of(text, open.start), "this bracket is not closed", help));
+    }
+    let last = (*error == Error::ExpectedComma).then(|| before().last())??;
+    let end = last.start + last.written.len();
+    match rest.starts_with('(') && last.kind == Kind::Word {
+        true => Some((Position::of(text, start), "this takes no settings", "leave the brackets out")),
+        false if text[end..start].contains('\n') => {
+            Some((Position::of(text, end), "expected comma", "put a comma between values"))
+        }
+        false => None,
+    }
+}
+
+/// The last bracket that is not closed.
+fn innermost_open<'a>(tokens: impl Iterator<Item = Token<'a>>) -> Option<Token<'a>> {
+    let mut open = Vec::new();
+    for token in tokens {
+        match token.kind {
+            Kind::Open => open.push(token),
+            Kind::Close => drop(open.pop()),
+            _ => {}
+        }
+    }
+    open.pop()
 }
 
 /// The position of an error: the parser is after a token that it rejects, and before one that it cannot start.
@@ -74,16 +144,17 @@ fn after(text: &str, position: Position) -> &str {
 fn words(error: &Error, rest: &str) -> (String, String) {
     match error {
         Error::NoSuchStructField { expected, found, outer } => {
-            (format!("{} has no field {}", thing(outer), quote(found)), choice(found, expected, "fields"))
+            (format!("{} has no field {}", owner(outer), quote(found)), choice(found, expected, "fields"))
         }
         Error::NoSuchEnumVariant { expected, found, outer } => {
-            (format!("{} has no variant {}", thing(outer), quote(found)), choice(found, expected, "variants"))
+            let (one, several) = kind(outer);
+            (format!("there is no {one} {}", quote(found)), choice(found, expected, several))
         }
         Error::MissingStructField { field, outer } => {
-            (format!("{} lacks the field \"{field}\"", thing(outer)), format!("write `{field}: …` before this bracket"))
+            (format!("{} lacks the field \"{field}\"", owner(outer)), format!("write `{field}: …` before this bracket"))
         }
         Error::DuplicateStructField { field, outer } => {
-            (format!("{} has the field \"{field}\" twice", thing(outer)), "keep one of them".to_owned())
+            (format!("{} has the field \"{field}\" twice", owner(outer)), "keep one of them".to_owned())
         }
         Error::ExpectedDifferentStructName { expected, found } => (
             format!("expected {expected}, but found {}", quote(found)),
@@ -109,7 +180,6 @@ fn plain_words(error: &Error, rest: &str) -> (Option<&'static str>, &'static str
         Error::ExpectedComma if rest.starts_with('.') => {
             (Some("expected a whole number"), "write a number such as 200")
         }
-        Error::ExpectedComma if rest.starts_with('(') => (None, "put a comma here, or leave the brackets out"),
         Error::ExpectedComma => (None, "put a comma between values"),
         Error::ExpectedString => (None, "write text in double quotes"),
         Error::ExpectedStringEnd => (None, "end the text with a double quote"),
@@ -118,6 +188,7 @@ fn plain_words(error: &Error, rest: &str) -> (Option<&'static str>, &'static str
         Error::IntegerOutOfBounds => {
             (Some("the number is out of range"), "write a whole number from 0 that fits the field")
         }
+        Error::ExpectedFloat if starts_with_field(rest) => (None, "write the number alone, as in Dropout(0.5)"),
         Error::ExpectedFloat | Error::FloatUnderscore => (None, "write a number such as 0.5 or 5e-4"),
         Error::ExpectedBoolean => (None, "write true or false"),
         Error::ExpectedArray | Error::ExpectedArrayEnd => (None, "lists are written in square brackets: [a, b]"),
@@ -125,6 +196,7 @@ fn plain_words(error: &Error, rest: &str) -> (Option<&'static str>, &'static str
             (None, "close the bracket here: nothing more belongs to it")
         }
         Error::ExpectedMapColon => (None, "write a colon between the name of a field and its value"),
+        _ if rest.starts_with('#') => (Some("this is no value"), "comments begin with `//`"),
         Error::ExpectedIdentifier | Error::SuggestRawIdentifier(_) | Error::InvalidIdentifier(_) => (
             Some("expected a name"),
             "write a field as in `width: 16` or a variant as in `Relu`, or close the open bracket",
@@ -136,9 +208,47 @@ fn plain_words(error: &Error, rest: &str) -> (Option<&'static str>, &'static str
     }
 }
 
-fn thing(outer: &Option<String>) -> &str {
-    outer.as_deref().unwrap_or("this")
+/// Whether a text begins with the name of a field.
+fn starts_with_field(text: &str) -> bool {
+    let mut tokens = Tokens::new(text).map(|token| token.kind);
+    (tokens.next(), tokens.next()) == (Some(Kind::Word), Some(Kind::Colon))
 }
+
+/// What has fields, in the words of a scene.
+fn owner(outer: &Option<String>) -> &str {
+    match outer.as_deref() {
+        Some("Scene") => "the scene",
+        Some("SceneNode") => "a node",
+        Some("SceneEdge") => "an edge",
+        Some("HeadDescription") => "a head",
+        Some("Training") => "the training",
+        Some(layer) => layer,
+        None => "this",
+    }
+}
+
+/// What has variants, in the words of a scene, for one of them and for several.
+fn kind(outer: &Option<String>) -> (&'static str, &'static str) {
+    match outer.as_deref() {
+        Some("LayerDescription") => ("layer", "layers"),
+        Some("Optimizer") => ("optimizer", "optimizers"),
+        Some("Task") => ("task", "tasks"),
+        Some("Split") => ("split", "splits"),
+        Some("GraphSource") => ("source of graphs", "sources"),
+        Some("EpochSchedule") => ("schedule", "schedules"),
+        _ => ("such value as", "values"),
+    }
+}
+
+/// Layers of PyTorch and PyTorch Geometric that have another name here, not only in other letters.
+const ELSEWHERE: [(&str, &str); 6] = [
+    ("GCN2Conv", "Gcnii"),
+    ("BatchNorm1d", "BatchNorm"),
+    ("global_add_pool", "Readout(Sum)"),
+    ("global_mean_pool", "Readout(Mean)"),
+    ("global_max_pool", "Readout(Max)"),
+    ("GlobalAttention", "AttentionalAggregation"),
+];
 
 /// Layers, settings and variants that had another name in earlier scenes, with the present one and how to write it.
 const RENAMED: [(&str, &str, &str); 20] = [
@@ -168,6 +278,12 @@ fn choice(found: &str, expected: &[&'static str], what: &str) -> String {
     let renamed = RENAMED.iter().find(|(old, new, _)| *old == found && expected.contains(new));
     if let Some((old, new, help)) = renamed {
         return format!("{old} is now called {new}{help}");
+    }
+    let elsewhere = ELSEWHERE.iter().find(|(name, here)| {
+        *name == found && expected.iter().any(|expected| here.split('(').next() == Some(expected))
+    });
+    if let Some((name, here)) = elsewhere {
+        return format!("{name} is called {here} here");
     }
     let all = match expected {
         [] => format!("there are no {what}"),

@@ -1,6 +1,6 @@
 //! Every kind of error, with its line and column.
 
-use connectome::scene::{SceneFile, Step, locate};
+use connectome::scene::{Position, SceneFile, Step, locate};
 use connectome::task::{LinkPrediction, Task};
 
 use super::{COUPLE, assert_error, unmark};
@@ -51,13 +51,18 @@ fn syntax_is_explained() {
     check("nodes: [", "nodes: §(", "[", "square brackets");
     check_text("(name: \"a\", /* /* */ §", "comment", "*/");
     check("Dropout(0.5)", "Dropout(0.5, §0.5)", "closing", "nothing more");
-    check("Relu", "Relu§(0.5)", "comma", "leave the brackets out");
+    check("Relu", "Relu§(0.5)", "takes no settings", "leave the brackets out");
+    check("NodeClassification", "NodeClassification§(mean: true)", "takes no settings", "leave the brackets out");
+    check("Dropout(0.5)", "Dropout(§rate: 0.5)", "float", "write the number alone, as in Dropout(0.5)");
+    check("name: \"couple\"", "§# a comment\n    name: \"couple\"", "no value", "`//`");
+    check("name: \"couple\",", "name: \"couple\"§", "expected comma", "between values");
     check("Relu", "§7", "expected a name", "Relu");
     check("\"couple\"", "\"cou\\q§ple\"", "escape", "two");
     check("(0.9, 0.999)", "§0.9", "expected opening `(`", "round brackets");
     check("task:", "§]task:", "expected a name", "close");
-    check_text("(name: \"a\"§", "the text ends too early", "close");
-    check_text("(name: \"a\", §", "the text ends too early", "close");
+    check_text("§(name: \"a\"", "this bracket is not closed", "close it");
+    check_text("§(name: \"a\", ", "this bracket is not closed", "close it");
+    check_text("(name: \"a\", model: §[Relu, (),\n// the end\n", "this bracket is not closed", "close it");
     check_text("(name: §\"a", "expected end of string", "double quote");
     check_text("§", "expected opening `(`", "round brackets");
     check_text(&format!("§Scenery{COUPLE}"), "expected Scene, but found \"Scenery\"", "leave the name");
@@ -66,14 +71,69 @@ fn syntax_is_explained() {
 
 #[test]
 fn unknown_names_are_corrected() {
-    check("model:", "§modle:", "Scene has no field \"modle\"", "did you mean \"model\"?");
-    check("patience:", "§pateince:", "Training has no field", "did you mean \"patience\"?");
+    check("model:", "§modle:", "the scene has no field \"modle\"", "did you mean \"model\"?");
+    check("patience:", "§pateince:", "the training has no field", "did you mean \"patience\"?");
     check("(width: 4)", "(§widht: 4)", "no field \"widht\"", "did you mean \"width\"?");
     check("betas:", "§beta:", "no field \"beta\"", "did you mean \"betas\"?");
-    check("GcnConv(width: 4)", "§GcConv(width: 4)", "LayerDescription has no variant", "did you mean \"GcnConv\"?");
-    check("split: Train", "split: §Training", "Split has no variant", "Validation");
-    check("Adam", "§Adm", "Optimizer has no variant", "did you mean \"Adam\"?");
-    check("Given", "§Scaled", "NodeFeatures has no variant", "RowNormalized");
+    check("GcnConv(width: 4)", "§GcConv(width: 4)", "there is no layer \"GcConv\"", "did you mean \"GcnConv\"?");
+    check("split: Train", "split: §Training", "there is no split", "Validation");
+    check("Adam", "§Adm", "there is no optimizer", "did you mean \"Adam\"?");
+    check("Given", "§Scaled", "there is no such value as", "RowNormalized");
+}
+
+#[test]
+fn names_of_pytorch_geometric_are_known() {
+    for (name, help) in [
+        ("GCNConv", "did you mean \"GcnConv\"?"),
+        ("SAGEConv", "did you mean \"SageConv\"?"),
+        ("GATv2Conv", "called Gatv2Conv here"),
+        ("GCN2Conv", "called Gcnii here"),
+        ("global_mean_pool", "called Readout(Mean) here"),
+        ("BatchNorm1d", "called BatchNorm here"),
+    ] {
+        check("Relu", &format!("§{name}"), "there is no layer", help);
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped() {
+    let scene = SceneFile::parse(&format!("\u{feff}{COUPLE}"), "x.ron");
+    assert_eq!(scene, SceneFile::parse(COUPLE, "x.ron"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("x.ron");
+    std::fs::write(&path, format!("\u{feff}{COUPLE}").replace('\n', "\r\n")).expect("the scene is written");
+    assert_eq!(SceneFile::load(&path).map(|(scene, _)| scene), scene);
+    // Positions are those of the text after it.
+    std::fs::write(&path, format!("\u{feff}{}", COUPLE.replace("source: \"Ann\"", "source: \"Anne\"")))
+        .expect("the scene is written");
+    assert_eq!(SceneFile::load(&path).expect_err("there is no Anne").position, Position { line: 9, column: 22 });
+}
+
+#[test]
+fn a_graph_is_no_scene() {
+    let graph = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/cora.npz");
+    assert_error(&SceneFile::load(graph).expect_err("a graph"), Position::START, "no scene", "import --scene");
+}
+
+#[test]
+fn layers_within_layers_are_checked_like_others() {
+    check("Relu", "Residual(layers: [LeakyRelu(§NaN)])", "the slope is NaN", "finite");
+    let blocks = "JumpingKnowledge(blocks: [[Relu], [Relu, Residual(layers: [Dropout(§1.5)])]])";
+    check("Relu", blocks, "the dropout probability is 1.5", "below 1");
+}
+
+#[test]
+fn nothing_is_divided_by_0() {
+    for norm in ["LayerNorm", "GraphNorm", "BatchNorm"] {
+        check("Relu", &format!("{norm}(epsilon: §0.0)"), "epsilon is 0", "above 0");
+        check("Relu", &format!("Residual(layers: [{norm}(epsilon: §0)])"), "epsilon is 0", "above 0");
+    }
+    check("weight_decay: 5e-4)", "epsilon: §0.0)", "epsilon is 0", "above 0");
+    let adam = "Adam(learning_rate: 0.01, betas: (0.9, 0.999), weight_decay: 5e-4)";
+    check(adam, "AdamW(learning_rate: 0.01, epsilon: §0)", "epsilon is 0", "above 0");
+    check(adam, "RmsProp(learning_rate: 0.01, epsilon: §0)", "epsilon is 0", "above 0");
+    let heads = "heads: [(name: \"a\", task: NodeClassification, class_weights: §[0, 0])]";
+    check("task: NodeClassification", heads, "all class weights are 0", "above 0");
 }
 
 #[test]
@@ -145,7 +205,7 @@ fn former_names_are_refused_with_the_present_ones() {
         ("patience: 3", "§accumulate: 2", "accumulate is now called accumulation_steps"),
         ("patience: 3", "§selection: Last", "selection is now called keep"),
     ] {
-        check(part, former, "has no ", help);
+        check(part, former, " no ", help);
     }
 }
 
@@ -175,7 +235,7 @@ fn settings_must_make_sense() {
     check("decay: 5e-4", "decay: §-5e-4", "the weight decay is -0.0005", "not negative");
     check("(0.9, 0.999)", "(§1.0, 0.999)", "the first beta is 1", "below 1");
     check("(0.9, 0.999)", "(0.9, §-0.5)", "the second beta is -0.5", "below 1");
-    check("weight_decay: 5e-4)", "epsilon: §-1.0)", "epsilon is -1", "not negative");
+    check("weight_decay: 5e-4)", "epsilon: §-1.0)", "epsilon is -1", "above 0");
     let sgd = "Sgd(learning_rate: 0.1, momentum: §-0.5)";
     check("Adam(learning_rate: 0.01, betas: (0.9, 0.999), weight_decay: 5e-4)", sgd, "the momentum is -0.5", "");
     let root = "RmsProp(learning_rate: 0.1, decay: §1.5)";

@@ -73,10 +73,10 @@ fn by_layer(operations: &[Operation], cost: impl Fn(&Operation) -> [usize; 2]) -
 /// Columns of numbers, right-aligned, before one of text.
 fn write_table<const N: usize>(text: &mut String, lines: &[[String; N]]) -> fmt::Result {
     let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
     for line in lines {
-        let numbers = line[..N - 1].iter().enumerate();
-        let numbers: Vec<String> =
-            numbers.map(|(column, number)| format!("{number:>width$}", width = width(column))).collect();
+        let numbers = line[..N - 1].iter().zip(widths);
+        let numbers: Vec<String> = numbers.map(|(number, width)| format!("{number:>width$}")).collect();
         writeln!(text, "{}", format!("  {}  {}", numbers.join("  "), line[N - 1]).trim_end())?;
     }
     Ok(())

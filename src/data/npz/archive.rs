@@ -1,18 +1,19 @@
 //! Reads arrays from an `.npz` file without trusting the sizes it claims.
 //!
 //! `ndarray_npy::NpzReader` allocates the size in a header and parses nested brackets recursively, so a few bytes could
-//! crash the process. Here a header is checked before it is parsed, and the size of an array is compared with the
-//! memory of the machine before it is read.
+//! crash the process. Here a header is checked before it is parsed, and the size of an array is compared with that of its
+//! entry in the archive, and with the memory that is available, before it is read.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use ndarray_npy::npy::header::Header;
-use ndarray_npy::{ReadDataError, ReadableElement};
 use zip::ZipArchive;
+use zip::read::ZipFile;
 
 use crate::data::Problem;
+use crate::data::half::{from_bfloat, from_half};
 use crate::data::memory;
 
 /// NumPy itself refuses to read longer headers.
@@ -20,6 +21,24 @@ const LONGEST_HEADER: usize = 10_000;
 
 /// An array takes at most one part in this number of the memory: several are read, and converted.
 const PART_OF_MEMORY: usize = 4;
+
+/// The most bytes that one compressed byte stands for: the deflate format has at most 258 in 2 bits.
+const DEFLATED: u64 = 1032;
+
+/// The most entries of an archive: each takes memory before one is read.
+const MAX_ARRAYS: u64 = 1 << 16;
+
+/// What other programs and data sets call the arrays.
+const OTHER_NAMES: [(&str, &[&str]); 5] = [
+    ("y", &["labels", "label", "node_labels", "targets", "target"]),
+    ("edge_index", &["edges", "edge_list", "edgelist", "adj_indices"]),
+    ("train", &["train_mask", "train_masks", "train_idx", "idx_train"]),
+    ("val", &["val_mask", "val_masks", "valid", "valid_mask", "val_idx", "idx_val", "validation"]),
+    ("test", &["test_mask", "test_masks", "test_idx", "idx_test"]),
+];
+
+/// Elements that are read at once.
+const CHUNK: usize = 8192;
 
 /// The fix for a file that is damaged or written by another program.
 const WRITE_AGAIN: &str = "write the file again with numpy.savez_compressed";
@@ -31,65 +50,59 @@ pub(crate) struct Array<T> {
     pub values: Vec<T>,
 }
 
-/// Element types of arrays.
-pub(crate) trait Number: Copy {
-    /// The types they may be stored as, in NumPy's notation: a letter and the number of bytes.
-    const KINDS: &'static [&'static str];
+/// The type of an array in NumPy's notation, a letter and the number of bytes, with the number that its bits stand for.
+type Kind<T> = (&'static str, fn(u64) -> T);
 
-    /// Reads `length` of them, stored as one of [`Number::KINDS`].
-    fn decode(kind: &str, source: impl Read, header: &Header, length: usize) -> Result<Vec<Self>, ReadDataError>;
+/// Element types of arrays.
+pub(crate) trait Number: Copy + 'static {
+    /// The types they may be stored as.
+    const KINDS: &'static [Kind<Self>];
 }
 
+/// A `uint64` too large for an `i64` becomes the largest one, which is out of any range.
 impl Number for i64 {
-    const KINDS: &'static [&'static str] = &["i4", "i8", "u4", "i1", "u1", "i2", "u2"];
-
-    fn decode(kind: &str, source: impl Read, header: &Header, length: usize) -> Result<Vec<Self>, ReadDataError> {
-        match kind {
-            "i1" => convert(source, header, length, |value: i8| value.into()),
-            "u1" => convert(source, header, length, |value: u8| value.into()),
-            "i2" => convert(source, header, length, |value: i16| value.into()),
-            "u2" => convert(source, header, length, |value: u16| value.into()),
-            "i4" => convert(source, header, length, |value: i32| value.into()),
-            "u4" => convert(source, header, length, |value: u32| value.into()),
-            _ => convert(source, header, length, |value: i64| value),
-        }
-    }
+    const KINDS: &'static [Kind<Self>] = &[
+        ("i1", |bits| (bits as i8).into()),
+        ("u1", |bits| (bits as u8).into()),
+        ("i2", |bits| (bits as i16).into()),
+        ("u2", |bits| (bits as u16).into()),
+        ("i4", |bits| (bits as i32).into()),
+        ("u4", |bits| (bits as u32).into()),
+        ("i8", |bits| bits as i64),
+        ("u8", |bits| i64::try_from(bits).unwrap_or(i64::MAX)),
+    ];
 }
 
 impl Number for u8 {
-    const KINDS: &'static [&'static str] = &["u1"];
-
-    fn decode(_: &str, source: impl Read, header: &Header, length: usize) -> Result<Vec<Self>, ReadDataError> {
-        convert(source, header, length, |value: u8| value)
-    }
+    const KINDS: &'static [Kind<Self>] = &[("u1", |bits| bits as u8)];
 }
 
-/// A double too large for an `f32` becomes infinite, which is refused later on.
+impl Number for bool {
+    const KINDS: &'static [Kind<Self>] = &[(BOOL, |bits| bits != 0)];
+}
+
+/// A double too large for an `f32` becomes infinite, which is refused later on. NumPy knows no `bfloat16`: its bytes are
+/// written as two of any kind.
 impl Number for f32 {
-    const KINDS: &'static [&'static str] = &["f4", "f8", "i4", "i8", "u4", "i1", "u1"];
-
-    fn decode(kind: &str, source: impl Read, header: &Header, length: usize) -> Result<Vec<Self>, ReadDataError> {
-        match kind {
-            "f8" => convert(source, header, length, |value: f64| value as f32),
-            "i4" => convert(source, header, length, |value: i32| value as f32),
-            "i8" => convert(source, header, length, |value: i64| value as f32),
-            "u4" => convert(source, header, length, |value: u32| value as f32),
-            "i1" => convert(source, header, length, |value: i8| value.into()),
-            "u1" => convert(source, header, length, |value: u8| value.into()),
-            _ => convert(source, header, length, |value: f32| value),
-        }
-    }
+    const KINDS: &'static [Kind<Self>] = &[
+        ("f2", |bits| from_half(bits as u16)),
+        ("f4", |bits| f32::from_bits(bits as u32)),
+        ("f8", |bits| f64::from_bits(bits) as f32),
+        ("i1", |bits| (bits as i8).into()),
+        ("u1", |bits| (bits as u8).into()),
+        ("i2", |bits| (bits as i16).into()),
+        ("u2", |bits| (bits as u16).into()),
+        ("i4", |bits| bits as i32 as f32),
+        ("u4", |bits| bits as u32 as f32),
+        ("i8", |bits| bits as i64 as f32),
+        ("u8", |bits| bits as f32),
+        (BOOL, |bits| if bits == 0 { 0.0 } else { 1.0 }),
+        ("V2", |bits| from_bfloat(bits as u16)),
+    ];
 }
 
-fn convert<Stored: ReadableElement, T>(
-    source: impl Read,
-    header: &Header,
-    length: usize,
-    convert: impl FnMut(Stored) -> T,
-) -> Result<Vec<T>, ReadDataError> {
-    let stored = Stored::read_to_end_exact_vec(source, &header.type_descriptor, length)?;
-    Ok(stored.into_iter().map(convert).collect())
-}
+/// The type of truth values.
+const BOOL: &str = "b1";
 
 /// An open `.npz` file.
 pub(crate) struct Archive {
@@ -103,10 +116,14 @@ impl Archive {
             let help = "check the path; one in a scene is taken from the folder of the scene file";
             Problem::new(format!("the file cannot be opened: {error}"), help)
         })?;
-        let zip = ZipArchive::new(BufReader::new(file)).map_err(|error| {
-            let help = "save the arrays with numpy.savez_compressed";
-            Problem::new(format!("the file is no npz archive: {error}"), help)
-        })?;
+        let no_archive = |what: String| {
+            Problem::new(format!("the file is no npz archive: {what}"), "save the arrays with numpy.savez_compressed")
+        };
+        let entries = count_entries(&file).map_err(|error| no_archive(error.to_string()))?;
+        if entries > MAX_ARRAYS {
+            return Err(no_archive(format!("it says that it has {entries} entries")));
+        }
+        let zip = ZipArchive::new(BufReader::new(file)).map_err(|error| no_archive(error.to_string()))?;
         Ok(Self { zip })
     }
 
@@ -125,16 +142,23 @@ impl Archive {
 
     /// Reads an array of any shape.
     pub fn read<T: Number>(&mut self, array: &str) -> Result<Array<T>, Problem> {
-        let number = self.index(array).ok_or_else(|| self.missing(array))?;
-        let broken = |what: String| Problem::of(array, format!("cannot be read: {what}"), WRITE_AGAIN);
-        let mut entry = self.zip.by_index(number).map_err(|error| broken(error.to_string()))?;
-        let header = read_header(&mut entry).map_err(broken)?;
-        let kind = kind::<T>(array, &header)?;
-        let (length, bytes) = size(array, &header, &kind)?;
-        // One byte more than expected reveals that there are too many.
-        let source = entry.take(bytes as u64 + 1);
-        let values = T::decode(&kind, source, &header, length).map_err(|error| broken(error.to_string()))?;
+        let mut entry = self.entry(array)?;
+        let (header, start) = read_header(&mut entry).map_err(|what| broken(array, what))?;
+        let stored = Stored::<T>::of(array, &header)?;
+        stored.check_size(array, &header, &entry, start)?;
+        let values = stored.read(entry).map_err(|error| broken(array, error.to_string()))?;
         Ok(by_rows(header, values))
+    }
+
+    /// Whether an array holds truth values.
+    pub fn is_bool(&mut self, array: &str) -> Result<bool, Problem> {
+        let (header, _) = read_header(&mut self.entry(array)?).map_err(|what| broken(array, what))?;
+        Ok(kind(&descriptor(&header)) == BOOL)
+    }
+
+    fn entry(&mut self, array: &str) -> Result<ZipFile<'_, BufReader<File>>, Problem> {
+        let number = self.index(array).ok_or_else(|| self.missing(array))?;
+        self.zip.by_index(number).map_err(|error| broken(array, error.to_string()))
     }
 
     fn index(&self, array: &str) -> Option<usize> {
@@ -142,8 +166,34 @@ impl Archive {
     }
 
     fn missing(&self, array: &str) -> Problem {
-        Problem::new(format!("array \"{array}\" is missing"), format!("the file holds {}", self.names().join(", ")))
+        let others = OTHER_NAMES.iter().find(|(name, _)| *name == array).map_or(&[][..], |(_, others)| others);
+        let rename = others.iter().find(|other| self.has(other));
+        let rename =
+            rename.map_or_else(String::new, |other| format!("if it is \"{other}\", write that as \"{array}\"; "));
+        let help = format!("{rename}the file holds {}", self.names().join(", "));
+        Problem::new(format!("array \"{array}\" is missing"), help)
     }
+}
+
+/// How many entries a zip says it has, in the record at its end; 0 if it has no such record.
+fn count_entries(mut file: &File) -> io::Result<u64> {
+    /// The record with its comment, and before it that of a large archive with its locator.
+    const END: u64 = 22 + (1 << 16) + 56 + 20;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(END)))?;
+    let mut tail = Vec::new();
+    file.take(END).read_to_end(&mut tail)?;
+    let after = |mark: &[u8; 4]| tail.windows(mark.len()).rposition(|window| window == mark).map(|at| &tail[at..]);
+    let small = after(b"PK\x05\x06").and_then(|record| record.get(10..)?.first_chunk()).copied();
+    let large = || after(b"PK\x06\x06").and_then(|record| record.get(32..)?.first_chunk()).copied();
+    Ok(match small.map(u16::from_le_bytes) {
+        Some(u16::MAX) => large().map_or(u64::from(u16::MAX), u64::from_le_bytes),
+        small => small.map_or(0, u64::from),
+    })
+}
+
+fn broken(array: &str, what: String) -> Problem {
+    Problem::of(array, format!("cannot be read: {what}"), WRITE_AGAIN)
 }
 
 /// Opens a plain file; opening a pipe would block until it has a writer.
@@ -154,8 +204,8 @@ pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// Reads the header of an array: six bytes of magic, two of version, the length, a dictionary.
-fn read_header(source: &mut impl Read) -> Result<Header, String> {
+/// Reads the header of an array, and says how long it is: six bytes of magic, two of version, the length, a dictionary.
+fn read_header(source: &mut impl Read) -> Result<(Header, usize), String> {
     let mut bytes = vec![0; 10];
     source.read_exact(&mut bytes).map_err(|error| error.to_string())?;
     let mut length = usize::from(bytes[8]) | usize::from(bytes[9]) << 8;
@@ -175,36 +225,124 @@ fn read_header(source: &mut impl Read) -> Result<Header, String> {
     if bytes[start..].iter().filter(|byte| b"([{".contains(byte)).count() > 2 {
         return Err("it does not hold plain numbers".to_owned());
     }
-    Header::from_reader(&mut &bytes[..]).map_err(|error| error.to_string())
+    let header = Header::from_reader(&mut &bytes[..]).map_err(|error| error.to_string())?;
+    Ok((header, bytes.len()))
 }
 
-/// The stored type, if it is supported.
-fn kind<T: Number>(array: &str, header: &Header) -> Result<String, Problem> {
-    let descriptor = header.type_descriptor.to_string();
-    let kind = descriptor.trim_matches('\'').trim_start_matches(['<', '>', '|']);
-    if T::KINDS.contains(&kind) {
-        return Ok(kind.to_owned());
+/// The type in a header, such as `<f4`.
+fn descriptor(header: &Header) -> String {
+    header.type_descriptor.to_string().trim_matches('\'').to_owned()
+}
+
+/// A type without its byte order.
+fn kind(descriptor: &str) -> &str {
+    descriptor.trim_start_matches(['<', '>', '|', '='])
+}
+
+/// How the values of an array are stored.
+struct Stored<T> {
+    length: usize,
+    /// Bytes of each.
+    each: usize,
+    is_big_endian: bool,
+    /// The number that the bits stand for.
+    value: fn(u64) -> T,
+}
+
+impl<T: Number> Stored<T> {
+    /// As the header says, if the type is one of those that can be read and the size can be counted.
+    fn of(array: &str, header: &Header) -> Result<Self, Problem> {
+        let descriptor = descriptor(header);
+        let kind = kind(&descriptor);
+        let Some((_, value)) = T::KINDS.iter().find(|(name, _)| *name == kind) else {
+            let kinds: Vec<&str> = T::KINDS.iter().map(|(name, _)| *name).collect();
+            let message = format!("has the type '{descriptor}', which is not one of {}", kinds.join(", "));
+            return Err(Problem::of(array, message, conversion(array, kind)));
+        };
+        let length = header.shape.iter().try_fold(1_usize, |product, &side| product.checked_mul(side));
+        let length = length.filter(|&length| length <= isize::MAX as usize / size_of::<u64>());
+        Ok(Self {
+            length: length.ok_or_else(|| too_large(array, header))?,
+            each: kind[1..].parse().unwrap_or(size_of::<u64>()),
+            is_big_endian: descriptor.starts_with('>'),
+            value: *value,
+        })
     }
-    let message = format!("has the type {descriptor}, which is not one of {}", T::KINDS.join(", "));
-    Err(Problem::of(array, message, "convert it with numpy's astype"))
+
+    /// Compares the size with that of the entry, whose header is so long, and with the memory that is available.
+    fn check_size(
+        &self,
+        array: &str,
+        header: &Header,
+        entry: &ZipFile<BufReader<File>>,
+        start: usize,
+    ) -> Result<(), Problem> {
+        let bytes = self.length * self.each;
+        let (size, compressed) = (entry.size(), entry.compressed_size());
+        if size != (bytes as u64).saturating_add(start as u64) || size > compressed.saturating_mul(DEFLATED) {
+            let shape = &header.shape;
+            let message =
+                format!("says its shape is {shape:?}, which is {bytes} bytes, but the file holds fewer or more");
+            return Err(Problem::of(array, message, WRITE_AGAIN));
+        }
+        let taken = self.length * self.each.max(size_of::<T>());
+        if taken <= memory::available() / PART_OF_MEMORY { Ok(()) } else { Err(too_large(array, header)) }
+    }
+
+    fn read(&self, mut source: impl Read) -> io::Result<Vec<T>> {
+        let mut values = Vec::new();
+        values.try_reserve_exact(self.length).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        let mut buffer = vec![0; self.each * CHUNK.min(self.length)];
+        while values.len() < self.length {
+            let bytes = &mut buffer[..self.each * CHUNK.min(self.length - values.len())];
+            source.read_exact(bytes)?;
+            match self.each {
+                1 => self.decode::<1>(bytes, &mut values),
+                2 => self.decode::<2>(bytes, &mut values),
+                4 => self.decode::<4>(bytes, &mut values),
+                _ => self.decode::<8>(bytes, &mut values),
+            }
+        }
+        // The checksum is compared at the end of the entry.
+        match source.read(&mut [0])? {
+            0 => Ok(values),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "it has more bytes than its shape says")),
+        }
+    }
 }
 
-/// The numbers of elements and bytes that the header claims.
-fn size(array: &str, header: &Header, kind: &str) -> Result<(usize, usize), Problem> {
-    let each = kind.trim_start_matches(char::is_alphabetic).parse().unwrap_or(8);
-    let limit = memory::available() / PART_OF_MEMORY;
-    let length = header.shape.iter().try_fold(1_usize, |product, &side| product.checked_mul(side));
-    let bytes = length.and_then(|length| length.checked_mul(each)).filter(|&bytes| bytes <= limit);
-    length.zip(bytes).ok_or_else(|| {
-        let message = format!("says its shape is {:?}, which is too large for this machine", header.shape);
-        Problem::of(array, message, "use a smaller graph, or check how the file was written")
-    })
+impl<T> Stored<T> {
+    /// Appends the values of some elements of `BYTES` each.
+    fn decode<const BYTES: usize>(&self, elements: &[u8], values: &mut Vec<T>) {
+        values.extend(elements.as_chunks::<BYTES>().0.iter().map(|element| {
+            let mut bytes = [0; size_of::<u64>()];
+            bytes[..BYTES].copy_from_slice(element);
+            let bits = u64::from_le_bytes(bytes);
+            (self.value)(if self.is_big_endian { bits.swap_bytes() >> (u64::BITS as usize - 8 * BYTES) } else { bits })
+        }));
+    }
+}
+
+/// How to make numbers that can be read of an array.
+fn conversion(array: &str, kind: &str) -> String {
+    match kind {
+        BOOL => format!("if it is a mask, write the numbers of what it selects: numpy.flatnonzero({array})"),
+        kind if kind.starts_with(['U', 'S', 'O']) => {
+            format!("write a number for each value: numpy.unique({array}, return_inverse=True)[1]")
+        }
+        _ => "convert it with numpy's astype".to_owned(),
+    }
+}
+
+fn too_large(array: &str, header: &Header) -> Problem {
+    let message = format!("says its shape is {:?}, which is too large for this machine", header.shape);
+    Problem::of(array, message, "use a smaller graph, or check how the file was written")
 }
 
 /// Matrices may be stored by columns.
 fn by_rows<T: Copy>(header: Header, values: Vec<T>) -> Array<T> {
     let values = match header.shape[..] {
-        [rows, columns] if header.layout.is_fortran() => {
+        [rows, columns] if header.layout.is_fortran() && !values.is_empty() => {
             let places = (0..rows).flat_map(|row| (0..columns).map(move |column| column * rows + row));
             places.map(|place| values[place]).collect()
         }

@@ -25,7 +25,11 @@ pub fn read(archive: &mut Archive, nodes: usize) -> Result<Features, Problem> {
         // A label that all nodes have tells nothing; the scene has to say what they get instead.
         return Ok(if differ { one_hot(labels) } else { Features::default() });
     }
-    let help = format!("or write `features: Identity` in the scene; the file holds {}", archive.names().join(", "));
+    let others = ["features", "node_features", "feat", "attr", "attr_data", "X"];
+    let rename = others.into_iter().find(|other| archive.has(other));
+    let rename = rename.map_or_else(String::new, |other| format!("write \"{other}\" as \"x\", "));
+    let held = archive.names().join(", ");
+    let help = format!("{rename}or write `features: Identity` in the scene; the file holds {held}");
     Err(Problem::new("arrays \"x_data\" and \"x\" are missing, there are no features", help))
 }
 
@@ -45,7 +49,11 @@ fn one_hot(labels: Vec<u32>) -> Features {
 fn read_sparse(archive: &mut Archive, nodes: usize) -> Result<Features, Problem> {
     let shape = list(archive.read::<i64>("x_shape")?, "x_shape", Some(2))?;
     let width = match shape[..] {
-        [rows, width] if usize::try_from(rows) == Ok(nodes) && (0..=END_OF_NUMBERS as i64).contains(&width) => width,
+        [_, width] if width > END_OF_NUMBERS as i64 => {
+            let message = format!("is {shape:?}, but columns are numbered with 32 bits");
+            return Err(Problem::of("x_shape", message, "its second number must be that of the features"));
+        }
+        [rows, width] if usize::try_from(rows) == Ok(nodes) && width >= 0 => width,
         _ => {
             let message = format!("is {shape:?}, but \"y\" has {nodes} nodes");
             return Err(Problem::of("x_shape", message, "it must hold the number of nodes and of features"));

@@ -41,7 +41,11 @@ pub fn read_node_labels(archive: &mut Archive, nodes: Option<usize>) -> Result<V
 }
 
 fn read_labels(archive: &mut Archive, array: &str, count: Option<usize>, what: &str) -> Result<Vec<u32>, Problem> {
-    let labels = list(archive.read(array)?, array, count)?;
+    // Two classes may be written as truth values.
+    let labels = match archive.is_bool(array)? {
+        true => list(archive.read::<bool>(array)?, array, count)?.into_iter().map(i64::from).collect(),
+        false => list(archive.read(array)?, array, count)?,
+    };
     check_count(array, labels.len(), what)?;
     indices(array, &labels, END_OF_NUMBERS, "classes are counted from 0")
 }
@@ -71,15 +75,21 @@ pub fn class_count(labels: &[u32]) -> usize {
 }
 
 /// Reads the split of each of `count` nodes, edges or graphs from arrays whose names begin with `prefix`; none is in a split
-/// if the file has no such arrays.
+/// if the file has no such arrays. Each array lists the members of a split, or is a mask: truth values for all. Zeros and ones
+/// for all in all three are masks, too, for as lists they would overlap.
 pub fn read_splits(archive: &mut Archive, prefix: &str, count: usize, what: &str) -> Result<Vec<Split>, Problem> {
     let mut splits = vec![Split::Unused; count];
     let arrays = SPLITS.map(|(array, split)| (format!("{prefix}{array}"), split));
     if arrays.iter().all(|(array, _)| !archive.has(array)) {
         return Ok(splits);
     }
-    for (array, split) in &arrays {
-        for member in read_members(archive, array, count, what)? {
+    let members = arrays.iter().map(|(array, _)| read_members(archive, array, count, what));
+    let mut members = members.collect::<Result<Vec<_>, Problem>>()?;
+    if count > 1 && members.iter().all(|members| members.len() == count && members.iter().all(|&member| member < 2)) {
+        members.iter_mut().for_each(|members| *members = selected(members.iter().map(|&member| member == 1)));
+    }
+    for ((array, split), members) in arrays.iter().zip(members) {
+        for member in members {
             let place = &mut splits[member as usize];
             if *place != Split::Unused {
                 let message = format!("lists {what} {member}, which is in the split {place:?} already");
@@ -94,9 +104,18 @@ pub fn read_splits(archive: &mut Archive, prefix: &str, count: usize, what: &str
     Ok(splits)
 }
 
+/// The numbers of the nodes, edges or graphs that an array lists, or selects as a mask.
 fn read_members(archive: &mut Archive, array: &str, count: usize, what: &str) -> Result<Vec<u32>, Problem> {
+    if archive.is_bool(array)? {
+        return Ok(selected(list(archive.read::<bool>(array)?, array, Some(count))?));
+    }
     let members = list(archive.read(array)?, array, None)?;
     indices(array, &members, count as u64, &format!("each must be the number of a {what}"))
+}
+
+/// Where a mask is true.
+fn selected(mask: impl IntoIterator<Item = bool>) -> Vec<u32> {
+    (0..).zip(mask).filter_map(|(member, selects)| selects.then_some(member)).collect()
 }
 
 fn check_unlabeled(members: &[u32], splits: &[Split], what: &str) -> Result<(), Problem> {

@@ -12,10 +12,13 @@
 //! | `edge_attr` | \[E, F\] or \[E\] | optional: features of the edges |
 //! | `edge_label` | \[E\] | optional: class of each edge, counted from 0, for the task `EdgeClassification` |
 //! | `edge_target` | \[E, T\] or \[E\] | optional: values to predict of the edges |
-//! | `edge_train`, `edge_val`, `edge_test` | any length | optional: edges of each split; all three, or none |
-//! | `train`, `val`, `test` | any length | nodes of each split; all three, or none |
+//! | `edge_train`, `edge_val`, `edge_test` | any length | optional: edges of each split, or a mask; all three, or none |
+//! | `train`, `val`, `test` | any length | nodes of each split, or a mask of \[N\] truth values; all three, or none |
 //! | `unlabeled` | any length | optional: nodes that may be in no split |
 //! | `node_name`, `node_name_ptr` | \[bytes\], \[N + 1\] | optional: names in UTF-8, and where each begins |
+//!
+//! Numbers may have any type of NumPy that holds them: floats of 16 bits (`bfloat16` as well) to 64 bits, integers, and truth
+//! values for features, classes and masks.
 //!
 //! If there is `node_ptr`, the file holds a set of graphs: `y`, `train`, `val`, `test` and `unlabeled` are about graphs
 //! then, nodes and edges belong to the split of their graph, and `node_label` must be there and is the class of each node; it

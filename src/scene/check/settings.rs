@@ -33,15 +33,31 @@ fn check_model(scene: &SceneFile) -> Result<(), Fault> {
         .try_for_each(|(number, head)| check_layers(&head.layers, &[Field("heads"), Index(number), Field("layers")]))
 }
 
+/// Checks layers and those in them; nothing nests deeper than brackets may.
 fn check_layers(layers: &[LayerDescription], path: &[Step<'static>]) -> Result<(), Fault> {
     for (number, layer) in layers.iter().enumerate() {
-        let content = [path, &[Index(number), Index(0)]].concat();
-        match *layer {
+        let of = |step| [path, &[Index(number), step]].concat();
+        match layer {
             LayerDescription::Dropout(Dropout(probability)) => {
-                check(probability, Range::Fraction, "the dropout probability", &content)?
+                check(*probability, Range::Fraction, "the dropout probability", &of(Index(0)))?
             }
-            LayerDescription::LeakyRelu(slope) => check(slope, Range::Finite, "the slope", &content)?,
-            LayerDescription::Elu(alpha) => check(alpha, Range::Finite, "alpha", &content)?,
+            LayerDescription::LeakyRelu(slope) => check(*slope, Range::Finite, "the slope", &of(Index(0)))?,
+            LayerDescription::Elu(alpha) => check(*alpha, Range::Finite, "alpha", &of(Index(0)))?,
+            LayerDescription::BatchNorm(norm) => {
+                check(norm.epsilon, Range::Positive, "epsilon", &of(Field("epsilon")))?
+            }
+            LayerDescription::LayerNorm(norm) => {
+                check(norm.epsilon, Range::Positive, "epsilon", &of(Field("epsilon")))?
+            }
+            LayerDescription::GraphNorm(norm) => {
+                check(norm.epsilon, Range::Positive, "epsilon", &of(Field("epsilon")))?
+            }
+            LayerDescription::Residual(residual) => check_layers(&residual.layers, &of(Field("layers")))?,
+            LayerDescription::JumpingKnowledge(jumping) => {
+                for (block, layers) in jumping.blocks.iter().enumerate() {
+                    check_layers(layers, &[&of(Field("blocks"))[..], &[Index(block)]].concat())?;
+                }
+            }
             _ => {}
         }
     }
@@ -63,11 +79,11 @@ fn check_optimizer(optimizer: &Optimizer) -> Result<(), Fault> {
             let [name, field] = of("betas");
             check(betas.0, Range::Fraction, "the first beta", &[name, field, Index(0)])?;
             check(betas.1, Range::Fraction, "the second beta", &[name, field, Index(1)])?;
-            check(epsilon, Range::NotNegative, "epsilon", &of("epsilon"))
+            check(epsilon, Range::Positive, "epsilon", &of("epsilon"))
         }
         Optimizer::RmsProp { decay, epsilon, .. } => {
             check(decay, Range::Fraction, "the decay", &of("decay"))?;
-            check(epsilon, Range::NotNegative, "epsilon", &of("epsilon"))
+            check(epsilon, Range::Positive, "epsilon", &of("epsilon"))
         }
     }
 }
@@ -101,6 +117,10 @@ fn check_heads(scene: &SceneFile) -> Result<(), Fault> {
         for (class, weight) in head.class_weights().iter().enumerate() {
             let path = [&of("class_weights")[..], &[Index(class)]].concat();
             check(*weight, Range::NotNegative, "the weight of the class", &path)?;
+        }
+        if !head.class_weights().is_empty() && head.class_weights().iter().all(|weight| *weight == 0.0) {
+            let message = "all class weights are 0, so the loss is 0 divided by 0";
+            return Err(Fault::new(of("class_weights"), message, "give one class at least a weight above 0"));
         }
     }
     Ok(())
@@ -156,6 +176,8 @@ fn check_schedule(schedule: &EpochSchedule) -> Result<(), Fault> {
 enum Range {
     Finite,
     NotNegative,
+    /// What is divided by, and may have 0 added to it.
+    Positive,
     /// From 0 to below 1.
     Fraction,
 }
@@ -165,6 +187,7 @@ impl Range {
         match self {
             Self::Finite => value.is_finite(),
             Self::NotNegative => value.is_finite() && value >= 0.0,
+            Self::Positive => value.is_finite() && value > 0.0,
             Self::Fraction => (0.0..1.0).contains(&value),
         }
     }
@@ -173,6 +196,7 @@ impl Range {
         match self {
             Self::Finite => "write a finite number",
             Self::NotNegative => "write a finite number that is not negative",
+            Self::Positive => "write a small number above 0, such as 1e-5, so that 0 is never divided by 0",
             Self::Fraction => "write a number from 0 to below 1",
         }
     }

@@ -45,8 +45,8 @@ impl Default for LayerNorm {
 impl Layer for LayerNorm {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let Self { epsilon, weight_decay } = *self;
-        if !(0.0..=f32::MAX).contains(&epsilon) {
-            return Err(program.error(format!("has epsilon {epsilon}; give a small one of at least 0")));
+        if !(epsilon > 0.0 && epsilon.is_finite()) {
+            return Err(program.error(format!("has epsilon {epsilon}; give a small one above 0")));
         }
         let width = input.width();
         let weight = program.vector("weight", width, Initialization::Constant(1.0), weight_decay)?;

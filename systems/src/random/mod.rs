@@ -11,21 +11,23 @@ pub use stream::RandomStream;
 #[derive(Clone, Copy, Debug)]
 pub struct Philox {
     key: [u32; 2],
-    step: u32,
+    /// The upper half of the counter: the step, and the upper half of the seed.
+    counter: [u32; 2],
 }
 
 impl Philox {
-    /// The random numbers of a stream (of an operation or a parameter) in one step. All 64 bits of the seed are used.
+    /// The random numbers of a stream (of an operation or a parameter) in one step. No two seeds give the same numbers, nor do
+    /// two of the first 2^32 steps.
     pub fn new(seed: u64, stream: u32, step: u64) -> Self {
-        let high = (seed >> 32) as u32 ^ (step >> 32) as u32;
-        Self { key: [seed as u32 ^ high.wrapping_mul(0x9E37_79B9), stream], step: step as u32 }
+        let later = ((step >> 32) as u32).wrapping_mul(0x9E37_79B9);
+        Self { key: [seed as u32 ^ later, stream], counter: [step as u32, (seed >> 32) as u32] }
     }
 
     /// Four random words for each of the `LANES` counters from `first` on; `[word][lane]`.
     #[inline(always)]
     pub fn blocks(&self, first: u64) -> [[u32; LANES]; 4] {
         let mut counter = [[0; LANES]; 4];
-        counter[2] = [self.step; LANES];
+        [counter[2], counter[3]] = self.counter.map(|word| [word; LANES]);
         let [low, high, ..] = &mut counter;
         for (index, (low, high)) in (first..).zip(low.iter_mut().zip(high)) {
             *low = index as u32;
@@ -95,6 +97,7 @@ mod tests {
         let first = |seed, stream, step| Philox::new(seed, stream, step).blocks(0);
         assert_ne!(first(0, 0, 0), first(1, 0, 0));
         assert_ne!(first(0, 0, 0), first(1 << 32, 0, 0));
+        assert_ne!(first(0, 0, 0), first(0x9E37_79B9 | 1 << 32, 0, 0));
         assert_ne!(first(0, 0, 0), first(0, 1, 0));
         assert_ne!(first(0, 0, 0), first(0, 0, 1));
     }

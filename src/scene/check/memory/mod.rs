@@ -18,6 +18,9 @@ use crate::scene::layer::LayerDescription;
 use crate::scene::locate::Step::Field;
 use crate::scene::model::{Columns, Input, ModelSize, Plan, Purpose, idle_bytes};
 
+/// Bytes that an operation takes while it is planned, at most: as measured it is some 2,300.
+const PLANNED: usize = 4096;
+
 /// What a scene takes of the memory of the machine, in bytes, beside the program itself, which is some 10 MB.
 ///
 /// For graphs that come batch by batch it is the most that batches can come to: all that is in reach if neighbors are
@@ -272,7 +275,11 @@ pub(in crate::scene) fn check_size(scene: &SceneFile) -> Result<(), Fault> {
     let budget = MemoryBudget { rows: RowCounts { nodes: 1, edges: 0, subgraphs: 0 }, bytes: available() };
     let model = scene.unbuilt(&Input { width: 1, stored: None, edges: None });
     let is_small = |program: &Program| program.most_bytes().is_some_and(|bytes| bytes <= budget.bytes);
-    let checked = match model.record() {
+    let recorded = model.record();
+    if let Ok(program) = &recorded {
+        check_operations(program, budget.bytes)?;
+    }
+    let checked = match recorded {
         // Almost always: to plan it costs more than to record it.
         Ok(program) if is_small(&program) => return Ok(()),
         Ok(_) => model.dry_run().and_then(|planned| planned.check(&budget)),
@@ -284,6 +291,17 @@ pub(in crate::scene) fn check_size(scene: &SceneFile) -> Result<(), Fault> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether there is memory to plan so many operations.
+fn check_operations(program: &Program, available: usize) -> Result<(), Fault> {
+    let needed = program.operations().len() * PLANNED;
+    if needed <= available {
+        return Ok(());
+    }
+    let [needed, available] = [needed, available].map(megabytes);
+    let message = format!("to plan the model needs {needed} of memory, but {available} are available");
+    Err(Fault::new([Field("model")], message, "give it fewer layers or hops"))
 }
 
 /// Where in the scene it lies that its model cannot be built.
