@@ -126,6 +126,35 @@ fn any_number_of_workers_tells_the_same_bytes() {
 }
 
 #[test]
+fn edges_are_compared_by_all_that_is_known_of_them_but_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    for [one, other] in [
+        ["source,target,kind\na,b,-1\nb,c,2\n", "source,target,kind\na,b,-1\nb,c,3\n"],
+        ["source,target,kind\na,b,0.5\nb,c,1.5\n", "source,target,kind\na,b,0.5\nb,c,2.5\n"],
+        ["source,target,kind\na,b,x\nb,c,\n", "source,target,kind\na,b,x\nb,c,y\n"],
+        ["source,target,order,ring\na,b,1,0\nb,c,1,0\n", "source,target,ring,order\na,b,0,1\nb,c,0,2\n"],
+    ] {
+        let paths = [table("one.csv", one), table("two.csv", other)];
+        let lines = json_lines(&[&paths[0], &paths[1]]);
+        assert_eq!(lines[0]["upper"].as_f64(), Some(1.0), "{one:?} and {other:?}");
+    }
+    let paths =
+        [table("one.csv", "source,target,weight\na,b,1\na,a,1\n"), table("two.csv", "source,target,weight\na,b,2\n")];
+    let output = distance(&[&paths[0], &paths[1], "--json"]);
+    let notes = text(&output.stderr);
+    assert!(
+        notes.contains("weights of edges are not compared") && notes.contains("1 self-loops are left out"),
+        "{notes}"
+    );
+    assert!(text(&output.stdout).contains("\"upper\":0.0"));
+}
+
+#[test]
 fn what_is_wrong_is_told() {
     let one = molecule(0);
     for (arguments, expected) in [

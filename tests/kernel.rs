@@ -92,3 +92,39 @@ fn mistakes_are_told_with_exit_code_2() {
     fs::write(folder.path().join("bad.clq"), "p edge 2 1\ne 1 3\n").unwrap();
     fails(&["kernel", "bad.clq"], "bad.clq:2:5: there is no node 3");
 }
+
+/// A folder with a graph of two adjacent nodes, labeled so.
+fn pair(folder: &Path, name: &str, labels: &str) {
+    let files =
+        [("A", "1, 2\n2, 1\n"), ("graph_indicator", "1\n1\n"), ("graph_labels", "1\n"), ("node_labels", labels)];
+    fs::create_dir(folder.join(name)).unwrap();
+    for (what, text) in files {
+        fs::write(folder.join(name).join(format!("{name}_{what}.txt")), text).unwrap();
+    }
+}
+
+#[test]
+fn labels_of_folders_are_compared_by_value() {
+    let folder = graphs();
+    pair(folder.path(), "one", "6\n7\n");
+    pair(folder.path(), "two", "7\n8\n");
+    let line = json(&printed(folder.path(), &["kernel", "one", "two", "--json"]));
+    assert_eq!(line["kernels"], json("[[8.0, 1.0], [1.0, 8.0]]"));
+    let verdict = json(&printed(folder.path(), &["kernel", "one", "two", "--refute", "--json"]));
+    assert_eq!(verdict["reason"], "they have 1 and 0 nodes with the label 6");
+    let distance = json(&printed(folder.path(), &["distance", "one", "two", "--json"]));
+    assert_eq!(distance["upper"], 1.0);
+    // What has no label is of a kind of its own.
+    fs::write(folder.path().join("edge.csv"), "a,b\n").unwrap();
+    let distance = json(&printed(folder.path(), &["distance", "one", "edge.csv", "--json"]));
+    assert_eq!(distance["upper"], 2.0);
+}
+
+#[test]
+fn an_empty_graph_has_a_kernel_of_0() {
+    let folder = graphs();
+    fs::write(folder.path().join("none.col"), "p edge 0 0\n").unwrap();
+    fs::write(folder.path().join("one.col"), "p edge 1 0\n").unwrap();
+    let arguments = ["kernel", "none.col", "one.col", "--normalised", "--json"];
+    assert_eq!(json(&printed(folder.path(), &arguments))["kernels"], json("[[0.0, 0.0], [0.0, 1.0]]"));
+}

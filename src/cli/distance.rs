@@ -147,10 +147,10 @@ impl Step {
     /// As a line of text, with the names of nodes and their labels.
     fn sentence(&self, first: &NamedGraph, second: &NamedGraph) -> String {
         let named = |graph: &NamedGraph, nodes: &[u32]| match nodes {
-            [node] => {
-                let label = graph.label_name(graph.graph.labels()[*node as usize]).into_owned();
-                format!("{} ({label})", graph.node_name(*node))
-            }
+            [node] => match graph.label_name(graph.graph.labels()[*node as usize]) {
+                Some(label) => format!("{} ({label})", graph.node_name(*node)),
+                None => graph.node_name(*node).into_owned(),
+            },
             nodes => nodes.iter().map(|node| graph.node_name(*node)).collect::<Vec<_>>().join(" - "),
         };
         let nodes = match (&self.from[..], &self.to[..]) {
@@ -167,7 +167,7 @@ impl Distance {
         let (costs, budget) = (self.costs.checked()?, self.budget()?);
         let workers = Workers::new(self.workers)?;
         let paths: Vec<PathBuf> = [&self.first].into_iter().chain(&self.second).cloned().collect();
-        let GraphFiles { graphs, counts, distances: known } = read_graphs(&paths, self.format)?;
+        let GraphFiles { graphs, counts, distances: known } = read_graphs(&paths, self.format, true)?;
         let begin = self.second.is_some().then(|| counts[0]);
         if self.second.is_none() && graphs.len() < 2 {
             let (file, held) = (self.first.display(), if graphs.is_empty() { "no graph" } else { "one graph" });

@@ -1,11 +1,10 @@
 //! The input graphs of commands on structure.
 
 use connectome::data::DenseRows;
-use connectome::import::{Format, ImportOptions, LabeledGraphs, import_labeled};
+use connectome::import::{Format, ImportOptions, import_labeled, unify_labels};
 use connectome::systems::algorithms::LabeledGraph;
 use std::{
     borrow::Cow,
-    collections::HashMap,
     error::Error,
     io::{self, Write},
     path::{Path, PathBuf},
@@ -21,22 +20,25 @@ pub struct NamedGraph {
     /// The names of the nodes; empty if they have none.
     node_names: Arc<[String]>,
     label_names: Arc<[String]>,
+    edge_label_names: Arc<[String]>,
 }
 
 impl NamedGraph {
     /// The name of a node; its number, counted from 0, if it has none.
     pub fn node_name(&self, node: u32) -> Cow<'_, str> {
-        name_of(&self.node_names, node)
+        let name = self.node_names.get(node as usize);
+        name.map_or_else(|| Cow::Owned(node.to_string()), |name| Cow::Borrowed(name.as_str()))
     }
 
-    /// The name of a label; its number if it has none.
-    pub fn label_name(&self, label: u32) -> Cow<'_, str> {
-        name_of(&self.label_names, label)
+    /// What the files call a label of nodes; none if it stands for the lack of one.
+    pub fn label_name(&self, label: u32) -> Option<&str> {
+        self.label_names.get(label as usize).map(String::as_str)
     }
-}
 
-fn name_of(names: &[String], number: u32) -> Cow<'_, str> {
-    names.get(number as usize).map_or_else(|| Cow::Owned(number.to_string()), |name| Cow::Borrowed(name.as_str()))
+    /// What the files call a label of edges; none if it stands for the lack of one.
+    pub fn edge_label_name(&self, label: u32) -> Option<&str> {
+        self.edge_label_names.get(label as usize).map(String::as_str)
+    }
 }
 
 /// The graphs of all files of a command.
@@ -52,24 +54,41 @@ pub struct GraphFiles {
 
 /// Reads `FILE`, a graph or a set of graphs, or `FILE#INDEX`, one graph of a set counted from 0.
 ///
-/// The same label has the same number in all of them; labels with names are identified by these. Notes on omitted data
-/// are printed to standard error.
-pub fn read_graphs(paths: &[PathBuf], format: Option<Format>) -> Result<GraphFiles, Box<dyn Error>> {
-    let mut files = GraphFiles::default();
-    let mut labels = LabelNumbers::default();
+/// The same label has the same number in all of them. Notes on omitted data are printed to standard error, and if graphs
+/// are compared, those on what is not compared.
+pub fn read_graphs(paths: &[PathBuf], format: Option<Format>, compared: bool) -> Result<GraphFiles, Box<dyn Error>> {
+    let (mut sources, mut indices) = (Vec::new(), Vec::new());
     for path in paths {
         let (path, index) = split_index(path);
-        let mut read = import_labeled(&path, &ImportOptions { format, ..ImportOptions::default() })?;
-        for note in &read.notes {
+        let read = import_labeled(&path, &ImportOptions { format, ..ImportOptions::default() })?;
+        let not_compared = read.not_compared.iter().filter(|_| compared);
+        for note in read.notes.iter().chain(not_compared) {
             // If standard error is closed, nobody reads the note.
             let _ = writeln!(io::stderr(), "note: {}: {note}", path.display());
         }
-        labels.unify(&mut read);
         let count = read.graphs.len();
         if let Some(index) = index.filter(|index| *index >= count) {
             let message = format!("{} has no graph {index}; it holds {count}, counted from 0", path.display());
             return Err(message.into());
         }
+        sources.push(read);
+        indices.push((path, index));
+    }
+    let is_one_file = indices.windows(2).all(|pair| pair[0].0 == pair[1].0);
+    for (read, (path, _)) in sources.iter().zip(&indices).filter(|_| compared && !is_one_file) {
+        let has_labels = |graph: &LabeledGraph| graph.labels().iter().any(|&label| label != LabeledGraph::NO_LABEL);
+        if read.label_names.is_empty() && read.graphs.iter().any(has_labels) {
+            let note = "labels are numbers; where import has numbered them, compare the files that it has read";
+            let _ = writeln!(io::stderr(), "note: {}: {note}", path.display());
+        }
+    }
+    unify_labels(&mut sources);
+    let names = sources.first().map(|source| (source.label_names.clone(), source.edge_label_names.clone()));
+    let (label_names, edge_label_names) = names.unwrap_or_default();
+    let (label_names, edge_label_names): (Arc<[String]>, Arc<[String]>) = (label_names.into(), edge_label_names.into());
+    let mut files = GraphFiles::default();
+    for (read, (path, index)) in sources.into_iter().zip(indices) {
+        let count = read.graphs.len();
         files.distances = read.distances.filter(|_| paths.len() == 1 && index.is_none());
         files.counts.push(if index.is_some() { 1 } else { count });
         let node_names: Arc<[String]> = read.node_names.into();
@@ -78,17 +97,22 @@ pub fn read_graphs(paths: &[PathBuf], format: Option<Format>) -> Result<GraphFil
             let is_one_of_several = count > 1 || index.is_some();
             let name = path.display().to_string();
             let name = if is_one_of_several { format!("{name}#{number}") } else { name };
-            files.graphs.push(NamedGraph { name, graph, node_names: node_names.clone(), label_names: [].into() });
+            let (label_names, edge_label_names) = (label_names.clone(), edge_label_names.clone());
+            files.graphs.push(NamedGraph {
+                name,
+                graph,
+                node_names: node_names.clone(),
+                label_names,
+                edge_label_names,
+            });
         }
     }
-    let label_names: Arc<[String]> = labels.names.into();
-    files.graphs.iter_mut().for_each(|graph| graph.label_names = label_names.clone());
     Ok(files)
 }
 
 /// Reads the only graph of a path.
 pub fn read_graph(path: &Path, format: Option<Format>) -> Result<NamedGraph, Box<dyn Error>> {
-    let mut graphs = read_graphs(&[path.to_owned()], format)?.graphs;
+    let mut graphs = read_graphs(&[path.to_owned()], format, false)?.graphs;
     match (graphs.pop(), graphs.len()) {
         (Some(graph), 0) => Ok(graph),
         (None, _) => Err(format!("{} holds no graph", path.display()).into()),
@@ -108,43 +132,13 @@ fn split_index(path: &Path) -> (PathBuf, Option<usize>) {
     }
 }
 
-/// One numbering for the labels of several files.
-#[derive(Default)]
-struct LabelNumbers {
-    numbers: HashMap<String, u32>,
-    names: Vec<String>,
-}
-
-impl LabelNumbers {
-    /// Numbers the labels of a file by their names.
-    fn unify(&mut self, read: &mut LabeledGraphs) {
-        let mut known = HashMap::new();
-        for graph in &mut read.graphs {
-            let number = |label| *known.entry(label).or_insert_with(|| self.number(name_of(&read.label_names, label)));
-            let labels = graph.labels().iter().copied().map(number).collect();
-            *graph = core::mem::take(graph).with_labels(labels);
-        }
-    }
-
-    fn number(&mut self, name: Cow<str>) -> u32 {
-        if let Some(&number) = self.numbers.get(name.as_ref()) {
-            return number;
-        }
-        // There are no more labels than nodes, which have 32-bit numbers.
-        let number = self.names.len() as u32;
-        self.names.push(name.clone().into_owned());
-        self.numbers.insert(name.into_owned(), number);
-        number
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs;
 
     fn names(graph: &NamedGraph) -> Vec<String> {
-        graph.graph.labels().iter().map(|&label| graph.label_name(label).into_owned()).collect()
+        graph.graph.labels().iter().map(|&label| graph.label_name(label).unwrap_or("none").to_owned()).collect()
     }
 
     #[test]
@@ -166,7 +160,7 @@ mod tests {
             path
         };
         let paths = [graph("a.graphml", ["N", "C"]), graph("b#1.graphml", ["O", "N"])];
-        let files = read_graphs(&paths, None).unwrap_or_else(|error| panic!("{error}"));
+        let files = read_graphs(&paths, None, true).unwrap_or_else(|error| panic!("{error}"));
         let [one, other] = &files.graphs[..] else { panic!("{files:?}") };
         assert_eq!((names(one), names(other)), (vec!["N".into(), "C".into()], vec!["O".into(), "N".into()]));
         assert_eq!(one.graph.labels()[0], other.graph.labels()[1]);
@@ -176,7 +170,7 @@ mod tests {
     #[test]
     fn one_graph_of_a_set_is_named_by_its_number() {
         let paths = ["assets/mutag.npz#187", "assets/mutag.npz"].map(PathBuf::from);
-        let files = read_graphs(&paths, None).unwrap_or_else(|error| panic!("{error}"));
+        let files = read_graphs(&paths, None, true).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!((files.graphs.len(), &files.graphs[0].name), (189, &files.graphs[188].name));
         assert_eq!(files.graphs[0].graph, files.graphs[188].graph);
         assert_eq!(read_graph(&paths[0], None).map(|graph| graph.graph).ok().as_ref(), Some(&files.graphs[0].graph));

@@ -6,7 +6,7 @@ use connectome::output::write_file;
 use connectome::scene::SceneFile;
 use std::{
     error::Error,
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -41,7 +41,8 @@ impl Import {
         write_file(&self.output, &imported.data.to_npz()?)?;
         print_line(format_args!("wrote {} to {}", counts(&imported), self.output.display()))?;
         for note in &imported.notes {
-            print_line(format_args!("note: {note}"))?;
+            // If standard error is closed, nobody reads the note.
+            let _ = writeln!(io::stderr(), "note: {note}");
         }
         let Some(path) = self.scene else { return Ok(()) };
         let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or("imported");

@@ -7,7 +7,7 @@ use connectome::{
         Workers,
         algorithms::{
             LabeledGraph,
-            weisfeiler_leman::{GramMatrix, refute_isomorphism, subtree_kernels},
+            weisfeiler_leman::{Difference, GramMatrix, refute_isomorphism, subtree_kernels},
         },
     },
 };
@@ -32,7 +32,7 @@ pub struct Kernel {
     #[arg(long, value_name = "H", default_value_t = 3, conflicts_with = "refute")]
     iterations: usize,
     /// Normalize kernels so that each graph has 1 with itself.
-    #[arg(long, conflicts_with = "refute")]
+    #[arg(long, alias = "normalise", alias = "normalised", alias = "normalized", conflicts_with = "refute")]
     normalize: bool,
     /// Instead of kernels report, for each pair of graphs, why they are not isomorphic, if refinement shows it.
     #[arg(long)]
@@ -68,7 +68,7 @@ struct Verdict<'a> {
 impl Kernel {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
         let workers = Workers::new(self.workers)?;
-        let graphs = read_graphs(&self.files, self.format)?.graphs;
+        let graphs = read_graphs(&self.files, self.format, true)?.graphs;
         if graphs.len() > MAX_GRAPHS {
             let count = graphs.len();
             return Err(format!("{count} graphs are too many to compare all pairs; give at most {MAX_GRAPHS}").into());
@@ -106,7 +106,7 @@ impl Kernel {
             // Pairs are divided among the workers; each pair is computed by one.
             let refute = |other: usize| refute_isomorphism(&one.graph, &others[other].graph, &Workers::single());
             for (other, difference) in others.iter().zip(workers.map(others.len(), refute)) {
-                let reason = difference.map(|difference| difference.to_string());
+                let reason = difference.map(|difference| reason(difference, one));
                 let graphs = [one.name.as_str(), other.name.as_str()];
                 let line = match &reason {
                     _ if self.json => serde_json::to_string(&Verdict { graphs, refuted: reason.is_some(), reason })?,
@@ -117,5 +117,18 @@ impl Kernel {
             }
         }
         Ok(())
+    }
+}
+
+/// Why a graph is not isomorphic to another, with the names of labels.
+fn reason(difference: Difference, graph: &NamedGraph) -> String {
+    let (things, label, [one, other]) = match difference {
+        Difference::NodeLabel { label, counts } => ("nodes", graph.label_name(label), counts),
+        Difference::EdgeLabel { label, counts } => ("edges", graph.edge_label_name(label), counts),
+        _ => return difference.to_string(),
+    };
+    match label {
+        Some(label) => format!("they have {one} and {other} {things} with the label {label}"),
+        None => difference.to_string(),
     }
 }

@@ -6,8 +6,11 @@
 //! | `p edge N M` or `p col N M` | the graph has `N` nodes and `M` edges |
 //! | `e I J` | an undirected edge; nodes are counted from 1 |
 //!
+//! Graphs are simple, so an edge that is listed again, or in the other direction, counts once.
+//!
 //! Lines on weights and places of nodes (`n`, `d`, `v`, `x`) are passed over.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -20,6 +23,9 @@ use crate::scene::suggest::quote;
 /// What the line of the problem looks like.
 const PROBLEM: &str = "p edge NODES EDGES";
 
+/// What the line of the problem may call graphs.
+pub(super) const KINDS: [&str; 4] = ["edge", "edges", "col", "clq"];
+
 /// What the line of the problem says, and where it stands.
 struct Problem {
     offset: usize,
@@ -29,7 +35,7 @@ struct Problem {
 
 /// Reads a graph; its nodes are called by their numbers in the file.
 pub(super) fn read(path: &Path) -> Result<Imported, ImportError> {
-    let file = TextFile::read(path)?;
+    let file = TextFile::read_with_comments(path, is_comment)?;
     let (mut problem, mut edges, mut passed) = (None, Vec::new(), 0_usize);
     for line in file.text.lines() {
         let line = Line { file: &file, text: line };
@@ -56,29 +62,43 @@ pub(super) fn read(path: &Path) -> Result<Imported, ImportError> {
         let help = format!("write \"{PROBLEM}\" before the edges");
         return Err(file.error_of_file("the file has no line of the problem", help));
     };
-    check_count(&file, &problem, &edges)?;
-    let mut draft =
-        Draft { names: (1..=problem.nodes).map(|node| node.to_string()).collect(), edges, ..Draft::default() };
-    draft.add_ways_back(|_| true);
-    let note = format!("{passed} lines on weights and places of nodes are not read");
-    Ok(draft.finish(if passed > 0 { vec![note] } else { Vec::new() }))
+    let mut notes = check_count(&file, &problem, &mut edges)?;
+    if passed > 0 {
+        notes.push(format!("{passed} lines on weights and places of nodes are not read"));
+    }
+    let names = (1..=problem.nodes).map(|node| node.to_string()).collect();
+    let mut draft = Draft { names, edges, notes, ..Draft::default() };
+    draft.add_reverse_edges(|_| true);
+    Ok(draft.finish())
 }
 
-/// Checks that there are as many edges as were said, counted as lines or, in files that list both directions or repeat
-/// themselves, as pairs of nodes.
-fn check_count(file: &TextFile, problem: &Problem, edges: &[[u32; 2]]) -> Result<(), ImportError> {
+fn is_comment(line: &[u8]) -> bool {
+    matches!(line.trim_ascii_start(), [b'c'] | [b'c', b' ' | b'\t' | b'\r', ..])
+}
+
+/// Keeps each edge once, and checks that there are as many as were said. Some files count lines, some pairs of nodes, and
+/// some the entries of the adjacency matrix.
+fn check_count(file: &TextFile, problem: &Problem, edges: &mut Vec<[u32; 2]>) -> Result<Vec<String>, ImportError> {
     let listed = edges.len();
-    if listed == problem.edges {
-        return Ok(());
+    let mut known = HashSet::new();
+    edges.retain(|&[one, other]| known.insert([one.min(other), one.max(other)]));
+    let loops = edges.iter().filter(|[one, other]| one == other).count();
+    let mut notes = Vec::new();
+    if edges.len() < listed {
+        notes.push(format!("{} lines repeat an edge, which counts once", listed - edges.len()));
     }
-    let mut pairs: Vec<[u32; 2]> = edges.iter().map(|[one, other]| [*one.min(other), *one.max(other)]).collect();
-    pairs.sort_unstable();
-    pairs.dedup();
-    if pairs.len() == problem.edges {
-        return Ok(());
+    let pairs = edges.len();
+    match problem.edges {
+        count if count == listed || count == pairs => {}
+        count if count == 2 * pairs || count == 2 * pairs - loops => {
+            notes.push(format!("the file says {count} edges and counts either direction: there are {pairs}"));
+        }
+        count => {
+            let message = format!("the line says {count} edges, but the file lists {listed}");
+            return Err(file.error(problem.offset, message, format!("write {listed}, or complete the file")));
+        }
     }
-    let message = format!("the line says {} edges, but the file lists {listed}", problem.edges);
-    Err(file.error(problem.offset, message, format!("write {listed}, or complete the file")))
+    Ok(notes)
 }
 
 struct Line<'a> {
@@ -106,7 +126,7 @@ impl Line<'_> {
         let [kind, nodes, edges] = words else {
             return Err(self.error(0, "the line does not tell the problem, the nodes and the edges", help));
         };
-        if !["edge", "edges", "col", "clq"].contains(kind) {
+        if !KINDS.contains(kind) {
             let message = format!("{} is another kind of problem", quote(kind));
             return Err(self.error(0, message, format!("graphs are told by \"{PROBLEM}\"")));
         }

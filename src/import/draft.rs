@@ -1,10 +1,12 @@
 //! What importers find in a file, before it becomes data to learn from.
 
-use std::collections::HashMap;
-
 use connectome_components::Split;
 
 use super::Imported;
+use super::columns::Columns;
+use super::kinds::Kinds;
+use super::labeled::SourceLabels;
+use super::targets::{Meaning, Targets};
 use crate::data::{DenseRows, Features, GraphData, stratified_folds};
 
 /// Of so many parts of the nodes, one is to test on and one to validate on, where a file does not tell.
@@ -21,24 +23,82 @@ pub(super) struct Draft {
     pub splits: Option<Vec<Split>>,
     /// One row for each node.
     pub features: DenseRows,
+    /// What those features are called.
+    pub feature_names: Vec<String>,
+    /// Values to predict of each node, and whether they are known.
+    pub targets: Option<(DenseRows, Vec<bool>)>,
     /// Source and target of each edge.
     pub edges: Vec<[u32; 2]>,
     /// The weight of each edge.
     pub weights: Option<Vec<f32>>,
     /// One row for each edge.
     pub edge_features: Option<DenseRows>,
+    /// The kinds of the edges that the file lists; none if they are too many to be told apart.
+    pub edge_kinds: Option<Kinds>,
+    /// What was left out or made up.
+    pub notes: Vec<String>,
 }
 
 impl Draft {
-    /// Adds the way back of each undirected edge; self-loops, and ways back that the file lists itself, are not doubled.
-    pub fn add_ways_back(&mut self, is_undirected: impl Fn(usize) -> bool) {
-        let mut known = self.edges.clone();
-        known.sort_unstable();
+    /// Checks that the node whose label was read last has what a node in this split must have.
+    pub fn check_split(&self, split: Split, targets: &Targets) -> Result<(), String> {
+        let node = self.splits.as_ref().map_or(0, Vec::len);
+        let lack = match split {
+            Split::Unused => return Ok(()),
+            _ if self.labels.last().is_some_and(Option::is_none) => "label",
+            _ if !targets.is_known(node) => "target",
+            _ => return Ok(()),
+        };
+        Err(format!("the node is in a split, but has no {lack}"))
+    }
+
+    /// Takes the features and the targets of so many nodes from columns of the file.
+    pub fn take_node_columns(&mut self, mut features: Columns, targets: Targets, nodes: usize) -> Result<(), String> {
+        self.features = features.features(nodes, "nodes", &mut self.notes)?;
+        self.feature_names = features.names().into_iter().map(str::to_owned).collect();
+        match targets.meaning(nodes)? {
+            Meaning::Nothing => {}
+            Meaning::Classes(_) if !self.labels.is_empty() => {
+                return Err("the nodes have labels, but their targets are words, too".to_owned());
+            }
+            Meaning::Classes(labels) => {
+                self.notes.push("the targets are words, and read as labels".to_owned());
+                self.labels = labels;
+            }
+            Meaning::Values(values, are_known) => {
+                let mut note = "the targets are numbers to predict; where they are classes, call them label".to_owned();
+                let unknown = are_known.iter().filter(|known| !**known).count();
+                if unknown > 0 {
+                    note += &format!("; {unknown} of {nodes} nodes have none, and are in no split");
+                }
+                self.notes.push(note);
+                self.targets = Some((values, are_known));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the features of the edges, and their kinds, from columns of the file.
+    pub fn take_edge_columns(&mut self, mut columns: Columns) -> Result<(), String> {
+        let edges = self.edges.len();
+        let features = columns.features(edges, "edges", &mut self.notes)?;
+        self.edge_kinds = columns.kinds(edges);
+        self.edge_features = (features.width > 0).then_some(features);
+        Ok(())
+    }
+
+    /// Adds the reverse of each undirected edge, with its weight and features; self-loops are their own reverse.
+    ///
+    /// An edge that the file lists several times stays as many edges in either direction, so that the adjacency is
+    /// symmetric.
+    pub fn add_reverse_edges(&mut self, is_undirected: impl Fn(usize) -> bool) {
+        let mut pairs = Vec::new();
         for edge in 0..self.edges.len() {
             let [source, target] = self.edges[edge];
-            if !is_undirected(edge) || source == target || known.binary_search(&[target, source]).is_ok() {
+            if !is_undirected(edge) || source == target {
                 continue;
             }
+            pairs.push([source.min(target), source.max(target)]);
             self.edges.push([target, source]);
             if let Some(weights) = &mut self.weights {
                 weights.push(weights[edge]);
@@ -46,31 +106,56 @@ impl Draft {
             if let Some(rows) = &mut self.edge_features {
                 rows.values.extend_from_within(edge * rows.width..(edge + 1) * rows.width);
             }
+            if let Some(kinds) = self.edge_kinds.as_mut().filter(|kinds| !kinds.indices.is_empty()) {
+                kinds.indices.push(kinds.indices[edge]);
+            }
+        }
+        let listed = pairs.len();
+        pairs.sort_unstable();
+        pairs.dedup();
+        if pairs.len() < listed {
+            let count = listed - pairs.len();
+            self.notes.push(format!(
+                "{count} of {listed} undirected edges join nodes that others join already; each is an edge of its own"
+            ));
         }
     }
 
-    /// The data. Where the file tells classes but no splits, each class is split by the seed 0.
-    pub fn finish(self, notes: Vec<String>) -> Imported {
-        let labels: Vec<Option<&str>> = self.labels.iter().map(Option::as_deref).collect();
-        let (classes, class_names) = number_classes(&labels);
+    /// The data. Where the file tells classes or targets but no splits, they are split by the seed 0.
+    pub fn finish(mut self) -> Imported {
         let nodes = self.names.len();
+        let unlabeled = self.labels.iter().filter(|label| label.is_none()).count();
+        if unlabeled > 0 {
+            self.notes.push(format!("{unlabeled} of {nodes} nodes have no label, and are in no split"));
+        }
+        let kinds = Kinds::of(std::mem::take(&mut self.labels).into_iter(), usize::MAX).unwrap_or_default();
+        let splits = self.splits.take().unwrap_or_else(|| {
+            let mut classes = match &self.targets {
+                Some(_) if kinds.indices.is_empty() => vec![0; nodes],
+                _ => kinds.indices.clone(),
+            };
+            let are_known = self.targets.iter().flat_map(|(_, are_known)| are_known);
+            classes.iter_mut().zip(are_known).filter(|(_, known)| !**known).for_each(|(class, _)| *class = Kinds::NONE);
+            split(&classes, nodes)
+        });
+        // A node without a label is in no split, so that its class is never read.
+        let class = |&kind: &u32| if kind == Kinds::NONE { 0 } else { kind };
         let data = GraphData {
             nodes,
             features: Features::Dense { width: self.features.width, values: self.features.values },
-            splits: self.splits.unwrap_or_else(|| split(&classes, nodes)),
-            labels: if classes.is_empty() {
-                vec![0; nodes]
-            } else {
-                classes.iter().map(|class| class.unwrap_or(0)).collect()
-            },
-            classes: class_names.len().max(usize::from(nodes > 0)),
+            splits,
+            labels: if kinds.indices.is_empty() { vec![0; nodes] } else { kinds.indices.iter().map(class).collect() },
+            classes: kinds.names.len().max(usize::from(nodes > 0)),
             edges: self.edges,
             weights: self.weights.filter(|weights| weights.iter().any(|&weight| weight != 1.0)),
             edge_features: self.edge_features,
+            targets: self.targets.map(|(targets, _)| targets),
             names: if are_numbers(&self.names) { Vec::new() } else { self.names },
             ..GraphData::default()
         };
-        Imported { data, class_names, notes }
+        let edges = self.edge_kinds.or_else(|| data.edge_features.is_none().then(Kinds::default));
+        let labels = SourceLabels { nodes: kinds.clone(), edges, unlabeled: self.feature_names };
+        Imported { data, class_names: kinds.names, notes: self.notes, labels: Some(labels) }
     }
 }
 
@@ -80,9 +165,9 @@ fn are_numbers(names: &[String]) -> bool {
 }
 
 /// The splits of nodes that have classes: a fifth each to validate and to test on.
-fn split(classes: &[Option<u32>], nodes: usize) -> Vec<Split> {
-    let labeled: Vec<usize> = (0..classes.len()).filter(|&node| classes[node].is_some()).collect();
-    let labels: Vec<u32> = labeled.iter().filter_map(|&node| classes[node]).collect();
+fn split(classes: &[u32], nodes: usize) -> Vec<Split> {
+    let labeled: Vec<usize> = (0..classes.len()).filter(|&node| classes[node] != Kinds::NONE).collect();
+    let labels: Vec<u32> = labeled.iter().map(|&node| classes[node]).collect();
     let mut splits = vec![Split::Unused; nodes];
     for (node, fold) in labeled.into_iter().zip(stratified_folds(&labels, PARTS, 0)) {
         // Folds are dealt from 0 on, so that something is to learn from however few nodes there are.
@@ -93,24 +178,6 @@ fn split(classes: &[Option<u32>], nodes: usize) -> Vec<Split> {
         };
     }
     splits
-}
-
-/// Numbers the classes that occur: by value if all are whole numbers, else by name.
-pub(super) fn number_classes(labels: &[Option<&str>]) -> (Vec<Option<u32>>, Vec<String>) {
-    let mut names: Vec<&str> = labels.iter().flatten().copied().collect();
-    names.sort_unstable();
-    names.dedup();
-    if let Some(mut numbers) = names.iter().map(|name| name.parse::<i64>().ok()).collect::<Option<Vec<i64>>>() {
-        // Different texts, such as 1 and 01, may be one number; then they are told apart as texts.
-        numbers.sort_unstable();
-        numbers.dedup();
-        if numbers.len() == names.len() {
-            names.sort_by_key(|name| name.parse::<i64>().unwrap_or(0));
-        }
-    }
-    let numbers: HashMap<&str, u32> = names.iter().copied().zip(0..).collect();
-    let classes = labels.iter().map(|label| label.and_then(|label| numbers.get(label).copied())).collect();
-    (classes, names.into_iter().map(str::to_owned).collect())
 }
 
 /// The split that a file may call by this name.
@@ -129,26 +196,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_are_numbered_by_value_or_by_name() {
-        let names = |labels: &[&str]| number_classes(&labels.iter().map(|&label| Some(label)).collect::<Vec<_>>()).1;
-        assert_eq!(names(&["10", "9", "-1", "9"]), ["-1", "9", "10"]);
-        assert_eq!(names(&["b", "10", "9"]), ["10", "9", "b"]);
-        assert_eq!(names(&["1", "01"]), ["01", "1"]);
-        let (classes, _) = number_classes(&[Some("b"), None, Some("a")]);
-        assert_eq!(classes, [Some(1), None, Some(0)]);
-    }
-
-    #[test]
-    fn ways_back_are_added_once() {
+    fn undirected_edges_are_as_many_in_either_direction() {
         let mut draft = Draft {
             edges: vec![[0, 1], [1, 1], [1, 2], [2, 1]],
             weights: Some(vec![1.0, 2.0, 3.0, 4.0]),
             edge_features: Some(DenseRows { width: 1, values: vec![5.0, 6.0, 7.0, 8.0] }),
             ..Draft::default()
         };
-        draft.add_ways_back(|_| true);
-        assert_eq!(draft.edges, [[0, 1], [1, 1], [1, 2], [2, 1], [1, 0]]);
-        assert_eq!(draft.weights, Some(vec![1.0, 2.0, 3.0, 4.0, 1.0]));
-        assert_eq!(draft.edge_features, Some(DenseRows { width: 1, values: vec![5.0, 6.0, 7.0, 8.0, 5.0] }));
+        draft.add_reverse_edges(|_| true);
+        assert_eq!(draft.edges, [[0, 1], [1, 1], [1, 2], [2, 1], [1, 0], [2, 1], [1, 2]]);
+        assert_eq!(draft.weights, Some(vec![1.0, 2.0, 3.0, 4.0, 1.0, 3.0, 4.0]));
+        let values = vec![5.0, 6.0, 7.0, 8.0, 5.0, 7.0, 8.0];
+        assert_eq!(draft.edge_features, Some(DenseRows { width: 1, values }));
+        assert_eq!(draft.notes.len(), 1);
     }
 }

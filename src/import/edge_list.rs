@@ -1,24 +1,34 @@
 //! Tables of edges.
+//!
+//! The first line names the columns only if it cannot be an edge: because it calls them source and target (or src and
+//! dst, from and to, ...), or has words where all other lines have numbers. Without names a third column is the weight, or
+//! holds dictionaries as networkx writes them.
 
 use std::path::Path;
 
 use super::Imported;
+use super::columns::{self, Value};
+use super::dictionary;
 use super::draft::Draft;
 use super::error::ImportError;
 use super::node_list::{self, Numbers};
 use super::table::{Row, Table, find_column};
-use crate::data::DenseRows;
 use crate::scene::suggest::quote;
 
 /// What the first line may call the columns.
 const SOURCES: [&str; 7] = ["source", "src", "from", "sender", "u", "source_id", "node1"];
 const TARGETS: [&str; 8] = ["target", "dst", "to", "receiver", "v", "target_id", "node2", "dest"];
 
+/// Names of columns that are as good names for nodes.
+const NAMES_OF_NODES: [&str; 4] = ["u", "v", "node1", "node2"];
+
 /// What each column of the table holds.
 struct Columns {
     source: usize,
     target: usize,
     weight: Option<usize>,
+    /// A column of dictionaries, as networkx writes them.
+    dictionary: Option<usize>,
     /// All others, with their names.
     features: Vec<(usize, String)>,
     count: usize,
@@ -27,65 +37,162 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(table: &Table) -> Result<Self, ImportError> {
-        let rows = table.first_rows(2)?;
-        let first = &rows[0];
-        if first.len() < 2 {
+    fn of(table: &Table, notes: &mut Vec<String>) -> Result<Self, ImportError> {
+        let first = table.first_row()?;
+        let count = first.len();
+        if count < 2 {
             let help = "write source and target of each edge, parted by commas, semicolons, tabs or blanks";
             return Err(table.error("the table has one column", help));
         }
-        let named = find_column(first, &SOURCES).zip(find_column(first, &TARGETS));
-        // A line of words above lines of numbers names the columns, whatever the words are.
-        let is_number = |text: &String| text.parse::<i64>().is_ok();
-        let above = |second: &Vec<String>| {
-            second.len() >= 2 && second[..2].iter().all(is_number) && !first[..2].iter().any(is_number)
-        };
-        if let Some((source, target)) = named.or(rows.get(1).is_some_and(above).then_some((0, 1))) {
-            let weight = find_column(first, &["weight"]);
+        if let Some((source, target)) = header(table, &first, notes)? {
+            let weight = find_column(&first, &["weight"]).filter(|weight| ![source, target].contains(weight));
             let is_feature = |column: &usize| ![Some(source), Some(target), weight].contains(&Some(*column));
-            let features = (0..first.len()).filter(is_feature).map(|column| (column, first[column].clone())).collect();
-            return Ok(Self { source, target, weight, features, count: first.len(), has_header: true });
+            let features = (0..count).filter(is_feature).map(|column| (column, first[column].clone())).collect();
+            return Ok(Self { source, target, weight, dictionary: None, features, count, has_header: true });
         }
-        if first.len() > 3 {
-            let message = format!("the table has {} columns, but its first line does not name them", first.len());
+        let skipped = table.comments_like_rows(count);
+        if skipped > 0 {
+            notes.push(format!("lines that are taken for comments, although they could be edges: {skipped}"));
+        }
+        if count > 3 {
+            let message = format!("the table has {count} columns, but its first line does not name them");
             return Err(table.error(message, "write a first line such as source,target,weight"));
         }
-        let weight = (first.len() == 3).then_some(2);
-        Ok(Self { source: 0, target: 1, weight, features: Vec::new(), count: first.len(), has_header: false })
+        let third = (count == 3).then_some(2);
+        let dictionary = third.filter(|&column| dictionary::parse(&first[column]).is_some());
+        let weight = third.filter(|_| dictionary.is_none());
+        if weight.is_some() {
+            notes.push("the third column has no name, and is read as the weight".to_owned());
+        }
+        Ok(Self { source: 0, target: 1, weight, dictionary, features: Vec::new(), count, has_header: false })
     }
+}
+
+/// The columns of source and target if the first line is a header: it is one only if it cannot be an edge.
+fn header(table: &Table, first: &[String], notes: &mut Vec<String>) -> Result<Option<(usize, usize)>, ImportError> {
+    let named = find_column(first, &SOURCES).zip(find_column(first, &TARGETS));
+    let (source, target) = named.unwrap_or((0, 1));
+    let is_number = |text: &str| text.parse::<f64>().is_ok_and(f64::is_finite);
+    let names = [first[source].as_str(), first[target].as_str()];
+    if names.into_iter().any(is_number) {
+        return Ok(None);
+    }
+    let others: Vec<usize> =
+        (0..first.len()).filter(|&at| ![source, target].contains(&at) && !is_number(&first[at])).collect();
+    let (mut rows, mut are_numbers, mut is_above_numbers, mut known) = (0_usize, true, false, None);
+    table.each(true, |row| {
+        rows += 1;
+        for end in [row.get(source), row.get(target)] {
+            are_numbers &= is_number(end);
+            if known.is_none() && names.contains(&end) {
+                known = Some(quote(end));
+            }
+        }
+        is_above_numbers |= others.iter().any(|&column| is_number(row.get(column)));
+        Ok(())
+    })?;
+    let [one, other] = names.map(quote);
+    let is_header = match (&known, named) {
+        (None, Some(_)) => true,
+        (Some(_), Some(_)) => is_above_numbers,
+        (_, None) => rows > 0 && are_numbers,
+    };
+    notes.extend(match known {
+        Some(known) if named.is_some() && is_header => {
+            Some(format!("the first line is taken for names of columns, although {known} is a node in other lines"))
+        }
+        Some(known) if named.is_some() => {
+            Some(format!("the first line is read as an edge, for {known} is a node in other lines, too"))
+        }
+        None if is_header && (named.is_none() || names.iter().any(|name| NAMES_OF_NODES.contains(name))) => {
+            Some(format!("the first line is taken for names of columns, not for an edge from {one} to {other}"))
+        }
+        None if !is_header && rows > 0 => {
+            Some(format!("the first line is read as an edge from {one} to {other}, which are in no other line"))
+        }
+        _ => None,
+    });
+    Ok(is_header.then_some((source, target)))
 }
 
 /// Reads the edges in the table, and their nodes from a table of their own if there is one.
 pub(super) fn read(path: &Path, nodes: Option<&Path>, undirected: bool) -> Result<Imported, ImportError> {
     let table = Table::read(path)?;
-    let columns = Columns::of(&table)?;
     let known = nodes.map(node_list::read).transpose()?;
     let has_nodes = known.is_some();
     let (mut draft, mut numbers) = known.unwrap_or_default();
-    draft.weights = columns.weight.map(|_| Vec::new());
-    let width = columns.features.len();
-    draft.edge_features = (width > 0).then(|| DenseRows { width, values: Vec::new() });
+    let columns = Columns::of(&table, &mut draft.notes)?;
+    let mut features = columns::Columns::new(columns.features.iter().map(|(_, name)| name.clone()));
+    let (mut weights, mut unweighted) = (Vec::new(), 0_usize);
     table.each(columns.has_header, |row| {
         row.check_width(columns.count)?;
+        let number = draft.edges.len();
         let mut end = |column| read_end(&row, column, has_nodes, &mut numbers);
-        let endpoints = [end(columns.source)?, end(columns.target)?];
-        draft.edges.push(endpoints);
-        if let Some((column, weights)) = columns.weight.zip(draft.weights.as_mut()) {
-            weights.push(row.number(column, "the weight")?);
+        draft.edges.push([end(columns.source)?, end(columns.target)?]);
+        for (feature, (column, name)) in columns.features.iter().enumerate() {
+            let value = row.get(*column);
+            features.push(feature, number, value).map_err(|message| row.value_error(*column, name, message))?;
         }
-        if let Some(rows) = &mut draft.edge_features {
-            for (column, name) in &columns.features {
-                rows.values.push(row.number(*column, &format!("the feature {}", quote(name)))?);
-            }
-        }
+        let weight = match (columns.weight, columns.dictionary) {
+            (Some(column), _) => read_weight(&row, column, row.get(column))?,
+            (None, Some(column)) => read_dictionary(&row, column, number, &mut features)?,
+            (None, None) => return Ok(()),
+        };
+        unweighted += usize::from(weight.is_none());
+        weights.push(weight.unwrap_or(1.0));
         Ok(())
     })?;
+    if unweighted > 0 && unweighted < weights.len() {
+        draft.notes.push(format!("the weight is missing for {unweighted} of {} edges, and read as 1", weights.len()));
+    }
+    draft.weights = (columns.weight.is_some() || columns.dictionary.is_some()).then_some(weights);
+    draft.take_edge_columns(features).map_err(|message| table.error(message, "take columns out"))?;
     draft.names = numbers.into_names();
     if !has_nodes {
         sort_by_number(&mut draft);
     }
-    draft.add_ways_back(|_| undirected);
-    Ok(draft.finish(Vec::new()))
+    draft.add_reverse_edges(|_| undirected);
+    Ok(draft.finish())
+}
+
+/// The weight of an edge, if it has one.
+fn read_weight(row: &Row, column: usize, text: &str) -> Result<Option<f32>, ImportError> {
+    let problem = match Value::parse(text) {
+        Ok(Value::Missing) => return Ok(None),
+        Ok(Value::Number(weight)) => return Ok(Some(weight)),
+        Ok(Value::Word(word)) => format!("{} is no number", quote(word)),
+        Err(message) => message,
+    };
+    Err(row.error(column, problem, "write the weight as a finite number, or take the column out"))
+}
+
+/// The weight of an edge in its dictionary; what else is there becomes features.
+fn read_dictionary(
+    row: &Row,
+    column: usize,
+    edge: usize,
+    features: &mut columns::Columns,
+) -> Result<Option<f32>, ImportError> {
+    let text = row.get(column);
+    let Some(entries) = dictionary::parse(text) else {
+        let help = "write {'weight': 1.0} or {}";
+        return Err(row.error(column, format!("{} is no dictionary", quote(text)), help));
+    };
+    let mut weight = None;
+    let mut known = Vec::new();
+    for (name, value) in &entries {
+        if known.contains(&name) {
+            return Err(row.error(column, format!("{} is there twice", quote(name)), "take one of them out"));
+        }
+        known.push(name);
+        if name == "weight" {
+            weight = read_weight(row, column, value)?;
+            continue;
+        }
+        let feature = features.index(name);
+        features.push(feature, edge, value).map_err(|message| row.value_error(column, name, message))?;
+    }
+    Ok(weight)
 }
 
 /// The number of the node at one end of an edge; without a table of nodes it may be new.

@@ -62,6 +62,15 @@ impl<T: Entry> Matrix<T> {
         self.values.len() / self.width
     }
 
+    /// The line with this index as text, its numbers as they are.
+    pub fn label(&self, row: usize) -> String
+    where
+        T: ToString,
+    {
+        let values = &self.values[row * self.width..(row + 1) * self.width];
+        values.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+    }
+
     /// Checks how many numbers are in a line.
     pub fn check_width(&self, width: usize) -> Result<(), ImportError> {
         if self.width == width {
@@ -115,11 +124,6 @@ impl OneHot {
             width += values.len();
         }
         Self { labels, width, columns }
-    }
-
-    /// The number of the first label of each row.
-    pub fn classes(&self) -> Vec<u32> {
-        self.columns.iter().step_by(self.labels).copied().collect()
     }
 
     /// Whether rows have different labels.

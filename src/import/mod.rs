@@ -13,6 +13,12 @@
 //! What comes out is [`GraphData`], which [`GraphData::to_npz`] turns into a file that scenes read; [`starting_scene`]
 //! writes such a scene. [`import_labeled`] keeps only what algorithms on graphs look at.
 //!
+//! An *undirected* edge becomes two directed ones, whatever the format: one in either direction with the same weight and
+//! features, as often as the file lists it, so that the adjacency is symmetric. A self-loop stays one edge.
+//!
+//! In tables and GraphML, values that are missing (`NA`, `NaN`, `null`, nothing) are read as 0; columns of words become
+//! one-hot codes. Whatever is guessed, made up or left out is told by [`Imported::notes`].
+//!
 //! ```
 //! use connectome::import::{ImportOptions, import};
 //!
@@ -28,24 +34,28 @@
 //!
 //! No file makes importing panic, and none makes it take more memory than the machine has available.
 
+mod columns;
+mod dictionary;
 mod dimacs;
 mod draft;
 mod edge_list;
 mod error;
 mod graphml;
+mod kinds;
 mod labeled;
 mod matrix;
 mod node_list;
 mod npz;
 mod scene;
 mod table;
+mod targets;
 mod text;
 mod tu_dataset;
 
 use std::path::{Path, PathBuf};
 
 pub use self::error::ImportError;
-pub use self::labeled::{LabeledGraphs, import_labeled, labeled};
+pub use self::labeled::{LabeledGraphs, import_labeled, labeled, unify_labels};
 pub use self::scene::starting_scene;
 use crate::data::GraphData;
 
@@ -67,19 +77,19 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that a path speaks of: folders are TUDatasets, files tell by their ending.
+    /// The format of a source: folders are TUDatasets, the name of a file ends with it, or else its first bytes show it.
     pub fn guess(path: &Path) -> Option<Self> {
         if path.is_dir() {
             return Some(Self::TuDataset);
         }
-        let name = path.file_name()?.to_str()?.to_lowercase();
+        let name = path.file_name()?.to_string_lossy().to_lowercase();
         let name = Path::new(name.strip_suffix(".gz").unwrap_or(&name));
-        match name.extension()?.to_str()? {
-            "csv" | "tsv" | "txt" | "edges" | "edgelist" => Some(Self::Csv),
-            "graphml" | "xml" => Some(Self::GraphMl),
-            "clq" | "col" | "dimacs" => Some(Self::Dimacs),
-            "npz" => Some(Self::Npz),
-            _ => None,
+        match name.extension().and_then(|ending| ending.to_str()) {
+            Some("csv" | "tsv" | "txt" | "edges" | "edgelist") => Some(Self::Csv),
+            Some("graphml" | "xml") => Some(Self::GraphMl),
+            Some("clq" | "col" | "dimacs") => Some(Self::Dimacs),
+            Some("npz") => Some(Self::Npz),
+            _ => text::guess_format(path),
         }
     }
 }
@@ -104,6 +114,8 @@ pub struct Imported {
     pub class_names: Vec<String>,
     /// What was left out or made up, for people to read.
     pub notes: Vec<String>,
+    /// What nodes and edges are labeled with; none if the data say it all.
+    labels: Option<labeled::SourceLabels>,
 }
 
 /// Reads a graph, or a set of graphs.
@@ -132,7 +144,7 @@ pub fn import(source: &Path, options: &ImportOptions) -> Result<Imported, Import
 fn unknown(source: &Path) -> ImportError {
     if source.exists() {
         let help = "name the format: tu-dataset, csv, graphml, dimacs or npz";
-        return ImportError::new(source, "its name does not tell the format", help);
+        return ImportError::new(source, "neither its name nor its first bytes tell the format", help);
     }
     ImportError::new(source, "there is no such file or folder", "check the path")
 }

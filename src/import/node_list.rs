@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use connectome_components::Split;
-
+use super::columns;
 use super::draft::{Draft, split_named};
 use super::error::ImportError;
 use super::table::{Row, Table, find_column};
+use super::targets::{Targets, is_target};
 use crate::scene::suggest::{nearest, quote};
 
 /// Nodes by what a file calls them.
@@ -53,6 +53,8 @@ struct Columns {
     name: usize,
     label: Option<usize>,
     split: Option<usize>,
+    /// Values to predict, with their names.
+    targets: Vec<(usize, String)>,
     /// All others, with their names.
     features: Vec<(usize, String)>,
     count: usize,
@@ -60,33 +62,48 @@ struct Columns {
 
 impl Columns {
     fn of(table: &Table, header: &[String]) -> Result<Self, ImportError> {
-        let Some(name) = find_column(header, &["name", "id", "node"]) else {
+        let Some(name) = find_column(header, &["name", "id", "node", "node_id"]) else {
             let help = "the first line must name the columns, and one of them must be \"name\"";
             return Err(table.error("no column holds the names of the nodes", help));
         };
         let (label, split) = (find_column(header, &["label", "class", "y"]), find_column(header, &["split"]));
-        let is_feature = |column: &usize| *column != name && Some(*column) != label && Some(*column) != split;
-        let features = (0..header.len()).filter(is_feature).map(|column| (column, header[column].clone())).collect();
-        Ok(Self { name, label, split, features, count: header.len() })
+        let is_other = |column: &usize| *column != name && Some(*column) != label && Some(*column) != split;
+        let others = (0..header.len()).filter(is_other).map(|column| (column, header[column].clone()));
+        let (targets, features) = others.partition(|(_, name)| is_target(name));
+        Ok(Self { name, label, split, targets, features, count: header.len() })
     }
 }
 
-/// Reads the nodes with their classes, splits and features.
+/// Reads the nodes with their classes, targets, splits and features.
 pub(super) fn read(path: &Path) -> Result<(Draft, Numbers), ImportError> {
     let table = Table::read(path)?;
-    let header = table.first_rows(1)?.swap_remove(0);
+    let header = table.first_row()?;
     let columns = Columns::of(&table, &header)?;
     let (mut draft, mut numbers) = (Draft::default(), Numbers::default());
-    draft.features.width = columns.features.len();
+    let names = |columns: &[(usize, String)]| columns.iter().map(|(_, name)| name.clone()).collect::<Vec<_>>();
+    let mut features = columns::Columns::new(names(&columns.features));
+    let mut targets = Targets::new(names(&columns.targets));
     table.each(true, |row| {
         row.check_width(columns.count)?;
+        let node = numbers.len();
         read_name(&row, &columns, &mut numbers)?;
-        read_label_and_split(&row, &columns, &mut draft)?;
-        for (column, name) in &columns.features {
-            draft.features.values.push(row.number(*column, &format!("the feature {}", quote(name)))?);
+        if let Some(column) = columns.label {
+            draft.labels.push(Some(row.get(column).to_owned()).filter(|label| !label.is_empty()));
+        }
+        for (target, (column, name)) in columns.targets.iter().enumerate() {
+            let value = row.get(*column);
+            targets.push(target, node, value).map_err(|message| row.value_error(*column, name, message))?;
+        }
+        read_split(&row, &columns, &targets, &mut draft)?;
+        for (feature, (column, name)) in columns.features.iter().enumerate() {
+            let value = row.get(*column);
+            features.push(feature, node, value).map_err(|message| row.value_error(*column, name, message))?;
         }
         Ok(())
     })?;
+    let nodes = numbers.len();
+    let read = draft.take_node_columns(features, targets, nodes);
+    read.map_err(|message| table.error(message, "take columns out"))?;
     Ok((draft, numbers))
 }
 
@@ -106,19 +123,16 @@ fn read_name(row: &Row, columns: &Columns, numbers: &mut Numbers) -> Result<(), 
     }
 }
 
-fn read_label_and_split(row: &Row, columns: &Columns, draft: &mut Draft) -> Result<(), ImportError> {
-    if let Some(column) = columns.label {
-        draft.labels.push(Some(row.get(column).to_owned()).filter(|label| !label.is_empty()));
-    }
+fn read_split(row: &Row, columns: &Columns, targets: &Targets, draft: &mut Draft) -> Result<(), ImportError> {
     let Some(column) = columns.split else { return Ok(()) };
     let split = split_named(row.get(column)).ok_or_else(|| {
         let message = format!("{} is no split", quote(row.get(column)));
         row.error(column, message, "write train, validation, test, or nothing")
     })?;
-    if split != Split::Unused && draft.labels.last().is_some_and(Option::is_none) {
-        let help = "write its label, or leave its split empty";
-        return Err(row.error(column, "the node is in a split, but has no label", help));
-    }
+    draft.check_split(split, targets).map_err(|message| {
+        let help = "write it, or leave the split of the node empty";
+        row.error(column, message, help)
+    })?;
     draft.splits.get_or_insert_default().push(split);
     Ok(())
 }

@@ -31,12 +31,13 @@ pub(super) fn read(path: &Path) -> Result<Imported, ImportError> {
     if archive.has("node_ptr") && archive.has("edges") {
         let data = read_set(&mut archive).map_err(of_file)?;
         let notes = unread(&archive, &["node_ptr", "edge_ptr", "node_label", "edges", DISTANCES]);
-        return Ok(Imported { data, class_names: Vec::new(), notes });
+        return Ok(Imported { data, class_names: Vec::new(), notes, labels: None });
     }
     match BARE.into_iter().find(|(name, _)| archive.has(name)).filter(|_| archive.has("n")) {
         Some((name, undirected)) => {
-            let draft = read_bare(&mut archive, name, undirected).map_err(of_file)?;
-            Ok(draft.finish(unread(&archive, &[name, "n"])))
+            let mut draft = read_bare(&mut archive, name, undirected).map_err(of_file)?;
+            draft.notes.extend(unread(&archive, &[name, "n"]));
+            Ok(draft.finish())
         }
         None => as_scenes_do(path),
     }
@@ -57,7 +58,7 @@ pub(super) fn read_distances(path: &Path, graphs: usize) -> Result<Option<DenseR
 }
 
 fn as_scenes_do(path: &Path) -> Result<Imported, ImportError> {
-    Ok(Imported { data: GraphData::read_npz(path)?, class_names: Vec::new(), notes: Vec::new() })
+    Ok(Imported { data: GraphData::read_npz(path)?, class_names: Vec::new(), notes: Vec::new(), labels: None })
 }
 
 /// A note on the arrays that are not among these.
@@ -85,7 +86,7 @@ fn read_bare(archive: &mut Archive, name: &str, undirected: bool) -> Result<Draf
         edges: sources.iter().zip(targets).map(|(&source, &target)| [source, target]).collect(),
         ..Draft::default()
     };
-    draft.add_ways_back(|_| undirected);
+    draft.add_reverse_edges(|_| undirected);
     Ok(draft)
 }
 
@@ -107,7 +108,7 @@ fn read_set(archive: &mut Archive) -> Result<GraphData, Problem> {
         let help = "nodes are counted from 0 within each graph";
         let endpoints = check::indices("edges", endpoints, (nodes[1] - nodes[0]) as u64, help)?;
         let mut draft = Draft { edges: endpoints.as_chunks().0.to_vec(), ..Draft::default() };
-        draft.add_ways_back(|_| true);
+        draft.add_reverse_edges(|_| true);
         // Nodes can be numbered, as they have labels in memory, so this does not overflow but for more than 2^32 of them.
         let first = u32::try_from(nodes[0])
             .map_err(|_| Problem::of("node_label", "has more nodes than can be numbered", "use a smaller set"))?;

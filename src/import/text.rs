@@ -5,6 +5,7 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 
+use super::Format;
 use super::error::ImportError;
 use crate::data::{memory, npz::open_file};
 use crate::scene::{Position, suggest::quote};
@@ -26,16 +27,30 @@ pub(super) struct TextFile {
 }
 
 impl TextFile {
-    /// Reads a plain file of UTF-8, compressed by gzip or not. A byte order mark, which spreadsheets write, is left out.
+    /// Reads a plain file of UTF-8 or UTF-16, compressed by gzip or not. A byte order mark, which spreadsheets write, is
+    /// left out.
     pub fn read(path: &Path) -> Result<Self, ImportError> {
+        Self::read_with_comments(path, |_| false)
+    }
+
+    /// The same for a file in which lines are comments that may be in any encoding.
+    pub fn read_with_comments(path: &Path, is_comment: fn(&[u8]) -> bool) -> Result<Self, ImportError> {
         let limit = memory::available() / PART_FOR_TEXT;
-        let bytes = read_bytes(path, limit as u64 + 1)
+        let mut bytes = read_bytes(path, limit as u64 + 1)
             .map_err(|error| ImportError::new(path, format!("the file cannot be read: {error}"), "check the path"))?;
         if bytes.len() > limit {
             let message = format!("the text is longer than {limit} bytes, too large for this machine");
             return Err(ImportError::new(path, message, "import a part of it, or use a larger machine"));
         }
         let file = path.display().to_string();
+        if let Some(text) = decode_utf16(&bytes) {
+            return Ok(Self { file, text });
+        }
+        for line in bytes.split_mut(|&byte| byte == b'\n').filter(|line| is_comment(line)) {
+            if str::from_utf8(line).is_err() {
+                line.iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = b'?');
+            }
+        }
         match String::from_utf8(bytes) {
             Ok(text) => {
                 let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
@@ -78,6 +93,36 @@ fn read_bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// The text of bytes that begin with a byte order mark of UTF-16; none if they do not, or are malformed.
+fn decode_utf16(bytes: &[u8]) -> Option<String> {
+    let unit = match bytes {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => return None,
+    };
+    let (units, rest) = bytes[2..].as_chunks::<2>();
+    let text = char::decode_utf16(units.iter().map(|&bytes| unit(bytes))).collect::<Result<String, _>>();
+    text.ok().filter(|_| rest.is_empty())
+}
+
+/// The format that the first bytes of a file show, if they do.
+pub(super) fn guess_format(path: &Path) -> Option<Format> {
+    const ENOUGH: u64 = 4_096;
+    let bytes = read_bytes(path, ENOUGH).ok()?;
+    if bytes.starts_with(b"PK\x03\x04") {
+        return Some(Format::Npz);
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    if text.contains("<graphml") {
+        return Some(Format::GraphMl);
+    }
+    let is_problem = |line: &str| {
+        let mut words = line.split_whitespace();
+        words.next() == Some("p") && words.next().is_some_and(|kind| super::dimacs::KINDS.contains(&kind))
+    };
+    text.lines().any(is_problem).then_some(Format::Dimacs)
 }
 
 /// A finite number, or what is wrong with its text.

@@ -8,7 +8,7 @@
 //! | `NAME_graph_indicator.txt` | the graph of a node | the parts of the set |
 //! | `NAME_graph_labels.txt` | class of a graph | the classes to tell |
 //! | `NAME_graph_attributes.txt` | numbers of a graph | targets |
-//! | `NAME_node_labels.txt` | whole numbers of a node | classes of the nodes, and features in one-hot code |
+//! | `NAME_node_labels.txt` | whole numbers of a node | class of the node, and features in one-hot code |
 //! | `NAME_node_attributes.txt` | numbers of a node | features, before those |
 //! | `NAME_edge_labels.txt` | whole numbers of an edge | features of the edges in one-hot code |
 //! | `NAME_edge_attributes.txt` | numbers of an edge | features of the edges, before those |
@@ -19,6 +19,8 @@ use connectome_components::Split;
 
 use super::Imported;
 use super::error::ImportError;
+use super::kinds::{Kinds, MAX_KINDS};
+use super::labeled::SourceLabels;
 use super::matrix::{Entry, Matrix, OneHot, dense_features, features};
 use super::text::fits;
 use crate::data::{DenseRows, GraphData, GraphSet};
@@ -38,23 +40,30 @@ pub(super) fn read(path: &Path) -> Result<Imported, ImportError> {
 
     let (edges, order) = read_edges(&folder, &graph_of)?;
     graphs.edge_offsets = offsets(edges.iter().map(|endpoints| graph_of[endpoints[0] as usize]), graphs.len());
-    let edge_features = read_edge_features(&folder, &order)?;
+    let (edge_features, edge_labels) = read_edge_features(&folder, &order)?;
 
     let attributes = folder.optional::<f32>("node_attributes", nodes, "nodes")?;
-    let code = folder.optional::<i64>("node_labels", nodes, "nodes")?.as_ref().map(OneHot::of);
-    let labels = code.as_ref().map_or_else(|| vec![0; nodes], OneHot::classes);
+    let node_labels = folder.optional::<i64>("node_labels", nodes, "nodes")?;
+    let code = node_labels.as_ref().map(OneHot::of);
+    // All labels of a node together are its class; without any there is none.
+    let label = |labels: &Matrix<i64>| Kinds::of((0..nodes).map(|node| Some(labels.label(node))), usize::MAX);
+    let kinds = node_labels.as_ref().and_then(label).unwrap_or_default();
+    let mut unlabeled = Vec::new();
+    unlabeled.extend(attributes.as_ref().map(|_| "node_attributes".to_owned()));
+    unlabeled.extend(folder.path("edge_attributes").exists().then(|| "edge_attributes".to_owned()));
     let data = GraphData {
         nodes,
         features: features(attributes, code.as_ref(), nodes),
-        classes: labels.iter().map(|&class| class as usize + 1).max().unwrap_or(0),
-        labels,
+        classes: kinds.names.len().max(usize::from(nodes > 0)),
+        labels: if kinds.indices.is_empty() { vec![0; nodes] } else { kinds.indices.clone() },
         splits: vec![Split::Unused; nodes],
         edges,
         edge_features,
         graphs: Some(graphs),
         ..GraphData::default()
     };
-    Ok(Imported { data, class_names, notes: Vec::new() })
+    let labels = Some(SourceLabels { nodes: kinds, edges: edge_labels, unlabeled });
+    Ok(Imported { data, class_names, notes: Vec::new(), labels })
 }
 
 /// The files of one data set.
@@ -195,11 +204,12 @@ fn read_edges(folder: &Folder, graph_of: &[usize]) -> Result<(Vec<[u32; 2]>, Vec
     Ok((order.iter().map(|&edge| edges[edge]).collect(), order))
 }
 
-fn read_edge_features(folder: &Folder, order: &[usize]) -> Result<Option<DenseRows>, ImportError> {
+/// Reads the features of the edges, and what they are labeled with.
+fn read_edge_features(folder: &Folder, order: &[usize]) -> Result<(Option<DenseRows>, Option<Kinds>), ImportError> {
     let numbers = folder.optional::<f32>("edge_attributes", order.len(), "edges")?;
     let labels = folder.optional::<i64>("edge_labels", order.len(), "edges")?;
     if numbers.is_none() && labels.is_none() {
-        return Ok(None);
+        return Ok((None, Some(Kinds::default())));
     }
     let code = labels.as_ref().map(OneHot::of);
     let width = numbers.as_ref().map_or(0, |numbers| numbers.width) + code.as_ref().map_or(0, |code| code.width);
@@ -207,5 +217,9 @@ fn read_edge_features(folder: &Folder, order: &[usize]) -> Result<Option<DenseRo
         let help = "give the edges fewer different labels, or take the file of edge labels away";
         ImportError::new(&folder.path("edge_labels"), format!("as code of the labels, {message}"), help)
     })?;
-    Ok(Some(dense_features(numbers.as_ref(), code.as_ref(), order)))
+    let kinds = match &labels {
+        None => Some(Kinds::default()),
+        Some(labels) => Kinds::of(order.iter().map(|&row| Some(labels.label(row))), MAX_KINDS),
+    };
+    Ok((Some(dense_features(numbers.as_ref(), code.as_ref(), order)), kinds))
 }

@@ -1,7 +1,7 @@
 //! Tables of edges and nodes.
 
 use connectome::data::{DenseRows, Features};
-use connectome::import::ImportOptions;
+use connectome::import::{ImportOptions, Imported, import};
 use connectome::scene::NodeFeatures;
 use connectome::task::{LinkPrediction, Task};
 use connectome_components::Split;
@@ -86,6 +86,130 @@ fn classes_without_splits_are_split() {
     check_training(&imported);
 }
 
+/// Imports a table of edges.
+fn edges(name: &str, text: &str, undirected: bool) -> Imported {
+    let imported = read(name, &[(name, text)], &options(None, undirected)).unwrap_or_else(|error| panic!("{error}"));
+    check_round_trip(&imported.data);
+    imported
+}
+
+/// The edges by the names of their nodes.
+fn named(imported: &Imported) -> Vec<String> {
+    let name = |node: u32| imported.data.names.get(node as usize).cloned().unwrap_or_else(|| node.to_string());
+    imported.data.edges.iter().map(|&[source, target]| format!("{} {}", name(source), name(target))).collect()
+}
+
+#[test]
+fn undirected_edges_are_as_many_in_either_direction() {
+    let imported = edges("e.csv", "source,target,weight\na,b,3\na,b,1\nb,a,2\nb,b,5\n", true);
+    assert_eq!(named(&imported), ["a b", "a b", "b a", "b b", "b a", "b a", "a b"]);
+    assert_eq!(imported.data.weights, Some(vec![3.0, 1.0, 2.0, 5.0, 3.0, 1.0, 2.0]));
+    let note = "2 of 3 undirected edges join nodes that others join already; each is an edge of its own";
+    assert_eq!(imported.notes, [note]);
+}
+
+#[test]
+fn a_first_line_is_a_header_only_if_it_cannot_be_an_edge() {
+    for text in ["u v\nv w\nw u\n", "node1,node2\nnode2,node3\nnode3,node1\n", "from;to\nto;x\nx;from\n"] {
+        let imported = edges("e.txt", text, false);
+        assert_eq!((imported.data.nodes, imported.data.edges.len()), (3, 3), "{text:?}");
+        assert!(imported.notes[0].contains("read as an edge"), "{:?}", imported.notes);
+    }
+    // It names columns of numbers, too.
+    let imported = edges("e.csv", "source,target,weight\nsource,target,2\n", false);
+    assert_eq!(named(&imported), ["source target"]);
+    assert!(imported.notes[0].contains("taken for names of columns"), "{:?}", imported.notes);
+    for text in ["u,v\na,b\n", "person,friend\n10,20\n"] {
+        let imported = edges("e.csv", text, false);
+        assert_eq!(imported.data.edges.len(), 1);
+        assert!(imported.notes[0].contains("not for an edge from"), "{:?}", imported.notes);
+    }
+    let imported = edges("e.csv", "person,friend\nAnn,Bob\n", false);
+    assert_eq!(named(&imported), ["person friend", "Ann Bob"]);
+    assert!(imported.notes[0].contains("in no other line"), "{:?}", imported.notes);
+    assert_eq!(edges("e.csv", "source,target\na,b\n", false).notes, [""; 0]);
+}
+
+#[test]
+fn what_follows_a_header_is_no_comment() {
+    let imported = edges("e.csv", "# tags\nsource,target\n#rust,#ecs\n#rust,bevy\n%c,c#\n", false);
+    assert_eq!(named(&imported), ["#rust #ecs", "#rust bevy", "%c c#"]);
+    assert_eq!(imported.notes, [""; 0]);
+    let imported = edges("e.csv", "#rust,#ecs\n#rust,bevy\nbevy,c#\nc#,bevy\n", false);
+    assert_eq!(named(&imported), ["bevy c#", "c# bevy"]);
+    assert_eq!(imported.notes, ["lines that are taken for comments, although they could be edges: 2"]);
+}
+
+#[test]
+fn tables_of_other_programs_are_read() {
+    for text in [
+        "a b {}\nb c {}\n",
+        " a  b \r\n b   c\r\n",
+        "% sym unweighted\na b\n\n% more\nb c\n",
+        "\u{feff}a\tb\nb\tc\n",
+        "\"a\" b\nb \"c\"\n",
+    ] {
+        let imported = edges("e.edges", text, false);
+        assert_eq!(named(&imported), ["a b", "b c"], "{text:?}");
+        assert_eq!(imported.data.weights, None);
+    }
+    let imported = edges("e.edgelist", "a b {'weight': 3, 'kind': 'x'}\nb c {'kind': 'y'}\nc d {}\n", false);
+    assert_eq!(imported.data.weights, Some(vec![3.0, 1.0, 1.0]));
+    let kinds = DenseRows { width: 2, values: vec![1.0, 0.0, 0.0, 1.0, 0.0, 0.0] };
+    assert_eq!(imported.data.edge_features, Some(kinds));
+    // Tabs and blanks between numbers, as in files of KONECT.
+    assert_eq!(edges("e.edges", "% asym\n1 2\t5\n2 3\t1\n", false).data.weights, Some(vec![5.0, 1.0]));
+}
+
+#[test]
+fn texts_of_utf_16_are_read() {
+    let text = "source,target\nÄnn,Bob\n";
+    for little in [true, false] {
+        let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+        let bytes: Vec<u8> =
+            units.flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() }).collect();
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("e.csv");
+        std::fs::write(&path, bytes).expect("it is written");
+        let imported = import(&path, &ImportOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(named(&imported), ["Änn Bob"]);
+    }
+}
+
+#[test]
+fn words_become_codes_and_missing_values_are_told() {
+    let nodes = "name,color,age,on\na,red,1,TRUE\nb,,NA,false\nc,blue,,1\n";
+    let files = [("e.csv", "source,target,kind\na,b,x\nb,c,NA\n"), ("n.csv", nodes)];
+    let imported = read("e.csv", &files, &options(Some("n.csv"), false)).unwrap_or_else(|error| panic!("{error}"));
+    let rows = [[0.0, 1.0, 1.0, 1.0], [0.0; 4], [1.0, 0.0, 0.0, 1.0]];
+    assert_eq!(imported.data.features, Features::Dense { width: 4, values: rows.concat() });
+    assert_eq!(imported.data.edge_features, Some(DenseRows { width: 1, values: vec![1.0, 0.0] }));
+    let expected = [
+        "\"color\" of nodes is one-hot encoded, with a feature for each of \"blue\", \"red\"; it is missing for 1 of 3",
+        "\"age\" is missing for 2 of 3 nodes, and read as 0",
+        "\"kind\" of edges is one-hot encoded, with a feature for each of \"x\"; it is missing for 1 of 2",
+    ];
+    assert_eq!(imported.notes, expected);
+}
+
+#[test]
+fn targets_are_predicted_and_no_features() {
+    let nodes = "id,age,target\n".to_owned();
+    let nodes = (0..10).fold(nodes, |table, node| table + &format!("{node},{node},{}.5\n", 2 * node)) + "10,10,\n";
+    let files = [("e.csv", "0,1\n1,2\n9,10\n"), ("n.csv", nodes.as_str())];
+    let imported = read("e.csv", &files, &options(Some("n.csv"), true)).unwrap_or_else(|error| panic!("{error}"));
+    let data = &imported.data;
+    assert_eq!((data.features.width(), data.targets.as_ref().map(|targets| targets.width)), (1, Some(1)));
+    assert_eq!(data.targets.as_ref().map(|targets| targets.values[9]), Some(18.5));
+    assert_eq!((data.count(Split::Train), data.splits[10]), (6, Split::Unused));
+    assert!(imported.notes[0].contains("1 of 11 nodes have none"), "{:?}", imported.notes);
+    check_round_trip(data);
+    check_training(&imported);
+    let files = [files[0], ("n.csv", "id,target\n0,red\n1,blue\n2,red\n9,\n10,blue\n")];
+    let imported = read("e.csv", &files, &options(Some("n.csv"), true)).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((imported.class_names.join(" "), imported.data.targets), ("blue red".to_owned(), None));
+}
+
 #[test]
 fn mistakes_in_edges_are_shown() {
     let bad = |text: &str, message: &str, help: &str| {
@@ -97,8 +221,13 @@ fn mistakes_in_edges_are_shown() {
     bad("source,target\nAnn,Bob\nBob§\n", "the line has 1 columns", "as many");
     bad("source,target\nAnn,Bob,§Cid\n", "the line has 3 columns", "as many");
     bad("source,target\nAnn,§\n", "the edge lacks a node", "two nodes");
-    bad("source,target,weight\n\n# c\n\"A,\"\"\n\",b,§NaN\n", "not finite", "the weight");
-    bad("source,target,hops\na,b,§\n", "\"\" is no number", "the feature \"hops\"");
+    bad("# c\nsource,target,weight\n\n\"A,\"\"\n\",b,§inf\n", "not finite", "the weight");
+    bad("source,target,hops\na,b,1\nb,c,§far\n", "\"far\" is no number", "\"hops\" in numbers alone");
+    bad("source,target,hops\na,b,far\nb,c,§1\n", "1 is a number among words", "\"hops\" in numbers alone");
+    bad(" a  b  §much \n", "\"much\" is no number", "the weight");
+    bad("a b {'weight': 1}\nb c §1\n", "\"1\" is no dictionary", "{'weight': 1.0}");
+    bad("a b §{'weight': 'much'}\n", "\"much\" is no number", "the weight");
+    bad("a b {'hops': 1}\nb c §{'hops': 2, 'hops': 2}\n", "\"hops\" is there twice", "take one");
     bad("a,b,§1e99\n", "not finite", "the weight");
 }
 
@@ -112,9 +241,12 @@ fn mistakes_in_nodes_are_shown() {
     bad("age,label\n1,2\n", "no column holds the names", "\"name\"");
     bad("name\nAnn\n§Ann\n", "named \"Ann\" like node 0", "of its own");
     bad("age,name\n1,§\n", "the node has no name", "name");
-    bad("name,age\nAnn,§old\n", "\"old\" is no number", "the feature \"age\"");
+    bad("name,age\nBob,1\nAnn,§old\n", "\"old\" is no number", "\"age\" in numbers alone");
+    bad("name,target\nBob,1\nAnn,§old\n", "\"old\" is no number", "\"target\" in numbers alone");
+    bad("name,label,target\nAnn,red,old\nBob,blue,young\n", "have labels, but their targets are words", "columns");
+    bad("name,target,split\nAnn,,§train\n", "has no target", "write it");
     bad("name,split\nAnn,§often\n", "\"often\" is no split", "validation");
-    bad("name,label,split\nAnn,,§train\n", "has no label", "label");
+    bad("name,label,split\nAnn,,§train\n", "has no label", "write it");
     let files = [("e.csv", "source,target\nAnn,§Bop\n"), ("n.csv", "name\nAnn\nBob\n")];
     check_error("e.csv", &files, &options(Some("n.csv"), false), "e.csv", "has no \"Bop\"", "did you mean \"Bob\"?");
     check_error("e.csv", &files[..1], &options(Some("m.csv"), false), "m.csv", "cannot be read", "path");

@@ -55,6 +55,30 @@ fn files_may_list_both_directions_and_what_is_not_read() {
 }
 
 #[test]
+fn edges_count_once_and_counts_of_either_direction_are_told() {
+    let imported = text("p edge 2 3\ne 1 2\ne 1 2\ne 2 1\n");
+    assert_eq!(imported.data.edges, [[0, 1], [1, 0]]);
+    assert_eq!(imported.notes, ["2 lines repeat an edge, which counts once"]);
+    for count in [6, 7] {
+        let imported =
+            text(&format!("p col 3 {count}\ne 1 2\ne 2 3\ne 1 3\n{}", if count == 7 { "e 1 1\n" } else { "" }));
+        assert_eq!(imported.data.edges.len(), count);
+        assert!(imported.notes[0].contains("counts either direction"), "{:?}", imported.notes);
+    }
+}
+
+#[test]
+fn comments_may_be_in_any_encoding() {
+    let imported = read_bytes("g.col", b"c Universit\xe9\nc\xe9\np col 2 1\ne 1 2\n");
+    assert!(imported.is_err_and(|error| error.contains("g.col:2:2: byte 0xe9")));
+    let imported = read_bytes("g.col", b"c Universit\xe9\r\nc\r\np col 2 1\r\ne 1 2\r\n").expect("it is in order");
+    assert_eq!(imported.data.edges, [[0, 1], [1, 0]]);
+    // The first bytes tell the format where the name does not.
+    let imported = read_bytes("graph", b"c a comment\np col 2 1\ne 1 2\n").expect("it is in order");
+    assert_eq!(imported.data.edges, [[0, 1], [1, 0]]);
+}
+
+#[test]
 fn mistakes_are_shown() {
     let bad = |text: &str, message: &str, help: &str| {
         check_error("g.clq", &[("g.clq", text)], &ImportOptions::default(), "g.clq", message, help);

@@ -1,7 +1,7 @@
 //! GraphML.
 
 use connectome::data::{DenseRows, Features};
-use connectome::import::ImportOptions;
+use connectome::import::{ImportOptions, Imported};
 use connectome_components::Split;
 
 use super::{check_error, check_round_trip, check_training, read};
@@ -46,8 +46,10 @@ fn a_graph_is_read() {
     assert_eq!(
         imported.notes,
         [
-            "keys of nodes that hold text and are left out: label, d6",
-            "keys of edges that hold text and are left out: d6"
+            "the weight is missing for 1 of 2 edges, and read as 1",
+            "keys of nodes that are left out: label, d6",
+            "keys of edges that are left out: d6",
+            "1 of 3 nodes have no label, and are in no split"
         ]
     );
     check_round_trip(data);
@@ -63,9 +65,72 @@ fn names_and_labels_may_be_keys() {
         read("g.xml", &[("g.xml", text)], &ImportOptions::default()).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(
         (imported.data.names.as_slice(), imported.data.edges),
-        (&["Ann".into(), "1".to_owned()][..], vec![[1, 0]])
+        (&["Ann".into(), "1".to_owned()][..], vec![[1, 0], [0, 1]])
     );
+    assert_eq!(imported.notes, ["the graph has no edgedefault, and is read as undirected"]);
     assert_eq!(imported.class_names, ["x"]);
+}
+
+/// Reads a graph with these keys, attributes of the graph, nodes and edges.
+fn graph(keys: &str, attributes: &str, content: &str) -> Imported {
+    let text = format!("<graphml>{keys}<graph {attributes}>{content}</graph></graphml>");
+    let imported = read("g.graphml", &[("g.graphml", &text)], &ImportOptions::default());
+    let imported = imported.unwrap_or_else(|error| panic!("{error}\n{text}"));
+    check_round_trip(&imported.data);
+    imported
+}
+
+#[test]
+fn truth_values_are_read_in_all_spellings() {
+    let keys = "<key id='s' for='node' attr.name='seen' attr.type='boolean'><default>TRUE</default></key>";
+    let values = ["True", "\n false\n", "1", "FALSE", "0", "true"];
+    let node = |(id, value): (usize, &&str)| format!("<node id='{id}'><data key='s'>{value}</data></node>");
+    let nodes = values.iter().enumerate().map(node).collect::<String>() + "<node id='6'/>";
+    let imported = graph(keys, "edgedefault='directed'", &nodes);
+    let expected = vec![1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0];
+    assert_eq!(imported.data.features, Features::Dense { width: 1, values: expected });
+    let edges = "<node id='a'/><node id='b'/><node id='c'/>\
+        <edge source='a' target='b' directed='0'/><edge source='b' target='c' directed='1'/>";
+    assert_eq!(graph("", "edgedefault='directed'", edges).data.edges, [[0, 1], [1, 2], [1, 0]]);
+}
+
+#[test]
+fn missing_values_are_told() {
+    let keys = "<key id='d' for='node' attr.name='age' attr.type='int'/>";
+    let nodes = "<node id='a'><data key='d'>1</data></node><node id='b'><data key='d'></data></node><node id='c'/>";
+    let imported = graph(keys, "edgedefault='undirected'", nodes);
+    assert_eq!(imported.data.features, Features::Dense { width: 1, values: vec![1.0, 0.0, 0.0] });
+    assert_eq!(imported.notes, ["\"age\" is missing for 2 of 3 nodes, and read as 0"]);
+}
+
+#[test]
+fn keys_of_cytoscape_are_read_although_they_are_declared_for_nodes() {
+    let keys = "<key attr.name='weight' attr.type='double' for='node' id='weight'/>";
+    let content = "<node id='a'/><node id='b'/><edge source='a' target='b'><data key='weight'>-0.5</data></edge>";
+    let imported = graph(keys, "edgedefault='directed'", content);
+    assert_eq!((imported.data.weights, imported.data.features.width()), (Some(vec![-0.5]), 0));
+    assert!(imported.notes.iter().any(|note| note.contains("declared for something else: weight")));
+}
+
+#[test]
+fn undirected_edges_are_as_many_in_either_direction() {
+    let keys = "<key id='w' for='edge' attr.name='weight' attr.type='double'><default>2</default></key>";
+    let content = "<node id='a'/><node id='b'/><edge source='a' target='b'><data key='w'>3</data></edge>\
+        <edge source='b' target='a'><data key='w'>1</data></edge><edge source='a' target='b'/>";
+    let imported = graph(keys, "edgedefault='undirected'", content);
+    assert_eq!(imported.data.edges, [[0, 1], [1, 0], [0, 1], [1, 0], [0, 1], [1, 0]]);
+    assert_eq!(imported.data.weights, Some(vec![3.0, 1.0, 2.0, 3.0, 1.0, 2.0]));
+}
+
+#[test]
+fn texts_become_codes_and_targets_are_no_features() {
+    let keys = "<key id='c' for='node' attr.name='color' attr.type='string'/>\
+        <key id='t' for='node' attr.name='target' attr.type='double'/>";
+    let node =
+        |id, color, target| format!("<node id='{id}'><data key='c'>{color}</data><data key='t'>{target}</data></node>");
+    let imported = graph(keys, "edgedefault='undirected'", &(node("a", "7", "1.5") + &node("b", "red", "2.5")));
+    assert_eq!(imported.data.features, Features::Dense { width: 2, values: vec![1.0, 0.0, 0.0, 1.0] });
+    assert_eq!(imported.data.targets, Some(DenseRows { width: 1, values: vec![1.5, 2.5] }));
 }
 
 #[test]
@@ -89,8 +154,8 @@ fn mistakes_are_shown() {
     bad("<edge source=\"n2\"", "§<edge", "lacks the attribute \"source\"", "source=");
     bad(
         "<edge source=\"n2\" target=\"n0\" directed=\"true\"",
-        "§<edge source=\"n2\" target=\"n0\" directed=\"1\"",
-        "\"1\"",
+        "§<edge source=\"n2\" target=\"n0\" directed=\"no\"",
+        "\"no\"",
         "true",
     );
     bad("<graph id=\"G\" edgedefault=\"undirected\"", "§<graph edgedefault=\"both\"", "\"both\"", "directed");
@@ -107,14 +172,8 @@ fn mistakes_are_shown() {
         "finite",
     );
     bad("<node id=\"n2\"/>", "§<node id=\"n2\"><data key=\"d9\"/></node>", "no such key", "<key");
-    bad("<node id=\"n2\"/>", "§<node id=\"n2\"><data key=\"d2\">test</data></node>", "has no label", "label");
+    bad("<node id=\"n2\"/>", "§<node id=\"n2\"><data key=\"d2\">test</data></node>", "has no label", "write it");
     bad("<node id=\"n2\"/>", "§<node id=\"n2\"><data key=\"d2\">often</data></node>", "\"often\" is no split", "train");
-    bad(
-        "<edge source=\"n2\" target=\"n0\" directed=\"true\"><data key=\"d4\">false</data></edge>",
-        "§<edge source=\"n2\" target=\"n0\"/>",
-        "no value for \"close\"",
-        "default",
-    );
     bad("Ann &amp; Co", "Ann §&copy; Co", "the entity \"copy\" is not known", "mend");
     bad("</graphml>\n", "§", "the file ends before its elements do", "mend");
     bad("</graphml>", "§</graph>", "malformed", "mend");

@@ -38,8 +38,8 @@ pub(super) struct Document {
     pub keys: Vec<Element>,
     pub nodes: Vec<Element>,
     pub edges: Vec<Element>,
-    /// Whether edges go both ways that do not say so themselves.
-    pub undirected: bool,
+    /// Whether edges are undirected that do not say so themselves, if the graph tells.
+    pub undirected: Option<bool>,
 }
 
 /// What an open element is, as far as its children need to know.
@@ -125,8 +125,9 @@ impl Parser<'_> {
         }
         let direction = attributes.iter().find(|(name, _)| name == "edgedefault").map(|(_, value)| value.as_str());
         self.document.undirected = match direction {
-            Some("undirected") => true,
-            Some("directed") | None => false,
+            Some("undirected") => Some(true),
+            Some("directed") => Some(false),
+            None => None,
             Some(other) => {
                 let message = format!("{} does not tell whether edges are directed", quote(other));
                 return Err(self.file.error(offset, message, "write edgedefault=\"directed\" or \"undirected\""));

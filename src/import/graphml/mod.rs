@@ -1,7 +1,8 @@
 //! GraphML, <http://graphml.graphdrawing.org>.
 //!
-//! A node's key `class`, or else `label`, is its class, `split` its split and `name` its name; an edge's `weight` is its
-//! weight. All other keys of numbers are features, in the order in which they are declared; keys of text are left out.
+//! A node's key `class`, or else `label`, is its class, `split` its split, `name` its name and `target` a value to predict;
+//! an edge's `weight` is its weight. All other keys with a type are features, in the order in which they are declared: texts
+//! as one-hot codes. A graph without `edgedefault` is undirected.
 
 mod document;
 mod keys;
@@ -14,30 +15,37 @@ use connectome_components::Split;
 use self::document::Element;
 use self::keys::{Keys, Role};
 use super::Imported;
+use super::columns::{Columns, Value, parse_bool};
 use super::draft::{Draft, split_named};
 use super::error::ImportError;
 use super::node_list::Numbers;
-use super::text::{TextFile, fits, parse_number};
-use crate::data::DenseRows;
+use super::targets::Targets;
+use super::text::{TextFile, fits};
 use crate::scene::suggest::quote;
 
 /// Reads the graph in a file.
 pub(super) fn read(path: &Path) -> Result<Imported, ImportError> {
     let file = TextFile::read(path)?;
     let document = document::read(&file)?;
-    let (mut keys, mut edge_keys) = (Keys::of_nodes(&document.keys), Keys::of_edges(&document.keys));
+    let mut keys = Keys::of_nodes(&document.keys, &document.nodes);
+    let mut edge_keys = Keys::of_edges(&document.keys, &document.edges);
     let mut draft = Draft::default();
     let numbers = number_nodes(&file, &document.nodes)?;
     let is_undirected = read_edges(&file, &mut edge_keys, &document, &numbers, &mut draft)?;
     draft.names = numbers.into_names();
     read_nodes(&file, &mut keys, &document.nodes, &mut draft)?;
-    draft.add_ways_back(|edge| is_undirected[edge]);
-    let left_out = |what: &str, keys: &Keys| {
-        let names = keys.left_out().join(", ");
-        (!names.is_empty()).then(|| format!("keys of {what}s that hold text and are left out: {names}"))
-    };
-    let notes = left_out("node", &keys).into_iter().chain(left_out("edge", &edge_keys)).collect();
-    Ok(draft.finish(notes))
+    draft.add_reverse_edges(|edge| is_undirected[edge]);
+    for (what, keys) in [("node", &keys), ("edge", &edge_keys)] {
+        let left_out = keys.names(Role::LeftOut);
+        if !left_out.is_empty() {
+            draft.notes.push(format!("keys of {what}s that are left out: {}", left_out.join(", ")));
+        }
+        if !keys.misdeclared().is_empty() {
+            let names = keys.misdeclared().join(", ");
+            draft.notes.push(format!("keys that are used for {what}s, although declared for something else: {names}"));
+        }
+    }
+    Ok(draft.finish())
 }
 
 fn number_nodes(file: &TextFile, nodes: &[Element]) -> Result<Numbers, ImportError> {
@@ -60,27 +68,32 @@ fn number_nodes(file: &TextFile, nodes: &[Element]) -> Result<Numbers, ImportErr
 }
 
 fn read_nodes(file: &TextFile, keys: &mut Keys, nodes: &[Element], draft: &mut Draft) -> Result<(), ImportError> {
-    draft.features.width = keys.feature_count();
-    check_size(file, nodes.len(), draft.features.width)?;
+    check_size(file, nodes.len(), keys.default_count())?;
+    let mut features = Columns::new(keys.names(Role::Feature));
+    let mut targets = Targets::new(keys.names(Role::Target));
     for (number, node) in nodes.iter().enumerate() {
         keys.take(file, node)?;
-        draft.features.values.extend(keys.features(file, node)?);
+        keys.push(Role::Feature, file, node, |column, text, is_text| match is_text {
+            true => features.push_word(column, number, text),
+            false => features.push(column, number, text),
+        })?;
+        keys.push(Role::Target, file, node, |target, text, _| targets.push(target, number, text))?;
         if keys.has(Role::Label) {
-            draft.labels.push(keys.text(Role::Label).filter(|label| !label.is_empty()).map(str::to_owned));
+            draft.labels.push(keys.label());
         }
         if let Some(name) = keys.text(Role::Name) {
             draft.names[number] = name.to_owned();
         }
         if keys.has(Role::Split) {
             let split = read_split(file, node, keys.text(Role::Split).unwrap_or_default())?;
-            if split != Split::Unused && draft.labels.last().is_some_and(Option::is_none) {
-                let message = "the node is in a split, but has no label";
-                return Err(file.error(node.offset, message, "write its label, or leave its split out"));
-            }
+            draft
+                .check_split(split, &targets)
+                .map_err(|message| file.error(node.offset, message, "write it, or leave the split of the node out"))?;
             draft.splits.get_or_insert_default().push(split);
         }
     }
-    Ok(())
+    let read = draft.take_node_columns(features, targets, nodes.len());
+    read.map_err(|message| file.error_of_file(message, "declare fewer keys, or other ones"))
 }
 
 fn read_split(file: &TextFile, node: &Element, name: &str) -> Result<Split, ImportError> {
@@ -90,7 +103,7 @@ fn read_split(file: &TextFile, node: &Element, name: &str) -> Result<Split, Impo
     })
 }
 
-/// Reads the edges and tells which are undirected.
+/// Reads the edges; which are undirected is returned.
 fn read_edges(
     file: &TextFile,
     keys: &mut Keys,
@@ -98,12 +111,15 @@ fn read_edges(
     numbers: &Numbers,
     draft: &mut Draft,
 ) -> Result<Vec<bool>, ImportError> {
-    let width = keys.feature_count();
-    check_size(file, document.edges.len(), width)?;
-    let mut features = DenseRows { width, values: Vec::new() };
-    let mut weights = Vec::new();
-    let mut is_undirected = Vec::with_capacity(document.edges.len());
-    for edge in &document.edges {
+    let edges = &document.edges;
+    check_size(file, edges.len(), keys.default_count())?;
+    if document.undirected.is_none() && edges.iter().any(|edge| edge.get("directed").is_none()) {
+        draft.notes.push("the graph has no edgedefault, and is read as undirected".to_owned());
+    }
+    let mut features = Columns::new(keys.names(Role::Feature));
+    let (mut weights, mut unweighted) = (Vec::new(), 0_usize);
+    let mut is_undirected = Vec::with_capacity(edges.len());
+    for (number, edge) in edges.iter().enumerate() {
         let end = |name| {
             let id = file.attribute(edge, name)?;
             numbers.find(&id).map_err(|help| {
@@ -112,25 +128,38 @@ fn read_edges(
         };
         draft.edges.push([end("source")?, end("target")?]);
         is_undirected.push(match edge.get("directed") {
-            Some("true") => false,
-            Some("false") => true,
-            None => document.undirected,
-            Some(other) => {
-                let message = format!("{} does not tell whether the edge is directed", quote(other));
-                return Err(file.error(edge.offset, message, "write true or false"));
-            }
+            None => document.undirected.unwrap_or(true),
+            Some(directed) => !parse_bool(directed).ok_or_else(|| {
+                let message = format!("{} does not tell whether the edge is directed", quote(directed));
+                file.error(edge.offset, message, "write true or false")
+            })?,
         });
         keys.take(file, edge)?;
-        features.values.extend(keys.features(file, edge)?);
-        weights.push(match keys.text(Role::Weight) {
-            None => 1.0,
-            Some(text) => parse_number(text)
-                .map_err(|message| file.error(edge.offset, format!("the weight {message}"), "write a finite number"))?,
-        });
+        keys.push(Role::Feature, file, edge, |column, text, is_text| match is_text {
+            true => features.push_word(column, number, text),
+            false => features.push(column, number, text),
+        })?;
+        let weight = read_weight(keys).map_err(|message| file.error(edge.offset, message, "write a finite number"))?;
+        unweighted += usize::from(weight.is_none());
+        weights.push(weight.unwrap_or(1.0));
+    }
+    if unweighted > 0 && unweighted < edges.len() {
+        draft.notes.push(format!("the weight is missing for {unweighted} of {} edges, and read as 1", edges.len()));
     }
     draft.weights = Some(weights);
-    draft.edge_features = (width > 0).then_some(features);
+    draft.take_edge_columns(features).map_err(|message| file.error_of_file(message, "declare fewer keys"))?;
     Ok(is_undirected)
+}
+
+/// The weight of the edge, if it has one.
+fn read_weight(keys: &Keys) -> Result<Option<f32>, String> {
+    let Some(text) = keys.text(Role::Weight) else { return Ok(None) };
+    match Value::parse(text) {
+        Ok(Value::Missing) => Ok(None),
+        Ok(Value::Number(weight)) => Ok(Some(weight)),
+        Ok(Value::Word(word)) => Err(format!("the weight {} is no number", quote(word))),
+        Err(message) => Err(format!("the weight {message}")),
+    }
 }
 
 /// Defaults make a matrix far larger than the file it comes from.

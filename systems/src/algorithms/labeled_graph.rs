@@ -5,7 +5,7 @@ use rayon::iter::ParallelIterator;
 use super::{ParallelGraph, SimpleGraph};
 
 /// An undirected graph without self-loops and parallel edges, with a label for each node and each edge, such as the
-/// atoms and bonds of a molecule.
+/// atoms and bonds of a molecule. What has no label has [`NO_LABEL`](Self::NO_LABEL).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LabeledGraph {
     graph: SimpleGraph,
@@ -16,6 +16,9 @@ pub struct LabeledGraph {
 }
 
 impl LabeledGraph {
+    /// The label of nodes and edges without a label: they are of one kind, which is not that of any label.
+    pub const NO_LABEL: u32 = u32::MAX;
+
     /// The graph with a node for each of `labels`, and edges with their labels. Self-loops and edges with an endpoint
     /// that is no node are skipped; of several edges between two nodes the first is kept.
     ///
@@ -37,17 +40,24 @@ impl LabeledGraph {
         Self { graph, labels, edge_labels: edges.into_iter().map(|(_, label)| label).collect() }
     }
 
-    /// The [`SimpleGraph::of`] a graph, with these labels of nodes, 0 for missing ones, and label 0 for all edges.
+    /// The [`SimpleGraph::of`] a graph, with these labels of its first nodes; other nodes and all edges have none.
     pub fn of(graph: &impl ParallelGraph, labels: Vec<u32>) -> Self {
         let graph = SimpleGraph::of(graph);
-        let edge_labels = vec![0; graph.edge_count()];
+        let edge_labels = vec![Self::NO_LABEL; graph.edge_count()];
         Self { graph, labels: Vec::new(), edge_labels }.with_labels(labels)
     }
 
-    /// Replaces the labels of nodes; 0 for missing ones.
+    /// Replaces the labels of nodes; nodes after the last of `labels` have none.
     pub fn with_labels(self, mut labels: Vec<u32>) -> Self {
-        labels.resize(self.node_count(), 0);
+        labels.resize(self.node_count(), Self::NO_LABEL);
         Self { labels, ..self }
+    }
+
+    /// Replaces each label of nodes and each label of edges.
+    pub fn map_labels(mut self, nodes: impl FnMut(u32) -> u32, edges: impl FnMut(u32) -> u32) -> Self {
+        self.labels = self.labels.into_iter().map(nodes).collect();
+        self.edge_labels = self.edge_labels.into_iter().map(edges).collect();
+        self
     }
 
     /// The graph without its labels.
@@ -91,7 +101,11 @@ mod tests {
         assert_eq!(graph.labeled_edges().collect::<Vec<_>>(), [([0, 1], 3), ([1, 2], 7)]);
         assert_eq!((graph.node_count(), graph.labels()), (3, [5, 6, 5].as_slice()));
         let unlabeled = LabeledGraph::of(graph.graph(), vec![4]);
-        assert_eq!(unlabeled.labels(), [4, 0, 0]);
-        assert_eq!(unlabeled.labeled_edges().collect::<Vec<_>>(), [([0, 1], 0), ([1, 2], 0)]);
+        let none = LabeledGraph::NO_LABEL;
+        assert_eq!(unlabeled.labels(), [4, none, none]);
+        assert_eq!(unlabeled.labeled_edges().collect::<Vec<_>>(), [([0, 1], none), ([1, 2], none)]);
+        let mapped = graph.map_labels(|label| label + 1, |label| 2 * label);
+        assert_eq!(mapped.labels(), [6, 7, 6]);
+        assert_eq!(mapped.labeled_edges().collect::<Vec<_>>(), [([0, 1], 6), ([1, 2], 14)]);
     }
 }

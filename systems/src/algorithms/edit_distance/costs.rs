@@ -156,6 +156,9 @@ impl EditCosts {
             if let (Some(labels), Some(label)) = (costs.labels(), label)
                 && label as usize >= labels
             {
+                if label == LabeledGraph::NO_LABEL {
+                    return Err(EditError::Unlabeled { kind });
+                }
                 return Err(EditError::Label { kind, label, labels });
             }
         }
@@ -231,6 +234,12 @@ pub enum EditError {
         /// The number of labels of the table.
         labels: usize,
     },
+    /// A node or edge without a label, and costs by label.
+    #[error("a {kind} without a label has no costs in the tables; label all of them, or use uniform costs")]
+    Unlabeled {
+        /// Node or edge.
+        kind: &'static str,
+    },
     /// A graph has more nodes than [`MAX_NODES`](super::MAX_NODES).
     #[error("a graph of {nodes} nodes is too large for an edit distance; use graphs of at most {max} nodes", max = super::MAX_NODES)]
     TooManyNodes {
@@ -283,5 +292,7 @@ mod tests {
         let costs = EditCosts::new(table, OperationCosts::UNIT).unwrap();
         let error = costs.check_labels(&LabeledGraph::new(vec![0, 1], [([0, 1], 7)])).unwrap_err();
         assert_eq!(error, EditError::Label { kind: "node", label: 1, labels: 1 });
+        let error = costs.check_labels(&LabeledGraph::new(vec![0, LabeledGraph::NO_LABEL], [])).unwrap_err();
+        assert_eq!(error, EditError::Unlabeled { kind: "node" });
     }
 }

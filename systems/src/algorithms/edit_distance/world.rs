@@ -40,8 +40,9 @@ pub fn compare_graphs(
 /// of the world, and inserts the [`EditDistance`] beside it. A graph has changed if its [`Topology`], a [`ClassLabel`]
 /// or an [`EdgeKind`] has.
 ///
-/// The labels are the [`ClassLabel`]s of nodes and the [`EdgeKind`]s of edges; 0 if missing. Directions, self-loops and
-/// all but the first of parallel edges are ignored. If a graph was despawned, the distance is removed.
+/// The labels are the [`ClassLabel`]s of nodes and the [`EdgeKind`]s of edges; what has none is of a kind of its own,
+/// [`LabeledGraph::NO_LABEL`]. Directions, self-loops and all but the first of parallel edges are ignored. If a graph was
+/// despawned, the distance is removed.
 ///
 /// # Errors
 /// If two graphs cannot be compared (see [`edit_distance`]); their previous distance is removed.
@@ -121,9 +122,9 @@ fn update_graph(world: &World, topology: &Topology, entity: Entity, graphs: &mut
     graphs.insert(entity, Seen { version: topology.version, labels, edge_labels, graph, changes });
 }
 
-/// The label of each row by a component `T`; 0 for rows without it.
+/// The label of each row by a component `T`; [`LabeledGraph::NO_LABEL`] for rows without it.
 fn read_labels<T: Component>(world: &World, rows: &Rows, label: fn(&T) -> u32) -> Vec<u32> {
-    let mut labels = vec![0; rows.len()];
+    let mut labels = vec![LabeledGraph::NO_LABEL; rows.len()];
     for (rows, components) in rows.components::<T>(world) {
         labels[rows].iter_mut().zip(components).for_each(|(to, component)| *to = label(component));
     }

@@ -43,6 +43,12 @@ pub enum Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         match self {
+            Self::NodeLabel { label: LabeledGraph::NO_LABEL, counts: [one, other] } => {
+                write!(formatter, "they have {one} and {other} nodes without a label")
+            }
+            Self::EdgeLabel { label: LabeledGraph::NO_LABEL, counts: [one, other] } => {
+                write!(formatter, "they have {one} and {other} edges without a label")
+            }
             Self::Nodes([one, other]) => write!(formatter, "they have {one} and {other} nodes"),
             Self::Edges([one, other]) => write!(formatter, "they have {one} and {other} edges"),
             Self::NodeLabel { label, counts: [one, other] } => {
