@@ -88,7 +88,7 @@ fn bracket_or_comma(text: &str, error: &Error, start: usize) -> Option<(Position
     let end = last.start + last.written.len();
     match rest.starts_with('(') && last.kind == Kind::Word {
         true => Some((Position::of(text, start), "this takes no settings", "leave the brackets out")),
-        false if text[end..start].contains('\n') => {
+        false if text.get(end..start).is_some_and(|between| between.contains('\n')) => {
             Some((Position::of(text, end), "expected comma", "put a comma between values"))
         }
         false => None,

@@ -62,7 +62,7 @@ fn syntax_is_explained() {
     check("task:", "§]task:", "expected a name", "close");
     check_text("§(name: \"a\"", "this bracket is not closed", "close it");
     check_text("§(name: \"a\", ", "this bracket is not closed", "close it");
-    check_text("(name: \"a\", model: §[Relu, (),\n// the end\n", "this bracket is not closed", "close it");
+    check_text("(name: \"a\", model: §[Relu,\n// the end\n", "this bracket is not closed", "close it");
     check_text("(name: §\"a", "expected end of string", "double quote");
     check_text("§", "expected opening `(`", "round brackets");
     check_text(&format!("§Scenery{COUPLE}"), "expected Scene, but found \"Scenery\"", "leave the name");
@@ -86,7 +86,7 @@ fn names_of_pytorch_geometric_are_known() {
     for (name, help) in [
         ("GCNConv", "did you mean \"GcnConv\"?"),
         ("SAGEConv", "did you mean \"SageConv\"?"),
-        ("GATv2Conv", "called Gatv2Conv here"),
+        ("GATv2Conv", "did you mean \"Gatv2Conv\"?"),
         ("GCN2Conv", "called Gcnii here"),
         ("global_mean_pool", "called Readout(Mean) here"),
         ("BatchNorm1d", "called BatchNorm here"),

@@ -228,7 +228,7 @@ fn shapes_and_types_must_fit() {
     bad(&small().with("y", &array![[0_i32, 1, 0]]), "array \"y\" has the shape [1, 3]", "[any]");
     bad(
         &small().with("y", &array![0.0_f32, 1.0, 0.0]),
-        "array \"y\" has the type '<f4', which is not one of i4, i8, u4",
+        "array \"y\" has the type '<f4', which is not one of i1, u1",
         "astype",
     );
     bad(

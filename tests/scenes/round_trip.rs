@@ -55,9 +55,15 @@ fn optimizer() -> impl Strategy<Value = Optimizer> {
     let numbers = (positive(), share(), share(), positive(), positive(), any::<bool>());
     (0..4, numbers).prop_map(|(kind, (learning_rate, first, second, epsilon, weight_decay, flag))| match kind {
         0 => Optimizer::Sgd { learning_rate, momentum: first, nesterov: flag, weight_decay },
-        1 => Optimizer::Adam { learning_rate, betas: (first, second), epsilon, amsgrad: flag, weight_decay },
-        2 => Optimizer::AdamW { learning_rate, betas: (first, second), epsilon, weight_decay },
-        _ => Optimizer::RmsProp { learning_rate, decay: first, epsilon, weight_decay },
+        1 => Optimizer::Adam {
+            learning_rate,
+            betas: (first, second),
+            epsilon: epsilon.max(1e-8),
+            amsgrad: flag,
+            weight_decay,
+        },
+        2 => Optimizer::AdamW { learning_rate, betas: (first, second), epsilon: epsilon.max(1e-8), weight_decay },
+        _ => Optimizer::RmsProp { learning_rate, decay: first, epsilon: epsilon.max(1e-8), weight_decay },
     })
 }
 
