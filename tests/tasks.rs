@@ -347,6 +347,17 @@ fn heads_must_make_sense() {
     }
 }
 
+/// No epoch follows the last step that would say it.
+#[test]
+fn weights_that_the_last_step_spoils_are_an_error() {
+    let rest = "model: [Linear(width: 2)], task: NodeClassification, training: (epochs: 1, keep: Last)";
+    let mut scene = scene(rest);
+    scene.optimizer = connectome::components::Optimizer::sgd(1e34);
+    let data = GraphData { features: Features::Dense { width: 2, values: vec![1e3; 2 * NODES] }, ..data(1) };
+    let error = Trainer::new(&scene, &data, 1, Workers::single()).unwrap().train(|_| {}).unwrap_err().to_string();
+    assert!(error.contains("in epoch 1; lower the learning rate"), "{error}");
+}
+
 #[cfg(feature = "cli")]
 #[test]
 fn the_command_line_trains_evaluates_and_infers_every_head() {

@@ -1,0 +1,97 @@
+//! What the heads of a scene's model predict.
+
+use bevy_ecs::{entity::Entity, world::World};
+use std::collections::HashMap;
+
+use super::{
+    TrainError, Trainer,
+    corpus::{Examples, Step},
+};
+use crate::components::{Edge, Model, ModelHead, Rows};
+use crate::spawn::SceneEntities;
+use crate::systems::{Infer, run};
+
+/// The output of one head of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeadOutput {
+    /// The head.
+    pub name: String,
+    /// Row after row.
+    pub values: Vec<f32>,
+    /// Values in a row.
+    pub width: usize,
+}
+
+fn heads_of(world: &World, model: Entity) -> impl Iterator<Item = &ModelHead> {
+    world.get::<Model>(model).into_iter().flat_map(|model| &model.heads)
+}
+
+/// The outputs of all heads, without rows.
+fn empty_outputs(world: &World, model: Entity) -> Vec<HeadOutput> {
+    let empty =
+        |head: &ModelHead| HeadOutput { name: head.name.clone(), values: Vec::new(), width: head.output.width() };
+    heads_of(world, model).map(empty).collect()
+}
+
+impl Trainer {
+    /// The output of the first head, row by row, and its width; see [`Trainer::outputs`].
+    ///
+    /// # Errors
+    /// If the schedules were taken out of the world.
+    pub fn infer(&mut self) -> Result<(Vec<f32>, usize), TrainError> {
+        let first = self.outputs()?.into_iter().next();
+        Ok(first.map_or((Vec::new(), 1), |output| (output.values, output.width)))
+    }
+
+    /// The output of each head for the nodes, edges or graphs of the scene, in its order, or for the pairs of nodes whose links
+    /// are predicted.
+    ///
+    /// # Errors
+    /// If the schedules were taken out of the world.
+    pub fn outputs(&mut self) -> Result<Vec<HeadOutput>, TrainError> {
+        let SceneEntities { graph, model, ref nodes, ref edges, node_marker, edge_marker, .. } = self.entities;
+        if let Some(corpus) = &mut self.corpus {
+            let mut outputs = empty_outputs(&self.world, model);
+            let show = |world: &World, step: Step| {
+                for (collected, head) in outputs.iter_mut().zip(heads_of(world, model)) {
+                    let matrix = head.output.matrix(world);
+                    // Of the nodes of a sample the examples come first; the others are their neighbors.
+                    let is_sampled = step.is_sampled && head.output.domain() == node_marker.id();
+                    let count = if is_sampled { step.examples } else { usize::MAX };
+                    collected.values.extend(matrix.rows().take(count).flatten());
+                }
+            };
+            corpus.pass(&mut self.world, graph, Infer(model), Examples::All, |_, _| {}, show)?;
+            return Ok(outputs);
+        }
+        run(&mut self.world, Infer(model))?;
+        let mut outputs = empty_outputs(&self.world, model);
+        for (collected, head) in outputs.iter_mut().zip(heads_of(&self.world, model)) {
+            let output = head.output;
+            let entities = match output.domain() {
+                domain if domain == node_marker.id() => nodes,
+                domain if domain == edge_marker.id() => edges,
+                _ => {
+                    collected.values.extend(output.matrix(&self.world).rows().flatten());
+                    continue;
+                }
+            };
+            let rows = entities.iter().filter_map(|entity| output.get(&self.world, *entity).ok());
+            collected.values.extend(rows.flatten());
+        }
+        Ok(outputs)
+    }
+
+    /// The numbers of the two nodes of each row of an output where links are predicted; nothing otherwise.
+    pub fn pairs(&self) -> Vec<[u32; 2]> {
+        let tasks = self.scene.tasks();
+        let number = tasks.iter().position(|(_, task)| task.links().is_some());
+        let head = number.and_then(|number| heads_of(&self.world, self.entities.model).nth(number));
+        let Some(output) = head.map(|head| head.output) else { return Vec::new() };
+        let numbers: HashMap<Entity, u32> = self.entities.nodes.iter().copied().zip(0..).collect();
+        let mut rows = Rows::default();
+        rows.update(&self.world, &[output.domain(), output.id()]);
+        let edges = rows.entities().iter().filter_map(|row| self.world.get::<Edge>(*row));
+        edges.filter_map(|edge| Some([*numbers.get(&edge.source)?, *numbers.get(&edge.target)?])).collect()
+    }
+}
