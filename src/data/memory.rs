@@ -22,7 +22,7 @@ pub(crate) fn available() -> usize {
     least(threads, |path| std::fs::read_to_string(path).ok())
 }
 
-/// The least of all limits, by the content of files, with so many threads.
+/// The least of all limits, for this number of threads; `read` returns the content of a file.
 fn least(threads: usize, read: impl Fn(&Path) -> Option<String>) -> usize {
     let proc = |name: &str| read(&Path::new("/proc").join(name)).unwrap_or_default();
     let (memory, limits, status) = (proc("meminfo"), proc("self/limits"), proc("self/status"));

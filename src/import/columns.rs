@@ -59,7 +59,7 @@ enum Content {
     Nothing,
     Numbers,
     Words,
-    /// More words than can be told apart.
+    /// More different words than are encoded.
     TooManyWords,
 }
 
@@ -67,7 +67,7 @@ enum Content {
 struct Column {
     name: String,
     content: Content,
-    /// Row, and number or index of the word; rows without a value are left out.
+    /// Row, and value or index of the word; rows without a value are left out.
     values: Vec<(usize, f32)>,
     words: Vec<String>,
     indices: HashMap<String, usize>,
@@ -186,7 +186,7 @@ impl Columns {
 
     /// The kinds that the values tell apart; a thing without values is of no kind.
     ///
-    /// Values of several columns are told apart by the names of the columns, so their order does not matter.
+    /// The names of the columns are part of the label, so their order does not matter.
     pub fn kinds(&self, rows: usize) -> Option<Kinds> {
         let mut columns: Vec<&Column> = self.0.iter().filter(|column| !column.values.is_empty()).collect();
         columns.sort_by_key(|column| &column.name);

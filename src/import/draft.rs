@@ -33,7 +33,7 @@ pub(super) struct Draft {
     pub weights: Option<Vec<f32>>,
     /// One row for each edge.
     pub edge_features: Option<DenseRows>,
-    /// The kinds of the edges that the file lists; none if they are too many to be told apart.
+    /// The kinds of the edges that the file lists; none if there are more than the maximum.
     pub edge_kinds: Option<Kinds>,
     /// What was left out or made up.
     pub notes: Vec<String>,
@@ -52,7 +52,7 @@ impl Draft {
         Err(format!("the node is in a split, but has no {lack}"))
     }
 
-    /// Takes the features and the targets of so many nodes from columns of the file.
+    /// Takes the features and targets of all nodes from columns of the file.
     pub fn take_node_columns(&mut self, mut features: Columns, targets: Targets, nodes: usize) -> Result<(), String> {
         self.features = features.features(nodes, "nodes", &mut self.notes)?;
         self.feature_names = features.names().into_iter().map(str::to_owned).collect();

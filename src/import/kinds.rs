@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use connectome_systems::algorithms::LabeledGraph;
 
-/// The most kinds that are told apart: values that differ more are measured, and say nothing of a kind.
+/// The maximum number of kinds: more different values are measurements, which are no kinds.
 pub(super) const MAX_KINDS: usize = 1_000;
 
 /// The kind of each node or edge of a source.

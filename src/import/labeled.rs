@@ -20,7 +20,7 @@ pub struct LabeledGraphs {
     pub graphs: Vec<LabeledGraph>,
     /// What the file calls the nodes of its only graph; empty if they have only numbers, counted from 0.
     pub node_names: Vec<String>,
-    /// What the file calls the label of each number; empty if the numbers are the labels.
+    /// The name that the file has for each label, by its index; empty if labels are indices already.
     pub label_names: Vec<String>,
     /// The same for the labels of edges.
     pub edge_label_names: Vec<String>,

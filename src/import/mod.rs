@@ -17,7 +17,7 @@
 //! features, as often as the file lists it, so that the adjacency is symmetric. A self-loop stays one edge.
 //!
 //! In tables and GraphML, values that are missing (`NA`, `NaN`, `null`, nothing) are read as 0; columns of words become
-//! one-hot codes. Whatever is guessed, made up or left out is told by [`Imported::notes`].
+//! one-hot codes. [`Imported::notes`] say what was guessed, filled in or left out.
 //!
 //! ```
 //! use connectome::import::{ImportOptions, import};

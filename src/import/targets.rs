@@ -45,7 +45,7 @@ impl Targets {
         self.counts.get(node).copied().unwrap_or_default() == self.width
     }
 
-    /// What the targets of so many nodes are: numbers are values, words are classes.
+    /// What the targets of all nodes are: values if they are numbers, classes if they are words.
     pub fn meaning(self, nodes: usize) -> Result<Meaning, String> {
         if self.width == 0 {
             return Ok(Meaning::Nothing);

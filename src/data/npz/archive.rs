@@ -323,10 +323,10 @@ impl<T> Stored<T> {
     }
 }
 
-/// How to make numbers that can be read of an array.
+/// How to convert an array to a type that can be read.
 fn conversion(array: &str, kind: &str) -> String {
     match kind {
-        BOOL => format!("if it is a mask, write the numbers of what it selects: numpy.flatnonzero({array})"),
+        BOOL => format!("if it is a mask, write the indices that it selects: numpy.flatnonzero({array})"),
         kind if kind.starts_with(['U', 'S', 'O']) => {
             format!("write a number for each value: numpy.unique({array}, return_inverse=True)[1]")
         }

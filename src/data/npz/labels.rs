@@ -104,7 +104,7 @@ pub fn read_splits(archive: &mut Archive, prefix: &str, count: usize, what: &str
     Ok(splits)
 }
 
-/// The numbers of the nodes, edges or graphs that an array lists, or selects as a mask.
+/// The indices of the nodes, edges or graphs that an array lists, or selects as a mask.
 fn read_members(archive: &mut Archive, array: &str, count: usize, what: &str) -> Result<Vec<u32>, Problem> {
     if archive.is_bool(array)? {
         return Ok(selected(list(archive.read::<bool>(array)?, array, Some(count))?));
