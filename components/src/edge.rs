@@ -3,6 +3,8 @@
 use bevy_ecs::{component::Component, entity::Entity};
 use serde::{Deserialize, Serialize};
 
+use crate::GraphKey;
+
 /// A directed edge, along which messages are sent from `source` to `target`.
 ///
 /// The endpoints are plain entities: bevy's relationships are one-to-many and slow to despawn on hubs. Change them in
@@ -10,6 +12,7 @@ use serde::{Deserialize, Serialize};
 /// counts in no degree, and is counted in [`Topology::dangling`](crate::Topology::dangling).
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
 #[component(summary_tick)]
+#[require(GraphKey)]
 pub struct Edge {
     /// The node that sends messages.
     pub source: Entity,

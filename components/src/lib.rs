@@ -3,9 +3,9 @@
 //! | entity | components |
 //! | --- | --- |
 //! | graph | [`Graph`], [`Topology`], [`CliquesOf`], [`CliqueSearch`] |
-//! | node | [`GraphNode`] or a component of your own, [`ClassLabel`], [`Split`], [`InSubgraph`], [`NodeColor`], and the [`Field`]s of the models on it |
-//! | edge | [`Edge`], [`EdgeWeight`], [`EdgeKind`], and fields |
-//! | subgraph | [`Subgraph`] or a component of your own, and fields |
+//! | node | [`GraphNode`] or a component of your own, [`GraphKey`], [`ClassLabel`], [`Split`], [`InSubgraph`], [`NodeColor`], and the [`Field`]s of the models on it |
+//! | edge | [`Edge`], [`GraphKey`], [`EdgeWeight`], [`EdgeKind`], and fields |
+//! | subgraph | [`Subgraph`] or a component of your own, [`GraphKey`], and fields |
 //! | clique | [`Clique`], [`CliqueOf`] |
 //! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`GradientAccumulation`], [`GradientClipping`], [`TrainingState`], [`Metrics`], [`LearningFault`] |
 //! | comparison | [`GraphPair`], [`EditDistance`] |
@@ -21,6 +21,7 @@ mod features;
 mod field;
 mod gradient;
 mod graph;
+mod key;
 mod loss;
 mod matrix;
 mod metrics;
@@ -37,7 +38,7 @@ mod topology;
 pub use clique::{Clique, CliqueOf, CliqueSearch, CliquesOf};
 pub use column::{
     Column, ColumnMut, ColumnSet, ColumnState, Columns, ColumnsState, MAX_WRITTEN, Marker, Read, UnwrittenColumns,
-    Write, attach_fields, insert_default, register_default,
+    Write, attach_fields, attach_keys, insert_default, register_default,
 };
 pub use comparison::{EditDistance, GraphPair};
 pub use edge::{Edge, EdgeKind, EdgeWeight};
@@ -47,6 +48,7 @@ pub use features::Features;
 pub use field::{DoubleBuffer, Element, Field, Parity};
 pub use gradient::{GradientAccumulation, GradientClipping};
 pub use graph::Graph;
+pub use key::{GraphKey, KeyOrder};
 pub use loss::Loss;
 pub use matrix::{Matrix, MatrixMut};
 pub use metrics::{ClassCounts, HeadMetrics, MAX_CONFUSED, MetricValue, Metrics, SplitMetrics};

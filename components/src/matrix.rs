@@ -71,6 +71,11 @@ impl<'a, T> Matrix<'a, T> {
         &chunk[(index - start) * self.width..(index - start + 1) * self.width]
     }
 
+    /// Whether all rows are in one table.
+    pub fn is_contiguous(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     /// The rows, in order.
     pub fn rows(&self) -> impl Iterator<Item = &'a [T]> {
         let width = self.width;

@@ -3,9 +3,12 @@
 use bevy_ecs::component::Component;
 use serde::{Deserialize, Serialize};
 
+use crate::GraphKey;
+
 /// Marks an entity as a node. A graph has all entities with this component, or with one of your own
 /// (see [`Graph`](crate::Graph)).
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[require(GraphKey)]
 pub struct GraphNode;
 
 /// The class of a node, counted from 0.

@@ -10,7 +10,7 @@ use bevy_ecs::{
 };
 use core::{iter::repeat_n, ops::Range};
 
-use crate::{Edge, EdgeWeight, InSubgraph, column};
+use crate::{Edge, EdgeWeight, GraphKey, InSubgraph, column};
 
 /// The entities of the rows of a graph's columns, table by table. [`Disabled`] entities have no row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,6 +102,11 @@ impl Rows {
     pub fn edges_changed_since(&self, world: &World, tick: Tick) -> bool {
         let written = |component| self.written_since(world, component, tick);
         written(world.component_id::<Edge>()) || written(world.component_id::<EdgeWeight>())
+    }
+
+    /// Whether a [`GraphKey`] of these rows was written after `tick`.
+    pub fn keys_changed_since(&self, world: &World, tick: Tick) -> bool {
+        self.written_since(world, world.component_id::<GraphKey>(), tick)
     }
 
     /// Whether an [`InSubgraph`] in these rows was written after `tick`.

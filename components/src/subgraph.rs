@@ -2,9 +2,12 @@
 
 use bevy_ecs::{component::Component, entity::Entity};
 
+use crate::GraphKey;
+
 /// Marks an entity as a subgraph, whose nodes readouts aggregate. In a batch it is one of the disjoint graphs, in a
 /// game a squad or a room.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[require(GraphKey)]
 pub struct Subgraph;
 
 /// The subgraph that a node belongs to.

@@ -3,7 +3,7 @@
 use bevy_ecs::{change_detection::Tick, component::Component};
 use core::ops::Range;
 
-use crate::Rows;
+use crate::{KeyOrder, Rows};
 
 /// The adjacency of a [`Graph`](crate::Graph), derived from its entities.
 ///
@@ -18,13 +18,20 @@ pub struct Topology {
     pub edges: Rows,
     /// The rows of the subgraphs.
     pub subgraphs: Rows,
+    /// The rows of the nodes in the order of their keys.
+    pub node_order: KeyOrder,
+    /// The rows of the edges that are not dangling in the order of the keys of target, source and edge: that of
+    /// [`Topology::incoming`], if its nodes are in the order of their keys.
+    pub edge_order: KeyOrder,
+    /// The rows of the subgraphs in the order of their keys.
+    pub subgraph_order: KeyOrder,
     /// The rows of source and target of each edge, `[E]`; [`Topology::NO_ROW`] twice for a dangling edge.
     pub endpoints: Vec<[u32; 2]>,
     /// The incoming edges of each node, along which messages are received.
     pub incoming: Adjacency,
     /// The outgoing edges of each node, along which gradients are received.
     pub outgoing: Adjacency,
-    /// The nodes of each subgraph, in the order of their rows, which a readout aggregates. The row of an edge is that
+    /// The nodes of each subgraph, in the order of their keys, which a readout aggregates. The row of an edge is that
     /// of the node itself.
     pub members: Adjacency,
     /// The subgraph of each node, if any, from which it receives a readout's gradient. The row of an edge is that of
@@ -45,7 +52,7 @@ pub struct Topology {
 pub struct Adjacency {
     /// The entries of row `i` are `offsets[i]..offsets[i + 1]`; `[N + 1]`.
     pub offsets: Vec<u32>,
-    /// The row at the other end, `[E]`; in the order of the edges' rows for each row.
+    /// The row at the other end, `[E]`; for each row in the order of their keys, parallel edges by their own.
     pub neighbors: Vec<u32>,
     /// The row of the edge itself, `[E]`.
     pub edges: Vec<u32>,

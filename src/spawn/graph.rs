@@ -5,7 +5,9 @@ use std::{borrow::Cow, iter::repeat_n};
 use bevy_ecs::{entity::Entity, name::Name, world::World};
 
 use super::{GraphEntities, SceneEntities, features, order::Order};
-use crate::components::{ClassLabel, Edge, EdgeWeight, Field, FieldError, Graph, GraphNode, InSubgraph, Marker};
+use crate::components::{
+    ClassLabel, Edge, EdgeWeight, Field, FieldError, Graph, GraphKey, GraphNode, InSubgraph, Marker,
+};
 use crate::data::{Features, GraphData, RowKind};
 use crate::scene::{NodeOrder, SceneFile};
 use crate::systems::{Scratch, update_topology};
@@ -56,7 +58,8 @@ impl GraphEntities {
     /// it is in the world, so that most of it is never there twice.
     pub fn fill(&mut self, world: &mut World, mut data: Cow<GraphData>) -> Result<(), FieldError> {
         if let Some(set) = &data.graphs {
-            let bundles = set.labels.iter().zip(&set.splits).map(|(label, split)| (ClassLabel(*label), *split));
+            let bundles = set.labels.iter().zip(&set.splits);
+            let bundles = bundles.map(|(label, split)| (ClassLabel(*label), *split, GraphKey::default()));
             self.subgraphs = self.subgraph_marker.spawn(world, bundles);
         }
         let order = Order::of(self.order, &data);

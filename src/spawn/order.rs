@@ -5,6 +5,9 @@ use crate::scene::NodeOrder;
 use crate::systems::algorithms::ordering::{order_by_degree, positions, reverse_cuthill_mckee};
 
 /// The numbers of nodes and edges in the data, in the order of their rows; as they are, if there are none.
+///
+/// Edges are sorted by target, and those of one target by source: in this order their keys are followed by sums over edges,
+/// which read rows in place then.
 #[derive(Default)]
 pub(super) struct Order {
     nodes: Option<Vec<u32>>,
@@ -15,23 +18,22 @@ impl Order {
     /// What a scene asks for. The nodes of a set stay graph after graph, in the order of the set.
     pub fn of(order: NodeOrder, data: &GraphData) -> Self {
         let mut nodes = match order {
-            NodeOrder::Given => return Self::default(),
-            NodeOrder::Degree => order_by_degree(data.nodes, &data.edges),
-            NodeOrder::ReverseCuthillMcKee => reverse_cuthill_mckee(data.nodes, &data.edges),
+            NodeOrder::Given => None,
+            NodeOrder::Degree => Some(order_by_degree(data.nodes, &data.edges)),
+            NodeOrder::ReverseCuthillMcKee => Some(reverse_cuthill_mckee(data.nodes, &data.edges)),
         };
-        if let Some(set) = &data.graphs {
+        if let (Some(nodes), Some(set)) = (&mut nodes, &data.graphs) {
             // Stable: within a graph the order is kept.
             nodes.sort_by_key(|node| set.node_offsets.partition_point(|start| *start <= *node as usize));
         }
-        let places = positions(&nodes);
-        let place_of = |end: usize| {
-            let places = &places;
-            move |edge: u32| places[data.edges[edge as usize][end] as usize]
-        };
-        // By target, and those of one target by source.
-        let by_source = sort((0..data.edges.len() as u32).collect(), data.nodes, place_of(0));
-        let edges = sort(by_source, data.nodes, place_of(1));
-        Self { nodes: Some(nodes), edges: Some(edges) }
+        let places = nodes.as_ref().map(|nodes| positions(nodes));
+        let place = |node: u32| places.as_ref().map_or(node, |places| places[node as usize]);
+        let is_sorted = data.edges.is_sorted_by_key(|[source, target]| [place(*target), place(*source)]);
+        let edges = (!is_sorted).then(|| {
+            let by = |end: usize, edges| sort(edges, data.nodes, |edge| place(data.edges[edge as usize][end]));
+            by(1, by(0, (0..data.edges.len() as u32).collect()))
+        });
+        Self { nodes, edges }
     }
 
     /// The number of the node in a row.
@@ -79,7 +81,10 @@ mod tests {
         assert_eq!([0, 1, 2, 3, 4].map(|row| order.node(row)), [3, 0, 2, 1, 4]);
         assert_eq!([0, 1, 2, 3, 4].map(|row| order.edge(row)), [1, 0, 4, 2, 3]);
         let order = Order::of(NodeOrder::Given, &data);
-        assert_eq!((order.node(2), order.edge(4)), (2, 4));
+        assert_eq!([0, 1, 2, 3, 4].map(|row| order.node(row)), [0, 1, 2, 3, 4]);
+        assert_eq!([0, 1, 2, 3, 4].map(|row| order.edge(row)), [3, 0, 4, 2, 1]);
+        let sorted = GraphData { nodes: 2, edges: vec![[1, 0], [0, 1], [1, 1]], ..GraphData::default() };
+        assert!(Order::of(NodeOrder::Given, &sorted).edges.is_none());
     }
 
     #[test]

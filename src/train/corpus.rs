@@ -1,6 +1,11 @@
 //! A corpus world of examples, from which batches are loaded into the training world.
 
-use bevy_ecs::{component::ComponentId, entity::Entity, schedule::ScheduleLabel, world::World};
+use bevy_ecs::{
+    component::ComponentId,
+    entity::{Entity, EntityHashMap},
+    schedule::ScheduleLabel,
+    world::World,
+};
 use std::borrow::Cow;
 
 use super::{TrainError, order::Shuffled};
@@ -46,6 +51,9 @@ pub(super) struct Corpus {
     fan_outs: Vec<usize>,
     /// Graphs or nodes, in the order of the scene.
     examples: Vec<Entity>,
+    /// The nodes of a set of graphs and, if something of them is predicted, its edges, in the order of the scene.
+    nodes: Vec<Entity>,
+    edges: Vec<Entity>,
     /// Those of each split.
     by_split: [Vec<Entity>; 4],
     /// Examples in a batch.
@@ -79,7 +87,8 @@ impl Corpus {
 
         let plan = &scene.training;
         let fan_outs = plan.fan_outs.clone();
-        let examples = if fan_outs.is_empty() { source.subgraphs } else { source.nodes };
+        let (nodes, edges) = (source.nodes, source.edges);
+        let (nodes, examples) = if fan_outs.is_empty() { (nodes, source.subgraphs) } else { (Vec::new(), nodes) };
         let mut by_split = [const { Vec::new() }; 4];
         for example in &examples {
             let split = world.get::<Split>(*example).copied().unwrap_or_default();
@@ -95,6 +104,8 @@ impl Corpus {
             order: Vec::with_capacity(by_split[Split::Train as usize].len()),
             asked: Vec::new(),
             examples,
+            nodes,
+            edges,
             by_split,
             size,
             steps: plan.steps_per_epoch,
@@ -104,7 +115,7 @@ impl Corpus {
     }
 
     /// Runs a schedule of the model on one batch of examples after the other: `prepare` gets the training world before
-    /// each run, `show` after it. The next batch is extracted meanwhile.
+    /// each run, `show` after it, with the batch. The next batch is extracted meanwhile.
     ///
     /// Neighbors are sampled anew in each epoch; evaluation takes all.
     pub fn pass(
@@ -114,7 +125,7 @@ impl Corpus {
         label: impl ScheduleLabel + Copy,
         examples: Examples,
         mut prepare: impl FnMut(&mut World, Step),
-        mut show: impl FnMut(&World, Step),
+        mut show: impl FnMut(&World, &Batch, Step),
     ) -> Result<(), TrainError> {
         let workers = training.get_resource_or_init::<Workers>().clone();
         let all_neighbors = vec![usize::MAX; self.fan_outs.len()];
@@ -159,7 +170,7 @@ impl Corpus {
             let (computed, extracted) =
                 workers.join(|| run(training, label), || if step.is_last { Ok(()) } else { fill(number, asked, next) });
             computed?;
-            show(training, step);
+            show(training, present, step);
             // The world records despawned entities until this call: without it memory would grow whenever a batch is
             // smaller than the one before.
             training.clear_trackers();
@@ -171,6 +182,12 @@ impl Corpus {
             core::mem::swap(present, next);
         }
         Ok(())
+    }
+
+    /// The numbers of the nodes, or else the edges, of a set of graphs in the scene.
+    pub fn numbers(&self, of_edges: bool) -> EntityHashMap<u32> {
+        let entities = if of_edges { &self.edges } else { &self.nodes };
+        entities.iter().copied().zip(0..).collect()
     }
 
     /// Optimizer steps in an epoch, if `accumulation` batches make one; the last one may have fewer.

@@ -214,7 +214,7 @@ impl Trainer {
             Examples::Epoch(self.epochs),
             // An epoch ends in a step: no gradient is left over for the next one.
             |world, step| accumulate(world, if step.is_last { 1 } else { passes }),
-            |world, _| merge(merged, world, model),
+            |world, _, _| merge(merged, world, model),
         )
     }
 
@@ -224,7 +224,7 @@ impl Trainer {
         let Self { world, corpus, merged, .. } = self;
         let Some(corpus) = corpus else { return Ok(run(world, Evaluate(model))?) };
         merged.heads.iter_mut().for_each(HeadMetrics::clear);
-        let show = |world: &World, _| merge(merged, world, model);
+        let show = |world: &World, _: &_, _| merge(merged, world, model);
         corpus.pass(world, graph, Evaluate(model), Examples::Of(splits), |_, _| {}, show)?;
         // Once for all measures of all splits.
         merged.heads.iter_mut().for_each(|head| head.ranking.sort());

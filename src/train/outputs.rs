@@ -9,7 +9,7 @@ use super::{
 };
 use crate::components::{Edge, Model, ModelHead, Rows};
 use crate::spawn::SceneEntities;
-use crate::systems::{Infer, run};
+use crate::systems::{Infer, batch::Batch, run};
 
 /// The output of one head of a model.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,13 +52,30 @@ impl Trainer {
         let SceneEntities { graph, model, ref nodes, ref edges, node_marker, edge_marker, .. } = self.entities;
         if let Some(corpus) = &mut self.corpus {
             let mut outputs = empty_outputs(&self.world, model);
-            let show = |world: &World, step: Step| {
+            let [nodes, edges] = [false, true].map(|of_edges| corpus.numbers(of_edges));
+            let show = |world: &World, batch: &Batch, step: Step| {
                 for (collected, head) in outputs.iter_mut().zip(heads_of(world, model)) {
-                    let matrix = head.output.matrix(world);
-                    // Of the nodes of a sample the examples come first; the others are their neighbors.
-                    let is_sampled = step.is_sampled && head.output.domain() == node_marker.id();
-                    let count = if is_sampled { step.examples } else { usize::MAX };
-                    collected.values.extend(matrix.rows().take(count).flatten());
+                    let (matrix, width) = (head.output.matrix(world), head.output.width());
+                    let (numbers, entities) = match head.output.domain() {
+                        // Of the nodes of a sample the examples come first; the others are their neighbors.
+                        domain if domain == node_marker.id() && step.is_sampled => {
+                            collected.values.extend(matrix.rows().take(step.examples).flatten());
+                            continue;
+                        }
+                        domain if domain == node_marker.id() => (&nodes, batch.nodes()),
+                        domain if domain == edge_marker.id() => (&edges, batch.edges()),
+                        _ => {
+                            collected.values.extend(matrix.rows().flatten());
+                            continue;
+                        }
+                    };
+                    collected.values.resize(numbers.len() * width, f32::NAN);
+                    for (row, entity) in matrix.rows().zip(entities) {
+                        if let Some(number) = numbers.get(entity) {
+                            let start = *number as usize * width;
+                            collected.values[start..start + width].copy_from_slice(row);
+                        }
+                    }
                 }
             };
             corpus.pass(&mut self.world, graph, Infer(model), Examples::All, |_, _| {}, show)?;

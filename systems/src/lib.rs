@@ -28,4 +28,4 @@ pub use model::{
 pub use optimizers::OptimizerStep;
 pub use parallel::{Blocks, PerBlock, RowsMut, SplitRows, WorkerLog, WorkerSpan, Workers, WorkersError};
 pub use phases::{GraphSystems, ModelSystems};
-pub use topology::{Scratch, despawn_dangling_edges, rebuild_topology, update_topology};
+pub use topology::{Scratch, despawn_dangling_edges, key_by, rebuild_topology, update_topology};

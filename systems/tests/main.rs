@@ -18,6 +18,7 @@ mod dynamics;
 mod edit_distance;
 mod gradients;
 mod heads;
+mod histories;
 mod interactions;
 mod learning;
 mod life;

@@ -10,7 +10,7 @@ use bevy_ecs::{
 };
 use core::{alloc::Layout, ptr::NonNull};
 
-use crate::{Element, FieldError};
+use crate::{Element, FieldError, GraphKey};
 
 /// The largest alignment of rows: a cache line.
 const MAX_ALIGNMENT: usize = 64;
@@ -114,6 +114,23 @@ impl AttachedFields {
 
     fn missing_in<'a>(&'a self, domain: ComponentId, table: &'a Table) -> impl Iterator<Item = &'a AttachedField> {
         self.0.iter().filter(move |field| field.domain == domain && !table.has_column(field.id))
+    }
+}
+
+/// Attaches a [`GraphKey`] to every entity that carries `domain` and has none, in the order of their indices.
+///
+/// Costs a check of each table if no key is missing.
+pub fn attach_keys(world: &mut World, domain: ComponentId) {
+    let key = world.register_component::<GraphKey>();
+    let lacks_key = |table: &&Table| !table.is_empty() && table.has_column(domain) && !table.has_column(key);
+    let tables = world.storages().tables.iter().filter(lacks_key);
+    let mut entities: Vec<Entity> = tables.flat_map(|table| table.entities()).copied().collect();
+    entities.sort_unstable_by_key(|entity| entity.index_u32());
+    for entity in entities {
+        // A hook or an observer of an earlier insertion may have despawned the entity.
+        if let Ok(mut entity) = world.get_entity_mut(entity) {
+            entity.insert_if_new(GraphKey::default());
+        }
     }
 }
 

@@ -58,8 +58,8 @@ impl Extract {
         update_topology(corpus, self.graph, &mut Scratch::default());
     }
 
-    /// Extracts the disjoint union of subgraphs, in the given order; one may occur twice. Within each, nodes and edges
-    /// are in the order of their rows. Edges between two subgraphs, and nodes in none, are not extracted.
+    /// Extracts the disjoint union of subgraphs, in the given order; one may occur twice. Within each, nodes are
+    /// in the order of their keys, and edges in that of the keys of target, source and edge. Edges between two subgraphs, and nodes in none, are not extracted.
     ///
     /// # Errors
     /// If one of them is no subgraph, or the corpus has changed since [`Extract::update`]. The batch is empty then.
@@ -72,7 +72,7 @@ impl Extract {
     /// `fan_outs` has one entry for each message-passing layer, the one nearest to the seeds first. In each layer,
     /// every node that the previous layer has newly reached gets up to that number of its incoming edges, sampled
     /// without replacement, or all of them for `usize::MAX`. So each node is expanded once, and each edge is in the
-    /// batch at most once. The random numbers depend on `seed`, `step` and the row of the node alone, so a batch can be
+    /// batch at most once. The random numbers depend on `seed`, `step` and the place of the node in the order of keys alone, so a batch can be
     /// reproduced.
     ///
     /// The seeds are the first rows, in order; the others follow as they are reached. Only seeds keep their [`Split`];
@@ -136,7 +136,9 @@ impl Extract {
             && subgraphs.fit(corpus, &[graph.subgraphs])
             && edge.is_some_and(|edge| edges.fit(corpus, &[edge, graph.edges]))
             && derived_at.is_some_and(|tick| {
-                !edges.edges_changed_since(corpus, tick) && !nodes.memberships_changed_since(corpus, tick)
+                !edges.edges_changed_since(corpus, tick)
+                    && !nodes.memberships_changed_since(corpus, tick)
+                    && ![nodes, edges, subgraphs].into_iter().any(|rows| rows.keys_changed_since(corpus, tick))
             });
         if fresh { Ok(topology) } else { Err(BatchError::Stale(self.graph)) }
     }

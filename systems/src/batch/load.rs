@@ -6,7 +6,7 @@ use bevy_ecs::{
     entity::Entity,
     world::World,
 };
-use connectome_components::{Edge, EdgeWeight, Graph, InSubgraph, Rows, attach_fields, insert_default};
+use connectome_components::{Edge, EdgeWeight, Graph, GraphKey, InSubgraph, Rows, attach_fields, insert_default};
 
 use super::{Batch, BatchError};
 
@@ -47,8 +47,8 @@ impl Batch {
             kind.mark(world, &[])?;
         }
 
-        let subgraphs = subgraphs.resize(world, |world| world.spawn_empty().id())?;
-        let nodes = nodes.resize(world, |world| world.spawn(NO_SUBGRAPH).id()).and_then(|rows| {
+        let subgraphs = subgraphs.resize(world, |world| world.spawn(GraphKey::default()).id())?;
+        let nodes = nodes.resize(world, |world| world.spawn((NO_SUBGRAPH, GraphKey::default())).id()).and_then(|rows| {
             // Nodes spawned by the user may lack it.
             nodes.complete(world, rows, NO_SUBGRAPH)
         })?;

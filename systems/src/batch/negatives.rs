@@ -24,13 +24,15 @@ pub fn sample_negatives(
     move |states, topologies, mut edges| {
         let (Ok(state), Ok(topology)) = (states.get(model), topologies.get(graph)) else { return };
         let nodes = topology.nodes.entities();
+        let order = topology.node_order.permutation();
+        let row = |rank: usize| order.map_or(rank, |order| order[rank] as usize);
         if nodes.len() < 2 {
             return;
         }
         let mut random = RandomStream::new(Philox::new(state.seed, NEGATIVES, state.micro_step()));
         for pair in &pairs {
             let mut draw = || {
-                let [source, target] = [(); 2].map(|()| random.below(nodes.len() as u64) as usize);
+                let [source, target] = [(); 2].map(|()| row(random.below(nodes.len() as u64) as usize));
                 let has_edge =
                     source == target || is_edge(topology, source, target) || is_edge(topology, target, source);
                 (!has_edge).then(|| Edge { source: nodes[source], target: nodes[target] })

@@ -24,7 +24,7 @@ pub(super) fn collect(
     batch: &mut Batch,
 ) -> Result<(), BatchError> {
     let Batch { nodes, edges, endpoints, subgraph_of, reached, chosen, .. } = batch;
-    let Topology { incoming, nodes: known, .. } = topology;
+    let Topology { incoming, nodes: known, node_order, .. } = topology;
     for (index, seed) in seeds.iter().enumerate() {
         let row = known.row_of(corpus, *seed).ok_or(BatchError::NoNode(*seed))?;
         if reached.insert(*seed, index as u32).is_some() {
@@ -38,7 +38,7 @@ pub(super) fn collect(
         for target in frontier {
             let row = nodes.rows[target];
             let entries = incoming.entries(row as usize);
-            choose(entries.len(), *fan_out, &mut RandomStream::of_row(random, row), chosen);
+            choose(entries.len(), *fan_out, &mut RandomStream::of_row(random, node_order.rank(row)), chosen);
             for entry in chosen.iter().map(|index| entries.start + *index as usize) {
                 let source = incoming.neighbors[entry];
                 let source_row = *reached.entry(known.entities()[source as usize]).or_insert_with(|| {

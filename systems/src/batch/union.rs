@@ -1,7 +1,7 @@
 //! Disjoint unions of subgraphs.
 
 use bevy_ecs::{entity::Entity, world::World};
-use connectome_components::Topology;
+use connectome_components::{KeyOrder, Topology};
 use core::iter::repeat_n;
 
 use super::{Batch, BatchError};
@@ -22,7 +22,7 @@ pub(super) fn collect(
 }
 
 fn append(topology: &Topology, subgraph: usize, index: u32, batch: &mut Batch) -> Result<(), BatchError> {
-    let Topology { incoming, members, membership, endpoints, .. } = topology;
+    let Topology { incoming, members, membership, node_order, .. } = topology;
     let members = &members.neighbors[members.entries(subgraph)];
     let Batch { nodes, edges, endpoints: batch_endpoints, subgraph_of, .. } = batch;
     let first_node = nodes.rows.len();
@@ -31,27 +31,22 @@ fn append(topology: &Topology, subgraph: usize, index: u32, batch: &mut Batch) -
     }
     nodes.rows.extend_from_slice(members);
     subgraph_of.extend(repeat_n(index, members.len()));
-    let first_edge = edges.rows.len();
-    for node in members {
+    for (target, node) in (first_node as u32..).zip(members) {
         let entries = incoming.entries(*node as usize);
-        let incoming = incoming.neighbors[entries.clone()].iter().zip(&incoming.edges[entries]);
-        let inside = incoming.filter(|(source, _)| {
-            let subgraph_of_source = &membership.neighbors[membership.entries(**source as usize)];
-            subgraph_of_source == [subgraph as u32]
-        });
-        edges.rows.extend(inside.map(|(_, edge)| *edge));
-    }
-    let added_edges = &mut edges.rows[first_edge..];
-    added_edges.sort_unstable();
-    for edge in added_edges {
-        batch_endpoints.push(endpoints[*edge as usize].map(|end| (first_node + position(members, end)) as u32));
+        for (source, edge) in incoming.neighbors[entries.clone()].iter().zip(&incoming.edges[entries]) {
+            if membership.neighbors[membership.entries(*source as usize)] == [subgraph as u32] {
+                edges.rows.push(*edge);
+                batch_endpoints.push([(first_node + position(members, *source, node_order)) as u32, target]);
+            }
+        }
     }
     Ok(())
 }
 
-/// The index of a row in the ascending rows that contain it.
-fn position(members: &[u32], row: u32) -> usize {
+/// The index of a row among those of a subgraph, which contain it, in the order of their keys.
+fn position(members: &[u32], row: u32, order: &KeyOrder) -> usize {
     // Mostly the nodes of a graph were spawned together and have consecutive rows.
-    let guess = members.first().map_or(0, |first| (row - first) as usize);
-    if members.get(guess) == Some(&row) { guess } else { members.partition_point(|member| *member < row) }
+    let guess = members.first().map_or(0, |first| row.wrapping_sub(*first) as usize);
+    let rank = order.rank(row);
+    if members.get(guess) == Some(&row) { guess } else { members.partition_point(|member| order.rank(*member) < rank) }
 }

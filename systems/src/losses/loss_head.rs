@@ -1,13 +1,14 @@
 //! The parameters of the systems of all losses.
 
-use bevy_ecs::{entity::Entity, world::World};
-use connectome_components::{Columns, Field, Split};
+use bevy_ecs::{entity::Entity, system::Query, world::World};
+use connectome_components::{Columns, Field, KeyOrder, Split, Topology};
 use std::sync::Arc;
 
 use super::{
     targets::{LossError, same_rows, same_shape},
     weights::TermWeights,
 };
+use crate::program::Domain;
 
 /// One head of a model, as its loss sees it.
 #[derive(Clone)]
@@ -19,6 +20,9 @@ pub(crate) struct LossHead {
     /// Whether its loss is the first of a step, which clears the fault of the previous step.
     pub(crate) is_first: bool,
     pub(crate) output: Field,
+    /// The graph and the kind of the rows, whose losses are summed in the order of their keys; without it, in that of the
+    /// rows.
+    pub(crate) rows: Option<(Entity, Domain)>,
     /// None to measure every split instead.
     pub(crate) gradient: Option<Field>,
     pub(crate) splits: Field<Split>,
@@ -33,8 +37,18 @@ pub(crate) struct LossHead {
 impl LossHead {
     /// The only head of a model, without weights.
     pub(crate) fn new(model: Entity, output: Field, gradient: Option<Field>, splits: Field<Split>) -> Self {
-        let (row_weights, class_weights) = (None, Arc::from([]));
-        Self { model, index: 0, is_first: true, output, gradient, splits, weight: 1.0, row_weights, class_weights }
+        Self {
+            model,
+            index: 0,
+            is_first: true,
+            output,
+            rows: None,
+            gradient,
+            splits,
+            weight: 1.0,
+            row_weights: None,
+            class_weights: Arc::from([]),
+        }
     }
 
     pub(super) fn check(&self, world: &World) -> Result<(), LossError> {
@@ -61,6 +75,12 @@ impl LossHead {
     pub(super) fn weights<'a>(&'a self, columns: &'a mut Columns<'_, '_>) -> TermWeights<'a> {
         let rows = self.row_weights.map(|_| columns.split_mut(&[]).0.matrix(0));
         TermWeights { rows, classes: &self.class_weights }
+    }
+
+    /// The order of keys of the rows; none if the rows are in this order.
+    pub(super) fn order<'a>(&self, topologies: &'a Query<&Topology>) -> Option<&'a KeyOrder> {
+        let (graph, domain) = self.rows?;
+        domain.order(topologies.get(graph).ok()?)
     }
 
     /// The name of the system of this head.

@@ -44,7 +44,7 @@ pub(crate) fn operator_system(
     let inputs: Vec<Field> = [head.output, fields.targets].into_iter().chain(head.row_weights).collect();
     check_shapes(&*operator, fields.domain, &inputs)?;
     let mut set = ColumnSet::default();
-    let operation = Alone::new(operator, &inputs, &[fields.gradient, fields.loss], &mut set);
+    let operation = Alone::new(operator, fields.domain, &inputs, &[fields.gradient, fields.loss], &mut set);
     let state = (
         set,
         ParamBuilder::query::<&Topology>(),

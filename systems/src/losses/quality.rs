@@ -42,8 +42,7 @@ impl<L: RowLoss> Quality<'_, L> {
     }
 
     fn used_rows(&self) -> impl Iterator<Item = usize> {
-        let rows = 0..self.rows.output.row_count();
-        rows.filter(|row| self.rows.split(*row) != Split::Unused && self.weights.row(*row) != 0.0)
+        self.rows.in_order().filter(|row| self.rows.split(*row) != Split::Unused && self.weights.row(*row) != 0.0)
     }
 
     /// Predicts classes in parallel, and counts them sequentially.

@@ -5,7 +5,8 @@ use bevy_ecs::{
     world::World,
 };
 use connectome_components::{
-    Column, ColumnMut, Columns, Fault, Field, GradientAccumulation, LearningFault, Matrix, Metrics, Split, SplitMetrics,
+    Column, ColumnMut, Columns, Fault, Field, GradientAccumulation, KeyOrder, LearningFault, Matrix, Metrics, Split,
+    SplitMetrics, Topology,
 };
 
 use super::{
@@ -44,8 +45,9 @@ fn differentiate<L: RowLoss>(
     let state = (
         (head.output.read(), target.read(), head.splits.read(), gradient.write(), read_weights(head.row_weights)),
         ParamBuilder::query::<Written>(),
+        ParamBuilder::query::<&Topology>(),
         ParamBuilder::resource::<Workers>(),
-        ParamBuilder::local::<Vec<SplitMetrics>>(),
+        ParamBuilder::local::<[Vec<SplitMetrics>; 2]>(),
     )
         .build_state(world);
     type Fields<'w, 's, T> =
@@ -53,8 +55,9 @@ fn differentiate<L: RowLoss>(
     let system = state.build_system(
         move |(output, target, splits, mut gradient, mut weights): Fields<L::Target>,
               mut written: Query<Written>,
+              topologies: Query<&Topology>,
               workers: Res<Workers>,
-              mut sums: Local<Vec<SplitMetrics>>| {
+              mut buffers: Local<[Vec<SplitMetrics>; 2]>| {
             let Ok((mut metrics, fault, accumulation)) = written.get_mut(head.model) else { return };
             let mut fault = fault;
             if let Some(fault) = fault.as_mut().filter(|_| head.is_first) {
@@ -64,7 +67,7 @@ fn differentiate<L: RowLoss>(
             let mut note = |found| fault.iter_mut().for_each(|fault| fault.note(found));
             metrics.forget(Split::Train);
             let weights = head.weights(&mut weights);
-            let Some(rows) = Rows::new(&output, &target, &splits, &weights) else {
+            let Some(rows) = Rows::new(&output, &target, &splits, &weights, head.order(&topologies)) else {
                 return note(Fault::NoRows { head: head.index });
             };
             let width = rows.output.width();
@@ -72,21 +75,30 @@ fn differentiate<L: RowLoss>(
                 note(Fault::RowWeight { head: head.index, row, weight });
             }
             let scale = head.weight / rows.weight(loss, &weights, Split::Train) as f32;
-            let mut total = SplitMetrics::default();
+            // Sums of the blocks, or the terms of each row where they are not summed in the order of the rows.
+            let [sums, terms] = &mut *buffers;
+            let in_order = rows.order.is_none() && rows.output.is_contiguous();
+            terms.clear();
+            terms.resize(if in_order { 0 } else { rows.output.row_count() }, SplitMetrics::default());
+            sums.clear();
+            sums.resize(blocks(0, rows.len()).count(), SplitMetrics::default());
             for (start, chunk) in gradient.matrix().chunks_mut() {
                 let blocks = blocks(start, chunk.len() / width);
-                sums.clear();
-                sums.resize(blocks.count(), SplitMetrics::default());
-                let output = (PerBlock::new(&mut sums[..], BLOCK_ROWS), RowsMut::new(chunk, width));
-                workers.for_each_block(blocks, 8 * width, output, |block, (sums, gradients)| {
+                let metrics = match in_order {
+                    true => PerBlock::new(&mut sums[..], BLOCK_ROWS),
+                    false => PerBlock::new(&mut terms[start..start + chunk.len() / width], 1),
+                };
+                let output = (metrics, RowsMut::new(chunk, width));
+                workers.for_each_block(blocks, 8 * width, output, |block, (metrics, gradients)| {
                     vectorize(
                         #[inline(always)]
                         || {
-                            for (row, gradient) in block.zip(gradients.data.chunks_exact_mut(width)) {
-                                if rows.split(row) == Split::Train && weights.row(row) != 0.0 {
+                            let step = usize::from(!in_order);
+                            for (index, (row, gradient)) in block.zip(gradients.data.chunks_exact_mut(width)).enumerate() {
+                                if rows.split(row) == Split::Train && rows.has(row) && weights.row(row) != 0.0 {
                                     let (output, target) = (rows.output.row(row), rows.target.row(row));
-                                    let metrics = weights.differentiate(loss, row, output, target, scale, gradient);
-                                    sums.data[0].merge(&metrics);
+                                    let terms = weights.differentiate(loss, row, output, target, scale, gradient);
+                                    metrics.data[step * index].merge(&terms);
                                 } else {
                                     gradient.fill(0.0);
                                 }
@@ -94,8 +106,14 @@ fn differentiate<L: RowLoss>(
                         },
                     );
                 });
-                sums.iter().for_each(|sum| total.merge(sum));
             }
+            if !in_order {
+                for (rank, row) in rows.in_order().enumerate() {
+                    sums[rank / BLOCK_ROWS].merge(&terms[row]);
+                }
+            }
+            let mut total = SplitMetrics::default();
+            sums.iter().for_each(|sum| total.merge(sum));
             if total.count == 0 {
                 // With gradient accumulation the optimizer checks the terms of all passes.
                 if accumulation.is_none_or(|accumulation| accumulation.micro_batches < 2) {
@@ -115,6 +133,7 @@ fn measure<L: RowLoss>(world: &mut World, loss: L, head: LossHead, target: Field
     let state = (
         (head.output.read(), target.read(), head.splits.read(), read_weights(head.row_weights)),
         ParamBuilder::query::<(&mut Metrics, Option<&mut LearningFault>)>(),
+        ParamBuilder::query::<&Topology>(),
         ParamBuilder::resource::<Workers>(),
         ParamBuilder::local::<(Vec<[SplitMetrics; 4]>, Vec<u32>)>(),
     )
@@ -123,6 +142,7 @@ fn measure<L: RowLoss>(world: &mut World, loss: L, head: LossHead, target: Field
     let system = state.build_system(
         move |(output, target, splits, mut weights): Fields<L::Target>,
               mut written: Query<(&mut Metrics, Option<&mut LearningFault>)>,
+              topologies: Query<&Topology>,
               workers: Res<Workers>,
               mut buffers: Local<(Vec<[SplitMetrics; 4]>, Vec<u32>)>| {
             let Ok((mut metrics, mut fault)) = written.get_mut(head.model) else { return };
@@ -132,9 +152,9 @@ fn measure<L: RowLoss>(world: &mut World, loss: L, head: LossHead, target: Field
             let metrics = metrics.head_mut(head.index);
             metrics.clear();
             let weights = head.weights(&mut weights);
-            let Some(rows) = Rows::new(&output, &target, &splits, &weights) else { return };
+            let Some(rows) = Rows::new(&output, &target, &splits, &weights, head.order(&topologies)) else { return };
             let (sums, predictions) = &mut *buffers;
-            let blocks = blocks(0, rows.output.row_count());
+            let blocks = blocks(0, rows.len());
             sums.clear();
             sums.resize(blocks.count(), Default::default());
             let blocked = PerBlock::new(&mut sums[..], BLOCK_ROWS);
@@ -142,7 +162,7 @@ fn measure<L: RowLoss>(world: &mut World, loss: L, head: LossHead, target: Field
                 vectorize(
                     #[inline(always)]
                     || {
-                        for row in block {
+                        for row in block.map(|rank| rows.at(rank)) {
                             let split = rows.split(row);
                             if split != Split::Unused && weights.row(row) != 0.0 {
                                 let metrics = weights.measure(loss, row, rows.output.row(row), rows.target.row(row));
@@ -172,6 +192,8 @@ pub(super) struct Rows<'a, T> {
     pub(super) output: Matrix<'a>,
     pub(super) target: Matrix<'a, T>,
     splits: Matrix<'a, Split>,
+    /// The order of their keys, if it is another one.
+    order: Option<&'a KeyOrder>,
 }
 
 impl<'a, T: Send + Sync + 'static> Rows<'a, T> {
@@ -181,11 +203,35 @@ impl<'a, T: Send + Sync + 'static> Rows<'a, T> {
         target: &'a Column<T>,
         splits: &'a Column<Split>,
         weights: &TermWeights<'_>,
+        order: Option<&'a KeyOrder>,
     ) -> Option<Self> {
-        let rows = Self { output: output.matrix(), target: target.matrix(), splits: splits.matrix() };
+        let rows = Self { output: output.matrix(), target: target.matrix(), splits: splits.matrix(), order };
         let count = rows.output.row_count();
-        let fits = rows.target.row_count() == count && rows.splits.row_count() == count;
+        let fits = order.is_none_or(|order| order.ranks.len() == count)
+            && rows.target.row_count() == count && rows.splits.row_count() == count;
         (fits && weights.row_count().is_none_or(|weights| weights == count)).then_some(rows)
+    }
+
+    /// Number of rows, without dangling edges.
+    pub(super) fn len(&self) -> usize {
+        self.order.map_or(self.output.row_count(), |order| order.rows.len())
+    }
+
+    /// The row in a place of the order of keys.
+    #[inline(always)]
+    pub(super) fn at(&self, rank: usize) -> usize {
+        self.order.map_or(rank, |order| order.rows[rank] as usize)
+    }
+
+    /// The rows in the order of their keys.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = usize> {
+        (0..self.len()).map(|rank| self.at(rank))
+    }
+
+    /// Whether a row is no dangling edge.
+    #[inline(always)]
+    fn has(&self, row: usize) -> bool {
+        self.order.is_none_or(|order| order.ranks[row] != KeyOrder::NO_RANK)
     }
 
     #[inline(always)]
@@ -194,15 +240,14 @@ impl<'a, T: Send + Sync + 'static> Rows<'a, T> {
     }
 
     fn of(&self, split: Split) -> impl Iterator<Item = usize> {
-        (0..self.output.row_count()).filter(move |row| self.split(*row) == split)
+        self.in_order().filter(move |row| self.split(*row) == split)
     }
 
     /// The sum of the weights of the terms of one split.
     fn weight<L: RowLoss<Target = T>>(&self, loss: L, weights: &TermWeights<'_>, split: Split) -> f64 {
         let width = self.output.width();
         if weights.are_uniform() {
-            let rows = self.splits.rows().filter(|row| row[0] == split).count();
-            return (rows * L::terms(width)) as f64;
+            return (self.of(split).count() * L::terms(width)) as f64;
         }
         self.of(split).map(|row| weights.of_row(loss, row, self.target.row(row), width)).sum()
     }
@@ -223,7 +268,7 @@ impl<'a, T: Send + Sync + 'static> Rows<'a, T> {
         is_included: impl Fn(Split) -> bool,
     ) -> Option<Fault> {
         let is_included = |row: &usize| is_included(self.split(*row)) && weights.row(*row) != 0.0;
-        let rows = (0..self.output.row_count()).filter(is_included);
+        let rows = self.in_order().filter(is_included);
         let mut faults = rows.filter_map(|row| {
             let target = self.target.row(row);
             if let Some(label) = loss.class(target).filter(|label| *label as usize >= self.output.width()) {

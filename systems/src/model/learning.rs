@@ -62,7 +62,8 @@ impl Head {
 /// The losses of a model.
 pub(super) struct Losses {
     pub(super) model: Entity,
-    pub(super) graph: Entity,
+    /// The graphs of the model.
+    pub(super) graphs: Vec<Entity>,
     /// The heads, without their layers.
     pub(super) heads: Vec<Head>,
     /// The fields of the heads.
@@ -74,6 +75,11 @@ pub(super) struct Losses {
 }
 
 impl Losses {
+    /// The graph of a head's output.
+    fn graph(&self, head: usize) -> Entity {
+        self.graphs[self.domains[head].graph().0 as usize]
+    }
+
     /// Whether the gradients of all heads are external.
     pub(super) fn are_external(&self) -> bool {
         self.heads.iter().all(|head| matches!(head.loss, HeadLoss::External))
@@ -146,6 +152,7 @@ impl Losses {
         let loss_head = LossHead {
             index,
             is_first,
+            rows: Some((self.graph(index), self.domains[index])),
             weight: head.weight,
             row_weights: head.row_weights,
             class_weights: head.class_weights.clone(),
@@ -160,7 +167,7 @@ impl Losses {
                 else {
                     return Err(head.error("has classes as targets of an operator; use values as wide as its output"));
                 };
-                let fields = OperatorFields { graph: self.graph, domain: self.domains[index], targets, gradient, loss };
+                let fields = OperatorFields { graph: self.graph(index), domain: self.domains[index], targets, gradient, loss };
                 operator_system(world, operator.clone(), &loss_head, fields).map(Some).map_err(unfit)
             }
             HeadLoss::Given(loss) => {

@@ -1,5 +1,9 @@
 //! Dropout.
 
+use core::ops::Range;
+
+use connectome_components::KeyOrder;
+
 use crate::{
     error::BuildError,
     kernels,
@@ -10,8 +14,8 @@ use crate::{
 /// Sets each element to 0 with probability `rate` in training and divides the others by `1 - rate` (Srivastava et al.,
 /// JMLR 2014). Outside of training it is the identity.
 ///
-/// In a sparse value only stored elements are dropped. The random numbers are keyed by seed, operation, step and index,
-/// so the backward pass draws the same mask again and none is stored.
+/// In a sparse value only stored elements are dropped. The random numbers are keyed by seed, operation, step and index
+/// in the order of keys, so the backward pass draws the same mask again and none is stored.
 ///
 /// It is done in the pass over the rows that computes the value, if nobody else reads that and the derivative can do
 /// with what is left of it.
@@ -49,9 +53,9 @@ impl Operator for Dropout {
 
     fn run(&self, step: &mut Step<'_>) {
         let (mask, from) = (self.mask(step), step.input(0));
-        step.write_blocks(DropoutMask::COST * from.width(), |rows, start, to| {
-            to.copy_from_slice(from.slice(rows));
-            mask.apply(start, to);
+        step.write_blocks(DropoutMask::COST * from.width(), |rows, to| {
+            to.copy_from_slice(from.slice(rows.clone()));
+            mask.apply(rows, to);
         });
     }
 
@@ -62,25 +66,39 @@ impl Operator for Dropout {
 
 impl Dropout {
     /// The mask of a step, the same one forward and backward.
-    pub(super) fn mask(self, step: &Step<'_>) -> DropoutMask {
-        DropoutMask { rate: self.rate, random: step.random(self.stream) }
+    pub(super) fn mask<'a>(self, step: &Step<'a>) -> DropoutMask<'a> {
+        DropoutMask::new(self.rate, self.stream, step)
     }
 }
 
 /// A mask that is drawn where it is needed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct DropoutMask {
+pub(super) struct DropoutMask<'a> {
     rate: f32,
     random: Philox,
+    /// The order of the rows by which it is drawn, if it is not their own.
+    order: Option<&'a KeyOrder>,
 }
 
-impl DropoutMask {
+impl<'a> DropoutMask<'a> {
     /// Drawing the mask of an element costs as much as so many accesses.
     pub(super) const COST: usize = 8;
 
-    /// Drops some of the values, which are those of a matrix from index `start` on.
-    pub(super) fn apply(&self, start: usize, values: &mut [f32]) {
-        kernels::dropout(self.rate, &self.random, start, values);
+    fn new(rate: f32, stream: u32, step: &Step<'a>) -> Self {
+        Self { rate, random: step.random(stream), order: step.order() }
+    }
+
+    /// Drops some of the values of some rows.
+    pub(super) fn apply(&self, rows: Range<usize>, values: &mut [f32]) {
+        let width = values.len() / rows.len().max(1);
+        let drop = |row: usize, values| kernels::dropout(self.rate, &self.random, row * width, values);
+        match self.order {
+            None => drop(rows.start, values),
+            Some(order) => {
+                let rows = rows.zip(values.chunks_exact_mut(width.max(1)));
+                rows.for_each(|(row, values)| drop(order.rank(row as u32) as usize, values));
+            }
+        }
     }
 }
 
@@ -120,10 +138,10 @@ impl Operator for Mask {
     }
 
     fn run(&self, step: &mut Step<'_>) {
-        let mask = DropoutMask { rate: self.rate, random: step.random(self.stream) };
-        step.write_blocks(DropoutMask::COST * self.shape.width, |_, start, to| {
+        let mask = DropoutMask::new(self.rate, self.stream, step);
+        step.write_blocks(DropoutMask::COST * self.shape.width, |rows, to| {
             to.fill(1.0);
-            mask.apply(start, to);
+            mask.apply(rows, to);
         });
     }
 }

@@ -88,7 +88,7 @@ impl Epilogue {
 
     /// What applies it in a step, and the inputs of the bias and of the blend; input 0, which is not read, in place of
     /// missing ones.
-    pub(super) fn prepare(self, step: &Step<'_>) -> (PreparedEpilogue, [usize; 2]) {
+    pub(super) fn prepare<'a>(self, step: &Step<'a>) -> (PreparedEpilogue<'a>, [usize; 2]) {
         let prepared = PreparedEpilogue { epilogue: self, mask: self.dropout.map(|dropout| dropout.mask(step)) };
         (prepared, [self.bias.unwrap_or(0), self.blend.map_or(0, |blend| blend.input)])
     }
@@ -119,9 +119,9 @@ impl Epilogue {
         let (width, is_linear) = (gradient.width(), activation == Activation::Identity);
         let chain = kernel(name, Footprint::Same, move |step: &mut Step<'_>| {
             let (mask, output) = (dropout.map(|dropout| dropout.mask(step)), (!is_linear).then(|| step.input(0)));
-            step.write_blocks(cost * width, |rows, start, gradient| {
+            step.write_blocks(cost * width, |rows, gradient| {
                 if let Some(mask) = &mask {
-                    mask.apply(start, gradient);
+                    mask.apply(rows.clone(), gradient);
                 }
                 if let Some(output) = &output {
                     vectorize(
@@ -153,18 +153,18 @@ impl Epilogue {
 
 /// An epilogue with the dropout mask of a step.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PreparedEpilogue {
+pub(super) struct PreparedEpilogue<'a> {
     epilogue: Epilogue,
-    mask: Option<DropoutMask>,
+    mask: Option<DropoutMask<'a>>,
 }
 
-impl PreparedEpilogue {
+impl PreparedEpilogue<'_> {
     /// `output[i] = dropout(f(scale * output[i] + factor * blended[i] + bias))`.
     #[inline(always)]
     pub(super) fn apply(&self, [bias, blended]: [&Matrix; 2], rows: Range<usize>, output: &mut [f32], width: usize) {
-        let (Self { epilogue, mask }, start) = (self, rows.start * width);
+        let Self { epilogue, mask } = self;
         if let Some(Blend { scale, factor, .. }) = epilogue.blend {
-            let terms = output.iter_mut().zip(blended.slice(rows));
+            let terms = output.iter_mut().zip(blended.slice(rows.clone()));
             terms.for_each(|(output, blended)| *output = scale * *output + factor * blended);
         }
         if let (Some(_), Some(bias)) = (epilogue.bias, bias.rows().next()) {
@@ -174,7 +174,7 @@ impl PreparedEpilogue {
         }
         epilogue.activation.apply(output);
         if let Some(mask) = mask {
-            mask.apply(start, output);
+            mask.apply(rows, output);
         }
     }
 }
@@ -204,7 +204,7 @@ fn sum_of_rows(name: &'static str, width: usize) -> impl Operator {
             [0],
             0..width,
             #[inline(always)]
-            |_, [gradient], rows, sum| {
+            |[gradient], rows, sum| {
                 sum.fill(0.0);
                 add_rows(gradient.slice(rows), sum);
             },

@@ -221,7 +221,7 @@ fn weight_gradient(width: usize) -> impl Operator {
             [0],
             0..width,
             #[inline(always)]
-            |_, [sums], rows, total| {
+            |[sums], rows, total| {
                 total.fill(0.0);
                 for row in rows {
                     total.iter_mut().zip(&sums.row(row)[width..]).for_each(|(total, sum)| *total += sum);
@@ -238,7 +238,7 @@ fn scale_gradient(width: usize) -> impl Operator {
             [0, 1, 2, 3],
             0..width,
             #[inline(always)]
-            |_, [sums, moments, weight, scale], rows, total| {
+            |[sums, moments, weight, scale], rows, total| {
                 let Some([weight, scale]) = vectors([weight, scale]) else { return };
                 total.fill(0.0);
                 for row in rows {

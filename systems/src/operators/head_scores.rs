@@ -114,7 +114,7 @@ fn vectors_gradient(vectors: &Weight) -> impl Operator + use<> {
             [0, 1],
             range.clone(),
             #[inline(always)]
-            |_, [values, gradient], rows, sum| {
+            |[values, gradient], rows, sum| {
                 sum.fill(0.0);
                 for row in rows {
                     let heads = sum.chunks_exact_mut(features).zip(values.row(row).chunks_exact(features));

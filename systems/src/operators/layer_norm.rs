@@ -78,7 +78,7 @@ impl Operator for LayerNorm {
                 [0, 1],
                 0..width,
                 #[inline(always)]
-                |_, [gradient, values], rows, sum| {
+                |[gradient, values], rows, sum| {
                     sum.fill(0.0);
                     for row in rows {
                         let values = values.row(row);

@@ -210,7 +210,7 @@ fn weight_gradient(weight: &Weight, factor: f32) -> impl Operator + use<> {
             [0, 1],
             range.clone(),
             #[inline(always)]
-            |_, [input, gradient], rows, sum| {
+            |[input, gradient], rows, sum| {
                 let widths = [input.width(), gradient.width()];
                 matmul_transposed(input.slice(rows.clone()), gradient.slice(rows), widths, sum);
                 scale(factor, sum);

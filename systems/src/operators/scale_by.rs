@@ -67,7 +67,7 @@ pub(super) fn factor_gradient(
             [0, 1],
             0..1,
             #[inline(always)]
-            |_, [gradient, values], rows, sum| {
+            |[gradient, values], rows, sum| {
                 let terms = gradient.slice(rows.clone()).iter().zip(values.slice(rows));
                 // A sum over this many products needs the precision of 64 bits.
                 sum.fill(scale * terms.map(|(gradient, value)| f64::from(gradient * value)).sum::<f64>() as f32);

@@ -6,7 +6,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use super::{Operation, Operator, Step};
+use super::{Domain, Operation, Operator, Step, Value};
 use crate::parallel::Workers;
 
 /// An operation with the indices of its columns.
@@ -15,9 +15,13 @@ pub(crate) struct Compiled {
     inputs: Vec<usize>,
     indices: Vec<Option<usize>>,
     outputs: Vec<usize>,
+    /// The rows of the first output or, in a sum, of the first input, and those of each input.
+    domain: Domain,
+    domains: Vec<Domain>,
     accumulates: bool,
     /// Whether its output has been computed, if it rests.
     settled: Option<Arc<AtomicBool>>,
+    /// The graph whose topology it reads: that of the rows that it is on.
     pub(crate) graph: usize,
 }
 
@@ -31,14 +35,22 @@ impl Compiled {
         outputs: Vec<usize>,
         settled: Option<Arc<AtomicBool>>,
     ) -> Self {
+        let domains: Vec<Domain> = operation.inputs.iter().map(Value::domain).collect();
+        let written = operation.outputs.first().map_or(Domain::Single, Value::domain);
+        let domain = if written == Domain::Single { domains.first().copied().unwrap_or(written) } else { written };
         Self {
             operator: operation.operator.clone(),
             inputs,
             indices,
             outputs,
+            domain,
+            domains,
             accumulates: operation.accumulates,
             settled,
-            graph: operation.graph.0 as usize,
+            graph: match domain {
+                Domain::Edges(graph) | Domain::Subgraphs(graph) => graph.0 as usize,
+                Domain::Nodes | Domain::Single => operation.graph.0 as usize,
+            },
         }
     }
 
@@ -65,6 +77,8 @@ impl Compiled {
             outputs,
             accumulates: self.accumulates,
             topology,
+            domain: self.domain,
+            domains: &self.domains,
             workers,
             seed,
             pass,
@@ -78,12 +92,19 @@ impl Compiled {
 pub(crate) struct Alone(Compiled);
 
 impl Alone {
-    /// The operator with the indices of its columns, which are added to `set`.
-    pub(crate) fn new(operator: Arc<dyn Operator>, inputs: &[Field], outputs: &[Field], set: &mut ColumnSet) -> Self {
+    /// The operator with the indices of its columns, which are added to `set`; its inputs are on the rows of `domain`.
+    pub(crate) fn new(
+        operator: Arc<dyn Operator>,
+        domain: Domain,
+        inputs: &[Field],
+        outputs: &[Field],
+        set: &mut ColumnSet,
+    ) -> Self {
         let inputs: Vec<usize> = inputs.iter().map(|input| set.read(*input)).collect();
         let outputs = outputs.iter().map(|output| set.write(*output)).collect();
         let indices = vec![None; inputs.len()];
-        Self(Compiled { operator, inputs, indices, outputs, accumulates: false, settled: None, graph: 0 })
+        let (domains, accumulates) = (vec![domain; inputs.len()], false);
+        Self(Compiled { operator, inputs, indices, outputs, domain, domains, accumulates, settled: None, graph: 0 })
     }
 
     /// The index of the column of output number `output`.

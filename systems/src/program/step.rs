@@ -1,9 +1,10 @@
 //! What an operator is given to run with, and the shapes that almost every one has: rows computed from rows, and sums over
 //! rows.
 
-use connectome_components::{Adjacency, Matrix, MatrixMut, Topology, UnwrittenColumns};
-use core::{array, ops::Range};
+use connectome_components::{Adjacency, KeyOrder, Matrix, MatrixMut, Topology, UnwrittenColumns};
+use core::{array, cell::RefCell, ops::Range};
 
+use super::Domain;
 use crate::{
     kernels::vectorize,
     parallel::{Blocks, RowsMut, Workers, even_size},
@@ -70,6 +71,9 @@ pub struct Step<'a> {
     pub(super) outputs: [Option<MatrixMut<'a>>; MAX_OUTPUTS],
     pub(super) accumulates: bool,
     pub(super) topology: &'a Topology,
+    /// The rows that it is on, and those of each input.
+    pub(super) domain: Domain,
+    pub(super) domains: &'a [Domain],
     pub(super) workers: &'a Workers,
     pub(super) seed: u64,
     /// The number of the training pass.
@@ -87,6 +91,12 @@ impl<'a> Step<'a> {
     /// The workers among which rows are divided.
     pub fn workers(&self) -> &'a Workers {
         self.workers
+    }
+
+    /// The order of the rows that the operation writes or, in a sum, reads: random numbers are drawn, and rows summed,
+    /// in the order of keys. None if this is the order of the rows.
+    pub fn order(&self) -> Option<&'a KeyOrder> {
+        self.domain.order(self.topology)
     }
 
     /// Whether the first output is to be added to what stands in it; only for an operator that says it can
@@ -169,18 +179,15 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Writes the first output block by block: `body(rows, start, output)` gets the index of the first element as well.
-    pub(crate) fn write_blocks(&mut self, cost: usize, body: impl Fn(Range<usize>, usize, &mut [f32]) + Sync) {
+    /// Writes the first output block by block.
+    pub(crate) fn write_blocks(&mut self, cost: usize, body: impl Fn(Range<usize>, &mut [f32]) + Sync) {
         let workers = self.workers;
         let output = self.output(0);
         let width = output.width();
         for (start, chunk) in output.chunks_mut() {
             let rows = chunk.len() / width;
             let blocks = Blocks::of_width(rows, width).within(start, rows);
-            workers.for_each_block(blocks, cost, RowsMut::new(chunk, width), |rows, output| {
-                let start = rows.start * width;
-                body(rows, start, output.data);
-            });
+            workers.for_each_block(blocks, cost, RowsMut::new(chunk, width), |rows, output| body(rows, output.data));
         }
     }
 
@@ -217,30 +224,25 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Sums over the rows of some inputs: `body(topology, inputs, rows, sum)` overwrites `sum` with that of some rows, which
-    /// lie in one chunk of the first input. The total of all rows goes to a `range` of the only row of the first output, or is
-    /// added to it.
+    /// Sums over the rows of some inputs, in the order of their keys, without dangling edges: `body(inputs, rows, sum)`
+    /// overwrites `sum` with that of some rows, which lie in one chunk of the inputs. The total of all rows goes to a `range`
+    /// of the only row of the first output, or is added to it.
     ///
-    /// `body` is run on every block of rows, and the sums are added in order.
+    /// `body` is run on every block of rows, and the sums are added in order. If the order of keys is not that of the rows,
+    /// or they are in several tables, `body` gets copies of the rows of a block; inputs on other rows than the first are as
+    /// they are.
     pub fn sum_rows<const K: usize>(
         &mut self,
         inputs: [usize; K],
         range: Range<usize>,
-        body: impl Fn(&Topology, [&Matrix; K], Range<usize>, &mut [f32]) + Sync,
+        body: impl Fn([&Matrix; K], Range<usize>, &mut [f32]) + Sync,
     ) {
-        const { assert!(K > 0 && K <= MAX_INPUTS) }
-        let matrices = inputs.map(|input| self.input(input));
-        let (topology, workers, adds) = (self.topology, self.workers, self.accumulates);
-        let mut partial = core::mem::take(self.scratch);
-        if let Some(total) = self.output(0).rows_mut().next().and_then(|total| total.get_mut(range)) {
-            sum_over_rows(workers, &matrices[0], &mut partial, (total, adds), &|rows, sum| {
-                vectorize(
-                    #[inline(always)]
-                    || body(topology, array::from_fn(|input| &matrices[input]), rows, sum),
-                );
-            });
-        }
-        *self.scratch = partial;
+        self.sum_blocks(inputs, None, range, &|_, matrices, rows, sum| {
+            vectorize(
+                #[inline(always)]
+                || body(matrices, rows, sum),
+            );
+        });
     }
 
     /// As [`Step::sum_rows`], over a sparse first input: `body(indices, inputs, rows, sum)`.
@@ -251,13 +253,73 @@ impl<'a> Step<'a> {
         body: impl Fn(&Matrix<u32>, [&Matrix; K], Range<usize>, &mut [f32]) + Sync,
     ) {
         let indices = self.indices(inputs[0]);
-        self.sum_rows(
-            inputs,
-            range,
-            #[inline(always)]
-            |_, matrices, rows, sum| body(&indices, matrices, rows, sum),
-        );
+        self.sum_blocks(inputs, Some(&indices), range, &|indices, matrices, rows, sum| {
+            vectorize(
+                #[inline(always)]
+                || indices.into_iter().for_each(|indices| body(indices, matrices, rows.clone(), sum)),
+            );
+        });
     }
+
+    fn sum_blocks<const K: usize>(
+        &mut self,
+        inputs: [usize; K],
+        indices: Option<&Matrix<u32>>,
+        range: Range<usize>,
+        body: &SumBody<'_, K>,
+    ) {
+        const { assert!(K > 0 && K <= MAX_INPUTS) }
+        let matrices = inputs.map(|input| self.input(input));
+        let is_summed = inputs.map(|input| self.domains[input] == self.domains[inputs[0]]);
+        let (workers, adds) = (self.workers, self.accumulates);
+        let order = self.order().and_then(KeyOrder::permutation);
+        let rows = order.map_or(matrices[0].row_count(), <[u32]>::len);
+        let is_copied = order.is_some() || !matrices[0].is_contiguous();
+        let mut partial = core::mem::take(self.scratch);
+        if let Some(total) = self.output(0).rows_mut().next().and_then(|total| total.get_mut(range)) {
+            sum_over_rows(workers, rows, &mut partial, (total, adds), &|block, sum| {
+                if !is_copied {
+                    return body(indices, array::from_fn(|input| &matrices[input]), block, sum);
+                }
+                let rows = || block.clone().map(|rank| order.map_or(rank, |order| order[rank] as usize));
+                COPIES.with_borrow_mut(|(numbers, copied_indices)| {
+                    numbers.clear();
+                    for matrix in matrices.iter().zip(is_summed).filter_map(|(matrix, copied)| copied.then_some(matrix)) {
+                        copy_rows(matrix, rows(), numbers);
+                    }
+                    let mut rest = &numbers[..];
+                    let copies: [Matrix; K] = array::from_fn(|input| {
+                        if !is_summed[input] {
+                            return matrices[input].clone();
+                        }
+                        let (copy, others) = rest.split_at(block.len() * matrices[input].width());
+                        rest = others;
+                        Matrix::new(matrices[input].width(), core::iter::once(copy))
+                    });
+                    let copied_indices = indices.map(|indices| {
+                        copied_indices.clear();
+                        copy_rows(indices, rows(), copied_indices);
+                        Matrix::new(indices.width(), core::iter::once(&copied_indices[..]))
+                    });
+                    body(copied_indices.as_ref(), array::from_fn(|input| &copies[input]), 0..block.len(), sum);
+                });
+            });
+        }
+        *self.scratch = partial;
+    }
+}
+
+/// The sum of a block of rows; gets the indices of a sparse first input.
+type SumBody<'a, const K: usize> = dyn Fn(Option<&Matrix<u32>>, [&Matrix; K], Range<usize>, &mut [f32]) + Sync + 'a;
+
+thread_local! {
+    /// Buffers for the rows of one block in the order of their keys.
+    static COPIES: RefCell<(Vec<f32>, Vec<u32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+}
+
+/// Appends rows to a buffer.
+fn copy_rows<T: Copy>(matrix: &Matrix<T>, rows: impl Iterator<Item = usize>, buffer: &mut Vec<T>) {
+    rows.for_each(|row| buffer.extend_from_slice(matrix.row(row)));
 }
 
 /// How many rows a block of a sum over so many has: about 512, or more so that there are at most 64 blocks.
@@ -280,39 +342,33 @@ pub fn partial_sums(rows: usize) -> usize {
 /// How many blocks there are depends on the number of rows alone, and they are added in order.
 fn sum_over_rows(
     workers: &Workers,
-    matrix: &Matrix,
+    rows: usize,
     partial: &mut Vec<f32>,
     (total, adds): (&mut [f32], bool),
     block_sum: &(dyn Fn(Range<usize>, &mut [f32]) + Sync),
 ) {
-    let size = total.len();
-    let mut first = !adds;
-    for (start, chunk) in matrix.chunks() {
-        let rows = chunk.len() / matrix.width();
-        let block = sum_block(rows);
-        let count = rows.div_ceil(block);
-        partial.resize((count * size).max(partial.len()), 0.0);
-        let sums = &mut partial[..count * size];
-        let tasks = Blocks::Uniform { start: 0, rows: count, size: 1 };
-        workers.for_each_block(tasks, block * size, RowsMut::new(sums, size), |task, sum| {
-            let first_row = start + task.start * block;
-            block_sum(first_row..(first_row + block).min(start + rows), sum.data);
-        });
-        let sums = &*sums;
-        let columns = Blocks::of_width(size, 1);
-        workers.for_each_block(columns, count, RowsMut::new(total, 1), |columns, total| {
-            vectorize(
-                #[inline(always)]
-                || {
-                    if first {
-                        total.data.fill(0.0);
-                    }
-                    for sum in sums.chunks_exact(size) {
-                        total.data.iter_mut().zip(&sum[columns.clone()]).for_each(|(total, sum)| *total += sum);
-                    }
-                },
-            );
-        });
-        first = false;
-    }
+    let (size, block) = (total.len(), sum_block(rows));
+    let count = rows.div_ceil(block);
+    partial.resize((count * size).max(partial.len()), 0.0);
+    let sums = &mut partial[..count * size];
+    let tasks = Blocks::Uniform { start: 0, rows: count, size: 1 };
+    workers.for_each_block(tasks, block * size, RowsMut::new(sums, size), |task, sum| {
+        let first_row = task.start * block;
+        block_sum(first_row..(first_row + block).min(rows), sum.data);
+    });
+    let sums = &*sums;
+    let columns = Blocks::of_width(size, 1);
+    workers.for_each_block(columns, count, RowsMut::new(total, 1), |columns, total| {
+        vectorize(
+            #[inline(always)]
+            || {
+                if !adds {
+                    total.data.fill(0.0);
+                }
+                for sum in sums.chunks_exact(size) {
+                    total.data.iter_mut().zip(&sum[columns.clone()]).for_each(|(total, sum)| *total += sum);
+                }
+            },
+        );
+    });
 }

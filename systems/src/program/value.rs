@@ -1,5 +1,6 @@
 //! Values: the matrices that operations read and write, before any of them has a column.
 
+use connectome_components::{KeyOrder, Topology};
 use core::{fmt, ops::Range};
 
 /// Which rows a value has: one for each entity of a kind, or a single one.
@@ -13,6 +14,27 @@ pub enum Domain {
     Subgraphs(GraphIndex),
     /// A single row: a parameter, or what is computed over all rows.
     Single,
+}
+
+impl Domain {
+    /// The order of its keys in a topology, which is that of its graph; none if the rows are in this order.
+    pub(crate) fn order(self, topology: &Topology) -> Option<&KeyOrder> {
+        let order = match self {
+            Self::Nodes => &topology.node_order,
+            Self::Edges(_) => &topology.edge_order,
+            Self::Subgraphs(_) => &topology.subgraph_order,
+            Self::Single => return None,
+        };
+        order.is_permuted.then_some(order)
+    }
+
+    /// The graph that it belongs to; that of the model, which has the same nodes as the others, for nodes.
+    pub(crate) fn graph(self) -> GraphIndex {
+        match self {
+            Self::Edges(graph) | Self::Subgraphs(graph) => graph,
+            Self::Nodes | Self::Single => GraphIndex(0),
+        }
+    }
 }
 
 /// A graph of a program; 0 is the model's own.

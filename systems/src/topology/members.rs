@@ -4,14 +4,14 @@ use bevy_ecs::world::World;
 use connectome_components::{InSubgraph, Topology};
 
 use super::{
-    Scratch,
+    Scratch, order,
     sort::{derive_blocks, prefix_sums, push},
 };
 
 /// Derives members and memberships.
 pub(super) fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
-    let Scratch { row_of, next: [next, _], .. } = scratch;
-    let Topology { nodes, subgraphs, members, membership, .. } = topology;
+    let Scratch { row_of, next: [next, _], sorting, .. } = scratch;
+    let Topology { nodes, subgraphs, node_order, members, membership, .. } = topology;
     row_of.fill(subgraphs);
     members.offsets.clear();
     members.offsets.resize(subgraphs.len() + 1, 0);
@@ -39,6 +39,7 @@ pub(super) fn derive(topology: &mut Topology, world: &World, scratch: &mut Scrat
     for (subgraph, node) in membership.neighbors.iter().zip(&membership.edges) {
         push(members, next, *subgraph, *node, *node as usize);
     }
+    order::sort_entries(members, node_order, nodes, world, sorting);
     derive_blocks(members, subgraphs);
     derive_blocks(membership, nodes);
 }

@@ -2,14 +2,18 @@
 
 mod coefficients;
 mod dangling;
+mod keys;
 mod members;
+mod order;
 mod sort;
 
-use bevy_ecs::{entity::Entity, system::Local, world::World};
-use connectome_components::{Edge, Graph, Rows, Topology, attach_fields};
+use bevy_ecs::{change_detection::Tick, entity::Entity, system::Local, world::World};
+use connectome_components::{Edge, Graph, Rows, Topology, attach_fields, attach_keys};
 
 use coefficients::Degrees;
 pub use dangling::despawn_dangling_edges;
+pub use keys::key_by;
+use order::Sorting;
 
 /// Reusable buffers, so that updates of a topology do not allocate.
 #[derive(Default)]
@@ -18,6 +22,7 @@ pub struct Scratch {
     /// The index of the next entry of each row while entries are sorted.
     next: [Vec<u32>; 2],
     degrees: Degrees,
+    sorting: Sorting,
 }
 
 /// A system that updates the [`Topology`] of a graph; see [`update_topology`].
@@ -34,14 +39,17 @@ pub(crate) fn rebuild_topologies(graphs: Vec<Entity>) -> impl FnMut(&mut World, 
     }
 }
 
-/// Attaches fields to new nodes, edges and subgraphs of a graph.
+/// Attaches keys and fields to new nodes, edges and subgraphs of a graph.
 pub(crate) fn attach_all_fields(world: &mut World, graph: Entity) {
     let Some(graph) = world.get::<Graph>(graph).copied() else { return };
-    [graph.nodes, graph.edges, graph.subgraphs].into_iter().for_each(|marker| attach_fields(world, marker));
+    for marker in [graph.nodes, graph.edges, graph.subgraphs] {
+        attach_keys(world, marker);
+        attach_fields(world, marker);
+    }
 }
 
-/// Attaches fields to new nodes, edges and subgraphs, and derives the graph's [`Topology`] again if edges, memberships
-/// or rows have changed.
+/// Attaches keys and fields to new nodes, edges and subgraphs, and derives the graph's [`Topology`] again if edges,
+/// memberships, keys or rows have changed.
 pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Scratch) {
     attach_all_fields(world, graph_entity);
     let Some(graph) = world.get::<Graph>(graph_entity).copied() else { return };
@@ -51,11 +59,20 @@ pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Sc
     let nodes_changed = topology.nodes.update(world, &[graph.nodes]);
     let edges_changed = topology.edges.update(world, &[edge, graph.edges]);
     let subgraphs_changed = topology.subgraphs.update(world, &[graph.subgraphs]);
-    let Topology { nodes, edges, derived_at, .. } = &topology;
-    let rewired = derived_at.is_none_or(|tick| edges.edges_changed_since(world, tick));
-    let moved = derived_at.is_none_or(|tick| nodes.memberships_changed_since(world, tick));
+    let Topology { nodes, edges, subgraphs, node_order, subgraph_order, derived_at, .. } = &mut topology;
+    let since = |changed: &dyn Fn(Tick) -> bool| derived_at.is_none_or(changed);
+    let nodes_changed = nodes_changed || since(&|tick| nodes.keys_changed_since(world, tick));
+    let subgraphs_changed = subgraphs_changed || since(&|tick| subgraphs.keys_changed_since(world, tick));
+    let rewired = since(&|tick| edges.edges_changed_since(world, tick) || edges.keys_changed_since(world, tick));
+    let moved = since(&|tick| nodes.memberships_changed_since(world, tick));
     let derive_edges = nodes_changed || edges_changed || rewired;
     let derive_members = nodes_changed || subgraphs_changed || moved;
+    if nodes_changed {
+        order::by_keys(node_order, nodes, world, &mut scratch.sorting);
+    }
+    if subgraphs_changed {
+        order::by_keys(subgraph_order, subgraphs, world, &mut scratch.sorting);
+    }
     if derive_edges {
         derive(&mut topology, world, scratch);
     }
@@ -75,9 +92,9 @@ pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Sc
 
 /// Derives endpoints, adjacencies and coefficients.
 fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
-    let Scratch { row_of, next, degrees } = scratch;
+    let Scratch { row_of, next, degrees, sorting } = scratch;
     row_of.fill(&topology.nodes);
-    let Topology { nodes, edges, endpoints, incoming, outgoing, .. } = topology;
+    let Topology { nodes, edges, node_order, edge_order, endpoints, incoming, outgoing, .. } = topology;
     endpoints.clear();
     endpoints.reserve(edges.len());
     for (_, edges) in edges.components::<Edge>(world) {
@@ -87,6 +104,10 @@ fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
         }));
     }
     sort::by_endpoints(endpoints, nodes, incoming, outgoing, next);
+    for adjacency in [&mut *incoming, outgoing] {
+        order::sort_entries(adjacency, node_order, edges, world, sorting);
+    }
+    order::of_edges(edge_order, node_order, incoming, edges);
     topology.dangling = endpoints.len() - incoming.len();
     coefficients::derive(topology, world, degrees);
 }

@@ -166,7 +166,7 @@ impl Operator for TimesRow {
         let &[x, v] = &operation.inputs[..] else { return Ok(()) };
         let width = v.width();
         let sum = kernel("times_row_backward", Footprint::All, move |step: &mut Step<'_>| {
-            step.sum_rows([0, 1], 0..width, |_, [gradient, x], rows, sum| {
+            step.sum_rows([0, 1], 0..width, |[gradient, x], rows, sum| {
                 sum.fill(0.0);
                 for row in rows {
                     let terms = gradient.row(row).iter().zip(x.row(row));

@@ -71,7 +71,7 @@ impl Construction<'_> {
 
         let losses = Arc::new(Losses {
             model,
-            graph: self.builder.graph,
+            graphs: self.planned.program.graphs.clone(),
             heads: builder_heads.iter().map(Head::without_layers).collect(),
             fields: heads.to_vec(),
             domains: training.program.heads.iter().map(|head| head.output.domain()).collect(),

@@ -78,7 +78,7 @@ pub(super) fn record(
             [0],
             range.clone(),
             #[inline(always)]
-            |_, [terms], rows, sum| {
+            |[terms], rows, sum| {
                 sum.fill(0.0);
                 add_rows(terms.slice(rows), sum);
             },

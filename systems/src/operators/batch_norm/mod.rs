@@ -52,7 +52,7 @@ pub fn batch_norm(program: &mut Program, input: Value, normalizer: BatchNormaliz
     } else {
         // The derivative of the whole covers the gradients through the statistics.
         let values = values.detached();
-        let sums = program.record_one(Sums(population), &[values])?;
+        let sums = program.record_one(Sums, &[values])?;
         let deviations = program.record_one(Deviations(population), &[values, sums])?;
         let inputs = [sums, deviations, values, mean.value(), variance.value()];
         let statistics = program.record_one(BatchStatistics { population, running }, &inputs)?;
@@ -115,7 +115,7 @@ impl Operator for BatchNorm {
         let &[values, statistics, weight, bias] = &operation.inputs[..] else { return Ok(()) };
         let width = values.width();
         let inputs = [gradient, values, statistics];
-        let totals = tape.compute(totals(self.population, width), &inputs, Shape::new(Domain::Single, 2 * width))?;
+        let totals = tape.compute(totals(width), &inputs, Shape::new(Domain::Single, 2 * width))?;
         tape.weight_gradient(bias, 0..width, take_features("batch_norm_bias_gradient", 0..width), &[totals])?;
         tape.weight_gradient(
             weight,
@@ -163,18 +163,18 @@ impl BatchNorm {
 }
 
 /// The sums of gradients, and of gradients times normalized values.
-fn totals(population: Population, width: usize) -> impl Operator {
+fn totals(width: usize) -> impl Operator {
     kernel("batch_norm_totals", Footprint::All, move |step: &mut Step<'_>| {
         step.sum_rows(
             [0, 1, 2],
             0..2 * width,
             #[inline(always)]
-            |topology, [gradient, values, statistics], rows, sum| {
+            |[gradient, values, statistics], rows, sum| {
                 sum.fill(0.0);
                 let (mean, scale) = halves(statistics);
                 let features = mean.iter().zip(scale);
                 let (first, second) = sum.split_at_mut(width);
-                for row in rows.filter(|row| population.has(topology, *row)) {
+                for row in rows {
                     let (gradient, values) = (gradient.row(row), values.row(row));
                     let totals = first.iter_mut().zip(second.iter_mut());
                     for (((first, second), (gradient, value)), (mean, scale)) in

@@ -10,7 +10,7 @@ use crate::{
 
 /// The sum of each feature.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Sums(pub(super) Population);
+pub(super) struct Sums;
 
 impl Operator for Sums {
     fn name(&self) -> &'static str {
@@ -26,20 +26,14 @@ impl Operator for Sums {
     }
 
     fn run(&self, step: &mut Step<'_>) {
-        let (population, width) = (self.0, step.input(0).width());
+        let width = step.input(0).width();
         step.sum_rows(
             [0],
             0..width,
             #[inline(always)]
-            |topology, [values], rows, sum| {
+            |[values], rows, sum| {
                 sum.fill(0.0);
-                match population {
-                    Population::All => add_rows(values.slice(rows), sum),
-                    Population::Edges => {
-                        let present = rows.filter(|row| population.has(topology, *row));
-                        present.for_each(|row| add_rows(values.row(row), sum));
-                    }
-                }
+                add_rows(values.slice(rows), sum);
             },
         );
     }
@@ -63,16 +57,16 @@ impl Operator for Deviations {
     }
 
     fn run(&self, step: &mut Step<'_>) {
-        let (population, width) = (self.0, step.input(0).width());
+        let (width, row_weight) = (step.input(0).width(), self.0.weight(step.topology(), &step.input(0)));
         step.sum_rows(
             [0, 1],
             0..2 * width,
             #[inline(always)]
-            |topology, [values, sums], rows, sum| {
+            |[values, sums], rows, sum| {
                 sum.fill(0.0);
-                let (sums, row_weight) = (only_row(sums), population.weight(topology, values));
+                let sums = only_row(sums);
                 let (first, second) = sum.split_at_mut(width);
-                for row in rows.filter(|row| population.has(topology, *row)) {
+                for row in rows {
                     let totals = first.iter_mut().zip(second.iter_mut());
                     for ((first, second), (value, sum)) in totals.zip(values.row(row).iter().zip(sums)) {
                         let deviation = value - row_weight * sum;

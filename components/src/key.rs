@@ -1,0 +1,71 @@
+//! Keys, which order the nodes, edges and subgraphs of a graph.
+
+use bevy_ecs::component::Component;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// The next key of an entity that was given none.
+static NEXT: AtomicU64 = AtomicU64::new(GraphKey::GIVEN);
+
+/// The place of a node, an edge or a subgraph in the order in which numbers are summed.
+///
+/// Floating-point sums depend on the order of their terms. Rows of tables change their order with the history of a
+/// world, so sums follow keys: a node sums over its incoming edges by the key of the source, parallel edges by their
+/// own; sums over all nodes or subgraphs follow their keys, and those over all edges the keys of target, source and
+/// edge.
+///
+/// By default it is the order of birth: later entities have greater keys, and an entity that is spawned again comes
+/// last among its kind. Where entities are made anew and have to be the same, as in a saved game, in rollback, or on
+/// another peer, spawn them with a key of your own, as `(GraphNode, GraphKey::new(7))`. Given keys come before those of
+/// birth. Keys of the nodes of one graph are distinct, and so are those of its subgraphs and of parallel edges.
+///
+/// A clone gets a key of its own. Entities with a marker of your own that lack a key when a schedule runs get one then,
+/// in the order of their indices.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[component(summary_tick, clone_behavior = Ignore)]
+#[repr(transparent)]
+pub struct GraphKey(u64);
+
+impl GraphKey {
+    /// Given keys are below.
+    const GIVEN: u64 = 1 << 63;
+
+    /// A given key; of the number the lower 63 bits count.
+    pub const fn new(number: u64) -> Self {
+        Self(number & (Self::GIVEN - 1))
+    }
+}
+
+/// The next key in the order of birth.
+impl Default for GraphKey {
+    fn default() -> Self {
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// The rows of a kind of entities in the order of their keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyOrder {
+    /// Whether the order of keys differs from that of rows; otherwise the rest is empty.
+    pub is_permuted: bool,
+    /// The rows in the order of keys, without dangling edges.
+    pub rows: Vec<u32>,
+    /// The place of each row in this order; [`KeyOrder::NO_RANK`] for a dangling edge.
+    pub ranks: Vec<u32>,
+}
+
+impl KeyOrder {
+    /// In [`KeyOrder::ranks`], for a row that is in no sum.
+    pub const NO_RANK: u32 = u32::MAX;
+
+    /// The rows in the order of keys; none if all rows are in this order.
+    #[inline]
+    pub fn permutation(&self) -> Option<&[u32]> {
+        self.is_permuted.then_some(&self.rows)
+    }
+
+    /// The place of a row in the order of keys.
+    #[inline(always)]
+    pub fn rank(&self, row: u32) -> u32 {
+        if self.is_permuted { self.ranks[row as usize] } else { row }
+    }
+}

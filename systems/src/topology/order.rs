@@ -1,0 +1,114 @@
+//! The order of keys.
+
+use bevy_ecs::world::World;
+use connectome_components::{Adjacency, GraphKey, KeyOrder, Rows};
+
+/// Reusable buffers for sorting.
+#[derive(Default)]
+pub(super) struct Sorting {
+    keys: Vec<GraphKey>,
+    entries: Vec<Entry>,
+}
+
+/// An entry of an adjacency while it is sorted.
+#[derive(Clone, Copy)]
+struct Entry {
+    rank: u32,
+    neighbor: u32,
+    edge: u32,
+}
+
+/// Orders rows by their keys, and those with one key by the indices of their entities.
+pub(super) fn by_keys(order: &mut KeyOrder, rows: &Rows, world: &World, sorting: &mut Sorting) {
+    let Sorting { keys, .. } = sorting;
+    keys.clear();
+    for (table, components) in rows.components::<GraphKey>(world) {
+        keys.extend_from_slice(components);
+        // Of entities that hooks have moved meanwhile.
+        keys.resize(table.end, GraphKey::new(u64::MAX));
+    }
+    let permuted = !keys.is_sorted_by(|one, other| one < other);
+    fill(order, permuted, rows.len(), 0..rows.len() as u32);
+    if permuted {
+        // Stable and quick on rows that are almost sorted, as after a few despawns.
+        order.rows.sort_by_key(|row| (keys[*row as usize], rows.entities()[*row as usize].index_u32()));
+        derive_ranks(order);
+    }
+}
+
+/// Orders edges by the keys of target and source, and parallel ones by their own.
+pub(super) fn of_edges(order: &mut KeyOrder, nodes: &KeyOrder, incoming: &Adjacency, edges: &Rows) {
+    let is_sorted = (0..).zip(&incoming.edges).all(|(row, edge)| row == *edge);
+    let permuted = nodes.is_permuted || !is_sorted || incoming.len() < edges.len();
+    match nodes.permutation() {
+        None => fill(order, permuted, edges.len(), incoming.edges.iter().copied()),
+        Some(nodes) => {
+            let lists = nodes.iter().flat_map(|node| &incoming.edges[incoming.entries(*node as usize)]);
+            fill(order, permuted, edges.len(), lists.copied());
+        }
+    }
+    derive_ranks(order);
+}
+
+fn fill(order: &mut KeyOrder, permuted: bool, count: usize, rows: impl Iterator<Item = u32>) {
+    order.is_permuted = permuted;
+    order.rows.clear();
+    order.ranks.clear();
+    if permuted {
+        order.rows.extend(rows);
+        order.ranks.resize(count, KeyOrder::NO_RANK);
+    }
+}
+
+fn derive_ranks(order: &mut KeyOrder) {
+    for (rank, row) in (0..).zip(&order.rows) {
+        order.ranks[*row as usize] = rank;
+    }
+}
+
+/// Sorts the entries of each row by the rank of the neighbor, and those of one neighbor by the keys of the edges, whose
+/// rows are given.
+pub(super) fn sort_entries(
+    adjacency: &mut Adjacency,
+    neighbors: &KeyOrder,
+    edges: &Rows,
+    world: &World,
+    sorting: &mut Sorting,
+) {
+    let key = |edge: u32| {
+        let mut tables = edges.components::<GraphKey>(world);
+        let (table, keys) = tables.find(|(table, _)| table.contains(&(edge as usize)))?;
+        keys.get(edge as usize - table.start)
+    };
+    match neighbors.permutation() {
+        None => sort(adjacency, |row| row, key, &mut sorting.entries),
+        Some(_) => sort(adjacency, |row| neighbors.ranks[row as usize], key, &mut sorting.entries),
+    }
+}
+
+fn sort<K: Ord>(
+    adjacency: &mut Adjacency,
+    rank: impl Fn(u32) -> u32,
+    key: impl Fn(u32) -> K,
+    buffer: &mut Vec<Entry>,
+) {
+    let Adjacency { offsets, neighbors, edges, .. } = adjacency;
+    for row in offsets.windows(2) {
+        let entries = row[0] as usize..row[1] as usize;
+        let (neighbors, edges) = (&mut neighbors[entries.clone()], &mut edges[entries]);
+        let sorted = neighbors.windows(2).zip(edges.windows(2)).all(|(neighbors, edges)| {
+            let [first, second] = [rank(neighbors[0]), rank(neighbors[1])];
+            first < second || first == second && key(edges[0]) < key(edges[1])
+        });
+        if sorted {
+            continue;
+        }
+        let pairs = neighbors.iter().zip(&*edges);
+        buffer.clear();
+        buffer.extend(pairs.map(|(&neighbor, &edge)| Entry { rank: rank(neighbor), neighbor, edge }));
+        buffer.sort_unstable_by(|one, other| one.rank.cmp(&other.rank).then_with(|| key(one.edge).cmp(&key(other.edge))));
+        for (entry, (neighbor, edge)) in buffer.iter().zip(neighbors.iter_mut().zip(edges)) {
+            (*neighbor, *edge) = (entry.neighbor, entry.edge);
+        }
+    }
+}
