@@ -9,8 +9,8 @@ use crate::common;
 use bevy_ecs::prelude::*;
 use common::few_cases;
 use connectome_components::{
-    ClassLabel, Edge, EdgeWeight, Field, FieldError, Graph, GraphNode, InSubgraph, Marker, Split, Subgraph, Topology,
-    insert_default, register_default,
+    ClassLabel, Edge, EdgeWeight, Field, FieldError, Graph, GraphKey, GraphNode, InSubgraph, Marker, Split, Subgraph,
+    Topology, insert_default, register_default,
 };
 use connectome_systems::{
     Scratch,
@@ -283,11 +283,15 @@ proptest! {
         let (mut nodes, mut edges, mut places) = (Vec::new(), Vec::new(), Vec::new());
         for (number, graph) in asked.iter().enumerate() {
             let inside = |node: &Entity| subgraph_of(node) == Some(*graph);
-            nodes.extend(topology.nodes.entities().iter().filter(|node| inside(node)));
-            edges.extend(topology.edges.entities().iter().filter(|edge| {
-                let Edge { source, target } = corpus.edge(**edge);
-                inside(&source) && inside(&target)
-            }));
+            let key = |entity: Entity| *corpus.world.get::<GraphKey>(entity).unwrap();
+            let mut inner_nodes: Vec<_> = topology.nodes.entities().iter().copied().filter(inside).collect();
+            inner_nodes.sort_by_key(|node| key(*node));
+            nodes.extend(inner_nodes);
+            let ends = |edge: Entity| corpus.edge(edge);
+            let is_inner = |edge: &Entity| inside(&ends(*edge).source) && inside(&ends(*edge).target);
+            let mut inner_edges: Vec<_> = topology.edges.entities().iter().copied().filter(is_inner).collect();
+            inner_edges.sort_by_key(|edge| [ends(*edge).target, ends(*edge).source, *edge].map(key));
+            edges.extend(inner_edges);
             places.resize(nodes.len(), number as u32);
         }
         prop_assert_eq!(batch.nodes(), &nodes);

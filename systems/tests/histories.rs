@@ -127,7 +127,9 @@ impl Town {
         let Model { output, ref parameters, .. } = *self.world.get::<Model>(model).unwrap();
         let parameters = parameters.iter().filter_map(|parameter| self.world.get::<Parameter>(*parameter));
         let values: Vec<Field> = parameters.map(|parameter| parameter.value).collect();
-        let bits = |value: &Field| value.matrix(&self.world).rows().flatten().map(|value| value.to_bits()).collect::<Vec<u32>>();
+        let bits = |value: &Field| {
+            value.matrix(&self.world).rows().flatten().map(|value| value.to_bits()).collect::<Vec<u32>>()
+        };
         let weights = values.iter().flat_map(bits).collect();
         let mut numbers = self.world.query::<(Entity, &Number)>();
         let row = |(entity, number): (Entity, &Number)| {
@@ -284,7 +286,9 @@ fn parallel_edges_with_given_keys_are_summed_in_their_order() {
         run(&mut world, Infer(model)).unwrap();
         let Model { output, input, ref parameters, .. } = *world.get::<Model>(model).unwrap();
         let values: Vec<Field> = parameters.iter().map(|id| world.get::<Parameter>(*id).unwrap().value).collect();
-        values.iter().for_each(|value| value.matrix_mut(&mut world).rows_mut().flatten().for_each(|value| *value = 1.0));
+        values
+            .iter()
+            .for_each(|value| value.matrix_mut(&mut world).rows_mut().flatten().for_each(|value| *value = 1.0));
         input.values().set(&mut world, source, &[1.0]).unwrap();
         run(&mut world, Infer(model)).unwrap();
         output.get(&world, target).unwrap()[0].to_bits()

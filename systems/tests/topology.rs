@@ -10,11 +10,12 @@ use crate::common;
 use bevy_ecs::{prelude::*, schedule::Schedule};
 use common::few_cases;
 use connectome_components::{
-    Adjacency, Edge, EdgeWeight, Field, Graph, GraphNode, InSubgraph, Normalization, Rows, Subgraph, Topology,
+    Adjacency, Edge, EdgeWeight, Field, Graph, GraphKey, GraphNode, InSubgraph, KeyOrder, Normalization, Rows,
+    Subgraph, Topology,
 };
 use connectome_systems::rebuild_topology;
 use proptest::{prelude::*, sample::Index};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Something else that an entity may carry, which puts it into another table.
 #[derive(Component, Clone, Copy, Default)]
@@ -366,6 +367,7 @@ impl Life {
         self.check_rows::<Edge>(&topology.edges, self.owners[1])?;
         self.check_rows::<Subgraph>(&topology.subgraphs, self.owners[2])?;
         check_ends(&self.world, &topology)?;
+        check_orders(&self.world, &topology)?;
         check_members(&self.world, &topology)?;
         let naive = Naive::new(&self.world, &topology);
         prop_assert_eq!(topology.dangling, naive.dangling, "dangling edges");
@@ -474,8 +476,9 @@ fn check_members(world: &World, topology: &Topology) -> Result<(), TestCaseError
     let Topology { nodes, subgraphs, members, membership, .. } = topology;
     let subgraph_of = |node: &Entity| world.get::<InSubgraph>(*node).map(|place| place.0);
     for (row, subgraph) in subgraphs.entities().iter().enumerate() {
-        let expected = nodes.entities().iter().enumerate().filter(|(_, node)| subgraph_of(node) == Some(*subgraph));
-        let expected: Vec<u32> = expected.map(|(node, _)| node as u32).collect();
+        let inside = |row: &u32| subgraph_of(&nodes.entities()[*row as usize]) == Some(*subgraph);
+        let mut expected: Vec<u32> = (0..nodes.len() as u32).filter(inside).collect();
+        expected.sort_by_key(|row| key(world, nodes.entities()[*row as usize]));
         prop_assert_eq!(&members.neighbors[members.entries(row)], &expected, "members of {}", subgraph);
     }
     for (row, node) in nodes.entities().iter().enumerate() {
@@ -491,9 +494,43 @@ fn check_members(world: &World, topology: &Topology) -> Result<(), TestCaseError
     check_blocks(nodes, &membership.blocks)
 }
 
+fn key(world: &World, entity: Entity) -> GraphKey {
+    *world.get::<GraphKey>(entity).unwrap()
+}
+
+/// The rows in the order of keys are as they are defined.
+fn check_order(order: &KeyOrder, expected: &[u32], rows: &Rows) -> Result<(), TestCaseError> {
+    let all: Vec<u32> = (0..rows.len() as u32).collect();
+    prop_assert_eq!(order.is_permuted, expected != all);
+    prop_assert_eq!(order.permutation().unwrap_or(&all), expected);
+    for row in &all {
+        let rank = expected.iter().position(|other| other == row).map_or(KeyOrder::NO_RANK, |rank| rank as u32);
+        prop_assert_eq!(order.rank(*row), rank);
+    }
+    Ok(())
+}
+
+fn check_orders(world: &World, topology: &Topology) -> Result<(), TestCaseError> {
+    let Topology { nodes, edges, subgraphs, .. } = topology;
+    for (order, rows) in [(&topology.node_order, nodes), (&topology.subgraph_order, subgraphs)] {
+        let mut expected: Vec<u32> = (0..rows.len() as u32).collect();
+        expected.sort_by_key(|row| key(world, rows.entities()[*row as usize]));
+        check_order(order, &expected, rows)?;
+    }
+    let naive = Naive::new(world, topology);
+    let mut live: Vec<Entity> = naive.live.iter().map(|(edge, ..)| *edge).collect();
+    live.sort_by_key(|edge| {
+        let Edge { source, target } = *world.get::<Edge>(*edge).unwrap();
+        [target, source, *edge].map(|entity| key(world, entity))
+    });
+    let row = |edge: &Entity| edges.entities().iter().position(|other| other == edge).unwrap() as u32;
+    check_order(&topology.edge_order, &live.iter().map(row).collect::<Vec<_>>(), edges)
+}
+
 /// The adjacency as it is defined, straight from the entities.
 struct Naive {
-    /// Edges between nodes, in the order of their rows, each with its weight.
+    keys: BTreeMap<Entity, GraphKey>,
+    /// Edges between nodes, in the order of their keys, each with its weight.
     live: Vec<(Entity, Edge, f64)>,
     dangling: usize,
 }
@@ -504,19 +541,27 @@ impl Naive {
         let weight = |edge: Entity| world.get::<EdgeWeight>(edge).map_or(1.0, |weight| f64::from(weight.0));
         let edges =
             topology.edges.entities().iter().map(|edge| (*edge, *world.get::<Edge>(*edge).unwrap(), weight(*edge)));
-        let (live, dangling): (Vec<_>, Vec<_>) =
+        let (mut live, dangling): (Vec<_>, Vec<_>) =
             edges.partition(|(_, edge, _)| is_node(edge.source) && is_node(edge.target));
-        Self { live, dangling: dangling.len() }
+        live.sort_by_key(|(edge, ..)| key(world, *edge));
+        let keys = topology.nodes.entities().iter().map(|node| (*node, key(world, *node))).collect();
+        Self { keys, live, dangling: dangling.len() }
     }
 
     fn incoming(&self, node: Entity) -> Vec<Entry> {
         let edges = self.live.iter().filter(|(_, edge, _)| edge.target == node);
-        edges.map(|live| self.entry(live, live.1.source)).collect()
+        self.sorted(edges.map(|live| self.entry(live, live.1.source)).collect())
     }
 
     fn outgoing(&self, node: Entity) -> Vec<Entry> {
         let edges = self.live.iter().filter(|(_, edge, _)| edge.source == node);
-        edges.map(|live| self.entry(live, live.1.target)).collect()
+        self.sorted(edges.map(|live| self.entry(live, live.1.target)).collect())
+    }
+
+    /// By the keys of the other ends, and parallel edges by their own.
+    fn sorted(&self, mut entries: Vec<Entry>) -> Vec<Entry> {
+        entries.sort_by_key(|entry| self.keys[&entry.other]);
+        entries
     }
 
     fn entry(&self, (entity, edge, weight): &(Entity, Edge, f64), other: Entity) -> Entry {

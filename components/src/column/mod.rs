@@ -36,8 +36,8 @@ pub use columns::{ColumnSet, Columns, ColumnsState, MAX_WRITTEN, UnwrittenColumn
 pub use make::{insert_default, register_default};
 pub use marker::Marker;
 pub use parameter::{Column, ColumnMut, ColumnState, Read, Write};
-pub use register::{attach_fields, attach_keys};
 pub(crate) use register::{AttachedFields, copy, f32_count, insert_zeros, register};
+pub use register::{attach_fields, attach_keys};
 
 /// The elements of a field in `table`, if it has the field.
 fn cells<T>(table: &Table, id: ComponentId, width: usize) -> Option<&[UnsafeCell<T>]> {

@@ -48,10 +48,11 @@ impl Batch {
         }
 
         let subgraphs = subgraphs.resize(world, |world| world.spawn(GraphKey::default()).id())?;
-        let nodes = nodes.resize(world, |world| world.spawn((NO_SUBGRAPH, GraphKey::default())).id()).and_then(|rows| {
-            // Nodes spawned by the user may lack it.
-            nodes.complete(world, rows, NO_SUBGRAPH)
-        })?;
+        let nodes =
+            nodes.resize(world, |world| world.spawn((NO_SUBGRAPH, GraphKey::default())).id()).and_then(|rows| {
+                // Nodes spawned by the user may lack it.
+                nodes.complete(world, rows, NO_SUBGRAPH)
+            })?;
         let mut edge_rows = edges.resize(world, |world| world.spawn(UNCONNECTED).id())?;
         let had_weights = edge_rows.components::<EdgeWeight>(world).any(|(_, weights)| !weights.is_empty());
         if had_weights || !self.weights.is_empty() {

@@ -94,7 +94,9 @@ fn differentiate<L: RowLoss>(
                         #[inline(always)]
                         || {
                             let step = usize::from(!in_order);
-                            for (index, (row, gradient)) in block.zip(gradients.data.chunks_exact_mut(width)).enumerate() {
+                            for (index, (row, gradient)) in
+                                block.zip(gradients.data.chunks_exact_mut(width)).enumerate()
+                            {
                                 if rows.split(row) == Split::Train && rows.has(row) && weights.row(row) != 0.0 {
                                     let (output, target) = (rows.output.row(row), rows.target.row(row));
                                     let terms = weights.differentiate(loss, row, output, target, scale, gradient);
@@ -208,7 +210,8 @@ impl<'a, T: Send + Sync + 'static> Rows<'a, T> {
         let rows = Self { output: output.matrix(), target: target.matrix(), splits: splits.matrix(), order };
         let count = rows.output.row_count();
         let fits = order.is_none_or(|order| order.ranks.len() == count)
-            && rows.target.row_count() == count && rows.splits.row_count() == count;
+            && rows.target.row_count() == count
+            && rows.splits.row_count() == count;
         (fits && weights.row_count().is_none_or(|weights| weights == count)).then_some(rows)
     }
 

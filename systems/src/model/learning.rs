@@ -167,7 +167,8 @@ impl Losses {
                 else {
                     return Err(head.error("has classes as targets of an operator; use values as wide as its output"));
                 };
-                let fields = OperatorFields { graph: self.graph(index), domain: self.domains[index], targets, gradient, loss };
+                let fields =
+                    OperatorFields { graph: self.graph(index), domain: self.domains[index], targets, gradient, loss };
                 operator_system(world, operator.clone(), &loss_head, fields).map(Some).map_err(unfit)
             }
             HeadLoss::Given(loss) => {

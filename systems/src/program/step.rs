@@ -284,7 +284,8 @@ impl<'a> Step<'a> {
                 let rows = || block.clone().map(|rank| order.map_or(rank, |order| order[rank] as usize));
                 COPIES.with_borrow_mut(|(numbers, copied_indices)| {
                     numbers.clear();
-                    for matrix in matrices.iter().zip(is_summed).filter_map(|(matrix, copied)| copied.then_some(matrix)) {
+                    for matrix in matrices.iter().zip(is_summed).filter_map(|(matrix, copied)| copied.then_some(matrix))
+                    {
                         copy_rows(matrix, rows(), numbers);
                     }
                     let mut rest = &numbers[..];

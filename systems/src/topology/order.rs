@@ -38,13 +38,16 @@ pub(super) fn by_keys(order: &mut KeyOrder, rows: &Rows, world: &World, sorting:
 
 /// Orders edges by the keys of target and source, and parallel ones by their own.
 pub(super) fn of_edges(order: &mut KeyOrder, nodes: &KeyOrder, incoming: &Adjacency, edges: &Rows) {
-    let is_sorted = (0..).zip(&incoming.edges).all(|(row, edge)| row == *edge);
-    let permuted = nodes.is_permuted || !is_sorted || incoming.len() < edges.len();
+    let is_complete = incoming.len() == edges.len();
+    let is_in_order = |sorted: &[u32]| is_complete && (0..).zip(sorted).all(|(row, edge)| row == *edge);
     match nodes.permutation() {
-        None => fill(order, permuted, edges.len(), incoming.edges.iter().copied()),
+        None => fill(order, !is_in_order(&incoming.edges), edges.len(), incoming.edges.iter().copied()),
         Some(nodes) => {
             let lists = nodes.iter().flat_map(|node| &incoming.edges[incoming.entries(*node as usize)]);
-            fill(order, permuted, edges.len(), lists.copied());
+            fill(order, true, edges.len(), lists.copied());
+            if is_in_order(&order.rows) {
+                *order = KeyOrder::default();
+            }
         }
     }
     derive_ranks(order);
@@ -86,12 +89,7 @@ pub(super) fn sort_entries(
     }
 }
 
-fn sort<K: Ord>(
-    adjacency: &mut Adjacency,
-    rank: impl Fn(u32) -> u32,
-    key: impl Fn(u32) -> K,
-    buffer: &mut Vec<Entry>,
-) {
+fn sort<K: Ord>(adjacency: &mut Adjacency, rank: impl Fn(u32) -> u32, key: impl Fn(u32) -> K, buffer: &mut Vec<Entry>) {
     let Adjacency { offsets, neighbors, edges, .. } = adjacency;
     for row in offsets.windows(2) {
         let entries = row[0] as usize..row[1] as usize;
@@ -106,7 +104,8 @@ fn sort<K: Ord>(
         let pairs = neighbors.iter().zip(&*edges);
         buffer.clear();
         buffer.extend(pairs.map(|(&neighbor, &edge)| Entry { rank: rank(neighbor), neighbor, edge }));
-        buffer.sort_unstable_by(|one, other| one.rank.cmp(&other.rank).then_with(|| key(one.edge).cmp(&key(other.edge))));
+        buffer
+            .sort_unstable_by(|one, other| one.rank.cmp(&other.rank).then_with(|| key(one.edge).cmp(&key(other.edge))));
         for (entry, (neighbor, edge)) in buffer.iter().zip(neighbors.iter_mut().zip(edges)) {
             (*neighbor, *edge) = (entry.neighbor, entry.edge);
         }
