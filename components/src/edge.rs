@@ -3,16 +3,15 @@
 use bevy_ecs::{component::Component, entity::Entity};
 use serde::{Deserialize, Serialize};
 
-use crate::GraphKey;
-
 /// A directed edge, along which messages are sent from `source` to `target`.
+///
+/// Parallel edges may carry a [`GraphKey`](crate::GraphKey), which orders them; see there.
 ///
 /// The endpoints are plain entities: bevy's relationships are one-to-many and slow to despawn on hubs. Change them in
 /// place to rewire the edge. An edge with an endpoint that is dead or not a node is *dangling*: it carries no messages,
 /// counts in no degree, and is counted in [`Topology::dangling`](crate::Topology::dangling).
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
 #[component(summary_tick)]
-#[require(GraphKey)]
 pub struct Edge {
     /// The node that sends messages.
     pub source: Entity,

@@ -1,4 +1,4 @@
-//! Keys, which order the nodes, edges and subgraphs of a graph.
+//! Keys, which order the nodes and subgraphs of a graph, and parallel edges.
 
 use bevy_ecs::component::Component;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -6,19 +6,19 @@ use core::sync::atomic::{AtomicU64, Ordering};
 /// The next key of an entity that was given none.
 static NEXT: AtomicU64 = AtomicU64::new(GraphKey::GIVEN);
 
-/// The place of a node, an edge or a subgraph in the order in which numbers are summed.
+/// The place of a node or a subgraph in the order in which numbers are summed; optional for edges.
 ///
 /// Floating-point sums depend on the order of their terms. Rows of tables change their order with the history of a
-/// world, so sums follow keys: a node sums over its incoming edges by the key of the source, parallel edges by their
-/// own; sums over all nodes or subgraphs follow their keys, and those over all edges the keys of target, source and
-/// edge.
+/// world, so sums follow keys: a node sums over its incoming edges by the key of the source; sums over all nodes or
+/// subgraphs follow their keys, and those over all edges the keys of target and source. Parallel edges are ordered by
+/// keys of their own if they have any, then by their weights, then by the indices of their entities.
 ///
 /// By default it is the order of birth: later entities have greater keys, and an entity that is spawned again comes
-/// last among its kind. Where entities are made anew and have to be the same, as in a saved game, in rollback, or on
+/// last among its kind; an edge, which needs no key, takes its place again. Where entities are made anew and have to be the same, as in a saved game, in rollback, or on
 /// another peer, spawn them with a key of your own, as `(GraphNode, GraphKey::new(7))`. Given keys come before those of
-/// birth. Keys of the nodes of one graph are distinct, and so are those of its subgraphs and of parallel edges.
+/// birth. Keys of the nodes of one graph are distinct, and so are those of its subgraphs.
 ///
-/// A clone gets a key of its own. Entities with a marker of your own that lack a key when a schedule runs get one then,
+/// A clone gets a key of its own. Nodes and subgraphs with a marker of your own that lack a key when a schedule runs get one then,
 /// in the order of their indices.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[component(summary_tick, clone_behavior = Ignore)]

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | graph | [`Graph`], [`Topology`], [`CliquesOf`], [`CliqueSearch`] |
 //! | node | [`GraphNode`] or a component of your own, [`GraphKey`], [`ClassLabel`], [`Split`], [`InSubgraph`], [`NodeColor`], and the [`Field`]s of the models on it |
-//! | edge | [`Edge`], [`GraphKey`], [`EdgeWeight`], [`EdgeKind`], and fields |
+//! | edge | [`Edge`], [`EdgeWeight`], [`EdgeKind`], and fields |
 //! | subgraph | [`Subgraph`] or a component of your own, [`GraphKey`], and fields |
 //! | clique | [`Clique`], [`CliqueOf`] |
 //! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`GradientAccumulation`], [`GradientClipping`], [`TrainingState`], [`Metrics`], [`LearningFault`] |

@@ -20,8 +20,8 @@ pub struct Topology {
     pub subgraphs: Rows,
     /// The rows of the nodes in the order of their keys.
     pub node_order: KeyOrder,
-    /// The rows of the edges that are not dangling in the order of the keys of target, source and edge: that of
-    /// [`Topology::incoming`], if its nodes are in the order of their keys.
+    /// The rows of the edges that are not dangling in the order of the keys of target and source, as in
+    /// [`Topology::incoming`].
     pub edge_order: KeyOrder,
     /// The rows of the subgraphs in the order of their keys.
     pub subgraph_order: KeyOrder,
@@ -52,7 +52,8 @@ pub struct Topology {
 pub struct Adjacency {
     /// The entries of row `i` are `offsets[i]..offsets[i + 1]`; `[N + 1]`.
     pub offsets: Vec<u32>,
-    /// The row at the other end, `[E]`; for each row in the order of their keys, parallel edges by their own.
+    /// The row at the other end, `[E]`; for each row in the order of their keys; see
+    /// [`GraphKey`](crate::GraphKey) for parallel edges.
     pub neighbors: Vec<u32>,
     /// The row of the edge itself, `[E]`.
     pub edges: Vec<u32>,

@@ -498,6 +498,11 @@ fn key(world: &World, entity: Entity) -> GraphKey {
     *world.get::<GraphKey>(entity).unwrap()
 }
 
+/// What orders parallel edges without keys.
+fn tie(world: &World, edge: Entity) -> (u32, u32) {
+    (world.get::<EdgeWeight>(edge).map_or(1.0, |weight| weight.0).to_bits(), edge.index_u32())
+}
+
 /// The rows in the order of keys are as they are defined.
 fn check_order(order: &KeyOrder, expected: &[u32], rows: &Rows) -> Result<(), TestCaseError> {
     let all: Vec<u32> = (0..rows.len() as u32).collect();
@@ -521,7 +526,7 @@ fn check_orders(world: &World, topology: &Topology) -> Result<(), TestCaseError>
     let mut live: Vec<Entity> = naive.live.iter().map(|(edge, ..)| *edge).collect();
     live.sort_by_key(|edge| {
         let Edge { source, target } = *world.get::<Edge>(*edge).unwrap();
-        [target, source, *edge].map(|entity| key(world, entity))
+        ([target, source].map(|entity| key(world, entity)), tie(world, *edge))
     });
     let row = |edge: &Entity| edges.entities().iter().position(|other| other == edge).unwrap() as u32;
     check_order(&topology.edge_order, &live.iter().map(row).collect::<Vec<_>>(), edges)
@@ -530,7 +535,7 @@ fn check_orders(world: &World, topology: &Topology) -> Result<(), TestCaseError>
 /// The adjacency as it is defined, straight from the entities.
 struct Naive {
     keys: BTreeMap<Entity, GraphKey>,
-    /// Edges between nodes, in the order of their keys, each with its weight.
+    /// Edges between nodes, parallel ones in their order, each with its weight.
     live: Vec<(Entity, Edge, f64)>,
     dangling: usize,
 }
@@ -543,7 +548,7 @@ impl Naive {
             topology.edges.entities().iter().map(|edge| (*edge, *world.get::<Edge>(*edge).unwrap(), weight(*edge)));
         let (mut live, dangling): (Vec<_>, Vec<_>) =
             edges.partition(|(_, edge, _)| is_node(edge.source) && is_node(edge.target));
-        live.sort_by_key(|(edge, ..)| key(world, *edge));
+        live.sort_by_key(|(edge, ..)| tie(world, *edge));
         let keys = topology.nodes.entities().iter().map(|node| (*node, key(world, *node))).collect();
         Self { keys, live, dangling: dangling.len() }
     }
@@ -558,7 +563,7 @@ impl Naive {
         self.sorted(edges.map(|live| self.entry(live, live.1.target)).collect())
     }
 
-    /// By the keys of the other ends, and parallel edges by their own.
+    /// By the keys of the other ends; parallel edges stay in their order.
     fn sorted(&self, mut entries: Vec<Entry>) -> Vec<Entry> {
         entries.sort_by_key(|entry| self.keys[&entry.other]);
         entries

@@ -59,7 +59,7 @@ impl Extract {
     }
 
     /// Extracts the disjoint union of subgraphs, in the given order; one may occur twice. Within each, nodes are
-    /// in the order of their keys, and edges in that of the keys of target, source and edge. Edges between two subgraphs, and nodes in none, are not extracted.
+    /// in the order of their keys, and edges in that of the keys of target and source. Edges between two subgraphs, and nodes in none, are not extracted.
     ///
     /// # Errors
     /// If one of them is no subgraph, or the corpus has changed since [`Extract::update`]. The batch is empty then.

@@ -46,7 +46,7 @@
 //! }).map_err(|_| "the thread panicked")??;
 //! next.load(&mut world, graph)?;
 //! assert_eq!(input.matrix(&world).row_count(), 3);
-//! assert_eq!(next.endpoints(), [[0, 1], [1, 2], [2, 0]]);
+//! assert_eq!(next.endpoints(), [[2, 0], [0, 1], [1, 2]]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -9,6 +9,8 @@ use connectome_components::{
     SplitMetrics, Topology,
 };
 
+use core::cell::RefCell;
+
 use super::{
     loss_head::LossHead,
     quality::Quality,
@@ -22,6 +24,11 @@ use crate::{
 
 /// Number of rows of a block, whose losses are summed together; the sums of the blocks are added in order.
 const BLOCK_ROWS: usize = 512;
+
+thread_local! {
+    /// The gradient of one row, while only its loss is asked for.
+    static GRADIENT: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The system of one loss.
 pub(super) fn system<L: RowLoss>(world: &mut World, loss: L, head: LossHead, target: Field<L::Target>) -> BoxedSystem {
@@ -47,7 +54,7 @@ fn differentiate<L: RowLoss>(
         ParamBuilder::query::<Written>(),
         ParamBuilder::query::<&Topology>(),
         ParamBuilder::resource::<Workers>(),
-        ParamBuilder::local::<[Vec<SplitMetrics>; 2]>(),
+        ParamBuilder::local::<Vec<SplitMetrics>>(),
     )
         .build_state(world);
     type Fields<'w, 's, T> =
@@ -57,7 +64,7 @@ fn differentiate<L: RowLoss>(
               mut written: Query<Written>,
               topologies: Query<&Topology>,
               workers: Res<Workers>,
-              mut buffers: Local<[Vec<SplitMetrics>; 2]>| {
+              mut sums: Local<Vec<SplitMetrics>>| {
             let Ok((mut metrics, fault, accumulation)) = written.get_mut(head.model) else { return };
             let mut fault = fault;
             if let Some(fault) = fault.as_mut().filter(|_| head.is_first) {
@@ -75,44 +82,39 @@ fn differentiate<L: RowLoss>(
                 note(Fault::RowWeight { head: head.index, row, weight });
             }
             let scale = head.weight / rows.weight(loss, &weights, Split::Train) as f32;
-            // Sums of the blocks, or the terms of each row where they are not summed in the order of the rows.
-            let [sums, terms] = &mut *buffers;
-            let in_order = rows.order.is_none() && rows.output.is_contiguous();
-            terms.clear();
-            terms.resize(if in_order { 0 } else { rows.output.row_count() }, SplitMetrics::default());
+            let terms = Terms { loss, rows: &rows, weights: &weights, scale };
             sums.clear();
             sums.resize(blocks(0, rows.len()).count(), SplitMetrics::default());
+            let is_in_order = rows.order.is_none() && rows.output.is_contiguous();
             for (start, chunk) in gradient.matrix().chunks_mut() {
                 let blocks = blocks(start, chunk.len() / width);
-                let metrics = match in_order {
-                    true => PerBlock::new(&mut sums[..], BLOCK_ROWS),
-                    false => PerBlock::new(&mut terms[start..start + chunk.len() / width], 1),
-                };
-                let output = (metrics, RowsMut::new(chunk, width));
-                workers.for_each_block(blocks, 8 * width, output, |block, (metrics, gradients)| {
+                let sums = if is_in_order { &mut sums[..] } else { &mut [] };
+                let output = (PerBlock::new(sums, BLOCK_ROWS), RowsMut::new(chunk, width));
+                workers.for_each_block(blocks, 8 * width, output, |block, (sums, gradients)| {
                     vectorize(
                         #[inline(always)]
                         || {
-                            let step = usize::from(!in_order);
-                            for (index, (row, gradient)) in
-                                block.zip(gradients.data.chunks_exact_mut(width)).enumerate()
-                            {
-                                if rows.split(row) == Split::Train && rows.has(row) && weights.row(row) != 0.0 {
-                                    let (output, target) = (rows.output.row(row), rows.target.row(row));
-                                    let terms = weights.differentiate(loss, row, output, target, scale, gradient);
-                                    metrics.data[step * index].merge(&terms);
-                                } else {
-                                    gradient.fill(0.0);
-                                }
+                            let mut sum = SplitMetrics::default();
+                            for (row, gradient) in block.zip(gradients.data.chunks_exact_mut(width)) {
+                                terms.differentiate(row, gradient, &mut sum);
                             }
+                            sums.data.iter_mut().take(1).for_each(|first| *first = sum);
                         },
                     );
                 });
             }
-            if !in_order {
-                for (rank, row) in rows.in_order().enumerate() {
-                    sums[rank / BLOCK_ROWS].merge(&terms[row]);
-                }
+            if !is_in_order {
+                // The terms once more, in the order in which they are summed: to keep them would take more memory.
+                let blocked = PerBlock::new(&mut sums[..], BLOCK_ROWS);
+                workers.for_each_block(blocks(0, rows.len()), 8 * width, blocked, |block, sums| {
+                    GRADIENT.with_borrow_mut(|gradient| {
+                        gradient.resize(width, 0.0);
+                        vectorize(
+                            #[inline(always)]
+                            || block.for_each(|rank| terms.differentiate(rows.at(rank), gradient, &mut sums.data[0])),
+                        );
+                    });
+                });
             }
             let mut total = SplitMetrics::default();
             sums.iter().for_each(|sum| total.merge(sum));
@@ -187,6 +189,29 @@ fn measure<L: RowLoss>(world: &mut World, loss: L, head: LossHead, target: Field
         },
     );
     Box::new(system.with_name(name))
+}
+
+/// The terms of the training rows.
+struct Terms<'a, L: RowLoss> {
+    loss: L,
+    rows: &'a Rows<'a, L::Target>,
+    weights: &'a TermWeights<'a>,
+    /// The factor of the gradients.
+    scale: f32,
+}
+
+impl<L: RowLoss> Terms<'_, L> {
+    /// Writes the gradient of a row, and adds its loss and metrics if it is a training row.
+    #[inline(always)]
+    fn differentiate(&self, row: usize, gradient: &mut [f32], sum: &mut SplitMetrics) {
+        let Self { loss, rows, weights, scale } = *self;
+        if rows.split(row) == Split::Train && rows.has(row) && weights.row(row) != 0.0 {
+            let (output, target) = (rows.output.row(row), rows.target.row(row));
+            sum.merge(&weights.differentiate(loss, row, output, target, scale, gradient));
+        } else {
+            gradient.fill(0.0);
+        }
+    }
 }
 
 /// The outputs and targets to compare, with the splits of the rows.

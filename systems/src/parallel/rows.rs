@@ -40,7 +40,7 @@ pub struct PerBlock<'a, T> {
 }
 
 impl<'a, T> PerBlock<'a, T> {
-    /// Values for blocks of `size` rows.
+    /// Values for blocks of `size` rows; none for blocks beyond their end.
     pub fn new(data: &'a mut [T], size: usize) -> Self {
         Self { data, size }
     }
@@ -48,7 +48,7 @@ impl<'a, T> PerBlock<'a, T> {
 
 impl<T: Send> SplitRows for PerBlock<'_, T> {
     fn split_rows(self, rows: usize) -> (Self, Self) {
-        let (first, rest) = self.data.split_at_mut(rows / self.size);
+        let (first, rest) = self.data.split_at_mut((rows / self.size).min(self.data.len()));
         (Self::new(first, self.size), Self::new(rest, self.size))
     }
 }

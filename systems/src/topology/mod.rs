@@ -39,16 +39,14 @@ pub(crate) fn rebuild_topologies(graphs: Vec<Entity>) -> impl FnMut(&mut World, 
     }
 }
 
-/// Attaches keys and fields to new nodes, edges and subgraphs of a graph.
+/// Attaches keys to new nodes and subgraphs of a graph, and fields to these and to new edges.
 pub(crate) fn attach_all_fields(world: &mut World, graph: Entity) {
     let Some(graph) = world.get::<Graph>(graph).copied() else { return };
-    for marker in [graph.nodes, graph.edges, graph.subgraphs] {
-        attach_keys(world, marker);
-        attach_fields(world, marker);
-    }
+    [graph.nodes, graph.subgraphs].into_iter().for_each(|marker| attach_keys(world, marker));
+    [graph.nodes, graph.edges, graph.subgraphs].into_iter().for_each(|marker| attach_fields(world, marker));
 }
 
-/// Attaches keys and fields to new nodes, edges and subgraphs, and derives the graph's [`Topology`] again if edges,
+/// Attaches keys and fields to new entities, and derives the graph's [`Topology`] again if edges,
 /// memberships, keys or rows have changed.
 pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Scratch) {
     attach_all_fields(world, graph_entity);

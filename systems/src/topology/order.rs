@@ -1,7 +1,7 @@
 //! The order of keys.
 
-use bevy_ecs::world::World;
-use connectome_components::{Adjacency, GraphKey, KeyOrder, Rows};
+use bevy_ecs::{component::Component, world::World};
+use connectome_components::{Adjacency, EdgeWeight, GraphKey, KeyOrder, Rows};
 
 /// Reusable buffers for sorting.
 #[derive(Default)]
@@ -36,7 +36,7 @@ pub(super) fn by_keys(order: &mut KeyOrder, rows: &Rows, world: &World, sorting:
     }
 }
 
-/// Orders edges by the keys of target and source, and parallel ones by their own.
+/// Orders edges by the keys of target and source, as `incoming` does for each target.
 pub(super) fn of_edges(order: &mut KeyOrder, nodes: &KeyOrder, incoming: &Adjacency, edges: &Rows) {
     let is_complete = incoming.len() == edges.len();
     let is_in_order = |sorted: &[u32]| is_complete && (0..).zip(sorted).all(|(row, edge)| row == *edge);
@@ -69,8 +69,8 @@ fn derive_ranks(order: &mut KeyOrder) {
     }
 }
 
-/// Sorts the entries of each row by the rank of the neighbor, and those of one neighbor by the keys of the edges, whose
-/// rows are given.
+/// Sorts the entries of each row by the rank of the neighbor; those of one neighbor by the keys of the edges, whose rows are
+/// given, then by their weights, and then by the indices of their entities.
 pub(super) fn sort_entries(
     adjacency: &mut Adjacency,
     neighbors: &KeyOrder,
@@ -78,25 +78,31 @@ pub(super) fn sort_entries(
     world: &World,
     sorting: &mut Sorting,
 ) {
-    let key = |edge: u32| {
-        let mut tables = edges.components::<GraphKey>(world);
-        let (table, keys) = tables.find(|(table, _)| table.contains(&(edge as usize)))?;
-        keys.get(edge as usize - table.start)
+    let tie = |edge: u32| {
+        let index = edges.entities()[edge as usize].index_u32();
+        let key = component::<GraphKey>(edges, world, edge).copied();
+        (key, component::<EdgeWeight>(edges, world, edge).map_or(1.0, |weight| weight.0).to_bits(), index)
     };
     match neighbors.permutation() {
-        None => sort(adjacency, |row| row, key, &mut sorting.entries),
-        Some(_) => sort(adjacency, |row| neighbors.ranks[row as usize], key, &mut sorting.entries),
+        None => sort(adjacency, |row| row, tie, &mut sorting.entries),
+        Some(_) => sort(adjacency, |row| neighbors.ranks[row as usize], tie, &mut sorting.entries),
     }
 }
 
-fn sort<K: Ord>(adjacency: &mut Adjacency, rank: impl Fn(u32) -> u32, key: impl Fn(u32) -> K, buffer: &mut Vec<Entry>) {
+fn component<'w, T: Component>(rows: &'w Rows, world: &'w World, row: u32) -> Option<&'w T> {
+    let row = row as usize;
+    let (table, components) = rows.components::<T>(world).find(|(table, _)| table.contains(&row))?;
+    components.get(row - table.start)
+}
+
+fn sort<K: Ord>(adjacency: &mut Adjacency, rank: impl Fn(u32) -> u32, tie: impl Fn(u32) -> K, buffer: &mut Vec<Entry>) {
     let Adjacency { offsets, neighbors, edges, .. } = adjacency;
     for row in offsets.windows(2) {
         let entries = row[0] as usize..row[1] as usize;
         let (neighbors, edges) = (&mut neighbors[entries.clone()], &mut edges[entries]);
         let sorted = neighbors.windows(2).zip(edges.windows(2)).all(|(neighbors, edges)| {
             let [first, second] = [rank(neighbors[0]), rank(neighbors[1])];
-            first < second || first == second && key(edges[0]) < key(edges[1])
+            first < second || first == second && tie(edges[0]) < tie(edges[1])
         });
         if sorted {
             continue;
@@ -105,7 +111,7 @@ fn sort<K: Ord>(adjacency: &mut Adjacency, rank: impl Fn(u32) -> u32, key: impl 
         buffer.clear();
         buffer.extend(pairs.map(|(&neighbor, &edge)| Entry { rank: rank(neighbor), neighbor, edge }));
         buffer
-            .sort_unstable_by(|one, other| one.rank.cmp(&other.rank).then_with(|| key(one.edge).cmp(&key(other.edge))));
+            .sort_unstable_by(|one, other| one.rank.cmp(&other.rank).then_with(|| tie(one.edge).cmp(&tie(other.edge))));
         for (entry, (neighbor, edge)) in buffer.iter().zip(neighbors.iter_mut().zip(edges)) {
             (*neighbor, *edge) = (entry.neighbor, entry.edge);
         }
