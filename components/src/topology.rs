@@ -1,6 +1,6 @@
 //! The adjacency of a graph, in the form that kernels read.
 
-use bevy_ecs::{change_detection::Tick, component::Component};
+use bevy_ecs::{change_detection::Tick, component::Component, entity::Entity};
 use core::ops::Range;
 
 use crate::{KeyOrder, Rows};
@@ -25,6 +25,8 @@ pub struct Topology {
     pub edge_order: KeyOrder,
     /// The rows of the subgraphs in the order of their keys.
     pub subgraph_order: KeyOrder,
+    /// Two nodes, or two subgraphs, that have one key, which no model computes with.
+    pub same_keys: Option<[Entity; 2]>,
     /// The rows of source and target of each edge, `[E]`; [`Topology::NO_ROW`] twice for a dangling edge.
     pub endpoints: Vec<[u32; 2]>,
     /// The incoming edges of each node, along which messages are received.

@@ -11,7 +11,10 @@ use connectome_components::{
 use connectome_systems::{
     Infer, ModelBuilder, Train, Workers,
     kernels::Activation,
-    layers::{BatchNorm, Dropout, GatConv, GcnConv, GraphNetBlock, GraphNorm, LayerNorm, Linear, Readout},
+    layers::{
+        BatchNorm, BuildError, Dropout, GatConv, GcnConv, GraphConv, GraphNetBlock, GraphNorm, LayerNorm, Linear,
+        Readout,
+    },
     random::Philox,
     run,
 };
@@ -271,32 +274,36 @@ fn nodes_with_given_keys_are_the_same_after_they_are_spawned_again() {
     });
 }
 
-#[test]
-fn parallel_edges_with_given_keys_are_summed_in_their_order() {
-    let output = |order: [u64; 3]| {
-        let mut world = World::new();
-        let graph = Graph::spawn(&mut world);
-        let [source, target] = [0, 1].map(|_| world.spawn(GraphNode).id());
-        for key in order {
-            let weight = [1.0e8, 1.0, -1.0e8][key as usize];
-            world.spawn((Edge { source, target }, EdgeWeight(weight), GraphKey::new(key)));
+/// The sum over parallel edges of these weights, of which every order has other bits.
+fn sum_over_parallel_edges(order: [usize; 3], with_keys: bool) -> u32 {
+    let mut world = World::new();
+    let graph = Graph::spawn(&mut world);
+    let [source, target] = [0, 1].map(|_| world.spawn(GraphNode).id());
+    for number in order {
+        let mut edge = world.spawn((Edge { source, target }, EdgeWeight([1.0e8, 1.0, -1.0e8][number])));
+        if with_keys {
+            edge.insert(GraphKey::new([1, 2, 0][number]));
         }
-        let model = ModelBuilder::new(graph).input_width(1).layer(connectome_systems::layers::GraphConv::new(1));
-        let model = model.build(&mut world).unwrap();
-        run(&mut world, Infer(model)).unwrap();
-        let Model { output, input, ref parameters, .. } = *world.get::<Model>(model).unwrap();
-        let values: Vec<Field> = parameters.iter().map(|id| world.get::<Parameter>(*id).unwrap().value).collect();
-        values
-            .iter()
-            .for_each(|value| value.matrix_mut(&mut world).rows_mut().flatten().for_each(|value| *value = 1.0));
-        input.values().set(&mut world, source, &[1.0]).unwrap();
-        run(&mut world, Infer(model)).unwrap();
-        output.get(&world, target).unwrap()[0].to_bits()
-    };
-    let expected = output([0, 1, 2]);
-    for order in [[2, 1, 0], [1, 2, 0], [0, 2, 1]] {
-        assert_eq!(output(order), expected, "{order:?}");
     }
+    let model = ModelBuilder::new(graph).input_width(1).layer(GraphConv::new(1)).build(&mut world).unwrap();
+    run(&mut world, Infer(model)).unwrap();
+    let Model { output, input, ref parameters, .. } = *world.get::<Model>(model).unwrap();
+    let values: Vec<Field> = parameters.iter().map(|id| world.get::<Parameter>(*id).unwrap().value).collect();
+    values.iter().for_each(|value| value.matrix_mut(&mut world).rows_mut().flatten().for_each(|value| *value = 1.0));
+    input.values().set(&mut world, source, &[1.0]).unwrap();
+    run(&mut world, Infer(model)).unwrap();
+    output.get(&world, target).unwrap()[0].to_bits()
+}
+
+#[test]
+fn parallel_edges_are_summed_in_one_order() {
+    for with_keys in [false, true] {
+        let expected = sum_over_parallel_edges([0, 1, 2], with_keys);
+        for order in [[2, 1, 0], [1, 2, 0], [0, 2, 1]] {
+            assert_eq!(sum_over_parallel_edges(order, with_keys), expected, "{order:?}, {with_keys}");
+        }
+    }
+    assert_ne!(sum_over_parallel_edges([0, 1, 2], true), sum_over_parallel_edges([0, 1, 2], false));
 }
 
 #[test]
@@ -306,4 +313,18 @@ fn a_clone_has_a_key_of_its_own() {
     let clone = world.entity_mut(node).clone_and_spawn();
     let key = |entity: Entity| *world.get::<GraphKey>(entity).unwrap();
     assert!(key(node) < key(clone));
+}
+
+#[test]
+fn nodes_with_one_key_are_an_error() {
+    let mut world = World::new();
+    let graph = Graph::spawn(&mut world);
+    let model = ModelBuilder::new(graph).input_width(1).layer(Linear::new(1)).build(&mut world).unwrap();
+    let [one, other] = [(); 2].map(|()| world.spawn((GraphNode, GraphKey::new(3))).id());
+    let error = run(&mut world, Infer(model)).unwrap_err();
+    assert!(
+        matches!(error, BuildError::SameKeys { graph: found, one: a, other: b } if (found, a, b) == (graph, one, other))
+    );
+    world.entity_mut(other).insert(GraphKey::new(4));
+    run(&mut world, Infer(model)).unwrap();
 }

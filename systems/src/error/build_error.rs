@@ -104,6 +104,19 @@ pub enum BuildError {
          nodes and edges before `Sync`, in `Act` or between steps, and give each of its edges an `Edge`"
     )]
     ChangedRows(Entity),
+    /// Two nodes or two subgraphs of a graph have one key.
+    #[error(
+        "{one} and {other}, which belong to graph {graph}, have the same `GraphKey`, so the order of sums is not defined; \
+         give each a key of its own"
+    )]
+    SameKeys {
+        /// The graph.
+        graph: Entity,
+        /// A node or subgraph.
+        one: Entity,
+        /// Another.
+        other: Entity,
+    },
     /// The optimizer or the gradient settings of the model entity are not those that the model was built for.
     #[error("model {model} cannot learn: {reason}")]
     CannotLearn {

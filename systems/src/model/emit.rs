@@ -111,6 +111,9 @@ impl Emission<'_> {
                     if !columns.follow(rows, topology, exactly) {
                         return fault.set(BuildError::ChangedRows(*graph));
                     }
+                    if let Some([one, other]) = topology.same_keys {
+                        return fault.set(BuildError::SameKeys { graph: *graph, one, other });
+                    }
                 }
                 let random = state.map_or((0, 0), |state| (state.seed, state.micro_step()));
                 for (index, operation) in compiled.iter().enumerate() {

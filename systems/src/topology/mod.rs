@@ -57,7 +57,7 @@ pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Sc
     let nodes_changed = topology.nodes.update(world, &[graph.nodes]);
     let edges_changed = topology.edges.update(world, &[edge, graph.edges]);
     let subgraphs_changed = topology.subgraphs.update(world, &[graph.subgraphs]);
-    let Topology { nodes, edges, subgraphs, node_order, subgraph_order, derived_at, .. } = &mut topology;
+    let Topology { nodes, edges, subgraphs, node_order, subgraph_order, same_keys, derived_at, .. } = &mut topology;
     let since = |changed: &dyn Fn(Tick) -> bool| derived_at.is_none_or(changed);
     let nodes_changed = nodes_changed || since(&|tick| nodes.keys_changed_since(world, tick));
     let subgraphs_changed = subgraphs_changed || since(&|tick| subgraphs.keys_changed_since(world, tick));
@@ -65,11 +65,10 @@ pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Sc
     let moved = since(&|tick| nodes.memberships_changed_since(world, tick));
     let derive_edges = nodes_changed || edges_changed || rewired;
     let derive_members = nodes_changed || subgraphs_changed || moved;
-    if nodes_changed {
-        order::by_keys(node_order, nodes, world, &mut scratch.sorting);
-    }
-    if subgraphs_changed {
-        order::by_keys(subgraph_order, subgraphs, world, &mut scratch.sorting);
+    if nodes_changed || subgraphs_changed {
+        let of_nodes = order::by_keys(node_order, nodes, world, &mut scratch.sorting);
+        let of_subgraphs = order::by_keys(subgraph_order, subgraphs, world, &mut scratch.sorting);
+        *same_keys = of_nodes.or(of_subgraphs);
     }
     if derive_edges {
         derive(&mut topology, world, scratch);

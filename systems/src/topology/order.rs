@@ -1,6 +1,6 @@
 //! The order of keys.
 
-use bevy_ecs::{component::Component, world::World};
+use bevy_ecs::{component::Component, entity::Entity, world::World};
 use connectome_components::{Adjacency, EdgeWeight, GraphKey, KeyOrder, Rows};
 
 /// Reusable buffers for sorting.
@@ -18,8 +18,8 @@ struct Entry {
     edge: u32,
 }
 
-/// Orders rows by their keys, and those with one key by the indices of their entities.
-pub(super) fn by_keys(order: &mut KeyOrder, rows: &Rows, world: &World, sorting: &mut Sorting) {
+/// Orders rows by their keys; returns two entities with one key, if there are any.
+pub(super) fn by_keys(order: &mut KeyOrder, rows: &Rows, world: &World, sorting: &mut Sorting) -> Option<[Entity; 2]> {
     let Sorting { keys, .. } = sorting;
     keys.clear();
     for (table, components) in rows.components::<GraphKey>(world) {
@@ -29,11 +29,14 @@ pub(super) fn by_keys(order: &mut KeyOrder, rows: &Rows, world: &World, sorting:
     }
     let permuted = !keys.is_sorted_by(|one, other| one < other);
     fill(order, permuted, rows.len(), 0..rows.len() as u32);
-    if permuted {
-        // Stable and quick on rows that are almost sorted, as after a few despawns.
-        order.rows.sort_by_key(|row| (keys[*row as usize], rows.entities()[*row as usize].index_u32()));
-        derive_ranks(order);
+    if !permuted {
+        return None;
     }
+    // Stable and quick on rows that are almost sorted, as after a few despawns.
+    order.rows.sort_by_key(|row| (keys[*row as usize], rows.entities()[*row as usize].index_u32()));
+    derive_ranks(order);
+    let same = order.rows.array_windows().find(|[one, other]| keys[*one as usize] == keys[*other as usize])?;
+    Some(same.map(|row| rows.entities()[row as usize]))
 }
 
 /// Orders edges by the keys of target and source, as `incoming` does for each target.
