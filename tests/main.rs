@@ -18,8 +18,12 @@ mod distance;
 mod flock;
 mod golden;
 mod import;
+#[cfg(feature = "cli")]
+mod inspect;
 mod kernel;
 mod layer_determinism;
+#[cfg(feature = "cli")]
+mod limits;
 mod links;
 mod memory;
 mod order;

@@ -1,7 +1,7 @@
 //! The entities of the rows of a column.
 
 use bevy_ecs::{
-    change_detection::Tick,
+    change_detection::{MAX_CHANGE_AGE, Tick},
     component::{Component, ComponentId},
     entity::Entity,
     entity_disabling::Disabled,
@@ -98,18 +98,19 @@ impl Rows {
         changed
     }
 
-    /// Whether an [`Edge`] or [`EdgeWeight`] in these rows was written after `tick`.
+    /// Whether an [`Edge`] or [`EdgeWeight`] in these rows was written after `tick`; or may have been, because `tick`
+    /// is too old for bevy_ecs to tell.
     pub fn edges_changed_since(&self, world: &World, tick: Tick) -> bool {
         let written = |component| self.written_since(world, component, tick);
         written(world.component_id::<Edge>()) || written(world.component_id::<EdgeWeight>())
     }
 
-    /// Whether a [`GraphKey`] of these rows was written after `tick`.
+    /// The same for a [`GraphKey`].
     pub fn keys_changed_since(&self, world: &World, tick: Tick) -> bool {
         self.written_since(world, world.component_id::<GraphKey>(), tick)
     }
 
-    /// Whether an [`InSubgraph`] in these rows was written after `tick`.
+    /// The same for an [`InSubgraph`].
     pub fn memberships_changed_since(&self, world: &World, tick: Tick) -> bool {
         self.written_since(world, world.component_id::<InSubgraph>(), tick)
     }
@@ -117,6 +118,10 @@ impl Rows {
     fn written_since(&self, world: &World, component: Option<ComponentId>, tick: Tick) -> bool {
         let Some(component) = component else { return false };
         let now = world.read_change_tick();
+        // The ticks of older writes are all the same.
+        if now.get().wrapping_sub(tick.get()) >= MAX_CHANGE_AGE {
+            return true;
+        }
         self.tables.iter().any(|(table, _)| {
             let written = world.storages().tables.get(*table).and_then(|table| table.get_summary_tick(component));
             written.is_some_and(|written| written.get().is_newer_than(tick, now))

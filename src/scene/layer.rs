@@ -12,6 +12,8 @@ use connectome_systems::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::locate::Step::{self, Field, Index};
+
 /// Declares [`LayerDescription`]: a variant for each layer, which holds it, and one for each activation.
 macro_rules! descriptions {
     ($($name:ident($layer:ty),)* ; $($activation:ident,)*) => {
@@ -110,10 +112,44 @@ descriptions! {
 }
 
 impl LayerDescription {
+    /// The layer within this one to which a path such as `.layers.0` leads, as far as it does; that part of the path; and
+    /// where the layer stands in this one.
+    pub(super) fn nested_at<'a>(&self, path: &'a str) -> (&Self, &'a str, Vec<Step<'static>>) {
+        let (mut layer, mut rest, mut steps) = (self, path, Vec::new());
+        while let Some((next, after, taken)) = layer.next_nested(rest) {
+            (layer, rest) = (next, after);
+            steps.extend(taken);
+        }
+        (layer, &path[..path.len() - rest.len()], steps)
+    }
+
+    /// The layer directly within this one with which a path begins, the rest of the path, and where it stands.
+    fn next_nested<'a>(&self, path: &'a str) -> Option<(&Self, &'a str, Vec<Step<'static>>)> {
+        match self {
+            Self::Residual(residual) => {
+                let (index, rest) = leading_index(path.strip_prefix(".layers.")?)?;
+                Some((residual.layers.get(index)?, rest, vec![Field("layers"), Index(index)]))
+            }
+            Self::JumpingKnowledge(jumping) => {
+                let (block, rest) = leading_index(path.strip_prefix(".blocks.")?)?;
+                let (index, rest) = leading_index(rest.strip_prefix('.')?)?;
+                let layer = jumping.blocks.get(block)?.get(index)?;
+                Some((layer, rest, vec![Field("blocks"), Index(block), Index(index)]))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether its output is as wide as its input, whatever its settings.
     pub fn keeps_width(&self) -> bool {
         let is_norm = matches!(self, Self::BatchNorm(_) | Self::LayerNorm(_) | Self::GraphNorm(_));
         let passes_on = matches!(self, Self::Dropout(_) | Self::Readout(_) | Self::Appnp(_) | Self::Gcnii(_));
         is_norm || passes_on || self.is_activation()
     }
+}
+
+/// The number with which a path begins, and the rest of the path.
+fn leading_index(path: &str) -> Option<(usize, &str)> {
+    let end = path.find('.').unwrap_or(path.len());
+    Some((path[..end].parse().ok()?, &path[end..]))
 }

@@ -5,12 +5,22 @@ use connectome_components::FeatureField;
 use connectome_systems::{
     DryRun, ModelBuilder,
     layers::BuildError,
-    program::{Domain, RowCounts},
+    program::{Domain, MAX_COLUMNS, MAX_OPERATIONS, MAX_PARAMETERS, ProgramLimits, RowCounts},
 };
 
 use super::description::SceneFile;
 use super::heads::HeadFields;
-use crate::data::{Features, RowKind};
+use crate::data::{Features, RowKind, memory::available};
+
+/// Bytes that an operation takes while it is planned, at most: as measured it is some 2,300.
+const PLANNED: usize = 4096;
+
+/// Bytes that each pair of parameters takes, as measured; see [`table_bytes`].
+const PARAMETER_PAIR: usize = 40;
+
+/// Bytes that each pair of columns takes at most, as measured with 5,000 of them and more: the components that systems
+/// access are bits of a set for each system.
+const COLUMN_PAIR: usize = 2;
 
 /// What a model is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,14 +137,15 @@ impl SceneFile {
             return None;
         }
         let input = Input { width: *width, stored: Some(longest), edges: None };
-        let is_refused = matches!(self.unbuilt(&input).record(), Err(BuildError::Sparse { .. }));
+        let is_refused = matches!(self.unbuilt(&input, available()).record(), Err(BuildError::Sparse { .. }));
         (!is_refused).then_some(longest)
     }
 
-    /// The model that learns, without a world.
-    pub(super) fn unbuilt(&self, input: &Input) -> ModelBuilder {
-        let builder =
-            self.with_layers(Purpose::Training, ModelBuilder::new(Entity::PLACEHOLDER), &HeadFields::default());
+    /// The model that learns, without a world; a layer is refused with which it takes more than so many bytes in any
+    /// case.
+    pub(super) fn unbuilt(&self, input: &Input, available: usize) -> ModelBuilder {
+        let builder = ModelBuilder::new(Entity::PLACEHOLDER).limits(limits(available));
+        let builder = self.with_layers(Purpose::Training, builder, &HeadFields::default());
         let builder = match input.stored {
             Some(stored) => builder.sparse_input_width(input.width, stored),
             None => builder.input_width(input.width),
@@ -174,6 +185,7 @@ impl SceneFile {
             }
         }
         if purpose == Purpose::Training {
+            size.programs = size.programs.saturating_add(table_bytes(planned.program.parameters().len()));
             // The best values so far.
             size.numbers = size.numbers.saturating_add(size.values);
             if self.training.accumulation_steps > 1 {
@@ -182,6 +194,22 @@ impl SceneFile {
             }
         }
         Ok(Plan { outputs, size })
+    }
+}
+
+/// Bytes that the tables of this number of parameters take beside their values, for a model that learns: each parameter
+/// has a table of its own, which maps the components of all others, too. So it was measured.
+fn table_bytes(parameters: usize) -> usize {
+    parameters.saturating_mul(parameters).saturating_mul(PARAMETER_PAIR)
+}
+
+/// How large a program may be at most if its model is to fit in so many bytes.
+fn limits(bytes: usize) -> ProgramLimits {
+    ProgramLimits {
+        operations: (bytes / PLANNED).min(MAX_OPERATIONS),
+        parameters: (bytes / PARAMETER_PAIR).isqrt().min(MAX_PARAMETERS),
+        columns: (bytes / COLUMN_PAIR).isqrt().min(MAX_COLUMNS),
+        elements: bytes / size_of::<f32>(),
     }
 }
 

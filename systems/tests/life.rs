@@ -604,6 +604,37 @@ fn structural_changes_in_the_midst_of_a_step_are_found() {
     }
 }
 
+/// The forward pass has changed the running statistics by then.
+#[test]
+fn a_step_whose_rows_change_after_the_forward_pass_leaves_no_statistics() {
+    #[derive(Resource)]
+    struct Now(bool);
+    let shuffle = |world: &mut World| {
+        if world.resource::<Now>().0 {
+            let node = world.query_filtered::<Entity, With<GraphNode>>().iter(world).next().unwrap();
+            world.spawn(GraphNode);
+            world.despawn(node);
+        }
+    };
+    let (mut scene, input) = labeled();
+    let world = &mut scene.world;
+    let model = ModelBuilder::new(scene.graph).input(input).layer(BatchNorm::new()).layer(GcnConv::new(CLASSES));
+    let model = model.optimizer(Optimizer::adam(0.01)).build(world).unwrap();
+    world.insert_resource(Now(false));
+    add_systems(world, Train(model), shuffle.in_set(GraphSystems::Loss).ambiguous_with_all()).unwrap();
+    run(world, Train(model)).unwrap();
+    let before = values(world, model);
+    assert_eq!(before.iter().filter(|(name, _)| name.contains("running")).count(), 2, "{before:?}");
+    world.resource_mut::<Now>().0 = true;
+    let error = message(run(world, Train(model)));
+    assert!(error.contains("the rows of graph"), "{error}");
+    assert_eq!(values(world, model), before);
+    world.resource_mut::<Now>().0 = false;
+    run(world, Train(model)).unwrap();
+    let after = values(world, model);
+    assert!(before.iter().zip(&after).all(|(before, after)| before != after), "{after:?}");
+}
+
 #[derive(bevy_ecs::schedule::ScheduleLabel, Clone, Debug, PartialEq, Eq, Hash)]
 struct Tick;
 

@@ -16,6 +16,7 @@ mod constants;
 mod convolutions;
 mod dynamics;
 mod edit_distance;
+mod entities;
 mod gradients;
 mod heads;
 mod histories;

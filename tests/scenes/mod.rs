@@ -6,6 +6,7 @@ mod assets;
 mod errors;
 mod graph_files;
 mod graph_sets;
+mod limits;
 mod mutations;
 mod round_trip;
 

@@ -1,5 +1,6 @@
 //! `connectome inspect`.
 
+mod json;
 mod picture;
 mod program;
 
@@ -7,7 +8,7 @@ use bevy_ecs::world::World;
 use clap::Args;
 use connectome::components::{Parameter, Split};
 use connectome::data::{GraphData, RowKind};
-use connectome::scene::{SceneFile, Usage, options};
+use connectome::scene::{Memory, SceneFile, Usage, options};
 use connectome::systems::program::{Pass, RowCounts};
 use connectome::systems::{GraphSystems, Infer, Plans, SystemDescription, Train, describe_schedule};
 use connectome::{SceneEntities, spawn};
@@ -30,6 +31,35 @@ pub struct Inspect {
     /// Graphviz.
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
+    /// Print the same as one JSON document, which `docs/inspect.md` describes.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A scene and what is known of it before it runs.
+struct Inspected {
+    scene: SceneFile,
+    data: GraphData,
+    memory: Memory,
+    rows: RowCounts,
+}
+
+impl Inspected {
+    fn new(scene: SceneFile, data: GraphData) -> Result<Self, Box<dyn Error>> {
+        let memory = scene.memory(&data)?;
+        let subgraphs = data.graphs.as_ref().map_or(1, |graphs| graphs.len());
+        let rows = RowCounts { nodes: data.nodes, edges: data.edges.len(), subgraphs };
+        Ok(Self { scene, data, memory, rows })
+    }
+
+    /// How many rows of what is predicted belong to a split.
+    fn count(&self, split: Split) -> usize {
+        let rows = match (&self.data.graphs, self.scene.tasks().first()) {
+            (None, Some((_, task))) => task.rows(),
+            _ => RowKind::Graphs,
+        };
+        self.data.splits_of(rows).iter().filter(|other| **other == split).count()
+    }
 }
 
 impl Inspect {
@@ -41,23 +71,28 @@ impl Inspect {
         if let Some(file) = &self.picture {
             self.draw(&world, &entities, file)?;
         }
-        let mut text = String::new();
-        write_graph(&mut text, &scene, &data)?;
-        write_parameters(&mut text, &mut world)?;
+        let inspected = Inspected::new(scene, data)?;
+        let parameters = parameters(&mut world);
         let Some(plans) = world.get::<Plans>(entities.model) else { return Ok(()) };
-        let rows = RowCounts {
-            nodes: data.nodes,
-            edges: data.edges.len(),
-            subgraphs: data.graphs.as_ref().map_or(1, |graphs| graphs.len()),
-        };
-        program::write_columns(&mut text, plans.layout(), &rows)?;
-        if let Some(plan) = plans.training().filter(|_| !self.infer) {
-            program::write_plan(&mut text, plan, &rows, ["training, forward", "training, backward"])?;
-            write_phases(&mut text, "training", &describe_schedule(&world, Train(entities.model)))?;
+        let model = entities.model;
+        let training = plans.training().filter(|_| !self.infer);
+        let training = training.map(|plan| (plan, describe_schedule(&world, Train(model))));
+        let inference = (!self.train).then(|| (plans.inference(), describe_schedule(&world, Infer(model))));
+        if self.json {
+            let document = json::Document::new(&inspected, plans, [training, inference])?;
+            return Ok(print_line(serde_json::to_string(&document)?)?);
         }
-        if !self.train {
-            program::write_plan(&mut text, plans.inference(), &rows, ["inference", ""])?;
-            write_phases(&mut text, "inference", &describe_schedule(&world, Infer(entities.model)))?;
+        let (mut text, rows) = (String::new(), &inspected.rows);
+        write_graph(&mut text, &inspected)?;
+        write_parameters(&mut text, &parameters)?;
+        program::write_columns(&mut text, plans.layout(), rows)?;
+        if let Some((plan, systems)) = training {
+            program::write_plan(&mut text, plan, rows, ["training, forward", "training, backward"])?;
+            write_phases(&mut text, "training", &systems)?;
+        }
+        if let Some((plan, systems)) = inference {
+            program::write_plan(&mut text, plan, rows, ["inference", ""])?;
+            write_phases(&mut text, "inference", &systems)?;
         }
         print_line(text.trim_end())?;
         Ok(())
@@ -77,8 +112,8 @@ impl Inspect {
     }
 }
 
-fn write_graph(text: &mut String, scene: &SceneFile, data: &GraphData) -> Result<(), Box<dyn Error>> {
-    let memory = scene.memory(data)?;
+fn write_graph(text: &mut String, inspected: &Inspected) -> Result<(), Box<dyn Error>> {
+    let Inspected { scene, data, memory, .. } = inspected;
     writeln!(text, "{}", scene.name)?;
     let predicted = scene.predicted(data);
     let of = |rows: RowKind| -> String {
@@ -94,13 +129,7 @@ fn write_graph(text: &mut String, scene: &SceneFile, data: &GraphData) -> Result
     writeln!(text, "  edges       {} directed{weighted}{}", data.edges.len(), of(RowKind::Edges))?;
     let stored = data.features.values().len();
     writeln!(text, "  features    {} wide, {stored} stored numbers", data.features.width())?;
-    let rows = match (&data.graphs, scene.tasks().first()) {
-        (None, Some((_, task))) => task.rows(),
-        _ => RowKind::Graphs,
-    };
-    let splits = data.splits_of(rows);
-    let of_split = |split| splits.iter().filter(|other| **other == split).count();
-    let splits = [Split::Train, Split::Validation, Split::Test].map(of_split);
+    let splits = [Split::Train, Split::Validation, Split::Test].map(|split| inspected.count(split));
     writeln!(text, "  splits      {} train, {} validation, {} test", splits[0], splits[1], splits[2])?;
     for (usage, purpose) in [(memory.training, "train"), (memory.inference, "infer")] {
         let Usage { peak, node, edge, parameter, resting } = usage;
@@ -123,12 +152,17 @@ fn write_graph(text: &mut String, scene: &SceneFile, data: &GraphData) -> Result
     Ok(())
 }
 
-fn write_parameters(text: &mut String, world: &mut World) -> Result<(), Box<dyn Error>> {
-    writeln!(text, "\nparameters")?;
+/// The parameters and buffers, by name.
+fn parameters(world: &mut World) -> Vec<Parameter> {
     let mut parameters: Vec<Parameter> = world.query::<&Parameter>().iter(world).cloned().collect();
     parameters.sort_by(|a, b| a.name.cmp(&b.name));
+    parameters
+}
+
+fn write_parameters(text: &mut String, parameters: &[Parameter]) -> Result<(), Box<dyn Error>> {
+    writeln!(text, "\nparameters")?;
     let width = parameters.iter().map(|parameter| parameter.name.len()).max().unwrap_or(0);
-    for parameter in &parameters {
+    for parameter in parameters {
         writeln!(text, "  {:<width$}  {} x {}", parameter.name, parameter.shape[0], parameter.shape[1])?;
     }
     let count: usize = parameters.iter().map(|parameter| parameter.value.width()).sum();

@@ -1,7 +1,7 @@
 //! Whether what a scene says makes sense by itself.
 
 use connectome_components::Optimizer;
-use connectome_systems::layers::Dropout;
+use connectome_systems::{layers::Dropout, program::MAX_HEADS};
 use std::collections::HashSet;
 
 use crate::scene::description::{SceneFile, Training};
@@ -92,6 +92,10 @@ fn check_heads(scene: &SceneFile) -> Result<(), Fault> {
     if scene.task.is_some() && !scene.heads.is_empty() {
         let message = "the model has heads, and a task of its own beside them";
         return Err(Fault::new([Field("task")], message, "remove the task, or make it one of the heads"));
+    }
+    if scene.heads.len() > MAX_HEADS {
+        let message = format!("the model has {} heads, and at most {MAX_HEADS} are possible", scene.heads.len());
+        return Err(Fault::new([Field("heads"), Index(MAX_HEADS)], message, "remove heads, or make several scenes"));
     }
     let mut names = HashSet::new();
     let mut predicts_links = false;

@@ -29,16 +29,20 @@ pub enum BuildError {
         parameter: Entity,
     },
     /// The layer needs a dense input, but the input is sparse.
-    #[error("layer {layer} needs a dense input; put a Linear or GcnConv before it, or use dense features")]
+    #[error("layer {layer}{path} needs a dense input; put a Linear or GcnConv before it, or use dense features")]
     Sparse {
         /// The layer, counted from 0.
         layer: usize,
+        /// Where in the layer the nested layer lies that is meant, such as `.layers.0`; empty if it is the layer itself.
+        path: String,
     },
     /// The layer's settings are invalid, or do not fit its input.
-    #[error("layer {layer} {reason}")]
+    #[error("layer {layer}{path} {reason}")]
     Layer {
         /// The layer, counted from 0.
         layer: usize,
+        /// As for [`BuildError::Sparse`].
+        path: String,
         /// The setting to change, if there is one.
         setting: Option<&'static str>,
         /// What is wrong, as the predicate of the sentence; and, after a semicolon, a fix.
@@ -57,17 +61,40 @@ pub enum BuildError {
     Learning(#[from] LearningError),
     /// The model needs more memory than its [`MemoryBudget`](crate::MemoryBudget).
     #[error(
-        "up to layer {layer} the model needs more memory than its budget; make the layer narrower, or the graph smaller"
+        "up to layer {layer}{path} the model needs more memory than its budget; make the layer narrower, or the graph \
+         smaller"
     )]
     TooLarge {
         /// The layer, counted from 0.
         layer: usize,
+        /// As for [`BuildError::Sparse`].
+        path: String,
         /// Bytes of the model up to this layer; none if the count overflows.
         needed: Option<usize>,
     },
     /// The model has too many operations.
-    #[error("with layer {layer} the model has more than {most} operations; use fewer layers or hops")]
+    #[error("with layer {layer}{path} the model has more than {most} operations; use fewer layers or hops")]
     TooManyOperations {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// As for [`BuildError::Sparse`].
+        path: String,
+        /// The limit.
+        most: usize,
+    },
+    /// The model has too many parameters and buffers.
+    #[error("with layer {layer}{path} the model has more than {most} parameters and buffers; use fewer layers")]
+    TooManyParameters {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// As for [`BuildError::Sparse`].
+        path: String,
+        /// The limit.
+        most: usize,
+    },
+    /// The model has too many columns.
+    #[error("with layer {layer} the model needs more than {most} columns for its values; use fewer layers")]
+    TooManyColumns {
         /// The layer, counted from 0.
         layer: usize,
         /// The limit.

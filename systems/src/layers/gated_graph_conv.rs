@@ -51,7 +51,8 @@ impl Layer for GatedGraphConv {
         }
         let initialization = Initialization::Uniform(1.0 / (width.max(1) as f32).sqrt());
         let layout = TensorLayout { shape: vec![layers, width, width], transposed: false };
-        let weight = program.parameter("weight", [layers * width, width], layout, initialization, weight_decay)?;
+        let weight =
+            program.parameter("weight", [layers.saturating_mul(width), width], layout, initialization, weight_decay)?;
         let [from_input, from_hidden] = ["ih", "hh"].map(|side| {
             let layout = TensorLayout { shape: vec![3 * width, width], transposed: true };
             let (name, shape) = (format!("rnn.weight_{side}"), [width, 3 * width]);

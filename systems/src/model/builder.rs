@@ -1,19 +1,15 @@
 //! The builder of models.
 
-use bevy_ecs::{entity::Entity, world::World};
+use bevy_ecs::entity::Entity;
 use connectome_components::{
-    FeatureField, Features, Field, GradientAccumulation, GradientClipping, Graph, LearningRateSchedule, Loss, Optimizer,
+    FeatureField, Features, Field, GradientAccumulation, GradientClipping, LearningRateSchedule, Loss, Optimizer,
 };
 use std::sync::Arc;
 
-use crate::{
-    error::BuildError,
-    layers::Layer,
-    program::{Column, Domain, GraphIndex, Program, Shape, Value},
-};
+use crate::{layers::Layer, program::ProgramLimits};
 
 use super::{
-    Act, DryRun, Head, Observe,
+    Act, Head, Observe,
     components::{ComponentBinding, RowSystem},
 };
 
@@ -50,13 +46,14 @@ pub struct ModelBuilder {
     pub(super) input_gradients: Vec<(Field, Field)>,
     pub(super) layers: Vec<Box<dyn Layer>>,
     pub(super) seed: u64,
+    pub(super) limits: ProgramLimits,
     pub(super) optimizer: Option<Optimizer>,
     pub(super) schedule: LearningRateSchedule,
     /// The only head, if `heads` is empty.
     output: Head,
     /// Whether a setting of that head was changed.
-    is_output_set: bool,
-    heads: Vec<Head>,
+    pub(super) is_output_set: bool,
+    pub(super) heads: Vec<Head>,
     /// The component that holds the targets of the first head.
     pub(super) target_component: Option<ComponentBinding>,
     /// The component to which the output of the first head is written.
@@ -87,7 +84,7 @@ pub(super) enum Input {
 }
 
 impl Input {
-    fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         match self {
             Self::Width(width) | Self::State(width) | Self::Observed(width) | Self::Sparse { width, .. } => *width,
             Self::Component(component) => component.width,
@@ -116,6 +113,7 @@ impl ModelBuilder {
             input_gradients: Vec::new(),
             layers: Vec::new(),
             seed: 0,
+            limits: ProgramLimits::default(),
             optimizer: None,
             schedule: LearningRateSchedule::Constant,
             output: Head::new("output"),
@@ -269,6 +267,12 @@ impl ModelBuilder {
         self
     }
 
+    /// Sets bounds on the size of the program; a layer that exceeds one of them is refused.
+    pub fn limits(mut self, limits: ProgramLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// Sets the random seed of initialization and training; 0 by default.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -395,108 +399,5 @@ impl ModelBuilder {
     pub fn clip_norm(mut self, norm: f32) -> Self {
         self.clipping = Some(GradientClipping::new(norm));
         self
-    }
-
-    /// Records the program of the model; `domain` returns the domain of an existing field.
-    pub(super) fn program(&self, domain: impl Fn(Field) -> Result<Domain, BuildError>) -> Result<Program, BuildError> {
-        self.check_heads()?;
-        let mut program = Program::new(self.graph);
-        let has_gradient = |field: Field| self.input_gradients.iter().any(|(input, _)| *input == field);
-        let mut add = |name: &str, input: &Input, default: Domain| -> Result<Value, BuildError> {
-            let domain = input.given().map_or(Ok(default), |features| domain(features.values()))?;
-            let shape = Shape::new(domain, input.width());
-            Ok(match input {
-                Input::Sparse { stored, .. } => program.sparse_input(name, shape, *stored),
-                Input::Given(FeatureField::Sparse { values, .. }) => program.sparse_input(name, shape, values.width()),
-                Input::Given(FeatureField::Dense(value)) => program.input(name, shape, has_gradient(*value)),
-                Input::Width(_) | Input::Component(_) | Input::Observed(_) => program.input(name, shape, false),
-                Input::State(_) => program.state(name, shape),
-            })
-        };
-        let input = add("input", &self.input, Domain::Nodes)?;
-        let edges = self.edges.map(|edges| add("edge features", &edges, Domain::Edges(GraphIndex(0)))).transpose()?;
-        let coordinates = self.coordinates.map(|input| add("coordinates", &input, Domain::Nodes)).transpose()?;
-        edges.into_iter().for_each(|edges| program.set_edge_features(edges));
-        coordinates.into_iter().for_each(|coordinates| program.set_coordinates(coordinates));
-        let trunk = program.layers(&self.layers, input)?;
-        let mut first = self.layers.len();
-        for head in self.heads() {
-            let mut output = program.head_layers(&head.name, first, &head.layers, trunk)?;
-            first += head.layers.len();
-            output = program.dense(output)?;
-            if let Input::State(width) = self.input {
-                output = self.next_state(&program, input, output, width)?;
-            }
-            program.head(&head.name, output);
-        }
-        if coordinates.is_some() {
-            let moved = program.coordinates()?;
-            program.keep(moved);
-        }
-        Ok(program)
-    }
-
-    fn check_heads(&self) -> Result<(), BuildError> {
-        if self.layers.is_empty() && self.heads().iter().any(|head| head.layers.is_empty()) {
-            return Err(BuildError::Empty);
-        }
-        let error =
-            |head: &str, reason: &str| Err(BuildError::Head { head: head.to_owned(), reason: reason.to_owned() });
-        if let (Some(head), true) = (self.heads.first(), self.is_output_set) {
-            let reason =
-                "is given together with a loss, targets or an external gradient of the model; set them on a head";
-            return error(&head.name, reason);
-        }
-        for (index, head) in self.heads.iter().enumerate() {
-            if self.heads[..index].iter().any(|other| other.name == head.name) {
-                return error(&head.name, "has the name of another head; use distinct names");
-            }
-            if head.name.is_empty() || head.name.contains('.') {
-                return error(
-                    &head.name,
-                    "has an empty name or one with a dot, which separates the names of parameters; rename it",
-                );
-            }
-            if matches!(self.input, Input::State(_)) {
-                return error(&head.name, "belongs to a recurrent model, whose output is its next state; remove it");
-            }
-        }
-        Ok(())
-    }
-
-    /// The output of a recurrent model, which must have the shape of its state.
-    fn next_state(&self, program: &Program, input: Value, output: Value, width: usize) -> Result<Value, BuildError> {
-        if output.shape() != input.shape() {
-            let found = output.width();
-            return Err(
-                program.error(format!("has output width {found}, but the state of the model has width {width}"))
-            );
-        }
-        Ok(output)
-    }
-}
-
-impl ModelBuilder {
-    /// Checks that a recurrent model computes its state in inference.
-    pub(super) fn check_state(&self, planned: &DryRun) -> Result<(), BuildError> {
-        let output = planned.inference.output(0).and_then(|output| planned.inference.column(output));
-        match (self.input, output) {
-            (Input::State(_), Some(Column::Layout(_))) => Ok(()),
-            (Input::State(_), _) => {
-                let reason = "returns its input, so the next state is never written; end with a layer that computes";
-                Err(BuildError::Layer { layer: self.layers.len() - 1, setting: None, reason: reason.to_owned() })
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// The domain of a field on a graph's nodes, edges or subgraphs.
-pub(super) fn domain_of(world: &World, graph: Graph, field: Field) -> Result<Domain, BuildError> {
-    match field.domain() {
-        domain if domain == graph.nodes => Ok(Domain::Nodes),
-        domain if domain == graph.edges => Ok(Domain::Edges(GraphIndex(0))),
-        domain if domain == graph.subgraphs => Ok(Domain::Subgraphs(GraphIndex(0))),
-        _ => Err(BuildError::OtherRows { field: field.name(world) }),
     }
 }

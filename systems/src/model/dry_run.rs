@@ -2,7 +2,7 @@
 
 use connectome_components::Normalization;
 
-use super::{ModelBuilder, builder::Input};
+use super::ModelBuilder;
 use crate::{
     error::BuildError,
     program::{Column, Domain, GraphIndex, Layout, Mode, Pass, Plan, Program, RowCounts},
@@ -148,27 +148,17 @@ impl DryRun {
             total > budget.bytes
         });
         let layer = exceeding.or(bytes.last()).map_or(0, |(layer, _)| *layer);
-        Err(BuildError::TooLarge { layer, needed })
+        Err(BuildError::TooLarge { layer, path: String::new(), needed })
     }
 }
 
 impl ModelBuilder {
-    /// Records the program of the model without a world. Existing fields count as fields of nodes, or of edges for edge
-    /// features.
-    ///
-    /// # Errors
-    /// If a layer does not fit its input, or there are too many operations.
-    pub fn record(&self) -> Result<Program, BuildError> {
-        let edges = self.edges.as_ref().and_then(Input::given).map(|features| features.values());
-        self.program(|field| Ok(if Some(field) == edges { Domain::Edges(GraphIndex(0)) } else { Domain::Nodes }))
-    }
-
     /// Plans the model without a world. Existing fields count as fields of nodes, or of edges for edge features.
     ///
     /// Costs recording and planning, but no memory for values.
     ///
     /// # Errors
-    /// If a layer does not fit its input, or there are too many operations.
+    /// If a layer does not fit its input, or the [limits](Self::limits) are exceeded.
     pub fn dry_run(&self) -> Result<DryRun, BuildError> {
         DryRun::new(self, self.record()?)
     }

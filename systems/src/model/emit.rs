@@ -166,5 +166,5 @@ impl Emission<'_> {
 fn without_column(operation: &Operation) -> BuildError {
     let name = operation.operator.name();
     let reason = format!("records {name} on a value without a column; use only values of the program passed to it");
-    BuildError::Layer { layer: operation.layer, setting: None, reason }
+    BuildError::Layer { layer: operation.layer, path: String::new(), setting: None, reason }
 }

@@ -12,6 +12,7 @@ mod head;
 mod learning;
 mod life;
 mod plans;
+mod record;
 mod schedules;
 mod shared;
 mod timings;

@@ -32,7 +32,7 @@ impl Operator for Concatenate {
         if inputs.iter().any(|input| input.domain() != domain) {
             return Err("concatenates values on different rows; give values on the same rows".to_owned());
         }
-        Ok(vec![Shape::new(domain, inputs.iter().map(Value::width).sum())])
+        Ok(vec![Shape::new(domain, inputs.iter().map(Value::width).fold(0, usize::saturating_add))])
     }
 
     fn run(&self, step: &mut Step<'_>) {

@@ -8,6 +8,8 @@ use bevy_ecs::{
 };
 use connectome_components::{ColumnSet, Columns, Field, LearningFault};
 
+use crate::error::StepFault;
+
 /// The values of a model's buffers before the current step.
 #[derive(Component, Default)]
 pub(super) struct BufferCopies(Vec<f32>);
@@ -28,13 +30,17 @@ pub(super) fn save_buffers(world: &mut World, model: Entity, buffers: &[Field]) 
     Box::new(system.with_name("save_buffers"))
 }
 
-/// The system that restores the buffers after a faulty step.
-pub(super) fn restore_buffers(world: &mut World, model: Entity, buffers: &[Field]) -> BoxedSystem {
+/// The system that restores the buffers after a faulty step: one with a fault in what was learned, or `fault`, such as
+/// rows that changed between the forward and the backward pass.
+pub(super) fn restore_buffers(world: &mut World, model: Entity, buffers: &[Field], fault: StepFault) -> BoxedSystem {
     let mut set = ColumnSet::default();
     let buffers: Vec<usize> = buffers.iter().map(|buffer| set.write(*buffer)).collect();
     let state = (set, ParamBuilder::query::<(&BufferCopies, &LearningFault)>()).build_state(world);
     let system = state.build_system(move |mut columns: Columns, models: Query<(&BufferCopies, &LearningFault)>| {
-        let Ok((BufferCopies(copies), LearningFault(Some(_)))) = models.get(model) else { return };
+        let Ok((BufferCopies(copies), LearningFault(learning))) = models.get(model) else { return };
+        if learning.is_none() && !fault.is_set() {
+            return;
+        }
         let mut copies = copies.iter();
         for buffer in &buffers {
             let (_, [buffer, ..]) = columns.split_mut(&[*buffer]);

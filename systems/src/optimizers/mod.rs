@@ -23,6 +23,7 @@ use connectome_components::{
 };
 
 use crate::{
+    error::StepFault,
     parallel::Workers,
     phases::{GraphSystems, Sets},
 };
@@ -68,7 +69,7 @@ pub struct LearnedParameter {
 }
 
 /// Adds the systems that update the parameters of a model and count passes to a training schedule. `buffers` are
-/// changed by the forward pass.
+/// changed by the forward pass, and restored if the step is faulty.
 pub fn add(
     world: &mut World,
     schedule: &mut Schedule,
@@ -76,11 +77,13 @@ pub fn add(
     (learned, buffers): (&[LearnedParameter], &[Field]),
     weighting: LossWeighting,
     sets: Sets,
+    fault: &StepFault,
 ) {
     use OptimizeSystems::{Accumulate, Measure, Step};
     if !buffers.is_empty() {
         world.entity_mut(model).insert(BufferCopies::default());
-        let (save, restore) = (save_buffers(world, model, buffers), restore_buffers(world, model, buffers));
+        let (save, restore) =
+            (save_buffers(world, model, buffers), restore_buffers(world, model, buffers, fault.clone()));
         let (forward, commit) = (sets.of(GraphSystems::Forward), sets.of(GraphSystems::Commit));
         schedule.add_systems(sets.private(save).after(GraphSystems::Observe).before(forward));
         schedule.add_systems(sets.private(restore).after(sets.of(GraphSystems::Optimize)).before(commit));

@@ -200,7 +200,7 @@ impl<'a> Assignment<'a> {
         let Some(column) = column else {
             let reason = format!("changes a value in place by {} that is read as well", operation.operator.name());
             let reason = format!("{reason}; read what the change returns, or compute into a value of its own");
-            return Err(BuildError::Layer { layer: operation.layer, setting: None, reason });
+            return Err(BuildError::Layer { layer: operation.layer, path: String::new(), setting: None, reason });
         };
         if let Column::Layout(column) = column
             && let Some(owner) = &mut self.owner[column]
@@ -226,7 +226,7 @@ impl<'a> Assignment<'a> {
         for (id, kind) in program.values.iter().enumerate() {
             let ValueKind::HeadGradient(head) = *kind else { continue };
             let shape = program.heads[head].output.shape();
-            let seed = Value { id: id as u32, shape, sparse: false, requires_gradient: false };
+            let seed = Value { id: id as u32, requires_gradient: false, ..program.heads[head].output };
             self.columns[id] = Some(Column::Layout(self.take(self.kept[id], shape, layer, seed)));
             seeds.push(seed);
         }

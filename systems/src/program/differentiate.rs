@@ -85,7 +85,7 @@ impl Tape<'_> {
     /// The error that the layer of the present operation cannot learn: what it does wrong and, after a semicolon, what to
     /// do.
     pub fn error(&self, reason: impl Into<String>) -> BuildError {
-        BuildError::Layer { layer: self.layer, setting: None, reason: reason.into() }
+        BuildError::Layer { layer: self.layer, path: String::new(), setting: None, reason: reason.into() }
     }
 
     /// Records an operation whose only output is the gradient with respect to `of`, or one of the terms of it: where several
@@ -253,8 +253,9 @@ impl Tape<'_> {
         in_place_of: Option<Value>,
         accumulates: bool,
     ) -> Result<(), BuildError> {
-        if self.operations.len() >= super::MAX_OPERATIONS {
-            return Err(BuildError::TooManyOperations { layer: self.layer, most: super::MAX_OPERATIONS });
+        let most = self.program.limits.operations;
+        if self.operations.len() >= most {
+            return Err(BuildError::TooManyOperations { layer: self.layer, path: String::new(), most });
         }
         self.program.require(self.layer, operator.name(), inputs)?;
         self.program.require(self.layer, operator.name(), in_place_of.as_slice())?;

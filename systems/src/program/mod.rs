@@ -24,6 +24,7 @@ mod differentiate;
 mod fuse;
 mod hoist;
 pub(crate) mod layer;
+mod limits;
 mod operator;
 mod parameters;
 mod plan;
@@ -40,24 +41,26 @@ use crate::error::BuildError;
 
 pub(crate) use compiled::{Alone, Compiled};
 pub use differentiate::Tape;
+pub use limits::{MAX_COLUMNS, MAX_HEADS, MAX_OPERATIONS, MAX_PARAMETERS, ProgramLimits};
 pub use operator::{Cost, Footprint, Fusion, InInference, Kernel, Operation, Operator, Run, kernel};
 pub use parameters::{Initialization, ParameterDescription};
 pub use plan::{Column, Layout, Mode, Pass, Plan, RowCounts};
 pub(crate) use step::partial_sums;
 pub use step::{MAX_OUTPUTS, Partition, Step};
+use value::ProgramId;
 pub use value::{Domain, GraphIndex, Shape, Value, Weight};
-
-/// The most operations of a program: more are refused before anything is built, for a schedule of them would hardly end.
-pub const MAX_OPERATIONS: usize = 1 << 17;
 
 /// What a model computes: operations on values, in the order in which layers recorded them.
 #[derive(Clone, Debug, Default)]
 pub struct Program {
+    id: ProgramId,
     pub(crate) values: Vec<ValueKind>,
     pub(crate) operations: Vec<Operation>,
     pub(crate) parameters: Vec<ParameterDescription>,
     /// The index of each parameter by its name.
     parameter_indices: BTreeMap<String, usize>,
+    /// Elements of all parameters together.
+    parameter_elements: usize,
     pub(crate) inputs: Vec<Input>,
     /// The graphs; the first is the model's own.
     pub(crate) graphs: Vec<Entity>,
@@ -73,8 +76,10 @@ pub struct Program {
     layer: usize,
     /// What the names of parameters begin with.
     path: String,
+    /// How much of it is the layer itself; the rest leads to a layer within it.
+    layer_path: usize,
     random_streams: u32,
-    max_operations: Option<usize>,
+    limits: ProgramLimits,
 }
 
 /// What a value is.
@@ -121,11 +126,6 @@ impl Program {
     /// An empty program on a graph.
     pub fn new(graph: Entity) -> Self {
         Self { graphs: vec![graph], ..Self::default() }
-    }
-
-    /// The same with fewer operations at most.
-    pub fn with_max_operations(self, operations: usize) -> Self {
-        Self { max_operations: Some(operations.min(MAX_OPERATIONS)), ..self }
     }
 
     /// The operations recorded so far.
@@ -217,25 +217,35 @@ impl Program {
     /// # Errors
     /// If it is sparse.
     pub fn dense(&self, value: Value) -> Result<Value, BuildError> {
-        if value.is_sparse() { Err(BuildError::Sparse { layer: self.layer }) } else { Ok(value) }
+        match value.is_sparse() {
+            true => Err(BuildError::Sparse { layer: self.layer, path: self.nested_path() }),
+            false => Ok(value),
+        }
     }
 
     /// The error if one of the values, which a layer uses by the operation `name`, is none of this program.
     pub(crate) fn require(&self, layer: usize, name: &str, values: &[Value]) -> Result<(), BuildError> {
-        if values.iter().all(|value| value.id() < self.values.len()) {
+        if values.iter().all(|value| value.program == self.id && value.id() < self.values.len()) {
             return Ok(());
         }
         let reason = format!("reads a value of another program by {name}; record it here");
-        Err(BuildError::Layer { layer, setting: None, reason })
+        Err(BuildError::Layer { layer, path: self.nested_path(), setting: None, reason })
     }
 
     /// The error that the present layer cannot be built: what it does wrong and, after a semicolon, what to do.
     pub fn error(&self, reason: impl Into<String>) -> BuildError {
-        BuildError::Layer { layer: self.layer, setting: None, reason: reason.into() }
+        BuildError::Layer { layer: self.layer, path: self.nested_path(), setting: None, reason: reason.into() }
     }
 
     /// The same, because of one of its settings.
     pub fn setting_error(&self, setting: &'static str, reason: impl Into<String>) -> BuildError {
-        BuildError::Layer { layer: self.layer, setting: Some(setting), reason: reason.into() }
+        let (path, reason) = (self.nested_path(), reason.into());
+        BuildError::Layer { layer: self.layer, path, setting: Some(setting), reason }
+    }
+
+    /// Where the layer that records at the moment lies within the present layer of the model, such as `.layers.0`;
+    /// empty if it is that one.
+    fn nested_path(&self) -> String {
+        self.path.get(self.layer_path..).unwrap_or_default().to_owned()
     }
 }

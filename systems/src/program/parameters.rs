@@ -69,7 +69,8 @@ impl Program {
     /// Weight files hold it in the shape `layout`.
     ///
     /// # Errors
-    /// If it is empty or too large to be addressed, or the weight decay is negative or not finite.
+    /// If it is empty, the weight decay is negative or not finite, or the [limits](super::ProgramLimits) of the program
+    /// are exceeded.
     pub fn parameter(
         &mut self,
         name: &str,
@@ -141,10 +142,9 @@ impl Program {
             let reason = format!("has the weight decay {decay}; write a finite number that is not negative");
             return Err(self.setting_error("weight_decay", reason));
         }
+        let size = self.check_parameter(shape)?;
+        self.parameter_elements += size;
         let [rows, columns] = shape;
-        let Some(size) = rows.checked_mul(columns) else {
-            return Err(self.setting_error("width", "has more weights than can be counted; make it narrower"));
-        };
         let kind = ValueKind::Parameter(self.parameters.len());
         let value = self.add_value(kind, Shape::new(Domain::Single, size), is_learned);
         let weight = Weight { value, start: 0, rows, columns };

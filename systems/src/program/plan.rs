@@ -44,7 +44,7 @@ impl Plan {
     ///
     /// # Errors
     /// If the model is to learn and one of its operations has no derivative, a head or a derivative uses a value of another
-    /// program, or there are too many operations.
+    /// program, or there are too many operations or columns.
     pub fn new(program: &Program, mode: Mode, layout: &mut Layout) -> Result<Self, BuildError> {
         let outputs: Vec<Value> = program.heads.iter().map(|head| head.output).collect();
         program.require(program.layer, "head", &outputs)?;
@@ -66,6 +66,7 @@ impl Plan {
         specialize::prune(&mut backward, program.values.len(), is_kept);
         prune(&mut program, &backward);
         let columns = assign::assign(&program, [&program.operations, &backward], &input_gradients, layout)?;
+        program.check_columns(layout)?;
         Ok(Self { mode, program, backward, columns, input_gradients })
     }
 

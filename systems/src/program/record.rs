@@ -3,8 +3,8 @@
 use bevy_ecs::entity::Entity;
 
 use super::{
-    GraphIndex, Head, Input, MAX_OPERATIONS, MAX_OUTPUTS, Operation, Operator, Program, Run, Shape, Value, ValueKind,
-    Weight, layer::Layer,
+    GraphIndex, Head, Input, MAX_OUTPUTS, Operation, Operator, Program, Run, Shape, Value, ValueKind, Weight,
+    layer::Layer,
 };
 use crate::error::BuildError;
 
@@ -59,7 +59,7 @@ impl Program {
     ///
     /// # Errors
     /// If the operator cannot be applied to these inputs, an input is a value of another program, a value would have width 0,
-    /// or there are too many outputs or operations.
+    /// there are too many outputs, or the [limits](super::ProgramLimits) of the program are exceeded.
     pub fn record(&mut self, operator: impl Operator, inputs: &[Value]) -> Result<Vec<Value>, BuildError> {
         self.require(self.layer, operator.name(), inputs)?;
         let shapes = operator.shapes(inputs).map_err(|reason| self.error(reason))?;
@@ -71,10 +71,8 @@ impl Program {
             let reason = format!("records {name} with {found} outputs; use operations of at most {MAX_OUTPUTS}");
             return Err(self.error(reason));
         }
-        let most = self.max_operations.unwrap_or(MAX_OPERATIONS);
-        if self.operations.len() >= most {
-            return Err(BuildError::TooManyOperations { layer: self.layer, most });
-        }
+        self.check_operations()?;
+        shapes.iter().try_for_each(|shape| self.check_width(shape.width))?;
         let requires_gradient = inputs.iter().any(Value::requires_gradient);
         let outputs: Vec<Value> = shapes
             .into_iter()
@@ -157,7 +155,7 @@ impl Program {
 
     pub(crate) fn add_value(&mut self, kind: ValueKind, shape: Shape, requires_gradient: bool) -> Value {
         self.values.push(kind);
-        Value { id: self.values.len() as u32 - 1, shape, sparse: false, requires_gradient }
+        Value { id: self.values.len() as u32 - 1, program: self.id, shape, sparse: false, requires_gradient }
     }
 
     /// Records a layer as a part of this one; its parameters' names begin with `name`.
@@ -165,12 +163,16 @@ impl Program {
     /// # Errors
     /// Those of the layer.
     pub fn nested(&mut self, name: &str, layer: &dyn Layer, input: Value) -> Result<Value, BuildError> {
-        let length = self.path.len();
-        self.path.push_str(if self.path.is_empty() { "layers." } else { "." });
-        self.path.push_str(name);
+        let path = self.path_to(name);
+        let before = core::mem::replace(&mut self.path, path);
         let output = layer.build(input, self);
-        self.path.truncate(length);
+        self.path = before;
         output
+    }
+
+    /// What the names of the parameters of a layer within the present one begin with.
+    fn path_to(&self, name: &str) -> String {
+        if self.path.is_empty() { format!("layers.{name}") } else { format!("{}.{name}", self.path) }
     }
 
     /// Records the layers of a model, one after another.
@@ -178,10 +180,21 @@ impl Program {
     /// # Errors
     /// Those of the layers.
     pub fn layers(&mut self, layers: &[Box<dyn Layer>], input: Value) -> Result<Value, BuildError> {
-        layers.iter().enumerate().try_fold(input, |value, (index, layer)| {
-            self.layer = index;
-            self.nested(&index.to_string(), &**layer, value)
-        })
+        layers.iter().enumerate().try_fold(input, |value, (index, layer)| self.outermost(index, index, &**layer, value))
+    }
+
+    /// Records a layer of the model, the `layer`th of all of them, which is called by `index` among those beside it.
+    fn outermost(
+        &mut self,
+        layer: usize,
+        index: usize,
+        recorded: &dyn Layer,
+        input: Value,
+    ) -> Result<Value, BuildError> {
+        self.layer = layer;
+        let name = index.to_string();
+        self.layer_path = self.path_to(&name).len();
+        self.nested(&name, recorded, input)
     }
 
     /// Records the layers of a head, one after another; the names of their parameters begin with `heads.` and its own. Layers
@@ -197,10 +210,10 @@ impl Program {
         input: Value,
     ) -> Result<Value, BuildError> {
         self.path = format!("heads.{name}");
-        let output = layers.iter().enumerate().try_fold(input, |value, (index, layer)| {
-            self.layer = first + index;
-            self.nested(&index.to_string(), &**layer, value)
-        });
+        let output = layers
+            .iter()
+            .enumerate()
+            .try_fold(input, |value, (index, layer)| self.outermost(first + index, index, &**layer, value));
         self.path.clear();
         output
     }

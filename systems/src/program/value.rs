@@ -1,7 +1,11 @@
 //! Values: the matrices that operations read and write, before any of them has a column.
 
 use connectome_components::{KeyOrder, Topology};
-use core::{fmt, ops::Range};
+use core::{
+    fmt,
+    ops::Range,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 /// Which rows a value has: one for each entity of a kind, or a single one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,12 +82,31 @@ impl fmt::Display for Shape {
     }
 }
 
+/// What tells the values of one program from those of another: a number that is counted up within the process. Nothing
+/// that is computed, written or shown depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ProgramId(u64);
+
+impl ProgramId {
+    /// That of no program.
+    const NONE: Self = Self(0);
+}
+
+impl Default for ProgramId {
+    /// A number that no other program has.
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// A matrix of a [`Program`](super::Program): what one operation hands to another. A handle without data.
 ///
 /// A value is written once, by one operation, or given from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value {
     pub(super) id: u32,
+    pub(super) program: ProgramId,
     pub(super) shape: Shape,
     pub(super) sparse: bool,
     pub(super) requires_gradient: bool,
@@ -92,7 +115,7 @@ pub struct Value {
 impl Value {
     /// A value of this shape in no program, for an operator to say what it makes of such.
     pub(crate) fn of_shape(shape: Shape) -> Self {
-        Self { id: u32::MAX, shape, sparse: false, requires_gradient: false }
+        Self { id: u32::MAX, program: ProgramId::NONE, shape, sparse: false, requires_gradient: false }
     }
 
     /// Its index in the program.

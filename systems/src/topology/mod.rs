@@ -6,6 +6,7 @@ mod keys;
 mod members;
 mod order;
 mod sort;
+mod ticks;
 
 use bevy_ecs::{change_detection::Tick, entity::Entity, system::Local, world::World};
 use connectome_components::{Edge, Graph, Rows, Topology, attach_fields, attach_keys};
@@ -81,6 +82,7 @@ pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Sc
         topology.derived_at = Some(world.read_change_tick());
         // So that later writes have a later tick.
         world.increment_change_tick();
+        ticks::watch(world);
     }
     if let Some(mut component) = world.get_mut::<Topology>(graph_entity) {
         *component = topology;

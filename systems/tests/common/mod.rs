@@ -177,7 +177,7 @@ pub fn seed_cotangent(world: &mut World, model: Entity, cotangent: &Array2<f64>)
     let numbers: Vec<f32> = cotangent.iter().map(|number| *number as f32).collect();
     if cotangent.ncols() != to.width() {
         let reason = format!("is {} wide and meets a cotangent {} wide", to.width(), cotangent.ncols());
-        return Err(BuildError::Layer { layer: 0, setting: None, reason });
+        return Err(BuildError::Layer { layer: 0, path: String::new(), setting: None, reason });
     }
     let seed = (to.write(),).build_state(world).build_system(move |mut to: ColumnMut| {
         let width = to.width();

@@ -7,9 +7,12 @@ use super::{
 use crate::common::{Given, Link, STANDSTILL, Scene, numbers, relative_error, run_layer};
 use bevy_ecs::entity::Entity;
 use connectome_systems::{
-    Infer, ModelBuilder,
-    layers::{Appnp, Gcnii, Layer, Linear},
-    program::{MAX_OPERATIONS, MAX_OUTPUTS, Operation, Partition, Pass, Tape},
+    Head, Infer, ModelBuilder,
+    kernels::Activation,
+    layers::{Appnp, Gcnii, JumpingKnowledge, JumpingMode, Layer, Linear, Residual},
+    program::{
+        MAX_HEADS, MAX_OPERATIONS, MAX_OUTPUTS, MAX_PARAMETERS, Operation, Partition, Pass, ProgramLimits, Tape,
+    },
     run,
 };
 use ndarray::Array2;
@@ -80,7 +83,7 @@ fn a_gradient_read_after_it_was_changed() {
 
 #[test]
 fn too_many_operations() {
-    let mut p = Program::new(Entity::PLACEHOLDER).with_max_operations(3);
+    let mut p = Program::new(Entity::PLACEHOLDER).with_limits(ProgramLimits { operations: 3, ..Default::default() });
     let x = p.input("x", Shape::new(Domain::Nodes, 1), false);
     let value = (0..3).try_fold(x, |x, _| p.record_one(Identity, &[x])).unwrap();
     let error = p.record_one(Identity, &[value]).unwrap_err();
@@ -90,13 +93,69 @@ fn too_many_operations() {
 #[test]
 fn a_program_without_an_end_is_refused_soon() {
     let start = Instant::now();
-    for layer in [Box::new(Appnp::new(usize::MAX, 0.1)) as Box<dyn Layer>, Box::new(Gcnii::new(usize::MAX))] {
-        let error = ModelBuilder::new(Entity::PLACEHOLDER).input_width(8).layer(layer).dry_run().unwrap_err();
-        assert!(matches!(error, BuildError::TooManyOperations { layer: 0, most: MAX_OPERATIONS }), "{error}");
-    }
+    let refused = |layer: Box<dyn Layer>| {
+        ModelBuilder::new(Entity::PLACEHOLDER).input_width(8).layer(layer).dry_run().unwrap_err()
+    };
+    let error = refused(Box::new(Appnp::new(usize::MAX, 0.1)));
+    assert!(matches!(error, BuildError::TooManyOperations { layer: 0, most: MAX_OPERATIONS, .. }), "{error}");
+    let error = refused(Box::new(Gcnii::new(usize::MAX)));
+    assert!(matches!(error, BuildError::TooManyParameters { layer: 0, most: MAX_PARAMETERS, .. }), "{error}");
     let seconds = start.elapsed().as_secs_f64();
     println!("{seconds:.3} s");
     assert!(seconds < 10.0, "{seconds}");
+}
+
+#[test]
+fn each_bound_names_the_layer_within_the_layer() {
+    let bounds = ProgramLimits { operations: 20, parameters: 4, elements: 100, ..Default::default() };
+    let refused = |layer: Box<dyn Layer>| {
+        let nested = Residual::new(vec![layer]);
+        let model = ModelBuilder::new(Entity::PLACEHOLDER).input_width(2).layer(Linear::new(2)).layer(nested);
+        model.limits(bounds).record().unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused(Box::new(Appnp::new(10, 0.1))),
+        "with layer 1.layers.0 the model has more than 20 operations; use fewer layers or hops"
+    );
+    assert_eq!(
+        refused(Box::new(Gcnii::new(3))),
+        "with layer 1.layers.0.convs.2 the model has more than 4 parameters and buffers; use fewer layers"
+    );
+    let large = "up to layer 1.layers.0 the model needs more memory than its budget; make the layer narrower, or the \
+                 graph smaller";
+    assert_eq!(refused(Box::new(Linear::new(48))), large);
+    assert_eq!(refused(Box::new(Linear::new(usize::MAX))), large);
+    // Blocks without layers copy their input, and copies of copies are a power.
+    let copies = |count: usize| JumpingKnowledge::<Linear>::new(JumpingMode::Concatenate, vec![vec![]; count]);
+    assert_eq!(refused(Box::new(copies(51))), large);
+    let model = (0..40).fold(ModelBuilder::new(Entity::PLACEHOLDER), |model, _| model.layer(copies(1000)));
+    let error = model.record().unwrap_err();
+    assert!(matches!(error, BuildError::TooLarge { layer: 4, needed: Some(4_000_000_000_000_000), .. }), "{error:?}");
+}
+
+#[test]
+fn too_many_columns() {
+    let with = |layers: usize| {
+        let model = ModelBuilder::new(Entity::PLACEHOLDER).input_width(2).layer(Linear::new(2));
+        let model = (0..layers).fold(model, |model, _| model.layer(Activation::Tanh));
+        model.limits(ProgramLimits { columns: 12, ..Default::default() }).optimizer(STANDSTILL).dry_run()
+    };
+    let columns = with(5).unwrap().layout.shapes().count();
+    assert!(columns <= 12, "{columns}");
+    // The backward pass reads the output of each.
+    let error = with(20).unwrap_err().to_string();
+    assert!(error.ends_with("the model needs more than 12 columns for its values; use fewer layers"), "{error}");
+}
+
+#[test]
+fn too_many_heads() {
+    let with = |heads: usize| {
+        let model = ModelBuilder::new(Entity::PLACEHOLDER).input_width(2).layer(Linear::new(2));
+        (0..heads).fold(model, |model, head| model.head(Head::new(&head.to_string()))).record()
+    };
+    with(MAX_HEADS).unwrap();
+    let error = with(MAX_HEADS + 1).unwrap_err();
+    assert_eq!(error.to_string(), "the head `256` is one of more than 256 heads; use fewer, or several models");
 }
 
 #[test]
@@ -121,9 +180,16 @@ fn too_many_outputs() {
 fn a_value_of_another_program() {
     let (mut other, x) = program(1);
     let foreign = (0..9).try_fold(x, |x, _| other.record_one(Identity, &[x])).unwrap();
-    let (mut p, _) = program(1);
-    let error = p.record_one(Identity, &[foreign]).unwrap_err();
-    assert_eq!(error.to_string(), "layer 0 reads a value of another program by identity; record it here");
+    let (mut p, y) = program(1);
+    // The last one has the place of a value that there is.
+    assert_eq!((x.id(), x.shape()), (y.id(), y.shape()));
+    for foreign in [foreign, x] {
+        let error = p.record_one(Identity, &[foreign]).unwrap_err();
+        assert_eq!(error.to_string(), "layer 0 reads a value of another program by identity; record it here");
+    }
+    let foreign_weight = weight(&mut other, "w", [1, 1]);
+    let error = linear(&mut p, y, &foreign_weight, None).unwrap_err();
+    assert_eq!(error.to_string(), "layer 0 reads a value of another program by linear; record it here");
 
     let plan = |p: &Program, mode| Plan::new(p, mode, &mut Layout::default()).unwrap_err().to_string();
     p.keep(foreign);

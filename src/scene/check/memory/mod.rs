@@ -6,8 +6,10 @@ use connectome_components::Split;
 use connectome_systems::{
     MemoryBudget,
     layers::BuildError,
-    program::{Program, RowCounts},
+    program::{MAX_COLUMNS, MAX_OPERATIONS, MAX_PARAMETERS, Program, RowCounts},
 };
+
+use std::fmt;
 
 use self::usage::{Carried, Counts, NUMBER, RowBytes, growing, left_behind};
 use crate::data::memory::available;
@@ -15,11 +17,8 @@ use crate::data::{Features, GraphData, GraphSet, Hidden, RowKind, undirected_edg
 use crate::scene::description::SceneFile;
 use crate::scene::error::Fault;
 use crate::scene::layer::LayerDescription;
-use crate::scene::locate::Step::Field;
+use crate::scene::locate::Step::{self, Field};
 use crate::scene::model::{Columns, Input, ModelSize, Plan, Purpose, idle_bytes};
-
-/// Bytes that an operation takes while it is planned, at most: as measured it is some 2,300.
-const PLANNED: usize = 4096;
 
 /// What a scene takes of the memory of the machine, in bytes, beside the program itself, which is some 10 MB.
 ///
@@ -244,7 +243,7 @@ pub(in crate::scene) fn estimate(scene: &SceneFile, extent: Extent) -> Result<(P
     let Counts { nodes, edges, graphs, .. } = extent.computed;
     let rows = RowCounts { nodes, edges, subgraphs: graphs.max(1) };
     let place = |error| fault(scene, error, before, available);
-    let planned = scene.unbuilt(&extent.carried.input).dry_run().map_err(place)?;
+    let planned = scene.unbuilt(&extent.carried.input, available).dry_run().map_err(place)?;
     planned.check(&MemoryBudget { rows, bytes: available.saturating_sub(before) }).map_err(place)?;
     let training = scene.describe(&planned, Purpose::Training, &rows).map_err(place)?;
     let planned = planned.for_inference().map_err(place)?;
@@ -273,12 +272,9 @@ pub(in crate::scene) fn estimate(scene: &SceneFile, extent: Extent) -> Result<(P
 /// Whether the model of a scene is too large for any graph. What else may be wrong with it, its graph will show.
 pub(in crate::scene) fn check_size(scene: &SceneFile) -> Result<(), Fault> {
     let budget = MemoryBudget { rows: RowCounts { nodes: 1, edges: 0, subgraphs: 0 }, bytes: available() };
-    let model = scene.unbuilt(&Input { width: 1, stored: None, edges: None });
+    let model = scene.unbuilt(&Input { width: 1, stored: None, edges: None }, budget.bytes);
     let is_small = |program: &Program| program.most_bytes().is_some_and(|bytes| bytes <= budget.bytes);
     let recorded = model.record();
-    if let Ok(program) = &recorded {
-        check_operations(program, budget.bytes)?;
-    }
     let checked = match recorded {
         // Almost always: to plan it costs more than to record it.
         Ok(program) if is_small(&program) => return Ok(()),
@@ -286,61 +282,94 @@ pub(in crate::scene) fn check_size(scene: &SceneFile) -> Result<(), Fault> {
         Err(error) => Err(error),
     };
     match checked {
-        Err(error @ (BuildError::TooLarge { .. } | BuildError::TooManyOperations { .. })) => {
-            Err(fault(scene, error, 0, budget.bytes))
-        }
+        Err(
+            error @ (BuildError::TooLarge { .. }
+            | BuildError::TooManyOperations { .. }
+            | BuildError::TooManyColumns { .. }
+            | BuildError::TooManyParameters { .. }),
+        ) => Err(fault(scene, error, 0, budget.bytes)),
         _ => Ok(()),
     }
 }
 
-/// Whether there is memory to plan so many operations.
-fn check_operations(program: &Program, available: usize) -> Result<(), Fault> {
-    let needed = program.operations().len() * PLANNED;
-    if needed <= available {
-        return Ok(());
-    }
-    let [needed, available] = [needed, available].map(megabytes);
-    let message = format!("to plan the model needs {needed} of memory, but {available} are available");
-    Err(Fault::new([Field("model")], message, "give it fewer layers or hops"))
-}
-
 /// Where in the scene it lies that its model cannot be built.
 fn fault(scene: &SceneFile, error: BuildError, before: usize, available: usize) -> Fault {
-    let name = |layer: usize| scene.layer_at(layer).1.map_or("the model", LayerDescription::name);
-    let place = |layer: usize, setting: Option<&'static str>| {
-        [&scene.layer_at(layer).0[..], setting.map(Field).as_slice()].concat()
-    };
     match error {
-        BuildError::Layer { layer, setting, reason } => {
+        BuildError::Layer { layer, path, setting, reason } => {
             let (reason, help) =
                 reason.split_once("; ").unwrap_or((&reason, "change the layer, or what comes before it"));
-            Fault::new(place(layer, setting), format!("{} {reason}", name(layer)), help)
+            let place = Place::of(scene, layer, &path);
+            Fault::new(place.path(setting), format!("{} {reason}", place.name), help)
         }
-        BuildError::Sparse { layer } => {
-            let message = format!("{} reads every number of its input, but the features are sparse", name(layer));
-            Fault::new(place(layer, None), message, "put a Linear or GcnConv before it")
+        BuildError::Sparse { layer, path } => {
+            let place = Place::of(scene, layer, &path);
+            let message = format!("{} reads every number of its input, but the features are sparse", place.name);
+            Fault::new(place.path(None), message, "put a Linear or GcnConv before it")
         }
-        BuildError::TooLarge { layer, needed } => {
+        BuildError::TooLarge { layer, path, needed } => {
+            let place = Place::of(scene, layer, &path);
             let needed = needed.and_then(|needed| needed.checked_add(before));
             let needed = needed.map_or_else(|| "more than can be counted".to_owned(), megabytes);
-            let message = format!(
-                "with layer {layer} ({}) the model needs {needed} of memory, but {} are available",
-                name(layer),
-                megabytes(available),
-            );
+            let available = megabytes(available);
+            let message = format!("with {place} the model needs {needed} of memory, but {available} are available");
             let help = "make the layer narrower, or the graph smaller";
-            Fault::new(place(layer, Some("width")), message, help)
+            Fault::new(place.path(Some("width")), message, help)
         }
-        BuildError::TooManyOperations { layer, most } => {
-            let setting = match scene.layer_at(layer).1 {
+        BuildError::TooManyOperations { layer, path, most } => {
+            let place = Place::of(scene, layer, &path);
+            let setting = match place.layer {
                 Some(LayerDescription::Appnp(_) | LayerDescription::SgConv(_)) => "hops",
                 _ => "layers",
             };
-            let message = format!("with layer {layer} ({}) the model has more than {most} operations", name(layer));
-            let help = "give it fewer layers or hops";
-            Fault::new(place(layer, Some(setting)), message, help)
+            let reason = if most < MAX_OPERATIONS { ", as many as there is memory to plan" } else { "" };
+            let message = format!("with {place} the model has more than {most} operations{reason}");
+            Fault::new(place.path(Some(setting)), message, "give it fewer layers or hops")
+        }
+        BuildError::TooManyParameters { layer, path, most } => {
+            let place = Place::of(scene, layer, &path);
+            let reason = if most < MAX_PARAMETERS { ", as many as there is memory for" } else { "" };
+            let message = format!("with {place} the model has more than {most} parameters and buffers{reason}");
+            Fault::new(place.path(Some("layers")), message, "give it fewer layers")
+        }
+        BuildError::TooManyColumns { layer, most } => {
+            let place = Place::of(scene, layer, "");
+            let reason = if most < MAX_COLUMNS { ", as many as there is memory for" } else { "" };
+            let message = format!("with {place} the model needs more than {most} columns for its values{reason}");
+            Fault::new(place.path(Some("layers")), message, "give it fewer layers")
         }
         error => Fault::new([Field("model")], error.to_string(), "change the model"),
+    }
+}
+
+/// A layer of a scene, or one within it.
+struct Place<'a> {
+    steps: Vec<Step<'static>>,
+    layer: Option<&'a LayerDescription>,
+    name: &'static str,
+    /// The number of the layer, and the way to the one within it.
+    number: String,
+}
+
+impl<'a> Place<'a> {
+    fn of(scene: &'a SceneFile, layer: usize, path: &str) -> Self {
+        let (mut steps, outer) = scene.layer_at(layer);
+        let Some(outer) = outer else {
+            return Self { steps, layer: None, name: "the model", number: layer.to_string() };
+        };
+        let (nested, path, within) = outer.nested_at(path);
+        steps.extend(within);
+        Self { steps, layer: Some(nested), name: nested.name(), number: format!("{layer}{path}") }
+    }
+
+    /// The way to a setting of the layer, or to the layer.
+    fn path(&self, setting: Option<&'static str>) -> Vec<Step<'static>> {
+        [&self.steps[..], setting.map(Field).as_slice()].concat()
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "layer {} ({})", self.number, self.name)
     }
 }
 

@@ -103,7 +103,12 @@ impl Construction<'_> {
 
     /// An error of the last layer.
     fn last_error(&self, reason: impl Into<String>) -> BuildError {
-        BuildError::Layer { layer: self.builder.layers.len() - 1, setting: None, reason: reason.into() }
+        BuildError::Layer {
+            layer: self.builder.layers.len() - 1,
+            path: String::new(),
+            setting: None,
+            reason: reason.into(),
+        }
     }
 
     /// Spawns the parameters; returns the fields of their values, and of their gradients if they are trained.

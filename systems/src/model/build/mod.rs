@@ -9,12 +9,13 @@ use std::sync::{Arc, atomic::AtomicBool};
 
 use super::{
     ModelBuilder, Plans,
-    builder::{Input, domain_of},
+    builder::Input,
     components::{Copies, CopyIn},
     dry_run::DryRun,
     emit::Bindings,
     life::take_out,
     plans::Emitter,
+    record::domain_of,
     schedules::check_resources,
     timings::Readings,
 };

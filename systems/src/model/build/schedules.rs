@@ -91,7 +91,7 @@ impl Construction<'_> {
                 let trained = |head: usize| bindings.field(plan.column(plan.output(head)?)?);
                 losses.add_learning(world, train, sets, trained)?;
                 add_pass(world, train, &emission, Pass::Backward)?;
-                optimizers::add(world, train, model, (&learned, &buffers), weighting, sets);
+                optimizers::add(world, train, model, (&learned, &buffers), weighting, sets, &bindings.fault);
                 copies.add(world, train, sets, trained(0).unwrap_or(output), true)
             })
         };

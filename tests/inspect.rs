@@ -1,0 +1,124 @@
+//! `inspect --json` says what `inspect` shows, and `docs/inspect.md` names each of its keys.
+
+use serde_json::Value;
+use std::{collections::BTreeSet, fs, process::Command};
+
+fn inspect(scene: &str, options: &[&str]) -> String {
+    let scene = format!("assets/{scene}.ron");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_connectome")).args(["inspect", &scene]).args(options).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn document(scene: &str, options: &[&str]) -> Value {
+    let text = inspect(scene, &[options, &["--json"]].concat());
+    assert_eq!(text.lines().count(), 1, "{text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+fn list<'a>(value: &'a Value, pointer: &str) -> &'a Vec<Value> {
+    value.pointer(pointer).and_then(Value::as_array).unwrap_or_else(|| panic!("no list at {pointer} in {value}"))
+}
+
+/// An operation as `inspect` writes it.
+fn line(operation: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let output = |value: &Value| {
+        let column = if value["kind"] == "column" { format!(" @{}", value["index"]) } else { String::new() };
+        format!("{} [{}, {}]{column}", text(&value["name"]), text(&value["domain"]), value["width"])
+    };
+    let outputs: Vec<String> = list(operation, "/writes").iter().map(output).collect();
+    let inputs: String = list(operation, "/reads").iter().map(|value| format!(" {}", text(&value["name"]))).collect();
+    let fused: Vec<String> = list(operation, "/fused").iter().map(text).collect();
+    let by = match (operation["in_place_of"].is_null(), operation["accumulates"] == true) {
+        (true, _) => "=",
+        (_, true) => "+=",
+        _ => "~=",
+    };
+    let rest = if operation["on_change"] == true { "  (when an input changes)" } else { "" };
+    format!("{} {by} {}{inputs}{rest}", outputs.join(", "), fused.join(" + "))
+}
+
+#[test]
+fn json_says_what_the_text_shows() {
+    for scene in ["cora", "cora-gat", "mutag", "rooms", "citeseer-gcnii"] {
+        let (text, document) = (inspect(scene, &[]), document(scene, &[]));
+        let passes = ["/training/forward", "/training/backward", "/inference/forward"]
+            .map(|pass| &document.pointer(pass).unwrap()["operations"]);
+        let lines: Vec<String> =
+            passes.into_iter().flat_map(|operations| operations.as_array().unwrap()).map(line).collect();
+        let shown = text.lines().filter(|line| line.contains(" = ") || line.contains("+= ") || line.contains("~= "));
+        let shown: Vec<&str> = shown.collect();
+        assert_eq!(shown.len(), lines.len(), "{text}");
+        for (shown, line) in shown.into_iter().zip(&lines) {
+            assert!(shown.ends_with(&format!("  {line}")), "{shown} is not {line}");
+        }
+        let columns = list(&document, "/columns/shapes").len();
+        assert!(text.contains(&format!("\ncolumns: {columns}, ")), "{columns} columns in {text}");
+        for parameter in list(&document, "/parameters") {
+            let [name, rows, columns] = ["/name", "/shape/0", "/shape/1"].map(|path| parameter.pointer(path).unwrap());
+            let size = format!("{rows} x {columns}");
+            let is_shown = |line: &&str| line.trim().starts_with(name.as_str().unwrap()) && line.ends_with(&size);
+            assert!(text.lines().any(|line| is_shown(&line)), "{name} {size} is not in {text}");
+        }
+        let layers = list(&document, "/layers")
+            .iter()
+            .chain(list(&document, "/heads").iter().flat_map(|head| list(head, "/layers")));
+        assert!(layers.map(|layer| layer.as_str().unwrap()).all(|layer| text.contains(layer)), "{text}");
+        let systems = ["/training/phases", "/inference/phases"]
+            .map(|phases| list(&document, phases).iter().flat_map(|phase| list(phase, "/systems")));
+        for system in systems.into_iter().flatten() {
+            assert!(text.contains(&format!("    {}\n", system["name"].as_str().unwrap())), "{system} is not in {text}");
+        }
+    }
+}
+
+#[test]
+fn operations_of_a_level_depend_on_none_of_it() {
+    let document = document("rooms", &[]);
+    for pass in ["/training/forward", "/training/backward", "/inference/forward"] {
+        let pass = document.pointer(pass).unwrap();
+        let (operations, levels) = (list(pass, "/operations"), list(pass, "/levels"));
+        let indices = levels.iter().flat_map(|level| level.as_array().unwrap()).map(|index| index.as_u64().unwrap());
+        let mut indices: Vec<u64> = indices.collect();
+        indices.sort_unstable();
+        assert_eq!(indices, (0..operations.len() as u64).collect::<Vec<u64>>());
+        for level in levels {
+            let of_level =
+                || level.as_array().unwrap().iter().map(|index| &operations[index.as_u64().unwrap() as usize]);
+            let names = |key| {
+                of_level().flat_map(move |operation| list(operation, key)).map(|value| value["name"].as_str().unwrap())
+            };
+            let computed: BTreeSet<&str> = names("/writes").filter(|name| name.starts_with('%')).collect();
+            assert!(names("/reads").all(|name| !computed.contains(name)), "{level}");
+        }
+    }
+}
+
+#[test]
+fn one_plan_is_left_out() {
+    let document = document("karate", &["--infer"]);
+    assert!(document["training"].is_null() && document["inference"].is_object(), "{document}");
+}
+
+fn keys<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
+    match value {
+        Value::Object(object) => object.iter().for_each(|(key, value)| {
+            found.insert(key);
+            keys(value, found);
+        }),
+        Value::Array(list) => list.iter().for_each(|value| keys(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn each_key_is_documented() {
+    let documentation = fs::read_to_string("docs/inspect.md").unwrap();
+    let document = document("rooms", &[]);
+    let mut found = BTreeSet::new();
+    keys(&document, &mut found);
+    let missing: Vec<&str> = found.into_iter().filter(|key| !documentation.contains(&format!("`{key}`"))).collect();
+    assert!(missing.is_empty(), "docs/inspect.md does not name {missing:?}");
+}
