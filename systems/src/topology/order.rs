@@ -99,24 +99,58 @@ fn component<'w, T: Component>(rows: &'w Rows, world: &'w World, row: u32) -> Op
 }
 
 fn sort<K: Ord>(adjacency: &mut Adjacency, rank: impl Fn(u32) -> u32, tie: impl Fn(u32) -> K, buffer: &mut Vec<Entry>) {
+    /// Number of rows that are checked at once: mostly all of them are sorted.
+    const GROUP: usize = 64;
     let Adjacency { offsets, neighbors, edges, .. } = adjacency;
-    for row in offsets.windows(2) {
-        let entries = row[0] as usize..row[1] as usize;
-        let (neighbors, edges) = (&mut neighbors[entries.clone()], &mut edges[entries]);
-        let sorted = neighbors.windows(2).zip(edges.windows(2)).all(|(neighbors, edges)| {
-            let [first, second] = [rank(neighbors[0]), rank(neighbors[1])];
-            first < second || first == second && tie(edges[0]) < tie(edges[1])
-        });
-        if sorted {
+    for group in 0..(offsets.len() - 1).div_ceil(GROUP) {
+        let offsets = &offsets[group * GROUP..];
+        let offsets = &offsets[..offsets.len().min(GROUP + 1)];
+        if !has_descents(offsets, neighbors, &rank) {
             continue;
         }
-        let pairs = neighbors.iter().zip(&*edges);
-        buffer.clear();
-        buffer.extend(pairs.map(|(&neighbor, &edge)| Entry { rank: rank(neighbor), neighbor, edge }));
-        buffer
-            .sort_unstable_by(|one, other| one.rank.cmp(&other.rank).then_with(|| tie(one.edge).cmp(&tie(other.edge))));
-        for (entry, (neighbor, edge)) in buffer.iter().zip(neighbors.iter_mut().zip(edges)) {
-            (*neighbor, *edge) = (entry.neighbor, entry.edge);
+        for row in offsets.array_windows::<2>() {
+            let entries = row[0] as usize..row[1] as usize;
+            let (neighbors, edges) = (&mut neighbors[entries.clone()], &mut edges[entries]);
+            let sorted = neighbors.array_windows().zip(edges.array_windows()).all(|(neighbors, edges)| {
+                let [first, second] = neighbors.map(&rank);
+                let [one, other]: [u32; 2] = *edges;
+                first < second || first == second && tie(one) < tie(other)
+            });
+            if !sorted {
+                sort_row(neighbors, edges, &rank, &tie, buffer);
+            }
         }
+    }
+}
+
+/// Whether there is an entry in these rows before which, in its row, comes another of the same or a greater rank.
+fn has_descents(offsets: &[u32], neighbors: &[u32], rank: impl Fn(u32) -> u32) -> bool {
+    let [Some(first), Some(end)] = [offsets.first(), offsets.last()].map(|offset| offset.map(|it| *it as usize)) else {
+        return false;
+    };
+    let descends = |before: u32, after: u32| u32::from(rank(before) >= rank(after));
+    let listed = &neighbors[first..end];
+    // In all rows together, which takes one instruction for many entries, and then from row to row.
+    let following = listed.get(1..).unwrap_or(&[]);
+    let all: u32 = listed.iter().zip(following).map(|(before, after)| descends(*before, *after)).sum();
+    let starts = offsets.array_windows::<2>().filter(|[start, next]| start < next).map(|[start, _]| *start as usize);
+    let between: u32 = starts.skip(1).map(|start| descends(neighbors[start - 1], neighbors[start])).sum();
+    all > between
+}
+
+/// Sorts the entries of one row.
+fn sort_row<K: Ord>(
+    neighbors: &mut [u32],
+    edges: &mut [u32],
+    rank: impl Fn(u32) -> u32,
+    tie: impl Fn(u32) -> K,
+    buffer: &mut Vec<Entry>,
+) {
+    let pairs = neighbors.iter().zip(&*edges);
+    buffer.clear();
+    buffer.extend(pairs.map(|(&neighbor, &edge)| Entry { rank: rank(neighbor), neighbor, edge }));
+    buffer.sort_unstable_by(|one, other| one.rank.cmp(&other.rank).then_with(|| tie(one.edge).cmp(&tie(other.edge))));
+    for (entry, (neighbor, edge)) in buffer.iter().zip(neighbors.iter_mut().zip(edges)) {
+        (*neighbor, *edge) = (entry.neighbor, entry.edge);
     }
 }
