@@ -52,7 +52,7 @@ pub use connectome_components as components;
 #[doc(inline)]
 pub use connectome_systems as systems;
 pub use spawn::{SceneEntities, spawn};
-pub use train::{HeadOutput, TrainError, Trainer};
+pub use train::{Checkpoint, CheckpointInterval, HeadOutput, RecordError, RunRecorder, RunState, TrainError, Trainer};
 pub use trained::{SpawnTrainedError, WorldTrainedExt};
 pub use weights::{Rename, RenameError, load_weights, weights};
 

@@ -15,8 +15,16 @@ fn main() -> ExitCode {
         Err(error) if cli::is_closed_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             // Where standard error cannot be written to, the exit code alone has to tell.
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::from(FAILURE)
+            match cli::stopped_by(&*error) {
+                Some(code) => {
+                    let _ = writeln!(std::io::stderr(), "{error}");
+                    ExitCode::from(code)
+                }
+                None => {
+                    let _ = writeln!(std::io::stderr(), "error: {error}");
+                    ExitCode::from(FAILURE)
+                }
+            }
         }
     }
 }

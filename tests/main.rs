@@ -30,6 +30,8 @@ mod order;
 mod reference;
 #[cfg(feature = "cli")]
 mod regression;
+mod resume;
+mod runs;
 mod scenes;
 mod sequential;
 mod tasks;

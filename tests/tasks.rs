@@ -15,7 +15,7 @@ use connectome::{
 const NODES: usize = 60;
 const DEGREE: usize = 6;
 
-fn scene(rest: &str) -> SceneFile {
+pub fn scene(rest: &str) -> SceneFile {
     let text = format!(r#"(name: "tasks", graph: Npz("none.npz"), optimizer: Adam(learning_rate: 0.02), {rest})"#);
     SceneFile::parse(&text, "scene.ron").unwrap_or_else(|error| panic!("{error}"))
 }
@@ -37,7 +37,7 @@ fn rows(width: usize, values: impl Iterator<Item = f32>) -> Option<DenseRows> {
 /// | nodes | whether the first feature is positive | which features are |
 /// | edges | whether the first feature of the source is above that of the target | `x_source - 2 x_target + e` |
 /// | graphs | whether the sum of the first features is positive | the sums of the features of its nodes |
-fn data(graphs: usize) -> GraphData {
+pub fn data(graphs: usize) -> GraphData {
     let nodes = NODES * graphs;
     let mut draws = RandomStream::new(Philox::new(3, 1, 0));
     let uniform = |stream, count| {
@@ -187,7 +187,7 @@ fn nodes_and_edges_of_a_set_are_predicted() {
     }
 }
 
-const HEADS: &str = r#"
+pub const HEADS: &str = r#"
     model: [Linear(width: 16), Tanh],
     heads: [
         (name: "sign", layers: [Linear(width: 2)], task: NodeClassification, class_weights: [1.0, 2.0]),

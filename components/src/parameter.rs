@@ -4,7 +4,8 @@ use bevy_ecs::component::Component;
 
 use crate::Field;
 
-/// A matrix of weights `[rows, columns]`, as an entity that carries the fields `value`, `gradient` and `moments`.
+/// A matrix of weights `[rows, columns]`, as an entity that carries the fields `value`, `gradient`,
+/// `moments` and `accumulated`.
 ///
 /// Each parameter has its own fields, so that systems of different parameters do not conflict.
 #[derive(Component, Clone, Debug)]
@@ -22,6 +23,9 @@ pub struct Parameter {
     pub gradient: Option<Field>,
     /// The optimizer's moments: `[Optimizer::moments, rows * columns]`. None for buffers.
     pub moments: Option<Field>,
+    /// The sum of the gradients of the passes since the last step, as wide as the gradient, if gradients are
+    /// accumulated.
+    pub accumulated: Option<Field>,
     /// The weight decay of this parameter; the optimizer's if none.
     pub weight_decay: Option<f32>,
 }

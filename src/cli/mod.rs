@@ -3,13 +3,14 @@
 mod bench;
 mod cliques;
 mod distance;
-mod files;
 mod graph_file;
 mod import;
 mod infer;
 mod inspect;
 mod kernel;
+mod output;
 mod progress;
+mod signals;
 mod statistics;
 mod train;
 
@@ -113,6 +114,12 @@ impl SceneArguments {
     fn workers(&self) -> Result<Workers, WorkersError> {
         Workers::new(self.workers)
     }
+}
+
+/// The exit code of a command that a signal has stopped, by the customs of shells.
+pub fn stopped_by(error: &(dyn Error + 'static)) -> Option<u8> {
+    let stopped = error.downcast_ref::<signals::Stopped>()?;
+    u8::try_from(128 + stopped.signal).ok()
 }
 
 /// Standard output could not be written to.

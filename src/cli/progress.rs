@@ -1,6 +1,6 @@
 //! Progress of a training run: a bar on a terminal, a few quiet lines elsewhere.
 
-use std::io::Write;
+use std::{fmt::Display, io::Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -47,6 +47,16 @@ impl Progress {
         if self.bar.is_hidden() {
             write_line(line);
         }
+    }
+
+    /// The present run goes on after so many epochs, which were counted before.
+    pub fn skip(&mut self, epochs: u64) {
+        self.bar.set_position(self.ended.saturating_mul(self.epochs).saturating_add(epochs));
+    }
+
+    /// Prints a note to standard error, above the bar. Errors are ignored as those of the display are.
+    pub fn note(&self, note: impl Display) {
+        self.bar.suspend(|| write_line(Some(format!("note: {note}"))));
     }
 
     /// The next epoch is the first of another run.

@@ -2,15 +2,22 @@
 
 use clap::Args;
 use connectome::{
-    Trainer,
+    RunRecorder, Trainer,
     components::Split,
     data::{GraphData, stratified_folds},
-    output::{EpochReport, MetricFormat, OutputError, Summary},
+    output::{EpochReport, MetricFormat, Opened, RunError, RunFolder, Summary},
     scene::SceneFile,
 };
-use std::{borrow::Cow, error::Error, mem, path::PathBuf};
+use std::{borrow::Cow, error::Error, mem, ops::ControlFlow};
 
-use super::{SceneArguments, files::Files, print_line, progress::Progress, statistics::Statistics};
+use super::{
+    SceneArguments,
+    output::{Output, OutputArguments},
+    print_line,
+    progress::Progress,
+    signals::{Signals, Stopped, command_to_resume, quoted},
+    statistics::Statistics,
+};
 
 /// Train the model of a scene.
 #[derive(Args, Debug)]
@@ -31,9 +38,8 @@ pub struct Train {
     /// of the metric on the fold that was held out, in the epoch that is best on average.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..))]
     folds: Option<u8>,
-    /// Folder for weights.safetensors, metrics.jsonl and curves.svg; one folder for each seed and fold.
-    #[arg(long, value_name = "DIR")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArguments,
     /// Print one line of JSON for each run, on standard output, and one for mean and deviation.
     #[arg(long)]
     json: bool,
@@ -41,35 +47,54 @@ pub struct Train {
 
 /// One of the runs of a command.
 #[derive(Clone, Copy)]
-struct Run {
-    seed: u64,
-    fold: Option<u8>,
+pub struct Run {
+    pub seed: u64,
+    pub fold: Option<u8>,
 }
 
 impl Train {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
         let (mut scene, mut data) = self.scene.load()?;
         scene.training.epochs = self.epochs.unwrap_or(scene.training.epochs);
+        let runs = self.runs(scene.training.seed);
+        let output = Output::new(&self.output, (&scene, &data), (self.repeat > 1, self.folds), &runs)?;
         if let Some(count) = self.folds {
             fold(&scene, &mut data, count)?;
         }
-        let runs = self.runs(scene.training.seed);
         let mut progress = Progress::new(runs.len(), scene.training.epochs, &scene.name);
         let score = scene.score_metric();
-        let (mut summaries, mut folds) = (Vec::new(), Vec::new());
+        let (mut signals, mut summaries, mut folds) = (None, Vec::new(), Vec::new());
         for (number, run) in runs.iter().enumerate() {
             if let (Some(fold), Some(graphs)) = (run.fold, &mut data.graphs) {
                 graphs.splits = graphs.hold_out(fold);
             }
+            let folder = match &output {
+                None => None,
+                Some(output) => match output.open(*run)? {
+                    Opened::Ended(record) => {
+                        progress.note(format_args!("the run in {} has ended already", output.folder(*run).display()));
+                        progress.end_run();
+                        let summary = record.summary.unwrap_or_default();
+                        self.print(&progress, &scene, *run, &summary)?;
+                        summaries.push(summary);
+                        if self.folds.is_some() {
+                            folds.push(output.reports(*run)?);
+                        }
+                        continue;
+                    }
+                    Opened::Begun(folder) | Opened::Resumed(folder) => Some(folder),
+                },
+            };
             // The last run takes the data, so that they are not in memory twice.
             let is_last = number + 1 == runs.len();
             let given = if is_last { Cow::Owned(mem::take(&mut data)) } else { Cow::Borrowed(&data) };
             let trainer = self.scene.trainer(&scene, given, run.seed)?;
-            let (summary, reports) = self.train_once(&scene, trainer, *run, &mut progress)?;
-            progress.suspend(|| match self.json {
-                true => print_line(&summary),
-                false => print_line(sentence(&scene, *run, &summary)),
-            })?;
+            // Until here a signal ends the process at once.
+            let signals = match &signals {
+                Some(signals) => signals,
+                None => signals.insert(Signals::listen()?),
+            };
+            let (summary, reports) = self.train_once(trainer, *run, folder, &mut progress, signals)?;
             summaries.push(summary);
             if self.folds.is_some() {
                 folds.push(reports);
@@ -101,42 +126,93 @@ impl Train {
     /// Returns the reports of all epochs too, where something is made of them.
     fn train_once(
         &self,
-        scene: &SceneFile,
         mut trainer: Trainer,
         run: Run,
+        folder: Option<RunFolder>,
         progress: &mut Progress,
+        signals: &Signals,
     ) -> Result<(Summary, Vec<EpochReport>), Box<dyn Error>> {
-        let mut files = self.files(run)?;
-        let (mut reports, needs_reports) = (Vec::new(), files.is_some() || self.folds.is_some());
-        let mut written = Ok(());
-        let outcome = trainer.train(|report| {
-            progress.advance(report);
+        let start = |folder| RunRecorder::start(folder, &mut trainer, self.output.checkpoint);
+        let mut recorder = folder.map(start).transpose()?;
+        if let Some(recorder) = &recorder {
+            self.tell_start(recorder, progress);
+        }
+        let (mut reports, needs_reports) = (Vec::new(), recorder.is_none() && self.folds.is_some());
+        let (mut is_told, mut stopped) = (false, None);
+        let outcome = trainer.train_while(|trainer| {
+            progress.advance(trainer.report());
             if needs_reports {
-                reports.push(report.clone());
+                reports.push(trainer.report().clone());
             }
-            if let (Some(files), Ok(())) = (&mut files, &written) {
-                written = files.add(report);
+            if let Some(Err(error)) = recorder.as_mut().map(|recorder| recorder.add(trainer))
+                && !mem::replace(&mut is_told, true)
+            {
+                progress.note(format_args!("{error}; training goes on"));
             }
+            let Some(signal) = signals.received() else { return ControlFlow::Continue(()) };
+            let saved = recorder.take().map(|recorder| recorder.stop(trainer));
+            stopped = Some(Stopped { signal, epoch: trainer.report().epoch, advice: advice(saved) });
+            ControlFlow::Break(())
         });
         progress.end_run();
-        // The weights are saved before other errors are reported.
-        if let Some(files) = files {
-            files.finish(scene, &trainer, &reports)?;
+        if let Some(stopped) = stopped {
+            return Err(stopped.into());
         }
-        written?;
-        Ok((outcome?, reports))
+        match (outcome, recorder) {
+            (Ok(summary), recorder) => {
+                self.print(progress, trainer.scene(), run, &summary)?;
+                match recorder {
+                    Some(recorder) => Ok((summary.clone(), recorder.finish(&trainer, &summary)?)),
+                    None => Ok((summary, reports)),
+                }
+            }
+            (Err(error), recorder) => {
+                match recorder.map(|recorder| recorder.fail(&trainer, &error)) {
+                    Some(Ok(weights)) => {
+                        progress.note(format_args!("the best weights so far are in {}", weights.display()));
+                    }
+                    Some(Err(error)) => progress.note(error),
+                    None => {}
+                }
+                Err(error.into())
+            }
+        }
     }
 
-    fn files(&self, run: Run) -> Result<Option<Files>, OutputError> {
-        let Some(folder) = &self.output else { return Ok(None) };
-        let mut folder = folder.clone();
-        if self.repeat > 1 {
-            folder.push(format!("seed-{}", run.seed));
+    /// Says where a run begins, if that is not clear.
+    fn tell_start(&self, recorder: &RunRecorder, progress: &mut Progress) {
+        if let Some(damaged) = recorder.damaged() {
+            progress.note(format_args!("{damaged}; the one before is taken"));
         }
-        if let Some(fold) = run.fold {
-            folder.push(format!("fold-{fold}"));
+        match recorder.resumed_after() {
+            Some(epoch) => {
+                progress.skip(epoch);
+                progress.note(format_args!("goes on after epoch {epoch}"));
+            }
+            None if self.output.resume => progress.note("there is no checkpoint to go on from; the run begins"),
+            None => {}
         }
-        Files::create(&folder).map(Some)
+    }
+
+    fn print(&self, progress: &Progress, scene: &SceneFile, run: Run, summary: &Summary) -> Result<(), Box<dyn Error>> {
+        let printed = progress.suspend(|| match self.json {
+            true => print_line(summary),
+            false => print_line(sentence(scene, run, summary)),
+        });
+        Ok(printed?)
+    }
+}
+
+/// How to go on with a run that was stopped, by what came of saving it.
+fn advice(saved: Option<Result<(), RunError>>) -> String {
+    match saved {
+        Some(Ok(())) => format!("go on with: {}", command_to_resume()),
+        Some(Err(RunError::SavedElsewhere { error, path, saved })) => {
+            let files = [saved, path].map(|path| quoted(&path.to_string_lossy())).join(" ");
+            format!("{error}; make room, and go on with: mv {files} && {}", command_to_resume())
+        }
+        Some(Err(error)) => error.to_string(),
+        None => "nothing of it was saved, for that takes --output DIR".to_owned(),
     }
 }
 

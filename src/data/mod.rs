@@ -1,6 +1,7 @@
 //! Graphs as plain data: in memory, and in `.npz` files.
 
 mod features;
+mod fingerprint;
 mod folds;
 mod graph_data;
 mod graph_set;

@@ -39,6 +39,14 @@ pub enum OutputError {
         /// The first thing found to be wrong.
         reason: String,
     },
+    /// The file is not the checkpoint of a run, or was damaged.
+    #[error("{} is no checkpoint that can be read: {reason}; take another one", path.display())]
+    NotCheckpoint {
+        /// The file.
+        path: PathBuf,
+        /// The first thing found to be wrong.
+        reason: String,
+    },
     /// A line of the file is not an epoch report.
     #[error("line {line} of {} is not an epoch report: {source}; remove or repair that line", path.display())]
     NotMetrics {

@@ -1,10 +1,12 @@
 //! The reports of a run as JSON lines, one epoch a line.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use super::{EpochReport, OutputError};
+use serde::Serialize;
+
+use super::{Disk, EpochReport, OutputError};
 
 /// Appends [`EpochReport`]s to a file, each as one line of JSON.
 ///
@@ -12,8 +14,21 @@ use super::{EpochReport, OutputError};
 /// the file at once and whole, so that a run that is killed leaves all its epochs readable.
 #[derive(Debug)]
 pub struct MetricsWriter {
+    disk: Disk,
     path: PathBuf,
-    file: BufWriter<File>,
+    file: File,
+    /// The identifier of the run, if each line is to have it.
+    run: Option<String>,
+    line: Vec<u8>,
+}
+
+/// A line of the file.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    report: &'a EpochReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<&'a str>,
 }
 
 impl MetricsWriter {
@@ -23,9 +38,13 @@ impl MetricsWriter {
     ///
     /// [`OutputError::CannotCreate`] when the folder does not exist or may not be written to.
     pub fn create(path: impl Into<PathBuf>) -> Result<Self, OutputError> {
-        let path = path.into();
-        match File::create(&path) {
-            Ok(file) => Ok(Self { path, file: BufWriter::new(file) }),
+        Self::of_run(&Disk::default(), path.into(), None)
+    }
+
+    /// As [`MetricsWriter::create`], with the identifier of a run in each line.
+    pub(super) fn of_run(disk: &Disk, path: PathBuf, run: Option<String>) -> Result<Self, OutputError> {
+        match disk.create_file(&path) {
+            Ok(file) => Ok(Self { disk: disk.clone(), path, file, run, line: Vec::new() }),
             Err(source) => Err(OutputError::CannotCreate { path, source }),
         }
     }
@@ -36,25 +55,25 @@ impl MetricsWriter {
     ///
     /// [`OutputError::CannotWrite`] when the disk did not take it.
     pub fn write(&mut self, report: &EpochReport) -> Result<(), OutputError> {
-        serde_json::to_writer(&mut self.file, report)
-            .map_err(std::io::Error::from)
-            .and_then(|()| self.file.write_all(b"\n"))
-            .and_then(|()| self.file.flush())
-            .map_err(|source| self.cannot_write(source))
+        self.line.clear();
+        add_line(&mut self.line, report, self.run.as_deref())
+            .and_then(|()| self.disk.write(&mut self.file, &self.path, &self.line))
+            .map_err(|source| OutputError::CannotWrite { path: self.path.clone(), source })
     }
+}
 
-    /// Writes out what is still buffered and closes the file.
-    ///
-    /// # Errors
-    ///
-    /// [`OutputError::CannotWrite`] when the disk did not take it.
-    pub fn finish(mut self) -> Result<(), OutputError> {
-        self.file.flush().map_err(|source| self.cannot_write(source))
-    }
+/// Adds the line of a report, with the identifier of its run if there is one.
+fn add_line(text: &mut Vec<u8>, report: &EpochReport, run: Option<&str>) -> std::io::Result<()> {
+    serde_json::to_writer(&mut *text, &Line { report, run })?;
+    text.push(b'\n');
+    Ok(())
+}
 
-    fn cannot_write(&self, source: std::io::Error) -> OutputError {
-        OutputError::CannotWrite { path: self.path.clone(), source }
-    }
+/// The lines of reports, as in a file of metrics.
+pub(crate) fn encode_metrics(reports: &[EpochReport], run: Option<&str>) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    reports.iter().try_for_each(|report| add_line(&mut text, report, run))?;
+    Ok(text)
 }
 
 /// Reads back what a [`MetricsWriter`] wrote, bit for bit; `null` becomes NaN.
@@ -68,15 +87,20 @@ pub fn read_metrics(path: &Path) -> Result<Vec<EpochReport>, OutputError> {
     let file = File::open(path).map_err(cannot_read)?;
     let mut reports = Vec::new();
     for (index, line) in BufReader::new(file).lines().enumerate() {
-        let line = line.map_err(cannot_read)?;
-        let report = serde_json::from_str(&line).map_err(|source| OutputError::NotMetrics {
-            path: path.to_path_buf(),
-            line: index + 1,
-            source,
-        })?;
-        reports.push(report);
+        reports.push(decode(path, index, &line.map_err(cannot_read)?)?);
     }
     Ok(reports)
+}
+
+/// Reads what [`encode_metrics`] has written into the file at `path`.
+pub(crate) fn decode_metrics(path: &Path, text: &[u8]) -> Result<Vec<EpochReport>, OutputError> {
+    let lines = text.split_inclusive(|byte| *byte == b'\n').enumerate();
+    lines.map(|(index, line)| decode(path, index, &String::from_utf8_lossy(line))).collect()
+}
+
+fn decode(path: &Path, index: usize, line: &str) -> Result<EpochReport, OutputError> {
+    let not_metrics = |source| OutputError::NotMetrics { path: path.to_path_buf(), line: index + 1, source };
+    serde_json::from_str(line).map_err(not_metrics)
 }
 
 #[cfg(test)]
@@ -105,7 +129,6 @@ mod tests {
         for report in reports {
             writer.write(report).unwrap();
         }
-        writer.finish().unwrap();
     }
 
     #[test]

@@ -13,20 +13,23 @@
 //! assert!(training_curves("GCN on Cora", &curves, None).starts_with("<svg"));
 //! ```
 
+pub(crate) mod arrays;
 mod curves;
+mod disk;
 mod error;
-mod file;
 mod format;
 mod measures;
-mod metrics;
+pub(crate) mod metrics;
 mod report;
+mod run;
 mod weights;
 
 pub use curves::{Curve, training_curves};
+pub use disk::{Disk, DiskOperation, write_file};
 pub use error::OutputError;
-pub use file::write_file;
 pub use format::MetricFormat;
 pub use measures::Measures;
 pub use metrics::{MetricsWriter, read_metrics};
 pub use report::{EpochReport, Summary, best_epoch};
+pub use run::{FolderLock, Opened, RunError, RunFolder, RunIdentity, RunRecord, RunStatus};
 pub use weights::{Tensor, expect_tensor, read_metadata, read_weights, write_weights};

@@ -81,14 +81,22 @@ struct SortedHeader {
 /// could not be read back, before anything is written; [`OutputError::CannotCreate`] or [`OutputError::CannotWrite`]
 /// when the file cannot be written or the header would be longer than the format allows.
 pub fn write_weights(path: &Path, tensors: &[Tensor], metadata: BTreeMap<String, String>) -> Result<(), OutputError> {
+    write_file(path, &encode_weights(path, tensors, metadata)?)
+}
+
+/// The bytes of the file that [`write_weights`] writes to `path`.
+pub(super) fn encode_weights(
+    path: &Path,
+    tensors: &[Tensor],
+    metadata: BTreeMap<String, String>,
+) -> Result<Vec<u8>, OutputError> {
     check_names(path, tensors)?;
     for tensor in tensors {
         check_value_count(path, tensor)?;
         check_finite(path, &tensor.name, &tensor.values)?;
     }
-    let bytes = encode(tensors, metadata)
-        .map_err(|error| OutputError::CannotWrite { path: path.to_path_buf(), source: io::Error::other(error) })?;
-    write_file(path, &bytes)
+    encode_views(tensors.iter().map(|tensor| (&tensor.name, tensor)), metadata)
+        .map_err(|error| OutputError::CannotWrite { path: path.to_path_buf(), source: io::Error::other(error) })
 }
 
 /// Reads the tensors of a safetensors file, sorted by name: floats of 16, 32 or 64 bits, as 32-bit ones. Those called `num_batches_tracked`, whole numbers that
@@ -178,9 +186,12 @@ fn check_finite(path: &Path, name: &str, values: &[f32]) -> Result<(), OutputErr
 }
 
 /// The bytes of the whole file.
-fn encode(tensors: &[Tensor], metadata: BTreeMap<String, String>) -> Result<Vec<u8>, SafeTensorError> {
+pub(super) fn encode_views<'a>(
+    views: impl IntoIterator<Item = (&'a String, impl View)>,
+    metadata: BTreeMap<String, String>,
+) -> Result<Vec<u8>, SafeTensorError> {
     let metadata = (!metadata.is_empty()).then(|| metadata.into_iter().collect());
-    let mut bytes = safetensors::serialize(tensors.iter().map(|tensor| (&tensor.name, tensor)), metadata)?;
+    let mut bytes = safetensors::serialize(views, metadata)?;
     // The crate keeps metadata in a hash map, whose order differs from run to run. Sorted, the header has the same length.
     let length = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length) as usize);
     if let Some(header) = bytes.get(LENGTH_BYTES..LENGTH_BYTES + length) {
@@ -193,7 +204,7 @@ fn encode(tensors: &[Tensor], metadata: BTreeMap<String, String>) -> Result<Vec<
 /// Reads a file: its header and its values, which agree in length.
 ///
 /// The crate's own reader adds up lengths without a check for overflow, which a damaged header can bring about.
-fn read(path: &Path) -> Result<(Metadata, Vec<u8>), OutputError> {
+pub(super) fn read(path: &Path) -> Result<(Metadata, Vec<u8>), OutputError> {
     let (header, length, mut file) = open(path)?;
     let mut data = Vec::new();
     // As many values of 32 bits come of values of 16 bits as take twice their memory, and the model has them once more.
@@ -278,7 +289,7 @@ fn cannot_read(path: &Path, source: io::Error) -> OutputError {
     OutputError::CannotRead { path: path.to_path_buf(), source }
 }
 
-fn not_safetensors(path: &Path, reason: String) -> OutputError {
+pub(super) fn not_safetensors(path: &Path, reason: String) -> OutputError {
     OutputError::NotSafetensors { path: path.to_path_buf(), reason }
 }
 

@@ -1,49 +1,34 @@
 //! Trains the model of a scene in its own world.
 
+mod checkpoint;
 mod corpus;
+mod error;
 mod order;
 mod outputs;
+mod recorder;
+mod state;
 
 use bevy_ecs::{entity::Entity, world::World};
-use std::{borrow::Cow, mem, path::Path, time::Instant};
+use std::{borrow::Cow, mem, ops::ControlFlow, path::Path, time::Instant};
 
 use corpus::{Corpus, Examples};
+use state::Progress;
 
+pub use checkpoint::Checkpoint;
+pub use error::TrainError;
 pub use outputs::HeadOutput;
+pub use recorder::{CheckpointInterval, RecordError, RunRecorder};
+pub use state::RunState;
 
 use crate::components::{
     GradientAccumulation, HeadMetrics, LearningRateSchedule, Metrics, Optimizer, Parameter, Split, TrainingState,
 };
 use crate::data::GraphData;
-use crate::output::{EpochReport, Measures, OutputError, Summary, Tensor};
+use crate::output::{EpochReport, Measures, Summary, Tensor};
 use crate::scene::{SceneFile, Selection, model::Purpose};
 use crate::spawn::{SceneEntities, spawn_for};
-use crate::systems::{Evaluate, LearningError, Train, Workers, batch::BatchError, layers::BuildError, run};
+use crate::systems::{Evaluate, LearningError, Train, Workers, layers::BuildError, run};
 use crate::weights::{Rename, load_weights, numbers, parameters as model_parameters, set_numbers, weights};
-
-/// A model cannot be trained.
-#[derive(Debug, thiserror::Error)]
-pub enum TrainError {
-    /// The model cannot be built or run.
-    #[error(transparent)]
-    Build(#[from] BuildError),
-    /// A batch cannot be loaded into the training world.
-    #[error(transparent)]
-    Batch(#[from] BatchError),
-    /// Weights cannot be read.
-    #[error(transparent)]
-    Output(#[from] OutputError),
-    /// The loss is not finite.
-    #[error(
-        "the loss became {loss} in epoch {epoch}; lower the learning rate of the scene's optimizer, or scale the features down"
-    )]
-    Diverged {
-        /// The epoch, counted from 1.
-        epoch: u64,
-        /// The loss.
-        loss: f32,
-    },
-}
 
 /// A scene in a world, and how far it has been trained.
 ///
@@ -66,13 +51,9 @@ pub struct Trainer {
     corpus: Option<Corpus>,
     scene: SceneFile,
     seed: u64,
-    epochs: u64,
+    progress: Progress,
     /// The parameters, if they are learned.
     parameters: Vec<Parameter>,
-    /// Their values in the best epoch so far.
-    kept: Vec<Vec<f32>>,
-    /// The rank of that epoch.
-    best: Option<[f64; 2]>,
     /// Metrics of the last pass over the corpus, merged over its batches.
     merged: Metrics,
     /// Of the last epoch; the next one reuses its memory.
@@ -91,9 +72,9 @@ impl Trainer {
         workers: Workers,
     ) -> Result<Self, TrainError> {
         let mut trainer = Self::of(scene, data.into(), Purpose::Training, seed, workers)?;
-        let Self { world, entities, parameters, kept, .. } = &mut trainer;
+        let Self { world, entities, parameters, progress, .. } = &mut trainer;
         *parameters = model_parameters(world, entities.model);
-        kept.extend(parameters.iter().map(|parameter| numbers(world, parameter.value).to_vec()));
+        progress.kept.extend(parameters.iter().map(|parameter| numbers(world, parameter.value).to_vec()));
         Ok(trainer)
     }
 
@@ -135,10 +116,8 @@ impl Trainer {
             corpus,
             scene: scene.clone(),
             seed,
-            epochs: 0,
+            progress: Progress::default(),
             parameters: Vec::new(),
-            kept: Vec::new(),
-            best: None,
             merged: Metrics::default(),
             report: EpochReport::default(),
         })
@@ -161,8 +140,8 @@ impl Trainer {
     pub fn epoch(&mut self) -> Result<&EpochReport, TrainError> {
         let start = Instant::now();
         let trained = self.train_pass();
-        self.epochs += 1;
-        let epoch = self.epochs;
+        self.progress.epochs += 1;
+        let epoch = self.progress.epochs;
         match trained {
             Err(TrainError::Build(BuildError::Learning(LearningError::Loss { loss, .. }))) => {
                 return Err(TrainError::Diverged { epoch, loss });
@@ -211,7 +190,7 @@ impl Trainer {
             world,
             graph,
             Train(model),
-            Examples::Epoch(self.epochs),
+            Examples::Epoch(self.progress.epochs),
             // An epoch ends in a step: no gradient is left over for the next one.
             |world, step| accumulate(world, if step.is_last { 1 } else { passes }),
             |world, _, _| merge(merged, world, model),
@@ -242,54 +221,102 @@ impl Trainer {
     /// # Errors
     /// If the loss is no finite number any more; the parameters are then those of the best epoch before.
     pub fn train(&mut self, mut on_epoch: impl FnMut(&EpochReport) + Send) -> Result<Summary, TrainError> {
-        let workers = self.world.get_resource_or_init::<Workers>().clone();
-        // The whole run stays on the workers' threads: switching for each step would cost as much as a small step.
-        workers.install(|| self.train_here(&mut on_epoch))
+        self.train_while(|trainer| {
+            on_epoch(trainer.report());
+            ControlFlow::Continue(())
+        })
     }
 
-    fn train_here(&mut self, on_epoch: &mut (impl FnMut(&EpochReport) + Send)) -> Result<Summary, TrainError> {
+    /// As [`Trainer::train`], until `on_epoch` breaks: then as if it had been the last epoch. Its argument is the trainer after
+    /// each epoch, whose [state](Trainer::state) is what another one needs to go on from there.
+    ///
+    /// ```
+    /// use connectome::{RunState, Trainer, scene::SceneFile, systems::Workers};
+    /// use std::ops::ControlFlow;
+    ///
+    /// let (mut scene, data) = SceneFile::load("assets/karate.ron")?;
+    /// scene.training.epochs = 30;
+    /// let trainer = || Trainer::new(&scene, &data, 0, Workers::single());
+    /// let mut state = RunState::default();
+    /// trainer()?.train_while(|trainer| {
+    ///     if trainer.report().epoch < 20 {
+    ///         return ControlFlow::Continue(());
+    ///     }
+    ///     state = trainer.state();
+    ///     ControlFlow::Break(())
+    /// })?;
+    ///
+    /// let mut resumed = trainer()?;
+    /// resumed.restore(&state)?;
+    /// let mut whole = trainer()?;
+    /// assert_eq!(resumed.train(|_| {})?.metrics, whole.train(|_| {})?.metrics);
+    /// assert_eq!(resumed.weights(), whole.weights());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Trainer::train`].
+    pub fn train_while(
+        &mut self,
+        mut on_epoch: impl FnMut(&Self) -> ControlFlow<()> + Send,
+    ) -> Result<Summary, TrainError> {
+        let workers = self.world.get_resource_or_init::<Workers>().clone();
+        // The whole run stays on the workers' threads: switching for each step would cost as much as a small step.
+        workers.install(|| {
+            let outcome = self.train_here(&mut on_epoch);
+            self.progress.end();
+            outcome
+        })
+    }
+
+    fn train_here(&mut self, on_epoch: &mut impl FnMut(&Self) -> ControlFlow<()>) -> Result<Summary, TrainError> {
         let plan = self.scene.training.clone();
-        let expected = usize::try_from(plan.epochs).unwrap_or(0).min(1 << 20);
-        let mut milliseconds = [Vec::with_capacity(expected), Vec::with_capacity(expected)];
-        let score = self.scene.score_metric();
-        let (mut lowest, mut waited, mut epochs) = (f64::INFINITY, 0, 0);
+        self.progress.reserve(plan.epochs);
+        let (score, is_last_kept) = (self.scene.score_metric(), plan.keep == Selection::Last);
         let mut outcome = Ok(());
-        while epochs < plan.epochs && plan.patience.is_none_or(|patience| waited < patience) {
+        while self.progress.goes_on(&plan) {
             if let Err(error) = self.epoch() {
                 outcome = Err(error);
                 break;
             }
-            epochs += 1;
-            milliseconds[0].push(self.report.train_milliseconds);
-            milliseconds[1].push(self.report.evaluation_milliseconds);
-            let loss = self.report.get(Split::Validation, "loss").unwrap_or(f64::NAN);
-            waited = if loss < lowest { 0 } else { waited + 1 };
-            lowest = lowest.min(loss);
             let rank = self.report.rank(score);
-            if plan.keep == Selection::Last || rank >= self.best {
-                self.best = rank;
+            if self.progress.add(&self.report, rank, is_last_kept) {
                 self.keep();
             }
-            on_epoch(&self.report);
+            if on_epoch(self).is_break() {
+                break;
+            }
         }
-        self.restore();
+        self.take_best();
         outcome?;
         self.measure(&Split::MEASURED)?;
         let mut metrics = Measures::default();
         metrics.write(0, self.metrics(), &Split::MEASURED);
+        let Progress { epochs, trained, .. } = self.progress;
         // The last step may have made weights that no epoch has shown yet.
-        let loss = metrics.get(Split::Train, "loss").filter(|loss| epochs > 0 && !loss.is_finite());
+        let loss = metrics.get(Split::Train, "loss").filter(|loss| trained > 0 && !loss.is_finite());
         if let Some(loss) = loss {
-            return Err(TrainError::Diverged { epoch: self.epochs, loss: loss as f32 });
+            return Err(TrainError::Diverged { epoch: epochs, loss: loss as f32 });
         }
+        let [milliseconds_per_epoch, evaluation_milliseconds] = self.progress.medians();
         Ok(Summary {
             metrics,
-            epochs,
-            milliseconds_per_epoch: median(&mut milliseconds[0]),
-            evaluation_milliseconds: median(&mut milliseconds[1]),
+            epochs: trained,
+            milliseconds_per_epoch,
+            evaluation_milliseconds,
             workers: self.world.get_resource_or_init::<Workers>().count(),
             seed: self.seed,
         })
+    }
+
+    /// What was measured in the last epoch.
+    pub fn report(&self) -> &EpochReport {
+        &self.report
+    }
+
+    /// The scene.
+    pub fn scene(&self) -> &SceneFile {
+        &self.scene
     }
 
     /// Loss and metrics of the model as it is, on every split.
@@ -334,13 +361,13 @@ impl Trainer {
     }
 
     fn keep(&mut self) {
-        for (parameter, kept) in self.parameters.iter().zip(&mut self.kept) {
+        for (parameter, kept) in self.parameters.iter().zip(&mut self.progress.kept) {
             kept.copy_from_slice(numbers(&self.world, parameter.value));
         }
     }
 
-    fn restore(&mut self) {
-        for (parameter, kept) in self.parameters.iter().zip(&self.kept) {
+    fn take_best(&mut self) {
+        for (parameter, kept) in self.parameters.iter().zip(&self.progress.kept) {
             set_numbers(&mut self.world, parameter.value, kept);
         }
     }
@@ -351,9 +378,4 @@ fn merge(merged: &mut Metrics, world: &World, model: Entity) {
     if let Some(metrics) = world.get::<Metrics>(model) {
         merged.merge(metrics);
     }
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -101,14 +101,20 @@ impl Trainer {
 
     /// The numbers of the two nodes of each row of an output where links are predicted; nothing otherwise.
     pub fn pairs(&self) -> Vec<[u32; 2]> {
+        let numbers: HashMap<Entity, u32> = self.entities.nodes.iter().copied().zip(0..).collect();
+        let rows = self.pair_rows();
+        let edges = rows.iter().filter_map(|row| self.world.get::<Edge>(*row));
+        edges.filter_map(|edge| Some([*numbers.get(&edge.source)?, *numbers.get(&edge.target)?])).collect()
+    }
+
+    /// The entities of the rows of an output where links are predicted.
+    pub(super) fn pair_rows(&self) -> Vec<Entity> {
         let tasks = self.scene.tasks();
         let number = tasks.iter().position(|(_, task)| task.links().is_some());
         let head = number.and_then(|number| heads_of(&self.world, self.entities.model).nth(number));
         let Some(output) = head.map(|head| head.output) else { return Vec::new() };
-        let numbers: HashMap<Entity, u32> = self.entities.nodes.iter().copied().zip(0..).collect();
         let mut rows = Rows::default();
         rows.update(&self.world, &[output.domain(), output.id()]);
-        let edges = rows.entities().iter().filter_map(|row| self.world.get::<Edge>(*row));
-        edges.filter_map(|edge| Some([*numbers.get(&edge.source)?, *numbers.get(&edge.target)?])).collect()
+        rows.entities().to_vec()
     }
 }

@@ -25,7 +25,7 @@ pub use model::{
     ScheduleTimings, SystemDescription, Train, WorldModelExt, add_model_to_schedule, add_systems, describe_schedule,
     remove_model, replace_model, run, take_error,
 };
-pub use optimizers::OptimizerStep;
+pub use optimizers::{ModelState, OptimizerStep, ParameterState};
 pub use parallel::{Blocks, PerBlock, RowsMut, SplitRows, WorkerLog, WorkerSpan, Workers, WorkersError};
 pub use phases::{GraphSystems, ModelSystems};
 pub use topology::{Scratch, despawn_dangling_edges, key_by, rebuild_topology, update_topology};

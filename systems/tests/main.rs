@@ -25,6 +25,7 @@ mod learning;
 mod life;
 mod losses;
 mod metrics;
+mod model_state;
 mod optimize;
 mod ordering;
 mod program;

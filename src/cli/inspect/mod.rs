@@ -8,11 +8,16 @@ use bevy_ecs::world::World;
 use clap::Args;
 use connectome::components::{Parameter, Split};
 use connectome::data::{GraphData, RowKind};
+use connectome::output::write_file;
 use connectome::scene::{Memory, SceneFile, Usage, options};
 use connectome::systems::program::{Pass, RowCounts};
 use connectome::systems::{GraphSystems, Infer, Plans, SystemDescription, Train, describe_schedule};
 use connectome::{SceneEntities, spawn};
-use std::{error::Error, fmt::Write, fs, path::PathBuf};
+use std::{
+    error::Error,
+    fmt::Write,
+    path::{Path, PathBuf},
+};
 
 use super::{SceneArguments, print_line};
 
@@ -98,7 +103,7 @@ impl Inspect {
         Ok(())
     }
 
-    fn draw(&self, world: &World, entities: &SceneEntities, file: &PathBuf) -> Result<(), Box<dyn Error>> {
+    fn draw(&self, world: &World, entities: &SceneEntities, file: &Path) -> Result<(), Box<dyn Error>> {
         let Some(plans) = world.get::<Plans>(entities.model) else { return Ok(()) };
         let plan = plans.training().filter(|_| !self.infer).unwrap_or(plans.inference());
         let picture = match file.extension().and_then(|extension| extension.to_str()) {
@@ -106,9 +111,7 @@ impl Inspect {
             Some("dot") => picture::dot(plan),
             _ => return Err(format!("cannot draw {}; end its name in .svg or .dot", file.display()).into()),
         };
-        fs::write(file, picture)
-            .map_err(|error| format!("cannot write {}: {error}; check the path", file.display()))?;
-        Ok(())
+        Ok(write_file(file, picture.as_bytes())?)
     }
 }
 

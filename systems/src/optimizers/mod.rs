@@ -9,6 +9,7 @@ mod buffers;
 mod check;
 mod clip;
 mod moments;
+mod state;
 mod step;
 
 use bevy_ecs::{
@@ -34,6 +35,7 @@ use clip::measure_norm;
 
 pub use accumulate::LossWeighting;
 pub(crate) use moments::Moments;
+pub use state::{ModelState, ParameterState};
 pub use step::OptimizerStep;
 
 /// Number of weights in a block; a multiple of every vector width.
@@ -99,7 +101,7 @@ pub fn add(
     schedule.add_systems(count.in_set(sets.of(GraphSystems::Commit)));
 }
 
-type ModelState = (
+type Optimized = (
     &'static Optimizer,
     &'static LearningRateSchedule,
     &'static TrainingState,
@@ -129,14 +131,14 @@ fn optimize(world: &mut World, model: Entity, learned: &[LearnedParameter], weig
     let learned: Vec<_> = learned.collect();
     let state = (
         set,
-        ParamBuilder::query::<ModelState>(),
+        ParamBuilder::query::<Optimized>(),
         ParamBuilder::resource::<Workers>(),
         ParamBuilder::local::<Vec<u32>>(),
     )
         .build_state(world);
     let system = state.build_system(
         move |mut columns: Columns,
-              mut model_state: Query<ModelState>,
+              mut model_state: Query<Optimized>,
               workers: Res<Workers>,
               mut maxima: Local<Vec<u32>>| {
             let Ok((optimizer, schedule, state, accumulation, clipping, ages, metrics, mut fault)) =

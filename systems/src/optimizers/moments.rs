@@ -33,6 +33,18 @@ impl Moments {
         steps.saturating_sub(since) + 1
     }
 
+    /// For each trainable parameter, the step at which its moments were 0.
+    pub(super) fn since(&self) -> &[u64] {
+        // By name, so that whoever adds a field decides in `ModelState` whether it is state.
+        let Self { optimizer: _, capacity: _, has_sums: _, since } = self;
+        since
+    }
+
+    /// Sets the steps at which the moments were 0.
+    pub(super) fn set_since(&mut self, since: impl Iterator<Item = u64>) {
+        self.since.iter_mut().zip(since).for_each(|(known, since)| *known = since);
+    }
+
     /// Whether the moments are valid for an optimizer.
     pub(crate) fn are_of(&self, optimizer: &Optimizer) -> bool {
         self.optimizer.shares_moments_with(optimizer)

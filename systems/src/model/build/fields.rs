@@ -137,6 +137,7 @@ impl Construction<'_> {
                 value,
                 gradient,
                 moments,
+                accumulated: sum,
                 weight_decay,
             };
             let entity = world.spawn((Name::new(description.name.clone()), parameter)).id();

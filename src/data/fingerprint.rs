@@ -1,0 +1,168 @@
+//! Hashes of graphs.
+
+use connectome_components::Split;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::{DenseRows, EdgeLabels, Features, GraphData, GraphSet};
+
+impl GraphData {
+    /// A hash of all that is in the graph, in hexadecimal digits: graphs of other numbers have another one, for all practical
+    /// purposes. It is XXH3 of 128 bits, which no key protects.
+    pub fn fingerprint(&self) -> String {
+        // By name, so that whoever adds a field adds it here.
+        let Self {
+            nodes,
+            features,
+            labels,
+            splits,
+            classes,
+            edges,
+            weights,
+            edge_features,
+            edge_labels,
+            targets,
+            names,
+            graphs,
+        } = self;
+        let mut hash = Hash(Xxh3::new());
+        hash.count(*nodes);
+        match features {
+            Features::Dense { width, values } => {
+                hash.count(0);
+                hash.rows(*width, values);
+            }
+            Features::Sparse { width, offsets, indices, values } => {
+                hash.count(1);
+                hash.counts(offsets);
+                hash.numbers(indices);
+                hash.rows(*width, values);
+            }
+        }
+        hash.numbers(labels);
+        hash.splits(splits);
+        hash.count(*classes);
+        hash.count(edges.len());
+        edges.iter().flatten().for_each(|end| hash.0.update(&end.to_le_bytes()));
+        hash.option(weights.as_ref(), |hash, weights| hash.rows(1, weights));
+        hash.option(edge_features.as_ref(), Hash::dense);
+        hash.option(edge_labels.as_ref(), |hash, EdgeLabels { labels, classes, targets, splits }| {
+            hash.numbers(labels);
+            hash.count(*classes);
+            hash.option(targets.as_ref(), Hash::dense);
+            hash.splits(splits);
+        });
+        hash.option(targets.as_ref(), Hash::dense);
+        hash.count(names.len());
+        names.iter().for_each(|name| hash.bytes(name.as_bytes()));
+        hash.option(graphs.as_ref(), |hash, set| {
+            let GraphSet { node_offsets, edge_offsets, labels, classes, splits, folds, targets } = set;
+            hash.counts(node_offsets);
+            hash.counts(edge_offsets);
+            hash.numbers(labels);
+            hash.count(*classes);
+            hash.splits(splits);
+            hash.option(folds.as_ref(), |hash, folds| hash.bytes(folds));
+            hash.option(targets.as_ref(), Hash::dense);
+        });
+        format!("{:032x}", hash.0.digest128())
+    }
+}
+
+/// A hash that lengths are a part of, so that no list ends where another one might begin.
+struct Hash(Xxh3);
+
+impl Hash {
+    fn count(&mut self, count: usize) {
+        self.0.update(&(count as u64).to_le_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.count(bytes.len());
+        self.0.update(bytes);
+    }
+
+    fn counts(&mut self, counts: &[usize]) {
+        self.count(counts.len());
+        counts.iter().for_each(|count| self.count(*count));
+    }
+
+    fn numbers(&mut self, numbers: &[u32]) {
+        self.count(numbers.len());
+        numbers.iter().for_each(|number| self.0.update(&number.to_le_bytes()));
+    }
+
+    fn rows(&mut self, width: usize, values: &[f32]) {
+        self.count(width);
+        self.count(values.len());
+        values.iter().for_each(|value| self.0.update(&value.to_le_bytes()));
+    }
+
+    fn dense(&mut self, DenseRows { width, values }: &DenseRows) {
+        self.rows(*width, values);
+    }
+
+    fn splits(&mut self, splits: &[Split]) {
+        self.count(splits.len());
+        splits.iter().for_each(|split| self.0.update(&[*split as u8]));
+    }
+
+    fn option<T>(&mut self, value: Option<&T>, add: impl FnOnce(&mut Self, &T)) {
+        self.count(usize::from(value.is_some()));
+        if let Some(value) = value {
+            add(self, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_a_graph_counts() {
+        let rows = |value: f32| Some(DenseRows { width: 1, values: vec![value; 2] });
+        let graph = GraphData {
+            nodes: 2,
+            features: Features::Dense { width: 1, values: vec![0.5, 1.0] },
+            labels: vec![0, 1],
+            splits: vec![Split::Train, Split::Test],
+            classes: 2,
+            edges: vec![[0, 1], [1, 0]],
+            weights: Some(vec![1.0, 2.0]),
+            edge_features: rows(1.0),
+            edge_labels: Some(EdgeLabels { labels: vec![0, 1], classes: 2, ..EdgeLabels::default() }),
+            targets: rows(2.0),
+            names: vec!["a".to_owned(), "b".to_owned()],
+            graphs: Some(GraphSet { labels: vec![0], classes: 1, ..GraphSet::default() }),
+        };
+        type Change = fn(&mut GraphData);
+        let changes: [Change; 15] = [
+            |_| {},
+            |graph| graph.nodes = 3,
+            |graph| graph.features = Features::Dense { width: 1, values: vec![0.5, -1.0] },
+            |graph| graph.features = Features::identity(2),
+            |graph| graph.labels[1] = 0,
+            |graph| graph.splits.swap(0, 1),
+            |graph| graph.classes = 3,
+            |graph| graph.edges.swap(0, 1),
+            |graph| graph.weights = None,
+            |graph| graph.edge_features = None,
+            |graph| graph.edge_labels.as_mut().unwrap().labels[0] = 1,
+            |graph| graph.targets.as_mut().unwrap().values[0] = 1.0,
+            |graph| graph.names = vec!["ab".to_owned(), String::new()],
+            |graph| graph.graphs = None,
+            |graph| graph.graphs.as_mut().unwrap().folds = Some(vec![0]),
+        ];
+        let hashes: Vec<String> = changes
+            .iter()
+            .map(|change| {
+                let mut changed = graph.clone();
+                change(&mut changed);
+                changed.fingerprint()
+            })
+            .collect();
+        for (number, hash) in hashes.iter().enumerate() {
+            assert!(!hashes[..number].contains(hash), "change {number} is not seen");
+        }
+    }
+}
