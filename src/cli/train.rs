@@ -8,7 +8,7 @@ use connectome::{
     output::{EpochReport, MetricFormat, OutputError, Summary},
     scene::SceneFile,
 };
-use std::{borrow::Cow, error::Error, mem, path::PathBuf};
+use std::{borrow::Cow, error::Error, mem, path::PathBuf, str::FromStr};
 
 use super::{SceneArguments, files::Files, print_line, progress::Progress, statistics::Statistics};
 
@@ -31,7 +31,11 @@ pub struct Train {
     /// of the metric on the fold that was held out, in the epoch that is best on average.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..))]
     folds: Option<u8>,
-    /// Folder for weights.safetensors, metrics.jsonl and curves.svg; one folder for each seed and fold.
+    /// Train on one of the splits that the data come with, counted from 0; or with `all` on one after the other, and print
+    /// mean and deviation. It is the first one if not given.
+    #[arg(long, value_name = "N|all", conflicts_with = "folds")]
+    split: Option<SplitChoice>,
+    /// Folder for weights.safetensors, metrics.jsonl and curves.svg; one folder for each seed, fold and split.
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Print one line of JSON for each run, on standard output, and one for mean and deviation.
@@ -44,6 +48,25 @@ pub struct Train {
 struct Run {
     seed: u64,
     fold: Option<u8>,
+    split: Option<usize>,
+}
+
+/// Which of the splits of the data to train on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SplitChoice {
+    One(usize),
+    All,
+}
+
+impl FromStr for SplitChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "all" => Ok(Self::All),
+            number => number.parse().map(Self::One).map_err(|_| "write the number of a split, or all".to_owned()),
+        }
+    }
 }
 
 impl Train {
@@ -53,13 +76,17 @@ impl Train {
         if let Some(count) = self.folds {
             fold(&scene, &mut data, count)?;
         }
-        let runs = self.runs(scene.training.seed);
+        let runs = self.runs(scene.training.seed, data.split_count());
         let mut progress = Progress::new(runs.len(), scene.training.epochs, &scene.name);
         let score = scene.score_metric();
         let (mut summaries, mut folds) = (Vec::new(), Vec::new());
         for (number, run) in runs.iter().enumerate() {
             if let (Some(fold), Some(graphs)) = (run.fold, &mut data.graphs) {
                 graphs.splits = graphs.hold_out(fold);
+            }
+            if let Some(split) = run.split {
+                data.choose_split(split)?;
+                scene.check_data(&data)?;
             }
             // The last run takes the data, so that they are not in memory twice.
             let is_last = number + 1 == runs.len();
@@ -87,15 +114,19 @@ impl Train {
         }
     }
 
-    fn runs(&self, seed: u64) -> Vec<Run> {
+    /// All runs; the data come with so many splits.
+    fn runs(&self, seed: u64, splits: usize) -> Vec<Run> {
         let first = self.seed.unwrap_or(seed);
         let seeds = (0..self.repeat).map(|number| first.wrapping_add(number));
-        seeds
-            .flat_map(|seed| match self.folds {
-                None => vec![Run { seed, fold: None }],
-                Some(folds) => (0..folds).map(|fold| Run { seed, fold: Some(fold) }).collect(),
-            })
-            .collect()
+        let of_seed = |seed| match (self.folds, self.split) {
+            (Some(folds), _) => (0..folds).map(|fold| Run { seed, fold: Some(fold), split: None }).collect(),
+            (None, Some(SplitChoice::All)) => {
+                (0..splits).map(|split| Run { seed, fold: None, split: Some(split) }).collect()
+            }
+            (None, Some(SplitChoice::One(split))) => vec![Run { seed, fold: None, split: Some(split) }],
+            (None, None) => vec![Run { seed, fold: None, split: None }],
+        };
+        seeds.flat_map(of_seed).collect()
     }
 
     /// Returns the reports of all epochs too, where something is made of them.
@@ -135,6 +166,9 @@ impl Train {
         }
         if let Some(fold) = run.fold {
             folder.push(format!("fold-{fold}"));
+        }
+        if let Some(split) = run.split {
+            folder.push(format!("split-{split}"));
         }
         Files::create(&folder).map(Some)
     }
@@ -185,5 +219,6 @@ fn sentence(scene: &SceneFile, run: Run, summary: &Summary) -> String {
     let reached: Vec<String> = summary.metrics.main_metrics().into_iter().map(of_metric).collect();
     let reached = reached.join(", ");
     let separator = if run.fold.is_some() { "," } else { ":" };
-    format!("{} seed {seed}{separator} {reached} after {epochs} epochs{times}", scene.name)
+    let split = run.split.map_or_else(String::new, |split| format!(", split {split}"));
+    format!("{} seed {seed}{split}{separator} {reached} after {epochs} epochs{times}", scene.name)
 }

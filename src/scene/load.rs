@@ -7,7 +7,7 @@ use super::check::memory::{self, Extent, Memory};
 use super::description::{GraphSource, SceneFile};
 use super::error::{Fault, SceneError, Source};
 use super::locate::{Position, Step};
-use super::suggest::quote;
+use crate::suggest::quote;
 use super::{
     check::{data, settings},
     inline, scaling, syntax,
@@ -27,14 +27,23 @@ impl SceneFile {
     ///
     /// If the file or its graph cannot be read, is malformed or makes no sense; the error shows where.
     pub fn load(path: impl AsRef<Path>) -> Result<(Self, GraphData), SceneError> {
+        Self::load_with_notes(path).map(|(scene, data, _)| (scene, data))
+    }
+
+    /// As [`SceneFile::load`], with notes for people on what of the graph's file was left out or made up.
+    ///
+    /// # Errors
+    ///
+    /// As [`SceneFile::load`].
+    pub fn load_with_notes(path: impl AsRef<Path>) -> Result<(Self, GraphData, Vec<String>), SceneError> {
         let path = path.as_ref();
         let file = path.display().to_string();
         let bytes = read_scene(path, &file)?;
         let source = Source { file: &file, text: decode(&file, &bytes)? };
         let scene = syntax::read(&source)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let data = scene.inspect_with_graph(folder).map_err(|fault| source.locate(fault))?;
-        Ok((scene, data))
+        let (data, notes) = scene.inspect_with_graph(folder).map_err(|fault| source.locate(fault))?;
+        Ok((scene, data, notes))
     }
 
     /// Reads a scene file without the graph file it names, as [`SceneFile::parse`] does its text.
@@ -81,7 +90,7 @@ impl SceneFile {
     ///
     /// If scene or graph make no sense; positions are those in [`SceneFile::to_ron`].
     pub fn read_graph(&self, folder: impl AsRef<Path>) -> Result<GraphData, SceneError> {
-        self.inspect_with_graph(folder.as_ref()).map_err(|fault| self.locate(fault))
+        self.inspect_with_graph(folder.as_ref()).map(|(data, _)| data).map_err(|fault| self.locate(fault))
     }
 
     /// The memory that training and inference on this graph take.
@@ -91,6 +100,15 @@ impl SceneFile {
     /// If training takes more than the machine has available, at the width of the first layer that is too large.
     pub fn memory(&self, data: &GraphData) -> Result<Memory, SceneError> {
         memory::estimate(self, Extent::of(data, self)).map(|(_, memory)| memory).map_err(|fault| self.locate(fault))
+    }
+
+    /// Checks that there is something to learn from in these data, as where another of their splits was taken.
+    ///
+    /// # Errors
+    ///
+    /// If the scene cannot be trained on them; positions are those in [`SceneFile::to_ron`].
+    pub fn check_data(&self, data: &GraphData) -> Result<(), SceneError> {
+        data::check_data(self, data).map(drop).map_err(|fault| self.locate(fault))
     }
 
     /// Shows a fault in the text this scene would have.
@@ -109,11 +127,13 @@ impl SceneFile {
         }
     }
 
-    /// Checks everything, and returns the graph.
-    fn inspect_with_graph(&self, folder: &Path) -> Result<GraphData, Fault> {
+    /// Checks everything, and returns the graph and notes on its file.
+    fn inspect_with_graph(&self, folder: &Path) -> Result<(GraphData, Vec<String>), Fault> {
         self.inspect_model()?;
-        let mut data = match &self.graph {
-            GraphSource::Inline { nodes, edges, undirected } => inline::graph(nodes, edges, *undirected)?,
+        let (mut data, notes) = match &self.graph {
+            GraphSource::Inline { nodes, edges, undirected } => {
+                (inline::graph(nodes, edges, *undirected)?, Vec::new())
+            }
             GraphSource::Npz(file) => self.read_npz(&folder.join(file))?,
         };
         if let Some(graphs) = &mut data.graphs {
@@ -123,7 +143,7 @@ impl SceneFile {
         let demands = data::check_data(self, &data)?;
         let (plan, _) = memory::estimate(self, Extent::of(&data, self))?;
         data::check_output(self, &demands, &plan)?;
-        Ok(data)
+        Ok((data, notes))
     }
 
     fn inspect_model(&self) -> Result<(), Fault> {
@@ -132,7 +152,7 @@ impl SceneFile {
         memory::check_size(self)
     }
 
-    fn read_npz(&self, path: &Path) -> Result<GraphData, Fault> {
+    fn read_npz(&self, path: &Path) -> Result<(GraphData, Vec<String>), Fault> {
         npz::graph(path, self.features.reads_features()).map_err(|problem| {
             let message = format!("{}: {}", path.display(), problem.message);
             Fault::new([Step::Field("graph")], message, problem.help)

@@ -45,7 +45,6 @@ mod locate;
 pub(crate) mod model;
 mod scaling;
 mod schedule;
-pub(crate) mod suggest;
 mod syntax;
 mod tokens;
 

@@ -8,7 +8,7 @@ use super::description::{SceneEdge, SceneFile, SceneNode};
 use super::error::{SceneError, Source};
 use super::layer::LayerDescription;
 use super::locate::Position;
-use super::suggest::{nearest, quote};
+use crate::suggest::{nearest, quote};
 use super::tokens::{Kind, Token, Tokens};
 use crate::data::memory;
 

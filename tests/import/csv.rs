@@ -27,7 +27,7 @@ fn edges_and_nodes_are_read() {
     assert_eq!(data.features, Features::Dense { width: 1, values: vec![1.0, 2.0, 3.0, 4.0] });
     assert_eq!((data.classes, data.labels.as_slice()), (2, &[1, 0, 0, 1][..]));
     assert_eq!(data.splits, [Split::Train, Split::Validation, Split::Unused, Split::Test]);
-    assert_eq!(imported.class_names, ["blue", "red"]);
+    assert_eq!(imported.data.class_names, ["blue", "red"]);
     check_round_trip(data);
     check_training(&imported);
 }
@@ -207,7 +207,7 @@ fn targets_are_predicted_and_no_features() {
     check_training(&imported);
     let files = [files[0], ("n.csv", "id,target\n0,red\n1,blue\n2,red\n9,\n10,blue\n")];
     let imported = read("e.csv", &files, &options(Some("n.csv"), true)).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!((imported.class_names.join(" "), imported.data.targets), ("blue red".to_owned(), None));
+    assert_eq!((imported.data.class_names.join(" "), imported.data.targets), ("blue red".to_owned(), None));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::scene::error::Fault;
 use crate::scene::layer::LayerDescription;
 use crate::scene::locate::Step::{self, Field, Index};
 use crate::scene::schedule::EpochSchedule;
-use crate::scene::suggest::quote;
+use crate::suggest::quote;
 
 /// Checks all that needs no graph.
 pub(in crate::scene) fn check_parameters(scene: &SceneFile) -> Result<(), Fault> {
