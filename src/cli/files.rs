@@ -3,7 +3,7 @@
 use connectome::{
     Trainer,
     output::{Curve, EpochReport, MetricsWriter, OutputError, best_epoch, training_curves, write_file, write_weights},
-    scene::{SceneFile, Selection},
+    scene::SceneFile,
 };
 use std::{
     collections::BTreeMap,
@@ -31,10 +31,7 @@ impl Files {
     pub fn finish(self, scene: &SceneFile, trainer: &Trainer, reports: &[EpochReport]) -> Result<(), OutputError> {
         let about = BTreeMap::from([("scene".to_owned(), scene.name.clone())]);
         write_weights(&self.folder.join("weights.safetensors"), &trainer.weights(), about)?;
-        let best = match scene.training.keep {
-            Selection::BestValidation => best_epoch(reports, scene.score_metric()),
-            Selection::Last => None,
-        };
+        let best = best_epoch(reports, scene.training.keep, scene.score_metric());
         let curves = training_curves(&scene.name, &Curve::from_reports(reports), best);
         write_file(&self.folder.join("curves.svg"), curves.as_bytes())?;
         self.metrics.finish()

@@ -40,12 +40,8 @@ pub struct Import {
 
 impl Import {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let options = ImportOptions {
-            format: self.format,
-            nodes: self.nodes,
-            undirected: self.undirected,
-            splits: self.splits,
-        };
+        let options =
+            ImportOptions { format: self.format, nodes: self.nodes, undirected: self.undirected, splits: self.splits };
         let imported = import(&self.source, &options)?;
         write_file(&self.output, &imported.data.to_npz()?)?;
         print_line(format_args!("wrote {} to {}", counts(&imported), self.output.display()))?;

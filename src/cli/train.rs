@@ -28,9 +28,13 @@ pub struct Train {
           value_parser = clap::value_parser!(u64).range(1..))]
     repeat: u64,
     /// Cross-validate a set of graphs: train this many times, each time without one fold, and print mean and deviation
-    /// of the metric on the fold that was held out, in the epoch that is best on average.
+    /// of the metric on the fold that was held out, in the epoch that is best on average, as in the paper on GIN.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..))]
     folds: Option<u8>,
+    /// Cross-validate strictly: of the graphs to train on, one more fold is held out and chooses the epoch; the test fold is
+    /// only measured.
+    #[arg(long, requires = "folds")]
+    strict: bool,
     /// Train on one of the splits that the data come with, counted from 0; or with `all` on one after the other, and print
     /// mean and deviation. It is the first one if not given.
     #[arg(long, value_name = "N|all", conflicts_with = "folds")]
@@ -74,7 +78,7 @@ impl Train {
         let (mut scene, mut data) = self.scene.load()?;
         scene.training.epochs = self.epochs.unwrap_or(scene.training.epochs);
         if let Some(count) = self.folds {
-            fold(&scene, &mut data, count)?;
+            fold(&scene, &mut data, count, self.strict)?;
         }
         let runs = self.runs(scene.training.seed, data.split_count());
         let mut progress = Progress::new(runs.len(), scene.training.epochs, &scene.name);
@@ -82,7 +86,7 @@ impl Train {
         let (mut summaries, mut folds) = (Vec::new(), Vec::new());
         for (number, run) in runs.iter().enumerate() {
             if let (Some(fold), Some(graphs)) = (run.fold, &mut data.graphs) {
-                graphs.splits = graphs.hold_out(fold);
+                graphs.splits = if self.strict { graphs.hold_out_two(fold) } else { graphs.hold_out(fold) };
             }
             if let Some(split) = run.split {
                 data.choose_split(split)?;
@@ -95,23 +99,28 @@ impl Train {
             let (summary, reports) = self.train_once(&scene, trainer, *run, &mut progress)?;
             progress.suspend(|| match self.json {
                 true => print_line(&summary),
-                false => print_line(sentence(&scene, *run, &summary)),
+                false => print_line(sentence(&scene, *run, self.strict, &summary)),
             })?;
             summaries.push(summary);
-            if self.folds.is_some() {
+            if self.averages_epochs() {
                 folds.push(reports);
             }
         }
         progress.finish();
-        let statistics = match self.folds {
-            Some(_) => Statistics::of_folds(score, &folds),
-            None => (runs.len() > 1).then(|| Statistics::of_test(score, &summaries)),
+        let statistics = match self.averages_epochs() {
+            true => Statistics::of_folds(score, &folds),
+            false => (runs.len() > 1).then(|| Statistics::of_test(score, &summaries)),
         };
         match statistics {
             Some(statistics) if self.json => Ok(print_line(statistics.to_json())?),
             Some(statistics) => Ok(print_line(format!("{}: {statistics}", scene.name))?),
             None => Ok(()),
         }
+    }
+
+    /// Whether the fold that is held out is measured in the epoch that is best on average.
+    fn averages_epochs(&self) -> bool {
+        self.folds.is_some() && !self.strict
     }
 
     /// All runs; the data come with so many splits.
@@ -138,7 +147,7 @@ impl Train {
         progress: &mut Progress,
     ) -> Result<(Summary, Vec<EpochReport>), Box<dyn Error>> {
         let mut files = self.files(run)?;
-        let (mut reports, needs_reports) = (Vec::new(), files.is_some() || self.folds.is_some());
+        let (mut reports, needs_reports) = (Vec::new(), files.is_some() || self.averages_epochs());
         let mut written = Ok(());
         let outcome = trainer.train(|report| {
             progress.advance(report);
@@ -181,10 +190,15 @@ enum FoldError {
     OneGraph,
     #[error("{count} folds need {count} graphs at least, but the scene has {graphs}; ask for fewer")]
     TooFew { count: u8, graphs: usize },
+    #[error("strict cross-validation holds out two folds, which leaves none of 2 to train on; ask for 3 at least")]
+    TwoFolds,
 }
 
 /// Gives the graphs `count` folds: those of the data if there are as many, else new ones.
-fn fold(scene: &SceneFile, data: &mut GraphData, count: u8) -> Result<(), FoldError> {
+fn fold(scene: &SceneFile, data: &mut GraphData, count: u8, is_strict: bool) -> Result<(), FoldError> {
+    if is_strict && count < 3 {
+        return Err(FoldError::TwoFolds);
+    }
     let graphs = data.graphs.as_mut().ok_or(FoldError::OneGraph)?;
     if graphs.len() < usize::from(count) {
         return Err(FoldError::TooFew { count, graphs: graphs.len() });
@@ -195,7 +209,7 @@ fn fold(scene: &SceneFile, data: &mut GraphData, count: u8) -> Result<(), FoldEr
     Ok(())
 }
 
-fn sentence(scene: &SceneFile, run: Run, summary: &Summary) -> String {
+fn sentence(scene: &SceneFile, run: Run, is_strict: bool, summary: &Summary) -> String {
     let times = match summary.epochs {
         0 => String::new(),
         _ => format!(
@@ -208,7 +222,7 @@ fn sentence(scene: &SceneFile, run: Run, summary: &Summary) -> String {
         let format = MetricFormat::of(metric);
         let [train, validation, test] = Split::MEASURED.map(|split| format.text(summary.get(split, metric)));
         let label = format.label;
-        if let Some(fold) = run.fold {
+        if let Some(fold) = run.fold.filter(|_| !is_strict) {
             return format!("fold {fold}: {label} {validation} (train {train})");
         }
         let score = scene.score_metric().filter(|score| *score != metric);
@@ -218,7 +232,11 @@ fn sentence(scene: &SceneFile, run: Run, summary: &Summary) -> String {
     };
     let reached: Vec<String> = summary.metrics.main_metrics().into_iter().map(of_metric).collect();
     let reached = reached.join(", ");
-    let separator = if run.fold.is_some() { "," } else { ":" };
-    let split = run.split.map_or_else(String::new, |split| format!(", split {split}"));
-    format!("{} seed {seed}{split}{separator} {reached} after {epochs} epochs{times}", scene.name)
+    let part = match run {
+        Run { fold: Some(fold), .. } if is_strict => format!(", fold {fold}:"),
+        Run { fold: Some(_), .. } => ",".to_owned(),
+        Run { split: Some(split), .. } => format!(", split {split}:"),
+        _ => ":".to_owned(),
+    };
+    format!("{} seed {seed}{part} {reached} after {epochs} epochs{times}", scene.name)
 }

@@ -85,7 +85,8 @@ impl Draft {
     /// `label` or `class` is the class of an edge, `target` a value to predict, and `split` its split.
     pub fn take_edge_columns(&mut self, mut columns: Columns) -> Result<(), String> {
         let edges = self.edges.len();
-        let named = |names: &'static [&str]| move |name: &str| names.iter().any(|other| name.eq_ignore_ascii_case(other));
+        let named =
+            |names: &'static [&str]| move |name: &str| names.iter().any(|other| name.eq_ignore_ascii_case(other));
         let mut labels = columns.take(named(&["label", "edge_label"]));
         if labels.is_empty() {
             labels = columns.take(named(&["class"]));
@@ -126,6 +127,9 @@ impl Draft {
             }
         }
         if classes.names.is_empty() && values.is_none() {
+            if !splits.is_empty() {
+                self.notes.push("the splits of edges are left out: the edges have nothing to predict".to_owned());
+            }
             return Ok(None);
         }
         if classes.names.is_empty() {
@@ -140,8 +144,9 @@ impl Draft {
             self.notes.push(format!("{unknown} of {edges} edges have none, and are in no split"));
         }
         let splits = match splits.words(edges) {
-            None => split(&classes.indices, edges),
             Some(words) => edge_splits(&words, &classes.indices)?,
+            None if splits.names().is_empty() => split(&classes.indices, edges),
+            None => return Err("the splits of edges are no words such as train, validation and test".to_owned()),
         };
         let known = |&class: &u32| if class == Kinds::NONE { 0 } else { class };
         let labels = classes.indices.iter().map(known).collect();

@@ -79,9 +79,7 @@ fn read_nodes(table: &Table) -> Result<(Draft, Numbers), ImportError> {
 fn read_features(row: &Row, column: usize) -> Result<Vec<f32>, ImportError> {
     let texts = row.get(column).split(',').map(str::trim).filter(|text| !text.is_empty());
     texts
-        .map(|text| {
-            parse_number(text).map_err(|message| row.error(column, message, "write numbers, parted by commas"))
-        })
+        .map(|text| parse_number(text).map_err(|message| row.error(column, message, "write numbers, parted by commas")))
         .collect()
 }
 

@@ -159,7 +159,9 @@ fn comments(imported: &Imported, task: &str) -> String {
     let mut text = format!("// {counts}. {task}\n");
     if data.split_count() > 1 {
         let count = data.split_count();
-        text += &format!("// The data come with {count} splits: `train --split 3` takes one of them, `train --split all` all.\n");
+        text += &format!(
+            "// The data come with {count} splits: `train --split 3` takes one of them, `train --split all` all.\n"
+        );
     }
     if !data.class_names.is_empty() {
         let names = data.class_names.iter().take(MAX_NAMES).enumerate();

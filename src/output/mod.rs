@@ -20,6 +20,7 @@ mod format;
 mod measures;
 mod metrics;
 mod report;
+mod watch;
 mod weights;
 
 pub use curves::{Curve, training_curves};
@@ -28,5 +29,6 @@ pub use file::write_file;
 pub use format::MetricFormat;
 pub use measures::Measures;
 pub use metrics::{MetricsWriter, read_metrics};
-pub use report::{EpochReport, Summary, best_epoch};
+pub use report::{EpochReport, Summary};
+pub use watch::{ValidationWatch, best_epoch};
 pub use weights::{Tensor, expect_tensor, read_metadata, read_weights, write_weights};

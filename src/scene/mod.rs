@@ -50,7 +50,8 @@ mod tokens;
 
 pub use self::check::memory::{Memory, Usage};
 pub use self::description::{
-    GraphSource, HeadDescription, NodeFeatures, NodeOrder, SceneEdge, SceneFile, SceneNode, Selection, Training,
+    GraphSource, HeadDescription, Monitor, NodeFeatures, NodeOrder, SceneEdge, SceneFile, SceneNode, Selection,
+    Training,
 };
 pub use self::error::SceneError;
 pub use self::heads::PredictedColumns;

@@ -1,6 +1,7 @@
 //! Trains the model of a scene in its own world.
 
 mod corpus;
+mod degrees;
 mod order;
 mod outputs;
 
@@ -15,8 +16,8 @@ use crate::components::{
     GradientAccumulation, HeadMetrics, LearningRateSchedule, Metrics, Optimizer, Parameter, Split, TrainingState,
 };
 use crate::data::GraphData;
-use crate::output::{EpochReport, Measures, OutputError, Summary, Tensor};
-use crate::scene::{SceneFile, Selection, model::Purpose};
+use crate::output::{EpochReport, Measures, OutputError, Summary, Tensor, ValidationWatch};
+use crate::scene::{SceneFile, model::Purpose};
 use crate::spawn::{SceneEntities, spawn_for};
 use crate::systems::{Evaluate, LearningError, Train, Workers, batch::BatchError, layers::BuildError, run};
 use crate::weights::{Rename, load_weights, numbers, parameters as model_parameters, set_numbers, weights};
@@ -71,8 +72,6 @@ pub struct Trainer {
     parameters: Vec<Parameter>,
     /// Their values in the best epoch so far.
     kept: Vec<Vec<f32>>,
-    /// The rank of that epoch.
-    best: Option<[f64; 2]>,
     /// Metrics of the last pass over the corpus, merged over its batches.
     merged: Metrics,
     /// Of the last epoch; the next one reuses its memory.
@@ -138,7 +137,6 @@ impl Trainer {
             epochs: 0,
             parameters: Vec::new(),
             kept: Vec::new(),
-            best: None,
             merged: Metrics::default(),
             report: EpochReport::default(),
         })
@@ -251,10 +249,10 @@ impl Trainer {
         let plan = self.scene.training.clone();
         let expected = usize::try_from(plan.epochs).unwrap_or(0).min(1 << 20);
         let mut milliseconds = [Vec::with_capacity(expected), Vec::with_capacity(expected)];
-        let score = self.scene.score_metric();
-        let (mut lowest, mut waited, mut epochs) = (f64::INFINITY, 0, 0);
+        let mut watch = ValidationWatch::new(plan.keep, plan.monitor, self.scene.score_metric());
+        let mut epochs = 0;
         let mut outcome = Ok(());
-        while epochs < plan.epochs && plan.patience.is_none_or(|patience| waited < patience) {
+        while epochs < plan.epochs && plan.patience.is_none_or(|patience| watch.waited() < patience) {
             if let Err(error) = self.epoch() {
                 outcome = Err(error);
                 break;
@@ -262,12 +260,7 @@ impl Trainer {
             epochs += 1;
             milliseconds[0].push(self.report.train_milliseconds);
             milliseconds[1].push(self.report.evaluation_milliseconds);
-            let loss = self.report.get(Split::Validation, "loss").unwrap_or(f64::NAN);
-            waited = if loss < lowest { 0 } else { waited + 1 };
-            lowest = lowest.min(loss);
-            let rank = self.report.rank(score);
-            if plan.keep == Selection::Last || rank >= self.best {
-                self.best = rank;
+            if watch.observe(&self.report) {
                 self.keep();
             }
             on_epoch(&self.report);

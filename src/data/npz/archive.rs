@@ -174,7 +174,8 @@ impl Archive {
     /// The error that an array is missing.
     pub fn missing(&self, array: &str) -> Problem {
         let other = names::others(array).find(|other| self.has(other));
-        let rename = other.map_or_else(String::new, |other| format!("if it is \"{other}\", write that as \"{array}\"; "));
+        let rename =
+            other.map_or_else(String::new, |other| format!("if it is \"{other}\", write that as \"{array}\"; "));
         let help = format!("{rename}the file holds {}", self.names().join(", "));
         Problem::new(format!("array \"{array}\" is missing"), help)
     }

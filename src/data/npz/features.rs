@@ -62,8 +62,7 @@ fn one_hot(labels: Vec<u32>) -> Features {
 
 /// Reads compressed sparse rows, one for each node, from arrays whose names begin with `prefix`.
 pub fn read_sparse(archive: &mut Archive, prefix: &str, nodes: usize) -> Result<Features, Problem> {
-    let [data, column_indices, row_starts, shape] =
-        PARTS.map(|part| format!("{prefix}{part}"));
+    let [data, column_indices, row_starts, shape] = PARTS.map(|part| format!("{prefix}{part}"));
     let given = list(archive.read::<i64>(&shape)?, &shape, Some(2))?;
     let width = match given[..] {
         [_, width] if width > END_OF_NUMBERS as i64 => {

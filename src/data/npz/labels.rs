@@ -56,7 +56,11 @@ pub fn read_edge_labels(archive: &mut Archive, count: usize) -> Result<Option<Ed
     let Splits { first: splits, all } = read_splits(archive, OF_EDGES, count, "edge")?;
     if all.len() > 1 {
         let message = format!("holds {} splits of the edges", all.len());
-        return Err(Problem::of("edge_train_masks", message, "keep one of them: only nodes and graphs may have several"));
+        return Err(Problem::of(
+            "edge_train_masks",
+            message,
+            "keep one of them: only nodes and graphs may have several",
+        ));
     }
     Ok(Some(EdgeLabels { classes: class_count(&labels), labels, targets, splits }))
 }
@@ -95,7 +99,8 @@ fn read_names(archive: &mut Archive, what: &str, count: Option<usize>) -> Result
     }
     let bytes = list(archive.read::<u8>(&text)?, &text, None)?;
     let given = list(archive.read(&starts)?, &starts, count.map(|count| count + 1))?;
-    let given = offsets(&starts, &given, bytes.len(), "bytes", &format!("it must rise from 0 to the length of {text}"))?;
+    let given =
+        offsets(&starts, &given, bytes.len(), "bytes", &format!("it must rise from 0 to the length of {text}"))?;
     let name = |(number, range): (usize, &[usize])| {
         std::str::from_utf8(&bytes[range[0]..range[1]]).map(str::to_owned).map_err(|_| {
             let message = format!("does not hold UTF-8 for {what} {number}");

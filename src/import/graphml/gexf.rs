@@ -38,7 +38,8 @@ enum Open {
 
 /// Reads a document, and what is to be said about it.
 pub(super) fn read(file: &TextFile) -> Result<(Document, Vec<String>), ImportError> {
-    let mut parser = Parser { file, document: Document::default(), open: Vec::new(), has_graph: false, notes: Vec::new() };
+    let mut parser =
+        Parser { file, document: Document::default(), open: Vec::new(), has_graph: false, notes: Vec::new() };
     let mut reader = Reader::new(file);
     while let Some((offset, markup)) = reader.next()? {
         match markup {
@@ -58,7 +59,12 @@ pub(super) fn read(file: &TextFile) -> Result<(Document, Vec<String>), ImportErr
 /// Declares what is used of labels and weights.
 fn declare(document: &mut Document, notes: &mut Vec<String>) {
     let values = |elements: &[Element], id: &str| -> Vec<String> {
-        elements.iter().flat_map(|element| &element.data).filter(|(key, _)| key == id).map(|(_, text)| text.clone()).collect()
+        elements
+            .iter()
+            .flat_map(|element| &element.data)
+            .filter(|(key, _)| key == id)
+            .map(|(_, text)| text.clone())
+            .collect()
     };
     let names = values(&document.nodes, LABEL);
     let distinct: HashSet<&String> = names.iter().collect();
@@ -172,7 +178,8 @@ impl Parser<'_> {
         // Undirected is the default of the format.
         self.document.undirected = Some(!self.is_directed(offset, direction.unwrap_or("undirected"))?);
         if mode == Some("dynamic") {
-            let note = "the graph changes with time: nodes and edges are read whenever they exist, with their last values";
+            let note =
+                "the graph changes with time: nodes and edges are read whenever they exist, with their last values";
             self.notes.push(note.to_owned());
         }
         Ok(())
