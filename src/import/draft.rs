@@ -264,7 +264,7 @@ fn are_numbers(names: &[String]) -> bool {
 }
 
 /// The splits of nodes that have classes: a fifth each to validate and to test on.
-fn split(classes: &[u32], nodes: usize) -> Vec<Split> {
+pub(super) fn split(classes: &[u32], nodes: usize) -> Vec<Split> {
     let labeled: Vec<usize> = (0..classes.len()).filter(|&node| classes[node] != Kinds::NONE).collect();
     let labels: Vec<u32> = labeled.iter().map(|&node| classes[node]).collect();
     let mut splits = vec![Split::Unused; nodes];

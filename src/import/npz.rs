@@ -5,7 +5,7 @@ use std::path::Path;
 use connectome_components::Split;
 
 use super::Imported;
-use super::draft::Draft;
+use super::draft::{Draft, split};
 use super::error::ImportError;
 use super::text::fits;
 use crate::data::npz::{Archive, DISTANCES, check, note_unread, read_as_is};
@@ -36,7 +36,11 @@ pub(super) fn read(path: &Path) -> Result<Imported, ImportError> {
             draft.notes.extend(note_unread(&archive, &[]));
             Ok(draft.finish())
         }
-        None => as_scenes_do(path),
+        None => {
+            let mut imported = as_scenes_do(path)?;
+            split_classes(&mut imported);
+            Ok(imported)
+        }
     }
 }
 
@@ -57,6 +61,14 @@ pub(super) fn read_distances(path: &Path, graphs: usize) -> Result<Option<DenseR
 fn as_scenes_do(path: &Path) -> Result<Imported, ImportError> {
     let (data, notes) = read_as_is(path).map_err(|problem| problem.of_file(path.display()))?;
     Ok(Imported { data, notes, labels: None })
+}
+
+/// Splits the nodes of a published graph that has classes but no splits, as those of gnn-benchmark.
+fn split_classes(Imported { data, notes, .. }: &mut Imported) {
+    if data.graphs.is_none() && data.classes > 1 && data.count(Split::Unused) == data.nodes {
+        data.splits = split(&data.labels, data.nodes);
+        notes.push("the nodes have no splits: three fifths are to train, one to validate and one to test on".to_owned());
+    }
 }
 
 fn read_bare(archive: &mut Archive, name: &str, undirected: bool) -> Result<Draft, Problem> {

@@ -43,7 +43,7 @@ pub(super) fn read(source: &Source) -> Result<SceneFile, SceneError> {
 fn others(source: &Source, first: SpannedError) -> Vec<SceneError> {
     let (mut text, mut error, mut others) = (source.text.to_owned(), first, Vec::new());
     while others.len() + 1 < MAX_MISTAKES {
-        let Some(range) = mistake(&text, &error) else { break };
+        let Some(range) = mistake(&text, &error).filter(|range| !range.is_empty()) else { break };
         // Letter by letter, so that all that follows stays where it is.
         let blank = |letter: char| if letter == '\n' { letter } else { ' ' };
         text = text[..range.start]
@@ -92,19 +92,25 @@ fn mistake(text: &str, error: &SpannedError) -> Option<Range<usize>> {
         return None;
     }
     let start = text.len() - after(text, position(&Source { file: "", text }, error)).len();
-    let tokens: Vec<Token> = Tokens::new(text).collect();
-    let at = tokens.iter().position(|token| token.start >= start)?;
-    let first = match at.checked_sub(1).map(|before| tokens[before].kind)? {
-        Kind::Colon => at.checked_sub(2)?,
-        Kind::Open | Kind::Comma if is_name || matches!(error.code, Error::NoSuchEnumVariant { .. }) => at,
+    // Not all at once, for a text may be long: the token at the mistake, and the two before it.
+    let (mut tokens, mut before) = (Tokens::new(text), [None; 2]);
+    let found = loop {
+        match tokens.next()? {
+            token if token.start >= start => break token,
+            token => before = [before[1], Some(token)],
+        }
+    };
+    let first: Token = match before[1].map(|token: Token| token.kind)? {
+        Kind::Colon => before[0]?,
+        Kind::Open | Kind::Comma if is_name || matches!(error.code, Error::NoSuchEnumVariant { .. }) => found,
         _ => return None,
     };
     let mut depth = 0_usize;
-    for token in &tokens[first..] {
+    for token in std::iter::once(found).chain(tokens) {
         match token.kind {
             Kind::Open => depth += 1,
-            Kind::Comma if depth == 0 => return Some(tokens[first].start..token.start + token.written.len()),
-            Kind::Close if depth == 0 => return Some(tokens[first].start..token.start),
+            Kind::Comma if depth == 0 => return Some(first.start..token.start + token.written.len()),
+            Kind::Close if depth == 0 => return Some(first.start..token.start),
             Kind::Close => depth -= 1,
             _ => {}
         }

@@ -86,7 +86,7 @@ fn mistakes_are_shown() {
         check_error("", &files, &none, FILES[file].0, message, help);
     };
     bad("id\tfeature\tlabel\n", EDGES, 0, "does not name the columns", "node_id");
-    bad("node_id\tfeature\tlabel\n0\t1,§x\t0\n", EDGES, 0, "\"x\" is no number", "commas");
+    bad("node_id\tfeature\tlabel\n0\t§1,x\t0\n", EDGES, 0, "\"x\" is no number", "commas");
     bad("node_id\tfeature\tlabel\n§x\t1\t0\n", EDGES, 0, "\"x\" is no whole number", "the number");
     bad("node_id\tfeature\tlabel\n0\t1\t0\n0\t1\t0\n", EDGES, 0, "two nodes 0", "one of them");
     bad("node_id\tfeature\tlabel\n0\t1,2\t0\n1\t0.5\t0\n", EDGES, 0, "0.5 is no index", "as many features");

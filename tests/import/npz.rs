@@ -110,7 +110,9 @@ fn gnn_benchmarks_are_read_as_they_are_published() {
         let note = format!(
             "{adjacency}data is read as undirected: 1 of 3 edges had none in the other direction, which is added"
         );
-        assert_eq!(imported.notes, [note]);
+        let splits = "the nodes have no splits: three fifths are to train, one to validate and one to test on";
+        assert_eq!(imported.notes, [&note, splits]);
+        assert!(data.count(Split::Train) > 0 && data.count(Split::Unused) == 0);
         check_round_trip(data);
         let dense = read(&arrays.with("attr_matrix", &array![[1.0_f32], [2.0], [3.0]]));
         let dense = dense.unwrap_or_else(|error| panic!("{error}"));

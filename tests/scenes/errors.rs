@@ -235,7 +235,7 @@ fn layers_in_layers_are_found() {
     check("JumpingKnowledge(blocks: [[Relu], [Tanh, §GatConv(width: 2, heads: 0)]])", "GatConv has", "");
     check("Residual(layers: [Linear(width: 4), §GatConv(width: 4, heads: 0)])", "GatConv has", "");
     check(
-        "Residual(layers: [Residual(layers: [BatchNorm(momentum: §2.0)])])",
+        "Residual(layers: [Residual(layers: [§BatchNorm(momentum: 2.0)])])",
         "BatchNorm has momentum 2",
         "from 0 to 1",
     );

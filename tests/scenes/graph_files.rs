@@ -387,6 +387,12 @@ fn splits_must_not_overlap() {
         "array \"unlabeled\" lists node 1, which is in the split Validation",
         "out of",
     );
+    // In British spelling, as in earlier files.
+    bad(
+        &small().with("unlabelled", &array![1_i32]),
+        "array \"unlabelled\" lists node 1, which is in the split Validation",
+        "out of",
+    );
     bad_scene(&small().with("train", &Array1::<i32>::zeros(0)), "no node is in the split Train");
 }
 

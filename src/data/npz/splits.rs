@@ -12,6 +12,9 @@ pub const SPLITS: [(&str, Split); 3] = [("train", Split::Train), ("val", Split::
 /// What stands before the names of these arrays where they are about edges.
 pub const OF_EDGES: &str = "edge_";
 
+/// What the array of those without a label is called; the second in earlier files.
+const UNLABELED: [&str; 2] = ["unlabeled", "unlabelled"];
+
 /// How arrays tell which nodes, edges or graphs are in a split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
@@ -67,9 +70,10 @@ pub fn read_splits(archive: &mut Archive, prefix: &str, count: usize, what: &str
             splits.all = std::mem::take(&mut read);
         }
     }
-    if prefix.is_empty() && archive.has("unlabeled") {
-        let members = read_members(archive, "unlabeled", count, what)?;
-        std::iter::once(&splits.first).chain(&splits.all).try_for_each(|of| check_unlabeled(&members, of, what))?;
+    let unlabeled = archive.first_of(&UNLABELED);
+    if prefix.is_empty() && archive.has(unlabeled) {
+        let members = read_members(archive, unlabeled, count, what)?;
+        std::iter::once(&splits.first).chain(&splits.all).try_for_each(|of| check_unlabeled(unlabeled, &members, of, what))?;
     }
     Ok(splits)
 }
@@ -169,13 +173,13 @@ fn selected(mask: impl IntoIterator<Item = bool>) -> Vec<u32> {
     (0..).zip(mask).filter_map(|(member, selects)| selects.then_some(member)).collect()
 }
 
-fn check_unlabeled(members: &[u32], splits: &[Split], what: &str) -> Result<(), Problem> {
+fn check_unlabeled(array: &str, members: &[u32], splits: &[Split], what: &str) -> Result<(), Problem> {
     match members.iter().find(|&&member| splits[member as usize] != Split::Unused) {
         None => Ok(()),
         Some(&member) => {
             let message = format!("lists {what} {member}, which is in the split {:?}", splits[member as usize]);
             let help = format!("take {what}s without a label out of the splits");
-            Err(Problem::of("unlabeled", message, help))
+            Err(Problem::of(array, message, help))
         }
     }
 }
