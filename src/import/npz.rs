@@ -67,7 +67,8 @@ fn as_scenes_do(path: &Path) -> Result<Imported, ImportError> {
 fn split_classes(Imported { data, notes, .. }: &mut Imported) {
     if data.graphs.is_none() && data.classes > 1 && data.count(Split::Unused) == data.nodes {
         data.splits = split(&data.labels, data.nodes);
-        notes.push("the nodes have no splits: three fifths are to train, one to validate and one to test on".to_owned());
+        notes
+            .push("the nodes have no splits: three fifths are to train, one to validate and one to test on".to_owned());
     }
 }
 

@@ -26,8 +26,8 @@ pub struct SceneError {
     /// How to fix it.
     pub help: String,
     /// What else is wrong with the scene, as far as it can be told without guessing; shown below.
-    pub others: Vec<SceneError>,
-    excerpt: String,
+    pub others: Box<[SceneError]>,
+    excerpt: Box<str>,
 }
 
 /// The most mistakes of a scene that are told at once.
@@ -54,8 +54,8 @@ pub(super) struct Source<'a> {
 impl Source<'_> {
     /// An error at a known position.
     pub fn error(&self, position: Position, message: String, help: String) -> SceneError {
-        let (file, excerpt) = (self.file.to_owned(), excerpt(self.text, position));
-        SceneError { file, position, message, help, others: Vec::new(), excerpt }
+        let (file, excerpt) = (self.file.to_owned(), excerpt(self.text, position).into());
+        SceneError { file, position, message, help, others: Box::default(), excerpt }
     }
 
     /// Finds the positions of faults, of which there is one at least; the first in the text comes first.

@@ -40,7 +40,7 @@ pub(super) fn read(source: &Source) -> Result<SceneFile, SceneError> {
 
 /// What else is wrong with a text: what its parser finds once the mistakes before are taken out, as far as it is known where they
 /// end.
-fn others(source: &Source, first: SpannedError) -> Vec<SceneError> {
+fn others(source: &Source, first: SpannedError) -> Box<[SceneError]> {
     let (mut text, mut error, mut others) = (source.text.to_owned(), first, Vec::new());
     while others.len() + 1 < MAX_MISTAKES {
         let Some(range) = mistake(&text, &error).filter(|range| !range.is_empty()) else { break };
@@ -72,7 +72,7 @@ fn others(source: &Source, first: SpannedError) -> Vec<SceneError> {
             }
         }
     }
-    others
+    others.into()
 }
 
 /// The bytes of a mistake if it is known what belongs to it: an unknown field with its value, an unknown element of a list, or a

@@ -6,9 +6,10 @@ use crate::components::Split;
 use crate::data::GraphData;
 use crate::weights::{numbers, parameters, set_numbers};
 
-/// What the names of the buffers end with, and what of a degree is averaged.
-const MEANS: [(&str, fn(f64) -> f64); 2] =
-    [("aggr_module.avg_deg_lin", |degree| degree), ("aggr_module.avg_deg_log", f64::ln_1p)];
+/// What the name of a buffer ends with, and what of a degree is averaged.
+type MeanDegree = (&'static str, fn(f64) -> f64);
+
+const MEANS: [MeanDegree; 2] = [("aggr_module.avg_deg_lin", |degree| degree), ("aggr_module.avg_deg_log", f64::ln_1p)];
 
 /// Sets the mean degrees of a model to those of the data that it learns from: of the training graphs of a set, or of the whole of
 /// one graph. Its first batch, on which the model would measure them itself, is only a part, and sampled neighbors are fewer than

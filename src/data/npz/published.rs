@@ -28,6 +28,9 @@ pub fn read_edge_list(archive: &mut Archive, nodes: usize, notes: &mut Vec<Strin
     Ok(edges)
 }
 
+/// Edges, and their weights if they have any.
+type WeightedEdges = (Vec<[u32; 2]>, Option<Vec<f32>>);
+
 /// Reads the adjacency matrix of gnn-benchmark, whose entry in row `i` and column `j` is the weight of the edge from `i` to `j`.
 /// An edge without one in the other direction gets it, with its weight, as in the loaders of the collection. Without weights
 /// other than 1 there are none.
@@ -36,7 +39,7 @@ pub fn read_adjacency(
     prefix: &str,
     nodes: usize,
     notes: &mut Vec<String>,
-) -> Result<(Vec<[u32; 2]>, Option<Vec<f32>>), Problem> {
+) -> Result<WeightedEdges, Problem> {
     let Features::Sparse { width, offsets, indices, values: mut weights } = read_sparse(archive, prefix, nodes)? else {
         return Err(archive.missing("edge_index"));
     };

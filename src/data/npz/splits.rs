@@ -73,7 +73,9 @@ pub fn read_splits(archive: &mut Archive, prefix: &str, count: usize, what: &str
     let unlabeled = archive.first_of(&UNLABELED);
     if prefix.is_empty() && archive.has(unlabeled) {
         let members = read_members(archive, unlabeled, count, what)?;
-        std::iter::once(&splits.first).chain(&splits.all).try_for_each(|of| check_unlabeled(unlabeled, &members, of, what))?;
+        std::iter::once(&splits.first)
+            .chain(&splits.all)
+            .try_for_each(|of| check_unlabeled(unlabeled, &members, of, what))?;
     }
     Ok(splits)
 }
