@@ -93,7 +93,11 @@ fn check_heads(scene: &SceneFile, faults: &mut Vec<Fault>) {
     }
     if scene.heads.len() > MAX_HEADS {
         let message = format!("the model has {} heads, and at most {MAX_HEADS} are possible", scene.heads.len());
-        return faults.push(Fault::new([Field("heads"), Index(MAX_HEADS)], message, "remove heads, or make several scenes"));
+        return faults.push(Fault::new(
+            [Field("heads"), Index(MAX_HEADS)],
+            message,
+            "remove heads, or make several scenes",
+        ));
     }
     let mut names = HashSet::new();
     let mut predicts_links = false;
