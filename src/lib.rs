@@ -41,6 +41,7 @@ pub mod import;
 pub mod output;
 pub mod scene;
 mod spawn;
+mod suggest;
 pub mod task;
 mod train;
 mod trained;

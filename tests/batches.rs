@@ -7,11 +7,12 @@ use connectome::{
     components::{Optimizer, Split, TrainingState},
     data::GraphData,
     output::Tensor,
-    scene::{EpochSchedule, LayerDescription, SceneFile, Selection},
+    scene::{EpochSchedule, HeadDescription, LayerDescription, SceneFile, Selection},
     systems::{
         Workers,
-        layers::{Dropout, GinConv, Linear, Mlp, Readout, SageConv},
+        layers::{Dropout, GinConv, Linear, Mlp, PnaConv, Readout, Residual, SageConv},
     },
+    task::Task,
 };
 
 fn trainer(scene: &SceneFile, data: &GraphData) -> Trainer {
@@ -100,6 +101,75 @@ fn schedules_of_scenes_count_epochs_however_many_steps_an_epoch_has() {
         let mut trainer = trainer(&scene, &data);
         let rates: Vec<f32> = (0..6).map(|_| trainer.epoch().unwrap().learning_rate).collect();
         assert_eq!(rates, [0.01, 0.01, 0.005, 0.005, 0.0025, 0.0025], "{batch:?}, {steps:?}, {accumulation}");
+    }
+}
+
+/// The mean of `ln(d + 1)` over some nodes.
+fn mean_log_degree(data: &GraphData, nodes: impl Iterator<Item = usize>) -> f32 {
+    let mut degrees = vec![0.0_f64; data.nodes];
+    data.edges.iter().for_each(|[_, target]| degrees[*target as usize] += 1.0);
+    let logarithms: Vec<f64> = nodes.map(|node| degrees[node].ln_1p()).collect();
+    (logarithms.iter().sum::<f64>() / logarithms.len() as f64) as f32
+}
+
+/// The degrees with which those of a node are compared are those of all training graphs: neither of the first batch alone, nor of
+/// graphs that are only evaluated; nor of neighbors that are sampled.
+#[test]
+fn degrees_are_those_of_the_training_data() {
+    let found = |trainer: &Trainer| {
+        let weights = trainer.weights();
+        let degree = weights.iter().find(|tensor| tensor.name.ends_with("aggr_module.avg_deg_log"));
+        degree.expect("the layer has it").values[0]
+    };
+    let convolution =
+        |width| LayerDescription::Residual(Residual::new([LayerDescription::PnaConv(PnaConv::new(width))]));
+    let (mut scene, data) = mutag();
+    scene.model = vec![
+        LayerDescription::Linear(Linear::new(4)),
+        convolution(4),
+        LayerDescription::Readout(Readout::Mean),
+        LayerDescription::Linear(Linear::new(2)),
+    ];
+    scene.training.batch_size = Some(8);
+    let graphs = data.graphs.as_ref().unwrap();
+    let trained = (0..graphs.len()).filter(|graph| graphs.splits[*graph] == Split::Train);
+    let expected = mean_log_degree(&data, trained.flat_map(|graph| graphs.nodes(graph)));
+    assert!((expected - mean_log_degree(&data, 0..data.nodes)).abs() > 1e-5, "the others have other degrees");
+    let mut trainer = trainer(&scene, &data);
+    trainer.evaluate().unwrap();
+    assert!((found(&trainer) - expected).abs() < 1e-6, "{} instead of {expected}", found(&trainer));
+    trainer.epoch().unwrap();
+    assert!((found(&trainer) - expected).abs() < 1e-6);
+
+    let (mut scene, data) = cora(None);
+    scene.model =
+        vec![LayerDescription::Linear(Linear::new(4)), convolution(4), LayerDescription::Linear(Linear::new(7))];
+    (scene.training.batch_size, scene.training.fan_outs) = (Some(70), vec![1]);
+    let mut trainer = Trainer::new(&scene, &data, 7, Workers::single()).unwrap();
+    trainer.epoch().unwrap();
+    let expected = mean_log_degree(&data, 0..data.nodes);
+    assert!((found(&trainer) - expected).abs() < 1e-6, "{} instead of {expected}", found(&trainer));
+}
+
+/// Batches in which all graphs are of a class of weight 0 change nothing, where 0 divided by 0 would spoil all.
+#[test]
+fn batches_without_a_weight_are_passed_over() {
+    let (mut scene, data) = mutag();
+    scene.heads = vec![HeadDescription {
+        name: "mutagenic".to_owned(),
+        layers: Vec::new(),
+        task: Task::GraphClassification,
+        weight: 1.0,
+        class_weights: vec![0.0, 1.0],
+    }];
+    scene.task = None;
+    scene.training.batch_size = Some(1);
+    for accumulation in [1, 2] {
+        scene.training.accumulation_steps = accumulation;
+        let mut trainer = trainer(&scene, &data);
+        let [first, second] = [train_loss(&mut trainer), train_loss(&mut trainer)];
+        assert!(second < first, "{first}, then {second}");
+        assert!(trainer.weights().iter().all(|tensor| tensor.values.iter().all(|value| value.is_finite())));
     }
 }
 

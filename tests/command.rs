@@ -2,7 +2,9 @@
 
 use connectome::{
     components::Split,
+    data::{Features, GraphData},
     output::{Summary, best_epoch, read_metrics, read_weights},
+    scene::Selection,
 };
 use ndarray::{Array1, Array2};
 use ndarray_npy::NpzReader;
@@ -55,7 +57,7 @@ fn training_ends_with_a_line_of_json_and_leaves_its_files() {
 
     let reports = read_metrics(&run.join("metrics.jsonl")).unwrap();
     assert_eq!(reports.len(), 60);
-    let best = best_epoch(&reports, Some("accuracy"));
+    let best = best_epoch(&reports, Selection::BestValidation, Some("accuracy"));
     let best = reports.iter().find(|report| Some(report.epoch) == best).unwrap();
     for split in [Split::Validation, Split::Test] {
         for metric in ["loss", "accuracy", "f1_micro", "f1_macro"] {
@@ -178,6 +180,90 @@ fn folds_are_held_out_one_after_the_other() {
     let lines: Vec<&str> = sentences.lines().collect();
     assert!(lines.len() == 4 && lines[0].contains("fold 0") && lines[2].contains("fold 2"), "{sentences}");
     assert!(lines[3].contains("over 3 runs") && lines[3].contains("best on average"), "{sentences}");
+}
+
+/// The folds that choose an epoch are not those that it is measured on.
+#[test]
+fn strict_folds_are_only_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["train", "assets/mutag.ron", "--folds", "3", "--strict", "--epochs", "3"];
+    let lines = json_lines(&[&arguments[..], &["--json", "--output", path(folder.path())]].concat());
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    let accuracies: Vec<f64> = lines[..3].iter().map(|line| line["test_accuracy"].as_f64().unwrap()).collect();
+    check_spread(&lines[3], &accuracies);
+    assert_eq!(lines[3].get("epoch"), None, "each fold has its own epoch");
+    for (fold, accuracy) in accuracies.iter().enumerate() {
+        let reports = read_metrics(&folder.path().join(format!("fold-{fold}/metrics.jsonl"))).unwrap();
+        let best = best_epoch(&reports, Selection::BestValidation, Some("accuracy"));
+        let best = reports.iter().find(|report| Some(report.epoch) == best).unwrap();
+        assert_eq!(best.get(Split::Test, "accuracy"), Some(*accuracy));
+        assert!(best.get(Split::Validation, "accuracy").is_some());
+    }
+    let output = text(&connectome(&arguments).stdout);
+    let lines: Vec<&str> = output.lines().collect();
+    assert!(lines[1].contains(", fold 1: test accuracy") && lines[3].contains("test accuracy"), "{output}");
+    assert!(lines[3].ends_with("over 3 runs"), "{output}");
+    let error = failure(&["train", "assets/mutag.ron", "--folds", "2", "--strict"]);
+    assert!(error.contains("ask for 3 at least"), "{error}");
+    assert!(failure(&["train", "assets/mutag.ron", "--strict"]).contains("--folds"));
+}
+
+/// A scene with a ring of nodes that comes with three splits.
+fn scene_of_splits(folder: &Path) -> std::path::PathBuf {
+    let count = 24;
+    let of = |number: usize| [Split::Train, Split::Validation, Split::Test, Split::Train][number % 4];
+    let all: Vec<Vec<Split>> = (0..3).map(|shift| (0..count).map(|node| of(node + shift)).collect()).collect();
+    let data = GraphData {
+        nodes: count,
+        features: Features::identity(count as u32),
+        labels: (0..count as u32).map(|node| node / 8 % 2).collect(),
+        classes: 2,
+        splits: all[0].clone(),
+        alternative_splits: all,
+        edges: (0..count as u32).flat_map(|node| [[node, (node + 1) % 24], [(node + 1) % 24, node]]).collect(),
+        ..GraphData::default()
+    };
+    fs::write(folder.join("ring.npz"), data.to_npz().unwrap()).unwrap();
+    let scene = r#"(name: "ring", graph: Npz("ring.npz"), model: [GcnConv(width: 4), Relu, GcnConv(width: 2)],
+        optimizer: Adam(learning_rate: 0.02), training: (epochs: 9))"#;
+    let path = folder.join("ring.ron");
+    fs::write(&path, scene).unwrap();
+    path
+}
+
+#[test]
+fn one_split_or_all_are_trained_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = scene_of_splits(folder.path());
+    let run = |more: &[&str]| json_lines(&[&["train", path(&scene), "--json"], more].concat());
+    let all = run(&["--split", "all", "--output", path(folder.path())]);
+    assert_eq!(all.len(), 4, "{all:?}");
+    let accuracy = |line: &serde_json::Value| line["test_accuracy"].as_f64().unwrap();
+    check_spread(&all[3], &all[..3].iter().map(accuracy).collect::<Vec<_>>());
+    // Times differ from run to run.
+    let losses = |line: &serde_json::Value| ["train_loss", "validation_loss", "test_loss"].map(|key| line[key].clone());
+    let each = [0, 1, 2].map(|split: usize| losses(&run(&["--split", &split.to_string()])[0]));
+    assert_eq!(each, [0, 1, 2].map(|split| losses(&all[split])));
+    assert!(each[0] != each[1] && each[1] != each[2], "{each:?}");
+    assert_eq!(losses(&run(&[])[0]), each[0], "without the option it is the first");
+    assert_eq!(run(&["--split", "all", "--repeat", "2"]).len(), 7);
+
+    let weights = folder.path().join("split-2/weights.safetensors");
+    let evaluated = connectome(&["evaluate", path(&scene), "--weights", path(&weights), "--split", "2"]);
+    let expected = format!("accuracy {:.1} % of 6", 100.0 * accuracy(&all[2]));
+    assert!(
+        text(&evaluated.stdout).lines().any(|line| line.contains("test") && line.contains(&expected)),
+        "{evaluated:?}"
+    );
+
+    for (arguments, message) in [
+        (&["--split", "3"][..], "there is no split 3; the data come with 3"),
+        (&["--split", "some"], "write the number of a split, or all"),
+        (&["--split", "1", "--folds", "3"], "cannot be used with"),
+    ] {
+        let error = failure(&[&["train", path(&scene)], arguments].concat());
+        assert!(error.contains(message), "{error}");
+    }
 }
 
 #[test]

@@ -6,16 +6,17 @@ use connectome::output::write_file;
 use connectome::scene::SceneFile;
 use std::{
     error::Error,
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
 };
 
-use super::print_line;
+use super::{print_line, print_notes};
 
 /// Convert graphs of other programs into graph files for scenes.
 #[derive(Args, Debug)]
 pub struct Import {
-    /// A TUDataset folder, an edge list (CSV), a GraphML or DIMACS file (these may be .gz), or NumPy arrays (.npz).
+    /// A folder of TUDataset or Geom-GCN, an edge list (CSV), a GraphML, GEXF or DIMACS file (these may be .gz), or NumPy arrays
+    /// (.npz).
     source: PathBuf,
     /// The graph file to write.
     #[arg(long, value_name = "FILE.npz")]
@@ -32,18 +33,19 @@ pub struct Import {
     /// Read each line of an edge list as an edge in both directions.
     #[arg(long)]
     undirected: bool,
+    /// Splits of the nodes, or of the graphs of a set: files with train_mask, val_mask and test_mask, as Geom-GCN has them.
+    #[arg(long, value_name = "FILE.npz", num_args = 1..)]
+    splits: Vec<PathBuf>,
 }
 
 impl Import {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let options = ImportOptions { format: self.format, nodes: self.nodes, undirected: self.undirected };
+        let options =
+            ImportOptions { format: self.format, nodes: self.nodes, undirected: self.undirected, splits: self.splits };
         let imported = import(&self.source, &options)?;
         write_file(&self.output, &imported.data.to_npz()?)?;
         print_line(format_args!("wrote {} to {}", counts(&imported), self.output.display()))?;
-        for note in &imported.notes {
-            // If standard error is closed, nobody reads the note.
-            let _ = writeln!(io::stderr(), "note: {note}");
-        }
+        print_notes(&imported.notes);
         let Some(path) = self.scene else { return Ok(()) };
         let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or("imported");
         let text = starting_scene(name, &graph_path(&path, &self.output)?, &imported);
@@ -58,8 +60,8 @@ impl Import {
 fn counts(imported: &Imported) -> String {
     let data = &imported.data;
     let parts = format!("{} nodes, {} directed edges", data.nodes, data.edges.len());
-    let classes = if imported.class_names.len() > 1 {
-        format!(", {} classes", imported.class_names.len())
+    let classes = if imported.data.class_names.len() > 1 {
+        format!(", {} classes", imported.data.class_names.len())
     } else {
         String::new()
     };

@@ -31,11 +31,17 @@ pub struct Evaluate {
     scene: SceneArguments,
     #[command(flatten)]
     weights: Weights,
+    /// Which of the splits that the data come with, counted from 0; the first one if not given.
+    #[arg(long, value_name = "N")]
+    split: Option<usize>,
 }
 
 impl Evaluate {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let (scene, data) = self.scene.load()?;
+        let (scene, mut data) = self.scene.load()?;
+        if let Some(split) = self.split {
+            data.choose_split(split)?;
+        }
         let mut trainer = self.scene.trainer(&scene, data, scene.training.seed)?;
         trainer.load_weights(&self.weights.weights, &self.weights.rename)?;
         let metrics = trainer.evaluate()?;

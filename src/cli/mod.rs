@@ -99,7 +99,9 @@ struct SceneArguments {
 impl SceneArguments {
     /// Reads the scene and checks that it fits into memory.
     fn load(&self) -> Result<(SceneFile, GraphData), Box<dyn Error>> {
-        Ok(SceneFile::load(&self.scene)?)
+        let (scene, data, notes) = SceneFile::load_with_notes(&self.scene)?;
+        print_notes(&notes);
+        Ok((scene, data))
     }
 
     fn trainer<'a>(
@@ -130,6 +132,13 @@ struct PrintError(io::Error);
 /// Writes one line to standard output, where `println!` would panic when nobody reads it.
 fn print_line(line: impl fmt::Display) -> Result<(), PrintError> {
     writeln!(io::stdout(), "{line}").map_err(PrintError)
+}
+
+/// Writes notes on a file to standard error. If that is closed, nobody reads them.
+fn print_notes(notes: &[String]) {
+    for note in notes {
+        let _ = writeln!(io::stderr(), "note: {note}");
+    }
 }
 
 /// Whether the command ended because the reader of its output went away, as `head` does; that is no failure.

@@ -3,7 +3,7 @@
 use connectome::{
     CheckpointInterval,
     data::GraphData,
-    output::{Disk, EpochReport, FolderLock, Opened, RunError, RunFolder, RunIdentity, RunRecord, read_metrics},
+    output::{Disk, EpochReport, FolderLock, HeldOutFold, Opened, RunError, RunFolder, RunIdentity, RunRecord, read_metrics},
     scene::SceneFile,
 };
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::train::Run;
 #[derive(clap::Args, Debug)]
 pub struct OutputArguments {
     /// Folder for the weights, metrics, curves, scene and record of the run. They are in DIR/unfinished until it has ended well,
-    /// and replace those of the run before then. Each seed and fold has a folder of its own.
+    /// and replace those of the run before then. Each seed, fold and split has a folder of its own.
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
     /// Save the state of the run after every N epochs or, as with 30s, 5m or 1h, after so long a time.
@@ -30,12 +30,13 @@ pub struct OutputArguments {
 pub struct Output<'a> {
     folder: &'a Path,
     resume: bool,
-    /// That of all runs, but for seed and fold.
+    /// That of all runs, but for seed, fold and split.
     identity: RunIdentity,
     epochs: u64,
     /// Whether each seed has a folder.
     has_seeds: bool,
-    folds: Option<u8>,
+    /// Number of folds, and whether cross-validation is strict.
+    folds: Option<(u8, bool)>,
     /// Keeps other commands from the folder, where each run locks one of its own.
     _lock: Option<FolderLock>,
 }
@@ -45,7 +46,7 @@ impl<'a> Output<'a> {
     pub fn new(
         arguments: &'a OutputArguments,
         (scene, data): (&SceneFile, &GraphData),
-        (has_seeds, folds): (bool, Option<u8>),
+        (has_seeds, folds): (bool, Option<(u8, bool)>),
         runs: &[Run],
     ) -> Result<Option<Self>, RunError> {
         let Some(folder) = &arguments.output else { return Ok(None) };
@@ -55,7 +56,7 @@ impl<'a> Output<'a> {
         for run in runs {
             RunFolder::check(&output.folder(*run), &output.record(*run), resume)?;
         }
-        if has_seeds || folds.is_some() {
+        if has_seeds || folds.is_some() || runs.iter().any(|run| run.split.is_some()) {
             output._lock = Some(FolderLock::take(&Disk::default(), folder)?);
         }
         Ok(Some(output))
@@ -69,6 +70,9 @@ impl<'a> Output<'a> {
         }
         if let Some(fold) = run.fold {
             folder.push(format!("fold-{fold}"));
+        }
+        if let Some(split) = run.split {
+            folder.push(format!("split-{split}"));
         }
         folder
     }
@@ -84,7 +88,8 @@ impl<'a> Output<'a> {
     }
 
     fn record(&self, run: Run) -> RunRecord {
-        let fold = run.fold.zip(self.folds).map(|(fold, folds)| [fold, folds]);
-        RunRecord::new(RunIdentity { seed: run.seed, fold, ..self.identity.clone() }, self.epochs)
+        let fold = run.fold.zip(self.folds).map(|(fold, (count, strict))| HeldOutFold { fold, count, strict });
+        let (seed, split) = (run.seed, run.split);
+        RunRecord::new(RunIdentity { seed, fold, split, ..self.identity.clone() }, self.epochs)
     }
 }

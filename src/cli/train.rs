@@ -8,7 +8,7 @@ use connectome::{
     output::{EpochReport, MetricFormat, Opened, RunError, RunFolder, Summary},
     scene::SceneFile,
 };
-use std::{borrow::Cow, error::Error, mem, ops::ControlFlow};
+use std::{borrow::Cow, error::Error, mem, ops::ControlFlow, str::FromStr};
 
 use super::{
     SceneArguments,
@@ -35,9 +35,17 @@ pub struct Train {
           value_parser = clap::value_parser!(u64).range(1..))]
     repeat: u64,
     /// Cross-validate a set of graphs: train this many times, each time without one fold, and print mean and deviation
-    /// of the metric on the fold that was held out, in the epoch that is best on average.
+    /// of the metric on the fold that was held out, in the epoch that is best on average, as in the paper on GIN.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..))]
     folds: Option<u8>,
+    /// Cross-validate strictly: of the graphs to train on, one more fold is held out and chooses the epoch; the test fold is
+    /// only measured.
+    #[arg(long, requires = "folds")]
+    strict: bool,
+    /// Train on one of the splits that the data come with, counted from 0; or with `all` on one after the other, and print
+    /// mean and deviation. It is the first one if not given.
+    #[arg(long, value_name = "N|all", conflicts_with = "folds")]
+    split: Option<SplitChoice>,
     #[command(flatten)]
     output: OutputArguments,
     /// Print one line of JSON for each run, on standard output, and one for mean and deviation.
@@ -50,23 +58,47 @@ pub struct Train {
 pub struct Run {
     pub seed: u64,
     pub fold: Option<u8>,
+    pub split: Option<usize>,
+}
+
+/// Which of the splits of the data to train on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SplitChoice {
+    One(usize),
+    All,
+}
+
+impl FromStr for SplitChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "all" => Ok(Self::All),
+            number => number.parse().map(Self::One).map_err(|_| "write the number of a split, or all".to_owned()),
+        }
+    }
 }
 
 impl Train {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
         let (mut scene, mut data) = self.scene.load()?;
         scene.training.epochs = self.epochs.unwrap_or(scene.training.epochs);
-        let runs = self.runs(scene.training.seed);
-        let output = Output::new(&self.output, (&scene, &data), (self.repeat > 1, self.folds), &runs)?;
+        let runs = self.runs(scene.training.seed, data.split_count());
+        let folds = self.folds.map(|folds| (folds, self.strict));
+        let output = Output::new(&self.output, (&scene, &data), (self.repeat > 1, folds), &runs)?;
         if let Some(count) = self.folds {
-            fold(&scene, &mut data, count)?;
+            fold(&scene, &mut data, count, self.strict)?;
         }
         let mut progress = Progress::new(runs.len(), scene.training.epochs, &scene.name);
         let score = scene.score_metric();
         let (mut signals, mut summaries, mut folds) = (None, Vec::new(), Vec::new());
         for (number, run) in runs.iter().enumerate() {
             if let (Some(fold), Some(graphs)) = (run.fold, &mut data.graphs) {
-                graphs.splits = graphs.hold_out(fold);
+                graphs.splits = if self.strict { graphs.hold_out_two(fold) } else { graphs.hold_out(fold) };
+            }
+            if let Some(split) = run.split {
+                data.choose_split(split)?;
+                scene.check_data(&data)?;
             }
             let folder = match &output {
                 None => None,
@@ -77,7 +109,7 @@ impl Train {
                         let summary = record.summary.unwrap_or_default();
                         self.print(&progress, &scene, *run, &summary)?;
                         summaries.push(summary);
-                        if self.folds.is_some() {
+                        if self.averages_epochs() {
                             folds.push(output.reports(*run)?);
                         }
                         continue;
@@ -96,14 +128,14 @@ impl Train {
             };
             let (summary, reports) = self.train_once(trainer, *run, folder, &mut progress, signals)?;
             summaries.push(summary);
-            if self.folds.is_some() {
+            if self.averages_epochs() {
                 folds.push(reports);
             }
         }
         progress.finish();
-        let statistics = match self.folds {
-            Some(_) => Statistics::of_folds(score, &folds),
-            None => (runs.len() > 1).then(|| Statistics::of_test(score, &summaries)),
+        let statistics = match self.averages_epochs() {
+            true => Statistics::of_folds(score, &folds),
+            false => (runs.len() > 1).then(|| Statistics::of_test(score, &summaries)),
         };
         match statistics {
             Some(statistics) if self.json => Ok(print_line(statistics.to_json())?),
@@ -112,15 +144,24 @@ impl Train {
         }
     }
 
-    fn runs(&self, seed: u64) -> Vec<Run> {
+    /// Whether the fold that is held out is measured in the epoch that is best on average.
+    fn averages_epochs(&self) -> bool {
+        self.folds.is_some() && !self.strict
+    }
+
+    /// All runs; the data come with so many splits.
+    fn runs(&self, seed: u64, splits: usize) -> Vec<Run> {
         let first = self.seed.unwrap_or(seed);
         let seeds = (0..self.repeat).map(|number| first.wrapping_add(number));
-        seeds
-            .flat_map(|seed| match self.folds {
-                None => vec![Run { seed, fold: None }],
-                Some(folds) => (0..folds).map(|fold| Run { seed, fold: Some(fold) }).collect(),
-            })
-            .collect()
+        let of_seed = |seed| match (self.folds, self.split) {
+            (Some(folds), _) => (0..folds).map(|fold| Run { seed, fold: Some(fold), split: None }).collect(),
+            (None, Some(SplitChoice::All)) => {
+                (0..splits).map(|split| Run { seed, fold: None, split: Some(split) }).collect()
+            }
+            (None, Some(SplitChoice::One(split))) => vec![Run { seed, fold: None, split: Some(split) }],
+            (None, None) => vec![Run { seed, fold: None, split: None }],
+        };
+        seeds.flat_map(of_seed).collect()
     }
 
     /// Returns the reports of all epochs too, where something is made of them.
@@ -137,7 +178,7 @@ impl Train {
         if let Some(recorder) = &recorder {
             self.tell_start(recorder, progress);
         }
-        let (mut reports, needs_reports) = (Vec::new(), recorder.is_none() && self.folds.is_some());
+        let (mut reports, needs_reports) = (Vec::new(), recorder.is_none() && self.averages_epochs());
         let (mut is_told, mut stopped) = (false, None);
         let outcome = trainer.train_while(|trainer| {
             progress.advance(trainer.report());
@@ -197,7 +238,7 @@ impl Train {
     fn print(&self, progress: &Progress, scene: &SceneFile, run: Run, summary: &Summary) -> Result<(), Box<dyn Error>> {
         let printed = progress.suspend(|| match self.json {
             true => print_line(summary),
-            false => print_line(sentence(scene, run, summary)),
+            false => print_line(sentence(scene, run, self.strict, summary)),
         });
         Ok(printed?)
     }
@@ -223,10 +264,15 @@ enum FoldError {
     OneGraph,
     #[error("{count} folds need {count} graphs at least, but the scene has {graphs}; ask for fewer")]
     TooFew { count: u8, graphs: usize },
+    #[error("strict cross-validation holds out two folds, which leaves none of 2 to train on; ask for 3 at least")]
+    TwoFolds,
 }
 
 /// Gives the graphs `count` folds: those of the data if there are as many, else new ones.
-fn fold(scene: &SceneFile, data: &mut GraphData, count: u8) -> Result<(), FoldError> {
+fn fold(scene: &SceneFile, data: &mut GraphData, count: u8, is_strict: bool) -> Result<(), FoldError> {
+    if is_strict && count < 3 {
+        return Err(FoldError::TwoFolds);
+    }
     let graphs = data.graphs.as_mut().ok_or(FoldError::OneGraph)?;
     if graphs.len() < usize::from(count) {
         return Err(FoldError::TooFew { count, graphs: graphs.len() });
@@ -237,7 +283,7 @@ fn fold(scene: &SceneFile, data: &mut GraphData, count: u8) -> Result<(), FoldEr
     Ok(())
 }
 
-fn sentence(scene: &SceneFile, run: Run, summary: &Summary) -> String {
+fn sentence(scene: &SceneFile, run: Run, is_strict: bool, summary: &Summary) -> String {
     let times = match summary.epochs {
         0 => String::new(),
         _ => format!(
@@ -250,7 +296,7 @@ fn sentence(scene: &SceneFile, run: Run, summary: &Summary) -> String {
         let format = MetricFormat::of(metric);
         let [train, validation, test] = Split::MEASURED.map(|split| format.text(summary.get(split, metric)));
         let label = format.label;
-        if let Some(fold) = run.fold {
+        if let Some(fold) = run.fold.filter(|_| !is_strict) {
             return format!("fold {fold}: {label} {validation} (train {train})");
         }
         let score = scene.score_metric().filter(|score| *score != metric);
@@ -260,6 +306,11 @@ fn sentence(scene: &SceneFile, run: Run, summary: &Summary) -> String {
     };
     let reached: Vec<String> = summary.metrics.main_metrics().into_iter().map(of_metric).collect();
     let reached = reached.join(", ");
-    let separator = if run.fold.is_some() { "," } else { ":" };
-    format!("{} seed {seed}{separator} {reached} after {epochs} epochs{times}", scene.name)
+    let part = match run {
+        Run { fold: Some(fold), .. } if is_strict => format!(", fold {fold}:"),
+        Run { fold: Some(_), .. } => ",".to_owned(),
+        Run { split: Some(split), .. } => format!(", split {split}:"),
+        _ => ":".to_owned(),
+    };
+    format!("{} seed {seed}{part} {reached} after {epochs} epochs{times}", scene.name)
 }

@@ -15,7 +15,9 @@ impl GraphData {
             features,
             labels,
             splits,
+            alternative_splits,
             classes,
+            class_names,
             edges,
             weights,
             edge_features,
@@ -40,7 +42,11 @@ impl GraphData {
         }
         hash.numbers(labels);
         hash.splits(splits);
+        hash.count(alternative_splits.len());
+        alternative_splits.iter().for_each(|splits| hash.splits(splits));
         hash.count(*classes);
+        hash.count(class_names.len());
+        class_names.iter().for_each(|name| hash.bytes(name.as_bytes()));
         hash.count(edges.len());
         edges.iter().flatten().for_each(|end| hash.0.update(&end.to_le_bytes()));
         hash.option(weights.as_ref(), |hash, weights| hash.rows(1, weights));

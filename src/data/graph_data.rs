@@ -22,8 +22,13 @@ pub struct GraphData {
     pub labels: Vec<u32>,
     /// The part of the data each node belongs to; in a set of graphs it is the graphs that belong to a part.
     pub splits: Vec<Split>,
+    /// All splits of the nodes, or of the graphs of a set, where the data come with several: one for each repetition of an
+    /// experiment. `splits` is one of them.
+    pub alternative_splits: Vec<Vec<Split>>,
     /// The largest label of a node plus 1.
     pub classes: usize,
+    /// What the classes of the nodes, or of the graphs of a set, are called; empty if they have only numbers.
+    pub class_names: Vec<String>,
     /// Source and target of each edge, in the order of the file.
     pub edges: Vec<[u32; 2]>,
     /// The weight of each edge; without it, all weigh 1.
@@ -38,6 +43,16 @@ pub struct GraphData {
     pub names: Vec<String>,
     /// How nodes and edges part into graphs; without it, all are one graph.
     pub graphs: Option<GraphSet>,
+}
+
+/// The data do not come with so many splits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no split {number}; the data come with {count}, counted from 0")]
+pub struct NoSplitError {
+    /// The split that was asked for.
+    pub number: usize,
+    /// How many there are.
+    pub count: usize,
 }
 
 impl GraphData {
@@ -75,6 +90,27 @@ impl GraphData {
             graphs,
             ..Self::default()
         }
+    }
+
+    /// How many splits of its nodes or graphs the data come with.
+    pub fn split_count(&self) -> usize {
+        self.alternative_splits.len().max(1)
+    }
+
+    /// Takes one of the [splits](Self::alternative_splits) that the data come with, counted from 0.
+    ///
+    /// # Errors
+    ///
+    /// If there are not so many.
+    pub fn choose_split(&mut self, number: usize) -> Result<(), NoSplitError> {
+        let count = self.split_count();
+        if number >= count {
+            return Err(NoSplitError { number, count });
+        }
+        if let Some(splits) = self.alternative_splits.get(number) {
+            self.graphs.as_mut().map_or(&mut self.splits, |graphs| &mut graphs.splits).clone_from(splits);
+        }
+        Ok(())
     }
 
     /// How many nodes belong to `split`.

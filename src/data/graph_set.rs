@@ -74,6 +74,22 @@ impl GraphSet {
         }
     }
 
+    /// The splits of one round of strict cross-validation: the graphs of `fold` are for test, those of the fold before it (before
+    /// the first, the last) for validation, all others for training. So the graphs that choose an epoch are not those that it is
+    /// measured on.
+    pub fn hold_out_two(&self, fold: u8) -> Vec<Split> {
+        let count = self.fold_count();
+        let split = |other: u8| match usize::from(other) {
+            _ if other == fold => Split::Test,
+            other if (other + 1) % count == usize::from(fold) => Split::Validation,
+            _ => Split::Train,
+        };
+        match &self.folds {
+            Some(folds) => folds.iter().map(|&other| split(other)).collect(),
+            None => self.splits.clone(),
+        }
+    }
+
     /// Makes folds if there are none; if no graph is in a split, takes the splits from the folds: fold 0 is for test,
     /// fold 1 for validation, as long as one is left for training.
     pub(crate) fn complete(&mut self, seed: u64) {

@@ -14,7 +14,7 @@ mod problem;
 
 pub use features::{DenseRows, Features};
 pub use folds::stratified_folds;
-pub use graph_data::GraphData;
+pub use graph_data::{GraphData, NoSplitError};
 pub use graph_set::GraphSet;
 pub use labels::{EdgeLabels, RowKind};
 pub use links::{CandidatePair, LinkSplit, hide_edges};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::kinds::{Kinds, MAX_KINDS, sort_by_value};
 use super::text::{fits, parse_number};
 use crate::data::DenseRows;
-use crate::scene::suggest::quote;
+use crate::suggest::quote;
 
 /// The most words of a column that become a one-hot code.
 const MAX_WORDS: usize = 256;
@@ -174,6 +174,30 @@ impl Columns {
             column.values.iter().for_each(|&(row, value)| numbers.values[row * width + place] = value);
         }
         Ok(Some(numbers))
+    }
+
+    /// Takes the columns out whose names are wanted.
+    pub fn take(&mut self, wants: impl Fn(&str) -> bool) -> Self {
+        let (taken, left) = std::mem::take(&mut self.0).into_iter().partition(|column| wants(&column.name));
+        self.0 = left;
+        Self(taken)
+    }
+
+    /// Puts columns behind these.
+    pub fn append(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// Whether there is no column.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Which rows have a value in each column.
+    pub fn are_known(&self, rows: usize) -> Vec<bool> {
+        let mut counts = vec![0; rows];
+        self.0.iter().flat_map(|column| &column.values).for_each(|&(row, _)| counts[row] += 1);
+        counts.into_iter().map(|count| count == self.0.len()).collect()
     }
 
     /// The words of the only column; none if there are others, or too many words.

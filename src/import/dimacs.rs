@@ -18,7 +18,7 @@ use super::Imported;
 use super::draft::Draft;
 use super::error::ImportError;
 use super::text::{TextFile, fits};
-use crate::scene::suggest::quote;
+use crate::suggest::quote;
 
 /// What the line of the problem looks like.
 const PROBLEM: &str = "p edge NODES EDGES";

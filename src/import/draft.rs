@@ -6,8 +6,9 @@ use super::Imported;
 use super::columns::Columns;
 use super::kinds::Kinds;
 use super::labeled::SourceLabels;
-use super::targets::{Meaning, Targets};
-use crate::data::{DenseRows, Features, GraphData, stratified_folds};
+use super::targets::{Meaning, Targets, is_target};
+use crate::data::{DenseRows, EdgeLabels, Features, GraphData, stratified_folds};
+use crate::suggest::quote;
 
 /// Of so many parts of the nodes, one is to test on and one to validate on, where a file does not tell.
 const PARTS: u8 = 5;
@@ -33,6 +34,8 @@ pub(super) struct Draft {
     pub weights: Option<Vec<f32>>,
     /// One row for each edge.
     pub edge_features: Option<DenseRows>,
+    /// What is to be predicted of the edges.
+    pub edge_labels: Option<EdgeLabels>,
     /// The kinds of the edges that the file lists; none if there are more than the maximum.
     pub edge_kinds: Option<Kinds>,
     /// What was left out or made up.
@@ -55,7 +58,7 @@ impl Draft {
     /// Takes the features and targets of all nodes from columns of the file.
     pub fn take_node_columns(&mut self, mut features: Columns, targets: Targets, nodes: usize) -> Result<(), String> {
         self.features = features.features(nodes, "nodes", &mut self.notes)?;
-        self.feature_names = features.names().into_iter().map(str::to_owned).collect();
+        self.feature_names.extend(features.names().into_iter().map(str::to_owned));
         match targets.meaning(nodes)? {
             Meaning::Nothing => {}
             Meaning::Classes(_) if !self.labels.is_empty() => {
@@ -78,13 +81,76 @@ impl Draft {
         Ok(())
     }
 
-    /// Takes the features of the edges, and their kinds, from columns of the file.
+    /// Takes the features of the edges, their kinds and what is to be predicted of them from columns of the file: a column
+    /// `label` or `class` is the class of an edge, `target` a value to predict, and `split` its split.
     pub fn take_edge_columns(&mut self, mut columns: Columns) -> Result<(), String> {
         let edges = self.edges.len();
+        let named =
+            |names: &'static [&str]| move |name: &str| names.iter().any(|other| name.eq_ignore_ascii_case(other));
+        let mut labels = columns.take(named(&["label", "edge_label"]));
+        if labels.is_empty() {
+            labels = columns.take(named(&["class"]));
+        }
+        let targets = columns.take(is_target);
+        let splits = columns.take(named(&["split"]));
         let features = columns.features(edges, "edges", &mut self.notes)?;
-        self.edge_kinds = columns.kinds(edges);
         self.edge_features = (features.width > 0).then_some(features);
+        self.feature_names.extend(targets.names().into_iter().map(str::to_owned));
+        self.edge_labels = self.edge_labels_of(&labels, &targets, &splits)?;
+        columns.append(labels);
+        self.edge_kinds = columns.kinds(edges);
         Ok(())
+    }
+
+    fn edge_labels_of(
+        &mut self,
+        labels: &Columns,
+        targets: &Columns,
+        splits: &Columns,
+    ) -> Result<Option<EdgeLabels>, String> {
+        let edges = self.edges.len();
+        let mut classes = labels.kinds(edges).unwrap_or_default();
+        if classes.names.is_empty() && !labels.is_empty() {
+            self.notes.push("the labels of edges are left out: there are none, or too many".to_owned());
+        }
+        let mut values = None;
+        if !targets.is_empty() {
+            match (targets.numbers(edges)?, targets.words(edges)) {
+                (Some(numbers), _) => values = Some(numbers),
+                (None, Some(_)) if !classes.names.is_empty() => {
+                    return Err("the edges have labels, but their targets are words, too".to_owned());
+                }
+                (None, Some(words)) => classes = Kinds::of(words.into_iter(), usize::MAX).unwrap_or_default(),
+                (None, None) => {
+                    return Err("the targets of edges are neither numbers nor one column of classes".to_owned());
+                }
+            }
+        }
+        if classes.names.is_empty() && values.is_none() {
+            if !splits.is_empty() {
+                self.notes.push("the splits of edges are left out: the edges have nothing to predict".to_owned());
+            }
+            return Ok(None);
+        }
+        if classes.names.is_empty() {
+            classes.indices = vec![0; edges];
+        } else {
+            self.notes.push(format!("the edges have labels to predict: {}", numbered(&classes.names)));
+        }
+        let known = targets.are_known(edges);
+        classes.indices.iter_mut().zip(known).filter(|(_, known)| !known).for_each(|(class, _)| *class = Kinds::NONE);
+        let unknown = classes.indices.iter().filter(|&&class| class == Kinds::NONE).count();
+        if unknown > 0 {
+            self.notes.push(format!("{unknown} of {edges} edges have none, and are in no split"));
+        }
+        let splits = match splits.words(edges) {
+            Some(words) => edge_splits(&words, &classes.indices)?,
+            None if splits.names().is_empty() => split(&classes.indices, edges),
+            None => return Err("the splits of edges are no words such as train, validation and test".to_owned()),
+        };
+        let known = |&class: &u32| if class == Kinds::NONE { 0 } else { class };
+        let labels = classes.indices.iter().map(known).collect();
+        Ok(Some(EdgeLabels { labels, classes: classes.names.len().max(1), targets: values, splits }))
     }
 
     /// Adds the reverse of each undirected edge, with its weight and features; self-loops are their own reverse.
@@ -105,6 +171,13 @@ impl Draft {
             }
             if let Some(rows) = &mut self.edge_features {
                 rows.values.extend_from_within(edge * rows.width..(edge + 1) * rows.width);
+            }
+            if let Some(EdgeLabels { labels, targets, splits, .. }) = &mut self.edge_labels {
+                labels.push(labels[edge]);
+                splits.push(splits[edge]);
+                targets.iter_mut().for_each(|rows| {
+                    rows.values.extend_from_within(edge * rows.width..(edge + 1) * rows.width);
+                });
             }
             if let Some(kinds) = self.edge_kinds.as_mut().filter(|kinds| !kinds.indices.is_empty()) {
                 kinds.indices.push(kinds.indices[edge]);
@@ -146,17 +219,43 @@ impl Draft {
             splits,
             labels: if kinds.indices.is_empty() { vec![0; nodes] } else { kinds.indices.iter().map(class).collect() },
             classes: kinds.names.len().max(usize::from(nodes > 0)),
+            class_names: kinds.names.clone(),
             edges: self.edges,
             weights: self.weights.filter(|weights| weights.iter().any(|&weight| weight != 1.0)),
             edge_features: self.edge_features,
+            edge_labels: self.edge_labels,
             targets: self.targets.map(|(targets, _)| targets),
             names: if are_numbers(&self.names) { Vec::new() } else { self.names },
             ..GraphData::default()
         };
         let edges = self.edge_kinds.or_else(|| data.edge_features.is_none().then(Kinds::default));
-        let labels = SourceLabels { nodes: kinds.clone(), edges, unlabeled: self.feature_names };
-        Imported { data, class_names: kinds.names, notes: self.notes, labels: Some(labels) }
+        let labels = SourceLabels { nodes: kinds, edges, unlabeled: self.feature_names };
+        Imported { data, notes: self.notes, labels: Some(labels) }
     }
+}
+
+/// The splits of edges that are called so, of which those without a class must be in none.
+fn edge_splits(words: &[Option<String>], classes: &[u32]) -> Result<Vec<Split>, String> {
+    let split = |(edge, word): (usize, &Option<String>)| {
+        let word = word.as_deref().unwrap_or_default();
+        match split_named(word) {
+            None => Err(format!("{} of edge {edge} is no split", quote(word))),
+            Some(Split::Unused) => Ok(Split::Unused),
+            Some(_) if classes[edge] == Kinds::NONE => {
+                Err(format!("edge {edge} is in a split, but has nothing to predict"))
+            }
+            Some(split) => Ok(split),
+        }
+    };
+    words.iter().enumerate().map(split).collect()
+}
+
+/// Names with their numbers, as far as a note has room for them.
+fn numbered(names: &[String]) -> String {
+    const MAX_SHOWN: usize = 20;
+    let shown: Vec<String> =
+        names.iter().take(MAX_SHOWN).enumerate().map(|(number, name)| format!("{number} = {}", quote(name))).collect();
+    shown.join(", ") + if names.len() > MAX_SHOWN { ", …" } else { "" }
 }
 
 /// Whether each name is the number of its node.
@@ -165,7 +264,7 @@ fn are_numbers(names: &[String]) -> bool {
 }
 
 /// The splits of nodes that have classes: a fifth each to validate and to test on.
-fn split(classes: &[u32], nodes: usize) -> Vec<Split> {
+pub(super) fn split(classes: &[u32], nodes: usize) -> Vec<Split> {
     let labeled: Vec<usize> = (0..classes.len()).filter(|&node| classes[node] != Kinds::NONE).collect();
     let labels: Vec<u32> = labeled.iter().map(|&node| classes[node]).collect();
     let mut splits = vec![Split::Unused; nodes];

@@ -3,6 +3,9 @@
 //! The first line names the columns only if it cannot be an edge: because it calls them source and target (or src and
 //! dst, from and to, ...), or has words where all other lines have numbers. Without names a third column is the weight, or
 //! holds dictionaries as networkx writes them.
+//!
+//! Of the other columns, or entries of dictionaries, `label` is the class of an edge, `target` a value to predict (where the
+//! columns of the nodes have other names), and `split` the split of the edge; all others are features.
 
 use std::path::Path;
 
@@ -13,7 +16,7 @@ use super::draft::Draft;
 use super::error::ImportError;
 use super::node_list::{self, Numbers};
 use super::table::{Row, Table, find_column};
-use crate::scene::suggest::quote;
+use crate::suggest::quote;
 
 /// What the first line may call the columns.
 const SOURCES: [&str; 7] = ["source", "src", "from", "sender", "u", "source_id", "node1"];
@@ -70,7 +73,10 @@ impl Columns {
 
 /// The columns of source and target if the first line is a header: it is one only if it cannot be an edge.
 fn header(table: &Table, first: &[String], notes: &mut Vec<String>) -> Result<Option<(usize, usize)>, ImportError> {
-    let named = find_column(first, &SOURCES).zip(find_column(first, &TARGETS));
+    let find = |names: &[&str]| find_column(first, names);
+    // Names that belong together come first: beside `from` and `to`, `target` is something else.
+    let pair = SOURCES.iter().zip(TARGETS).find_map(|(source, target)| find(&[source]).zip(find(&[target])));
+    let named = pair.or_else(|| find(&SOURCES).zip(find(&TARGETS)));
     let (source, target) = named.unwrap_or((0, 1));
     let is_number = |text: &str| text.parse::<f64>().is_ok_and(f64::is_finite);
     let names = [first[source].as_str(), first[target].as_str()];
@@ -118,10 +124,18 @@ fn header(table: &Table, first: &[String], notes: &mut Vec<String>) -> Result<Op
 /// Reads the edges in the table, and their nodes from a table of their own if there is one.
 pub(super) fn read(path: &Path, nodes: Option<&Path>, undirected: bool) -> Result<Imported, ImportError> {
     let table = Table::read(path)?;
-    let known = nodes.map(node_list::read).transpose()?;
+    read_table(&table, nodes.map(node_list::read).transpose()?, undirected)
+}
+
+/// Reads the edges in a table, of nodes that are known, or else those that it names.
+pub(super) fn read_table(
+    table: &Table,
+    known: Option<(Draft, Numbers)>,
+    undirected: bool,
+) -> Result<Imported, ImportError> {
     let has_nodes = known.is_some();
     let (mut draft, mut numbers) = known.unwrap_or_default();
-    let columns = Columns::of(&table, &mut draft.notes)?;
+    let columns = Columns::of(table, &mut draft.notes)?;
     let mut features = columns::Columns::new(columns.features.iter().map(|(_, name)| name.clone()));
     let (mut weights, mut unweighted) = (Vec::new(), 0_usize);
     table.each(columns.has_header, |row| {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::error::ImportError;
 use super::text::{TextFile, parse_number};
 use crate::data::{DenseRows, Features};
-use crate::scene::suggest::quote;
+use crate::suggest::quote;
 
 /// What a matrix holds.
 pub(super) trait Entry: Copy {

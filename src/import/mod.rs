@@ -5,10 +5,14 @@
 //! | [`Format::TuDataset`] | a folder with `NAME_A.txt`, `NAME_graph_indicator.txt` and their companions: a set of graphs |
 //! | [`Format::Csv`] | an edge list with columns source, target and maybe weight; its nodes maybe in a second table |
 //! | [`Format::GraphMl`] | GraphML: nodes and edges with the values of their keys |
+//! | [`Format::Gexf`] | GEXF, the format of Gephi: nodes and edges with the values of their attributes |
+//! | [`Format::GeomGcn`] | a folder with the node table and the edges of a graph of Geom-GCN |
 //! | [`Format::Dimacs`] | a graph of the DIMACS challenges: `p edge N M`, then `e I J` for each edge |
 //! | [`Format::Npz`] | NumPy arrays, in the layout of [`scene`](crate::scene) or as bare lists of edges |
 //!
 //! A text that gzip has packed (`.csv.gz`, `.clq.gz`) is unpacked while it is read.
+//!
+//! Splits may lie in files of their own, as those of Geom-GCN: [`ImportOptions::splits`].
 //!
 //! What comes out is [`GraphData`], which [`GraphData::to_npz`] turns into a file that scenes read; [`starting_scene`]
 //! writes such a scene. [`import_labeled`] keeps only what algorithms on graphs look at.
@@ -40,6 +44,7 @@ mod dimacs;
 mod draft;
 mod edge_list;
 mod error;
+mod geom_gcn;
 mod graphml;
 mod kinds;
 mod labeled;
@@ -47,6 +52,7 @@ mod matrix;
 mod node_list;
 mod npz;
 mod scene;
+mod splits;
 mod table;
 mod targets;
 mod text;
@@ -70,6 +76,11 @@ pub enum Format {
     /// An XML dialect for graphs.
     #[cfg_attr(feature = "cli", value(name = "graphml"))]
     GraphMl,
+    /// The XML dialect of Gephi.
+    Gexf,
+    /// A folder with `out1_node_feature_label.txt` and `out1_graph_edges.txt`, as <https://github.com/graphdml-uiuc-jlu/geom-gcn>
+    /// has them.
+    GeomGcn,
     /// Lines of the DIMACS challenges on cliques and colorings.
     Dimacs,
     /// A zip of NumPy arrays.
@@ -77,16 +88,17 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format of a source: folders are TUDatasets, the name of a file ends with it, or else its first bytes show it.
+    /// The format of a source: folders are TUDatasets or graphs of Geom-GCN by the files in them, the name of a file ends with it, or else its first bytes show it.
     pub fn guess(path: &Path) -> Option<Self> {
         if path.is_dir() {
-            return Some(Self::TuDataset);
+            return Some(if geom_gcn::is_in(path) { Self::GeomGcn } else { Self::TuDataset });
         }
         let name = path.file_name()?.to_string_lossy().to_lowercase();
         let name = Path::new(name.strip_suffix(".gz").unwrap_or(&name));
         match name.extension().and_then(|ending| ending.to_str()) {
             Some("csv" | "tsv" | "txt" | "edges" | "edgelist") => Some(Self::Csv),
             Some("graphml" | "xml") => Some(Self::GraphMl),
+            Some("gexf") => Some(Self::Gexf),
             Some("clq" | "col" | "dimacs") => Some(Self::Dimacs),
             Some("npz") => Some(Self::Npz),
             _ => text::guess_format(path),
@@ -101,8 +113,13 @@ pub struct ImportOptions {
     pub format: Option<Format>,
     /// A table of the nodes of an edge list.
     pub nodes: Option<PathBuf>,
-    /// Whether each line of an edge list is an edge in both directions. GraphML tells that itself.
+    /// Whether each line of an edge list, or of a graph of Geom-GCN, is an edge in both directions. GraphML and GEXF tell that
+    /// themselves.
     pub undirected: bool,
+    /// `.npz` files with the splits of the nodes, or of the graphs of a set, in the place of those that the source has: masks
+    /// `train_mask`, `val_mask` and `test_mask` as in Geom-GCN, or any other form of [`GraphData::read_npz`]. The first is taken,
+    /// and all are kept.
+    pub splits: Vec<PathBuf>,
 }
 
 /// What was read.
@@ -110,8 +127,6 @@ pub struct ImportOptions {
 pub struct Imported {
     /// The graph, or the set of graphs.
     pub data: GraphData,
-    /// What the source calls each class that is to be told; empty if there are none.
-    pub class_names: Vec<String>,
     /// What was left out or made up, for people to read.
     pub notes: Vec<String>,
     /// What nodes and edges are labeled with; none if the data say it all.
@@ -128,22 +143,32 @@ pub fn import(source: &Path, options: &ImportOptions) -> Result<Imported, Import
         Some(format) => format,
         None => return Err(unknown(source)),
     };
-    if format != Format::Csv && (options.nodes.is_some() || options.undirected) {
-        let message = "a table of nodes and undirected edges can be asked for with an edge list only";
-        return Err(ImportError::new(source, message, "leave these options out, or name the format csv"));
+    if format != Format::Csv && options.nodes.is_some() {
+        let message = "a table of nodes can be asked for with an edge list only";
+        return Err(ImportError::new(source, message, "leave it out, or name the format csv"));
     }
-    match format {
+    if ![Format::Csv, Format::GeomGcn].contains(&format) && options.undirected {
+        let message = "undirected edges can be asked for with an edge list only";
+        return Err(ImportError::new(source, message, "leave that out, or name the format csv"));
+    }
+    let mut imported = match format {
         Format::TuDataset => tu_dataset::read(source),
         Format::Csv => edge_list::read(source, options.nodes.as_deref(), options.undirected),
         Format::GraphMl => graphml::read(source),
+        Format::Gexf => graphml::read_gexf(source),
+        Format::GeomGcn => geom_gcn::read(source, options.undirected),
         Format::Dimacs => dimacs::read(source),
         Format::Npz => npz::read(source),
+    }?;
+    if !options.splits.is_empty() {
+        splits::replace(&mut imported, &options.splits)?;
     }
+    Ok(imported)
 }
 
 fn unknown(source: &Path) -> ImportError {
     if source.exists() {
-        let help = "name the format: tu-dataset, csv, graphml, dimacs or npz";
+        let help = "name the format: tu-dataset, csv, graphml, gexf, geom-gcn, dimacs or npz";
         return ImportError::new(source, "neither its name nor its first bytes tell the format", help);
     }
     ImportError::new(source, "there is no such file or folder", "check the path")

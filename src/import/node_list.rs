@@ -8,7 +8,7 @@ use super::draft::{Draft, split_named};
 use super::error::ImportError;
 use super::table::{Row, Table, find_column};
 use super::targets::{Targets, is_target};
-use crate::scene::suggest::{nearest, quote};
+use crate::suggest::{nearest, quote};
 
 /// Nodes by what a file calls them.
 #[derive(Clone, Debug, Default)]

@@ -5,19 +5,16 @@ use std::path::Path;
 use connectome_components::Split;
 
 use super::Imported;
-use super::draft::Draft;
+use super::draft::{Draft, split};
 use super::error::ImportError;
 use super::text::fits;
-use crate::data::npz::{Archive, check};
+use crate::data::npz::{Archive, DISTANCES, check, note_unread, read_as_is};
 use crate::data::{DenseRows, GraphData, GraphSet, Problem};
 
 /// Arrays that list edges where there is no `edge_index`, and whether those go both ways.
 const BARE: [(&str, bool); 3] = [("edges_undirected", true), ("edges_directed", false), ("edges", false)];
 
-/// Known distances between the graphs of a set.
-const DISTANCES: &str = "ged";
-
-/// Reads a graph in the layout of scenes, or one of the bare ones:
+/// Reads a graph in the layout of scenes, which is that of published collections as well, or one of the bare ones:
 ///
 /// - edges `[2, E]` among `n` nodes
 /// - a set of graphs with `node_ptr`, `edge_ptr`, `node_label` and undirected `edges` `[E, 2]`, whose nodes are counted
@@ -30,16 +27,20 @@ pub(super) fn read(path: &Path) -> Result<Imported, ImportError> {
     }
     if archive.has("node_ptr") && archive.has("edges") {
         let data = read_set(&mut archive).map_err(of_file)?;
-        let notes = unread(&archive, &["node_ptr", "edge_ptr", "node_label", "edges", DISTANCES]);
-        return Ok(Imported { data, class_names: Vec::new(), notes, labels: None });
+        let notes = note_unread(&archive, &[DISTANCES]).into_iter().collect();
+        return Ok(Imported { data, notes, labels: None });
     }
     match BARE.into_iter().find(|(name, _)| archive.has(name)).filter(|_| archive.has("n")) {
         Some((name, undirected)) => {
             let mut draft = read_bare(&mut archive, name, undirected).map_err(of_file)?;
-            draft.notes.extend(unread(&archive, &[name, "n"]));
+            draft.notes.extend(note_unread(&archive, &[]));
             Ok(draft.finish())
         }
-        None => as_scenes_do(path),
+        None => {
+            let mut imported = as_scenes_do(path)?;
+            split_classes(&mut imported);
+            Ok(imported)
+        }
     }
 }
 
@@ -58,13 +59,17 @@ pub(super) fn read_distances(path: &Path, graphs: usize) -> Result<Option<DenseR
 }
 
 fn as_scenes_do(path: &Path) -> Result<Imported, ImportError> {
-    Ok(Imported { data: GraphData::read_npz(path)?, class_names: Vec::new(), notes: Vec::new(), labels: None })
+    let (data, notes) = read_as_is(path).map_err(|problem| problem.of_file(path.display()))?;
+    Ok(Imported { data, notes, labels: None })
 }
 
-/// A note on the arrays that are not among these.
-fn unread(archive: &Archive, read: &[&str]) -> Vec<String> {
-    let unread: Vec<&str> = archive.names().into_iter().filter(|name| !read.contains(name)).collect();
-    if unread.is_empty() { Vec::new() } else { vec![format!("arrays that are not read: {}", unread.join(", "))] }
+/// Splits the nodes of a published graph that has classes but no splits, as those of gnn-benchmark.
+fn split_classes(Imported { data, notes, .. }: &mut Imported) {
+    if data.graphs.is_none() && data.classes > 1 && data.count(Split::Unused) == data.nodes {
+        data.splits = split(&data.labels, data.nodes);
+        notes
+            .push("the nodes have no splits: three fifths are to train, one to validate and one to test on".to_owned());
+    }
 }
 
 fn read_bare(archive: &mut Archive, name: &str, undirected: bool) -> Result<Draft, Problem> {

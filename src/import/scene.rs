@@ -3,7 +3,7 @@
 use connectome_components::Split;
 
 use super::Imported;
-use crate::data::{Features, GraphData};
+use crate::data::{EdgeLabels, Features, GraphData};
 use crate::scene::NodeFeatures;
 
 /// Most nodes that get a column of their own each where they have no features.
@@ -78,7 +78,8 @@ fn task(data: &GraphData) -> StartingTask {
             comment: "The numbers of each node are predicted from those of its neighbors.",
         };
     }
-    let of_edges = data.edge_labels.as_ref().filter(|edges| edges.splits.contains(&Split::Train));
+    let is_predicted = |edges: &&EdgeLabels| edges.classes > 1 || edges.targets.is_some();
+    let of_edges = data.edge_labels.as_ref().filter(|edges| edges.splits.contains(&Split::Train)).filter(is_predicted);
     if let Some(edges) = of_edges {
         let targets = edges.targets.as_ref().filter(|targets| targets.width > 0 && edges.classes <= 1);
         return StartingTask {
@@ -156,10 +157,16 @@ fn comments(imported: &Imported, task: &str) -> String {
         None => counts,
     };
     let mut text = format!("// {counts}. {task}\n");
-    if !imported.class_names.is_empty() {
-        let names = imported.class_names.iter().take(MAX_NAMES).enumerate();
+    if data.split_count() > 1 {
+        let count = data.split_count();
+        text += &format!(
+            "// The data come with {count} splits: `train --split 3` takes one of them, `train --split all` all.\n"
+        );
+    }
+    if !data.class_names.is_empty() {
+        let names = data.class_names.iter().take(MAX_NAMES).enumerate();
         let names: Vec<String> = names.map(|(number, name)| format!("{number} = {}", one_line(name))).collect();
-        let more = if imported.class_names.len() > MAX_NAMES { ", …" } else { "" };
+        let more = if data.class_names.len() > MAX_NAMES { ", …" } else { "" };
         text += &format!("// Classes: {}{more}.\n", names.join(", "));
     }
     text

@@ -7,7 +7,7 @@ use csv::{Position, ReaderBuilder, StringRecord, Trim};
 
 use super::error::ImportError;
 use super::text::TextFile;
-use crate::scene::suggest::quote;
+use crate::suggest::quote;
 
 /// What lines begin with that say nothing.
 const COMMENTS: [char; 2] = ['#', '%'];

@@ -8,7 +8,8 @@ use flate2::read::MultiGzDecoder;
 use super::Format;
 use super::error::ImportError;
 use crate::data::{memory, npz::open_file};
-use crate::scene::{Position, suggest::quote};
+use crate::scene::Position;
+use crate::suggest::quote;
 
 /// A text takes at most this part of the memory: a node with a name of six letters takes up to two hundred bytes.
 const PART_FOR_TEXT: usize = 32;
@@ -117,6 +118,9 @@ pub(super) fn guess_format(path: &Path) -> Option<Format> {
     let text = String::from_utf8_lossy(&bytes);
     if text.contains("<graphml") {
         return Some(Format::GraphMl);
+    }
+    if text.contains("<gexf") {
+        return Some(Format::Gexf);
     }
     let is_problem = |line: &str| {
         let mut words = line.split_whitespace();

@@ -56,6 +56,7 @@ pub(super) fn read(path: &Path) -> Result<Imported, ImportError> {
         features: features(attributes, code.as_ref(), nodes),
         classes: kinds.names.len().max(usize::from(nodes > 0)),
         labels: if kinds.indices.is_empty() { vec![0; nodes] } else { kinds.indices.clone() },
+        class_names,
         splits: vec![Split::Unused; nodes],
         edges,
         edge_features,
@@ -63,7 +64,7 @@ pub(super) fn read(path: &Path) -> Result<Imported, ImportError> {
         ..GraphData::default()
     };
     let labels = Some(SourceLabels { nodes: kinds, edges: edge_labels, unlabeled });
-    Ok(Imported { data, class_names, notes: Vec::new(), labels })
+    Ok(Imported { data, notes: Vec::new(), labels })
 }
 
 /// The files of one data set.

@@ -305,6 +305,7 @@ fn text(size: f64, color: RGBColor, side: HPos, is_bold: bool) -> TextStyle<'sta
 mod tests {
     use super::super::best_epoch;
     use super::*;
+    use crate::scene::Selection;
 
     /// A run that looks like a graph convolutional network on Cora.
     fn cora(epochs: u64) -> Vec<EpochReport> {
@@ -336,7 +337,13 @@ mod tests {
 
     /// Checks what any picture must hold, and gives it back.
     fn checked(title: &str, reports: &[EpochReport]) -> String {
-        let draw = || training_curves(title, &Curve::from_reports(reports), best_epoch(reports, Some("accuracy")));
+        let draw = || {
+            training_curves(
+                title,
+                &Curve::from_reports(reports),
+                best_epoch(reports, Selection::BestValidation, Some("accuracy")),
+            )
+        };
         let picture = draw();
         assert!(picture.starts_with("<svg width=\"960\" height=\"400\" viewBox="), "{picture}");
         assert!(picture.ends_with("</svg>\n"));

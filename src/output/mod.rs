@@ -22,6 +22,7 @@ mod measures;
 pub(crate) mod metrics;
 mod report;
 mod run;
+mod watch;
 mod weights;
 
 pub use curves::{Curve, training_curves};
@@ -30,6 +31,7 @@ pub use error::OutputError;
 pub use format::MetricFormat;
 pub use measures::Measures;
 pub use metrics::{MetricsWriter, read_metrics};
-pub use report::{EpochReport, Summary, best_epoch};
-pub use run::{FolderLock, Opened, RunError, RunFolder, RunIdentity, RunRecord, RunStatus};
+pub use report::{EpochReport, Summary};
+pub use run::{FolderLock, HeldOutFold, Opened, RunError, RunFolder, RunIdentity, RunRecord, RunStatus};
+pub use watch::{ValidationCriteria, ValidationWatch, best_epoch};
 pub use weights::{Tensor, expect_tensor, read_metadata, read_weights, write_weights};

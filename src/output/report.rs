@@ -85,13 +85,6 @@ impl fmt::Display for Summary {
     }
 }
 
-/// The epoch with the greatest [rank](EpochReport::rank); `None` if nothing was validated.
-#[must_use]
-pub fn best_epoch(reports: &[EpochReport], score: Option<&str>) -> Option<u64> {
-    let ranked = reports.iter().filter_map(|report| Some((report.rank(score)?, report.epoch)));
-    ranked.reduce(|best, next| if next.0 >= best.0 { next } else { best }).map(|(_, epoch)| epoch)
-}
-
 /// Undoes what JSON does to a number that is not finite.
 fn null_as_nan<'de, D, Number>(deserializer: D) -> Result<Number, D::Error>
 where
@@ -145,25 +138,5 @@ mod tests {
         let back: Summary = serde_json::from_str(&line).unwrap();
         assert!(back.get(Split::Train, "loss").unwrap().is_nan());
         assert!(serde_json::from_str::<Summary>(&line.replacen("null", "\"much\"", 1)).is_err());
-    }
-
-    #[test]
-    fn the_best_epoch_has_the_greatest_score_then_the_least_loss_and_is_the_last_of_equal_ones() {
-        let best = |score, values: [(f64, f64); 3]| {
-            let report = |(epoch, (accuracy, loss))| EpochReport {
-                epoch,
-                metrics: [(Split::Validation, "accuracy", accuracy), (Split::Validation, "loss", loss)].into(),
-                ..EpochReport::default()
-            };
-            best_epoch(&(1..).zip(values).map(report).collect::<Vec<_>>(), score)
-        };
-        let nan = f64::NAN;
-        assert_eq!(best(Some("accuracy"), [(0.5, 0.9), (0.6, 1.0), (0.6, 1.1)]), Some(2));
-        assert_eq!(best(Some("accuracy"), [(0.5, 0.9), (0.5, 0.8), (0.5, 0.8)]), Some(3));
-        assert_eq!(best(Some("accuracy"), [(nan, 0.3), (nan, 0.2), (nan, 0.4)]), Some(2));
-        assert_eq!(best(Some("accuracy"), [(0.5, 0.3), (0.9, nan), (nan, 0.1)]), Some(1));
-        assert_eq!(best(Some("area_under_curve"), [(0.5, 0.3), (0.6, 0.2), (0.7, 0.4)]), Some(2));
-        assert_eq!(best(None, [(0.5, 0.3), (0.6, 0.2), (0.7, 0.4)]), Some(2));
-        assert_eq!(best(None, [(0.5, nan); 3]), None);
     }
 }

@@ -174,7 +174,8 @@ pub struct HeadDescription {
     /// What its loss is multiplied by in what the model minimizes.
     #[serde(default = "one")]
     pub weight: f32,
-    /// How much each class counts, or each column of values; all the same without it.
+    /// How much each class counts, or each column of values; all the same without it. A class of weight 0 is neither learned nor
+    /// part of any loss, but counts in accuracy and the like.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub class_weights: Vec<f32>,
 }
@@ -191,9 +192,12 @@ pub struct Training {
     pub schedule: EpochSchedule,
     /// Which epoch's parameters are kept.
     pub keep: Selection,
-    /// Epochs without a better validation loss after which training stops early; without it, all epochs run.
+    /// Epochs without an improvement in validation after which training stops early; without it, all epochs run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
+    /// What counts as an improvement for `patience`.
+    #[serde(skip_serializing_if = "Monitor::is_default")]
+    pub monitor: Monitor,
     /// Graphs of a set that are computed at once, or nodes of one graph with their `fan_outs`; without it, all that are
     /// to be learned from.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -223,6 +227,7 @@ impl Default for Training {
             schedule: EpochSchedule::Constant,
             keep: Selection::BestValidation,
             patience: None,
+            monitor: Monitor::Loss,
             batch_size: None,
             fan_outs: Vec::new(),
             steps_per_epoch: None,
@@ -232,13 +237,41 @@ impl Default for Training {
     }
 }
 
-/// Which epoch's parameters are kept.
+/// Which epoch's parameters are kept; of several that are equally good, the last.
+///
+/// The score is the metric by which a task is judged, such as the accuracy: see [`SceneFile::score_metric`]. For values, and for
+/// several heads, there is none, and the loss counts alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Selection {
-    /// Those that did best on the validation nodes.
+    /// Those with the best score on the validation rows and, of equal ones, the lowest loss.
     #[default]
     BestValidation,
+    /// Those with the lowest validation loss.
+    BestLoss,
+    /// Those of the last epoch in which neither validation loss nor score was worse than in any epoch before: the choice of
+    /// Velickovic et al., *Graph Attention Networks*, ICLR 2018.
+    BestLossAndScore,
     /// Those of the last epoch.
     Last,
+}
+
+/// What counts as an improvement in validation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Monitor {
+    /// A loss below all before.
+    #[default]
+    Loss,
+    /// A score above all before; the loss where there is no score.
+    Score,
+    /// A loss or a score that is as good as the best before, as in the code of Velickovic et al., *Graph Attention Networks*,
+    /// ICLR 2018.
+    LossOrScore,
+}
+
+impl Monitor {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }

@@ -15,7 +15,7 @@ const EXCERPT: usize = 120;
 ///    |                 ^
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{}:{}: {message}\n  help: {help}{excerpt}", position.line, position.column)]
+#[error("{file}:{}:{}: {message}\n  help: {help}{excerpt}{}", position.line, position.column, listed(others))]
 pub struct SceneError {
     /// The path of the scene file.
     pub file: String,
@@ -25,7 +25,16 @@ pub struct SceneError {
     pub message: String,
     /// How to fix it.
     pub help: String,
-    excerpt: String,
+    /// What else is wrong with the scene, as far as it can be told without guessing; shown below.
+    pub others: Box<[SceneError]>,
+    excerpt: Box<str>,
+}
+
+/// The most mistakes of a scene that are told at once.
+pub(super) const MAX_MISTAKES: usize = 10;
+
+fn listed(others: &[SceneError]) -> String {
+    others.iter().map(|other| format!("\n{other}")).collect()
 }
 
 impl SceneError {
@@ -45,12 +54,34 @@ pub(super) struct Source<'a> {
 impl Source<'_> {
     /// An error at a known position.
     pub fn error(&self, position: Position, message: String, help: String) -> SceneError {
-        SceneError { file: self.file.to_owned(), position, message, help, excerpt: excerpt(self.text, position) }
+        let (file, excerpt) = (self.file.to_owned(), excerpt(self.text, position).into());
+        SceneError { file, position, message, help, others: Box::default(), excerpt }
+    }
+
+    /// Finds the positions of faults, of which there is one at least; the first in the text comes first.
+    pub fn locate_all(&self, faults: Faults) -> SceneError {
+        let mut errors: Vec<SceneError> = faults.0.into_iter().map(|fault| self.locate(fault)).collect();
+        errors.sort_by_key(|error| error.position);
+        errors.truncate(MAX_MISTAKES);
+        let mut errors = errors.into_iter();
+        let none = || self.error(Position::START, "the scene is wrong".to_owned(), "report this as a bug".to_owned());
+        let first = errors.next().unwrap_or_else(none);
+        SceneError { others: errors.collect(), ..first }
     }
 
     /// Finds the position of a fault.
     pub fn locate(&self, fault: Fault) -> SceneError {
         self.error(locate_nearest(self.text, &fault.path), fault.message, fault.help)
+    }
+}
+
+/// All that is wrong with a scene, as far as it is known.
+#[derive(Clone, Debug)]
+pub(super) struct Faults(pub Vec<Fault>);
+
+impl From<Fault> for Faults {
+    fn from(fault: Fault) -> Self {
+        Self(vec![fault])
     }
 }
 
@@ -66,6 +97,11 @@ impl Fault {
     /// What is wrong with the value at the end of `path`, and what to do.
     pub fn new(path: impl Into<Vec<Step<'static>>>, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { path: path.into(), message: message.into(), help: help.into() }
+    }
+
+    /// Whether it is of a whole field of the scene.
+    pub fn is_at(&self, field: &str) -> bool {
+        self.path == [Step::Field(field)]
     }
 }
 

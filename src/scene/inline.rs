@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::description::{SceneEdge, SceneNode};
 use super::error::Fault;
 use super::locate::Step::{self, Field, Index};
-use super::suggest::{nearest, quote};
 use crate::data::{DenseRows, EdgeLabels, Features, GraphData};
+use crate::suggest::{nearest, quote};
 use connectome_components::Split;
 
 /// Node numbers by name.

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use super::check::memory::{self, Extent, Memory};
 use super::description::{GraphSource, SceneFile};
-use super::error::{Fault, SceneError, Source};
+use super::error::{Fault, Faults, SceneError, Source};
 use super::locate::{Position, Step};
-use super::suggest::quote;
 use super::{
     check::{data, settings},
     inline, scaling, syntax,
 };
 use crate::data::{GraphData, npz};
+use crate::suggest::quote;
 
 /// The longest scene file, in bytes. A larger graph belongs in an `.npz`.
 const LONGEST_SCENE: u64 = 1 << 26;
@@ -27,14 +27,23 @@ impl SceneFile {
     ///
     /// If the file or its graph cannot be read, is malformed or makes no sense; the error shows where.
     pub fn load(path: impl AsRef<Path>) -> Result<(Self, GraphData), SceneError> {
+        Self::load_with_notes(path).map(|(scene, data, _)| (scene, data))
+    }
+
+    /// As [`SceneFile::load`], with notes for people on what of the graph's file was left out or made up.
+    ///
+    /// # Errors
+    ///
+    /// As [`SceneFile::load`].
+    pub fn load_with_notes(path: impl AsRef<Path>) -> Result<(Self, GraphData, Vec<String>), SceneError> {
         let path = path.as_ref();
         let file = path.display().to_string();
         let bytes = read_scene(path, &file)?;
         let source = Source { file: &file, text: decode(&file, &bytes)? };
         let scene = syntax::read(&source)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let data = scene.inspect_with_graph(folder).map_err(|fault| source.locate(fault))?;
-        Ok((scene, data))
+        let (data, notes) = scene.inspect_with_graph(folder).map_err(|faults| source.locate_all(faults))?;
+        Ok((scene, data, notes))
     }
 
     /// Reads a scene file without the graph file it names, as [`SceneFile::parse`] does its text.
@@ -53,7 +62,7 @@ impl SceneFile {
     pub fn parse(text: &str, file_name: &str) -> Result<Self, SceneError> {
         let source = Source { file: file_name, text: without_mark(text) };
         let scene = syntax::read(&source)?;
-        scene.inspect().map_err(|fault| source.locate(fault))?;
+        scene.inspect().map_err(|faults| source.locate_all(faults))?;
         Ok(scene)
     }
 
@@ -72,7 +81,7 @@ impl SceneFile {
     ///
     /// If the scene makes no sense; positions are those in [`SceneFile::to_ron`].
     pub fn validate(&self) -> Result<(), SceneError> {
-        self.inspect().map_err(|fault| self.locate(fault))
+        self.inspect().map_err(|faults| self.locate(faults))
     }
 
     /// Reads the graph of a scene that was built in code, and checks both; paths are relative to `folder`.
@@ -81,7 +90,7 @@ impl SceneFile {
     ///
     /// If scene or graph make no sense; positions are those in [`SceneFile::to_ron`].
     pub fn read_graph(&self, folder: impl AsRef<Path>) -> Result<GraphData, SceneError> {
-        self.inspect_with_graph(folder.as_ref()).map_err(|fault| self.locate(fault))
+        self.inspect_with_graph(folder.as_ref()).map(|(data, _)| data).map_err(|faults| self.locate(faults))
     }
 
     /// The memory that training and inference on this graph take.
@@ -90,30 +99,41 @@ impl SceneFile {
     ///
     /// If training takes more than the machine has available, at the width of the first layer that is too large.
     pub fn memory(&self, data: &GraphData) -> Result<Memory, SceneError> {
-        memory::estimate(self, Extent::of(data, self)).map(|(_, memory)| memory).map_err(|fault| self.locate(fault))
+        memory::estimate(self, Extent::of(data, self))
+            .map(|(_, memory)| memory)
+            .map_err(|fault| self.locate(fault.into()))
     }
 
-    /// Shows a fault in the text this scene would have.
-    fn locate(&self, fault: Fault) -> SceneError {
+    /// Checks that there is something to learn from in these data, as where another of their splits was taken.
+    ///
+    /// # Errors
+    ///
+    /// If the scene cannot be trained on them; positions are those in [`SceneFile::to_ron`].
+    pub fn check_data(&self, data: &GraphData) -> Result<(), SceneError> {
+        data::check_data(self, data).map(drop).map_err(|fault| self.locate(fault.into()))
+    }
+
+    /// Shows faults in the text this scene would have.
+    fn locate(&self, faults: Faults) -> SceneError {
         match self.to_ron() {
-            Ok(text) => Source { file: &format!("scene {}", quote(&self.name)), text: &text }.locate(fault),
+            Ok(text) => Source { file: &format!("scene {}", quote(&self.name)), text: &text }.locate_all(faults),
             Err(error) => error,
         }
     }
 
     /// Checks all that can be checked without opening a file.
-    fn inspect(&self) -> Result<(), Fault> {
+    fn inspect(&self) -> Result<(), Faults> {
         match self.graph {
             GraphSource::Inline { .. } => self.inspect_with_graph(Path::new("")).map(drop),
             GraphSource::Npz(_) => self.inspect_model(),
         }
     }
 
-    /// Checks everything, and returns the graph.
-    fn inspect_with_graph(&self, folder: &Path) -> Result<GraphData, Fault> {
+    /// Checks everything, and returns the graph and notes on its file.
+    fn inspect_with_graph(&self, folder: &Path) -> Result<(GraphData, Vec<String>), Faults> {
         self.inspect_model()?;
-        let mut data = match &self.graph {
-            GraphSource::Inline { nodes, edges, undirected } => inline::graph(nodes, edges, *undirected)?,
+        let (mut data, notes) = match &self.graph {
+            GraphSource::Inline { nodes, edges, undirected } => (inline::graph(nodes, edges, *undirected)?, Vec::new()),
             GraphSource::Npz(file) => self.read_npz(&folder.join(file))?,
         };
         if let Some(graphs) = &mut data.graphs {
@@ -122,17 +142,24 @@ impl SceneFile {
         scaling::scale(&mut data, self.features)?;
         let demands = data::check_data(self, &data)?;
         let (plan, _) = memory::estimate(self, Extent::of(&data, self))?;
-        data::check_output(self, &demands, &plan)?;
-        Ok(data)
+        data::check_output(self, &data, &demands, &plan)?;
+        Ok((data, notes))
     }
 
-    fn inspect_model(&self) -> Result<(), Fault> {
-        settings::check_parameters(self)?;
-        // Layers too large for any machine are refused before a graph is read.
-        memory::check_size(self)
+    fn inspect_model(&self) -> Result<(), Faults> {
+        let mut faults = settings::check_parameters(self);
+        if faults.is_empty() {
+            // Layers too large for any machine are refused before a graph is read.
+            return Ok(memory::check_size(self)?);
+        }
+        // What is wrong with a graph in the scene can be told as well.
+        if let GraphSource::Inline { nodes, edges, undirected } = &self.graph {
+            faults.extend(inline::graph(nodes, edges, *undirected).err());
+        }
+        Err(Faults(faults))
     }
 
-    fn read_npz(&self, path: &Path) -> Result<GraphData, Fault> {
+    fn read_npz(&self, path: &Path) -> Result<(GraphData, Vec<String>), Fault> {
         npz::graph(path, self.features.reads_features()).map_err(|problem| {
             let message = format!("{}: {}", path.display(), problem.message);
             Fault::new([Step::Field("graph")], message, problem.help)

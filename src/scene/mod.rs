@@ -45,13 +45,13 @@ mod locate;
 pub(crate) mod model;
 mod scaling;
 mod schedule;
-pub(crate) mod suggest;
 mod syntax;
 mod tokens;
 
 pub use self::check::memory::{Memory, Usage};
 pub use self::description::{
-    GraphSource, HeadDescription, NodeFeatures, NodeOrder, SceneEdge, SceneFile, SceneNode, Selection, Training,
+    GraphSource, HeadDescription, Monitor, NodeFeatures, NodeOrder, SceneEdge, SceneFile, SceneNode, Selection,
+    Training,
 };
 pub use self::error::SceneError;
 pub use self::heads::PredictedColumns;

@@ -1,16 +1,19 @@
 //! Reads and writes scene files as RON, and rewrites the parser's errors.
 
+use std::ops::Range;
+
 use ron::error::{Error, SpannedError};
 use ron::extensions::Extensions;
 use ron::ser::PrettyConfig;
 
+use super::check::settings;
 use super::description::{SceneEdge, SceneFile, SceneNode};
-use super::error::{SceneError, Source};
+use super::error::{MAX_MISTAKES, SceneError, Source};
 use super::layer::LayerDescription;
 use super::locate::Position;
-use super::suggest::{nearest, quote};
 use super::tokens::{Kind, Token, Tokens};
 use crate::data::memory;
+use crate::suggest::{nearest, quote};
 
 /// The deepest structs that are written on several lines; nodes and edges get one line.
 const ONE_LINE: usize = 3;
@@ -28,7 +31,91 @@ pub(super) fn read(source: &Source) -> Result<SceneFile, SceneError> {
         let message = format!("the scene needs {needed} MB of memory, but {available} MB are available");
         return Err(SceneError::unreadable(source.file, message, "put the graph into an npz file"));
     }
-    options().from_str(source.text).map_err(|error| explain(source, &error))
+    options().from_str(source.text).map_err(|error| {
+        let mut first = explain(source, &error);
+        first.others = others(source, error);
+        first
+    })
+}
+
+/// What else is wrong with a text: what its parser finds once the mistakes before are taken out, as far as it is known where they
+/// end.
+fn others(source: &Source, first: SpannedError) -> Box<[SceneError]> {
+    let (mut text, mut error, mut others) = (source.text.to_owned(), first, Vec::new());
+    while others.len() + 1 < MAX_MISTAKES {
+        let Some(range) = mistake(&text, &error).filter(|range| !range.is_empty()) else { break };
+        // Letter by letter, so that all that follows stays where it is.
+        let blank = |letter: char| if letter == '\n' { letter } else { ' ' };
+        text = text[..range.start]
+            .chars()
+            .chain(text[range.clone()].chars().map(blank))
+            .chain(text[range.end..].chars())
+            .collect();
+        match options().from_str::<SceneFile>(&text) {
+            Ok(scene) => {
+                // Where layers were taken out it does not count that none is left.
+                let faults = settings::check_parameters(&scene).into_iter().filter(|fault| !fault.is_at("model"));
+                let errors = faults.map(|fault| {
+                    let SceneError { position, message, help, .. } = Source { text: &text, ..*source }.locate(fault);
+                    source.error(position, message, help)
+                });
+                others.extend(errors);
+                others.sort_by_key(|error: &SceneError| error.position);
+                others.truncate(MAX_MISTAKES - 1);
+                break;
+            }
+            // It may be what was taken out.
+            Err(SpannedError { code: Error::MissingStructField { .. }, .. }) => break,
+            Err(next) => {
+                others.push(explain(source, &next));
+                error = next;
+            }
+        }
+    }
+    others.into()
+}
+
+/// The bytes of a mistake if it is known what belongs to it: an unknown field with its value, an unknown element of a list, or a
+/// field with a value that is none for it.
+fn mistake(text: &str, error: &SpannedError) -> Option<Range<usize>> {
+    let is_name = matches!(error.code, Error::NoSuchStructField { .. });
+    let is_value = matches!(
+        error.code,
+        Error::NoSuchEnumVariant { .. }
+            | Error::ExpectedInteger
+            | Error::IntegerOutOfBounds
+            | Error::ExpectedFloat
+            | Error::ExpectedBoolean
+            | Error::ExpectedString
+    );
+    if !is_name && !is_value {
+        return None;
+    }
+    let start = text.len() - after(text, position(&Source { file: "", text }, error)).len();
+    // Not all at once, for a text may be long: the token at the mistake, and the two before it.
+    let (mut tokens, mut before) = (Tokens::new(text), [None; 2]);
+    let found = loop {
+        match tokens.next()? {
+            token if token.start >= start => break token,
+            token => before = [before[1], Some(token)],
+        }
+    };
+    let first: Token = match before[1].map(|token: Token| token.kind)? {
+        Kind::Colon => before[0]?,
+        Kind::Open | Kind::Comma if is_name || matches!(error.code, Error::NoSuchEnumVariant { .. }) => found,
+        _ => return None,
+    };
+    let mut depth = 0_usize;
+    for token in std::iter::once(found).chain(tokens) {
+        match token.kind {
+            Kind::Open => depth += 1,
+            Kind::Comma if depth == 0 => return Some(first.start..token.start + token.written.len()),
+            Kind::Close if depth == 0 => return Some(first.start..token.start),
+            Kind::Close => depth -= 1,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// An upper bound of the bytes that the values in a text take, with the graph that is made of them.
@@ -235,6 +322,8 @@ fn kind(outer: &Option<String>) -> (&'static str, &'static str) {
         Some("Task") => ("task", "tasks"),
         Some("Split") => ("split", "splits"),
         Some("GraphSource") => ("source of graphs", "sources"),
+        Some("Selection") => ("choice of an epoch", "choices"),
+        Some("Monitor") => ("measure to monitor", "measures"),
         Some("EpochSchedule") => ("schedule", "schedules"),
         _ => ("such value as", "values"),
     }

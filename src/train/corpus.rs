@@ -8,14 +8,15 @@ use bevy_ecs::{
 };
 use std::borrow::Cow;
 
-use super::{TrainError, order::Shuffled};
+use super::{TrainError, degrees::set_mean_degrees, order::Shuffled};
 use crate::components::{ClassLabel, FeatureField, Field, Split};
 use crate::data::GraphData;
 use crate::scene::{SceneFile, model::Purpose};
 use crate::spawn::{GraphEntities, SceneEntities, model};
 use crate::systems::{
-    Workers,
+    LearningError, Workers,
     batch::{Batch, BatchError, Extract},
+    layers::BuildError,
     run,
 };
 
@@ -77,6 +78,7 @@ impl Corpus {
     ) -> Result<(Self, SceneEntities), TrainError> {
         let place = GraphEntities::declare(training, scene, &data).map_err(BatchError::from)?;
         let model = model(scene, &place, None, purpose, seed).build(training)?;
+        set_mean_degrees(training, model, &data);
 
         let mut world = World::new();
         let mut source = GraphEntities::declare(&mut world, scene, &data).map_err(BatchError::from)?;
@@ -117,7 +119,8 @@ impl Corpus {
     /// Runs a schedule of the model on one batch of examples after the other: `prepare` gets the training world before
     /// each run, `show` after it, with the batch. The next batch is extracted meanwhile.
     ///
-    /// Neighbors are sampled anew in each epoch; evaluation takes all.
+    /// Neighbors are sampled anew in each epoch; evaluation takes all. A batch without anything to learn from, as where all its
+    /// rows are of classes of weight 0, changes nothing.
     pub fn pass(
         &mut self,
         training: &mut World,
@@ -169,7 +172,10 @@ impl Corpus {
             prepare(training, step);
             let (computed, extracted) =
                 workers.join(|| run(training, label), || if step.is_last { Ok(()) } else { fill(number, asked, next) });
-            computed?;
+            match computed {
+                Err(BuildError::Learning(LearningError::NoRows { .. })) if epoch.is_some() => {}
+                computed => computed?,
+            }
             show(training, present, step);
             // The world records despawned entities until this call: without it memory would grow whenever a batch is
             // smaller than the one before.

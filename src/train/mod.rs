@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod corpus;
+mod degrees;
 mod error;
 mod order;
 mod outputs;
@@ -24,8 +25,8 @@ use crate::components::{
     GradientAccumulation, HeadMetrics, LearningRateSchedule, Metrics, Optimizer, Parameter, Split, TrainingState,
 };
 use crate::data::GraphData;
-use crate::output::{EpochReport, Measures, Summary, Tensor};
-use crate::scene::{SceneFile, Selection, model::Purpose};
+use crate::output::{EpochReport, Measures, Summary, Tensor, ValidationCriteria};
+use crate::scene::{SceneFile, model::Purpose};
 use crate::spawn::{SceneEntities, spawn_for};
 use crate::systems::{Evaluate, LearningError, Train, Workers, layers::BuildError, run};
 use crate::weights::{Rename, load_weights, numbers, parameters as model_parameters, set_numbers, weights};
@@ -272,15 +273,15 @@ impl Trainer {
     fn train_here(&mut self, on_epoch: &mut impl FnMut(&Self) -> ControlFlow<()>) -> Result<Summary, TrainError> {
         let plan = self.scene.training.clone();
         self.progress.reserve(plan.epochs);
-        let (score, is_last_kept) = (self.scene.score_metric(), plan.keep == Selection::Last);
         let mut outcome = Ok(());
         while self.progress.goes_on(&plan) {
             if let Err(error) = self.epoch() {
                 outcome = Err(error);
                 break;
             }
-            let rank = self.report.rank(score);
-            if self.progress.add(&self.report, rank, is_last_kept) {
+            let criteria =
+                ValidationCriteria { keep: plan.keep, monitor: plan.monitor, score: self.scene.score_metric() };
+            if self.progress.add(&self.report, criteria) {
                 self.keep();
             }
             if on_epoch(self).is_break() {

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use super::{Checkpoint, TrainError, Trainer};
 use crate::output::{Curve, EpochReport, OutputError, RunError, RunFolder, Summary, best_epoch, training_curves};
-use crate::scene::Selection;
 
 /// A run cannot be written down from its first or next epoch on.
 #[derive(Debug, thiserror::Error)]
@@ -211,10 +210,7 @@ impl RunRecorder {
 
     fn curves(&self, trainer: &Trainer) -> String {
         let scene = trainer.scene();
-        let best = match scene.training.keep {
-            Selection::BestValidation => best_epoch(&self.reports, scene.score_metric()),
-            Selection::Last => None,
-        };
+        let best = best_epoch(&self.reports, scene.training.keep, scene.score_metric());
         training_curves(&scene.name, &Curve::from_reports(&self.reports), best)
     }
 }

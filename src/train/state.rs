@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{TrainError, Trainer};
-use crate::components::{Edge, Split, TrainingState};
+use crate::components::{Edge, TrainingState};
 use crate::output::arrays::{Array, Values};
-use crate::output::{EpochReport, OutputError};
+use crate::output::{EpochReport, OutputError, ValidationCriteria, ValidationWatch};
 use crate::scene::Training;
 use crate::systems::{ModelState, ParameterState};
 
@@ -29,28 +29,18 @@ pub struct RunState {
 }
 
 /// How far a run has come, beside its model.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Progress {
     /// Epochs trained, from which orders and samples are drawn.
     pub epochs: u64,
     /// Epochs since the present run of the scene's training began.
     pub trained: u64,
-    /// The rank of the best epoch.
-    best: Option<[f64; 2]>,
+    /// Which epoch is kept, and when training stops early.
+    watch: ValidationWatch,
     /// The values of the parameters in that epoch; their first ones before.
     pub kept: Vec<Vec<f32>>,
-    /// The lowest validation loss, and the number of epochs since.
-    lowest: f64,
-    waited: u64,
     /// The duration of training and of evaluation in each epoch.
     milliseconds: [Vec<f64>; 2],
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        let (best, kept, milliseconds) = (None, Vec::new(), Default::default());
-        Self { epochs: 0, trained: 0, best, kept, lowest: f64::INFINITY, waited: 0, milliseconds }
-    }
 }
 
 impl Progress {
@@ -64,22 +54,15 @@ impl Progress {
 
     /// Whether another epoch is to follow.
     pub fn goes_on(&self, plan: &Training) -> bool {
-        self.trained < plan.epochs && plan.patience.is_none_or(|patience| self.waited < patience)
+        self.trained < plan.epochs && plan.patience.is_none_or(|patience| self.watch.waited() < patience)
     }
 
-    /// Counts an epoch of this rank; returns whether its parameters are to be kept.
-    pub fn add(&mut self, report: &EpochReport, rank: Option<[f64; 2]>, is_last_kept: bool) -> bool {
+    /// Counts an epoch; returns whether its parameters are to be kept.
+    pub fn add(&mut self, report: &EpochReport, criteria: ValidationCriteria<'_>) -> bool {
         self.trained += 1;
         self.milliseconds[0].push(report.train_milliseconds);
         self.milliseconds[1].push(report.evaluation_milliseconds);
-        let loss = report.get(Split::Validation, "loss").unwrap_or(f64::NAN);
-        self.waited = if loss < self.lowest { 0 } else { self.waited + 1 };
-        self.lowest = self.lowest.min(loss);
-        let is_kept = is_last_kept || rank >= self.best;
-        if is_kept {
-            self.best = rank;
-        }
-        is_kept
+        self.watch.observe(report, criteria)
     }
 
     /// The median duration of training and of evaluation.
@@ -94,7 +77,7 @@ impl Progress {
     /// The training of the scene has ended; another one counts anew.
     pub fn end(&mut self) {
         self.trained = 0;
-        (self.lowest, self.waited) = (f64::INFINITY, 0);
+        self.watch = ValidationWatch { kept: self.watch.kept, ..ValidationWatch::default() };
         self.milliseconds.iter_mut().for_each(Vec::clear);
     }
 }
@@ -152,7 +135,8 @@ impl RunState {
         let Self { model, progress, pairs } = self;
         let ModelState { training, accumulated_terms, parameters } = model;
         let TrainingState { seed, step, micro_batch } = *training;
-        let Progress { epochs, trained, best, kept, lowest, waited, milliseconds } = progress;
+        let Progress { epochs, trained, watch, kept, milliseconds } = progress;
+        let ValidationWatch { kept: rank, best, waited } = watch;
         let number = |name: &str, value: u64| Array::new(name, Values::U64(vec![value]));
         let [training_times, evaluation_times] = milliseconds.clone().map(Values::F64);
         let names: Vec<&str> = parameters.iter().map(|parameter| &*parameter.name).collect();
@@ -165,8 +149,8 @@ impl RunState {
             number("trained", *trained),
             number("waited", *waited),
             Array::new("accumulated_terms", Values::F64(vec![*accumulated_terms])),
-            Array::new("lowest", Values::F64(vec![*lowest])),
-            Array::new("best", Values::F64(best.iter().flatten().copied().collect())),
+            Array::new("best", Values::F64(best.to_vec())),
+            Array::new("rank", Values::F64(rank.iter().flatten().copied().collect())),
             Array::new("training_milliseconds", training_times),
             Array::new("evaluation_milliseconds", evaluation_times),
             Array::new("parameters", Values::U8(serde_json::json!(names).to_string().into_bytes())),
@@ -206,15 +190,17 @@ impl RunState {
             .map_err(|_| source.damaged("`micro_batch` is too large".to_owned()))?;
         let training = TrainingState { seed: source.number("seed")?, step: source.number("step")?, micro_batch };
         let [accumulated_terms] = source.some("accumulated_terms")?;
-        let [lowest] = source.some("lowest")?;
-        let best = source.doubles("best")?;
+        let rank = source.doubles("rank")?;
+        let watch = ValidationWatch {
+            kept: if rank.is_empty() { None } else { Some(source.exactly("rank", rank)?) },
+            best: source.some("best")?,
+            waited: source.number("waited")?,
+        };
         let progress = Progress {
             epochs: source.number("epochs")?,
             trained: source.number("trained")?,
-            best: if best.is_empty() { None } else { Some(source.exactly("best", best)?) },
+            watch,
             kept,
-            lowest,
-            waited: source.number("waited")?,
             milliseconds: [source.doubles("training_milliseconds")?, source.doubles("evaluation_milliseconds")?],
         };
         let pairs = source.halves("pairs")?.as_chunks().0.to_vec();

@@ -52,7 +52,7 @@ fn mistakes_are_told_with_exit_code_2() {
     };
     fails(&["import", "a.csv", "--output", "a.npz"], "a.csv:2:9: \"heavy\" is no number");
     fails(&["import", "a.csv", "--output", "a.npz", "--format", "graphml"], "a.csv: the file holds no graph");
-    fails(&["import", "a.csv", "--output", "a.npz", "--format", "gexf"], "invalid value 'gexf'");
+    fails(&["import", "a.csv", "--output", "a.npz", "--format", "gml"], "invalid value 'gml'");
     fails(&["import", "pair.csv", "--output", "absent/a.npz"], "cannot create absent/a.npz");
     // One edge between two nodes leaves no pair without one to tell it from.
     fails(&["import", "pair.csv", "--output", "a.npz", "--scene", "a.ron"], "0 pairs of nodes have no edge");

@@ -1,6 +1,6 @@
 //! Tables of edges and nodes.
 
-use connectome::data::{DenseRows, Features};
+use connectome::data::{DenseRows, EdgeLabels, Features};
 use connectome::import::{ImportOptions, Imported, import};
 use connectome::scene::NodeFeatures;
 use connectome::task::{LinkPrediction, Task};
@@ -12,7 +12,7 @@ const EDGES: &str = "source,target,weight,since\nAnn,Bob,0.5,1\nBob,\"Cid, Jr.\"
 const NODES: &str = "name,age,label,split\nAnn,1,red,train\n\"Cid, Jr.\",2,blue,val\nDan,3,,\nBob,4,red,test\n";
 
 fn options(nodes: Option<&str>, undirected: bool) -> ImportOptions {
-    ImportOptions { nodes: nodes.map(Into::into), undirected, format: None }
+    ImportOptions { nodes: nodes.map(Into::into), undirected, ..ImportOptions::default() }
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn edges_and_nodes_are_read() {
     assert_eq!(data.features, Features::Dense { width: 1, values: vec![1.0, 2.0, 3.0, 4.0] });
     assert_eq!((data.classes, data.labels.as_slice()), (2, &[1, 0, 0, 1][..]));
     assert_eq!(data.splits, [Split::Train, Split::Validation, Split::Unused, Split::Test]);
-    assert_eq!(imported.class_names, ["blue", "red"]);
+    assert_eq!(imported.data.class_names, ["blue", "red"]);
     check_round_trip(data);
     check_training(&imported);
 }
@@ -207,7 +207,68 @@ fn targets_are_predicted_and_no_features() {
     check_training(&imported);
     let files = [files[0], ("n.csv", "id,target\n0,red\n1,blue\n2,red\n9,\n10,blue\n")];
     let imported = read("e.csv", &files, &options(Some("n.csv"), true)).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!((imported.class_names.join(" "), imported.data.targets), ("blue red".to_owned(), None));
+    assert_eq!((imported.data.class_names.join(" "), imported.data.targets), ("blue red".to_owned(), None));
+}
+
+#[test]
+fn labels_targets_and_splits_of_edges_are_no_features() {
+    let mut text = "from,to,hops,label,target,split\n".to_owned();
+    let kinds = ["double,0.5,train", "single,1.5,val", ",2.5,", "double,3.5,test"];
+    for (edge, kind) in kinds.into_iter().enumerate() {
+        text += &format!("n{edge},n{},{edge},{kind}\n", edge + 1);
+    }
+    let imported = edges("e.csv", &text, true);
+    let data = &imported.data;
+    assert_eq!(named(&imported)[..5], ["n0 n1", "n1 n2", "n2 n3", "n3 n4", "n1 n0"]);
+    let hops = [0.0, 1.0, 2.0, 3.0];
+    assert_eq!(data.edge_features, Some(DenseRows { width: 1, values: [hops, hops].concat() }));
+    let splits = [Split::Train, Split::Validation, Split::Unused, Split::Test];
+    let values = [0.5, 1.5, 2.5, 3.5];
+    let expected = EdgeLabels {
+        labels: vec![0, 1, 0, 0, 0, 1, 0, 0],
+        classes: 2,
+        targets: Some(DenseRows { width: 1, values: [values, values].concat() }),
+        splits: [splits, splits].concat(),
+    };
+    assert_eq!(data.edge_labels, Some(expected));
+    let notes = [
+        "the edges have labels to predict: 0 = \"double\", 1 = \"single\"",
+        "1 of 4 edges have none, and are in no split",
+    ];
+    assert_eq!(imported.notes, notes);
+}
+
+/// Without a split both directions of an undirected edge are in the same one, so that none tells of the other.
+#[test]
+fn labeled_edges_are_split_with_their_reverse() {
+    let text = (0..50).fold("source,target,Label\n".to_owned(), |text, edge| {
+        text + &format!("{edge},{},{}\n", (edge + 7) % 50, ["a", "b"][edge % 2])
+    });
+    let imported = edges("e.csv", &text, true);
+    let labels = imported.data.edge_labels.as_ref().expect("the edges have labels");
+    let count = |split: Split| labels.splits.iter().filter(|other| **other == split).count();
+    assert_eq!([Split::Train, Split::Validation, Split::Test].map(count), [60, 20, 20]);
+    assert_eq!(labels.splits[..50], labels.splits[50..]);
+    assert_eq!(imported.data.edge_features, None);
+    assert_eq!(check_scene("edges", &imported).0.task, Some(Task::EdgeClassification));
+    check_training(&imported);
+}
+
+#[test]
+fn targets_of_edges_may_be_words() {
+    let imported = edges("e.csv", "src,dst,target\na,b,far\nb,c,near\nc,d,far\n", false);
+    let labels = imported.data.edge_labels.as_ref().expect("the edges have labels");
+    assert_eq!((labels.labels.as_slice(), labels.targets.as_ref()), (&[0, 1, 0][..], None));
+    assert_eq!(named(&imported), ["a b", "b c", "c d"]);
+    let both = "src,dst,label,target\na,b,x,far\nb,c,y,near\n";
+    let none = options(None, false);
+    check_error("e.csv", &[("e.csv", both)], &none, "e.csv", "their targets are words, too", "take columns out");
+    let split = "src,dst,label,split\na,b,x,often\n";
+    check_error("e.csv", &[("e.csv", split)], &none, "e.csv", "\"often\" of edge 0 is no split", "take columns out");
+    let split = "src,dst,label,split\na,b,x,1\n";
+    check_error("e.csv", &[("e.csv", split)], &none, "e.csv", "no words such as train", "take columns out");
+    let split = "src,dst,label,split\na,b,,train\nb,c,x,train\n";
+    check_error("e.csv", &[("e.csv", split)], &none, "e.csv", "edge 0 is in a split", "take columns out");
 }
 
 #[test]

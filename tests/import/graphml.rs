@@ -41,7 +41,7 @@ fn a_graph_is_read() {
     assert_eq!(data.weights, Some(vec![0.5, 1.0, 0.5]));
     assert_eq!(data.edge_features, Some(DenseRows { width: 1, values: vec![1.0, 0.0, 1.0] }));
     assert_eq!(data.features, Features::Dense { width: 1, values: vec![30.0, 40.0, 30.0] });
-    assert_eq!((imported.class_names.join(" "), data.labels.as_slice()), ("blue red".to_owned(), &[1, 0, 0][..]));
+    assert_eq!((imported.data.class_names.join(" "), data.labels.as_slice()), ("blue red".to_owned(), &[1, 0, 0][..]));
     assert_eq!(data.splits, [Split::Train, Split::Test, Split::Unused]);
     assert_eq!(
         imported.notes,
@@ -68,7 +68,7 @@ fn names_and_labels_may_be_keys() {
         (&["Ann".into(), "1".to_owned()][..], vec![[1, 0], [0, 1]])
     );
     assert_eq!(imported.notes, ["the graph has no edgedefault, and is read as undirected"]);
-    assert_eq!(imported.class_names, ["x"]);
+    assert_eq!(imported.data.class_names, ["x"]);
 }
 
 /// Reads a graph with these keys, attributes of the graph, nodes and edges.

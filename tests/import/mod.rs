@@ -6,6 +6,8 @@
 mod command;
 mod csv;
 mod dimacs;
+mod geom_gcn;
+mod gexf;
 mod graphml;
 mod labeled;
 mod mutations;
@@ -114,7 +116,7 @@ fn sources_must_be_there_and_of_a_known_format() {
     let none = ImportOptions::default();
     check_error("absent.csv", &[], &none, "absent.csv", "cannot be read", "path");
     check_error("absent", &[], &none, "absent", "no such file", "path");
-    check_error("graph.gexf", &[("graph.gexf", "")], &none, "graph.gexf", "first bytes tell the format", "graphml");
+    check_error("graph.gml", &[("graph.gml", "")], &none, "graph.gml", "first bytes tell the format", "graphml");
     check_error("", &[], &none, "", "holds no TUDataset", "NAME_A.txt");
     let directed = ImportOptions { undirected: true, ..none };
     check_error("a.graphml", &[("a.graphml", "")], &directed, "a.graphml", "with an edge list only", "csv");

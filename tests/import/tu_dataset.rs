@@ -30,7 +30,7 @@ fn a_folder_is_read() {
     let data = &imported.data;
     let graphs = data.graphs.as_ref().expect("it is a set");
     assert_eq!((data.nodes, graphs.len(), graphs.classes), (5, 2, 2));
-    assert_eq!(imported.class_names, ["-1", "1"]);
+    assert_eq!(imported.data.class_names, ["-1", "1"]);
     assert_eq!(graphs.labels, [1, 0]);
     assert_eq!((graphs.node_offsets.as_slice(), graphs.edge_offsets.as_slice()), (&[0, 3, 5][..], &[0, 4, 6][..]));
     assert_eq!(graphs.targets, Some(DenseRows { width: 2, values: vec![0.5, 2.0, 1.5, 3.0] }));
@@ -56,7 +56,7 @@ fn only_edges_and_their_graphs_must_be_there() {
     let imported = read("", &FILES[..2], &ImportOptions::default()).unwrap_or_else(|error| panic!("{error}"));
     let data = &imported.data;
     let graphs = data.graphs.as_ref().expect("it is a set");
-    assert_eq!((graphs.labels.as_slice(), graphs.classes, imported.class_names.len()), (&[0, 0][..], 1, 0));
+    assert_eq!((graphs.labels.as_slice(), graphs.classes, imported.data.class_names.len()), (&[0, 0][..], 1, 0));
     assert_eq!((data.features.width(), data.edge_features.as_ref()), (0, None));
     check_round_trip(data);
     check_round_trip(&read("", &FILES[..3], &ImportOptions::default()).expect("it is a set").data);

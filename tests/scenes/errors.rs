@@ -228,6 +228,44 @@ fn layers_must_make_sense() {
     check_text(&three.replace(bare, "§[Relu]"), "output is 3 wide", "a layer that has width: 2");
 }
 
+/// What only the constructor of a layer checks is shown at that layer, however deep it lies in others.
+#[test]
+fn layers_in_layers_are_found() {
+    let check = |layer: &str, message: &str, help: &str| check("Relu", layer, message, help);
+    check("JumpingKnowledge(blocks: [[Relu], [Tanh, §GatConv(width: 2, heads: 0)]])", "GatConv has", "");
+    check("Residual(layers: [Linear(width: 4), §GatConv(width: 4, heads: 0)])", "GatConv has", "");
+    check(
+        "Residual(layers: [Residual(layers: [§BatchNorm(momentum: 2.0)])])",
+        "BatchNorm has momentum 2",
+        "from 0 to 1",
+    );
+    check("Residual(layers: [Linear(width: §0)])", "Linear has width 0", "at least 1");
+    check("Residual(layers: [§GinConv(nn: (widths: [4, 0]))])", "GinConv has width 0", "at least 1");
+    check("§Residual(layers: [Linear(width: 3)])", "Residual adds its input of width 4", "shortcut");
+    let head = COUPLE.replace(
+        "task: NodeClassification",
+        "heads: [(name: \"a\", layers: [Residual(layers: [Linear(width: §0)])], task: NodeClassification)]",
+    );
+    check_text(&head, "Linear has width 0", "at least 1");
+}
+
+#[test]
+fn weights_of_0_for_all_classes_to_learn_are_refused() {
+    let heads = |weights: &str| {
+        COUPLE.replace(
+            "task: NodeClassification",
+            &format!("heads: [(name: \"a\", task: NodeClassification, class_weights: {weights})]"),
+        )
+    };
+    check_text(
+        &heads("§[0, 1]"),
+        "the classes of all nodes to train on have the weight 0",
+        "in Train a weight above 0",
+    );
+    check_text(&heads("§[0, 0]"), "all class weights are 0", "above 0");
+    SceneFile::parse(&heads("[1, 0]"), "x.ron").expect("the class in Train has a weight");
+}
+
 #[test]
 fn settings_must_make_sense() {
     check("rate: 0.01", "rate: §-0.01", "the learning rate is -0.01", "not negative");
@@ -315,6 +353,61 @@ fn models_beyond_the_machine_are_refused() {
     let npz = format!("{before}Npz(\"nowhere.npz\"),\n    features: Given{after}");
     // The graph file is not even looked for.
     check_text(&npz.replace("width: 4", "width: §1000000000000"), "(GcnConv)", "narrower");
+}
+
+/// The lines and messages of all mistakes of a scene, in the order in which they are shown.
+fn mistakes(changes: &[(&str, &str)]) -> Vec<(usize, String)> {
+    let text = changes.iter().fold(COUPLE.to_owned(), |text, (part, replacement)| {
+        assert!(text.contains(part), "{part:?} is no part of the scene");
+        text.replacen(part, replacement, 1)
+    });
+    let error = SceneFile::parse(&text, "x.ron").expect_err("the scene is wrong");
+    let shown = error.to_string();
+    let all = std::iter::once(&error).chain(&error.others);
+    all.map(|error| {
+        assert!(shown.contains(&format!("x.ron:{}:{}: {}", error.position.line, error.position.column, error.message)));
+        (error.position.line, error.message.clone())
+    })
+    .collect()
+}
+
+#[test]
+fn several_mistakes_are_told_at_once() {
+    let check = |changes: &[(&str, &str)], expected: &[(usize, &str)]| {
+        let found = mistakes(changes);
+        let matches = found.len() == expected.len()
+            && found
+                .iter()
+                .zip(expected)
+                .all(|(found, expected)| found.0 == expected.0 && found.1.contains(expected.1));
+        assert!(matches, "{found:#?}");
+    };
+    // Settings, and the graph in the scene.
+    check(
+        &[
+            ("Dropout(0.5)", "Dropout(1.5)"),
+            ("Relu", "Elu(inf)"),
+            ("rate: 0.01", "rate: -1"),
+            ("source: \"Ann\"", "source: \"Zoe\""),
+        ],
+        &[(9, "\"Zoe\""), (13, "dropout probability"), (13, "alpha is inf"), (15, "the learning rate is -1")],
+    );
+    // Names that are not known and values of another type; settings beside them.
+    check(
+        &[
+            ("Dropout(0.5)", "GCNConv(width: 4)"),
+            ("epochs: 10", "epochs: \"ten\""),
+            ("seed: 1", "sead: [1, (a: 2)]"),
+            ("rate: 0.01", "rate: -1"),
+        ],
+        &[(13, "no layer \"GCNConv\""), (15, "the learning rate is -1"), (16, "integer"), (16, "no field \"sead\"")],
+    );
+    // What is taken out is not said to be missing.
+    check(
+        &[("Adam(", "Adamm("), ("label: 0", "lable: 0")],
+        &[(5, "no field \"lable\""), (15, "no optimizer \"Adamm\"")],
+    );
+    check(&[("features: Given", "fetures: Given")], &[(12, "no field \"fetures\"")]);
 }
 
 #[test]

@@ -217,9 +217,37 @@ fn missing_arrays_are_named_with_those_present() {
     for name in ["x_indices", "x_indptr", "x_shape", "y", "edge_index", "train", "val", "test"] {
         bad(&Arrays::small().without(name), &format!("array \"{name}\" is missing"), "the file holds");
     }
-    let other = Arrays::small().without("y").with("labels", &array![0_i32, 1, 0]);
-    bad(&other, "array \"y\" is missing", "if it is \"labels\", write that as \"y\"");
+    let other = Arrays::small().without("y").with("label", &array![0_i32, 1, 0]);
+    bad(&other, "array \"y\" is missing", "if it is \"label\", write that as \"y\"");
     bad(&Arrays::small().without("val"), "missing", "edge_index, test, train, x_data, x_indices, x_indptr, x_shape, y");
+}
+
+/// The layout of heterophilous-graphs in a scene, with what is to be said about it.
+#[test]
+fn published_layouts_are_read_by_scenes() {
+    let arrays = Arrays::default()
+        .with("node_features", &array![[1.0_f32], [2.0], [3.0]])
+        .with("node_labels", &array![0_i32, 1, 0])
+        .with("edges", &array![[0_i32, 1], [1, 2]])
+        .with("train_masks", &array![[true, false, false]])
+        .with("val_masks", &array![[false, true, false]])
+        .with("test_masks", &array![[false, false, true]])
+        .with("extra", &array![1.0_f32]);
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("graph.npz"), arrays.bytes()).expect("the graph is written");
+    let path = folder.path().join("x.ron");
+    let load = |scene: &str| {
+        std::fs::write(&path, scene).expect("the scene is written");
+        SceneFile::load_with_notes(&path).unwrap_or_else(|error| panic!("{error}"))
+    };
+    let (_, data, notes) = load(SCENE);
+    assert_eq!(data.edges, [[0, 1], [1, 2], [1, 0], [2, 1]]);
+    assert_eq!((data.splits.as_slice(), data.split_count()), (&[Split::Train, Split::Validation, Split::Test][..], 1));
+    let undirected = "edges is read as undirected: 2 edges, each in either direction";
+    assert_eq!(notes, [undirected, "arrays that are not read: extra"]);
+    // Features that the scene does not want are nothing unknown.
+    let (_, data, notes) = load(&SCENE.replace("model:", "features: Identity, model:"));
+    assert_eq!((data.features, notes.len()), (Features::identity(3), 2));
 }
 
 #[test]
@@ -357,6 +385,12 @@ fn splits_must_not_overlap() {
     bad(
         &small().with("unlabeled", &array![1_i32]),
         "array \"unlabeled\" lists node 1, which is in the split Validation",
+        "out of",
+    );
+    // In British spelling, as in earlier files.
+    bad(
+        &small().with("unlabelled", &array![1_i32]),
+        "array \"unlabelled\" lists node 1, which is in the split Validation",
         "out of",
     );
     bad_scene(&small().with("train", &Array1::<i32>::zeros(0)), "no node is in the split Train");

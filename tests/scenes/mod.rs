@@ -4,7 +4,7 @@
 
 mod assets;
 mod errors;
-mod graph_files;
+pub mod graph_files;
 mod graph_sets;
 mod limits;
 mod mutations;

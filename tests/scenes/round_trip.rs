@@ -1,8 +1,8 @@
 //! Any scene that is written reads back equal.
 
 use connectome::scene::{
-    EpochSchedule, GraphSource, HeadDescription, LayerDescription, NodeFeatures, NodeOrder, SceneEdge, SceneFile,
-    SceneNode, Selection, Training, options,
+    EpochSchedule, GraphSource, HeadDescription, LayerDescription, Monitor, NodeFeatures, NodeOrder, SceneEdge,
+    SceneFile, SceneNode, Selection, Training, options,
 };
 use connectome::task::{Regression, Task};
 use connectome_components::{Loss, Optimizer, Split};
@@ -73,15 +73,19 @@ fn training() -> impl Strategy<Value = Training> {
         (any::<u64>(), positive()).prop_map(|(every, factor)| EpochSchedule::Step { every, factor }),
         (any::<u64>(), positive()).prop_map(|(epochs, final_factor)| EpochSchedule::Cosine { epochs, final_factor }),
     ];
-    let keep = select(vec![Selection::BestValidation, Selection::Last]);
+    let keep =
+        select(vec![Selection::BestValidation, Selection::BestLoss, Selection::BestLossAndScore, Selection::Last]);
+    let monitor = select(vec![Monitor::Loss, Monitor::Score, Monitor::LossOrScore]);
+    let watch = (keep, option::of(1_u64..), monitor);
     let norm = option::of(positive().prop_filter("above 0", |norm| *norm > 0.0));
-    (any::<u64>(), any::<u64>(), schedule, keep, option::of(1_u64..), norm).prop_map(
-        |(epochs, seed, schedule, keep, patience, clip_norm)| Training {
+    (any::<u64>(), any::<u64>(), schedule, watch, norm).prop_map(
+        |(epochs, seed, schedule, (keep, patience, monitor), clip_norm)| Training {
             epochs,
             seed,
             schedule,
             keep,
             patience,
+            monitor,
             clip_norm,
             ..Training::default()
         },

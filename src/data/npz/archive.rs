@@ -4,6 +4,7 @@
 //! crash the process. Here a header is checked before it is parsed, and the size of an array is compared with that of its
 //! entry in the archive, and with the memory that is available, before it is read.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -12,6 +13,7 @@ use ndarray_npy::npy::header::Header;
 use zip::ZipArchive;
 use zip::read::ZipFile;
 
+use super::names;
 use crate::data::Problem;
 use crate::data::half::{from_bfloat, from_half};
 use crate::data::memory;
@@ -27,15 +29,6 @@ const DEFLATED: u64 = 1032;
 
 /// The most entries of an archive: each takes memory before one is read.
 const MAX_ARRAYS: u64 = 1 << 16;
-
-/// What other programs and data sets call the arrays.
-const OTHER_NAMES: [(&str, &[&str]); 5] = [
-    ("y", &["labels", "label", "node_labels", "targets", "target"]),
-    ("edge_index", &["edges", "edge_list", "edgelist", "adj_indices"]),
-    ("train", &["train_mask", "train_masks", "train_idx", "idx_train"]),
-    ("val", &["val_mask", "val_masks", "valid", "valid_mask", "val_idx", "idx_val", "validation"]),
-    ("test", &["test_mask", "test_masks", "test_idx", "idx_test"]),
-];
 
 /// Elements that are read at once.
 const CHUNK: usize = 8192;
@@ -107,6 +100,8 @@ const BOOL: &str = "b1";
 /// An open `.npz` file.
 pub(crate) struct Archive {
     zip: ZipArchive<BufReader<File>>,
+    /// Names of the arrays that were read.
+    seen: BTreeSet<String>,
 }
 
 impl Archive {
@@ -124,7 +119,7 @@ impl Archive {
             return Err(no_archive(format!("it says that it has {entries} entries")));
         }
         let zip = ZipArchive::new(BufReader::new(file)).map_err(|error| no_archive(error.to_string()))?;
-        Ok(Self { zip })
+        Ok(Self { zip, seen: BTreeSet::new() })
     }
 
     /// Names of the arrays, sorted.
@@ -138,6 +133,16 @@ impl Archive {
     /// Whether there is an array of this name.
     pub fn has(&self, array: &str) -> bool {
         self.index(array).is_some()
+    }
+
+    /// The first of these names that an array has; the first of all if none has one.
+    pub fn first_of<'a>(&self, names: &[&'a str]) -> &'a str {
+        names.iter().find(|name| self.has(name)).unwrap_or(&names[0])
+    }
+
+    /// Names of the arrays that were not read.
+    pub fn unread(&self) -> Vec<&str> {
+        self.names().into_iter().filter(|name| !self.seen.contains(*name)).collect()
     }
 
     /// Reads an array of any shape.
@@ -158,6 +163,7 @@ impl Archive {
 
     fn entry(&mut self, array: &str) -> Result<ZipFile<'_, BufReader<File>>, Problem> {
         let number = self.index(array).ok_or_else(|| self.missing(array))?;
+        self.seen.insert(array.to_owned());
         self.zip.by_index(number).map_err(|error| broken(array, error.to_string()))
     }
 
@@ -165,11 +171,11 @@ impl Archive {
         self.zip.index_for_name(&format!("{array}.npy")).or_else(|| self.zip.index_for_name(array))
     }
 
-    fn missing(&self, array: &str) -> Problem {
-        let others = OTHER_NAMES.iter().find(|(name, _)| *name == array).map_or(&[][..], |(_, others)| others);
-        let rename = others.iter().find(|other| self.has(other));
+    /// The error that an array is missing.
+    pub fn missing(&self, array: &str) -> Problem {
+        let other = names::others(array).find(|other| self.has(other));
         let rename =
-            rename.map_or_else(String::new, |other| format!("if it is \"{other}\", write that as \"{array}\"; "));
+            other.map_or_else(String::new, |other| format!("if it is \"{other}\", write that as \"{array}\"; "));
         let help = format!("{rename}the file holds {}", self.names().join(", "));
         Problem::new(format!("array \"{array}\" is missing"), help)
     }

@@ -1,26 +1,21 @@
 //! Classes, splits and names.
 
-use connectome_components::Split;
-
 use super::archive::Archive;
 use super::check::{END_OF_NUMBERS, indices, list, offsets, optional_rows};
+use super::names::CLASSES;
+use super::splits::{OF_EDGES, Splits, read_splits};
 use crate::data::Problem;
 use crate::data::{EdgeLabels, GraphData};
 
-/// The arrays that list the members of each split.
-pub const SPLITS: [(&str, Split); 3] = [("train", Split::Train), ("val", Split::Validation), ("test", Split::Test)];
-
-/// What stands before the names of these arrays where they are about edges.
-pub const OF_EDGES: &str = "edge_";
-
 /// Reads how many nodes there are in a single graph, their classes and splits. Nodes with targets need no classes.
 pub fn read_nodes(archive: &mut Archive) -> Result<GraphData, Problem> {
-    let labels = match archive.has("node_target") && !archive.has("y") {
+    let labels = match archive.has("node_target") && !CLASSES.iter().any(|array| archive.has(array)) {
         true => vec![0; count_targets(archive)?],
-        false => read_classes(archive, "node")?,
+        false => read_labels(archive, archive.first_of(&CLASSES), None, "node")?,
     };
-    let splits = read_splits(archive, "", labels.len(), "node")?;
-    Ok(GraphData { nodes: labels.len(), classes: class_count(&labels), labels, splits, ..GraphData::default() })
+    let Splits { first: splits, all: alternative_splits } = read_splits(archive, "", labels.len(), "node")?;
+    let (nodes, classes) = (labels.len(), class_count(&labels));
+    Ok(GraphData { nodes, classes, labels, splits, alternative_splits, ..GraphData::default() })
 }
 
 /// How many nodes have targets.
@@ -30,9 +25,9 @@ fn count_targets(archive: &mut Archive) -> Result<usize, Problem> {
     Ok(count)
 }
 
-/// Reads the class of each `what`.
-pub fn read_classes(archive: &mut Archive, what: &str) -> Result<Vec<u32>, Problem> {
-    read_labels(archive, "y", None, what)
+/// Reads the class of each graph of a set.
+pub fn read_graph_classes(archive: &mut Archive) -> Result<Vec<u32>, Problem> {
+    read_labels(archive, "y", None, "graph")
 }
 
 /// Reads the labels that nodes have beside the class to predict.
@@ -58,7 +53,15 @@ pub fn read_edge_labels(archive: &mut Archive, count: usize) -> Result<Option<Ed
         false if targets.is_some() => vec![0; count],
         false => return Ok(None),
     };
-    let splits = read_splits(archive, OF_EDGES, count, "edge")?;
+    let Splits { first: splits, all } = read_splits(archive, OF_EDGES, count, "edge")?;
+    if all.len() > 1 {
+        let message = format!("holds {} splits of the edges", all.len());
+        return Err(Problem::of(
+            "edge_train_masks",
+            message,
+            "keep one of them: only nodes and graphs may have several",
+        ));
+    }
     Ok(Some(EdgeLabels { classes: class_count(&labels), labels, targets, splits }))
 }
 
@@ -74,75 +77,35 @@ pub fn class_count(labels: &[u32]) -> usize {
     labels.iter().map(|&label| label as usize + 1).max().unwrap_or(0)
 }
 
-/// Reads the split of each of `count` nodes, edges or graphs from arrays whose names begin with `prefix`; none is in a split
-/// if the file has no such arrays. Each array lists the members of a split, or is a mask: truth values for all. Zeros and ones
-/// for all in all three are masks, too, for as lists they would overlap.
-pub fn read_splits(archive: &mut Archive, prefix: &str, count: usize, what: &str) -> Result<Vec<Split>, Problem> {
-    let mut splits = vec![Split::Unused; count];
-    let arrays = SPLITS.map(|(array, split)| (format!("{prefix}{array}"), split));
-    if arrays.iter().all(|(array, _)| !archive.has(array)) {
-        return Ok(splits);
-    }
-    let members = arrays.iter().map(|(array, _)| read_members(archive, array, count, what));
-    let mut members = members.collect::<Result<Vec<_>, Problem>>()?;
-    if count > 1 && members.iter().all(|members| members.len() == count && members.iter().all(|&member| member < 2)) {
-        members.iter_mut().for_each(|members| *members = selected(members.iter().map(|&member| member == 1)));
-    }
-    for ((array, split), members) in arrays.iter().zip(members) {
-        for member in members {
-            let place = &mut splits[member as usize];
-            if *place != Split::Unused {
-                let message = format!("lists {what} {member}, which is in the split {place:?} already");
-                return Err(Problem::of(array, message, format!("a {what} is in one split at most, and once")));
-            }
-            *place = *split;
-        }
-    }
-    if prefix.is_empty() && archive.has("unlabeled") {
-        check_unlabeled(&read_members(archive, "unlabeled", count, what)?, &splits, what)?;
-    }
-    Ok(splits)
-}
-
-/// The indices of the nodes, edges or graphs that an array lists, or selects as a mask.
-fn read_members(archive: &mut Archive, array: &str, count: usize, what: &str) -> Result<Vec<u32>, Problem> {
-    if archive.is_bool(array)? {
-        return Ok(selected(list(archive.read::<bool>(array)?, array, Some(count))?));
-    }
-    let members = list(archive.read(array)?, array, None)?;
-    indices(array, &members, count as u64, &format!("each must be the number of a {what}"))
-}
-
-/// Where a mask is true.
-fn selected(mask: impl IntoIterator<Item = bool>) -> Vec<u32> {
-    (0..).zip(mask).filter_map(|(member, selects)| selects.then_some(member)).collect()
-}
-
-fn check_unlabeled(members: &[u32], splits: &[Split], what: &str) -> Result<(), Problem> {
-    match members.iter().find(|&&member| splits[member as usize] != Split::Unused) {
-        None => Ok(()),
-        Some(&member) => {
-            let message = format!("lists {what} {member}, which is in the split {:?}", splits[member as usize]);
-            let help = format!("take {what}s without a label out of the splits");
-            Err(Problem::of("unlabeled", message, help))
-        }
-    }
-}
-
 /// Reads the names of the nodes; none if there are no such arrays.
-pub fn read_names(archive: &mut Archive, nodes: usize) -> Result<Vec<String>, Problem> {
-    if !archive.has("node_name") {
+pub fn read_node_names(archive: &mut Archive, nodes: usize) -> Result<Vec<String>, Problem> {
+    read_names(archive, "node", Some(nodes))
+}
+
+/// Reads the names of the classes, which are as many as the classes or more; none if there are no such arrays.
+pub fn read_class_names(archive: &mut Archive, classes: usize) -> Result<Vec<String>, Problem> {
+    let names = read_names(archive, "class", None)?;
+    if names.is_empty() || names.len() >= classes {
+        return Ok(names);
+    }
+    let message = format!("tells the names of {} classes, but there are {classes}", names.len());
+    Err(Problem::of("class_name_ptr", message, "name each class, or leave class_name out"))
+}
+
+fn read_names(archive: &mut Archive, what: &str, count: Option<usize>) -> Result<Vec<String>, Problem> {
+    let [text, starts] = [format!("{what}_name"), format!("{what}_name_ptr")];
+    if !archive.has(&text) {
         return Ok(Vec::new());
     }
-    let bytes = list(archive.read::<u8>("node_name")?, "node_name", None)?;
-    let starts = list(archive.read("node_name_ptr")?, "node_name_ptr", Some(nodes + 1))?;
-    let help = "it must rise from 0 to the length of node_name";
-    let starts = offsets("node_name_ptr", &starts, bytes.len(), "bytes", help)?;
-    let name = |(node, range): (usize, &[usize])| {
+    let bytes = list(archive.read::<u8>(&text)?, &text, None)?;
+    let given = list(archive.read(&starts)?, &starts, count.map(|count| count + 1))?;
+    let given =
+        offsets(&starts, &given, bytes.len(), "bytes", &format!("it must rise from 0 to the length of {text}"))?;
+    let name = |(number, range): (usize, &[usize])| {
         std::str::from_utf8(&bytes[range[0]..range[1]]).map(str::to_owned).map_err(|_| {
-            let message = format!("does not hold UTF-8 for node {node}");
-            Problem::of("node_name", message, "write names as UTF-8, each from its place in node_name_ptr")
+            let message = format!("does not hold UTF-8 for {what} {number}");
+            Problem::of(&text, message, format!("write names as UTF-8, each from its place in {starts}"))
         })
     };
-    starts.windows(2).enumerate().map(name).collect()
+    given.windows(2).enumerate().map(name).collect()
 }

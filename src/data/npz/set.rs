@@ -4,7 +4,8 @@ use connectome_components::Split;
 
 use super::archive::Archive;
 use super::check::{indices, list, offsets, optional_rows, wrong_shape};
-use super::labels::{class_count, read_classes, read_node_labels, read_splits};
+use super::labels::{class_count, read_graph_classes, read_node_labels};
+use super::splits::{Splits, read_splits};
 use crate::data::Problem;
 use crate::data::{GraphData, GraphSet};
 
@@ -14,7 +15,7 @@ pub fn read(archive: &mut Archive) -> Result<GraphData, Problem> {
     let nodes = labels.len();
     let starts = list(archive.read::<i64>("node_ptr")?, "node_ptr", None)?;
     let graph_labels = match archive.has("y") || !archive.has("graph_target") {
-        true => read_classes(archive, "graph")?,
+        true => read_graph_classes(archive)?,
         false => vec![0; starts.len().saturating_sub(1)],
     };
     let count = graph_labels.len();
@@ -23,17 +24,19 @@ pub fn read(archive: &mut Archive) -> Result<GraphData, Problem> {
     }
     let node_offsets =
         offsets("node_ptr", &starts, nodes, "nodes in node_label", "it must rise from 0 to that number")?;
+    let Splits { first, all: alternative_splits } = read_splits(archive, "", count, "graph")?;
     let graphs = GraphSet {
         node_offsets,
         edge_offsets: Vec::new(),
         classes: class_count(&graph_labels),
         labels: graph_labels,
-        splits: read_splits(archive, "", count, "graph")?,
+        splits: first,
         folds: read_folds(archive, count)?,
         targets: optional_rows(archive, "graph_target", count)?,
     };
     let splits = vec![Split::Unused; nodes];
-    Ok(GraphData { nodes, classes: class_count(&labels), labels, splits, graphs: Some(graphs), ..GraphData::default() })
+    let (classes, graphs) = (class_count(&labels), Some(graphs));
+    Ok(GraphData { nodes, classes, labels, splits, alternative_splits, graphs, ..GraphData::default() })
 }
 
 fn read_folds(archive: &mut Archive, graphs: usize) -> Result<Option<Vec<u8>>, Problem> {

@@ -6,7 +6,7 @@ use connectome_components::Split;
 use ndarray::{ArrayView1, ArrayView2};
 use ndarray_npy::{NpzWriter, WritableElement};
 
-use super::labels::{OF_EDGES, SPLITS};
+use super::splits::{OF_EDGES, SPLITS};
 use crate::data::{DenseRows, EdgeLabels, Features, GraphData, GraphSet};
 use crate::data::{GraphFileError, Problem};
 
@@ -26,7 +26,8 @@ fn write(data: &GraphData) -> Result<Vec<u8>, Problem> {
     file.features(&data.features, data.nodes)?;
     file.edges(data)?;
     file.optional_rows("node_target", data.targets.as_ref(), data.nodes)?;
-    file.names(&data.names, data.nodes)?;
+    file.names("node", &data.names, data.nodes)?;
+    file.names("class", &data.class_names, data.class_names.len())?;
     match &data.graphs {
         None => {
             file.numbers("y", &data.labels, data.nodes)?;
@@ -37,6 +38,7 @@ fn write(data: &GraphData) -> Result<Vec<u8>, Problem> {
             file.set(graphs)?;
         }
     }
+    file.masks(&data.alternative_splits, data.graphs.as_ref().map_or(data.nodes, GraphSet::len))?;
     file.finish()
 }
 
@@ -111,7 +113,7 @@ impl File {
         data.edge_labels.as_ref().map_or(Ok(()), |edges| self.edge_labels(edges, data.edges.len()))
     }
 
-    fn names(&mut self, names: &[String], nodes: usize) -> Result<(), Problem> {
+    fn names(&mut self, what: &str, names: &[String], count: usize) -> Result<(), Problem> {
         if names.is_empty() {
             return Ok(());
         }
@@ -121,8 +123,17 @@ impl File {
             bytes.extend(name.bytes());
             starts.push(bytes.len());
         }
-        self.list("node_name", &bytes, bytes.len())?;
-        self.numbers("node_name_ptr", &starts, nodes + 1)
+        self.list(&format!("{what}_name"), &bytes, bytes.len())?;
+        self.numbers(&format!("{what}_name_ptr"), &starts, count + 1)
+    }
+
+    /// Several splits, as masks.
+    fn masks(&mut self, all: &[Vec<Split>], count: usize) -> Result<(), Problem> {
+        for (name, split) in SPLITS.into_iter().filter(|_| !all.is_empty()) {
+            let mask: Vec<bool> = all.iter().flatten().map(|&other| other == split).collect();
+            self.matrix(&format!("{name}_masks"), &mask, (all.len(), count))?;
+        }
+        Ok(())
     }
 
     fn splits(&mut self, prefix: &str, splits: &[Split], count: usize) -> Result<(), Problem> {

@@ -3,7 +3,7 @@
 use super::reader::{Markup, Reader};
 use crate::import::error::ImportError;
 use crate::import::text::TextFile;
-use crate::scene::suggest::quote;
+use crate::suggest::quote;
 
 /// An element that stands for something: a key, a node or an edge.
 #[derive(Clone, Debug)]
@@ -16,6 +16,16 @@ pub(super) struct Element {
 }
 
 impl Element {
+    /// An element without data so far.
+    pub fn new(offset: usize, attributes: Vec<(String, String)>) -> Self {
+        Self { offset, attributes, data: Vec::new() }
+    }
+
+    /// Adds an attribute, if there is a value for it.
+    pub fn set(&mut self, name: &str, value: Option<&str>) {
+        self.attributes.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+    }
+
     /// The value of an attribute, if it has it.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
@@ -104,9 +114,9 @@ impl Parser<'_> {
         };
         let document = &mut self.document;
         match kind {
-            Open::Key => document.keys.push(Element { offset, attributes, data: Vec::new() }),
-            Open::Node => document.nodes.push(Element { offset, attributes, data: Vec::new() }),
-            Open::Edge => document.edges.push(Element { offset, attributes, data: Vec::new() }),
+            Open::Key => document.keys.push(Element::new(offset, attributes)),
+            Open::Node => document.nodes.push(Element::new(offset, attributes)),
+            Open::Edge => document.edges.push(Element::new(offset, attributes)),
             Open::Value => {
                 let key = attributes.into_iter().find(|(name, _)| name == "key").map(|(_, value)| value);
                 if let Some(element) = self.around() {

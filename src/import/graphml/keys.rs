@@ -7,7 +7,7 @@ use crate::import::columns::{Value, parse_bool};
 use crate::import::error::ImportError;
 use crate::import::targets::is_target;
 use crate::import::text::TextFile;
-use crate::scene::suggest::quote;
+use crate::suggest::quote;
 
 /// What a key is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

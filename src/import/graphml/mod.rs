@@ -2,9 +2,13 @@
 //!
 //! A node's key `class`, or else `label`, is its class, `split` its split, `name` its name and `target` a value to predict;
 //! an edge's `weight` is its weight. All other keys with a type are features, in the order in which they are declared: texts
-//! as one-hot codes. A graph without `edgedefault` is undirected.
+//! as one-hot codes. A graph without `edgedefault` is undirected. Of the keys of edges `label` is the class of an edge, `target`
+//! a value to predict and `split` its split.
+//!
+//! GEXF, <https://gexf.net>, says the same in other words, so it is read into the same document.
 
 mod document;
+mod gexf;
 mod keys;
 mod reader;
 
@@ -21,19 +25,31 @@ use super::error::ImportError;
 use super::node_list::Numbers;
 use super::targets::Targets;
 use super::text::{TextFile, fits};
-use crate::scene::suggest::quote;
+use crate::suggest::quote;
 
 /// Reads the graph in a file.
 pub(super) fn read(path: &Path) -> Result<Imported, ImportError> {
     let file = TextFile::read(path)?;
     let document = document::read(&file)?;
+    build(&file, &document, Vec::new())
+}
+
+/// Reads the graph in a file of Gephi.
+pub(super) fn read_gexf(path: &Path) -> Result<Imported, ImportError> {
+    let file = TextFile::read(path)?;
+    let (document, notes) = gexf::read(&file)?;
+    build(&file, &document, notes)
+}
+
+/// The graph that a document describes.
+fn build(file: &TextFile, document: &document::Document, notes: Vec<String>) -> Result<Imported, ImportError> {
     let mut keys = Keys::of_nodes(&document.keys, &document.nodes);
     let mut edge_keys = Keys::of_edges(&document.keys, &document.edges);
-    let mut draft = Draft::default();
-    let numbers = number_nodes(&file, &document.nodes)?;
-    let is_undirected = read_edges(&file, &mut edge_keys, &document, &numbers, &mut draft)?;
+    let mut draft = Draft { notes, ..Draft::default() };
+    let numbers = number_nodes(file, &document.nodes)?;
+    let is_undirected = read_edges(file, &mut edge_keys, document, &numbers, &mut draft)?;
     draft.names = numbers.into_names();
-    read_nodes(&file, &mut keys, &document.nodes, &mut draft)?;
+    read_nodes(file, &mut keys, &document.nodes, &mut draft)?;
     draft.add_reverse_edges(|edge| is_undirected[edge]);
     for (what, keys) in [("node", &keys), ("edge", &edge_keys)] {
         let left_out = keys.names(Role::LeftOut);

@@ -6,7 +6,7 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 
 use crate::import::error::ImportError;
 use crate::import::text::TextFile;
-use crate::scene::suggest::quote;
+use crate::suggest::quote;
 
 /// A piece of a document.
 pub(super) enum Markup {

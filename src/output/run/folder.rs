@@ -243,7 +243,7 @@ impl RunFolder {
     /// What the header of a weight file says of the run.
     fn metadata(&self) -> BTreeMap<String, String> {
         let RunRecord { run, version, identity, .. } = &self.record;
-        let RunIdentity { scene, scene_hash, data_hash, seed, fold: _ } = identity;
+        let RunIdentity { scene, scene_hash, data_hash, seed, fold: _, split: _ } = identity;
         let entries = [
             ("run", run),
             ("scene", scene),

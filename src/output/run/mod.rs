@@ -23,4 +23,4 @@ mod record;
 pub use error::RunError;
 pub use folder::{Opened, RunFolder};
 pub use lock::FolderLock;
-pub use record::{RunIdentity, RunRecord, RunStatus};
+pub use record::{HeldOutFold, RunIdentity, RunRecord, RunStatus};

@@ -20,9 +20,23 @@ pub struct RunIdentity {
     pub data_hash: String,
     /// The seed of the run.
     pub seed: u64,
-    /// In cross-validation the fold that is held out, counted from 0, and the number of folds.
+    /// In cross-validation the fold that is held out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fold: Option<[u8; 2]>,
+    pub fold: Option<HeldOutFold>,
+    /// Which of the splits of the data it learns from, counted from 0, if one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<usize>,
+}
+
+/// A fold of a cross-validation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldOutFold {
+    /// Its number, counted from 0.
+    pub fold: u8,
+    /// The number of folds.
+    pub count: u8,
+    /// Whether another fold chooses the epoch.
+    pub strict: bool,
 }
 
 impl RunIdentity {
@@ -39,14 +53,16 @@ impl RunIdentity {
             data_hash: data.fingerprint(),
             seed,
             fold: None,
+            split: None,
         })
     }
 
     /// What of another run differs from this one, and, after a semicolon, a fix; nothing if they are the same.
     pub fn difference(&self, other: &Self) -> Option<String> {
-        let Self { scene, scene_hash, data_hash, seed, fold } = self;
-        let held_out = |fold: Option<[u8; 2]>| match fold {
-            Some([fold, count]) => format!("holds out fold {fold} of {count}"),
+        let Self { scene, scene_hash, data_hash, seed, fold, split } = self;
+        let held_out = |fold: Option<HeldOutFold>| match fold {
+            Some(HeldOutFold { fold, count, strict: false }) => format!("holds out fold {fold} of {count}"),
+            Some(HeldOutFold { fold, count, strict: true }) => format!("strictly holds out fold {fold} of {count}"),
             None => "holds out no fold".to_owned(),
         };
         if *scene != other.scene {
@@ -61,6 +77,11 @@ impl RunIdentity {
         if *fold != other.fold {
             let (other, this) = (held_out(other.fold), held_out(*fold));
             return Some(format!("it {other}, where this one {this}; give the same --folds"));
+        }
+        if *split != other.split {
+            let of = |split: Option<usize>| split.map_or_else(|| "the first split".to_owned(), |split| format!("split {split}"));
+            let (other, this) = (of(other.split), of(*split));
+            return Some(format!("it learns from {other}, where this one learns from {this}; give the same --split"));
         }
         (*seed != other.seed).then(|| format!("its seed is {}, not {seed}; give --seed {0}", other.seed))
     }

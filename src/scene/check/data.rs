@@ -8,6 +8,7 @@ use crate::scene::heads::SceneHead;
 use crate::scene::locate::Step::Field;
 use crate::scene::model::{Output, Plan};
 use crate::task::{DataProblem, Demand};
+use connectome_components::Split;
 
 /// Checks the scene against its graph, but for the model; returns what each head asks of it.
 pub(in crate::scene) fn check_data(scene: &SceneFile, data: &GraphData) -> Result<Vec<Demand>, Fault> {
@@ -29,12 +30,37 @@ pub(in crate::scene) fn check_data(scene: &SceneFile, data: &GraphData) -> Resul
 }
 
 /// Checks what the model gives against what its heads predict.
-pub(in crate::scene) fn check_output(scene: &SceneFile, demands: &[Demand], plan: &Plan) -> Result<(), Fault> {
+pub(in crate::scene) fn check_output(
+    scene: &SceneFile,
+    data: &GraphData,
+    demands: &[Demand],
+    plan: &Plan,
+) -> Result<(), Fault> {
     for ((head, demand), output) in scene.all_heads().iter().zip(demands).zip(&plan.outputs) {
         check_rows(scene, head, output.rows)?;
         check_width(scene, head, output, demand)?;
+        check_class_weights(head, data)?;
     }
     Ok(())
+}
+
+/// Checks that a class that is to be learned has a weight above 0: else the loss would be 0 divided by 0.
+fn check_class_weights(head: &SceneHead, data: &GraphData) -> Result<(), Fault> {
+    let rows = head.task.rows();
+    let labels = data.labels_of(rows).filter(|_| !head.task.kind().reads_targets() && !head.class_weights().is_empty());
+    let Some(labels) = labels else { return Ok(()) };
+    let splits = data.splits_of(rows);
+    let mut learned = labels.labels.iter().zip(&splits).filter(|(_, split)| **split == Split::Train);
+    if learned.any(|(class, _)| head.class_weights().get(*class as usize).is_none_or(|weight| *weight > 0.0)) {
+        return Ok(());
+    }
+    let message = format!(
+        "the classes of all {} to train on have the weight 0, so their loss is 0 divided by 0: a class of weight 0 is neither \
+         learned nor counted in the loss",
+        rows.plural()
+    );
+    let help = format!("give a class of the {} in Train a weight above 0", rows.plural());
+    Err(Fault::new(head.field("class_weights"), message, help))
 }
 
 /// Checks that the rows of an output are those that something is predicted of.

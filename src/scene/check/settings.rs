@@ -1,7 +1,10 @@
 //! Whether what a scene says makes sense by itself.
 
 use connectome_components::Optimizer;
-use connectome_systems::{layers::Dropout, program::MAX_HEADS};
+use connectome_systems::{
+    layers::{BatchNorm, Dropout, GraphNorm, LayerNorm},
+    program::MAX_HEADS,
+};
 use std::collections::HashSet;
 
 use crate::scene::description::{SceneFile, Training};
@@ -9,59 +12,54 @@ use crate::scene::error::Fault;
 use crate::scene::layer::LayerDescription;
 use crate::scene::locate::Step::{self, Field, Index};
 use crate::scene::schedule::EpochSchedule;
-use crate::scene::suggest::quote;
+use crate::suggest::quote;
 
-/// Checks all that needs no graph.
-pub(in crate::scene) fn check_parameters(scene: &SceneFile) -> Result<(), Fault> {
-    check_model(scene)?;
-    check_optimizer(&scene.optimizer)?;
-    check_heads(scene)?;
-    check_training(&scene.training)?;
-    check_schedule(&scene.training.schedule)
+/// Checks all that needs no graph; returns everything that is wrong.
+pub(in crate::scene) fn check_parameters(scene: &SceneFile) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    check_model(scene, &mut faults);
+    check_optimizer(&scene.optimizer, &mut faults);
+    check_heads(scene, &mut faults);
+    check_training(&scene.training, &mut faults);
+    check_schedule(&scene.training.schedule, &mut faults);
+    faults
 }
 
-fn check_model(scene: &SceneFile) -> Result<(), Fault> {
+fn check_model(scene: &SceneFile, faults: &mut Vec<Fault>) {
     if scene.model.is_empty() && scene.all_heads().iter().any(|head| head.layers(scene).0.is_empty()) {
         let help = "write at least one layer, such as GcnConv(width: 7)";
-        return Err(Fault::new([Field("model")], "the model has no layers", help));
+        faults.push(Fault::new([Field("model")], "the model has no layers", help));
     }
-    check_layers(&scene.model, &[Field("model")])?;
-    scene
-        .heads
-        .iter()
-        .enumerate()
-        .try_for_each(|(number, head)| check_layers(&head.layers, &[Field("heads"), Index(number), Field("layers")]))
+    check_layers(&scene.model, &[Field("model")], faults);
+    for (number, head) in scene.heads.iter().enumerate() {
+        check_layers(&head.layers, &[Field("heads"), Index(number), Field("layers")], faults);
+    }
 }
 
 /// Checks layers and those in them; nothing nests deeper than brackets may.
-fn check_layers(layers: &[LayerDescription], path: &[Step<'static>]) -> Result<(), Fault> {
+fn check_layers(layers: &[LayerDescription], path: &[Step<'static>], faults: &mut Vec<Fault>) {
     for (number, layer) in layers.iter().enumerate() {
         let of = |step| [path, &[Index(number), step]].concat();
         match layer {
             LayerDescription::Dropout(Dropout(probability)) => {
-                check(*probability, Range::Fraction, "the dropout probability", &of(Index(0)))?
+                check(*probability, Range::Fraction, "the dropout probability", &of(Index(0)), faults);
             }
-            LayerDescription::LeakyRelu(slope) => check(*slope, Range::Finite, "the slope", &of(Index(0)))?,
-            LayerDescription::Elu(alpha) => check(*alpha, Range::Finite, "alpha", &of(Index(0)))?,
-            LayerDescription::BatchNorm(norm) => {
-                check(norm.epsilon, Range::Positive, "epsilon", &of(Field("epsilon")))?
+            LayerDescription::LeakyRelu(slope) => check(*slope, Range::Finite, "the slope", &of(Index(0)), faults),
+            LayerDescription::Elu(alpha) => check(*alpha, Range::Finite, "alpha", &of(Index(0)), faults),
+            LayerDescription::BatchNorm(BatchNorm { epsilon, .. })
+            | LayerDescription::LayerNorm(LayerNorm { epsilon, .. })
+            | LayerDescription::GraphNorm(GraphNorm { epsilon, .. }) => {
+                check(*epsilon, Range::Positive, "epsilon", &of(Field("epsilon")), faults);
             }
-            LayerDescription::LayerNorm(norm) => {
-                check(norm.epsilon, Range::Positive, "epsilon", &of(Field("epsilon")))?
-            }
-            LayerDescription::GraphNorm(norm) => {
-                check(norm.epsilon, Range::Positive, "epsilon", &of(Field("epsilon")))?
-            }
-            LayerDescription::Residual(residual) => check_layers(&residual.layers, &of(Field("layers")))?,
+            LayerDescription::Residual(residual) => check_layers(&residual.layers, &of(Field("layers")), faults),
             LayerDescription::JumpingKnowledge(jumping) => {
                 for (block, layers) in jumping.blocks.iter().enumerate() {
-                    check_layers(layers, &[&of(Field("blocks"))[..], &[Index(block)]].concat())?;
+                    check_layers(layers, &[&of(Field("blocks"))[..], &[Index(block)]].concat(), faults);
                 }
             }
             _ => {}
         }
     }
-    Ok(())
 }
 
 /// Where a setting of a layer stands, of those at a path.
@@ -69,108 +67,107 @@ pub(in crate::scene) fn layer_field(path: Vec<Step<'static>>, number: usize, nam
     [&path[..], &[Index(number), Field(name)]].concat()
 }
 
-fn check_optimizer(optimizer: &Optimizer) -> Result<(), Fault> {
+fn check_optimizer(optimizer: &Optimizer, faults: &mut Vec<Fault>) {
     let of = |name| [Field("optimizer"), Field(name)];
-    check(optimizer.learning_rate(), Range::NotNegative, "the learning rate", &of("learning_rate"))?;
-    check(optimizer.weight_decay(), Range::NotNegative, "the weight decay", &of("weight_decay"))?;
+    check(optimizer.learning_rate(), Range::NotNegative, "the learning rate", &of("learning_rate"), faults);
+    check(optimizer.weight_decay(), Range::NotNegative, "the weight decay", &of("weight_decay"), faults);
     match *optimizer {
-        Optimizer::Sgd { momentum, .. } => check(momentum, Range::NotNegative, "the momentum", &of("momentum")),
+        Optimizer::Sgd { momentum, .. } => check(momentum, Range::NotNegative, "the momentum", &of("momentum"), faults),
         Optimizer::Adam { betas, epsilon, .. } | Optimizer::AdamW { betas, epsilon, .. } => {
             let [name, field] = of("betas");
-            check(betas.0, Range::Fraction, "the first beta", &[name, field, Index(0)])?;
-            check(betas.1, Range::Fraction, "the second beta", &[name, field, Index(1)])?;
-            check(epsilon, Range::Positive, "epsilon", &of("epsilon"))
+            check(betas.0, Range::Fraction, "the first beta", &[name, field, Index(0)], faults);
+            check(betas.1, Range::Fraction, "the second beta", &[name, field, Index(1)], faults);
+            check(epsilon, Range::Positive, "epsilon", &of("epsilon"), faults);
         }
         Optimizer::RmsProp { decay, epsilon, .. } => {
-            check(decay, Range::Fraction, "the decay", &of("decay"))?;
-            check(epsilon, Range::Positive, "epsilon", &of("epsilon"))
+            check(decay, Range::Fraction, "the decay", &of("decay"), faults);
+            check(epsilon, Range::Positive, "epsilon", &of("epsilon"), faults);
         }
     }
 }
 
-fn check_heads(scene: &SceneFile) -> Result<(), Fault> {
+fn check_heads(scene: &SceneFile, faults: &mut Vec<Fault>) {
     if scene.task.is_some() && !scene.heads.is_empty() {
         let message = "the model has heads, and a task of its own beside them";
-        return Err(Fault::new([Field("task")], message, "remove the task, or make it one of the heads"));
+        faults.push(Fault::new([Field("task")], message, "remove the task, or make it one of the heads"));
     }
     if scene.heads.len() > MAX_HEADS {
         let message = format!("the model has {} heads, and at most {MAX_HEADS} are possible", scene.heads.len());
-        return Err(Fault::new([Field("heads"), Index(MAX_HEADS)], message, "remove heads, or make several scenes"));
+        return faults.push(Fault::new(
+            [Field("heads"), Index(MAX_HEADS)],
+            message,
+            "remove heads, or make several scenes",
+        ));
     }
     let mut names = HashSet::new();
     let mut predicts_links = false;
     for head in scene.all_heads() {
         let of = |name| head.field(name);
-        head.task
-            .kind()
-            .check_settings()
-            .map_err(|(setting, problem)| Fault::new(head.task_field(setting), problem.message, problem.help))?;
+        let settings = head.task.kind().check_settings();
+        faults.extend(
+            settings
+                .err()
+                .map(|(setting, problem)| Fault::new(head.task_field(setting), problem.message, problem.help)),
+        );
         if head.name.is_empty() || head.name.contains(['.', '/']) {
             let message = format!("{} is no name for a head: files and parameters are named by it", quote(head.name));
-            return Err(Fault::new(of("name"), message, "write a name without dots and slashes"));
+            faults.push(Fault::new(of("name"), message, "write a name without dots and slashes"));
         }
         if !names.insert(head.name) {
             let message = format!("two heads have the name {}", quote(head.name));
-            return Err(Fault::new(of("name"), message, "give each head a name of its own"));
+            faults.push(Fault::new(of("name"), message, "give each head a name of its own"));
         }
         if head.task.links().is_some() && std::mem::replace(&mut predicts_links, true) {
             let message = "two heads predict links, but the edges can be hidden only once";
-            return Err(Fault::new(of("task"), message, "keep one of them"));
+            faults.push(Fault::new(of("task"), message, "keep one of them"));
         }
-        check(head.weight(), Range::NotNegative, "the weight of the head", &of("weight"))?;
+        check(head.weight(), Range::NotNegative, "the weight of the head", &of("weight"), faults);
         for (class, weight) in head.class_weights().iter().enumerate() {
             let path = [&of("class_weights")[..], &[Index(class)]].concat();
-            check(*weight, Range::NotNegative, "the weight of the class", &path)?;
+            check(*weight, Range::NotNegative, "the weight of the class", &path, faults);
         }
         if !head.class_weights().is_empty() && head.class_weights().iter().all(|weight| *weight == 0.0) {
             let message = "all class weights are 0, so the loss is 0 divided by 0";
-            return Err(Fault::new(of("class_weights"), message, "give one class at least a weight above 0"));
+            faults.push(Fault::new(of("class_weights"), message, "give one class at least a weight above 0"));
         }
     }
-    Ok(())
 }
 
-fn check_training(training: &Training) -> Result<(), Fault> {
+fn check_training(training: &Training, faults: &mut Vec<Fault>) {
     let of = |name| [Field("training"), Field(name)];
     if training.patience == Some(0) {
-        let help = "write how many epochs may pass without a better validation loss, or remove patience";
-        return Err(Fault::new(of("patience"), "a patience of 0 stops before the first epoch", help));
+        let help = "write how many epochs may pass without an improvement in validation, or remove patience";
+        faults.push(Fault::new(of("patience"), "a patience of 0 stops before the first epoch", help));
     }
     if training.batch_size == Some(0) {
-        return Err(Fault::new(
-            of("batch_size"),
-            "a batch of 0 graphs trains nothing",
-            "write at least 1, or remove batch_size",
-        ));
+        let help = "write at least 1, or remove batch_size";
+        faults.push(Fault::new(of("batch_size"), "a batch of 0 graphs trains nothing", help));
     }
     if training.steps_per_epoch == Some(0) {
         let help = "write at least 1, or remove steps_per_epoch";
-        return Err(Fault::new(of("steps_per_epoch"), "an epoch of 0 batches trains nothing", help));
+        faults.push(Fault::new(of("steps_per_epoch"), "an epoch of 0 batches trains nothing", help));
     }
     if let Some(place) = training.fan_outs.iter().position(|count| *count == 0) {
         let path = [Field("training"), Field("fan_outs"), Index(place)];
-        return Err(Fault::new(path, "without neighbors nothing is passed on", "write at least 1"));
+        faults.push(Fault::new(path, "without neighbors nothing is passed on", "write at least 1"));
     }
     if training.accumulation_steps == 0 {
         let help = "write after how many batches a step is made, or remove accumulation_steps";
-        return Err(Fault::new(of("accumulation_steps"), "after 0 batches there is nothing to follow", help));
+        faults.push(Fault::new(of("accumulation_steps"), "after 0 batches there is nothing to follow", help));
     }
-    match training.clip_norm {
-        Some(norm) if !(norm.is_finite() && norm > 0.0) => {
-            let help = "write a finite number above 0, or remove clip_norm";
-            Err(Fault::new(of("clip_norm"), format!("the norm to clip to is {norm}"), help))
-        }
-        _ => Ok(()),
+    if let Some(norm) = training.clip_norm.filter(|norm| !(norm.is_finite() && *norm > 0.0)) {
+        let help = "write a finite number above 0, or remove clip_norm";
+        faults.push(Fault::new(of("clip_norm"), format!("the norm to clip to is {norm}"), help));
     }
 }
 
-fn check_schedule(schedule: &EpochSchedule) -> Result<(), Fault> {
+fn check_schedule(schedule: &EpochSchedule, faults: &mut Vec<Fault>) {
     let of = |name| [Field("training"), Field("schedule"), Field(name)];
     match *schedule {
-        EpochSchedule::Constant => Ok(()),
-        EpochSchedule::Step { factor, .. } => check(factor, Range::NotNegative, "the factor", &of("factor")),
+        EpochSchedule::Constant => {}
+        EpochSchedule::Step { factor, .. } => check(factor, Range::NotNegative, "the factor", &of("factor"), faults),
         EpochSchedule::Cosine { final_factor, .. } => {
-            check(final_factor, Range::NotNegative, "the final factor", &of("final_factor"))
+            check(final_factor, Range::NotNegative, "the final factor", &of("final_factor"), faults);
         }
     }
 }
@@ -206,9 +203,8 @@ impl Range {
     }
 }
 
-fn check(value: f32, range: Range, what: &str, path: &[Step<'static>]) -> Result<(), Fault> {
-    if range.contains(value) {
-        return Ok(());
+fn check(value: f32, range: Range, what: &str, path: &[Step<'static>], faults: &mut Vec<Fault>) {
+    if !range.contains(value) {
+        faults.push(Fault::new(path, format!("{what} is {value}"), range.help()));
     }
-    Err(Fault::new(path, format!("{what} is {value}"), range.help()))
 }

@@ -5,10 +5,10 @@ use bevy_ecs::entity::Entity;
 /// A training step was not applied: parameters and moments are unchanged.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum LearningError {
-    /// A head has no training row.
+    /// A head has no training row, or none of a weight above 0.
     #[error(
         "model `{model}` has no training rows for its head `{head}`; give rows with targets the `Split::Train`, and a \
-         row weight above 0 if they have weights"
+         row weight and a class weight above 0 if they have weights"
     )]
     NoRows {
         /// The name of the model.

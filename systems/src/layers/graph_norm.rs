@@ -14,8 +14,9 @@ use crate::{
 /// approach to accelerating graph neural network training", ICML 2021, eq. 6).
 ///
 /// `X` is `[N, F]`, dense, on nodes; `weight`, `bias` and `mean_scale` are `[F]`, initially 1, 0 and 1. Costs about `8
-/// N F` operations and `2 F` values for each subgraph; a subgraph is not divided among workers. Border: the output of a
-/// node in no subgraph is the bias, so a single graph needs a subgraph with all its nodes.
+/// N F` operations and `2 F` values for each subgraph; a subgraph is not divided among workers. Border: a graph without
+/// subgraphs is one segment, so the means are taken over all its nodes, or over those of a sampled batch. Where there are
+/// subgraphs, the output of a node in none is the bias.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GraphNorm {

@@ -34,7 +34,8 @@ pub struct PnaConv {
     /// Output width.
     pub width: usize,
     /// `m`, the mean of `ln(d + 1)` over the nodes of the training graphs. If it is 0 and not loaded from a weight
-    /// file, it is measured on the graph of the first step.
+    /// file, it is measured on the graph of the first step; a scene that is trained by batches measures it on all
+    /// training graphs before.
     #[serde(default)]
     pub average_log_degree: f32,
     /// Whether edge features are read.

@@ -81,7 +81,11 @@ fn differentiate<L: RowLoss>(
             if let Some((row, weight)) = rows.invalid_weight(&weights) {
                 note(Fault::RowWeight { head: head.index, row, weight });
             }
-            let scale = head.weight / rows.weight(loss, &weights, Split::Train) as f32;
+            // Where all terms have the weight 0 their mean is undefined, and the step is not applied.
+            let scale = match rows.weight(loss, &weights, Split::Train) {
+                0.0 => 0.0,
+                weight => head.weight / weight as f32,
+            };
             let terms = Terms { loss, rows: &rows, weights: &weights, scale };
             sums.clear();
             sums.resize(blocks(0, rows.len()).count(), SplitMetrics::default());
@@ -118,7 +122,7 @@ fn differentiate<L: RowLoss>(
             }
             let mut total = SplitMetrics::default();
             sums.iter().for_each(|sum| total.merge(sum));
-            if total.count == 0 {
+            if total.count == 0 || total.weight == 0.0 {
                 // With gradient accumulation the optimizer checks the terms of all passes.
                 if accumulation.is_none_or(|accumulation| accumulation.micro_batches < 2) {
                     note(Fault::NoRows { head: head.index });

@@ -1,6 +1,7 @@
-//! Graph normalization: variance 1 for each feature over the nodes of a subgraph.
+//! Graph normalization: variance 1 for each feature over the nodes of a subgraph, or of a whole graph without subgraphs.
 
 use connectome_components::{Matrix, Topology};
+use core::ops::Range;
 
 use super::epilogue::bias_gradient;
 use crate::{
@@ -22,8 +23,8 @@ pub struct GraphNormParameters {
 }
 
 /// `C[i] = X[i] - mean_scale * mean X` and `Y[i] = weight * C[i] / sqrt(mean C^2 + epsilon) + bias`, feature by
-/// feature, with means over the nodes of the subgraph that node `i` belongs to. The output of a node in none is the
-/// bias.
+/// feature, with means over the nodes of the subgraph that node `i` belongs to. Where the graph has no subgraphs, they are
+/// taken over all its nodes; where it has some, the output of a node in none is the bias.
 ///
 /// Saves two values for each subgraph and feature for the backward pass, beside the input.
 ///
@@ -39,8 +40,11 @@ pub fn graph_norm(
     let GraphNormParameters { weight, bias, mean_scale } = parameters;
     let measure = MeasureSubgraphs { subgraphs: program.subgraphs(), epsilon };
     // The derivative of the whole covers the gradients through the moments.
-    let moments = program.record_one(measure, &[input, mean_scale.value()].map(Value::detached))?;
-    program.record_one(GraphNorm, &[input, moments, weight.value(), bias.value(), mean_scale.value()])
+    let [values, scale] = [input, mean_scale.value()].map(Value::detached);
+    let moments = program.record_one(measure, &[values, scale])?;
+    let mean = program.record_one(MeasureMean, &[values])?;
+    let whole = program.record_one(MeasureWhole { epsilon }, &[values, mean, scale])?;
+    program.record_one(GraphNorm, &[input, moments, whole, weight.value(), bias.value(), mean_scale.value()])
 }
 
 /// For each subgraph the mean of each feature, then `1 / sqrt(mean C^2 + epsilon)`.
@@ -106,7 +110,103 @@ impl Operator for MeasureSubgraphs {
     }
 }
 
-/// [`graph_norm`], from the moments of [`MeasureSubgraphs`].
+/// The mean of each feature over all nodes, where the graph has no subgraphs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct MeasureMean;
+
+impl Operator for MeasureMean {
+    fn name(&self) -> &'static str {
+        "measure_mean"
+    }
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        Ok(vec![Shape::new(Domain::Single, inputs[0].width())])
+    }
+
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::All
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let (width, fraction) = (step.input(0).width(), 1.0 / step.input(0).row_count().max(1) as f32);
+        sum_whole(
+            step,
+            [0],
+            0..width,
+            #[inline(always)]
+            move |[values], row, sum| {
+                sum.iter_mut().zip(values.row(row)).for_each(|(sum, value)| *sum += fraction * value);
+            },
+        );
+    }
+}
+
+/// The mean of each feature over all nodes, then `1 / sqrt(mean C^2 + epsilon)`, where the graph has no subgraphs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct MeasureWhole {
+    epsilon: f32,
+}
+
+impl Operator for MeasureWhole {
+    fn name(&self) -> &'static str {
+        "measure_whole"
+    }
+
+    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
+        check_widths(inputs[0], &inputs[1..])?;
+        Ok(vec![Shape::new(Domain::Single, 2 * inputs[0].width())])
+    }
+
+    fn footprint(&self, input: usize) -> Footprint {
+        if input == 0 { Footprint::All } else { Footprint::Same }
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let (width, fraction) = (step.input(0).width(), 1.0 / step.input(0).row_count().max(1) as f32);
+        sum_whole(
+            step,
+            [0, 1, 2],
+            width..2 * width,
+            #[inline(always)]
+            move |[values, mean, scale], row, sum| {
+                let Some([mean, scale]) = vectors([mean, scale]) else { return };
+                for ((sum, value), (mean, scale)) in sum.iter_mut().zip(values.row(row)).zip(mean.iter().zip(scale)) {
+                    let centered = value - scale * mean;
+                    *sum += fraction * (centered * centered);
+                }
+            },
+        );
+        let means = step.input(1);
+        if let (Some(moments), Some(means)) = (step.output(0).rows_mut().next(), means.rows().next()) {
+            let (mean, reciprocal) = moments.split_at_mut(width);
+            mean.copy_from_slice(means);
+            reciprocal.iter_mut().for_each(|square| *square = 1.0 / (*square + self.epsilon).sqrt());
+        }
+    }
+}
+
+/// Sums over all nodes where the graph has no subgraphs, `add(inputs, row, sum)` by row; else the sum is 0.
+fn sum_whole<const K: usize>(
+    step: &mut Step<'_>,
+    inputs: [usize; K],
+    range: Range<usize>,
+    add: impl Fn([&Matrix; K], usize, &mut [f32]) + Sync,
+) {
+    step.output(0).rows_mut().for_each(|row| row.fill(0.0));
+    if step.topology().subgraphs.is_empty() {
+        step.sum_rows(
+            inputs,
+            range,
+            #[inline(always)]
+            |inputs, rows, sum| {
+                sum.fill(0.0);
+                rows.for_each(|row| add(inputs, row, sum));
+            },
+        );
+    }
+}
+
+/// [`graph_norm`], from the moments of [`MeasureSubgraphs`] and [`MeasureWhole`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct GraphNorm;
 
@@ -116,7 +216,7 @@ impl Operator for GraphNorm {
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
-        check_widths(inputs[0], &inputs[2..])?;
+        check_widths(inputs[0], &inputs[3..])?;
         Ok(vec![inputs[0].shape()])
     }
 
@@ -131,15 +231,15 @@ impl Operator for GraphNorm {
     fn run(&self, step: &mut Step<'_>) {
         step.write_rows(
             Partition::Uniform,
-            [0, 1, 2, 3, 4],
+            [0, 1, 2, 3, 4, 5],
             #[inline(always)]
-            |topology, [values, moments, weight, bias, scale], rows, output| {
+            |topology, [values, moments, whole, weight, bias, scale], rows, output| {
                 let Some([weight, bias, scale]) = vectors([weight, bias, scale]) else { return };
                 let width = values.width();
                 for (row, output) in rows.zip(output.chunks_exact_mut(width)) {
                     output.copy_from_slice(bias);
-                    let Some(subgraph) = subgraph_of(topology, row) else { continue };
-                    let (mean, reciprocal) = moments.row(subgraph).split_at(width);
+                    let Some((moments, _)) = segment_of(topology, row, [moments, whole]) else { continue };
+                    let (mean, reciprocal) = moments.split_at(width);
                     let values = values.row(row);
                     for (index, output) in output.iter_mut().enumerate() {
                         let centered = values[index] - scale[index] * mean[index];
@@ -151,13 +251,17 @@ impl Operator for GraphNorm {
     }
 
     fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
-        let &[input, moments, weight, bias, scale] = &operation.inputs[..] else { return Ok(()) };
+        let &[input, moments, whole, weight, bias, scale] = &operation.inputs[..] else { return Ok(()) };
         let width = input.width();
         bias_gradient(bias, gradient, tape)?;
         let sums = tape.compute(gradient_sums(width), &[gradient, input, moments, scale], moments.shape())?;
-        tape.weight_gradient(weight, 0..width, weight_gradient(width), &[sums])?;
-        tape.weight_gradient(scale, 0..width, scale_gradient(width), &[sums, moments, weight, scale])?;
-        tape.gradient(input, input_gradient(width), &[gradient, input, sums, moments, weight, scale])
+        let whole_sums = tape.compute(whole_gradient_sums(width), &[gradient, input, whole, scale], whole.shape())?;
+        // One of the two is 0: a graph has subgraphs or it has none.
+        for (sums, moments) in [(sums, moments), (whole_sums, whole)] {
+            tape.weight_gradient(weight, 0..width, weight_gradient(width), &[sums])?;
+            tape.weight_gradient(scale, 0..width, scale_gradient(width), &[sums, moments, weight, scale])?;
+        }
+        tape.gradient(input, input_gradient(width), &[gradient, input, sums, moments, whole_sums, whole, weight, scale])
     }
 }
 
@@ -174,6 +278,21 @@ fn check_widths(values: Value, parameters: &[Value]) -> Result<(), String> {
 #[inline(always)]
 fn subgraph_of(topology: &Topology, node: usize) -> Option<usize> {
     topology.membership.neighbors[topology.membership.entries(node)].first().map(|subgraph| *subgraph as usize)
+}
+
+/// The values of the subgraph that a node belongs to, of matrices of subgraphs and of the whole graph; and how many nodes belong
+/// to it.
+#[inline(always)]
+fn segment_of<'a>(
+    topology: &Topology,
+    node: usize,
+    [subgraphs, whole]: [&Matrix<'a>; 2],
+) -> Option<(&'a [f32], usize)> {
+    if topology.subgraphs.is_empty() {
+        return Some((whole.rows().next()?, topology.nodes.len()));
+    }
+    let subgraph = subgraph_of(topology, node)?;
+    Some((subgraphs.row(subgraph), topology.members.entries(subgraph).len()))
 }
 
 /// The only rows of parameters; none if one is missing.
@@ -215,6 +334,31 @@ fn gradient_sums(width: usize) -> impl Operator {
     .with_cost(Cost { per_row: 0, per_entry: 3 * width })
 }
 
+/// The same for all nodes, where the graph has no subgraphs.
+fn whole_gradient_sums(width: usize) -> impl Operator {
+    kernel("graph_norm_whole_sums", Footprint::All, move |step: &mut Step<'_>| {
+        sum_whole(
+            step,
+            [0, 1, 2, 3],
+            0..2 * width,
+            #[inline(always)]
+            move |[gradient, values, moments, scale], row, sums| {
+                let Some([moments, scale]) = vectors([moments, scale]) else { return };
+                let (plain, normal) = sums.split_at_mut(width);
+                let (mean, reciprocal) = moments.split_at(width);
+                let (gradient, values) = (gradient.row(row), values.row(row));
+                for index in 0..width {
+                    let centered = values[index] - scale[index] * mean[index];
+                    plain[index] += gradient[index];
+                    normal[index] += gradient[index] * centered * reciprocal[index];
+                }
+            },
+        );
+    })
+    .with_cost(Cost { per_row: 3 * width, per_entry: 0 })
+}
+
+/// From sums of subgraphs, or of the whole graph, which has one row.
 fn weight_gradient(width: usize) -> impl Operator {
     kernel("graph_norm_weight_gradient", Footprint::All, move |step: &mut Step<'_>| {
         step.sum_rows(
@@ -260,16 +404,15 @@ fn input_gradient(width: usize) -> impl Operator {
     kernel("graph_norm_backward", Footprint::Membership, move |step: &mut Step<'_>| {
         step.write_rows(
             Partition::Uniform,
-            [0, 1, 2, 3, 4, 5],
+            [0, 1, 2, 3, 4, 5, 6, 7],
             #[inline(always)]
-            |topology, [gradient, values, sums, moments, weight, scale], rows, target| {
+            |topology, [gradient, values, sums, moments, whole_sums, whole, weight, scale], rows, target| {
                 let Some([weight, scale]) = vectors([weight, scale]) else { return };
                 for (row, target) in rows.zip(target.chunks_exact_mut(width)) {
                     target.fill(0.0);
-                    let Some(subgraph) = subgraph_of(topology, row) else { continue };
-                    let members = topology.members.entries(subgraph).len();
+                    let Some((sums, members)) = segment_of(topology, row, [sums, whole_sums]) else { continue };
+                    let Some((moments, _)) = segment_of(topology, row, [moments, whole]) else { continue };
                     let fraction = 1.0 / members.max(1) as f32;
-                    let (sums, moments) = (sums.row(subgraph), moments.row(subgraph));
                     let (gradient, values) = (gradient.row(row), values.row(row));
                     for (index, target) in target.iter_mut().enumerate() {
                         let feature = Feature::of(index, sums, moments, weight, scale);

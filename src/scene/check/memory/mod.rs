@@ -233,7 +233,8 @@ fn others(data: &GraphData) -> usize {
     let values = targets.chain(&data.edge_features).map(|rows| rows.values.len()).sum::<usize>();
     let values = values + data.weights.as_ref().map_or(0, Vec::len);
     let classes = labels().map(|labels| labels.labels.len() * (NUMBER + size_of::<Split>())).sum::<usize>();
-    names + values * NUMBER + classes + size_of_val(&data.edges[..])
+    let splits = data.alternative_splits.iter().map(|splits| size_of_val(&splits[..])).sum::<usize>();
+    names + values * NUMBER + classes + splits + size_of_val(&data.edges[..])
 }
 
 /// What the model of a scene is on a graph of this size, and the memory that it takes; or the layer that cannot be.
