@@ -4,7 +4,7 @@ use std::io::{Cursor, Write};
 use std::path::Path;
 
 use connectome::data::GraphData;
-use connectome::import::{Format, ImportOptions, import, import_labeled, starting_scene};
+use connectome::import::{Format, ImportError, ImportOptions, Imported, import, import_labeled, starting_scene};
 use connectome::scene::SceneFile;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
@@ -22,7 +22,11 @@ pub fn edge_table(bytes: &[u8]) {
             _ => edges = content,
         }
     }
-    check(&folder.write("edges", edges), &options);
+    let imported = check(&folder.write("edges", edges), &options);
+    if let (Some(imported), true) = (&imported, options.undirected) {
+        check_symmetric(&imported.data);
+    }
+    check_line_ends(edges, imported.as_ref(), |text| import(&folder.write("edges", text), &options));
 }
 
 /// A GraphML document.
@@ -32,7 +36,13 @@ pub fn graphml(bytes: &[u8]) {
 
 /// A graph of the DIMACS challenges.
 pub fn dimacs(bytes: &[u8]) {
-    check_file(bytes, Format::Dimacs);
+    let imported = check_file(bytes, Format::Dimacs);
+    if let Some(imported) = &imported {
+        check_symmetric(&imported.data);
+    }
+    let folder = Folder::new();
+    let options = ImportOptions { format: Some(Format::Dimacs), ..ImportOptions::default() };
+    check_line_ends(bytes, imported.as_ref(), |text| import(&folder.write("graph", text), &options));
 }
 
 /// A folder of TUDataset: the files in the input are called `A`, `graph_indicator` and so on.
@@ -50,7 +60,8 @@ pub fn tu_dataset(bytes: &[u8]) {
 /// compression hide nothing from the fuzzer. Each of them ends with a line break that is not its own.
 pub fn npz(bytes: &[u8]) {
     if bytes.starts_with(b"PK") {
-        return check_file(bytes, Format::Npz);
+        check_file(bytes, Format::Npz);
+        return;
     }
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
@@ -65,16 +76,20 @@ pub fn npz(bytes: &[u8]) {
     }
 }
 
-fn check_file(bytes: &[u8], format: Format) {
+fn check_file(bytes: &[u8], format: Format) -> Option<Imported> {
     let folder = Folder::new();
     let path = folder.write("graph", bytes);
-    check(&path, &ImportOptions { format: Some(format), ..ImportOptions::default() });
+    check(&path, &ImportOptions { format: Some(format), ..ImportOptions::default() })
 }
 
-fn check(source: &Path, options: &ImportOptions) {
+/// Checks the outcome; returns what was read.
+fn check(source: &Path, options: &ImportOptions) -> Option<Imported> {
     let imported = match import(source, options) {
         Ok(imported) => imported,
-        Err(error) => return assert!(!error.message.is_empty() && !error.help.is_empty(), "{error}"),
+        Err(error) => {
+            assert!(!error.message.is_empty() && !error.help.is_empty(), "{error}");
+            return None;
+        }
     };
     assert_eq!(import(source, options).as_ref(), Ok(&imported), "read again");
     let data = &imported.data;
@@ -93,6 +108,26 @@ fn check(source: &Path, options: &ImportOptions) {
     if let Err(error) = import_labeled(source, options) {
         assert!(!error.message.is_empty() && !error.help.is_empty(), "{error}");
     }
+    Some(imported)
+}
+
+/// Checks that as many edges of each weight go from a node to another as go back.
+fn check_symmetric(data: &GraphData) {
+    let weight = |edge: usize| data.weights.as_ref().map_or(1.0, |weights| weights[edge]).to_bits();
+    let mut there: Vec<_> = data.edges.iter().enumerate().map(|(edge, [a, b])| (*a, *b, weight(edge))).collect();
+    let mut back: Vec<_> = there.iter().map(|(source, target, weight)| (*target, *source, *weight)).collect();
+    there.sort_unstable();
+    back.sort_unstable();
+    assert_eq!(there, back, "the adjacency is not symmetric");
+}
+
+/// Checks that lines may end as on Windows. Where they may be a part of a text they are left alone.
+fn check_line_ends(text: &[u8], expected: Option<&Imported>, read: impl Fn(&[u8]) -> Result<Imported, ImportError>) {
+    if text.iter().any(|byte| [b'"', b'\r', 0x1f].contains(byte)) {
+        return;
+    }
+    let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+    assert_eq!(read(&lines.join(&b"\r\n"[..])).ok().as_ref(), expected, "lines that end in another way");
 }
 
 /// Checks that each list of the graph is as long as the graph is, and names nothing that is not there.
