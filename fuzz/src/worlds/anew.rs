@@ -1,10 +1,10 @@
 //! A world that is built anew, and takes the same step.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use bevy_ecs::{entity::Entity, world::World};
 use connectome::components::{
-    ClassLabel, Edge, EdgeWeight, Graph, GraphNode, InSubgraph, Metrics, Model, Parameter, Split, Subgraph, Topology,
+    ClassLabel, Edge, EdgeWeight, Graph, GraphKey, GraphNode, InSubgraph, Metrics, Model, Parameter, Split, Subgraph,
     TrainingState,
 };
 use connectome::systems::WorldModelExt;
@@ -59,57 +59,36 @@ pub fn check(life: &Life, step: Step, before: &State, outcome: Result<(), String
     if outcome.is_err() {
         return;
     }
-    let is_exact = has_one_table_of_each(life);
     let [found_output, expected_output] = [(&life.world, life.model), (&world, model)]
         .map(|(world, model)| world.get::<Model>(model).expect("it is a model").output);
     for (entity, same) in &entities {
         let found = found_output.get(&life.world, *entity).unwrap_or_default();
         let expected = expected_output.get(&world, *same).unwrap_or_default();
-        assert_same(found, expected, is_exact || step == Step::Infer, &format!("{step:?}: output of {entity}"));
+        assert_same(found, expected, &format!("{step:?}: output of {entity}"));
     }
     let [found, expected] = [(&life.world, life.model), (&world, model)]
         .map(|(world, model)| world.get::<Metrics>(model).map(|metrics| metrics.of(Split::Train)).unwrap_or_default());
     if step != Step::Infer {
         assert_eq!((found.count, found.classified), (expected.count, expected.classified), "{step:?}: counted rows");
-        assert_same(&[found.loss()], &[expected.loss()], is_exact, &format!("{step:?}: loss"));
+        assert_same(&[found.loss()], &[expected.loss()], &format!("{step:?}: loss"));
     }
     let (found, expected) = (State::of(&life.world, life.model), State::of(&world, model));
     assert_eq!(found.training, expected.training);
     for ((name, values, moments), (_, expected_values, expected_moments)) in
         found.parameters.iter().zip(&expected.parameters)
     {
-        assert_same(values, expected_values, is_exact, &format!("{step:?}: {name}"));
-        assert_same(moments, expected_moments, is_exact, &format!("{step:?}: moments of {name}"));
+        assert_same(values, expected_values, &format!("{step:?}: {name}"));
+        assert_same(moments, expected_moments, &format!("{step:?}: moments of {name}"));
     }
 }
 
-/// Whether all nodes are in one table, and so are all edges and all subgraphs. Sums over the rows of several tables have the
-/// bits of the sums over each.
-fn has_one_table_of_each(life: &Life) -> bool {
-    let Record { nodes, edges, subgraphs } = &life.record;
-    let tables = |entities: Vec<Entity>| {
-        let tables = entities.into_iter().map(|entity| life.world.entity(entity).location().table_id.as_usize());
-        tables.collect::<HashSet<_>>().len() <= 1
-    };
-    tables(nodes.iter().filter(|node| !node.disabled).map(|node| node.entity).collect())
-        && tables(edges.iter().filter(|edge| !edge.disabled).map(|edge| edge.entity).collect())
-        && tables(subgraphs.iter().filter(|subgraph| !subgraph.disabled).map(|subgraph| subgraph.entity).collect())
-}
-
-/// Asserts that the values have the same bits, or, unless they are to be exact, hardly differ.
-fn assert_same(found: &[f32], expected: &[f32], is_exact: bool, what: &str) {
+/// Asserts that the values have the same bits.
+fn assert_same(found: &[f32], expected: &[f32], what: &str) {
     let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<u32>>();
-    if is_exact || found.len() != expected.len() {
-        return assert_eq!(bits(found), bits(expected), "{what}: {found:?}, anew {expected:?}");
-    }
-    let scale = expected.iter().fold(1.0_f32, |scale, value| scale.max(value.abs()));
-    for (found_value, value) in found.iter().zip(expected) {
-        let is_close = found_value.to_bits() == value.to_bits() || (found_value - value).abs() <= 1e-4 * scale;
-        assert!(is_close, "{what}: {found:?}, anew {expected:?}");
-    }
+    assert_eq!(bits(found), bits(expected), "{what}: {found:?}, anew {expected:?}");
 }
 
-/// A world with the entities of the record in the order of their rows, and those that take the place of each.
+/// A world with the entities of the record in the order of their keys, and those that take the place of each.
 fn build(life: &Life, state: &State) -> (World, Entity, HashMap<Entity, Entity>) {
     let mut world = World::new();
     let graph = Graph::spawn(&mut world);
@@ -123,29 +102,29 @@ fn build(life: &Life, state: &State) -> (World, Entity, HashMap<Entity, Entity>)
     for node in nodes {
         let entity = world.spawn((GraphNode, node.body, ClassLabel(node.label), Split::Train)).id();
         let subgraph = node.subgraph.map(|index| life.record.subgraphs[index].entity);
-        let subgraph = subgraph.and_then(|subgraph| same.get(&subgraph)).copied().unwrap_or(nobody);
-        world.entity_mut(entity).insert(InSubgraph(subgraph));
+        let subgraph = subgraph.map(|subgraph| same.get(&subgraph).copied().unwrap_or(nobody));
+        subgraph.map(|subgraph| world.entity_mut(entity).insert(InSubgraph(subgraph)).id());
         same.insert(node.entity, entity);
     }
     for edge in edges {
         let [source, target] = [edge.source, edge.target].map(|end| same.get(&end).copied().unwrap_or(nobody));
-        world.spawn((Edge { source, target }, EdgeWeight(edge.weight.unwrap_or(1.0))));
+        let mut spawned = world.spawn(Edge { source, target });
+        edge.weight.map(|weight| spawned.insert(EdgeWeight(weight)));
     }
     let model = world.spawn_model(life.recipe.model(graph)).unwrap_or_else(|error| panic!("{error}"));
     state.insert_into(&mut world, model);
     (world, model, same)
 }
 
-/// What is recorded of entities that are not disabled, in the order of their rows.
+/// What is recorded of entities that are not disabled, in the order of their keys.
 fn in_order(life: &Life) -> Record {
-    let topology = life.world.get::<Topology>(life.graph).expect("graphs have one");
-    let row = |rows: &[Entity], entity: Entity| rows.iter().position(|other| *other == entity);
+    let key = |entity: Entity| *life.world.get::<GraphKey>(entity).expect("a step gives keys to all");
     let mut record = life.record.clone();
     record.nodes.retain(|node| !node.disabled);
     record.edges.retain(|edge| !edge.disabled);
     record.subgraphs.retain(|subgraph| !subgraph.disabled);
-    record.nodes.sort_by_key(|node| row(topology.nodes.entities(), node.entity));
-    record.edges.sort_by_key(|edge| row(topology.edges.entities(), edge.entity));
-    record.subgraphs.sort_by_key(|subgraph| row(topology.subgraphs.entities(), subgraph.entity));
+    record.nodes.sort_by_key(|node| key(node.entity));
+    record.edges.sort_by_key(|edge| key(edge.entity));
+    record.subgraphs.sort_by_key(|subgraph| key(subgraph.entity));
     record
 }

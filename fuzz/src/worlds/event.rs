@@ -28,6 +28,8 @@ pub enum Event {
     DespawnEdge(Index),
     /// Another edge with the same endpoints and weight.
     RespawnEdge(Index),
+    /// The same, and it has the same key, as after a rollback.
+    RestoreEdge(Index),
     CloneNode(Index),
     CloneEdge(Index),
     Rewire {

@@ -1,7 +1,7 @@
 //! A world to which things happen.
 
 use bevy_ecs::{entity::Entity, entity_disabling::Disabled, prelude::*};
-use connectome::components::{ClassLabel, Edge, EdgeWeight, Graph, GraphNode, InSubgraph, Split, Subgraph};
+use connectome::components::{ClassLabel, Edge, EdgeWeight, Graph, GraphKey, GraphNode, InSubgraph, Split, Subgraph};
 use connectome::systems::{WorldModelExt, remove_model, replace_model};
 
 use super::event::{Event, Index, Mark, Step, Target};
@@ -64,6 +64,7 @@ impl Life {
             | Event::Leave(_) => self.play_on_node(event),
             Event::DespawnEdge(_)
             | Event::RespawnEdge(_)
+            | Event::RestoreEdge(_)
             | Event::CloneEdge(_)
             | Event::Rewire { .. }
             | Event::RewireToStranger(_)
@@ -184,6 +185,7 @@ impl Life {
     fn play_on_edge(&mut self, event: Event) {
         let (Event::DespawnEdge(index)
         | Event::RespawnEdge(index)
+        | Event::RestoreEdge(index)
         | Event::CloneEdge(index)
         | Event::Rewire { edge: index, .. }
         | Event::RewireToStranger(index)
@@ -215,11 +217,17 @@ impl Life {
                 edge.weight = None;
                 self.world.entity_mut(entity).remove::<EdgeWeight>();
             }
-            Event::DespawnEdge(_) | Event::RespawnEdge(_) => {
+            Event::DespawnEdge(_) | Event::RespawnEdge(_) | Event::RestoreEdge(_) => {
+                let key = self.world.get::<GraphKey>(entity).copied();
                 self.world.despawn(entity);
                 self.record.edges.remove(index);
-                if let Event::RespawnEdge(_) = event {
+                if !matches!(event, Event::DespawnEdge(_)) {
                     self.spawn_edge(source, target, weight);
+                }
+                // A clone has no key before the next step.
+                let restored = self.record.edges.last().filter(|_| matches!(event, Event::RestoreEdge(_)));
+                if let (Some(restored), Some(key)) = (restored, key) {
+                    self.world.entity_mut(restored.entity).insert(key);
                 }
             }
             _ => {}

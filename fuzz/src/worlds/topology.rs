@@ -58,6 +58,9 @@ fn check_from_nothing(world: &mut World, graph: Entity, derived: &Topology) {
     assert_eq!(found.endpoints, derived.endpoints, "endpoints");
     assert_eq!(found.incoming, derived.incoming, "incoming edges");
     assert_eq!(found.outgoing, derived.outgoing, "outgoing edges");
+    assert_eq!(found.node_order, derived.node_order, "order of nodes");
+    assert_eq!(found.edge_order, derived.edge_order, "order of edges");
+    assert_eq!(found.subgraph_order, derived.subgraph_order, "order of subgraphs");
     assert_eq!(found.members, derived.members, "members");
     assert_eq!(found.membership, derived.membership, "memberships");
     world.despawn(other);
