@@ -116,7 +116,8 @@ fn build(life: &Life, state: &State) -> (World, Entity, HashMap<Entity, Entity>)
     (world, model, same)
 }
 
-/// What is recorded of entities that are not disabled, in the order of their keys.
+/// What is recorded of entities that are not disabled, nodes and subgraphs in the order of their keys. Edges, whose order does
+/// not matter, are in another one than that of their birth.
 fn in_order(life: &Life) -> Record {
     let key = |entity: Entity| *life.world.get::<GraphKey>(entity).expect("a step gives keys to all");
     let mut record = life.record.clone();
@@ -124,7 +125,7 @@ fn in_order(life: &Life) -> Record {
     record.edges.retain(|edge| !edge.disabled);
     record.subgraphs.retain(|subgraph| !subgraph.disabled);
     record.nodes.sort_by_key(|node| key(node.entity));
-    record.edges.sort_by_key(|edge| key(edge.entity));
+    record.edges.reverse();
     record.subgraphs.sort_by_key(|subgraph| key(subgraph.entity));
     record
 }

@@ -28,8 +28,6 @@ pub enum Event {
     DespawnEdge(Index),
     /// Another edge with the same endpoints and weight.
     RespawnEdge(Index),
-    /// The same, and it has the same key, as after a rollback.
-    RestoreEdge(Index),
     CloneNode(Index),
     CloneEdge(Index),
     Rewire {
@@ -45,6 +43,8 @@ pub enum Event {
     /// The same, but out of its table and back in.
     InsertFeatures(Index, [i8; 3]),
     SetLabel(Index, u8),
+    /// It comes last in sums, as if it had been born now.
+    RenewKey(Index),
     Mark(Target, Mark),
     Disable(Target),
     Join(Index, Index),

@@ -60,11 +60,11 @@ impl Life {
             | Event::SetFeatures(..)
             | Event::InsertFeatures(..)
             | Event::SetLabel(..)
+            | Event::RenewKey(_)
             | Event::Join(..)
             | Event::Leave(_) => self.play_on_node(event),
             Event::DespawnEdge(_)
             | Event::RespawnEdge(_)
-            | Event::RestoreEdge(_)
             | Event::CloneEdge(_)
             | Event::Rewire { .. }
             | Event::RewireToStranger(_)
@@ -139,6 +139,7 @@ impl Life {
         | Event::SetFeatures(index, _)
         | Event::InsertFeatures(index, _)
         | Event::SetLabel(index, _)
+        | Event::RenewKey(index)
         | Event::Join(index, _)
         | Event::Leave(index)) = event
         else {
@@ -165,6 +166,7 @@ impl Life {
                 node.label = u32::from(label) % CLASSES as u32;
                 self.world.entity_mut(entity).insert(ClassLabel(node.label));
             }
+            Event::RenewKey(_) => _ = self.world.entity_mut(entity).insert(GraphKey::default()),
             Event::Join(_, subgraph) => {
                 let subgraph = usize::from(subgraph) % SUBGRAPHS;
                 node.subgraph = Some(subgraph);
@@ -185,7 +187,6 @@ impl Life {
     fn play_on_edge(&mut self, event: Event) {
         let (Event::DespawnEdge(index)
         | Event::RespawnEdge(index)
-        | Event::RestoreEdge(index)
         | Event::CloneEdge(index)
         | Event::Rewire { edge: index, .. }
         | Event::RewireToStranger(index)
@@ -217,17 +218,11 @@ impl Life {
                 edge.weight = None;
                 self.world.entity_mut(entity).remove::<EdgeWeight>();
             }
-            Event::DespawnEdge(_) | Event::RespawnEdge(_) | Event::RestoreEdge(_) => {
-                let key = self.world.get::<GraphKey>(entity).copied();
+            Event::DespawnEdge(_) | Event::RespawnEdge(_) => {
                 self.world.despawn(entity);
                 self.record.edges.remove(index);
-                if !matches!(event, Event::DespawnEdge(_)) {
+                if let Event::RespawnEdge(_) = event {
                     self.spawn_edge(source, target, weight);
-                }
-                // A clone has no key before the next step.
-                let restored = self.record.edges.last().filter(|_| matches!(event, Event::RestoreEdge(_)));
-                if let (Some(restored), Some(key)) = (restored, key) {
-                    self.world.entity_mut(restored.entity).insert(key);
                 }
             }
             _ => {}
