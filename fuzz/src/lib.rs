@@ -12,8 +12,11 @@ pub use scenes::scene;
 pub use weights::safetensors;
 pub use worlds::world;
 
+/// A function of the bytes of an input.
+pub type Target = fn(&[u8]);
+
 /// Every target, by the name of its folder of seeds.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("dimacs", dimacs),
     ("edge_table", edge_table),
     ("graphml", graphml),
