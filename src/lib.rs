@@ -1,3 +1,5 @@
+// The pictures of the README, for pages that have no files beside them: of two definitions of a link the first counts.
+#![cfg_attr(doc, doc = connectome_derive::picture!("assets/pictures/flock.svg"))]
 #![doc = include_str!("../README.md")]
 //!
 //! # A model of one's own components

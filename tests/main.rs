@@ -16,6 +16,8 @@ mod determinism;
 #[cfg(feature = "cli")]
 mod distance;
 mod flock;
+#[cfg(feature = "import")]
+mod fuzz;
 mod golden;
 mod import;
 #[cfg(feature = "cli")]

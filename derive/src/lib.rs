@@ -2,10 +2,11 @@
 #![forbid(unsafe_code)]
 
 mod field;
+mod picture;
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Data, DeriveInput, Error, Result, parse_macro_input};
+use syn::{Data, DeriveInput, Error, LitStr, Result, parse_macro_input};
 
 use field::FeatureField;
 
@@ -34,6 +35,14 @@ use field::FeatureField;
 pub fn derive_features(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     implementation(&input).unwrap_or_else(Error::into_compile_error).into()
+}
+
+/// A picture for the documentation of connectome itself.
+#[doc(hidden)]
+#[proc_macro]
+pub fn picture(path: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let path = parse_macro_input!(path as LitStr);
+    picture::definition(&path).unwrap_or_else(Error::into_compile_error).into()
 }
 
 fn implementation(input: &DeriveInput) -> Result<TokenStream> {

@@ -18,6 +18,12 @@ const PART_OF_ADDRESSES: usize = 2;
 /// Bytes that the process may still take, as far as the machine says: the least of what is free, of what its limits leave
 /// (`RLIMIT_AS` and `RLIMIT_DATA`, which `ulimit` sets), and of what its control groups leave, which limit containers.
 pub(crate) fn available() -> usize {
+    #[expect(unexpected_cfgs, reason = "cargo-fuzz sets it")]
+    let is_fuzzed = cfg!(fuzzing);
+    if is_fuzzed {
+        // The same on every machine, and quick: to ask takes longer than most inputs.
+        return 1 << 30;
+    }
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
     least(threads, |path| std::fs::read_to_string(path).ok())
 }

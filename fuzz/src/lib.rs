@@ -1,0 +1,28 @@
+//! Fuzz targets as functions of bytes: `fuzz_targets` hands each to libFuzzer, and `cargo test` replays `seeds` through
+//! them. A target panics if a promise is broken, and returns otherwise.
+
+mod files;
+mod readers;
+mod scenes;
+mod weights;
+mod worlds;
+
+pub use readers::{dimacs, edge_table, graphml, npz, tu_dataset};
+pub use scenes::scene;
+pub use weights::safetensors;
+pub use worlds::world;
+
+/// A function of the bytes of an input.
+pub type Target = fn(&[u8]);
+
+/// Every target, by the name of its folder of seeds.
+pub const TARGETS: [(&str, Target); 8] = [
+    ("dimacs", dimacs),
+    ("edge_table", edge_table),
+    ("graphml", graphml),
+    ("npz", npz),
+    ("safetensors", safetensors),
+    ("scene", scene),
+    ("tu_dataset", tu_dataset),
+    ("world", world),
+];
