@@ -40,6 +40,31 @@ pub struct Plans {
     pub(super) parameters: Vec<Entity>,
     /// The fields that the model has taken from the pool.
     pub(super) borrowed: Vec<Field>,
+    /// The fields whose values one step leaves to the next.
+    pub(super) carried: Carried,
+}
+
+/// The fields of a model whose values one step leaves to the next, or to systems of the user: all others are computed
+/// anew in each step.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Carried {
+    /// Inputs, outputs and targets.
+    pub(crate) rows: Vec<Field>,
+    /// Indices of sparse inputs and targets.
+    pub(crate) indices: Vec<Field<u32>>,
+    /// Fields of one row: parameters, moments, accumulated gradients, and outputs that belong to no entity.
+    pub(crate) single: Vec<Field>,
+}
+
+impl Carried {
+    /// Adds a field, unless it is known.
+    pub(super) fn add(&mut self, field: Field) {
+        // A field of one row is its own domain.
+        let fields = if field.domain() == field.id() { &mut self.single } else { &mut self.rows };
+        if !fields.contains(&field) {
+            fields.push(field);
+        }
+    }
 }
 
 type Emit = dyn Fn(&mut World, &mut Schedule, Sets) -> Result<(), BuildError> + Send + Sync;
@@ -88,6 +113,16 @@ impl Plans {
     /// The buffers that both plans share.
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// The graphs that the model reads.
+    pub(crate) fn graphs(&self) -> &[Entity] {
+        &self.graphs
+    }
+
+    /// The fields whose values one step leaves to the next.
+    pub(crate) fn carried(&self) -> &Carried {
+        &self.carried
     }
 
     /// The plan that a schedule of a model runs.
