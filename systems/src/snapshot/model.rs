@@ -1,6 +1,7 @@
 //! The state of a model in a snapshot.
 
 use bevy_ecs::{
+    change_detection::DetectChangesMut,
     component::{Component, Mutable},
     entity::Entity,
     world::World,
@@ -153,9 +154,10 @@ impl ModelState {
 /// Sets a component of an entity, or removes it.
 fn set<T: Component<Mutability = Mutable> + PartialEq>(world: &mut World, entity: Entity, value: Option<T>) {
     let Ok(mut entity) = world.get_entity_mut(entity) else { return };
-    match value {
-        Some(value) if entity.get::<T>() != Some(&value) => _ = entity.insert(value),
-        None if entity.contains::<T>() => _ = entity.remove::<T>(),
-        _ => {}
+    match (value, entity.get_mut::<T>()) {
+        (Some(value), Some(mut known)) => _ = known.set_if_neq(value),
+        (Some(value), None) => _ = entity.insert(value),
+        (None, Some(_)) => _ = entity.remove::<T>(),
+        (None, None) => {}
     }
 }

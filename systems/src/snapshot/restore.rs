@@ -19,8 +19,8 @@ pub(super) fn restore_entities(snapshot: &Snapshot, world: &mut World) -> Result
         EntityMap { is_complete: matches!(snapshot.origin, Origin::Bytes(_)), targets: EntityHashMap::default() };
     let mut rows: Vec<Rows> = sections.iter().map(|section| rows_of(section, world)).collect();
     let mut targets = Targets::find(sections, &rows, world, &mut map);
-    for section in sections {
-        check_default(section, &targets, world)?;
+    for (section, targets) in sections.iter().zip(&targets.of_sections) {
+        check_default(section, targets, world)?;
     }
     targets.despawn_others(&rows, world);
     targets.spawn_missing(sections, world, &mut map);
@@ -137,8 +137,8 @@ impl Targets {
 }
 
 /// Checks that the marker of a section can be inserted into entities that are to be spawned.
-fn check_default(section: &Section, targets: &Targets, world: &mut World) -> Result<(), SnapshotError> {
-    let is_missing = targets.of_sections.iter().flatten().any(|target| *target == Entity::PLACEHOLDER);
+fn check_default(section: &Section, targets: &[Entity], world: &mut World) -> Result<(), SnapshotError> {
+    let is_missing = targets.contains(&Entity::PLACEHOLDER);
     let has_column = section.columns().any(|column| column.id(world) == Some(section.marker));
     if is_missing && !has_column { Ok(insert_default(world, &[], section.marker)?) } else { Ok(()) }
 }
