@@ -12,7 +12,7 @@ use connectome_components::{
 use connectome_systems::{
     Infer, ModelBuilder, Train, Workers, WorldModelExt,
     kernels::Activation,
-    layers::{BatchNorm, Dropout, GcnConv, GraphNorm, Linear},
+    layers::{BatchNorm, Dropout, GcnConv, GraphNorm, Linear, Readout},
     random::Philox,
     run,
     snapshot::{Snapshot, SnapshotError, SnapshotRing},
@@ -375,6 +375,30 @@ fn nothing_is_marked_as_changed_that_is_as_it_was() {
     assert_eq!(game.world.get::<Edge>(edge).unwrap().target, target);
     run(&mut game.world, Infer(game.walker)).unwrap();
     assert_eq!(version(&game), before + 2);
+}
+
+/// The snapshot is taken after an input was written and before the output follows.
+#[test]
+fn an_output_that_rests_follows_the_restored_input() {
+    let mut world = World::new();
+    let graph = Graph::spawn(&mut world);
+    let model = ModelBuilder::new(graph).input_width(2).layer(Readout::Sum).build(&mut world).unwrap();
+    let subgraph = world.spawn(Subgraph).id();
+    let node = world.spawn((GraphNode, InSubgraph(subgraph))).id();
+    run(&mut world, Infer(model)).unwrap();
+    let Model { output, input, .. } = *world.get::<Model>(model).unwrap();
+    let input = input.values();
+    input.set(&mut world, node, &[1.0, 2.0]).unwrap();
+    run(&mut world, Infer(model)).unwrap();
+    input.set(&mut world, node, &[3.0, 4.0]).unwrap();
+    let mut snapshot = Snapshot::new(graph).model(model);
+    snapshot.take(&world).unwrap();
+    run(&mut world, Infer(model)).unwrap();
+    assert_eq!(output.get(&world, subgraph).unwrap(), [3.0, 4.0]);
+    snapshot.restore(&mut world).unwrap();
+    assert_eq!(output.get(&world, subgraph).unwrap(), [1.0, 2.0]);
+    run(&mut world, Infer(model)).unwrap();
+    assert_eq!(output.get(&world, subgraph).unwrap(), [3.0, 4.0]);
 }
 
 #[test]

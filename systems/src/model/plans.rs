@@ -9,7 +9,10 @@ use bevy_ecs::{
 };
 use connectome_components::Field;
 use core::{any::Any, fmt};
-use std::sync::{Arc, atomic::AtomicBool};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use super::{Evaluate, Infer, Train, life::take_out, schedules::model_of, timings::Readings};
 use crate::{
@@ -54,6 +57,8 @@ pub(crate) struct Carried {
     pub(crate) indices: Vec<Field<u32>>,
     /// Fields of one row: parameters, moments, accumulated gradients, and outputs that belong to no entity.
     pub(crate) single: Vec<Field>,
+    /// Whether the columns among them that rest have been computed.
+    settled: Vec<Arc<AtomicBool>>,
 }
 
 impl Carried {
@@ -64,6 +69,18 @@ impl Carried {
         if !fields.contains(&field) {
             fields.push(field);
         }
+    }
+
+    /// Adds the flags of the fields among `columns`.
+    pub(super) fn add_settled(&mut self, columns: &[Field], settled: &[Arc<AtomicBool>]) {
+        let is_carried = |field: &Field| self.rows.contains(field) || self.single.contains(field);
+        self.settled =
+            columns.iter().zip(settled).filter(|(field, _)| is_carried(field)).map(|(_, flag)| flag.clone()).collect();
+    }
+
+    /// Lets what rests be computed again, after values were written that may belong to other inputs.
+    pub(crate) fn unsettle(&self) {
+        self.settled.iter().for_each(|settled| settled.store(false, Ordering::Relaxed));
     }
 }
 

@@ -9,6 +9,7 @@ use bevy_ecs::{
 };
 use connectome_components::{Edge, GraphKey};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::collections::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
@@ -252,6 +253,10 @@ impl Section {
         let count = saved.entities.len();
         if saved.keys.len() != count {
             return Err(SnapshotError::Damaged("the entities are not as many as their keys".to_owned()));
+        }
+        let distinct: HashSet<u32> = saved.entities.iter().copied().collect();
+        if distinct.len() != count || distinct.contains(&u32::MAX) {
+            return Err(SnapshotError::Damaged("two entities have the same number".to_owned()));
         }
         let mut columns = self.components.iter_mut().chain(&mut self.fields);
         for saved in &saved.columns {

@@ -114,6 +114,7 @@ impl ModelState {
                 field.matrix_mut(world).rows_mut().for_each(|row| row.copy_from_slice(values));
             }
         }
+        world.get::<Plans>(self.model).into_iter().for_each(|plans| plans.carried().unsettle());
         let Learning { state, optimizer, moments_of, schedule, accumulation, clipping } = self.learning;
         set(world, self.model, state);
         set(world, self.model, optimizer);

@@ -283,6 +283,7 @@ impl Construction<'_> {
         for parameter in &self.learned {
             [Some(parameter.moments), parameter.sum].into_iter().flatten().for_each(|field| carried.add(field));
         }
+        carried.add_settled(&bindings.columns, &bindings.settled);
         carried
     }
 }
