@@ -7,7 +7,7 @@ use bevy_ecs::{
     entity::{Entity, EntityHashMap},
     world::World,
 };
-use connectome_components::{Edge, GraphKey};
+use connectome_components::{Edge, EdgeWeight, GraphKey};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
@@ -187,8 +187,8 @@ impl Snapshot {
     /// A hash of all that [`Snapshot::to_bytes`] saves, without components that are only kept in memory: equal for equal
     /// graphs and models, whatever entities, rows and tables hold them, in other processes too.
     ///
-    /// Of keys that were given it has the numbers, of those of birth their order alone: among nodes, among subgraphs, and
-    /// among parallel edges. Fields that are attached in the next step and fields that hold zeros differ; compare
+    /// Of keys that were given it has the numbers, of those of birth their order alone. Parallel edges of one weight that
+    /// differ in other components need keys of their own. Fields that are attached in the next step and fields that hold zeros differ; compare
     /// snapshots that were taken after steps.
     ///
     /// # Errors
@@ -232,15 +232,18 @@ fn number_as_entity(number: u32) -> Entity {
     Entity::from_raw_u32(number).unwrap_or(Entity::PLACEHOLDER)
 }
 
-/// The rows of a section in the order of their keys, and edges first by the numbers of target and source.
+/// The rows of a section in the order of their keys; edges first by the numbers of target and source, and those without
+/// keys by weight, as sums have them.
 fn canonical_order(section: &Section, map: &EntityMap) -> Vec<u32> {
-    let edges: Option<&ComponentColumn<Edge>> = section.edges();
+    let edges: Option<&ComponentColumn<Edge>> = section.component();
+    let weights: Option<&ComponentColumn<EdgeWeight>> = section.component();
     let number = |entity: Entity| map.targets.get(&entity).map_or(u32::MAX, |entity| entity.index_u32());
     let entities = section.entities();
     let place = |row: &u32| {
         let row = *row as usize;
         let ends = edges.and_then(|edges| edges.get(row)).map(|edge| [number(edge.target), number(edge.source)]);
-        (ends, section.keys.get(row).map_or(u64::MAX, |key| key.to_bits()), entities[row].to_bits())
+        let weight = weights.and_then(|weights| weights.get(row)).map_or(1.0, |weight| weight.0).to_bits();
+        (ends, section.keys.get(row).copied(), weight, entities[row].index_u32())
     };
     let mut order: Vec<u32> = (0..entities.len() as u32).collect();
     order.sort_by_cached_key(place);

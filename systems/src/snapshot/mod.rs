@@ -6,7 +6,7 @@
 //! mended what differs; a frame that is played again then computes the bits that it had.
 //!
 //! Entities are identified by themselves as long as they live, and otherwise by their
-//! [`GraphKey`](connectome_components::GraphKey). bevy_ecs cannot
+//! [`GraphKey`](connectome_components::GraphKey), if they have one. bevy_ecs cannot
 //! spawn an entity under an id that is gone, so one that is spawned again has another: references to it in restored
 //! components are mapped, and [`Snapshot::restore`] returns the new ids.
 

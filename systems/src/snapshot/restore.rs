@@ -7,6 +7,7 @@ use bevy_ecs::{
     world::World,
 };
 use connectome_components::{Edge, GraphKey, Rows, attach_fields, insert_default};
+use core::iter::once;
 use std::collections::BTreeMap;
 
 use super::{Origin, Snapshot, SnapshotError, column::Column, entities::EntityMap, section::Section};
@@ -25,14 +26,18 @@ pub(super) fn restore_entities(snapshot: &Snapshot, world: &mut World) -> Result
     targets.despawn_others(&rows, world);
     targets.spawn_missing(sections, world, &mut map);
     for (section, targets) in sections.iter().zip(&targets.of_sections) {
-        mend(section, &section.components, targets, world, &mut map);
+        let keys: &dyn Column = &section.keys;
+        let components: Vec<&dyn Column> =
+            once(keys).chain(section.components.iter().map(|column| &**column)).collect();
+        mend(section, &components, targets, world, &mut map);
         mark(section, targets, world)?;
     }
     for section in sections {
         attach_fields(world, section.marker);
     }
     for (section, targets) in sections.iter().zip(&targets.of_sections) {
-        mend(section, &section.fields, targets, world, &mut map);
+        let fields: Vec<&dyn Column> = section.fields.iter().map(|column| &**column).collect();
+        mend(section, &fields, targets, world, &mut map);
     }
     for ((section, targets), rows) in sections.iter().zip(&targets.of_sections).zip(&mut rows) {
         rows.update_with_disabled(world, &section.required);
@@ -144,7 +149,7 @@ fn check_default(section: &Section, targets: &[Entity], world: &mut World) -> Re
 }
 
 /// Inserts and removes components, so that entities have those of their rows.
-fn mend(section: &Section, columns: &[Box<dyn Column>], targets: &[Entity], world: &mut World, map: &mut EntityMap) {
+fn mend(section: &Section, columns: &[&dyn Column], targets: &[Entity], world: &mut World, map: &mut EntityMap) {
     let mut in_table: Option<(TableId, Vec<bool>)> = None;
     for range in section.uniform_ranges() {
         let wanted: Vec<bool> = columns.iter().map(|column| column.has(range.start)).collect();

@@ -76,8 +76,8 @@ impl Section {
         self.components.iter().chain(&self.fields).map(|column| &**column)
     }
 
-    /// The column of edges.
-    pub(super) fn edges(&self) -> Option<&ComponentColumn<Edge>> {
+    /// The column of a component, if the snapshot holds it.
+    pub(super) fn component<T: 'static>(&self) -> Option<&ComponentColumn<T>> {
         self.components.iter().find_map(|column| column.as_any().downcast_ref())
     }
 
