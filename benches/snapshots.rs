@@ -1,8 +1,8 @@
 //! What a frame of rollback costs: a snapshot of a graph and of a model that learns on it is taken, and restored.
 //!
 //! The ids are `snapshots/case/size/workers`, with one worker always: columns are copied by the calling thread. `take`
-//! goes around a ring of nine frames; `restore` follows a training step, which is not measured, and `respawn` one in whose
-//! frame an edge was despawned and another one turned.
+//! goes around a ring of nine frames; `restore` follows a training step, which is not measured, and `respawn` one in
+//! whose frame an edge was despawned and another one turned.
 
 #[expect(dead_code, reason = "shared with benchmarks that need more")]
 mod common;

@@ -17,7 +17,8 @@ static NEXT: AtomicU64 = AtomicU64::new(GraphKey::GIVEN);
 /// By default it is the order of birth: later entities have greater keys, and an entity that is spawned again comes
 /// last among its kind; an edge, which needs no key, takes its place again. Where entities are made anew and have to be
 /// the same, as in a saved game, in rollback, or on another peer, spawn them with a key of your own, as
-/// `(GraphNode, GraphKey::new(7))`. Given keys come before those of birth. Keys of the nodes of one graph are distinct, and so are those of its subgraphs.
+/// `(GraphNode, GraphKey::new(7))`. Given keys come before those of birth. Keys of the nodes of one graph are distinct,
+/// and so are those of its subgraphs.
 ///
 /// A clone gets a key of its own, and a key that is read by serde stays the same. Nodes and subgraphs with a marker of
 /// your own that lack a key when a schedule runs get one then, in the order of their indices.

@@ -54,8 +54,8 @@ impl Rows {
         self.fit_tables(&world.storages().tables, components, world.component_id::<Disabled>(), false)
     }
 
-    /// Whether the world's tables that carry all of `components`, those of disabled entities included, hold exactly these
-    /// rows; of [`Rows::update_with_disabled`].
+    /// Whether the world's tables that carry all of `components`, those of disabled entities included, hold exactly
+    /// these rows; of [`Rows::update_with_disabled`].
     pub fn are_exactly(&self, world: &World, components: &[ComponentId]) -> bool {
         self.fit_tables(&world.storages().tables, components, None, true)
     }

@@ -1,8 +1,8 @@
-//! A world that is rolled back and played again is, bit by bit, one that was never disturbed; so is one that is loaded from
-//! bytes.
+//! A world that is rolled back and played again is, bit by bit, one that was never disturbed; so is one that is loaded
+//! from bytes.
 //!
-//! A game spawns, despawns, rewires, moves and disables nodes and edges by chance, while one model infers with a state and
-//! another one learns. A failure names the frame; the checksum, outputs and weights are compared by keys.
+//! A game spawns, despawns, rewires, moves and disables nodes and edges by chance, while one model infers with a state
+//! and another one learns. A failure names the frame; the checksum, outputs and weights are compared by keys.
 
 use bevy_ecs::{entity_disabling::Disabled, prelude::*};
 use connectome_components::{

@@ -1,5 +1,5 @@
-//! A snapshot that is taken into warm buffers allocates nothing, and neither does one that is restored where no entity was
-//! spawned, despawned or moved. A failure prints the counts.
+//! A snapshot that is taken into warm buffers allocates nothing, and neither does one that is restored where no entity
+//! was spawned, despawned or moved. A failure prints the counts.
 
 use super::batch::when_warm;
 use bevy_ecs::prelude::*;

@@ -1,7 +1,7 @@
 //! Snapshots as bytes, for files and other processes.
 //!
-//! The rows of each kind are in an order that follows keys, and entities are numbers in this order: bytes do not depend on
-//! the ids, rows and tables of entities.
+//! The rows of each kind are in an order that follows keys, and entities are numbers in this order: bytes do not depend
+//! on the ids, rows and tables of entities.
 
 use bevy_ecs::{
     entity::{Entity, EntityHashMap},
@@ -131,9 +131,9 @@ impl Snapshot {
         Ok(bytes)
     }
 
-    /// Takes the state from bytes of [`Snapshot::to_bytes`], to be restored in `world`: its graphs, models, components and
-    /// fields must be those of the snapshot that was saved, in the same order. Keys stay the same, and entities born from
-    /// now on have greater ones.
+    /// Takes the state from bytes of [`Snapshot::to_bytes`], to be restored in `world`: its graphs, models, components
+    /// and fields must be those of the snapshot that was saved, in the same order. Keys stay the same, and entities
+    /// born from now on have greater ones.
     ///
     /// # Errors
     /// If the bytes are damaged, of another version or of other graphs, models or components; the snapshot is unchanged
@@ -184,12 +184,12 @@ impl Snapshot {
         Ok(())
     }
 
-    /// A hash of all that [`Snapshot::to_bytes`] saves, without components that are only kept in memory: equal for equal
-    /// graphs and models, whatever entities, rows and tables hold them, in other processes too.
+    /// A hash of all that [`Snapshot::to_bytes`] saves, without components that are only kept in memory: equal for
+    /// equal graphs and models, whatever entities, rows and tables hold them, in other processes too.
     ///
-    /// Of keys that were given it has the numbers, of those of birth their order alone. Parallel edges of one weight that
-    /// differ in other components need keys of their own. Fields that are attached in the next step and fields that hold zeros differ; compare
-    /// snapshots that were taken after steps.
+    /// Of keys that were given it has the numbers, of those of birth their order alone. Parallel edges of one weight
+    /// that differ in other components need keys of their own. Fields that are attached in the next step and fields
+    /// that hold zeros differ; compare snapshots that were taken after steps.
     ///
     /// # Errors
     /// If the snapshot is empty, or a component cannot be serialized.

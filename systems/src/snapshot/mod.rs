@@ -6,9 +6,9 @@
 //! mended what differs; a frame that is played again then computes the bits that it had.
 //!
 //! Entities are identified by themselves as long as they live, and otherwise by their
-//! [`GraphKey`](connectome_components::GraphKey), if they have one. bevy_ecs cannot
-//! spawn an entity under an id that is gone, so one that is spawned again has another: references to it in restored
-//! components are mapped, and [`Snapshot::restore`] returns the new ids.
+//! [`GraphKey`](connectome_components::GraphKey), if they have one. bevy_ecs cannot spawn an entity under an id that is
+//! gone, so one that is spawned again has another: references to it in restored components are mapped, and
+//! [`Snapshot::restore`] returns the new ids.
 
 mod bytes;
 mod column;
@@ -38,12 +38,16 @@ use section::Section;
 
 /// The state of graphs, models and components of a world at one time.
 ///
-/// It holds for each node, edge and subgraph, disabled ones included: its [`GraphKey`](connectome_components::GraphKey), [`Edge`], [`EdgeWeight`],
-/// [`EdgeKind`], [`InSubgraph`], [`ClassLabel`], [`Split`], [`NodeColor`] and [`Disabled`]; the components named by
-/// [`Snapshot::with`] and [`Snapshot::with_saved`]; the fields named by [`Snapshot::field`]; and of each model the fields
-/// of its inputs, outputs, targets and recurrent state. Of a model it holds parameters, moments, accumulated gradients
-/// and running statistics, `TrainingState`, `Optimizer`, `LearningRateSchedule`, `GradientAccumulation` and
-/// `GradientClipping`. `Metrics` and gradients are not held: a step overwrites them.
+/// It holds for each node, edge and subgraph, disabled ones included: its
+/// [`GraphKey`](connectome_components::GraphKey), [`Edge`], [`EdgeWeight`], [`EdgeKind`], [`InSubgraph`],
+/// [`ClassLabel`], [`Split`], [`NodeColor`] and [`Disabled`]; the components named by [`Snapshot::with`] and
+/// [`Snapshot::with_saved`]; the fields named by [`Snapshot::field`]; and of each model the fields of its inputs,
+/// outputs, targets and recurrent state. Of a model it holds parameters, moments, accumulated gradients and running
+/// statistics, `TrainingState`, `Optimizer`, `LearningRateSchedule`, `GradientAccumulation` and `GradientClipping`.
+/// `Metrics` and gradients are not held: a step overwrites them.
+///
+/// Parallel edges without keys that have one weight are summed by the indices of their entities, which differ after
+/// some of them were spawned again: give them keys if they differ in other values that a model reads.
 ///
 /// ```
 /// use bevy_ecs::prelude::*;
@@ -153,12 +157,12 @@ impl Snapshot {
 
     /// Takes the present state of a world, in place of what the snapshot held.
     ///
-    /// Costs a copy of each column. Buffers are reused: when none has to grow, nothing is allocated, except by the clones
-    /// of components that own memory.
+    /// Costs a copy of each column. Buffers are reused: when none has to grow, nothing is allocated, except by the
+    /// clones of components that own memory.
     ///
     /// # Errors
-    /// If a graph or a model is none, a model reads a graph that is not held, or a field is on no rows of the graphs; then
-    /// the snapshot is empty.
+    /// If a graph or a model is none, a model reads a graph that is not held, or a field is on no rows of the graphs;
+    /// then the snapshot is empty.
     pub fn take(&mut self, world: &World) -> Result<(), SnapshotError> {
         self.origin = Origin::Nowhere;
         self.resolve(world)?;
@@ -168,8 +172,8 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Brings the world to the state that the snapshot holds; returns for each entity of the snapshot that has another id
-    /// now the new one.
+    /// Brings the world to the state that the snapshot holds; returns for each entity of the snapshot that has another
+    /// id now the new one.
     ///
     /// Entities of the snapshot that live are overwritten in place, those that do not are spawned again with their key
     /// and the components that the snapshot holds, and others that are nodes, edges or subgraphs of the graphs are
@@ -180,9 +184,9 @@ impl Snapshot {
     /// taken; otherwise also some work for each entity.
     ///
     /// # Errors
-    /// If the snapshot is empty or of another world, the graphs or models are not the same any more, or an entity that is
-    /// to be spawned needs a component without a registered default; the world is unchanged then. If hooks or observers
-    /// despawn restored entities.
+    /// If the snapshot is empty or of another world, the graphs or models are not the same any more, or an entity that
+    /// is to be spawned needs a component without a registered default; the world is unchanged then. If hooks or
+    /// observers despawn restored entities.
     pub fn restore(&self, world: &mut World) -> Result<EntityHashMap<Entity>, SnapshotError> {
         self.check(world)?;
         let replaced = if self.is_in_place(world) {
