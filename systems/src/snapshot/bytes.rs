@@ -66,8 +66,11 @@ pub(super) struct SavedModel {
 /// How values of a component are written to bytes and read again.
 pub(super) struct Codec<T> {
     pub(super) encode: fn(&T, Vec<u8>) -> postcard::Result<Vec<u8>>,
-    pub(super) decode: fn(&[u8]) -> postcard::Result<(T, &[u8])>,
+    pub(super) decode: Decode<T>,
 }
+
+/// Reads a value; returns it with the bytes that follow.
+type Decode<T> = fn(&[u8]) -> postcard::Result<(T, &[u8])>;
 
 impl<T> Clone for Codec<T> {
     fn clone(&self) -> Self {
