@@ -1,12 +1,17 @@
 //! Cliques of a graph as entities.
 
-use bevy_ecs::{component::Component, entity::Entity};
+use bevy_ecs::{
+    component::Component,
+    entity::{Entity, MapEntities},
+};
+use serde::{Deserialize, Serialize};
 
 /// A clique of a graph, as an entity: nodes that are pairwise adjacent. Written by the systems
 /// `find_cliques` and `find_maximum_clique`, which despawn it when the graph has changed.
-#[derive(Component, Clone, Debug, PartialEq, Eq)]
+#[derive(Component, MapEntities, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clique {
     /// Its nodes, in the order of their rows.
+    #[entities]
     pub nodes: Vec<Entity>,
 }
 

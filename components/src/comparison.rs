@@ -1,11 +1,16 @@
 //! Edit distances between graphs.
 
-use bevy_ecs::{component::Component, entity::Entity};
+use bevy_ecs::{
+    component::Component,
+    entity::{Entity, MapEntities},
+};
+use serde::{Deserialize, Serialize};
 
 /// Two graphs to compare; the result is an [`EditDistance`] on the same entity.
-#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Component, MapEntities, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GraphPair {
     /// The entities of two [`Graph`](crate::Graph)s: the one that is edited, and the result of the edits.
+    #[entities]
     pub graphs: [Entity; 2],
 }
 

@@ -1,6 +1,9 @@
 //! Edges, which are entities: any number may connect two nodes, and each may carry data.
 
-use bevy_ecs::{component::Component, entity::Entity};
+use bevy_ecs::{
+    component::Component,
+    entity::{Entity, MapEntities},
+};
 use serde::{Deserialize, Serialize};
 
 /// A directed edge, along which messages are sent from `source` to `target`.
@@ -10,17 +13,19 @@ use serde::{Deserialize, Serialize};
 /// The endpoints are plain entities: bevy's relationships are one-to-many and slow to despawn on hubs. Change them in
 /// place to rewire the edge. An edge with an endpoint that is dead or not a node is *dangling*: it carries no messages,
 /// counts in no degree, and is counted in [`Topology::dangling`](crate::Topology::dangling).
-#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Component, MapEntities, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[component(summary_tick)]
 pub struct Edge {
     /// The node that sends messages.
+    #[entities]
     pub source: Entity,
     /// The node that receives them.
+    #[entities]
     pub target: Entity,
 }
 
 /// The weight of an edge; 1 without this component.
-#[derive(Component, Clone, Copy, Debug, PartialEq)]
+#[derive(Component, Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[component(summary_tick)]
 pub struct EdgeWeight(pub f32);
 

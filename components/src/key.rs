@@ -2,6 +2,7 @@
 
 use bevy_ecs::component::Component;
 use core::sync::atomic::{AtomicU64, Ordering};
+use serde::{Deserialize, Serialize};
 
 /// The next key of an entity that was given none.
 static NEXT: AtomicU64 = AtomicU64::new(GraphKey::GIVEN);
@@ -14,13 +15,15 @@ static NEXT: AtomicU64 = AtomicU64::new(GraphKey::GIVEN);
 /// keys of their own if they have any, then by their weights, then by the indices of their entities.
 ///
 /// By default it is the order of birth: later entities have greater keys, and an entity that is spawned again comes
-/// last among its kind; an edge, which needs no key, takes its place again. Where entities are made anew and have to be the same, as in a saved game, in rollback, or on
-/// another peer, spawn them with a key of your own, as `(GraphNode, GraphKey::new(7))`. Given keys come before those of
-/// birth. Keys of the nodes of one graph are distinct, and so are those of its subgraphs.
+/// last among its kind; an edge, which needs no key, takes its place again. Where entities are made anew and have to be
+/// the same, as in a saved game, in rollback, or on another peer, spawn them with a key of your own, as
+/// `(GraphNode, GraphKey::new(7))`. Given keys come before those of birth. Keys of the nodes of one graph are distinct,
+/// and so are those of its subgraphs.
 ///
-/// A clone gets a key of its own. Nodes and subgraphs with a marker of your own that lack a key when a schedule runs get one then,
-/// in the order of their indices.
-#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A clone gets a key of its own, and a key that is read by serde stays the same. Nodes and subgraphs with a marker of
+/// your own that lack a key when a schedule runs get one then, in the order of their indices.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "u64", into = "u64")]
 #[component(summary_tick, clone_behavior = Ignore)]
 #[repr(transparent)]
 pub struct GraphKey(u64);
@@ -32,6 +35,36 @@ impl GraphKey {
     /// A given key; of the number the lower 63 bits count.
     pub const fn new(number: u64) -> Self {
         Self(number & (Self::GIVEN - 1))
+    }
+
+    /// The number of a given key; none for a key of birth, whose number depends on all that the process has spawned.
+    pub const fn given(self) -> Option<u64> {
+        if self.0 < Self::GIVEN { Some(self.0) } else { None }
+    }
+
+    /// The key as an integer of the same order.
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The key of [`GraphKey::to_bits`], perhaps of another process: entities born from now on have greater keys.
+    pub fn from_bits(bits: u64) -> Self {
+        if bits >= Self::GIVEN {
+            NEXT.fetch_max(bits.saturating_add(1), Ordering::Relaxed);
+        }
+        Self(bits)
+    }
+}
+
+impl From<u64> for GraphKey {
+    fn from(bits: u64) -> Self {
+        Self::from_bits(bits)
+    }
+}
+
+impl From<GraphKey> for u64 {
+    fn from(key: GraphKey) -> Self {
+        key.to_bits()
     }
 }
 

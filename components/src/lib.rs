@@ -38,7 +38,7 @@ mod topology;
 pub use clique::{Clique, CliqueOf, CliqueSearch, CliquesOf};
 pub use column::{
     Column, ColumnMut, ColumnSet, ColumnState, Columns, ColumnsState, MAX_WRITTEN, Marker, Read, UnwrittenColumns,
-    Write, attach_fields, attach_keys, insert_default, register_default,
+    Write, attach_fields, attach_keys, insert_default, register_default, table_components, table_components_mut,
 };
 pub use comparison::{EditDistance, GraphPair};
 pub use edge::{Edge, EdgeKind, EdgeWeight};

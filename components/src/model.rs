@@ -1,6 +1,7 @@
 //! A model as an entity.
 
 use bevy_ecs::{component::Component, entity::Entity};
+use serde::{Deserialize, Serialize};
 
 use crate::{ClassLabel, Field};
 
@@ -95,7 +96,7 @@ impl From<Field> for FeatureField {
 }
 
 /// The training progress of a model, from which its random streams are keyed.
-#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrainingState {
     /// The random seed of the training run.
     pub seed: u64,

@@ -7,7 +7,7 @@ use crate::GraphKey;
 
 /// Marks an entity as a node. A graph has all entities with this component, or with one of your own
 /// (see [`Graph`](crate::Graph)).
-#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[require(GraphKey)]
 pub struct GraphNode;
 
@@ -18,7 +18,7 @@ pub struct ClassLabel(pub u32);
 
 /// The color of a node after color refinement, counted from 0: refinement does not distinguish nodes of one graph with
 /// the same color. Written by the system `refine_colors`.
-#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(transparent)]
 pub struct NodeColor(pub u32);
 

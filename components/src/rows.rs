@@ -54,6 +54,12 @@ impl Rows {
         self.fit_tables(&world.storages().tables, components, world.component_id::<Disabled>(), false)
     }
 
+    /// Whether the world's tables that carry all of `components`, those of disabled entities included, hold exactly
+    /// these rows; of [`Rows::update_with_disabled`].
+    pub fn are_exactly(&self, world: &World, components: &[ComponentId]) -> bool {
+        self.fit_tables(&world.storages().tables, components, None, true)
+    }
+
     /// As [`Rows::fit`]; `exactly` compares all entities.
     pub(crate) fn fit_tables(
         &self,
@@ -75,10 +81,19 @@ impl Rows {
 
     /// Updates the rows from the world's tables that carry all of `components`; returns whether any row changed.
     pub fn update(&mut self, world: &World, components: &[ComponentId]) -> bool {
+        self.update_from(world, components, world.component_id::<Disabled>())
+    }
+
+    /// As [`Rows::update`], with the rows of disabled entities.
+    pub fn update_with_disabled(&mut self, world: &World, components: &[ComponentId]) -> bool {
+        self.update_from(world, components, None)
+    }
+
+    fn update_from(&mut self, world: &World, components: &[ComponentId], disabled: Option<ComponentId>) -> bool {
         let mut start = 0;
         let mut index = 0;
         let mut changed = false;
-        for (id, table) in holding(&world.storages().tables, components, world.component_id::<Disabled>()) {
+        for (id, table) in holding(&world.storages().tables, components, disabled) {
             let entities = table.entities();
             let rows = start..start + entities.len();
             let known = self.tables.get(index) == Some(&(id, rows.clone()));
@@ -130,7 +145,7 @@ impl Rows {
 
     /// The components `T` of these rows, table by table; an empty slice for a table without them.
     pub fn components<'w, T: Component>(&'w self, world: &'w World) -> impl Iterator<Item = (Range<usize>, &'w [T])> {
-        self.tables.iter().map(|(table, rows)| (rows.clone(), column::components::<T>(world, *table)))
+        self.tables.iter().map(|(table, rows)| (rows.clone(), column::table_components::<T>(world, *table)))
     }
 
     /// The weights of edges in the order of their rows.

@@ -3,7 +3,9 @@
 use connectome::{
     CheckpointInterval,
     data::GraphData,
-    output::{Disk, EpochReport, FolderLock, HeldOutFold, Opened, RunError, RunFolder, RunIdentity, RunRecord, read_metrics},
+    output::{
+        Disk, EpochReport, FolderLock, HeldOutFold, Opened, RunError, RunFolder, RunIdentity, RunRecord, read_metrics,
+    },
     scene::SceneFile,
 };
 use std::path::{Path, PathBuf};

@@ -132,7 +132,9 @@ mod tests {
             features: Features::Dense { width: 1, values: vec![0.5, 1.0] },
             labels: vec![0, 1],
             splits: vec![Split::Train, Split::Test],
+            alternative_splits: vec![vec![Split::Train, Split::Test]],
             classes: 2,
+            class_names: vec!["a".to_owned(), "b".to_owned()],
             edges: vec![[0, 1], [1, 0]],
             weights: Some(vec![1.0, 2.0]),
             edge_features: rows(1.0),
@@ -142,14 +144,16 @@ mod tests {
             graphs: Some(GraphSet { labels: vec![0], classes: 1, ..GraphSet::default() }),
         };
         type Change = fn(&mut GraphData);
-        let changes: [Change; 15] = [
+        let changes: [Change; 17] = [
             |_| {},
             |graph| graph.nodes = 3,
             |graph| graph.features = Features::Dense { width: 1, values: vec![0.5, -1.0] },
             |graph| graph.features = Features::identity(2),
             |graph| graph.labels[1] = 0,
             |graph| graph.splits.swap(0, 1),
+            |graph| graph.alternative_splits[0].swap(0, 1),
             |graph| graph.classes = 3,
+            |graph| graph.class_names.swap(0, 1),
             |graph| graph.edges.swap(0, 1),
             |graph| graph.weights = None,
             |graph| graph.edge_features = None,

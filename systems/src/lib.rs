@@ -15,6 +15,7 @@ mod parallel;
 mod phases;
 pub mod program;
 pub mod random;
+pub mod snapshot;
 mod topology;
 
 pub use batch::negatives::sample_negatives;

@@ -30,6 +30,7 @@ mod optimize;
 mod ordering;
 mod program;
 mod schedule;
+mod snapshots;
 mod topology;
 mod typed;
 mod weisfeiler_leman;

@@ -8,7 +8,7 @@ use connectome_systems::batch::{Batch, Extract};
 use std::sync::atomic::Ordering;
 
 /// Allocations of the third time that something is done.
-fn when_warm(mut work: impl FnMut()) -> usize {
+pub fn when_warm(mut work: impl FnMut()) -> usize {
     (0..2).for_each(|_| work());
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     work();

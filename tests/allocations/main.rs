@@ -7,6 +7,7 @@
 mod batch;
 mod corpus;
 mod epoch;
+mod snapshot;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -56,5 +57,6 @@ static ALLOCATOR: Counting = Counting;
 fn nothing_is_allocated_that_need_not_be() {
     batch::warm_batches_allocate_nothing_for_their_rows();
     epoch::a_warm_epoch_allocates_no_more_than_bevy_does();
+    snapshot::a_warm_snapshot_allocates_nothing();
     corpus::memory_follows_the_batch_and_not_the_corpus();
 }

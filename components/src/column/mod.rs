@@ -18,10 +18,11 @@ mod make;
 mod marker;
 mod parameter;
 mod register;
+mod tables;
 
 use bevy_ecs::{
     change_detection::Tick,
-    component::{Component, ComponentId},
+    component::ComponentId,
     entity::Entity,
     entity_disabling::Disabled,
     storage::{Table, TableId, TableRow, Tables},
@@ -38,6 +39,7 @@ pub use marker::Marker;
 pub use parameter::{Column, ColumnMut, ColumnState, Read, Write};
 pub(crate) use register::{AttachedFields, copy, f32_count, insert_zeros, register};
 pub use register::{attach_fields, attach_keys};
+pub use tables::{table_components, table_components_mut};
 
 /// The elements of a field in `table`, if it has the field.
 fn cells<T>(table: &Table, id: ComponentId, width: usize) -> Option<&[UnsafeCell<T>]> {
@@ -221,13 +223,4 @@ unsafe fn mark_rows_changed(tables: &Tables, ids: impl Iterator<Item = TableId>,
             unsafe { changed.get().write(tick) };
         }
     }
-}
-
-/// All components `T` of a table, in the order of its rows; empty if the table has none.
-pub(crate) fn components<T: Component>(world: &World, table: TableId) -> &[T] {
-    let Some(id) = world.component_id::<T>() else { return &[] };
-    let Some(table) = world.storages().tables.get(table) else { return &[] };
-    let Some(cells) = cells::<T>(table, id, 1) else { return &[] };
-    // SAFETY: `id` is the component `T`, the world is borrowed for reading, and `UnsafeCell<T>` has the layout of `T`.
-    unsafe { slice::from_raw_parts(cells.as_ptr().cast::<T>(), cells.len()) }
 }

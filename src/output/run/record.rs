@@ -79,7 +79,9 @@ impl RunIdentity {
             return Some(format!("it {other}, where this one {this}; give the same --folds"));
         }
         if *split != other.split {
-            let of = |split: Option<usize>| split.map_or_else(|| "the first split".to_owned(), |split| format!("split {split}"));
+            let of = |split: Option<usize>| {
+                split.map_or_else(|| "the first split".to_owned(), |split| format!("split {split}"))
+            };
             let (other, this) = (of(other.split), of(*split));
             return Some(format!("it learns from {other}, where this one learns from {this}; give the same --split"));
         }

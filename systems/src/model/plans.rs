@@ -9,7 +9,10 @@ use bevy_ecs::{
 };
 use connectome_components::Field;
 use core::{any::Any, fmt};
-use std::sync::{Arc, atomic::AtomicBool};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use super::{Evaluate, Infer, Train, life::take_out, schedules::model_of, timings::Readings};
 use crate::{
@@ -40,6 +43,45 @@ pub struct Plans {
     pub(super) parameters: Vec<Entity>,
     /// The fields that the model has taken from the pool.
     pub(super) borrowed: Vec<Field>,
+    /// The fields whose values one step leaves to the next.
+    pub(super) carried: Carried,
+}
+
+/// The fields of a model whose values one step leaves to the next, or to systems of the user: all others are computed
+/// anew in each step.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Carried {
+    /// Inputs, outputs and targets.
+    pub(crate) rows: Vec<Field>,
+    /// Indices of sparse inputs and targets.
+    pub(crate) indices: Vec<Field<u32>>,
+    /// Fields of one row: parameters, moments, accumulated gradients, and outputs that belong to no entity.
+    pub(crate) single: Vec<Field>,
+    /// Whether the columns among them that rest have been computed.
+    settled: Vec<Arc<AtomicBool>>,
+}
+
+impl Carried {
+    /// Adds a field, unless it is known.
+    pub(super) fn add(&mut self, field: Field) {
+        // A field of one row is its own domain.
+        let fields = if field.domain() == field.id() { &mut self.single } else { &mut self.rows };
+        if !fields.contains(&field) {
+            fields.push(field);
+        }
+    }
+
+    /// Adds the flags of the fields among `columns`.
+    pub(super) fn add_settled(&mut self, columns: &[Field], settled: &[Arc<AtomicBool>]) {
+        let is_carried = |field: &Field| self.rows.contains(field) || self.single.contains(field);
+        self.settled =
+            columns.iter().zip(settled).filter(|(field, _)| is_carried(field)).map(|(_, flag)| flag.clone()).collect();
+    }
+
+    /// Lets what rests be computed again, after values were written that may belong to other inputs.
+    pub(crate) fn unsettle(&self) {
+        self.settled.iter().for_each(|settled| settled.store(false, Ordering::Relaxed));
+    }
 }
 
 type Emit = dyn Fn(&mut World, &mut Schedule, Sets) -> Result<(), BuildError> + Send + Sync;
@@ -88,6 +130,16 @@ impl Plans {
     /// The buffers that both plans share.
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// The graphs that the model reads.
+    pub(crate) fn graphs(&self) -> &[Entity] {
+        &self.graphs
+    }
+
+    /// The fields whose values one step leaves to the next.
+    pub(crate) fn carried(&self) -> &Carried {
+        &self.carried
     }
 
     /// The plan that a schedule of a model runs.

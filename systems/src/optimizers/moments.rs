@@ -45,6 +45,18 @@ impl Moments {
         self.since.iter_mut().zip(since).for_each(|(known, since)| *known = since);
     }
 
+    /// The optimizer that wrote the moments and, for each trainable parameter, the step at which they were 0.
+    pub(crate) fn ages(&self) -> (Optimizer, &[u64]) {
+        (self.optimizer, &self.since)
+    }
+
+    /// Sets what [`Moments::ages`] returns.
+    pub(crate) fn set_ages(&mut self, optimizer: Optimizer, since: &[u64]) {
+        self.optimizer = optimizer;
+        self.since.clear();
+        self.since.extend_from_slice(since);
+    }
+
     /// Whether the moments are valid for an optimizer.
     pub(crate) fn are_of(&self, optimizer: &Optimizer) -> bool {
         self.optimizer.shares_moments_with(optimizer)

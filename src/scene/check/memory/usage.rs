@@ -5,7 +5,7 @@
 //! counted. The topology has for each edge its endpoints, and twice the neighbor, the edge's row and its coefficients.
 
 use bevy_ecs::{archetype::ArchetypeEntity, change_detection::Tick, entity::Entity, name::Name};
-use connectome_components::{ClassLabel, Edge, EdgeWeight, InSubgraph, Split};
+use connectome_components::{ClassLabel, Edge, EdgeWeight, GraphKey, InSubgraph, Split};
 
 use crate::scene::model::{Columns, Input, ModelSize};
 
@@ -83,7 +83,8 @@ impl RowBytes {
             None => column(carried.input.width),
         };
         // The markers of nodes, of graphs and of edges have no bytes but ticks.
-        let node = table_row(&[0, 0, size_of::<ClassLabel>(), size_of::<Split>()]);
+        let key = size_of::<GraphKey>();
+        let node = table_row(&[0, 0, key, size_of::<ClassLabel>(), size_of::<Split>()]);
         let place = if carried.in_sets { size_of::<InSubgraph>() + TICKS } else { 0 };
         let name = carried.name.map_or(0, |letters| size_of::<Name>() + TICKS + letters);
         let weight = if carried.weighted { size_of::<EdgeWeight>() + TICKS } else { 0 };
@@ -96,7 +97,7 @@ impl RowBytes {
             edge: (table_row(&[0, size_of::<Edge>()]) + weight + edge_label)
                 .saturating_add(edge_features)
                 .saturating_add(of_edge),
-            graph: table_row(&[0, size_of::<ClassLabel>(), size_of::<Split>()]).saturating_add(of_graph),
+            graph: table_row(&[0, key, size_of::<ClassLabel>(), size_of::<Split>()]).saturating_add(of_graph),
             // The target, the output, and the gradient by it.
             pair: table_row(&[0, size_of::<Edge>(), size_of::<Split>(), NUMBER, NUMBER, NUMBER]),
         }
@@ -112,19 +113,22 @@ impl RowBytes {
     /// In the topology, of which so many normalizations are asked.
     pub fn in_topology(carried: &Carried, normalizations: usize) -> Self {
         let entity = size_of::<Entity>();
-        // Where the edges of both directions begin, and its graph; what it weighs itself, for both directions.
-        let node = entity + 3 * NUMBER + 2 * normalizations * NUMBER;
+        // Its key while rows are put in order, where the edges of both directions begin, and its graph; what it weighs itself,
+        // for both directions.
+        let node = size_of::<GraphKey>() + entity + 3 * NUMBER + 2 * normalizations * NUMBER;
         let member = if carried.in_sets { 4 * NUMBER } else { 0 };
         let edge = entity + 6 * NUMBER;
-        Self { node: node + member, edge: edge + 2 * normalizations * NUMBER, graph: entity + NUMBER, pair: edge }
+        // The order of pairs, which are drawn anew in each step, and the places in it.
+        let pair = edge + 2 * NUMBER;
+        Self { node: node + member, edge: edge + 2 * normalizations * NUMBER, graph: entity + NUMBER, pair }
     }
 
     /// In the tables that a batch's rows come through while they are given their components, one after the other.
     pub fn on_the_way() -> Self {
-        let (label, split) = (size_of::<ClassLabel>(), size_of::<Split>());
-        let place = size_of::<InSubgraph>();
+        let (key, label, split) = (size_of::<GraphKey>(), size_of::<ClassLabel>(), size_of::<Split>());
+        let place = key + size_of::<InSubgraph>() + TICKS;
         let nodes: [&[usize]; 4] = [&[place], &[place, 0], &[place, 0, label], &[place, 0, label, split]];
-        let graphs: [&[usize]; 4] = [&[], &[0], &[0, label], &[0, label, split]];
+        let graphs: [&[usize]; 4] = [&[key], &[key, 0], &[key, 0, label], &[key, 0, label, split]];
         let sum = |tables: [&[usize]; 4]| tables.into_iter().map(table_row).sum();
         Self { node: sum(nodes), edge: table_row(&[size_of::<Edge>()]), graph: sum(graphs), pair: 0 }
     }

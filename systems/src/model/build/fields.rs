@@ -12,6 +12,7 @@ use crate::{
         builder::Input,
         components::{ComponentBinding, Copied, CopyIn, RowSystem},
         emit::Bindings,
+        plans::Carried,
     },
     optimizers::LearnedParameter,
     program::{Column, Domain, Operation, Plan},
@@ -260,5 +261,30 @@ impl Construction<'_> {
         let taken: Vec<Field> = values.iter().flatten().copied().collect();
         Field::insert_into(world, self.model, &taken)?;
         Ok(values)
+    }
+
+    /// The fields whose values one step leaves to the next.
+    pub(super) fn carried(&self, bindings: &Bindings, heads: &[ModelHead], output: Field) -> Carried {
+        let mut carried = Carried::default();
+        for input in &bindings.inputs {
+            carried.add(input.values());
+            if let FeatureField::Sparse { indices, .. } = input {
+                carried.indices.push(*indices);
+            }
+        }
+        carried.add(output);
+        heads.iter().flat_map(|head| [Some(head.output), head.targets]).flatten().for_each(|field| carried.add(field));
+        for head in self.builder.heads() {
+            head.row_weights.into_iter().for_each(|weights| carried.add(weights));
+            if let Some(HeadTargets::Indices(indices)) = head.targets {
+                carried.indices.push(indices);
+            }
+        }
+        bindings.parameters.iter().for_each(|value| carried.add(*value));
+        for parameter in &self.learned {
+            [Some(parameter.moments), parameter.sum].into_iter().flatten().for_each(|field| carried.add(field));
+        }
+        carried.add_settled(&bindings.columns, &bindings.settled);
+        carried
     }
 }

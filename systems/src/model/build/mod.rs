@@ -206,6 +206,7 @@ impl Construction<'_> {
         // After the flip of the double buffer, what was written is its front.
         let output = state.map_or(result, |state| state.front);
         self.add_inference(world, &bindings, &copies, output, owner)?;
+        let carried = self.carried(&bindings, &heads, output);
         let model = Model {
             graph: self.builder.graph,
             input: bindings.inputs[0],
@@ -230,6 +231,7 @@ impl Construction<'_> {
             state_owner: owner,
             parameters: self.parameters.clone(),
             borrowed: self.borrowed.clone(),
+            carried,
         };
         world.entity_mut(self.model).insert((model, plans));
         Ok(())
