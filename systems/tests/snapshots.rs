@@ -184,10 +184,11 @@ impl Game {
         }
         // It has no state before the first step.
         _ = self.state.set(world, node, &[draw(), draw(), draw()]);
-        if draw() < 0.3 && all.len() > 60 {
+        // About as many come as go.
+        if draw() < 0.8 && all.len() > 60 {
             world.despawn(last);
         }
-        if draw() < 0.25 && nodes.len() > 20 {
+        if draw() < 0.4 && nodes.len() > 20 {
             // Its edges are left dangling.
             world.despawn(node);
         }
