@@ -1,12 +1,11 @@
 //! Restoring of entities that were spawned, despawned or moved to other tables since a snapshot was taken.
 
 use bevy_ecs::{
-    component::ComponentId,
     entity::{Entity, EntityHashMap},
     storage::TableId,
     world::World,
 };
-use connectome_components::{Edge, GraphKey, Rows, attach_fields, insert_default};
+use connectome_components::{GraphKey, Rows, attach_fields, insert_default};
 use core::iter::once;
 use std::collections::BTreeMap;
 
@@ -144,8 +143,15 @@ impl Targets {
 /// Checks that the marker of a section can be inserted into entities that are to be spawned.
 fn check_default(section: &Section, targets: &[Entity], world: &mut World) -> Result<(), SnapshotError> {
     let is_missing = targets.contains(&Entity::PLACEHOLDER);
-    let has_column = section.columns().any(|column| column.id(world) == Some(section.marker));
-    if is_missing && !has_column { Ok(insert_default(world, &[], section.marker)?) } else { Ok(()) }
+    if is_missing && !has_marker_column(section, world) {
+        insert_default(world, &[], section.marker)?;
+    }
+    Ok(())
+}
+
+/// Whether the marker of a section is a component that the snapshot holds.
+fn has_marker_column(section: &Section, world: &World) -> bool {
+    section.components.iter().any(|column| column.id(world) == Some(section.marker))
 }
 
 /// Inserts and removes components, so that entities have those of their rows.
@@ -180,15 +186,12 @@ fn mend(section: &Section, columns: &[&dyn Column], targets: &[Entity], world: &
 
 /// Inserts the marker of a section where no column of the snapshot has done so.
 fn mark(section: &Section, targets: &[Entity], world: &mut World) -> Result<(), SnapshotError> {
-    let lacks_marker = |world: &World, marker: ComponentId| {
-        let lacks = |entity: &&Entity| world.get_entity(**entity).is_ok_and(|entity| !entity.contains_id(marker));
-        targets.iter().filter(lacks).copied().collect::<Vec<Entity>>()
-    };
-    let unmarked = lacks_marker(world, section.marker);
-    if unmarked.is_empty() || world.component_id::<Edge>() == Some(section.marker) {
+    if has_marker_column(section, world) {
         return Ok(());
     }
-    Ok(insert_default(world, &unmarked, section.marker)?)
+    let lacks = |entity: &&Entity| world.get_entity(**entity).is_ok_and(|entity| !entity.contains_id(section.marker));
+    let unmarked: Vec<Entity> = targets.iter().filter(lacks).copied().collect();
+    if unmarked.is_empty() { Ok(()) } else { Ok(insert_default(world, &unmarked, section.marker)?) }
 }
 
 /// For each row of the world the row of the snapshot.
