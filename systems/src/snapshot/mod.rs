@@ -32,7 +32,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use column::{Column, ComponentColumn};
 pub use error::SnapshotError;
-use model::ModelState;
+use model::ModelSnapshot;
 pub use ring::SnapshotRing;
 use section::Section;
 
@@ -81,7 +81,7 @@ pub struct Snapshot {
     fields: Vec<Field>,
     /// The kinds of entities: subgraphs, nodes and edges of each graph.
     sections: Vec<Section>,
-    models: Vec<ModelState>,
+    models: Vec<ModelSnapshot>,
     origin: Origin,
 }
 
@@ -123,7 +123,7 @@ impl Snapshot {
 
     /// Holds a model on the graphs.
     pub fn model(mut self, model: Entity) -> Self {
-        self.models.push(ModelState::new(model));
+        self.models.push(ModelSnapshot::new(model));
         self
     }
 
@@ -204,8 +204,8 @@ impl Snapshot {
         let Self { graphs, components, fields, sections, models, .. } = self;
         section::resolve(sections, graphs, components, world)?;
         models.iter_mut().try_for_each(|model| model.resolve(world, graphs))?;
-        let fields = fields.iter().chain(models.iter().flat_map(ModelState::row_fields)).copied();
-        let indices = models.iter().flat_map(ModelState::index_fields).copied();
+        let fields = fields.iter().chain(models.iter().flat_map(ModelSnapshot::row_fields)).copied();
+        let indices = models.iter().flat_map(ModelSnapshot::index_fields).copied();
         section::resolve_fields(sections, fields, indices, world)
     }
 

@@ -15,8 +15,11 @@ use super::{SnapshotError, bytes::SavedModel};
 use crate::{model::Plans, optimizers::Moments};
 
 /// The parameters of a model, what its optimizer remembers, and which of its fields are columns of the snapshot.
+///
+/// Beside what [`ModelState`](crate::ModelState) holds of a model that learns, these are its settings, which a game may
+/// change between frames; and taking it again does not allocate.
 #[derive(Clone)]
-pub(super) struct ModelState {
+pub(super) struct ModelSnapshot {
     model: Entity,
     row_fields: Vec<Field>,
     index_fields: Vec<Field<u32>>,
@@ -43,7 +46,7 @@ pub(super) struct Learning {
     clipping: Option<(f32, f64)>,
 }
 
-impl ModelState {
+impl ModelSnapshot {
     pub(super) fn new(model: Entity) -> Self {
         let (row_fields, index_fields, single, values, learning, since) = Default::default();
         Self { model, row_fields, index_fields, single, values, learning, since }
