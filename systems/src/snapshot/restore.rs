@@ -156,27 +156,27 @@ fn has_marker_column(section: &Section, world: &World) -> bool {
 
 /// Inserts and removes components, so that entities have those of their rows.
 fn mend(section: &Section, columns: &[&dyn Column], targets: &[Entity], world: &mut World, map: &mut EntityMap) {
-    let mut in_table: Option<(TableId, Vec<bool>)> = None;
     for range in section.uniform_ranges() {
         let wanted: Vec<bool> = columns.iter().map(|column| column.has(range.start)).collect();
+        // The table of the last entity, and whether it has the wanted components.
+        let mut last: Option<(TableId, bool)> = None;
         for row in range {
             let Ok(entity) = world.get_entity(targets[row]) else { continue };
             let table = entity.location().table_id;
-            let (_, present) = match in_table.take().filter(|(known, _)| *known == table) {
-                Some(known) => in_table.insert(known),
-                None => in_table.insert((table, columns.iter().map(|column| column.is_in(world, table)).collect())),
+            let fits = match last {
+                Some((known, fits)) if known == table => fits,
+                _ => columns.iter().zip(&wanted).all(|(column, wanted)| column.is_in(world, table) == *wanted),
             };
-            if *present == wanted {
+            last = Some((table, fits));
+            if fits {
                 continue;
             }
-            let present = core::mem::take(present);
-            in_table = None;
-            for ((column, wanted), present) in columns.iter().zip(&wanted).zip(present) {
+            for (column, wanted) in columns.iter().zip(&wanted) {
                 let id = column.id(world);
                 let Ok(mut entity) = world.get_entity_mut(targets[row]) else { break };
                 match (wanted, id) {
-                    (true, _) if !present => column.insert(&mut entity, row, map),
-                    (false, Some(id)) if present => _ = entity.remove_by_id(id),
+                    (true, id) if !id.is_some_and(|id| entity.contains_id(id)) => column.insert(&mut entity, row, map),
+                    (false, Some(id)) => _ = entity.remove_by_id(id),
                     _ => {}
                 }
             }
