@@ -88,7 +88,8 @@ impl Adjacency {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Normalization {
     /// `D^-1/2 A' D^-1/2` with weighted in-degrees `D` (Kipf & Welling 2017, eq. 2), where `A'` is `A` with a self-loop
-    /// of weight 1 added to each node that has none: an existing self-loop keeps its weight, the last one of several. A
+    /// of weight 1 added to each node that has none: an existing self-loop keeps its weight, of several the last one in the
+    /// order of [`GraphKey`](crate::GraphKey), which without keys is that of the greatest weight. A
     /// degree that is not positive gives coefficient 0.
     Symmetric,
     /// `1 / (1 + number of incoming edges)` for the node itself and each neighbor; edge weights are ignored.

@@ -292,7 +292,7 @@ proptest! {
             let mut inner_edges: Vec<_> = topology.edges.entities().iter().copied().filter(is_inner).collect();
             inner_edges.sort_by_key(|edge| {
                 let weight = corpus.world.get::<EdgeWeight>(*edge).map_or(1.0, |weight| weight.0);
-                ([ends(*edge).target, ends(*edge).source].map(key), weight.to_bits(), edge.index_u32())
+                ([ends(*edge).target, ends(*edge).source].map(key), (4.0 * weight) as i32, edge.index_u32())
             });
             edges.extend(inner_edges);
             places.resize(nodes.len(), number as u32);

@@ -68,7 +68,7 @@ fn without_a_row_to_learn_from_training_is_an_error_and_moves_nothing() {
     let error = message(train(&mut scene, model).unwrap_err());
     assert_eq!(
         error,
-        "model `rabbits` has no training rows for its head `species`; give rows with targets the `Split::Train`, and a row weight above 0 if they have weights"
+        "model `rabbits` has no training rows for its head `species`; give rows with targets the `Split::Train`, and a row weight and a class weight above 0 if they have weights"
     );
     assert_eq!(state(&scene, model), before);
     run(&mut scene.world, Evaluate(model)).unwrap();

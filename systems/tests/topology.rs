@@ -499,8 +499,9 @@ fn key(world: &World, entity: Entity) -> GraphKey {
 }
 
 /// What orders parallel edges without keys.
-fn tie(world: &World, edge: Entity) -> (u32, u32) {
-    (world.get::<EdgeWeight>(edge).map_or(1.0, |weight| weight.0).to_bits(), edge.index_u32())
+fn tie(world: &World, edge: Entity) -> (i32, u32) {
+    // Quarters.
+    ((4.0 * world.get::<EdgeWeight>(edge).map_or(1.0, |weight| weight.0)) as i32, edge.index_u32())
 }
 
 /// The rows in the order of keys are as they are defined.
@@ -588,7 +589,7 @@ impl Naive {
         self.live.iter().filter(|(_, edge, _)| edge.target == node).count() as f64
     }
 
-    /// That of the last self-loop, or the added 1.
+    /// That of the self-loop with the greatest weight, or the added 1.
     fn loop_weight(&self, node: Entity) -> f64 {
         let own = Edge { source: node, target: node };
         self.live.iter().rfind(|(_, edge, _)| *edge == own).map_or(1.0, |(_, _, weight)| *weight)

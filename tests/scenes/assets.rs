@@ -119,11 +119,11 @@ fn the_karate_club_is_the_karate_club() {
 fn the_memory_of_cora_follows_the_formula() {
     let (scene, data) = load("cora.ron");
     let memory = scene.memory(&data).unwrap();
-    // A place in table, archetype and world; marker, node, class and split with their ticks; numbers and their columns, of
+    // A place in table, archetype and world; marker, node, key, class and split with their ticks; numbers and their columns, of
     // which the longest row stores 30.
-    let node = 8 + 16 + 29 + (8 + 8 + 12 + 9) + 2 * (30 * 4 + 8);
-    // Its row, where edges of it begin in both directions, its graph, and what it weighs itself.
-    let topology = 8 + 3 * 4 + 2 * 4;
+    let node = 8 + 16 + 29 + (8 + 8 + 16 + 12 + 9) + 2 * (30 * 4 + 8);
+    // Its row, its key, where edges of it begin in both directions, its graph, and what it weighs itself.
+    let topology = 8 + 8 + 3 * 4 + 2 * 4;
     // What is left of the features; of the hidden convolution, which drops out in place, a signal and a gradient, and of the
     // other one two signals and a gradient.
     let columns = (30 + 2 * 16 + 3 * 7) * 4 + 6 * 8;

@@ -84,12 +84,19 @@ pub(super) fn sort_entries(
     let tie = |edge: u32| {
         let index = edges.entities()[edge as usize].index_u32();
         let key = component::<GraphKey>(edges, world, edge).copied();
-        (key, component::<EdgeWeight>(edges, world, edge).map_or(1.0, |weight| weight.0).to_bits(), index)
+        let weight = component::<EdgeWeight>(edges, world, edge).map_or(1.0, |weight| weight.0);
+        (key, in_total_order(weight), index)
     };
     match neighbors.permutation() {
         None => sort(adjacency, |row| row, tie, &mut sorting.entries),
         Some(_) => sort(adjacency, |row| neighbors.ranks[row as usize], tie, &mut sorting.entries),
     }
+}
+
+/// An integer that is ordered as `f32::total_cmp` does.
+fn in_total_order(number: f32) -> u32 {
+    let bits = number.to_bits();
+    if number.is_sign_negative() { !bits } else { bits | 1 << 31 }
 }
 
 fn component<'w, T: Component>(rows: &'w Rows, world: &'w World, row: u32) -> Option<&'w T> {

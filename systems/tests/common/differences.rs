@@ -3,6 +3,7 @@
 use super::{Link, Matrices, Scene, numbers, relative_error};
 use ndarray::{Array2, Axis};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 /// Numbers here are around 1; an array in which they cancel is held to this scale.
 pub const FLOOR: f64 = 0.1;
@@ -46,13 +47,15 @@ impl Case {
         Matrices::from([(weight.to_owned(), weights), ("bias".to_owned(), bias)])
     }
 
-    /// `D^-1/2 (A + I) D^-1/2`, degrees by target; a node's last self-loop stands in for the added 1.
+    /// `D^-1/2 (A + I) D^-1/2`, degrees by target; a node's self-loop of the greatest weight stands in for the added 1.
     pub fn symmetric(&self) -> Array2<f64> {
         let mut adjacency = Array2::<f64>::eye(self.node_count);
+        let mut loops = BTreeSet::new();
         for link in &self.links {
             let weight = f64::from(link.weight.unwrap_or(1.0));
             if link.source == link.target {
-                adjacency[[link.target, link.source]] = weight;
+                let own = adjacency.get_mut([link.target, link.source]).unwrap();
+                *own = if loops.insert(link.target) { weight } else { own.max(weight) };
             } else {
                 adjacency[[link.target, link.source]] += weight;
             }
