@@ -25,6 +25,8 @@ pub struct Topology {
     pub edge_order: KeyOrder,
     /// The rows of the subgraphs in the order of their keys.
     pub subgraph_order: KeyOrder,
+    /// Whether the order of edges is derived: if a model has values on them.
+    pub orders_edges: bool,
     /// Two nodes, or two subgraphs, that have one key, which no model computes with.
     pub same_keys: Option<[Entity; 2]>,
     /// The rows of source and target of each edge, `[E]`; [`Topology::NO_ROW`] twice for a dangling edge.
@@ -125,6 +127,14 @@ impl Topology {
         self.normalizations.push(normalization);
         self.derived_at = None;
         self.normalizations.len() - 1
+    }
+
+    /// Requires the order of edges from now on.
+    pub fn require_edge_order(&mut self) {
+        if !self.orders_edges {
+            self.orders_edges = true;
+            self.derived_at = None;
+        }
     }
 
     /// The coefficients of a normalization in one of the topology's adjacencies; none if they are not required.

@@ -148,6 +148,7 @@ impl Life {
         for normalization in NORMALIZATIONS {
             topology.require(normalization);
         }
+        topology.require_edge_order();
         let mut schedule = Schedule::default();
         schedule.add_systems(rebuild_topology(graph));
         let endpoints = vec![world.spawn_empty().id()];

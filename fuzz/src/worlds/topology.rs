@@ -49,6 +49,7 @@ fn check_from_nothing(world: &mut World, graph: Entity, derived: &Topology) {
     let other = *world.get::<Graph>(graph).expect("it is a graph");
     let mut empty = Topology::default();
     derived.normalizations.iter().for_each(|normalization| _ = empty.require(*normalization));
+    empty.orders_edges = derived.orders_edges;
     let other = world.spawn((other, empty)).id();
     update_topology(world, other, &mut Scratch::default());
     let found = world.get::<Topology>(other).expect("graphs have one");

@@ -22,6 +22,8 @@ pub struct Scratch {
     row_of: RowOf,
     /// The index of the next entry of each row while entries are sorted.
     next: [Vec<u32>; 2],
+    /// The edges by their sources.
+    by_source: Vec<u32>,
     degrees: Degrees,
     sorting: Sorting,
 }
@@ -91,9 +93,9 @@ pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Sc
 
 /// Derives endpoints, adjacencies and coefficients.
 fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
-    let Scratch { row_of, next, degrees, sorting } = scratch;
+    let Scratch { row_of, next, by_source, degrees, sorting } = scratch;
     row_of.fill(&topology.nodes);
-    let Topology { nodes, edges, node_order, edge_order, endpoints, incoming, outgoing, .. } = topology;
+    let Topology { nodes, edges, node_order, edge_order, orders_edges, endpoints, incoming, outgoing, .. } = topology;
     endpoints.clear();
     endpoints.reserve(edges.len());
     for (_, edges) in edges.components::<Edge>(world) {
@@ -102,11 +104,14 @@ fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
             if endpoints.contains(&Topology::NO_ROW) { [Topology::NO_ROW; 2] } else { endpoints }
         }));
     }
-    sort::by_endpoints(endpoints, nodes, incoming, outgoing, next);
-    for adjacency in [&mut *incoming, outgoing] {
-        order::sort_entries(adjacency, node_order, edges, world, sorting);
+    let has_parallels = sort::by_endpoints(endpoints, nodes, node_order, incoming, outgoing, next, by_source);
+    // Of the outgoing edges only those can be parallel that are among the incoming ones.
+    if has_parallels && order::sort_entries(incoming, node_order, edges, world, sorting) {
+        order::sort_entries(outgoing, node_order, edges, world, sorting);
     }
-    order::of_edges(edge_order, node_order, incoming, edges);
+    if *orders_edges {
+        order::of_edges(edge_order, node_order, incoming, edges);
+    }
     topology.dangling = endpoints.len() - incoming.len();
     coefficients::derive(topology, world, degrees);
 }

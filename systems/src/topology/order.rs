@@ -73,14 +73,15 @@ fn derive_ranks(order: &mut KeyOrder) {
 }
 
 /// Sorts the entries of each row by the rank of the neighbor; those of one neighbor by the keys of the edges, whose rows are
-/// given, then by their weights, and then by the indices of their entities.
+/// given, then by their weights, and then by the indices of their entities. Returns whether any were out of order or
+/// parallel.
 pub(super) fn sort_entries(
     adjacency: &mut Adjacency,
     neighbors: &KeyOrder,
     edges: &Rows,
     world: &World,
     sorting: &mut Sorting,
-) {
+) -> bool {
     let tie = |edge: u32| {
         let index = edges.entities()[edge as usize].index_u32();
         let key = component::<GraphKey>(edges, world, edge).copied();
@@ -105,9 +106,15 @@ fn component<'w, T: Component>(rows: &'w Rows, world: &'w World, row: u32) -> Op
     components.get(row - table.start)
 }
 
-fn sort<K: Ord>(adjacency: &mut Adjacency, rank: impl Fn(u32) -> u32, tie: impl Fn(u32) -> K, buffer: &mut Vec<Entry>) {
+fn sort<K: Ord>(
+    adjacency: &mut Adjacency,
+    rank: impl Fn(u32) -> u32,
+    tie: impl Fn(u32) -> K,
+    buffer: &mut Vec<Entry>,
+) -> bool {
     /// Number of rows that are checked at once: mostly all of them are sorted.
     const GROUP: usize = 64;
+    let mut found = false;
     let Adjacency { offsets, neighbors, edges, .. } = adjacency;
     for group in 0..(offsets.len() - 1).div_ceil(GROUP) {
         let offsets = &offsets[group * GROUP..];
@@ -115,6 +122,7 @@ fn sort<K: Ord>(adjacency: &mut Adjacency, rank: impl Fn(u32) -> u32, tie: impl 
         if !has_descents(offsets, neighbors, &rank) {
             continue;
         }
+        found = true;
         for row in offsets.array_windows::<2>() {
             let entries = row[0] as usize..row[1] as usize;
             let (neighbors, edges) = (&mut neighbors[entries.clone()], &mut edges[entries]);
@@ -128,6 +136,7 @@ fn sort<K: Ord>(adjacency: &mut Adjacency, rank: impl Fn(u32) -> u32, tie: impl 
             }
         }
     }
+    found
 }
 
 /// Whether there is an entry in these rows before which, in its row, comes another of the same or a greater rank.

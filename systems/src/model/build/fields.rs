@@ -220,11 +220,19 @@ impl Construction<'_> {
         }
     }
 
-    /// Requires the coefficients that operations read of the topologies.
-    pub(super) fn require_normalizations(&self, world: &mut World) {
-        let operations = self.planned.program.operations().iter();
+    /// Requires what operations read of the topologies: coefficients, and the order of edges if there are values on them.
+    pub(super) fn require_of_topologies(&self, world: &mut World) {
+        let operations = self.planned.program.operations();
+        let values = operations.iter().flat_map(|operation| operation.inputs.iter().chain(&operation.outputs));
+        for value in values {
+            if let Domain::Edges(graph) = value.domain()
+                && let Some(mut topology) = world.get_mut::<Topology>(self.planned.program.graphs[graph.0 as usize])
+            {
+                topology.require_edge_order();
+            }
+        }
         let required = |operation: &Operation| Some((operation.graph, operation.operator.normalization()?));
-        for (graph, normalization) in operations.filter_map(required) {
+        for (graph, normalization) in operations.iter().filter_map(required) {
             let graph = self.planned.program.graphs[graph.0 as usize];
             if let Some(mut topology) = world.get_mut::<Topology>(graph) {
                 topology.require(normalization);

@@ -174,7 +174,7 @@ impl Construction<'_> {
             is_watched: self.is_watched.clone(),
         };
         let bindings = Arc::new(bindings);
-        self.require_normalizations(world);
+        self.require_of_topologies(world);
 
         let inference = &planned.inference;
         let field = |plan: &Plan, value| bindings.field(plan.column(value)?);
