@@ -51,8 +51,6 @@ mod write;
 
 use std::path::Path;
 
-use connectome_components::Split;
-
 pub(crate) use self::archive::{Archive, open_file};
 use super::{GraphData, GraphFileError, Problem};
 
@@ -90,7 +88,12 @@ pub(crate) fn note_unread(archive: &Archive, known: &[&str]) -> Option<String> {
 }
 
 /// Reads the splits that an archive has for so many nodes, or graphs.
-pub(crate) fn read_splits(path: &Path, count: usize, what: &str) -> Result<Vec<Vec<Split>>, Problem> {
+#[cfg(feature = "import")]
+pub(crate) fn read_splits(
+    path: &Path,
+    count: usize,
+    what: &str,
+) -> Result<Vec<Vec<connectome_components::Split>>, Problem> {
     let mut archive = Archive::open(path)?;
     let splits = splits::read_splits(&mut archive, "", count, what)?;
     let all = if splits.all.is_empty() { vec![splits.first] } else { splits.all };
