@@ -49,6 +49,8 @@ mod set;
 mod splits;
 mod write;
 
+#[cfg(feature = "import")]
+use connectome_components::Split;
 use std::path::Path;
 
 pub(crate) use self::archive::{Archive, open_file};
@@ -89,11 +91,7 @@ pub(crate) fn note_unread(archive: &Archive, known: &[&str]) -> Option<String> {
 
 /// Reads the splits that an archive has for so many nodes, or graphs.
 #[cfg(feature = "import")]
-pub(crate) fn read_splits(
-    path: &Path,
-    count: usize,
-    what: &str,
-) -> Result<Vec<Vec<connectome_components::Split>>, Problem> {
+pub(crate) fn read_splits(path: &Path, count: usize, what: &str) -> Result<Vec<Vec<Split>>, Problem> {
     let mut archive = Archive::open(path)?;
     let splits = splits::read_splits(&mut archive, "", count, what)?;
     let all = if splits.all.is_empty() { vec![splits.first] } else { splits.all };
