@@ -6,7 +6,7 @@ use bevy_ecs::{
     world::World,
 };
 
-use crate::{Edge, FieldError, GraphNode, Subgraph, Topology, field::check_storage};
+use crate::{Edge, FieldError, GraphKey, GraphNode, Subgraph, Topology, field::check_storage};
 
 /// A graph: its nodes are the entities with one component, its edges those with [`Edge`] and another, its subgraphs
 /// those with a third.
@@ -34,9 +34,14 @@ impl Graph {
 
     /// Spawns the graph of the entities with component `N` and the edges with component `E`; its subgraphs are the
     /// entities with [`Subgraph`].
+    ///
+    /// From now on nodes are born with a [`GraphKey`], unless there were entities with `N` before: then they get it when a
+    /// schedule runs.
     pub fn of<N: Component, E: Component>(world: &mut World) -> Entity {
         let (nodes, edges) = (world.register_component::<N>(), world.register_component::<E>());
         let subgraphs = world.register_component::<Subgraph>();
+        // An error says that nodes have keys already, or that some exist without.
+        let _ = world.try_register_required_components::<N, GraphKey>();
         world.spawn(Self { nodes, edges, subgraphs }).id()
     }
 

@@ -328,3 +328,15 @@ fn nodes_with_one_key_are_an_error() {
     world.entity_mut(other).insert(GraphKey::new(4));
     run(&mut world, Infer(model)).unwrap();
 }
+
+#[test]
+fn nodes_with_a_component_of_the_users_own_are_born_with_keys() {
+    let mut world = World::new();
+    let graph = Graph::of::<Marked, Edge>(&mut world);
+    let nodes: Vec<Entity> = (0..4).map(|_| world.spawn(Marked).id()).collect();
+    let keys = |world: &World| nodes.iter().map(|node| *world.get::<GraphKey>(*node).unwrap()).collect::<Vec<_>>();
+    let born = keys(&world);
+    let model = ModelBuilder::new(graph).input_width(1).layer(Linear::new(1)).build(&mut world).unwrap();
+    run(&mut world, Infer(model)).unwrap();
+    assert!(born.is_sorted_by(|one, other| one < other) && keys(&world) == born);
+}
