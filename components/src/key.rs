@@ -15,7 +15,7 @@ static NEXT: AtomicU64 = AtomicU64::new(GraphKey::GIVEN);
 /// keys of their own if they have any, then by their weights, then by the indices of their entities.
 ///
 /// By default it is the order of birth: later entities have greater keys, and an entity that is spawned again comes
-/// last among its kind; an edge, which needs no key, takes its place again. Where entities are made anew and have to be
+/// last among its kind; an edge, which needs no key, takes its place again. Where entities are created again and have to be
 /// the same, as in a saved game, in rollback, or on another peer, spawn them with a key of your own, as
 /// `(GraphNode, GraphKey::new(7))`. Given keys come before those of birth. Keys of the nodes of one graph are distinct,
 /// and so are those of its subgraphs.

@@ -47,7 +47,7 @@ pub struct Topology {
     pub dangling: usize,
     /// Number of times it has been derived.
     pub version: u64,
-    /// The tick up to which changes of edges and memberships are included; none if it is to be derived anew, as when that
+    /// The tick up to which changes of edges and memberships are included; none if it is to be derived again, as when that
     /// was so many ticks ago that bevy_ecs cannot tell any more what was changed since.
     pub derived_at: Option<Tick>,
 }

@@ -10,7 +10,7 @@ use crate::error::BuildError;
 ///
 /// Restored into a model that was built in the same way, it makes the next steps of that model those of this one, bit
 /// for bit. Random numbers are counted from seed and step, so they have no state of their own; gradients, metrics and
-/// intermediate values are computed anew in each step. Its size is that of the parameters and their moments.
+/// intermediate values are computed again in each step. Its size is that of the parameters and their moments.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelState {
     /// The seed, and how many steps were taken.

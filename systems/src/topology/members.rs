@@ -4,13 +4,13 @@ use bevy_ecs::world::World;
 use connectome_components::{InSubgraph, Topology};
 
 use super::{
-    Scratch, order,
+    Scratch,
     sort::{derive_blocks, prefix_sums, push},
 };
 
 /// Derives members and memberships.
 pub(super) fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
-    let Scratch { row_of, next: [next, _], sorting, .. } = scratch;
+    let Scratch { row_of, next: [next, _], .. } = scratch;
     let Topology { nodes, subgraphs, node_order, members, membership, .. } = topology;
     row_of.fill(subgraphs);
     members.offsets.clear();
@@ -36,10 +36,12 @@ pub(super) fn derive(topology: &mut Topology, world: &World, scratch: &mut Scrat
     let len = prefix_sums(&mut members.offsets, next);
     members.neighbors.resize(len, 0);
     members.edges.resize(len, 0);
-    for (subgraph, node) in membership.neighbors.iter().zip(&membership.edges) {
-        push(members, next, *subgraph, *node, *node as usize);
+    for rank in 0..nodes.len() {
+        let node = node_order.permutation().map_or(rank, |nodes| nodes[rank] as usize);
+        for subgraph in &membership.neighbors[membership.entries(node)] {
+            push(members, next, *subgraph, node as u32, node);
+        }
     }
-    order::sort_entries(members, node_order, nodes, world, sorting);
     derive_blocks(members, subgraphs);
     derive_blocks(membership, nodes);
 }

@@ -9,12 +9,11 @@ mod sort;
 mod ticks;
 
 use bevy_ecs::{change_detection::Tick, entity::Entity, system::Local, world::World};
-use connectome_components::{Edge, Graph, Rows, Topology, attach_fields, attach_keys};
+use connectome_components::{Edge, Graph, GraphKey, Rows, Topology, attach_fields, attach_keys};
 
 use coefficients::Degrees;
 pub use dangling::despawn_dangling_edges;
 pub use keys::key_by;
-use order::Sorting;
 
 /// Reusable buffers, so that updates of a topology do not allocate.
 #[derive(Default)]
@@ -25,7 +24,7 @@ pub struct Scratch {
     /// The edges by their sources.
     by_source: Vec<u32>,
     degrees: Degrees,
-    sorting: Sorting,
+    keys: Vec<GraphKey>,
 }
 
 /// A system that updates the [`Topology`] of a graph; see [`update_topology`].
@@ -69,8 +68,8 @@ pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Sc
     let derive_edges = nodes_changed || edges_changed || rewired;
     let derive_members = nodes_changed || subgraphs_changed || moved;
     if nodes_changed || subgraphs_changed {
-        let of_nodes = order::by_keys(node_order, nodes, world, &mut scratch.sorting);
-        let of_subgraphs = order::by_keys(subgraph_order, subgraphs, world, &mut scratch.sorting);
+        let of_nodes = order::by_keys(node_order, nodes, world, &mut scratch.keys);
+        let of_subgraphs = order::by_keys(subgraph_order, subgraphs, world, &mut scratch.keys);
         *same_keys = of_nodes.or(of_subgraphs);
     }
     if derive_edges {
@@ -93,7 +92,7 @@ pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Sc
 
 /// Derives endpoints, adjacencies and coefficients.
 fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
-    let Scratch { row_of, next, by_source, degrees, sorting } = scratch;
+    let Scratch { row_of, next, by_source, degrees, .. } = scratch;
     row_of.fill(&topology.nodes);
     let Topology { nodes, edges, node_order, edge_order, orders_edges, endpoints, incoming, outgoing, .. } = topology;
     endpoints.clear();
@@ -106,8 +105,8 @@ fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
     }
     let has_parallels = sort::by_endpoints(endpoints, nodes, node_order, incoming, outgoing, next, by_source);
     // Of the outgoing edges only those can be parallel that are among the incoming ones.
-    if has_parallels && order::sort_entries(incoming, node_order, edges, world, sorting) {
-        order::sort_entries(outgoing, node_order, edges, world, sorting);
+    if has_parallels && order::sort_parallel(incoming, edges, world) {
+        order::sort_parallel(outgoing, edges, world);
     }
     if *orders_edges {
         order::of_edges(edge_order, node_order, incoming, edges);
