@@ -7,7 +7,7 @@
 //! | edge | [`Edge`], [`EdgeWeight`], [`EdgeKind`], and fields |
 //! | subgraph | [`Subgraph`] or a component of your own, [`GraphKey`], and fields |
 //! | clique | [`Clique`], [`CliqueOf`] |
-//! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`GradientAccumulation`], [`GradientClipping`], [`TrainingState`], [`Metrics`], [`LearningFault`] |
+//! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`GradientAccumulation`], [`GradientClipping`], [`TrainingState`], [`Metrics`], [`LearningFault`], [`ModelMarker`] |
 //! | comparison | [`GraphPair`], [`EditDistance`] |
 //! | parameter | [`Parameter`], and its fields: value, gradient, moments |
 
@@ -26,6 +26,7 @@ mod loss;
 mod matrix;
 mod metrics;
 mod model;
+mod model_marker;
 mod node;
 mod optimizer;
 mod parameter;
@@ -53,6 +54,7 @@ pub use loss::Loss;
 pub use matrix::{Matrix, MatrixMut};
 pub use metrics::{ClassCounts, HeadMetrics, MAX_CONFUSED, MetricValue, Metrics, SplitMetrics};
 pub use model::{FeatureField, Model, ModelHead, TrainingState};
+pub use model_marker::ModelMarker;
 pub use node::{ClassLabel, GraphNode, NodeColor, Split};
 pub use optimizer::{LearningRateSchedule, Optimizer};
 pub use parameter::{Parameter, TensorLayout};

@@ -5,7 +5,12 @@
 
 use crate::common;
 
-use bevy_ecs::{entity_disabling::Disabled, prelude::*, system::SystemParamBuilder};
+use bevy_ecs::{
+    entity_disabling::Disabled,
+    prelude::*,
+    schedule::{SystemKey, SystemSet},
+    system::{SystemAccess, SystemParamBuilder},
+};
 use common::{Link, STANDSTILL, Scene, numbers};
 use connectome_components::{
     ClassLabel, Column, Edge, Features, Field, FieldPool, GradientAccumulation, GradientClipping, Graph, GraphNode,
@@ -683,6 +688,44 @@ fn side_by_side(together: bool) -> Vec<Vec<u32>> {
 #[test]
 fn models_in_one_schedule_give_the_bits_of_one_after_the_other() {
     assert_eq!(side_by_side(true), side_by_side(false));
+}
+
+/// The systems of one model in the schedule `Tick`.
+fn systems_of<'a>(schedule: &'a Schedule, model: Entity) -> Vec<(String, &'a SystemAccess)> {
+    let sets = GraphSystems::ALL.map(|phase| schedule.graph().systems_in_set(ModelSystems(model, phase).intern()));
+    let keys: Vec<SystemKey> = sets.into_iter().flatten().flatten().copied().collect();
+    let systems = schedule.systems_with_access().unwrap().filter(|(key, _)| keys.contains(key));
+    systems.map(|(_, system)| (system.system().name().to_string(), system.access())).collect()
+}
+
+/// Else the executor runs them one after the other.
+#[test]
+fn no_system_of_a_model_waits_for_one_of_another() {
+    let (mut scene, input) = labeled();
+    let world = &mut scene.world;
+    let mut learner = || {
+        let model = network(scene.graph, input, Optimizer::adam(0.01)).layer(BatchNorm::new()).clip_norm(1.0);
+        let model = model.accumulate_gradients(2).build(world).unwrap();
+        add_model_to_schedule(world, Tick, Train(model)).unwrap();
+        model
+    };
+    let mut models = vec![learner(), learner(), learner()];
+    // The next one takes over the number of the first.
+    remove_model(world, models.remove(0)).unwrap();
+    models.push(network(scene.graph, input, Optimizer::adam(0.01)).build(world).unwrap());
+    add_model_to_schedule(world, Tick, Train(models[2])).unwrap();
+    let schedule = world.resource::<Schedules>().get(Tick).unwrap();
+    for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+        let [one, other] = [one, other].map(|index| systems_of(schedule, models[index]));
+        assert!(one.len() >= 6 && other.len() >= 6, "{one:?}");
+        for (name, access) in &one {
+            let conflicts = other.iter().filter(|(_, other)| !access.is_compatible(other));
+            assert_eq!(conflicts.map(|(name, _)| name).collect::<Vec<_>>(), [&""; 0], "{name}");
+        }
+    }
+    // Against a query of all models each of them is to be ordered.
+    let error = add_systems(world, Tick, |_: Query<&mut Metrics>| {}).unwrap_err().to_string();
+    assert_eq!(error.matches("cross_entropy").count(), 3, "{error}");
 }
 
 #[test]

@@ -82,7 +82,8 @@ fn after_any_pass_a_restored_model_goes_on_with_the_same_bits() {
 #[test]
 fn every_component_is_known_to_be_state_or_not() {
     const STATE: [&str; 4] = ["TrainingState", "GradientAccumulation", "Moments", "Parameter"];
-    const SETTINGS: [&str; 6] = ["Name", "Model", "Plans", "Optimizer", "LearningRateSchedule", "GradientClipping"];
+    const SETTINGS: [&str; 7] =
+        ["Name", "Model", "ModelMarker", "Plans", "Optimizer", "LearningRateSchedule", "GradientClipping"];
     const COMPUTED: [&str; 3] = ["Metrics", "LearningFault", "BufferCopies"];
     let mut scene = scene(optimizers()[1], 5);
     train(&mut scene, 4);

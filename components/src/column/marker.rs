@@ -57,22 +57,30 @@ impl Marker {
         let mut count = world.get_resource_or_init::<MarkerCount>();
         let number = Some(count.0);
         count.0 += 1;
-        let (id, mark) = with_mark!(number, M => (world.register_component::<M>(), number), {
-            // SAFETY: the component has no data.
-            let descriptor = unsafe {
-                ComponentDescriptor::new_with_layout(
-                    name.to_owned(),
-                    StorageType::Table,
-                    Layout::new::<()>(),
-                    None,
-                    true,
-                    false,
-                    copy(),
-                    None,
-                )
-            };
-            (world.register_component_with_descriptor(descriptor), None)
-        });
+        let id = with_mark!(number, M => world.register_component::<M>(), return Self::untyped(world, name));
+        Self::new(world, id, number)
+    }
+
+    /// Registers a marker that is no Rust type: of few entities, which are not spawned in batches.
+    pub(crate) fn untyped(world: &mut World, name: &str) -> Self {
+        // SAFETY: the component has no data.
+        let descriptor = unsafe {
+            ComponentDescriptor::new_with_layout(
+                name.to_owned(),
+                StorageType::Table,
+                Layout::new::<()>(),
+                None,
+                true,
+                false,
+                copy(),
+                None,
+            )
+        };
+        let id = world.register_component_with_descriptor(descriptor);
+        Self::new(world, id, None)
+    }
+
+    fn new(world: &mut World, id: ComponentId, mark: Option<usize>) -> Self {
         // A marker has no bytes to set.
         world.get_resource_or_init::<Defaults>().add(id, Initial::Zeros);
         Self { id, world: world.id(), mark }

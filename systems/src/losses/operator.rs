@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::{LossError, LossHead, targets::same_shape};
 use crate::{
     parallel::Workers,
+    phases::model_query,
     program::{Alone, Domain, Operator, Shape, Value},
 };
 
@@ -48,7 +49,7 @@ pub(crate) fn operator_system(
     let state = (
         set,
         ParamBuilder::query::<&Topology>(),
-        ParamBuilder::query::<(&TrainingState, &mut Metrics, &mut LearningFault)>(),
+        model_query::<(&TrainingState, &mut Metrics, &mut LearningFault)>(world, head.model),
         ParamBuilder::resource::<Workers>(),
         ParamBuilder::local::<Vec<f32>>(),
     )

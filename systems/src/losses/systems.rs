@@ -20,6 +20,7 @@ use super::{
 use crate::{
     kernels::vectorize,
     parallel::{Blocks, PerBlock, RowsMut, Workers},
+    phases::model_query,
 };
 
 /// Number of rows of a block, whose losses are summed together; the sums of the blocks are added in order.
@@ -51,7 +52,7 @@ fn differentiate<L: RowLoss>(
     let name = head.name(L::NAME);
     let state = (
         (head.output.read(), target.read(), head.splits.read(), gradient.write(), read_weights(head.row_weights)),
-        ParamBuilder::query::<Written>(),
+        model_query::<Written>(world, head.model),
         ParamBuilder::query::<&Topology>(),
         ParamBuilder::resource::<Workers>(),
         ParamBuilder::local::<Vec<SplitMetrics>>(),
@@ -140,7 +141,7 @@ fn measure<L: RowLoss>(world: &mut World, loss: L, head: LossHead, target: Field
     let name = head.name(&format!("measure_{}", L::NAME));
     let state = (
         (head.output.read(), target.read(), head.splits.read(), read_weights(head.row_weights)),
-        ParamBuilder::query::<(&mut Metrics, Option<&mut LearningFault>)>(),
+        model_query::<(&mut Metrics, Option<&mut LearningFault>)>(world, head.model),
         ParamBuilder::query::<&Topology>(),
         ParamBuilder::resource::<Workers>(),
         ParamBuilder::local::<(Vec<[SplitMetrics; 4]>, Vec<u32>)>(),

@@ -15,7 +15,7 @@ use super::timings::Readings;
 use crate::{
     error::{BuildError, StepFault},
     parallel::Workers,
-    phases::Sets,
+    phases::{Sets, model_query},
     program::{Column, Compiled, Operation, Pass, Plan, Run, Value},
 };
 
@@ -89,7 +89,7 @@ impl Emission<'_> {
         let state = (
             set,
             ParamBuilder::query::<&Topology>(),
-            ParamBuilder::query::<(&Model, Option<&TrainingState>)>(),
+            model_query::<(&Model, Option<&TrainingState>)>(world, model),
             ParamBuilder::resource::<Workers>(),
             ParamBuilder::local::<Vec<f32>>(),
         )

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     error::{BuildError, StepFault},
     optimizers::{self, Moments},
-    phases::{AllOf, COPY_PHASES, GraphSystems, MODEL_PHASES, ModelSystems, Private, Sets},
+    phases::{AllOf, COPY_PHASES, GraphSystems, MODEL_PHASES, ModelSystems, Sets},
     topology::{Scratch, attach_all_fields, update_topology},
 };
 
@@ -147,10 +147,9 @@ pub fn take_error(world: &mut World, model: Entity) -> Option<BuildError> {
     take_fault(world, model)
 }
 
-/// Orders the sets of a model, and declares that its accesses to components of models do not conflict with other
-/// models.
+/// Orders the sets of a model.
 fn order_sets(schedule: &mut Schedule, model: Entity, others: &[Entity]) {
-    use GraphSystems::{Act, Commit, Loss, Observe, Optimize};
+    use GraphSystems::{Act, Commit, Observe};
     for pair in MODEL_PHASES.windows(2) {
         schedule.configure_sets((ModelSystems(model, pair[0]), ModelSystems(model, pair[1])).chain());
     }
@@ -162,12 +161,8 @@ fn order_sets(schedule: &mut Schedule, model: Entity, others: &[Entity]) {
     }
     Sets::Shared(model).order_copies(schedule);
     schedule.configure_sets(AllOf(model).after(Observe).before(Act));
-    for phase in [Loss, Optimize, Commit] {
-        schedule.configure_sets(ModelSystems(model, phase).in_set(Private(model)));
-    }
     for other in others {
-        // They write the same components of different entities, which the scheduler does not distinguish.
-        schedule.configure_sets(Private(model).ambiguous_with(Private(*other)));
+        // Recurrent models flip double buffers of different owners, which the scheduler does not distinguish.
         schedule.configure_sets(ModelSystems(model, Commit).ambiguous_with(AllOf(*other)));
         schedule.configure_sets(ModelSystems(*other, Commit).ambiguous_with(AllOf(model)));
     }
@@ -264,7 +259,7 @@ fn remove_idle_systems(world: &mut World, schedule: &mut Schedule) {
 fn remove_model_systems(world: &mut World, schedule: &mut Schedule, model: Entity) {
     // The sets as well, because the cost of building a schedule is quadratic in their number.
     let phases = MODEL_PHASES.into_iter().chain(COPY_PHASES).map(|phase| ModelSystems(model, phase).intern());
-    let sets = phases.chain(optimizers::sets(model)).chain([Private(model).intern(), AllOf(model).intern()]);
+    let sets = phases.chain(optimizers::sets(model)).chain([AllOf(model).intern()]);
     let sets: Vec<InternedSystemSet> = sets.collect();
     remove_systems(world, schedule, &sets, ScheduleCleanupPolicy::RemoveSetAndSystemsAllowBreakages);
 }

@@ -11,6 +11,7 @@ use super::{BLOCK, LearnedParameter};
 use crate::{
     kernels::vectorize,
     parallel::{Blocks, RowsMut, Workers},
+    phases::model_query,
 };
 
 /// The weight of a pass in an accumulated gradient.
@@ -49,7 +50,7 @@ pub(super) fn accumulate(
     let pairs: Vec<[usize; 2]> = pairs.collect();
     let state = (
         set,
-        ParamBuilder::query::<(&TrainingState, &GradientAccumulation, &Metrics)>(),
+        model_query::<(&TrainingState, &GradientAccumulation, &Metrics)>(world, model),
         ParamBuilder::resource::<Workers>(),
     )
         .build_state(world);
@@ -118,8 +119,9 @@ type Counted =
     (&'static mut TrainingState, Option<&'static mut GradientAccumulation>, &'static Metrics, &'static LearningFault);
 
 /// The system that counts passes, and a step after the last pass.
-pub(super) fn count_step(model: Entity, weighting: LossWeighting) -> impl FnMut(Query<Counted>) {
-    move |mut models| {
+pub(super) fn count_step(world: &mut World, model: Entity, weighting: LossWeighting) -> BoxedSystem {
+    let state = (model_query::<Counted>(world, model),).build_state(world);
+    let system = state.build_system(move |mut models: Query<Counted>| {
         let Ok((mut state, accumulation, metrics, fault)) = models.get_mut(model) else { return };
         // A faulty pass has corrupted the sums, so the next pass starts a new step.
         let is_last = is_last(&state, accumulation.as_deref()) || fault.0.is_some();
@@ -132,5 +134,6 @@ pub(super) fn count_step(model: Entity, weighting: LossWeighting) -> impl FnMut(
         } else {
             state.micro_batch += 1;
         }
-    }
+    });
+    Box::new(system.with_name("count_step"))
 }

@@ -3,12 +3,12 @@
 use bevy_ecs::{
     component::Component,
     entity::Entity,
-    system::{BoxedSystem, ParamBuilder, Query, SystemParamBuilder},
+    system::{BoxedSystem, Query, SystemParamBuilder},
     world::World,
 };
 use connectome_components::{ColumnSet, Columns, Field, LearningFault};
 
-use crate::error::StepFault;
+use crate::{error::StepFault, phases::model_query};
 
 /// The values of a model's buffers before the current step.
 #[derive(Component, Default)]
@@ -18,7 +18,7 @@ pub(super) struct BufferCopies(Vec<f32>);
 pub(super) fn save_buffers(world: &mut World, model: Entity, buffers: &[Field]) -> BoxedSystem {
     let mut set = ColumnSet::default();
     let buffers: Vec<usize> = buffers.iter().map(|buffer| set.read(*buffer)).collect();
-    let state = (set, ParamBuilder::query::<&mut BufferCopies>()).build_state(world);
+    let state = (set, model_query::<&mut BufferCopies>(world, model)).build_state(world);
     let system = state.build_system(move |mut columns: Columns, mut copies: Query<&mut BufferCopies>| {
         let Ok(mut copies) = copies.get_mut(model) else { return };
         copies.0.clear();
@@ -35,7 +35,7 @@ pub(super) fn save_buffers(world: &mut World, model: Entity, buffers: &[Field]) 
 pub(super) fn restore_buffers(world: &mut World, model: Entity, buffers: &[Field], fault: StepFault) -> BoxedSystem {
     let mut set = ColumnSet::default();
     let buffers: Vec<usize> = buffers.iter().map(|buffer| set.write(*buffer)).collect();
-    let state = (set, ParamBuilder::query::<(&BufferCopies, &LearningFault)>()).build_state(world);
+    let state = (set, model_query::<(&BufferCopies, &LearningFault)>(world, model)).build_state(world);
     let system = state.build_system(move |mut columns: Columns, models: Query<(&BufferCopies, &LearningFault)>| {
         let Ok((BufferCopies(copies), LearningFault(learning))) = models.get(model) else { return };
         if learning.is_none() && !fault.is_set() {

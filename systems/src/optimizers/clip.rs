@@ -11,6 +11,7 @@ use super::{BLOCK, LearnedParameter, is_last};
 use crate::{
     kernels::vectorize,
     parallel::{Blocks, PerBlock, Workers},
+    phases::model_query,
 };
 
 /// The system that measures the norm before a step, if the model clips it.
@@ -19,7 +20,7 @@ pub(super) fn measure_norm(world: &mut World, model: Entity, learned: &[LearnedP
     let gradients: Vec<usize> = learned.iter().map(|parameter| set.read(parameter.gradient)).collect();
     let state = (
         set,
-        ParamBuilder::query::<(&TrainingState, Option<&GradientAccumulation>, &mut GradientClipping)>(),
+        model_query::<(&TrainingState, Option<&GradientAccumulation>, &mut GradientClipping)>(world, model),
         ParamBuilder::resource::<Workers>(),
         ParamBuilder::local::<Vec<f64>>(),
     )

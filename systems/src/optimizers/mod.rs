@@ -15,7 +15,7 @@ mod step;
 use bevy_ecs::{
     entity::Entity,
     schedule::{InternedSystemSet, IntoScheduleConfigs, Schedule, SystemSet},
-    system::{BoxedSystem, IntoSystem, Local, ParamBuilder, Query, Res, SystemParamBuilder},
+    system::{BoxedSystem, Local, ParamBuilder, Query, Res, SystemParamBuilder},
     world::World,
 };
 use connectome_components::{
@@ -26,7 +26,7 @@ use connectome_components::{
 use crate::{
     error::StepFault,
     parallel::Workers,
-    phases::{GraphSystems, Sets},
+    phases::{GraphSystems, Sets, model_query},
 };
 use accumulate::{accumulate, count_step, is_last};
 use buffers::{BufferCopies, restore_buffers, save_buffers};
@@ -87,8 +87,8 @@ pub fn add(
         let (save, restore) =
             (save_buffers(world, model, buffers), restore_buffers(world, model, buffers, fault.clone()));
         let (forward, commit) = (sets.of(GraphSystems::Forward), sets.of(GraphSystems::Commit));
-        schedule.add_systems(sets.private(save).after(GraphSystems::Observe).before(forward));
-        schedule.add_systems(sets.private(restore).after(sets.of(GraphSystems::Optimize)).before(commit));
+        schedule.add_systems(sets.of_no_phase(save).after(GraphSystems::Observe).before(forward));
+        schedule.add_systems(sets.of_no_phase(restore).after(sets.of(GraphSystems::Optimize)).before(commit));
     }
     let order = (Accumulate(model), Measure(model), Step(model)).chain();
     schedule.configure_sets(order.in_set(sets.of(GraphSystems::Optimize)));
@@ -97,8 +97,7 @@ pub fn add(
     }
     schedule.add_systems(measure_norm(world, model, learned).in_set(Measure(model)));
     schedule.add_systems(optimize(world, model, learned, weighting).in_set(Step(model)));
-    let count = IntoSystem::into_system(count_step(model, weighting)).with_name("count_step");
-    schedule.add_systems(count.in_set(sets.of(GraphSystems::Commit)));
+    schedule.add_systems(count_step(world, model, weighting).in_set(sets.of(GraphSystems::Commit)));
 }
 
 type Optimized = (
@@ -131,7 +130,7 @@ fn optimize(world: &mut World, model: Entity, learned: &[LearnedParameter], weig
     let learned: Vec<_> = learned.collect();
     let state = (
         set,
-        ParamBuilder::query::<Optimized>(),
+        model_query::<Optimized>(world, model),
         ParamBuilder::resource::<Workers>(),
         ParamBuilder::local::<Vec<u32>>(),
     )

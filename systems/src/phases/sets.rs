@@ -42,10 +42,6 @@ enum CopySystems {
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct AllOf(pub(crate) Entity);
 
-/// The systems of a model that write its components, and access nothing else but splits and targets.
-#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Private(pub(crate) Entity);
-
 /// The sets of a model's systems.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sets {
@@ -80,11 +76,11 @@ impl Sets {
         }
     }
 
-    /// Puts a system that is in no phase, and accesses only data of the model, into the model's sets.
-    pub(crate) fn private(self, system: BoxedSystem) -> ScheduleConfigs<ScheduleSystem> {
+    /// Puts a system that is in no phase into the set of the model's systems.
+    pub(crate) fn of_no_phase(self, system: BoxedSystem) -> ScheduleConfigs<ScheduleSystem> {
         match self {
             Self::Single => system.into_configs(),
-            Self::Shared(model) => system.in_set(AllOf(model)).in_set(Private(model)),
+            Self::Shared(model) => system.in_set(AllOf(model)),
         }
     }
 

@@ -4,7 +4,7 @@ mod fields;
 mod schedules;
 
 use bevy_ecs::{entity::Entity, name::Name, schedule::Schedules, world::World};
-use connectome_components::{Field, FieldPool, Graph, Model};
+use connectome_components::{Field, FieldPool, Graph, Model, ModelMarker};
 use std::sync::{Arc, atomic::AtomicBool};
 
 use super::{
@@ -60,6 +60,7 @@ impl ModelBuilder {
         world.init_resource::<Workers>();
         world.init_resource::<Schedules>();
         let model = world.spawn(Name::new(self.name.clone())).id();
+        ModelMarker::insert(world, model)?;
         let mut construction = Construction {
             builder: &self,
             planned: &planned,
