@@ -50,7 +50,7 @@ pub use field::{DoubleBuffer, Element, Field, Parity};
 pub use gradient::{GradientAccumulation, GradientClipping};
 pub use graph::Graph;
 pub use key::{GraphKey, KeyOrder};
-pub use loss::Loss;
+pub use loss::{Loss, SoftmaxGroups};
 pub use matrix::{Matrix, MatrixMut};
 pub use metrics::{ClassCounts, HeadMetrics, MAX_CONFUSED, MetricValue, Metrics, SplitMetrics};
 pub use model::{FeatureField, Model, ModelHead, TrainingState};

@@ -1,5 +1,6 @@
 //! Loss functions, as data.
 
+use core::ops::Range;
 use serde::{Deserialize, Serialize};
 
 /// A loss function of output `z` and target `y`. The loss of a model is the mean over the training rows, which are
@@ -25,6 +26,46 @@ pub enum Loss {
         #[serde(default = "delta")]
         delta: f32,
     },
+    /// `-ln sum of softmax(z)[y] over the right answers y` in each of several groups of outputs. The target of an output is
+    /// 1 for a right answer, 0 for a wrong one, and negative for one that is excluded from the softmax. The mean is over
+    /// the groups that have a right answer.
+    SetCrossEntropy(SoftmaxGroups),
+}
+
+/// Consecutive groups of outputs, each of which is a softmax: `repeats` times one group of `leading` outputs and `following`
+/// groups of `width` outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SoftmaxGroups {
+    /// How often the groups are repeated.
+    pub repeats: u32,
+    /// The outputs of the first group.
+    pub leading: u32,
+    /// The number of groups after it.
+    #[serde(default)]
+    pub following: u32,
+    /// The outputs of each of them.
+    #[serde(default)]
+    pub width: u32,
+}
+
+impl SoftmaxGroups {
+    /// The outputs of each group.
+    #[inline(always)]
+    pub fn ranges(self) -> impl Iterator<Item = Range<usize>> {
+        let mut end = 0;
+        (0..self.repeats).flat_map(move |_| 0..=self.following).map(move |group| {
+            let start = end;
+            end += if group == 0 { self.leading } else { self.width } as usize;
+            start..end
+        })
+    }
+
+    /// The outputs of all groups; none if they are too many to count.
+    pub fn total(self) -> Option<usize> {
+        let following = (self.following as usize).checked_mul(self.width as usize)?;
+        following.checked_add(self.leading as usize)?.checked_mul(self.repeats as usize)
+    }
 }
 
 fn delta() -> f32 {

@@ -35,7 +35,7 @@ impl Predict for Regression {
             Loss::Huber { delta } => {
                 Err((&["loss", "delta"], Problem::new(format!("delta is {delta}"), "write a finite number above 0")))
             }
-            Loss::CrossEntropy | Loss::BinaryCrossEntropy => {
+            Loss::CrossEntropy | Loss::BinaryCrossEntropy | Loss::SetCrossEntropy(_) => {
                 let message = format!("{:?} is a loss of classes, but the targets are values", self.loss);
                 let help = "write MeanSquaredError, MeanAbsoluteError or Huber(delta: 1.0)";
                 Err((&["loss"], Problem::new(message, help)))

@@ -8,7 +8,7 @@ use crate::common;
 
 use bevy_ecs::{component::Component, entity::Entity, world::World};
 use common::{few_cases, numbers, relative_error};
-use connectome_components::{ClassLabel, Field, Loss, Metrics, Split, attach_fields};
+use connectome_components::{ClassLabel, Field, Loss, Metrics, SoftmaxGroups, Split, attach_fields};
 use connectome_systems::{LossError, Targets, Workers, loss_and_gradient, measure};
 use ndarray::{Array2, Axis};
 use proptest::prelude::*;
@@ -43,12 +43,20 @@ fn losses(delta: f32) -> [Loss; 5] {
     ]
 }
 
+/// The same, and the loss of sets of answers in groups of outputs of this width.
+fn losses_of_width(delta: f32, width: usize) -> Vec<Loss> {
+    let following = (width / 3) as u32;
+    let groups = SoftmaxGroups { repeats: 1, leading: width as u32 - 2 * following, following: 2, width: following };
+    losses(delta).into_iter().chain([Loss::SetCrossEntropy(groups)]).collect()
+}
+
 impl Case {
     fn new(loss: Loss, shape: (usize, usize), reach: f64, seed: u64, split: impl Fn(usize) -> Split) -> Self {
         let (output, given) = (reach * numbers(seed, 0, shape), numbers(seed, 1, shape));
         let target = match loss {
             Loss::CrossEntropy => given.mapv(|number| (0.5 * (number + 1.0) * shape.1 as f64).floor()),
             Loss::BinaryCrossEntropy => given.mapv(|number| if number > 0.2 { 1.0 } else { 0.0 }),
+            Loss::SetCrossEntropy(_) => given.mapv(|number| if number > 0.2 { 1.0 } else { (number + 0.5).floor() }),
             _ => reach * given,
         };
         Self { loss, output, target, splits: (0..shape.0).map(split).collect() }
@@ -69,6 +77,21 @@ impl Case {
                 .zip(target.rows())
                 .map(|(output, target)| output.mapv(f64::exp).sum().ln() - output[target[0] as usize]);
             return costs.sum::<f64>() / rows.len() as f64;
+        }
+        if let Loss::SetCrossEntropy(groups) = self.loss {
+            let mut costs = Vec::new();
+            for (output, target) in output.rows().into_iter().zip(target.rows()) {
+                for group in groups.ranges() {
+                    let sum = |least: f64| {
+                        let members = group.clone().filter(|column| target[*column] >= least);
+                        members.map(|column| output[column].exp()).sum::<f64>()
+                    };
+                    if sum(1.0) > 0.0 {
+                        costs.push(sum(0.0).ln() - sum(1.0).ln());
+                    }
+                }
+            }
+            return costs.iter().sum::<f64>() / costs.len() as f64;
         }
         let cost = |(z, y): (&f64, &f64)| match self.loss {
             Loss::BinaryCrossEntropy => {
@@ -212,7 +235,7 @@ proptest! {
     fn every_loss_and_its_gradient_are_those_of_the_formula(
         shape in (1..=40usize, 1..=40usize), apart in 0..=40usize, reach in 0.2..6.0f64, delta in 0.2..3.0f32, seed: u64,
     ) {
-        for loss in losses(delta) {
+        for loss in losses_of_width(delta, shape.1) {
             let case = Case::new(loss, shape, reach, seed, |row| SPLITS[(row + seed as usize % 4) % 4]);
             prop_assume!(case.avoids_kinks());
             let mut scene = Scene::new(&case, apart.min(shape.0), 1);
@@ -297,7 +320,9 @@ fn single_logits_have_an_area_under_the_curve_on_every_split() {
 
 #[test]
 fn any_number_of_workers_gives_the_same_bits() {
-    for (loss, width) in losses(0.7).into_iter().flat_map(|loss| [(loss, 5), (loss, 33), (loss, 1)]) {
+    for (loss, width) in
+        [5, 33, 1].into_iter().flat_map(|width| losses_of_width(0.7, width).into_iter().map(move |loss| (loss, width)))
+    {
         let case = Case::new(loss, (9000, width), 3.0, 11, |row| SPLITS[row % 3 + 1]);
         let trace = |workers| {
             let mut scene = Scene::new(&case, 1234, workers);
@@ -313,7 +338,7 @@ fn any_number_of_workers_gives_the_same_bits() {
 
 #[test]
 fn without_training_rows_the_loss_is_nan_and_nothing_is_to_be_moved() {
-    for loss in losses(1.0) {
+    for loss in losses_of_width(1.0, 4) {
         for rows in [0, 5] {
             let case = Case::new(loss, (rows, 4), 1.0, 5, |_| Split::Test);
             let mut scene = Scene::new(&case, 0, 1);
@@ -352,6 +377,9 @@ fn fields_that_do_not_fit_are_refused() {
     assert_eq!(attempt(Loss::MeanAbsoluteError, targets), None);
     assert_eq!(attempt(Loss::CrossEntropy, targets), Some(LossError::WrongKind { loss: Loss::CrossEntropy }));
     assert_eq!(attempt(Loss::Huber { delta: 0.0 }, targets), Some(LossError::Delta(0.0)));
+    let groups = SoftmaxGroups { repeats: 1, leading: u32::MAX, following: u32::MAX, width: u32::MAX };
+    let error = attempt(Loss::SetCrossEntropy(groups), targets).unwrap();
+    assert!(matches!(error, LossError::Groups { .. }), "{error}");
     assert!(matches!(attempt(Loss::Huber { delta: f32::NAN }, targets), Some(LossError::Delta(_))));
     let (row, apart) = (world.register_component::<Row>(), world.register_component::<Apart>());
     let splits = targets.splits();

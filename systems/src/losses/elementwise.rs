@@ -109,7 +109,8 @@ impl<L: ElementwiseLoss> RowLoss for Elementwise<L> {
 
     const NAME: &'static str = L::NAME;
 
-    fn terms(width: usize) -> usize {
+    #[inline(always)]
+    fn terms(self, _: &[f32], width: usize) -> usize {
         width
     }
 

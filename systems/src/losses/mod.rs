@@ -1,7 +1,7 @@
 //! Losses and metrics.
 //!
-//! [`row`] defines the interface of a loss, `cross_entropy` and `elementwise` implement it, [`systems`] evaluates it
-//! over all rows, and `quality` measures the metrics of classification.
+//! [`row`] defines the interface of a loss, `cross_entropy`, `elementwise` and `set_cross_entropy` implement it, [`systems`]
+//! evaluates it over all rows, and `quality` measures the metrics of classification.
 
 mod cross_entropy;
 mod elementwise;
@@ -9,6 +9,7 @@ mod loss_head;
 mod operator;
 mod quality;
 mod row;
+mod set_cross_entropy;
 mod systems;
 mod targets;
 mod weights;
@@ -18,6 +19,7 @@ use connectome_components::{Field, Loss};
 
 use cross_entropy::CrossEntropy;
 use elementwise::{BinaryCrossEntropy, Elementwise, Huber, MeanAbsoluteError, MeanSquaredError};
+use set_cross_entropy::SetCrossEntropy;
 use systems::system;
 
 pub(crate) use loss_head::LossHead;
@@ -84,6 +86,12 @@ pub(crate) fn head_system(
         }
         (Loss::Huber { delta }, Targets::Values { values, .. }) => {
             system(world, Elementwise(Huber { delta }), head, values)
+        }
+        (Loss::SetCrossEntropy(groups), Targets::Values { values, .. }) => {
+            if !head.class_weights.is_empty() {
+                return Err(LossError::SetWeights);
+            }
+            system(world, SetCrossEntropy(groups), head, values)
         }
         (loss, _) => return Err(LossError::WrongKind { loss }),
     })

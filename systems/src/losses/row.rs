@@ -11,7 +11,7 @@ pub(super) trait RowLoss: Copy + Send + Sync + 'static {
     const NAME: &'static str;
 
     /// Number of terms of the mean for a row of this width.
-    fn terms(width: usize) -> usize;
+    fn terms(self, target: &[Self::Target], width: usize) -> usize;
 
     /// The class of a row, if it has one.
     fn class(self, target: &[Self::Target]) -> Option<u32>;

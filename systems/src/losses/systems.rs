@@ -280,7 +280,7 @@ impl<'a, T: Send + Sync + 'static> Rows<'a, T> {
     fn weight<L: RowLoss<Target = T>>(&self, loss: L, weights: &TermWeights<'_>, split: Split) -> f64 {
         let width = self.output.width();
         if weights.are_uniform() {
-            return (self.of(split).count() * L::terms(width)) as f64;
+            return self.of(split).map(|row| loss.terms(self.target.row(row), width)).sum::<usize>() as f64;
         }
         self.of(split).map(|row| weights.of_row(loss, row, self.target.row(row), width)).sum()
     }

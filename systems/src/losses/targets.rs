@@ -1,7 +1,7 @@
 //! The targets of outputs.
 
 use bevy_ecs::world::World;
-use connectome_components::{ClassLabel, Field, FieldError, Loss, Split};
+use connectome_components::{ClassLabel, Field, FieldError, Loss, SoftmaxGroups, Split};
 
 /// The target and the split of each row.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +64,19 @@ pub enum LossError {
     /// The weight of a head, a class or an output dimension is negative or not finite.
     #[error("a loss has the weight {0}; use a finite weight that is not negative")]
     Weight(f32),
+    /// The groups of a softmax do not make up the output.
+    #[error(
+        "{groups:?} do not make up an output of width {width}; their outputs are repeats (leading + following width)"
+    )]
+    Groups {
+        /// The groups.
+        groups: SoftmaxGroups,
+        /// The width of the output.
+        width: usize,
+    },
+    /// Outputs of a loss of sets have weights.
+    #[error("a loss of sets of answers takes no weights of classes; leave `class_weights` out")]
+    SetWeights,
     /// The number of weights differs from that of classes or output dimensions.
     #[error("{found} weights are given for {expected} classes or output dimensions; give one for each")]
     ClassWeights {
@@ -114,6 +127,9 @@ impl Targets {
     pub(super) fn check(&self, world: &World, loss: Loss, output: Field) -> Result<(), LossError> {
         match loss {
             Loss::Huber { delta } if !(delta > 0.0 && delta.is_finite()) => return Err(LossError::Delta(delta)),
+            Loss::SetCrossEntropy(groups) if groups.total() != Some(output.width()) => {
+                return Err(LossError::Groups { groups, width: output.width() });
+            }
             _ => {}
         }
         if loss.is_classification() == matches!(self, Self::Values { .. }) {

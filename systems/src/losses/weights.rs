@@ -48,7 +48,7 @@ impl TermWeights<'_> {
         let row = f64::from(self.row(row));
         match loss.class(target) {
             Some(class) => row * f64::from(self.class(class as usize)),
-            None if self.classes.is_empty() => row * L::terms(width) as f64,
+            None if self.classes.is_empty() => row * loss.terms(target, width) as f64,
             None => self.classes.iter().map(|class| row * f64::from(*class)).sum(),
         }
     }
