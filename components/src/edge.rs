@@ -33,3 +33,9 @@ pub struct EdgeWeight(pub f32);
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(transparent)]
 pub struct EdgeKind(pub u32);
+
+/// The position of an edge among those of its kind at its target, counted from 0, where their order counts: which child of
+/// an expression the source is. 0 without this component.
+#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[repr(transparent)]
+pub struct EdgePosition(pub u32);

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | graph | [`Graph`], [`Topology`], [`CliquesOf`], [`CliqueSearch`] |
 //! | node | [`GraphNode`] or a component of your own, [`GraphKey`], [`ClassLabel`], [`Split`], [`InSubgraph`], [`NodeColor`], and the [`Field`]s of the models on it |
-//! | edge | [`Edge`], [`EdgeWeight`], [`EdgeKind`], and fields |
+//! | edge | [`Edge`], [`EdgeWeight`], [`EdgeKind`], [`EdgePosition`], and fields |
 //! | subgraph | [`Subgraph`] or a component of your own, [`GraphKey`], and fields |
 //! | clique | [`Clique`], [`CliqueOf`] |
 //! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`GradientAccumulation`], [`GradientClipping`], [`TrainingState`], [`Metrics`], [`LearningFault`], [`ModelMarker`] |
@@ -42,7 +42,7 @@ pub use column::{
     Write, attach_fields, attach_keys, insert_default, register_default, table_components, table_components_mut,
 };
 pub use comparison::{EditDistance, GraphPair};
-pub use edge::{Edge, EdgeKind, EdgeWeight};
+pub use edge::{Edge, EdgeKind, EdgePosition, EdgeWeight};
 pub use error::FieldError;
 pub use fault::{Fault, LearningFault};
 pub use features::Features;

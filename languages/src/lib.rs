@@ -1,3 +1,14 @@
 //! Text, mathematics and code as graphs: readers, writers, and the graphs themselves.
+//!
+//! Every reader gives a [`LanguageGraph`]: nodes in the order of the source, labeled by name, with typed edges. It is a
+//! [`ParallelGraph`](connectome_systems::algorithms::ParallelGraph), becomes a
+//! [`LabeledGraph`](connectome_systems::algorithms::LabeledGraph) for cliques, edit distances and kernels, and entities in a
+//! world.
 
 #![forbid(unsafe_code)]
+
+mod graph;
+mod vocabulary;
+
+pub use graph::{EdgeError, LanguageEdge, LanguageEntities, LanguageGraph, Relation, Span};
+pub use vocabulary::Vocabulary;

@@ -1,0 +1,3 @@
+//! Graphs of languages.
+
+mod graph;
