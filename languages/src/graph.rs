@@ -105,7 +105,7 @@ pub enum EdgeError {
 ///     graph.add_edge(LanguageEdge { source: x, target: minus, relation: 0, position })?;
 /// }
 /// assert_eq!((graph.node_count(), graph.label(minus)), (2, Some("-")));
-/// assert_eq!(graph.edge_label_name(&graph.language_edges()[1]), "child 1");
+/// assert_eq!(graph.edge_label_name(graph.edge_label(&graph.language_edges()[1])), "child 1");
 /// # Ok::<(), connectome_languages::EdgeError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -209,12 +209,14 @@ impl LanguageGraph {
         label.min(u64::from(LabeledGraph::NO_LABEL - 1)) as u32
     }
 
-    /// What [`edge_label`](Self::edge_label) stands for: `next`, or `child 1` for one of ordered edges.
-    pub fn edge_label_name(&self, edge: &LanguageEdge) -> String {
-        match self.relations.get(edge.relation as usize) {
-            Some(Relation { name, is_ordered: true }) => format!("{name} {}", edge.position),
+    /// What an [`edge_label`](Self::edge_label) stands for: `next`, or `child 1` for one of ordered edges.
+    pub fn edge_label_name(&self, label: u32) -> String {
+        let count = self.relations.len() as u32;
+        let relation = label.checked_rem(count).and_then(|relation| self.relations.get(relation as usize));
+        match relation {
+            Some(Relation { name, is_ordered: true }) => format!("{name} {}", label / count),
             Some(Relation { name, is_ordered: false }) => (*name).to_owned(),
-            None => edge.relation.to_string(),
+            None => label.to_string(),
         }
     }
 

@@ -7,8 +7,15 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "code")]
+pub mod code;
 mod graph;
+mod records;
+mod source;
+pub mod text;
 mod vocabulary;
 
 pub use graph::{EdgeError, LanguageEdge, LanguageEntities, LanguageGraph, Relation, Span};
+pub use records::{Record, RecordError, Records};
+pub use source::{MAX_BYTES, MAX_EDGES, SourceError, decode};
 pub use vocabulary::Vocabulary;

@@ -28,7 +28,8 @@ fn difference() -> LanguageGraph {
 #[test]
 fn labels_and_positions_are_kept_for_algorithms() {
     let graph = difference();
-    let names: Vec<String> = graph.language_edges().iter().map(|edge| graph.edge_label_name(edge)).collect();
+    let names: Vec<String> =
+        graph.language_edges().iter().map(|edge| graph.edge_label_name(graph.edge_label(edge))).collect();
     assert_eq!(names, ["child 0", "child 1", "next"]);
     // relation + 2 position
     let expected = LabeledGraph::new(vec![0, 1, 2], [([0, 1], 0), ([0, 2], 2), ([1, 2], 1)]);
@@ -41,7 +42,9 @@ fn labels_and_positions_are_kept_for_algorithms() {
 #[test]
 fn a_shared_vocabulary_gives_the_same_label_the_same_number() {
     let (mut one, mut other) = (difference(), LanguageGraph::new(&[]));
-    ["a", "c"].map(|name| other.add_node(name, None));
+    for name in ["a", "c"] {
+        other.add_node(name, None);
+    }
     let mut vocabulary = Vocabulary::default();
     one.relabel(&mut vocabulary);
     other.relabel(&mut vocabulary);

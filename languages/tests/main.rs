@@ -1,3 +1,6 @@
 //! Graphs of languages.
 
+#[cfg(feature = "code")]
+mod code;
 mod graph;
+mod text;

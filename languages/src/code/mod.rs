@@ -1,0 +1,24 @@
+//! Programs as graphs, by tree-sitter.
+//!
+//! | relation | from | to |
+//! | --- | --- | --- |
+//! | `child` | a node of the syntax tree | its parent, by its place among the children |
+//! | `token` | a leaf of the syntax tree | the following one |
+//! | `next use` | a variable where it stands | the next place where it does |
+//! | `symbol` | a variable where it stands | the node of the variable |
+//! | `call` | a call | the definition in the same file that it calls |
+//!
+//! Another language adds one file with its [`Grammar`], such as `python.rs`.
+
+mod canonical;
+mod grammar;
+mod graph;
+mod misuse;
+mod python;
+mod symbols;
+mod syntax;
+
+pub use grammar::{Grammar, Part, Place, ScopeKind, Usage};
+pub use graph::{CodeError, CodeGraph, Occurrence, Symbol};
+pub use misuse::{Load, Misuse, MisuseError, MisuseExample, MisuseNodes};
+pub use python::Python;
