@@ -52,6 +52,9 @@ mod weights;
 pub use bevy_ecs;
 #[doc(inline)]
 pub use connectome_components as components;
+#[cfg(feature = "languages")]
+#[doc(inline)]
+pub use connectome_languages as languages;
 #[doc(inline)]
 pub use connectome_systems as systems;
 pub use spawn::{SceneEntities, spawn};

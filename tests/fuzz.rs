@@ -42,6 +42,11 @@ fn npz() {
 }
 
 #[test]
+fn python() {
+    replay("python");
+}
+
+#[test]
 fn safetensors() {
     replay("safetensors");
 }
@@ -49,6 +54,11 @@ fn safetensors() {
 #[test]
 fn scenes() {
     replay("scene");
+}
+
+#[test]
+fn texts() {
+    replay("text");
 }
 
 #[test]

@@ -16,9 +16,11 @@ mod determinism;
 #[cfg(feature = "cli")]
 mod distance;
 mod flock;
-#[cfg(feature = "import")]
+#[cfg(all(feature = "import", feature = "languages"))]
 mod fuzz;
 mod golden;
+#[cfg(feature = "cli")]
+mod graph;
 mod import;
 #[cfg(feature = "cli")]
 mod inspect;

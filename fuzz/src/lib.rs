@@ -2,11 +2,13 @@
 //! them. A target panics if a promise is broken, and returns otherwise.
 
 mod files;
+mod languages;
 mod readers;
 mod scenes;
 mod weights;
 mod worlds;
 
+pub use languages::{python, text};
 pub use readers::{dimacs, edge_table, graphml, npz, tu_dataset};
 pub use scenes::scene;
 pub use weights::safetensors;
@@ -16,13 +18,15 @@ pub use worlds::world;
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its folder of seeds.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("dimacs", dimacs),
     ("edge_table", edge_table),
     ("graphml", graphml),
     ("npz", npz),
+    ("python", python),
     ("safetensors", safetensors),
     ("scene", scene),
+    ("text", text),
     ("tu_dataset", tu_dataset),
     ("world", world),
 ];

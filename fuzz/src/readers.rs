@@ -76,7 +76,7 @@ pub fn npz(bytes: &[u8]) {
     }
 }
 
-fn check_file(bytes: &[u8], format: Format) -> Option<Imported> {
+pub fn check_file(bytes: &[u8], format: Format) -> Option<Imported> {
     let folder = Folder::new();
     let path = folder.write("graph", bytes);
     check(&path, &ImportOptions { format: Some(format), ..ImportOptions::default() })

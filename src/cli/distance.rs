@@ -25,7 +25,7 @@ const EXPANSIONS: u64 = 1_000_000;
 /// Compute the graph edit distance of two graphs, or bounds on it.
 #[derive(Args, Debug)]
 pub struct Distance {
-    /// A graph, or a set of graphs; FILE#INDEX is one graph of a set, counted from 0.
+    /// A graph, or a set of graphs: any file that `import` reads; FILE#INDEX is one graph of a set, counted from 0.
     first: PathBuf,
     /// Compare each graph of FIRST with each graph of this file; if not given, with all graphs after it in FIRST.
     second: Option<PathBuf>,

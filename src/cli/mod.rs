@@ -3,6 +3,7 @@
 mod bench;
 mod cliques;
 mod distance;
+mod graph;
 mod graph_file;
 mod import;
 mod infer;
@@ -59,6 +60,8 @@ enum Command {
     Cliques(cliques::Cliques),
     /// Convert graphs of other programs into graph files for scenes.
     Import(import::Import),
+    /// Show the graph of a text, a program, or a graph file.
+    Graph(graph::Graph),
     /// Compute the graph edit distance of two graphs, or bounds on it.
     ///
     /// With two files each graph of the first is compared with each graph of the second; with one file, each graph with
@@ -80,6 +83,7 @@ impl Arguments {
             Command::Bench(command) => command.run(),
             Command::Cliques(command) => command.run(),
             Command::Import(command) => command.run(),
+            Command::Graph(command) => command.run(),
             Command::Distance(command) => command.run(),
             Command::Kernel(command) => command.run(),
         }

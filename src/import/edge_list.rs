@@ -121,6 +121,14 @@ fn header(table: &Table, first: &[String], notes: &mut Vec<String>) -> Result<Op
     Ok(is_header.then_some((source, target)))
 }
 
+/// Whether names of columns are among those that endpoints have.
+#[cfg(feature = "languages")]
+pub(super) fn names_endpoints(fields: &[&str]) -> bool {
+    let is_named =
+        |names: &[&str]| fields.iter().any(|field| names.iter().any(|name| name.eq_ignore_ascii_case(field)));
+    is_named(&SOURCES) && is_named(&TARGETS)
+}
+
 /// Reads the edges in the table, and their nodes from a table of their own if there is one.
 pub(super) fn read(path: &Path, nodes: Option<&Path>, undirected: bool) -> Result<Imported, ImportError> {
     let table = Table::read(path)?;

@@ -14,6 +14,10 @@ use crate::suggest::quote;
 /// A text takes at most this part of the memory: a node with a name of six letters takes up to two hundred bytes.
 const PART_FOR_TEXT: usize = 32;
 
+/// A text of which each character becomes a node takes at most this part.
+#[cfg(feature = "languages")]
+const PART_FOR_LANGUAGE: usize = 512;
+
 /// A matrix takes at most this part: it is kept, written and compressed.
 const PART_FOR_MATRIX: usize = 8;
 
@@ -36,13 +40,7 @@ impl TextFile {
 
     /// The same for a file in which lines are comments that may be in any encoding.
     pub fn read_with_comments(path: &Path, is_comment: fn(&[u8]) -> bool) -> Result<Self, ImportError> {
-        let limit = memory::available() / PART_FOR_TEXT;
-        let mut bytes = read_bytes(path, limit as u64 + 1)
-            .map_err(|error| ImportError::new(path, format!("the file cannot be read: {error}"), "check the path"))?;
-        if bytes.len() > limit {
-            let message = format!("the text is longer than {limit} bytes, too large for this machine");
-            return Err(ImportError::new(path, message, "import a part of it, or use a larger machine"));
-        }
+        let mut bytes = read_part(path, PART_FOR_TEXT)?;
         let file = path.display().to_string();
         if let Some(text) = decode_utf16(&bytes) {
             return Ok(Self { file, text });
@@ -52,16 +50,28 @@ impl TextFile {
                 line.iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = b'?');
             }
         }
+        let mut read = Self::of_utf8(file, bytes)?;
+        if let Some(text) = read.text.strip_prefix('\u{feff}') {
+            read.text = text.to_owned();
+        }
+        Ok(read)
+    }
+
+    /// Reads a file of UTF-8, compressed by gzip or not, of which a graph is made that takes far more memory. Nothing of it is
+    /// left out.
+    #[cfg(feature = "languages")]
+    pub fn read_verbatim(path: &Path) -> Result<Self, ImportError> {
+        Self::of_utf8(path.display().to_string(), read_part(path, PART_FOR_LANGUAGE)?)
+    }
+
+    fn of_utf8(file: String, bytes: Vec<u8>) -> Result<Self, ImportError> {
         match String::from_utf8(bytes) {
-            Ok(text) => {
-                let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-                Ok(Self { file, text })
-            }
+            Ok(text) => Ok(Self { file, text }),
             Err(error) => {
                 let (valid, bytes) = (error.utf8_error().valid_up_to(), error.into_bytes());
                 // What comes before the first wrong byte is valid, so this loses nothing.
                 let text = String::from_utf8_lossy(&bytes[..valid]).into_owned();
-                let message = format!("byte {:#04x} is not UTF-8", bytes[valid]);
+                let message = format!("byte {:#04x} at offset {valid} is not UTF-8", bytes[valid]);
                 Err(Self { file, text }.error(valid, message, "save the file as UTF-8"))
             }
         }
@@ -81,6 +91,18 @@ impl TextFile {
     pub fn error_of_file(&self, message: impl Into<String>, help: impl Into<String>) -> ImportError {
         ImportError::new(Path::new(&self.file), message, help)
     }
+}
+
+/// The bytes of a file, unpacked, if they take at most a part of the memory.
+fn read_part(path: &Path, part: usize) -> Result<Vec<u8>, ImportError> {
+    let limit = memory::available() / part;
+    let bytes = read_bytes(path, limit as u64 + 1)
+        .map_err(|error| ImportError::new(path, format!("the file cannot be read: {error}"), "check the path"))?;
+    if bytes.len() > limit {
+        let message = format!("the text is longer than {limit} bytes, too large for this machine");
+        return Err(ImportError::new(path, message, "import a part of it, or use a larger machine"));
+    }
+    Ok(bytes)
 }
 
 /// At most so many bytes of a file, unpacked: a few packed ones may stand for any number of them.
@@ -108,9 +130,47 @@ fn decode_utf16(bytes: &[u8]) -> Option<String> {
     text.ok().filter(|_| rest.is_empty())
 }
 
+/// So many bytes show what a file is.
+const ENOUGH: u64 = 4_096;
+
+/// Whether the first two lines of a file cannot be edges of a table, nor its names of columns.
+#[cfg(feature = "languages")]
+pub(super) fn is_prose(path: &Path) -> bool {
+    let Ok(bytes) = read_bytes(path, ENOUGH) else { return false };
+    // UTF-16 is what spreadsheets write.
+    if decode_utf16(&bytes).is_some() {
+        return false;
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let rows = text.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with(['#', '%']));
+    let rows: Vec<&str> = rows.take(2).collect();
+    match rows[..] {
+        [] => true,
+        // Of one line only numbers show that they are nodes.
+        [row] => !is_edge(row) || row.chars().any(char::is_alphabetic),
+        _ => !rows.into_iter().all(is_edge),
+    }
+}
+
+/// Whether a row of a table may be an edge, perhaps with a weight, or names of columns with words for endpoints.
+#[cfg(feature = "languages")]
+fn is_edge(row: &str) -> bool {
+    let row = row.trim_start_matches('\u{feff}');
+    let fields: Vec<&str> =
+        match "\t,;".chars().find(|mark| row.split('{').next().is_some_and(|ends| ends.contains(*mark))) {
+            Some(mark) => row.split(mark).map(str::trim).collect(),
+            None => row.split_whitespace().collect(),
+        };
+    match fields[..] {
+        [] | [_] => false,
+        [_, _] => true,
+        [_, _, third, ..] if third.starts_with('{') || third.parse::<f64>().is_ok() => true,
+        _ => super::edge_list::names_endpoints(&fields),
+    }
+}
+
 /// The format that the first bytes of a file show, if they do.
 pub(super) fn guess_format(path: &Path) -> Option<Format> {
-    const ENOUGH: u64 = 4_096;
     let bytes = read_bytes(path, ENOUGH).ok()?;
     if bytes.starts_with(b"PK\x03\x04") {
         return Some(Format::Npz);
