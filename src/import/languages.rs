@@ -40,7 +40,7 @@ pub fn import_language(
     let format = format.or_else(|| Format::guess(source)).ok_or_else(|| unknown(source))?;
     let text = || TextFile::read_verbatim(source);
     let error = |error: &dyn std::fmt::Display| ImportError::new(source, error.to_string(), "read a shorter file");
-    let (graph, mut notes) = match format {
+    let (graph, notes) = match format {
         Format::Text => {
             let graph = TextGraph::new(&text()?.text, options).map_err(|one| error(&one))?;
             (graph.into_graph(), Vec::new())
@@ -53,18 +53,7 @@ pub fn import_language(
         }
         _ => return Ok(None),
     };
-    if format == Format::Text && Format::guess(source) == Some(Format::Text) && is_named_table(source) {
-        notes.push(
-            "its lines look like no edges, so it is read as a text; where they are edges, name the format csv"
-                .to_owned(),
-        );
-    }
     Ok(Some(LanguageSource { graph, notes }))
-}
-
-/// Whether the name of a file is one that tables have as well.
-fn is_named_table(source: &Path) -> bool {
-    source.to_string_lossy().to_lowercase().trim_end_matches(".gz").ends_with(".txt")
 }
 
 /// Reads a graph as those of other programs: nodes have their labels as classes, edges a number of relation and position.

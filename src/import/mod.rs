@@ -183,6 +183,11 @@ pub fn import(source: &Path, options: &ImportOptions) -> Result<Imported, Import
         #[cfg(feature = "languages")]
         Format::Text | Format::Python => languages::read(source, format),
     }?;
+    #[cfg(feature = "languages")]
+    if format == Format::Text && options.format.is_none() {
+        let note = "the file is read as a text; where its lines are edges, name the format csv";
+        imported.notes.push(note.to_owned());
+    }
     if !options.splits.is_empty() {
         splits::replace(&mut imported, &options.splits)?;
     }
