@@ -10,12 +10,14 @@
 #[cfg(feature = "code")]
 pub mod code;
 mod graph;
+mod ordered_dag;
 mod records;
 mod source;
 pub mod text;
 mod vocabulary;
 
 pub use graph::{EdgeError, LanguageEdge, LanguageEntities, LanguageGraph, Relation, Span};
+pub use ordered_dag::{DagError, DagInterner, OrderedDag};
 pub use records::{Record, RecordError, Records};
 pub use source::{MAX_BYTES, MAX_EDGES, SourceError, decode};
 pub use vocabulary::Vocabulary;

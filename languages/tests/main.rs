@@ -3,4 +3,5 @@
 #[cfg(feature = "code")]
 mod code;
 mod graph;
+mod ordered_dag;
 mod text;
