@@ -4,6 +4,8 @@
 //! [`ParallelGraph`](connectome_systems::algorithms::ParallelGraph), becomes a
 //! [`LabeledGraph`](connectome_systems::algorithms::LabeledGraph) for cliques, edit distances and kernels, and entities in a
 //! world.
+//!
+//! Terms and other graphs with ordered children are [`OrderedDag`]s as well, which [`rewriting`] changes.
 
 #![forbid(unsafe_code)]
 
@@ -12,6 +14,7 @@ pub mod code;
 mod graph;
 mod ordered_dag;
 mod records;
+pub mod rewriting;
 mod source;
 pub mod text;
 mod vocabulary;

@@ -4,4 +4,5 @@
 mod code;
 mod graph;
 mod ordered_dag;
+mod rewriting;
 mod text;
