@@ -12,6 +12,7 @@
 #[cfg(feature = "code")]
 pub mod code;
 mod graph;
+pub mod mathematics;
 mod ordered_dag;
 mod records;
 pub mod rewriting;

@@ -78,6 +78,11 @@ impl<R: BufRead> Records<R> {
 
     /// The next record, if there is one.
     pub fn next_record<T: Record>(&mut self) -> Option<Result<T, RecordError>> {
+        self.next_with(T::parse)
+    }
+
+    /// The next record as `parse` reads it, if there is one; what `parse` says is wrong becomes the message of an error.
+    pub fn next_with<T>(&mut self, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<Result<T, RecordError>> {
         while !self.has_ended {
             self.line += 1;
             let mut bytes = Vec::new();
@@ -98,7 +103,7 @@ impl<R: BufRead> Records<R> {
             };
             let line = line.strip_suffix('\r').unwrap_or(line);
             if !line.trim().is_empty() {
-                return Some(T::parse(line).map_err(|message| self.error(message)));
+                return Some(parse(line).map_err(|message| self.error(message)));
             }
         }
         None

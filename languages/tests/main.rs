@@ -3,6 +3,7 @@
 #[cfg(feature = "code")]
 mod code;
 mod graph;
+mod mathematics;
 mod ordered_dag;
 mod rewriting;
 mod text;
