@@ -34,8 +34,16 @@ const PROGRAM: &str = "def f(x):\n    return x\nf(f)\n";
 
 #[test]
 fn graphs_of_all_languages_are_counted() {
-    let folder = folder(&[("hello.txt", b"hello"), ("program.py", PROGRAM.as_bytes()), ("edges.csv", b"a,b\nb,c\n")]);
+    let folder = folder(&[
+        ("hello.txt", b"hello"),
+        ("program.py", PROGRAM.as_bytes()),
+        ("edges.csv", b"a,b\nb,c\n"),
+        ("term.math", b"x*y - x*y\n"),
+        ("term.prefix", b"sub mul x y 1"),
+    ]);
     let path = folder.path();
+    assert_eq!(print(path, &["graph", "term.math"]), "nodes: 4\nedges: 4\n  operand: 4\nlabels: 4\n");
+    assert_eq!(print(path, &["graph", "term.prefix"]), "nodes: 5\nedges: 4\n  operand: 4\nlabels: 5\n");
     assert_eq!(print(path, &["graph", "hello.txt"]), "nodes: 5\nedges: 4\n  next: 4\nlabels: 4\n");
     let tagged = print(path, &["graph", "hello.txt", "--window", "1", "--tag", "PL", "--json"]);
     let expected = json!({
@@ -43,7 +51,7 @@ fn graphs_of_all_languages_are_counted() {
     });
     assert_eq!(serde_json::from_str::<Value>(&tagged).unwrap(), expected);
     let program: Value = serde_json::from_str(&print(path, &["graph", "program.py", "--json"])).unwrap();
-    let relations = json!({ "child": 19, "token": 12, "next use": 3, "symbol": 5, "call": 1 });
+    let relations = json!({ "child": 19, "token": 11, "next use": 3, "symbol": 5, "call": 1 });
     assert_eq!((&program["relations"], &program["nodes"]), (&relations, &json!(22)));
     assert_eq!(print(path, &["graph", "edges.csv"]), "nodes: 3\nedges: 2\n  edge: 2\nlabels: 0\n");
     let mutag = print(Path::new(env!("CARGO_MANIFEST_DIR")), &["graph", "assets/mutag.npz#0"]);
@@ -81,7 +89,7 @@ fn commands_on_structure_take_texts_and_programs() {
     let path = folder.path();
     assert_eq!(print(path, &["distance", "a.txt", "b.txt"]), "a.txt and b.txt: 1\n");
     let same: Value =
-        serde_json::from_str(&print(path, &["distance", "a.py", "a.py", "--json", "--expansions", "0"])).unwrap();
+        serde_json::from_str(&print(path, &["distance", "a.py", "a.py", "--json", "--expansions", "10000"])).unwrap();
     assert_eq!(same["upper"], json!(0.0));
     let changed: Value =
         serde_json::from_str(&print(path, &["distance", "a.py", "b.py", "--json", "--expansions", "1000"])).unwrap();
@@ -91,7 +99,6 @@ fn commands_on_structure_take_texts_and_programs() {
     let rows = kernel["kernel"].as_array().unwrap();
     assert_eq!(rows[0][2], json!(1.0));
     assert!(rows[0][1].as_f64() < Some(1.0));
-    assert_eq!(print(path, &["cliques", "a.txt", "--maximum", "--count"]).trim().parse::<u32>().ok(), None);
     assert_eq!(print(path, &["cliques", "a.txt", "--maximal", "--count"]), "5\n");
 }
 
@@ -103,7 +110,7 @@ fn pictures_are_drawn() {
         ("c.csv", b"a,b\nb,c\nc,a\n"),
     ]);
     let path = folder.path();
-    for (file, boxes) in [("a.txt", 8), ("b.py", 22), ("c.csv", 3)] {
+    for (file, boxes) in [("a.txt", 8), ("b.py", 22), ("c.csv", 3), ("d.math", 7)] {
         print(path, &["graph", file, "--picture", "picture.svg"]);
         let picture = fs::read_to_string(path.join("picture.svg")).unwrap();
         assert_eq!(picture.matches("<rect").count(), boxes + 1, "{file}");
@@ -117,8 +124,13 @@ fn pictures_are_drawn() {
 #[test]
 fn bad_files_are_errors() {
     let long = "ab".repeat(30_000);
-    let folder =
-        folder(&[("broken.txt", b"ab\n\xff"), ("broken.py", b"\xc3"), ("long.txt", long.as_bytes()), ("odd", b"?")]);
+    let folder = folder(&[
+        ("broken.txt", b"ab\n\xff"),
+        ("broken.py", b"\xc3"),
+        ("long.txt", long.as_bytes()),
+        ("odd", b"?"),
+        ("odd.math", b"1 +\n2x"),
+    ]);
     let path = folder.path();
     fs::create_dir(path.join("folder.py")).unwrap();
     for (arguments, expected) in [
@@ -126,6 +138,7 @@ fn bad_files_are_errors() {
         (&["graph", "broken.py"], "byte 0xc3 at offset 0 is not UTF-8"),
         (&["graph", "none.py"], "there is no such file"),
         (&["graph", "folder.py", "--format", "python"], "cannot be read"),
+        (&["graph", "odd.math"], "odd.math:2:2: found \"x\", expected an operator or the end"),
         (&["graph", "odd"], "name the format"),
         (&["graph", "long.txt", "--picture", "long.svg"], "at most 4000 are drawn"),
         (&["graph", "long.txt", "--window", "99999999"], "edges, and at most"),

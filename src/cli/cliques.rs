@@ -27,7 +27,7 @@ use super::{
 /// Find sets of nodes that are pairwise adjacent.
 #[derive(Args, Debug)]
 pub struct Cliques {
-    /// A graph: DIMACS, an edge list, GraphML, NumPy arrays, a text or a Python program; or FILE#INDEX, one of a set of graphs.
+    /// A graph: DIMACS, an edge list, GraphML, NumPy arrays, a text, a term or a Python program; or FILE#INDEX, one of a set of graphs.
     file: PathBuf,
     #[command(flatten)]
     wanted: Wanted,

@@ -15,7 +15,7 @@ use super::{print_line, print_notes};
 /// Convert graphs of other programs into graph files for scenes.
 #[derive(Args, Debug)]
 pub struct Import {
-    /// A folder of TUDataset or Geom-GCN, an edge list (CSV), a GraphML, GEXF or DIMACS file, a text (.txt) or a Python program
+    /// A folder of TUDataset or Geom-GCN, an edge list (CSV), a GraphML, GEXF or DIMACS file, a text (.txt), a term or a Python program
     /// (these may be .gz), or NumPy arrays (.npz).
     source: PathBuf,
     /// The graph file to write.

@@ -60,7 +60,7 @@ enum Command {
     Cliques(cliques::Cliques),
     /// Convert graphs of other programs into graph files for scenes.
     Import(import::Import),
-    /// Show the graph of a text, a program, or a graph file.
+    /// Show the graph of a text, a term, a program, or a graph file.
     Graph(graph::Graph),
     /// Compute the graph edit distance of two graphs, or bounds on it.
     ///

@@ -1,10 +1,11 @@
-//! Text and programs as graphs.
+//! Texts, terms and programs as graphs.
 
 use std::path::Path;
 
 use connectome_languages::{
     LanguageGraph,
     code::{CodeGraph, Python},
+    mathematics::{Term, Terms},
     text::{TextGraph, TextOptions},
 };
 
@@ -24,7 +25,7 @@ pub struct LanguageSource {
     pub notes: Vec<String>,
 }
 
-/// Reads a text or a program as a graph, with all that [`import`](super::import) leaves out: the relations of edges, and where
+/// Reads a text, a term or a program as a graph, with all that [`import`](super::import) leaves out: the relations of edges, and where
 /// nodes stand.
 ///
 /// `options` are for texts. Nothing is returned for a source in a format that is no language.
@@ -45,6 +46,7 @@ pub fn import_language(
             let graph = TextGraph::new(&text()?.text, options).map_err(|one| error(&one))?;
             (graph.into_graph(), Vec::new())
         }
+        Format::Infix | Format::Prefix => (read_term(source, format)?, Vec::new()),
         Format::Python => {
             let code = CodeGraph::new(&text()?.text, &Python).map_err(|one| error(&one))?;
             let errors = code.error_count();
@@ -54,6 +56,17 @@ pub fn import_language(
         _ => return Ok(None),
     };
     Ok(Some(LanguageSource { graph, notes }))
+}
+
+/// Reads a term in infix or prefix notation.
+fn read_term(source: &Path, format: Format) -> Result<LanguageGraph, ImportError> {
+    let (file, mut terms) = (TextFile::read_verbatim(source)?, Terms::default());
+    let read = if format == Format::Prefix { Terms::read_prefix } else { Terms::read_infix };
+    let term: Term = read(&mut terms, &file.text).map_err(|error| {
+        let message = format!("found {}, expected {}", error.found, error.expected);
+        file.error(error.offset, message, error.help)
+    })?;
+    Ok(terms.graph(term))
 }
 
 /// Reads a graph as those of other programs: nodes have their labels as classes, edges a number of relation and position.

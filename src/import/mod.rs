@@ -10,6 +10,8 @@
 //! | [`Format::Dimacs`] | a graph of the DIMACS challenges: `p edge N M`, then `e I J` for each edge |
 //! | [`Format::Npz`] | NumPy arrays, in the layout of [`scene`](crate::scene) or as bare lists of edges |
 //! | `Format::Text` | with the feature `languages`: a text, as a chain of its characters |
+//! | `Format::Infix` | with the feature `languages`: a term such as `-x^2 + sin(y)`, of which equal parts are one node |
+//! | `Format::Prefix` | with the feature `languages`: the same as words, operators first |
 //! | `Format::Python` | with the feature `languages`: a Python program, as its syntax tree with its variables and calls |
 //!
 //! A text that gzip has packed (`.csv.gz`, `.clq.gz`) is unpacked while it is read.
@@ -94,6 +96,12 @@ pub enum Format {
     /// A text: a chain of its characters.
     #[cfg(feature = "languages")]
     Text,
+    /// A term in infix notation: its operators, functions, symbols and numbers.
+    #[cfg(feature = "languages")]
+    Infix,
+    /// A term in prefix notation.
+    #[cfg(feature = "languages")]
+    Prefix,
     /// A Python program: its syntax tree, variables and calls.
     #[cfg(feature = "languages")]
     Python,
@@ -115,6 +123,10 @@ impl Format {
             Some("txt") if text::is_prose(path) => Some(Self::Text),
             #[cfg(feature = "languages")]
             Some("text") => Some(Self::Text),
+            #[cfg(feature = "languages")]
+            Some("infix" | "math") => Some(Self::Infix),
+            #[cfg(feature = "languages")]
+            Some("prefix") => Some(Self::Prefix),
             #[cfg(feature = "languages")]
             Some("py" | "pyi") => Some(Self::Python),
             Some("csv" | "tsv" | "txt" | "edges" | "edgelist") => Some(Self::Csv),
@@ -181,7 +193,7 @@ pub fn import(source: &Path, options: &ImportOptions) -> Result<Imported, Import
         Format::Dimacs => dimacs::read(source),
         Format::Npz => npz::read(source),
         #[cfg(feature = "languages")]
-        Format::Text | Format::Python => languages::read(source, format),
+        Format::Text | Format::Infix | Format::Prefix | Format::Python => languages::read(source, format),
     }?;
     #[cfg(feature = "languages")]
     if format == Format::Text && options.format.is_none() {
@@ -196,7 +208,7 @@ pub fn import(source: &Path, options: &ImportOptions) -> Result<Imported, Import
 
 fn unknown(source: &Path) -> ImportError {
     if source.exists() {
-        let languages = if cfg!(feature = "languages") { ", text or python" } else { "" };
+        let languages = if cfg!(feature = "languages") { ", text, infix, prefix or python" } else { "" };
         let help = format!("name the format: tu-dataset, csv, graphml, gexf, geom-gcn, dimacs, npz{languages}");
         return ImportError::new(source, "neither its name nor its first bytes tell the format", help);
     }

@@ -27,7 +27,7 @@ const MAX_DRAWN: usize = 4_000;
 /// Show how many nodes, edges of each relation, and labels a graph has, or draw it.
 #[derive(Args, Debug)]
 pub struct Graph {
-    /// A text (.txt), a Python program (.py), or a graph that `import` reads; FILE#INDEX is one graph of a set, counted from 0.
+    /// A text (.txt), a term (.infix, .math, .prefix), a Python program (.py), or a graph that `import` reads; FILE#INDEX is one graph of a set, counted from 0.
     file: PathBuf,
     /// The format of the file; guessed from its name and its first lines if not given.
     #[arg(long)]
@@ -109,9 +109,15 @@ impl Graph {
 
 impl Shown {
     fn of_language(graph: &LanguageGraph) -> Self {
-        let relations = graph.relations().iter().map(|relation| ShownRelation {
+        // Syntax leads one way through the order of nodes, from the leaves up or from the root down, and so has no cycles.
+        let is_one_way = |relation: usize| {
+            let edges = graph.language_edges().iter().filter(|edge| edge.relation as usize == relation);
+            let mut ways = edges.map(|edge| edge.source.cmp(&edge.target));
+            ways.next().is_none_or(|first| ways.all(|way| way == first))
+        };
+        let relations = graph.relations().iter().enumerate().map(|(number, relation)| ShownRelation {
             name: relation.name.to_owned(),
-            is_tree: relation.name == "child",
+            is_tree: relation.is_ordered && is_one_way(number),
             is_directed: true,
         });
         let edges = graph.language_edges().iter();
