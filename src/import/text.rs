@@ -147,25 +147,34 @@ pub(super) fn is_prose(path: &Path) -> bool {
     match rows[..] {
         [] => true,
         // Of one line only numbers show that they are nodes.
-        [row] => !is_edge(row) || row.chars().any(char::is_alphabetic),
-        _ => !rows.into_iter().all(is_edge),
+        [row] => !is_edge(&fields_of(row)) || row.chars().any(char::is_alphabetic),
+        [first, second, ..] => {
+            let [first, second] = [first, second].map(fields_of);
+            let has_header = first.len() == second.len() && super::edge_list::names_endpoints(&first);
+            !has_header && !(is_edge(&first) && is_edge(&second))
+        }
     }
 }
 
-/// Whether a row of a table may be an edge, perhaps with a weight, or names of columns with words for endpoints.
+/// The fields of a row as tables have them.
 #[cfg(feature = "languages")]
-fn is_edge(row: &str) -> bool {
+fn fields_of(row: &str) -> Vec<&str> {
     let row = row.trim_start_matches('\u{feff}');
-    let fields: Vec<&str> =
-        match "\t,;".chars().find(|mark| row.split('{').next().is_some_and(|ends| ends.contains(*mark))) {
-            Some(mark) => row.split(mark).map(str::trim).collect(),
-            None => row.split_whitespace().collect(),
-        };
-    match fields[..] {
+    // What a dictionary of networkx holds does not count.
+    let ends = row.split('{').next().unwrap_or_default();
+    match ['\t', ',', ';'].into_iter().find(|mark| ends.contains(*mark)) {
+        Some(mark) => row.split(mark).map(str::trim).collect(),
+        None => row.split_whitespace().collect(),
+    }
+}
+
+/// Whether fields may be an edge, perhaps with a weight or a dictionary.
+#[cfg(feature = "languages")]
+fn is_edge(fields: &[&str]) -> bool {
+    match fields {
         [] | [_] => false,
         [_, _] => true,
-        [_, _, third, ..] if third.starts_with('{') || third.parse::<f64>().is_ok() => true,
-        _ => super::edge_list::names_endpoints(&fields),
+        [_, _, third, ..] => third.starts_with('{') || third.parse::<f64>().is_ok(),
     }
 }
 
