@@ -37,6 +37,11 @@ fn graphml() {
 }
 
 #[test]
+fn mathematics() {
+    replay("mathematics");
+}
+
+#[test]
 fn npz() {
     replay("npz");
 }

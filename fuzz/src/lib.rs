@@ -3,12 +3,14 @@
 
 mod files;
 mod languages;
+mod mathematics;
 mod readers;
 mod scenes;
 mod weights;
 mod worlds;
 
 pub use languages::{python, text};
+pub use mathematics::mathematics;
 pub use readers::{dimacs, edge_table, graphml, npz, tu_dataset};
 pub use scenes::scene;
 pub use weights::safetensors;
@@ -18,10 +20,11 @@ pub use worlds::world;
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its folder of seeds.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("dimacs", dimacs),
     ("edge_table", edge_table),
     ("graphml", graphml),
+    ("mathematics", mathematics),
     ("npz", npz),
     ("python", python),
     ("safetensors", safetensors),
