@@ -18,6 +18,8 @@ mod distance;
 mod flock;
 #[cfg(all(feature = "import", feature = "languages"))]
 mod fuzz;
+#[cfg(feature = "cli")]
+mod generate;
 mod golden;
 #[cfg(feature = "cli")]
 mod graph;

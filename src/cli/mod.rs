@@ -3,6 +3,7 @@
 mod bench;
 mod cliques;
 mod distance;
+mod generate;
 mod graph;
 mod graph_file;
 mod import;
@@ -62,6 +63,11 @@ enum Command {
     Import(import::Import),
     /// Show the graph of a text, a term, a program, or a graph file.
     Graph(graph::Graph),
+    /// Generate pairs of terms to learn from: before, and after a transformation by rules.
+    ///
+    /// `simplify` computes small numbers, drops what adds 0 or multiplies by 1, and puts numbers first; `derive` gives the
+    /// derivative by x. All terms before are distinct.
+    Generate(generate::Generate),
     /// Compute the graph edit distance of two graphs, or bounds on it.
     ///
     /// With two files each graph of the first is compared with each graph of the second; with one file, each graph with
@@ -84,6 +90,7 @@ impl Arguments {
             Command::Cliques(command) => command.run(),
             Command::Import(command) => command.run(),
             Command::Graph(command) => command.run(),
+            Command::Generate(command) => command.run(),
             Command::Distance(command) => command.run(),
             Command::Kernel(command) => command.run(),
         }
