@@ -1,5 +1,6 @@
 //! Dense matrix products.
 
+mod few_rows;
 mod outer_products;
 mod product;
 mod tile;
@@ -7,6 +8,7 @@ mod tile;
 use core::cell::RefCell;
 
 use self::{
+    few_rows::FewRows,
     outer_products::OuterProducts,
     product::{Panel, Product},
 };
@@ -43,6 +45,9 @@ impl<'a> Operand<'a> {
     }
 }
 
+/// The most rows that are multiplied without packing the right matrix.
+const FEW_ROWS: usize = 3;
+
 /// `output = left * right`, computed by the calling thread. `output` is row-major.
 ///
 /// # Panics
@@ -67,6 +72,10 @@ pub fn matmul_onto(left: Operand, right: Operand, factor: f32, adds: bool, outpu
     assert_eq!(output.len(), left.rows * right.columns, "size of a product");
     if left.columns == 0 && !adds {
         output.fill(0.0);
+    }
+    if left.rows <= FEW_ROWS && left.is_row_major() && right.is_row_major() && factor == 1.0 && left.columns > 0 {
+        let widths = [left.columns, right.columns];
+        return dispatch(FewRows { left: left.data, right: right.data, widths, adds, output });
     }
     PANEL.with_borrow_mut(|panel| dispatch(Product { left, right, factor, adds, panel, output }));
 }
@@ -152,25 +161,32 @@ mod tests {
     }
 
     /// The bits of a product by one kind of vectors, if the processor has them.
-    fn by<S: pulp::Simd>(simd: Option<S>, [rows, inner, columns]: [usize; 3]) -> Option<Vec<u32>> {
+    fn by<S: pulp::Simd>(simd: Option<S>, [rows, inner, columns]: [usize; 3], few: bool) -> Option<Vec<u32>> {
         let left = matrix(rows, inner, |i, j| ((i * 37 + j * 101) as f32).sin());
         let right = matrix(inner, columns, |i, j| ((i * 53 + j * 71) as f32).cos());
         let mut output = vec![0.5; rows * columns];
         let mut panel = Panel::EMPTY;
+        if few {
+            let widths = [inner, columns];
+            FewRows { left: &left, right: &right, widths, adds: true, output: &mut output }.with_simd(simd?);
+            return Some(output.into_iter().map(f32::to_bits).collect());
+        }
         let (left, right) = (Operand::new(&left, inner), Operand::new(&right, columns));
-        Product { left, right, factor: 0.3, adds: true, panel: &mut panel, output: &mut output }.with_simd(simd?);
+        Product { left, right, factor: 1.0, adds: true, panel: &mut panel, output: &mut output }.with_simd(simd?);
         Some(output.into_iter().map(f32::to_bits).collect())
     }
 
     #[test]
-    fn products_do_not_depend_on_the_width_of_vectors() {
+    fn products_depend_neither_on_the_width_of_vectors_nor_on_packing() {
         for shape in SHAPES {
-            let expected = by(Some(Scalar128b), shape);
+            let expected = by(Some(Scalar128b), shape, false);
+            assert!(expected.is_some() && by(Some(Scalar128b), shape, true) == expected, "{shape:?}");
             #[cfg(target_arch = "x86_64")]
-            for bits in [by(pulp::x86::V3::try_new(), shape), by(pulp::x86::V4::try_new(), shape)] {
-                assert!(bits.is_none() || bits == expected, "{shape:?}");
+            for few in [false, true] {
+                for bits in [by(pulp::x86::V3::try_new(), shape, few), by(pulp::x86::V4::try_new(), shape, few)] {
+                    assert!(bits.is_none() || bits == expected, "{shape:?}");
+                }
             }
-            assert!(expected.is_some());
         }
     }
 }
