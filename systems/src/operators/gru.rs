@@ -1,11 +1,11 @@
 //! The update of a gated recurrent unit.
 
 use connectome_components::Matrix;
-use core::ops::Range;
+use core::{array, ops::Range};
 
 use crate::{
     error::BuildError,
-    kernels::sigmoid,
+    kernels::GruUnit,
     program::{Cost, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel},
 };
 
@@ -80,7 +80,10 @@ fn gate_gradient(from_hidden: bool) -> impl Operator {
                 let gradient = gradient.slice(rows.clone());
                 for_each_unit([input_gates, hidden_gates, state], rows, |index, unit| {
                     let (row, feature) = (index / width, index % width);
-                    let gates = unit.gate_gradients(gradient[index], from_hidden);
+                    let gates = match from_hidden {
+                        false => unit.input_gradients(gradient[index]),
+                        true => unit.hidden_gradients(gradient[index]),
+                    };
                     for (position, gate) in gates.into_iter().enumerate() {
                         target[(3 * row + position) * width + feature] = gate;
                     }
@@ -100,59 +103,23 @@ fn state_gradient() -> impl Operator {
             |_, [input_gates, hidden_gates, state, gradient], rows, target| {
                 let gradient = gradient.slice(rows.clone());
                 for_each_unit([input_gates, hidden_gates, state], rows, |index, unit| {
-                    target[index] = unit.update * gradient[index];
+                    target[index] = unit.state_gradient(gradient[index]);
                 });
             },
         );
     })
 }
 
-/// One element of the state and its gates.
-struct Unit {
-    state: f32,
-    reset: f32,
-    update: f32,
-    candidate: f32,
-    /// The state's term of the candidate, before the reset gate.
-    hidden_candidate: f32,
-}
-
-impl Unit {
-    #[inline(always)]
-    fn output(&self) -> f32 {
-        (1.0 - self.update) * self.candidate + self.update * self.state
-    }
-
-    /// The gradients with respect to the input's or the state's terms of `r`, `z` and `n`.
-    #[inline(always)]
-    fn gate_gradients(&self, gradient: f32, from_hidden: bool) -> [f32; 3] {
-        let Self { state, reset, update, candidate, hidden_candidate } = *self;
-        let by_candidate = gradient * (1.0 - update) * (1.0 - candidate * candidate);
-        let by_update = gradient * (state - candidate) * update * (1.0 - update);
-        let by_reset = by_candidate * hidden_candidate * reset * (1.0 - reset);
-        [by_reset, by_update, if from_hidden { by_candidate * reset } else { by_candidate }]
-    }
-}
-
 /// Calls `with` for each element of the state in some rows, with its index among them.
 #[inline(always)]
-fn for_each_unit(values: [&Matrix; 3], rows: Range<usize>, mut with: impl FnMut(usize, Unit)) {
+fn for_each_unit(values: [&Matrix; 3], rows: Range<usize>, mut with: impl FnMut(usize, GruUnit)) {
     let [from_input, from_hidden, state] = values;
     let width = state.width();
     for (index, row) in rows.enumerate() {
         let (from_input, from_hidden, states) = (from_input.row(row), from_hidden.row(row), state.row(row));
         for (feature, state) in states.iter().enumerate() {
-            let gate = |gate: usize| (from_input[gate * width + feature], from_hidden[gate * width + feature]);
-            let ((reset, hidden_reset), (update, hidden_update), (candidate, hidden_candidate)) =
-                (gate(0), gate(1), gate(2));
-            let reset = sigmoid(reset + hidden_reset);
-            let unit = Unit {
-                state: *state,
-                reset,
-                update: sigmoid(update + hidden_update),
-                candidate: (candidate + reset * hidden_candidate).tanh(),
-                hidden_candidate,
-            };
+            let gates = |terms: &[f32]| array::from_fn(|gate| terms[gate * width + feature]);
+            let unit = GruUnit::new(gates(from_input), gates(from_hidden), *state);
             with(index * width + feature, unit);
         }
     }
