@@ -137,6 +137,31 @@ impl<'a, T> MatrixMut<'a, T> {
         self.width
     }
 
+    /// Whether all rows are in one table.
+    pub fn is_contiguous(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The rows of the first table.
+    pub fn first_chunk_mut(&mut self) -> &mut [T] {
+        self.first
+    }
+
+    /// Row `index`.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[inline(always)]
+    pub fn row_mut(&mut self, index: usize) -> &mut [T] {
+        let (width, rows) = (self.width, self.first.len() / self.width);
+        if index < rows {
+            return &mut self.first[index * width..(index + 1) * width];
+        }
+        let following = self.rest.partition_point(|(start, _)| *start <= index);
+        let (start, chunk) = &mut self.rest[following - 1];
+        &mut chunk[(index - *start) * width..(index - *start + 1) * width]
+    }
+
     /// A shorter borrow of the same rows.
     pub fn reborrow(&mut self) -> MatrixMut<'_, T> {
         let rest = self.rest.iter_mut().map(|(start, chunk)| (*start, &mut **chunk)).collect();

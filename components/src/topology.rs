@@ -3,7 +3,7 @@
 use bevy_ecs::{change_detection::Tick, component::Component, entity::Entity};
 use core::ops::Range;
 
-use crate::{KeyOrder, Rows};
+use crate::{Cycle, Direction, KeyOrder, Levels, Rows};
 
 /// The adjacency of a [`Graph`](crate::Graph), derived from its entities.
 ///
@@ -43,6 +43,9 @@ pub struct Topology {
     pub membership: Adjacency,
     /// The normalizations whose coefficients are derived: those that layers require.
     pub normalizations: Vec<Normalization>,
+    /// The levels of the nodes in each direction in which a model passes through the graph; without one the graph may have
+    /// cycles.
+    pub levels: Vec<Levels>,
     /// Number of edges with an endpoint that is not a node of the graph.
     pub dangling: usize,
     /// Number of times it has been derived.
@@ -73,6 +76,13 @@ impl Adjacency {
     #[inline]
     pub fn entries(&self, row: usize) -> Range<usize> {
         self.offsets[row] as usize..self.offsets[row + 1] as usize
+    }
+
+    /// The rows at the other end, and those of the edges themselves, of the entries of a row.
+    #[inline]
+    pub fn of(&self, row: usize) -> (&[u32], &[u32]) {
+        let entries = self.entries(row);
+        (&self.neighbors[entries.clone()], &self.edges[entries])
     }
 
     /// Number of entries: of edges that are not dangling, or of nodes that belong to a subgraph.
@@ -134,6 +144,34 @@ impl Topology {
         if !self.orders_edges {
             self.orders_edges = true;
             self.derived_at = None;
+        }
+    }
+
+    /// Requires the levels of the nodes in a direction from now on.
+    pub fn require_levels(&mut self, direction: Direction) {
+        if self.levels(direction).is_none() {
+            self.levels.push(Levels { direction, ..Levels::default() });
+            self.derived_at = None;
+        }
+    }
+
+    /// The levels in a direction; none if they are not required.
+    pub fn levels(&self, direction: Direction) -> Option<&Levels> {
+        self.levels.iter().find(|levels| levels.direction == direction)
+    }
+
+    /// The cycle because of which there are no levels in a direction, if there is one.
+    pub fn cycle(&self, direction: Direction) -> Option<&Cycle> {
+        self.levels(direction)?.cycle.as_ref()
+    }
+
+    /// The edges to each node from its predecessors in a direction, and those to its successors: the incoming and the
+    /// outgoing ones, or in reverse.
+    #[inline]
+    pub fn neighbors(&self, direction: Direction) -> [&Adjacency; 2] {
+        match direction {
+            Direction::Forward => [&self.incoming, &self.outgoing],
+            Direction::Reverse => [&self.outgoing, &self.incoming],
         }
     }
 

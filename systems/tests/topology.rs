@@ -10,8 +10,8 @@ use crate::common;
 use bevy_ecs::{prelude::*, schedule::Schedule};
 use common::few_cases;
 use connectome_components::{
-    Adjacency, Edge, EdgeWeight, Field, Graph, GraphKey, GraphNode, InSubgraph, KeyOrder, Normalization, Rows,
-    Subgraph, Topology,
+    Adjacency, Direction, Edge, EdgeWeight, Field, Graph, GraphKey, GraphNode, InSubgraph, KeyOrder, Normalization,
+    Rows, Subgraph, Topology,
 };
 use connectome_systems::rebuild_topology;
 use proptest::{prelude::*, sample::Index};
@@ -149,6 +149,7 @@ impl Life {
             topology.require(normalization);
         }
         topology.require_edge_order();
+        [Direction::Forward, Direction::Reverse].into_iter().for_each(|direction| topology.require_levels(direction));
         let mut schedule = Schedule::default();
         schedule.add_systems(rebuild_topology(graph));
         let endpoints = vec![world.spawn_empty().id()];
@@ -368,6 +369,7 @@ impl Life {
         self.check_rows::<Edge>(&topology.edges, self.owners[1])?;
         self.check_rows::<Subgraph>(&topology.subgraphs, self.owners[2])?;
         check_ends(&self.world, &topology)?;
+        check_levels(&topology)?;
         check_orders(&self.world, &topology)?;
         check_members(&self.world, &topology)?;
         let naive = Naive::new(&self.world, &topology);
@@ -513,6 +515,36 @@ fn check_order(order: &KeyOrder, expected: &[u32], rows: &Rows) -> Result<(), Te
     for row in &all {
         let rank = expected.iter().position(|other| other == row).map_or(KeyOrder::NO_RANK, |rank| rank as u32);
         prop_assert_eq!(order.rank(*row), rank);
+    }
+    Ok(())
+}
+
+/// Each node is one level above the highest of its predecessors, in the order of keys; or there is a cycle.
+fn check_levels(topology: &Topology) -> Result<(), TestCaseError> {
+    for levels in &topology.levels {
+        if let Some(cycle) = &levels.cycle {
+            prop_assert!(levels.rows.is_empty() && !cycle.nodes.is_empty());
+            let rows = cycle.nodes.iter().map(|node| topology.nodes.entities().iter().position(|other| other == node));
+            let rows: Vec<usize> = rows.collect::<Option<_>>().unwrap();
+            let next = rows.iter().cycle().skip(1).take(cycle.length.min(rows.len()));
+            let is_edge = |(from, to): (&usize, &usize)| topology.outgoing.of(*from).0.contains(&(*to as u32));
+            prop_assert!(cycle.length > rows.len() || rows.iter().zip(next).all(is_edge), "{cycle:?} is none");
+            continue;
+        }
+        let level_of = |row: u32| {
+            let place = levels.rows.iter().position(|other| *other == row).unwrap();
+            (0..levels.count()).find(|level| levels.range(*level).contains(&place)).unwrap()
+        };
+        let [predecessors, _] = topology.neighbors(levels.direction);
+        for row in 0..topology.nodes.len() {
+            let above = predecessors.of(row).0.iter().map(|predecessor| level_of(*predecessor) + 1).max();
+            prop_assert_eq!(level_of(row as u32), above.unwrap_or(0));
+        }
+        prop_assert_eq!(levels.rows.len(), topology.nodes.len());
+        for level in 0..levels.count() {
+            let rows = &levels.rows[levels.range(level)];
+            prop_assert!(rows.is_sorted_by_key(|row| topology.node_order.rank(*row)));
+        }
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Errors of building and running models.
 
 use bevy_ecs::entity::Entity;
-use connectome_components::FieldError;
+use connectome_components::{Cycle, FieldError};
 
 use super::LearningError;
 
@@ -144,6 +144,17 @@ pub enum BuildError {
         /// Another.
         other: Entity,
     },
+    /// A layer passes level by level through a graph that has a cycle.
+    #[error(
+        "graph {graph} has a cycle, {}, so a layer cannot pass through it level by level; remove one of these edges",
+        describe(cycle)
+    )]
+    Cycle {
+        /// The graph.
+        graph: Entity,
+        /// One of its cycles.
+        cycle: Cycle,
+    },
     /// The optimizer or the gradient settings of the model entity are not those that the model was built for.
     #[error("model {model} cannot learn: {reason}")]
     CannotLearn {
@@ -161,4 +172,15 @@ pub enum BuildError {
     /// Systems access the same field without an order, or their order is circular.
     #[error("the schedule cannot be built:\n{0}")]
     Schedule(String),
+}
+
+/// `1v0 -> 2v0 -> 1v0`; of a long cycle the first nodes and the length.
+fn describe(cycle: &Cycle) -> String {
+    let mut names: Vec<String> = cycle.nodes.iter().map(Entity::to_string).collect();
+    let first = names.first().cloned();
+    if cycle.length > names.len() {
+        names.push(format!("... ({} nodes)", cycle.length));
+    }
+    names.extend(first);
+    names.join(" -> ")
 }

@@ -1,6 +1,6 @@
 //! Dry runs: planning a model without a world.
 
-use connectome_components::Normalization;
+use connectome_components::{Direction, Normalization};
 
 use super::ModelBuilder;
 use crate::{
@@ -119,6 +119,13 @@ impl DryRun {
             normalizations.extend(required.filter(|required| !normalizations.contains(required)));
         }
         normalizations
+    }
+
+    /// The number of directions in which operations pass through the levels of the model's graph.
+    pub fn directions(&self) -> usize {
+        let operations = self.program.operations().iter().filter(|operation| operation.graph == GraphIndex(0));
+        let directions: Vec<Direction> = operations.filter_map(|operation| operation.operator.direction()).collect();
+        [Direction::Forward, Direction::Reverse].iter().filter(|direction| directions.contains(direction)).count()
     }
 
     /// The domain and the width of the output of each head.

@@ -5,7 +5,9 @@ use bevy_ecs::{
     system::{BoxedSystem, Local, ParamBuilder, Query, Res, SystemParamBuilder},
     world::World,
 };
-use connectome_components::{ColumnSet, Columns, FeatureField, Field, Graph, Model, Topology, TrainingState};
+use connectome_components::{
+    ColumnSet, Columns, Direction, FeatureField, Field, Graph, Model, Topology, TrainingState,
+};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -85,6 +87,8 @@ impl Emission<'_> {
         let written = self.bindings.written.filter(|_| pass == Pass::Forward).map(|written| set.write(written));
         let (model, graphs, readings) = (self.bindings.model, self.bindings.graphs.clone(), self.readings.clone());
         let (rows, fault) = (self.bindings.rows.clone(), self.bindings.fault.clone());
+        let directions: Vec<(usize, Direction)> =
+            compiled.iter().filter_map(|operation| Some((operation.graph, operation.direction()?))).collect();
         let (is_watched, sets) = (self.bindings.is_watched.clone(), self.sets);
         let state = (
             set,
@@ -113,6 +117,12 @@ impl Emission<'_> {
                     }
                     if let Some([one, other]) = topology.same_keys {
                         return fault.set(BuildError::SameKeys { graph: *graph, one, other });
+                    }
+                }
+                for (graph, direction) in &directions {
+                    let cycle = topologies.get(graphs[*graph]).ok().and_then(|topology| topology.cycle(*direction));
+                    if let Some(cycle) = cycle.cloned() {
+                        return fault.set(BuildError::Cycle { graph: graphs[*graph], cycle });
                     }
                 }
                 let random = state.map_or((0, 0), |state| (state.seed, state.micro_step()));

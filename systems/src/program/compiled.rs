@@ -1,6 +1,6 @@
 //! Operations with the indices of their columns, inside and outside of a plan.
 
-use connectome_components::{ColumnSet, Columns, Field, Topology};
+use connectome_components::{ColumnSet, Columns, Direction, Field, Topology};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -52,6 +52,11 @@ impl Compiled {
                 Domain::Nodes | Domain::Single => operation.graph.0 as usize,
             },
         }
+    }
+
+    /// The direction in which it passes through its graph level by level, if it does.
+    pub(crate) fn direction(&self) -> Option<Direction> {
+        self.operator.direction()
     }
 
     /// Runs it, unless it rests; the pair is the seed and the number of the training pass.

@@ -1,6 +1,6 @@
 //! Operators: what an operation does, and what the passes over a program need to know of it.
 
-use connectome_components::Normalization;
+use connectome_components::{Direction, Normalization};
 use core::{any::Any, fmt::Debug};
 use std::sync::Arc;
 
@@ -114,6 +114,12 @@ pub trait Operator: Any + Debug + Send + Sync {
         None
     }
 
+    /// The direction in which it passes through the graph level by level, if it does: the levels are derived with the
+    /// topology.
+    fn direction(&self) -> Option<Direction> {
+        None
+    }
+
     /// Whether the same inputs always give the same outputs, and these are worth a column of their own: then what it makes
     /// of inputs that rest is computed when they change.
     fn is_worth_keeping(&self) -> bool {
@@ -210,7 +216,7 @@ pub fn kernel<F>(name: &'static str, footprint: Footprint, run: F) -> Kernel<F>
 where
     F: Fn(&mut Step<'_>) + Send + Sync + 'static,
 {
-    Kernel { name, footprint, accumulates: false, cost: None, run }
+    Kernel { name, footprint, accumulates: false, cost: None, direction: None, run }
 }
 
 /// An operator made by [`kernel`].
@@ -219,6 +225,7 @@ pub struct Kernel<F> {
     footprint: Footprint,
     accumulates: bool,
     cost: Option<Cost>,
+    direction: Option<Direction>,
     run: F,
 }
 
@@ -226,6 +233,11 @@ impl<F> Kernel<F> {
     /// The same; the function looks at [`Step::accumulates`].
     pub fn accumulating(self) -> Self {
         Self { accumulates: true, ..self }
+    }
+
+    /// The same, which passes through the levels of this direction.
+    pub fn by_levels(self, direction: Direction) -> Self {
+        Self { direction: Some(direction), ..self }
     }
 
     /// The same with its cost.
@@ -251,6 +263,10 @@ impl<F: Fn(&mut Step<'_>) + Send + Sync + 'static> Operator for Kernel<F> {
 
     fn footprint(&self, _: usize) -> Footprint {
         self.footprint
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        self.direction
     }
 
     fn accumulates(&self) -> bool {

@@ -3,6 +3,7 @@
 mod coefficients;
 mod dangling;
 mod keys;
+mod levels;
 mod members;
 mod order;
 mod sort;
@@ -24,6 +25,7 @@ pub struct Scratch {
     /// The edges by their sources.
     by_source: Vec<u32>,
     degrees: Degrees,
+    levels: levels::Scratch,
     keys: Vec<GraphKey>,
 }
 
@@ -90,9 +92,9 @@ pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Sc
     }
 }
 
-/// Derives endpoints, adjacencies and coefficients.
+/// Derives endpoints, adjacencies, coefficients and levels.
 fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
-    let Scratch { row_of, next, by_source, degrees, .. } = scratch;
+    let Scratch { row_of, next, by_source, degrees, levels, .. } = scratch;
     row_of.fill(&topology.nodes);
     let Topology { nodes, edges, node_order, edge_order, orders_edges, endpoints, incoming, outgoing, .. } = topology;
     endpoints.clear();
@@ -113,6 +115,7 @@ fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
     }
     topology.dangling = endpoints.len() - incoming.len();
     coefficients::derive(topology, world, degrees);
+    levels::derive(topology, levels);
 }
 
 /// The row of each entity.

@@ -220,7 +220,7 @@ impl Construction<'_> {
         }
     }
 
-    /// Requires what operations read of the topologies: coefficients, and the order of edges if there are values on them.
+    /// Requires what operations read of the topologies: coefficients, levels, and the order of edges if there are values on them.
     pub(super) fn require_of_topologies(&self, world: &mut World) {
         let operations = self.planned.program.operations();
         let values = operations.iter().flat_map(|operation| operation.inputs.iter().chain(&operation.outputs));
@@ -236,6 +236,13 @@ impl Construction<'_> {
             let graph = self.planned.program.graphs[graph.0 as usize];
             if let Some(mut topology) = world.get_mut::<Topology>(graph) {
                 topology.require(normalization);
+            }
+        }
+        let passes = |operation: &Operation| Some((operation.graph, operation.operator.direction()?));
+        for (graph, direction) in operations.iter().filter_map(passes) {
+            let graph = self.planned.program.graphs[graph.0 as usize];
+            if let Some(mut topology) = world.get_mut::<Topology>(graph) {
+                topology.require_levels(direction);
             }
         }
     }
