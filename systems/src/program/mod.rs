@@ -24,6 +24,7 @@ mod differentiate;
 mod fuse;
 mod hoist;
 pub(crate) mod layer;
+mod levels;
 mod limits;
 mod operator;
 mod parameters;
@@ -41,6 +42,7 @@ use crate::error::BuildError;
 
 pub(crate) use compiled::{Alone, Compiled};
 pub use differentiate::Tape;
+pub(crate) use levels::LevelPass;
 pub use limits::{MAX_COLUMNS, MAX_HEADS, MAX_OPERATIONS, MAX_PARAMETERS, ProgramLimits};
 pub use operator::{Cost, Footprint, Fusion, InInference, Kernel, Operation, Operator, Run, kernel};
 pub use parameters::{Initialization, ParameterDescription};

@@ -93,11 +93,15 @@ impl Plan {
         }
     }
 
-    /// Length of the buffer for partial sums that the system of a pass holds: as much as the largest sum over rows needs,
-    /// block by block.
+    /// Length of the buffer that the system of a pass holds: as much as the largest sum over rows needs, block by block, or
+    /// the rows of a level, which may be all of them.
     pub fn scratch(&self, pass: Pass, rows: &RowCounts) -> usize {
         let sums = self.operations(pass).iter().filter_map(|operation| {
             let (input, output) = (operation.inputs.first()?, operation.outputs.first()?);
+            if operation.operator.direction().is_some() {
+                let width = operation.outputs.iter().map(Value::width).sum::<usize>();
+                return Some(rows.of(output.domain()).saturating_mul(width));
+            }
             let is_sum = output.domain() == Domain::Single && input.domain() != Domain::Single;
             is_sum.then(|| partial_sums(rows.of(input.domain())).saturating_mul(output.width()))
         });
