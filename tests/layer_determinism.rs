@@ -16,7 +16,7 @@ use connectome::{
     },
 };
 use serde::{Deserialize, de::IntoDeserializer, de::value::Error};
-use std::collections::BTreeSet;
+use std::{cmp::Ordering, collections::BTreeSet};
 
 const NODES: usize = 4_000;
 const EDGES: usize = 24_000;
@@ -60,6 +60,12 @@ const CASES: &[&str] = &[
     "[Linear(width: 16), PnaConv(width: 16, average_log_degree: 1.5), Linear(width: 3)]",
     "[Linear(width: 16), GatedGraphConv(width: 16, layers: 2), Linear(width: 3)]",
     "[Linear(width: 16), GraphNetBlock(hidden: [16]), GraphNetBlock(hidden: [16]), Linear(width: 3)]",
+    "[Linear(width: 16), DagNetwork(activation: Tanh, edge_features: true, bidirectional: true), Linear(width: 3)]",
+    "[Linear(width: 16), DagNetwork(activation: Silu, direction: Reverse), Linear(width: 3)]",
+    "[Linear(width: 16), DagGru(width: 16), Linear(width: 3)]",
+    "[Linear(width: 16), DagGru(width: 16, aggregation: Gated, bidirectional: true), Linear(width: 3)]",
+    "[Linear(width: 16), DagGru(width: 16, aggregation: Attention, direction: Reverse), Linear(width: 3)]",
+    "[Linear(width: 16), TreeLevels(nn: (widths: [16, 8], activation: Tanh), arity: 3), Linear(width: 3)]",
     "[Linear(width: 32), LayerNorm(), Linear(width: 3)]",
     "[Linear(width: 32), GraphNorm(), Linear(width: 3)]",
     "[Linear(width: 32), AttentionalAggregation(width: 16), Linear(width: 3)]",
@@ -142,6 +148,18 @@ fn data() -> GraphData {
     }
 }
 
+/// The same without cycles, of five levels, with the place of a child for each edge.
+fn acyclic(data: &GraphData) -> GraphData {
+    const LEVEL: u32 = NODES as u32 / 5;
+    let edges = data.edges.iter().map(|&[one, other]| match (one / LEVEL).cmp(&(other / LEVEL)) {
+        Ordering::Less => [one, other],
+        Ordering::Equal => [one % LEVEL, LEVEL + other % LEVEL],
+        Ordering::Greater => [other, one],
+    });
+    let places = DenseRows { width: 1, values: (0..EDGES).map(|edge| (edge % 3) as f32).collect() };
+    GraphData { edges: edges.collect(), edge_features: Some(places), graphs: None, ..data.clone() }
+}
+
 /// The same with categories for features.
 fn categories(data: &GraphData) -> GraphData {
     let columns = data.labels.iter().zip(0..).map(|(label, node)| (7 * label + node) % 50).collect();
@@ -206,11 +224,13 @@ fn every_layer_gives_the_same_bits_for_any_number_of_workers() {
     let dense = data();
     let sparse = categories(&dense);
     let labeled = with_edge_labels(&dense);
+    let acyclic = acyclic(&dense);
     for case in CASES {
         let scene = scene(case);
         let data = match case {
             case if case.contains("Embedding") => &sparse,
             case if case.contains("EdgeDecoder") => &labeled,
+            case if case.contains("Dag") || case.contains("Tree") => &acyclic,
             _ => &dense,
         };
         let one = trace(&scene, data, 1);

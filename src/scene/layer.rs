@@ -3,10 +3,10 @@
 use connectome_systems::{
     kernels::Activation,
     layers::{
-        Appnp, AttentionalAggregation, BatchNorm, BuildError, Dropout, EdgeConv, EdgeDecoder, Embedding, GatConv,
-        GatedGraphConv, Gatv2Conv, GcnConv, Gcnii, GinConv, GineConv, GraphConv, GraphNetBlock, GraphNorm,
-        JumpingKnowledge, Layer, LayerNorm, Linear, MeanConv, Mlp, NnConv, PnaConv, Readout, ResGatedGraphConv,
-        Residual, SageConv, SgConv, TransformerConv,
+        Appnp, AttentionalAggregation, BatchNorm, BuildError, DagGru, DagNetwork, Dropout, EdgeConv, EdgeDecoder,
+        Embedding, GatConv, GatedGraphConv, Gatv2Conv, GcnConv, Gcnii, GinConv, GineConv, GraphConv, GraphNetBlock,
+        GraphNorm, JumpingKnowledge, Layer, LayerNorm, Linear, MeanConv, Mlp, NnConv, PnaConv, Readout,
+        ResGatedGraphConv, Residual, SageConv, SgConv, TransformerConv, TreeLevels,
     },
     program::{Program, Value},
 };
@@ -97,6 +97,9 @@ descriptions! {
     Gcnii(Gcnii),
     GatedGraphConv(GatedGraphConv),
     GraphNetBlock(GraphNetBlock),
+    DagNetwork(DagNetwork),
+    DagGru(DagGru),
+    TreeLevels(TreeLevels),
     MeanConv(MeanConv),
     Residual(Residual<LayerDescription>),
     JumpingKnowledge(JumpingKnowledge<LayerDescription>),

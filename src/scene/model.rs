@@ -68,6 +68,8 @@ pub(super) struct ModelSize {
     pub idle: usize,
     /// How many normalizations it asks of the topology.
     pub normalizations: usize,
+    /// In how many directions it passes through levels.
+    pub directions: usize,
 }
 
 /// Some columns of `f32`s.
@@ -173,6 +175,7 @@ impl SceneFile {
             scratch: planned.scratch(rows),
             programs: planned.program_bytes(),
             normalizations: planned.normalizations().len(),
+            directions: planned.directions(),
             ..ModelSize::default()
         };
         for shape in planned.layout.shapes() {

@@ -7,7 +7,8 @@
 //!
 //! Parameters have the names and, in weight files, the shapes of the classes of PyTorch Geometric and PyTorch, so
 //! weights can be exchanged without conversion. Names in layer `n` of a model start with `layers.n.`, and nested layers
-//! add their name or index: `layers.0.nn.2.weight`.
+//! add their name or index: `layers.0.nn.2.weight`. Those of a second pass in the opposite direction end with `_reverse`, as in
+//! `weight_ih_reverse` and `0_reverse.weight`.
 //!
 //! | layer | class | parameters |
 //! | --- | --- | --- |
@@ -36,6 +37,9 @@
 //! | [`AttentionalAggregation`] | `AttentionalAggregation` | `gate_nn.*`, `nn.*` |
 //! | [`GraphNetBlock`] | none | `edge.0.*`, `edge.2.*`, `edge.3.*`, `node.0.*`, `node.2.*`, `node.3.*` |
 //! | [`EgnnConv`] | none | `phi_e.0.*`, `phi_e.2.*`, `phi_x.0.*`, `phi_x.2.weight`, `phi_h.0.*`, `phi_h.2.*` |
+//! | [`DagNetwork`] | none | none |
+//! | [`DagGru`] | `torch.nn.GRUCell` | `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh`; `gate.*`, `map.weight`; `key` |
+//! | [`TreeLevels`] | `torch.nn.Sequential` | `0.weight`, `0.bias`, `2.weight`, ...; `none` |
 //! | [`Residual`], [`JumpingKnowledge`] | none | those of their layers, after `layers.i.` or `blocks.k.i.` |
 
 mod activation;
@@ -44,6 +48,9 @@ mod appnp;
 mod attentional_aggregation;
 mod batch_norm;
 mod convolution;
+mod dag_gru;
+mod dag_network;
+mod directions;
 mod dropout;
 mod edge_conv;
 mod edge_decoder;
@@ -76,6 +83,7 @@ mod sage_conv;
 mod sequence;
 mod sg_conv;
 mod transformer_conv;
+mod tree_levels;
 
 pub use crate::{
     error::BuildError,
@@ -84,6 +92,8 @@ pub use crate::{
 pub use appnp::Appnp;
 pub use attentional_aggregation::AttentionalAggregation;
 pub use batch_norm::BatchNorm;
+pub use dag_gru::{DagAggregation, DagGru};
+pub use dag_network::DagNetwork;
 pub use dropout::Dropout;
 pub use edge_conv::EdgeConv;
 pub use edge_decoder::EdgeDecoder;
@@ -114,3 +124,4 @@ pub use residual::Residual;
 pub use sage_conv::SageConv;
 pub use sg_conv::SgConv;
 pub use transformer_conv::TransformerConv;
+pub use tree_levels::TreeLevels;

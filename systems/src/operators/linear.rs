@@ -203,7 +203,7 @@ fn input_gradient(weight: &Weight, (factor, blended): (f32, Option<f32>)) -> imp
 /// The gradient with respect to weights: `factor * input^T * gradient`.
 ///
 /// Blocks of rows are multiplied in parallel, and their products added in order.
-fn weight_gradient(weight: &Weight, factor: f32) -> impl Operator + use<> {
+pub(super) fn weight_gradient(weight: &Weight, factor: f32) -> impl Operator + use<> {
     let (range, cost) = (weight.range(), Cost { per_row: weight.range().len(), per_entry: 0 });
     kernel("weight_gradient", Footprint::All, move |step: &mut Step<'_>| {
         step.sum_rows(

@@ -113,9 +113,8 @@ impl Extent {
     /// A row of each kind in the world that computes, once it runs.
     fn computed_row(&self, model: &ModelSize) -> RowBytes {
         let Self { carried, resting, .. } = self;
-        let rows = RowBytes::in_tables(carried)
-            .plus(RowBytes::of_columns(model))
-            .plus(RowBytes::in_topology(carried, model.normalizations));
+        let rows =
+            RowBytes::in_tables(carried).plus(RowBytes::of_columns(model)).plus(RowBytes::in_topology(carried, model));
         match resting {
             None => rows,
             Some(_) => rows.plus(RowBytes::on_the_way()).plus(RowBytes::in_batches(carried)),
@@ -123,7 +122,7 @@ impl Extent {
     }
 
     fn resting_row(&self) -> RowBytes {
-        RowBytes::in_tables(&self.carried).plus(RowBytes::in_topology(&self.carried, 0))
+        RowBytes::in_tables(&self.carried).plus(RowBytes::in_topology(&self.carried, &ModelSize::default()))
     }
 
     /// What is taken once the model runs.

@@ -110,12 +110,14 @@ impl RowBytes {
         Self { node: bytes(model.nodes), edge: bytes(model.edges), graph: bytes(model.graphs), pair: 0 }
     }
 
-    /// In the topology, of which so many normalizations are asked.
-    pub fn in_topology(carried: &Carried, normalizations: usize) -> Self {
-        let entity = size_of::<Entity>();
+    /// In the topology, of which a model asks for normalizations and levels.
+    pub fn in_topology(carried: &Carried, model: &ModelSize) -> Self {
+        let (entity, normalizations) = (size_of::<Entity>(), model.normalizations);
+        // The levels with at worst a node each, and what they are derived in.
+        let levels = if model.directions > 0 { (4 + 2 * model.directions) * NUMBER } else { 0 };
         // Its key while rows are put in order, where the edges of both directions begin, and its graph; what it weighs itself,
         // for both directions.
-        let node = size_of::<GraphKey>() + entity + 3 * NUMBER + 2 * normalizations * NUMBER;
+        let node = size_of::<GraphKey>() + entity + 3 * NUMBER + 2 * normalizations * NUMBER + levels;
         let member = if carried.in_sets { 4 * NUMBER } else { 0 };
         let edge = entity + 6 * NUMBER;
         // The order of pairs, which are drawn anew in each step, and the places in it.
