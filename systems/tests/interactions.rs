@@ -8,8 +8,8 @@
 use crate::common;
 
 use common::{
-    Given, Link, Matrices, Passes, Scene, WithCoordinates,
-    differences::{BACKWARD, Case, FORWARD, assert_near, cases, differences},
+    Given, Link, Matrices, Scene, WithCoordinates,
+    differences::{Case, assert_near, cases, compare},
     few_cases, numbers, random_matrices, run_layer,
 };
 use connectome_components::{Edge, InSubgraph, Model};
@@ -24,41 +24,6 @@ use connectome_systems::{
 use ndarray::{Array2, Axis, concatenate, s};
 use proptest::prelude::*;
 use std::cell::Cell;
-
-/// What a layer computes from its input, the features of the edges and its parameters.
-type Formula<'a> = &'a dyn Fn(&Array2<f64>, &Array2<f64>, &Matrices) -> Array2<f64>;
-
-/// Compares what a layer gave with its formula, forward and backward.
-fn compare(
-    name: &str,
-    given: &Given,
-    cotangent: &Array2<f64>,
-    passes: &Passes,
-    formula: Formula,
-) -> Result<(), TestCaseError> {
-    let (input, parameters) = (&given.input, &given.parameters);
-    let edges = given.edges.clone().unwrap_or_default();
-    let loss = |input: &Array2<f64>, edges: &Array2<f64>, parameters: &Matrices| {
-        (formula(input, edges, parameters) * cotangent).sum()
-    };
-    assert_near(&format!("{name}: output"), &passes.output, &formula(input, &edges, parameters), FORWARD)?;
-    let expected = differences(input, |input| loss(input, &edges, parameters));
-    assert_near(&format!("{name}: gradient of the input"), passes.input.as_ref().unwrap(), &expected, BACKWARD)?;
-    if let Some(gradient) = &passes.edges {
-        let expected = differences(&edges, |edges| loss(input, edges, parameters));
-        assert_near(&format!("{name}: gradient of the edges"), gradient, &expected, BACKWARD)?;
-    }
-    prop_assert_eq!(passes.parameters.keys().collect::<Vec<_>>(), parameters.keys().collect::<Vec<_>>());
-    for (parameter, gradient) in &passes.parameters {
-        let expected = differences(&parameters[parameter], |value| {
-            let mut moved = parameters.clone();
-            moved.insert(parameter.clone(), value.clone());
-            loss(input, &edges, &moved)
-        });
-        assert_near(&format!("{name}: gradient of the {parameter}"), gradient, &expected, BACKWARD)?;
-    }
-    Ok(())
-}
 
 /// How many edges go from each node to each.
 fn counts(case: &Case) -> Array2<f64> {

@@ -1,6 +1,6 @@
 //! Cases of random graphs, and the derivatives of a formula by central differences.
 
-use super::{Link, Matrices, Scene, numbers, relative_error};
+use super::{Given, Link, Matrices, Passes, Scene, numbers, relative_error};
 use ndarray::{Array2, Axis};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -141,5 +141,40 @@ pub fn assert_near(
 ) -> Result<(), TestCaseError> {
     let error = relative_error(found, expected, FLOOR);
     prop_assert!(error <= tolerance, "{what} is off by {error:e}:\n{found}\nand not\n{expected}");
+    Ok(())
+}
+
+/// What a layer computes from its input, the features of the edges and its parameters.
+pub type EdgeFormula<'a> = &'a dyn Fn(&Array2<f64>, &Array2<f64>, &Matrices) -> Array2<f64>;
+
+/// Compares what a layer gave with its formula, forward and backward.
+pub fn compare(
+    name: &str,
+    given: &Given,
+    cotangent: &Array2<f64>,
+    passes: &Passes,
+    formula: EdgeFormula,
+) -> Result<(), TestCaseError> {
+    let (input, parameters) = (&given.input, &given.parameters);
+    let edges = given.edges.clone().unwrap_or_default();
+    let loss = |input: &Array2<f64>, edges: &Array2<f64>, parameters: &Matrices| {
+        (formula(input, edges, parameters) * cotangent).sum()
+    };
+    assert_near(&format!("{name}: output"), &passes.output, &formula(input, &edges, parameters), FORWARD)?;
+    let expected = differences(input, |input| loss(input, &edges, parameters));
+    assert_near(&format!("{name}: gradient of the input"), passes.input.as_ref().unwrap(), &expected, BACKWARD)?;
+    if let Some(gradient) = &passes.edges {
+        let expected = differences(&edges, |edges| loss(input, edges, parameters));
+        assert_near(&format!("{name}: gradient of the edges"), gradient, &expected, BACKWARD)?;
+    }
+    prop_assert_eq!(passes.parameters.keys().collect::<Vec<_>>(), parameters.keys().collect::<Vec<_>>());
+    for (parameter, gradient) in &passes.parameters {
+        let expected = differences(&parameters[parameter], |value| {
+            let mut moved = parameters.clone();
+            moved.insert(parameter.clone(), value.clone());
+            loss(input, &edges, &moved)
+        });
+        assert_near(&format!("{name}: gradient of the {parameter}"), gradient, &expected, BACKWARD)?;
+    }
     Ok(())
 }
