@@ -229,10 +229,8 @@ fn adds_self_loops(case: &Case) -> Result<bool> {
 /// Compares a layer forward, and backward from the cotangent. Parameters have the names and shapes of the file: so does
 /// a weight file that PyTorch has written.
 pub fn check(case: &Case, layer: Box<dyn Layer>, comparison: &mut Comparison) -> Result<()> {
-    let (x, out) = (case.matrix("x")?, case.matrix("out")?);
-    let cotangent = case.matrix_of("cotangent", out.dim())?;
+    let x = case.matrix("x")?;
     let edges = case.has("edge_attr").then(|| case.matrix("edge_attr")).transpose()?;
-    let given = Given { input: x.clone(), edges: edges.clone(), ..Given::default() };
     let mut scene = Scene::new(x.nrows(), &case.links(x.nrows())?);
     if case.has("batch") {
         let graphs =
@@ -243,10 +241,24 @@ pub fn check(case: &Case, layer: Box<dyn Layer>, comparison: &mut Comparison) ->
         }
         scene.divide(count, |node| graphs[node]);
     }
+    check_on(case, layer, (scene, edges), comparison)
+}
+
+/// The same on a graph, with these features of edges.
+pub fn check_on(
+    case: &Case,
+    layer: Box<dyn Layer>,
+    (mut scene, edges): (Scene, Option<Array2<f64>>),
+    comparison: &mut Comparison,
+) -> Result<()> {
+    let (x, out) = (case.matrix("x")?, case.matrix("out")?);
+    let cotangent = case.matrix_of("cotangent", out.dim())?;
+    let given = Given { input: x.clone(), edges: edges.clone(), ..Given::default() };
     let trial = Trial::build(&mut scene, &given, |model| model.layer(layer), &cotangent)?;
     let parameters = scene.parameters(trial.model);
     for name in case.parameters() {
-        if !parameters.iter().any(|(_, parameter)| name_in_layer(&parameter.name) == name) {
+        let is_known = parameters.iter().any(|(_, parameter)| name_in_layer(&parameter.name) == name);
+        if !is_known && !is_without_effect(case, name)? {
             return Err(format!("the layer has no parameter `{name}`").into());
         }
     }
@@ -262,7 +274,7 @@ pub fn check(case: &Case, layer: Box<dyn Layer>, comparison: &mut Comparison) ->
     comparison.compare("out", &passes.output, &out);
     let gradient = passes.input.ok_or("the input has no gradient")?;
     comparison.compare("grad.x", &gradient, &case.matrix_of("grad.x", x.dim())?);
-    if let (Some(gradient), Some(edges)) = (passes.edges, edges) {
+    if let (Some(gradient), Some(edges), true) = (passes.edges, edges, case.has("edge_attr")) {
         comparison.compare("grad.edge_attr", &gradient, &case.matrix_of("grad.edge_attr", edges.dim())?);
     }
     let scale = cotangent.iter().fold(0.0, |largest: f64, number| largest.max(number.abs()));
@@ -275,6 +287,13 @@ pub fn check(case: &Case, layer: Box<dyn Layer>, comparison: &mut Comparison) ->
         comparison.compare_above(floor, &format!("grad.param.{name}"), gradient, &expected);
     }
     Ok(())
+}
+
+/// Whether the output does not depend on a parameter, such as on a term of all scores of a softmax alike: a layer need not
+/// have it.
+fn is_without_effect(case: &Case, name: &str) -> Result<bool> {
+    let gradient = case.matrix(&format!("grad.param.{name}"))?;
+    Ok(floor_of_zeros(&gradient, 1.0) == 1.0)
 }
 
 /// The array of a parameter in our shape.

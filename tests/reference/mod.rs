@@ -12,6 +12,7 @@
 use crate::common;
 
 pub mod case;
+mod dag;
 mod layers;
 mod printed;
 mod training;
@@ -90,6 +91,12 @@ fn check_folder(folder: &Path) -> Result<Report> {
     for path in paths {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let case = Case::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let mut comparison = Comparison::default();
+        if let Some(outcome) = dag::check(&case, &mut comparison) {
+            let outcome = outcome.and_then(|()| comparison.worst()).map_err(|error| error.to_string());
+            report.known.push((name, outcome));
+            continue;
+        }
         match Subject::recognize(&case) {
             Ok(Some(subject)) => report.known.push((name, subject.check(&case).map_err(|error| error.to_string()))),
             Ok(None) => report.unknown.push(name),
@@ -138,7 +145,7 @@ impl Subject {
             Self::Loss(loss) => training::check_loss(case, loss, &mut comparison)?,
             Self::Optimizer(optimizer) => training::check_optimizer(case, optimizer, &mut comparison)?,
         }
-        comparison.worst.ok_or_else(|| "there was nothing to compare".into())
+        comparison.worst()
     }
 }
 
@@ -149,6 +156,10 @@ struct Comparison {
 }
 
 impl Comparison {
+    fn worst(self) -> Result<Deviation> {
+        self.worst.ok_or_else(|| "there was nothing to compare".into())
+    }
+
     fn compare(&mut self, array: &str, found: &Array2<f64>, expected: &Array2<f64>) {
         self.compare_above(f64::MIN_POSITIVE, array, found, expected);
     }
