@@ -3,7 +3,7 @@
 use connectome_components::Direction;
 
 use super::{
-    Messages, add_bias, elements, footprint, listed,
+    Messages, Rows, add_bias, elements, footprint,
     messages::{Known, Prepared, attended_sums, gated_backward, log_sum_exp, score_gradient, sum},
     on_nodes, partitions, product, transpose,
 };
@@ -196,7 +196,7 @@ impl DagGru {
                     gates.chunks_exact_mut(3 * width).for_each(|gates| gates.copy_from_slice(bias));
                 } else {
                     let ((states, first), (sent, _)) = (written.output(0), written.output(K - 1));
-                    messages.aggregate(predecessors, listed(rows), [states, sent], first, aggregates);
+                    messages.aggregate(predecessors, Rows::Listed(rows), [states, sent], first, aggregates);
                     matmul(Operand::new(aggregates, width), Operand::new(weight, 3 * width), gates);
                     add_bias(gates, bias);
                 }
@@ -294,7 +294,7 @@ impl DagGru {
                 |topology, [states, scores], rows, [aggregates, logarithms]| {
                     let [predecessors, _] = topology.neighbors(self.direction);
                     let messages = Prepared::Attention { key: &[] };
-                    messages.aggregate(predecessors, (rows.clone(), |row| row), [states, scores], 0, aggregates);
+                    messages.aggregate(predecessors, Rows::From(rows.start), [states, scores], 0, aggregates);
                     for (row, logarithm) in rows.zip(logarithms) {
                         *logarithm = log_sum_exp(predecessors, row, (scores, 0));
                     }
@@ -313,7 +313,7 @@ impl DagGru {
                 #[inline(always)]
                 |topology, [gradients, scores, logarithms], rows, output| {
                     let [_, successors] = topology.neighbors(self.direction);
-                    attended_sums(successors, (rows, |row| row), (gradients, 0), [scores, logarithms], output);
+                    attended_sums(successors, Rows::From(rows.start), (gradients, 0), [scores, logarithms], output);
                 },
             );
         })
@@ -345,7 +345,7 @@ fn gather(partition: Partition) -> impl Operator {
             #[inline(always)]
             move |topology, [values], rows, output| {
                 let adjacency = partition.adjacency(topology).unwrap_or(&topology.incoming);
-                sum(adjacency, (rows, |row| row), (values, 0), output);
+                sum(adjacency, Rows::From(rows.start), (values, 0), output);
             },
         );
     })

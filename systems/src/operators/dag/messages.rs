@@ -2,9 +2,7 @@
 
 use connectome_components::{Adjacency, Matrix};
 
-use core::ops::Range;
-
-use super::{Terms, add_bias, elements, listed};
+use super::{Rows, Terms, add_bias, elements};
 use crate::{
     kernels::{Activation, Operand, dot, exp, gather_rows, ln, matmul, matmul_onto},
     program::{Shape, Step, Value, Weight},
@@ -86,34 +84,24 @@ pub(super) enum Prepared<'a> {
 }
 
 impl Prepared<'_> {
-    /// Aggregates to rows, `row_of` each index, the states of their predecessors, or what these sent; both matrices begin
-    /// with the row `first`.
+    /// Aggregates to rows the states of their predecessors, or what these sent; both matrices begin with the row `first`.
     #[inline(always)]
     pub fn aggregate(
         &self,
         predecessors: &Adjacency,
-        (rows, row_of): (Range<usize>, impl Fn(usize) -> usize),
+        rows: Rows,
         [states, sent]: [&Matrix; 2],
         first: usize,
         output: &mut [f32],
     ) {
         match self {
-            Self::Sum => sum(predecessors, (rows, row_of), (states, first), output),
-            Self::Gated { .. } => sum(predecessors, (rows, row_of), (sent, first), output),
-            Self::Attention { .. } => {
-                let terms = |index: usize| {
-                    let row = row_of(index);
-                    let logarithm = log_sum_exp(predecessors, row, (sent, first));
-                    let coefficient =
-                        move |neighbor: usize, _: usize, _: usize| exp(sent.row(neighbor - first)[0] - logarithm);
-                    Terms { adjacency: predecessors, row, first, coefficient }
-                };
-                gather_rows(rows, terms, states, false, output);
-            }
+            Self::Sum => sum(predecessors, rows, (states, first), output),
+            Self::Gated { .. } => sum(predecessors, rows, (sent, first), output),
+            Self::Attention { .. } => attend(predecessors, rows, [states, sent], first, output),
         }
     }
 
-    /// Computes what some nodes send beside their states; the buffer has twice the size of these.
+    /// Computes what some nodes send beside their states; the buffer is at least as long as these.
     #[inline(always)]
     pub fn send(&self, states: &[f32], buffer: &mut [f32], sent: &mut [f32]) {
         match self {
@@ -136,17 +124,26 @@ impl Prepared<'_> {
     }
 }
 
-/// The sums over the neighbors of rows, `row_of` each index; `source` begins with the row `first`.
-#[inline(always)]
-pub(super) fn sum(
-    adjacency: &Adjacency,
-    (rows, row_of): (Range<usize>, impl Fn(usize) -> usize),
-    (source, first): (&Matrix, usize),
-    output: &mut [f32],
-) {
+/// The sums over the neighbors of rows; `source` begins with the row `first`.
+///
+/// Compiled once, as other sums here: each takes as much code as there are kinds of vectors and widths.
+#[inline(never)]
+pub(super) fn sum(adjacency: &Adjacency, rows: Rows, (source, first): (&Matrix, usize), output: &mut [f32]) {
     let coefficient = |_: usize, _: usize, _: usize| 1.0;
-    let terms = |index: usize| Terms { adjacency, row: row_of(index), first, coefficient };
-    gather_rows(rows, terms, source, false, output);
+    let terms = |index: usize| Terms { adjacency, row: rows.at(index), first, coefficient };
+    gather_rows(0..output.len() / source.width(), terms, source, false, output);
+}
+
+/// The means over the neighbors of rows by attention; both matrices begin with the row `first`.
+#[inline(never)]
+fn attend(adjacency: &Adjacency, rows: Rows, [states, scores]: [&Matrix; 2], first: usize, output: &mut [f32]) {
+    let terms = |index: usize| {
+        let row = rows.at(index);
+        let logarithm = log_sum_exp(adjacency, row, (scores, first));
+        let coefficient = move |neighbor: usize, _: usize, _: usize| exp(scores.row(neighbor - first)[0] - logarithm);
+        Terms { adjacency, row, first, coefficient }
+    };
+    gather_rows(0..output.len() / states.width(), terms, states, false, output);
 }
 
 /// The logarithm of the sum of the exponentials of the scores of the neighbors of a row; that of 1 if it has none.
@@ -190,11 +187,11 @@ impl Known<'_> {
         gradient: &mut [f32],
     ) {
         match self {
-            Self::Sum => sum(successors, listed(rows), written, gradient),
+            Self::Sum => sum(successors, Rows::Listed(rows), written, gradient),
             Self::Gated { gates, maps, gate, map } => {
                 let width = gates.width();
                 let (by_gates, by_maps) = buffer[..2 * gradient.len()].split_at_mut(gradient.len());
-                sum(successors, listed(rows), written, by_maps);
+                sum(successors, Rows::Listed(rows), written, by_maps);
                 for (index, row) in rows.iter().enumerate() {
                     let range = index * width..(index + 1) * width;
                     let known = [gates.row(*row as usize), maps.row(*row as usize)];
@@ -206,7 +203,7 @@ impl Known<'_> {
             Self::Attention { states, scores, logarithms, key } => {
                 let width = key.len();
                 let sums = &mut buffer[..rows.len() * (width + 1)];
-                attended_sums(successors, listed(rows), written, [scores, logarithms], sums);
+                attended_sums(successors, Rows::Listed(rows), written, [scores, logarithms], sums);
                 let sums = sums.chunks_exact(width + 1);
                 for ((row, sums), gradient) in rows.iter().zip(sums).zip(gradient.chunks_exact_mut(width)) {
                     let by_score = score_gradient(sums, states.row(*row as usize));
@@ -232,21 +229,21 @@ pub(super) fn gated_backward([gates, maps]: [&[f32]; 2], by_gates: &mut [f32], b
 }
 
 /// The sums over the successors of rows, each times the attention that it pays to the row.
-#[inline(always)]
+#[inline(never)]
 pub(super) fn attended_sums(
     successors: &Adjacency,
-    (rows, row_of): (Range<usize>, impl Fn(usize) -> usize),
+    rows: Rows,
     (gradients, first): (&Matrix, usize),
     [scores, logarithms]: [&Matrix; 2],
     sums: &mut [f32],
 ) {
     let terms = |index: usize| {
-        let row = row_of(index);
+        let row = rows.at(index);
         let score = scores.row(row)[0];
         let coefficient = move |successor: usize, _: usize, _: usize| exp(score - logarithms.row(successor)[0]);
         Terms { adjacency: successors, row, first, coefficient }
     };
-    gather_rows(rows, terms, gradients, false, sums);
+    gather_rows(0..sums.len() / gradients.width(), terms, gradients, false, sums);
 }
 
 /// The gradient with respect to the score of a node, from its [`attended_sums`], whose last column is that of the dot

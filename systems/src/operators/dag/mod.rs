@@ -11,7 +11,6 @@ mod slots;
 mod tree;
 
 use connectome_components::{Adjacency, Direction, Matrix, Topology};
-use core::ops::Range;
 
 pub use gru::{DagGruCell, dag_gru};
 pub use messages::Messages;
@@ -52,10 +51,22 @@ impl<F: Fn(usize, usize, usize) -> f32> SparseRow for Terms<'_, F> {
     }
 }
 
-/// The rows of a list, by their indices in it.
-#[inline(always)]
-fn listed(rows: &[u32]) -> (Range<usize>, impl Fn(usize) -> usize) {
-    (0..rows.len(), |index| rows[index] as usize)
+/// The rows that a sum is for: some of a level, or all of a block.
+#[derive(Clone, Copy)]
+enum Rows<'a> {
+    Listed(&'a [u32]),
+    From(usize),
+}
+
+impl Rows<'_> {
+    /// The row with this index among them.
+    #[inline(always)]
+    fn at(self, index: usize) -> usize {
+        match self {
+            Self::Listed(rows) => rows[index] as usize,
+            Self::From(first) => first + index,
+        }
+    }
 }
 
 /// How the work on all rows is divided where they gather from predecessors, and where they do from successors.

@@ -1,9 +1,8 @@
 //! Networks whose neurons are the nodes of a directed acyclic graph.
 
 use connectome_components::{Adjacency, Direction, Matrix, Normalization, Topology};
-use core::ops::Range;
 
-use super::{Terms, ends, footprint, listed, on_nodes, partitions};
+use super::{Rows, Terms, ends, footprint, on_nodes, partitions};
 use crate::{
     error::BuildError,
     kernels::{Activation, dot, gather_rows},
@@ -84,7 +83,7 @@ impl Operator for DagNetwork {
             #[inline(always)]
             |topology, written, rows, [output], _| {
                 let [predecessors, _] = topology.neighbors(network.direction);
-                sum_weighted(topology, predecessors, weights.as_ref(), listed(rows), written.output(0), output);
+                sum_weighted(topology, predecessors, weights.as_ref(), Rows::Listed(rows), written.output(0), output);
                 for (row, output) in rows.iter().zip(output.chunks_exact_mut(values.width())) {
                     let value = values.row(*row as usize);
                     if predecessors.entries(*row as usize).is_empty() {
@@ -133,7 +132,7 @@ impl DagNetwork {
                 move |topology, [values, states, weights], rows, output| {
                     let [predecessors, _] = topology.neighbors(self.direction);
                     let weights = self.has_weights.then_some(weights);
-                    sum_weighted(topology, predecessors, weights, (rows.clone(), |row| row), (states, 0), output);
+                    sum_weighted(topology, predecessors, weights, Rows::From(rows.start), (states, 0), output);
                     output.iter_mut().zip(values.slice(rows)).for_each(|(output, value)| *output += value);
                 },
             );
@@ -152,7 +151,7 @@ impl DagNetwork {
                 #[inline(always)]
                 |topology, written, rows, [output], _| {
                     let [predecessors, successors] = topology.neighbors(self.direction);
-                    sum_weighted(topology, successors, weights.as_ref(), listed(rows), written.output(0), output);
+                    sum_weighted(topology, successors, weights.as_ref(), Rows::Listed(rows), written.output(0), output);
                     for (row, output) in rows.iter().zip(output.chunks_exact_mut(known.width())) {
                         let row = *row as usize;
                         output.iter_mut().zip(gradients.row(row)).for_each(|(sum, gradient)| *sum += gradient);
@@ -189,24 +188,24 @@ impl DagNetwork {
     }
 }
 
-/// The sums of `weight * source[neighbor]` over the neighbors of rows, `row_of` each index; `source` begins with the row
-/// `first`.
-#[inline(always)]
+/// The sums of `weight * source[neighbor]` over the neighbors of rows; `source` begins with the row `first`.
+#[inline(never)]
 fn sum_weighted(
     topology: &Topology,
     adjacency: &Adjacency,
     weights: Option<&Matrix>,
-    (rows, row_of): (Range<usize>, impl Fn(usize) -> usize),
+    rows: Rows,
     (source, first): (&Matrix, usize),
     output: &mut [f32],
 ) {
+    let count = output.len() / source.width();
     if let Some(weights) = weights {
         let coefficient = |_: usize, _: usize, edge: usize| weights.row(edge)[0];
-        let terms = |index: usize| Terms { adjacency, row: row_of(index), first, coefficient };
-        gather_rows(rows, terms, source, false, output);
+        let terms = |index: usize| Terms { adjacency, row: rows.at(index), first, coefficient };
+        gather_rows(0..count, terms, source, false, output);
     } else if let Some(weights) = topology.coefficients(adjacency, Normalization::WeightedSum) {
         let coefficient = |_: usize, entry: usize, _: usize| weights.edges[entry];
-        let terms = |index: usize| Terms { adjacency, row: row_of(index), first, coefficient };
-        gather_rows(rows, terms, source, false, output);
+        let terms = |index: usize| Terms { adjacency, row: rows.at(index), first, coefficient };
+        gather_rows(0..count, terms, source, false, output);
     }
 }
