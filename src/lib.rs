@@ -52,13 +52,15 @@ mod weights;
 pub use bevy_ecs;
 #[doc(inline)]
 pub use connectome_components as components;
-#[cfg(feature = "languages")]
 #[doc(inline)]
 pub use connectome_languages as languages;
 #[doc(inline)]
 pub use connectome_systems as systems;
 pub use spawn::{SceneEntities, spawn};
-pub use train::{Checkpoint, CheckpointInterval, HeadOutput, RecordError, RunRecorder, RunState, TrainError, Trainer};
+pub use train::{
+    Checkpoint, CheckpointInterval, HeadOutput, RecordError, RewriteScore, Rewritten, RunRecorder, RunState,
+    TrainError, Trainer,
+};
 pub use trained::{SpawnTrainedError, WorldTrainedExt};
 pub use weights::{Rename, RenameError, load_weights, weights};
 

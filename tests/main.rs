@@ -16,7 +16,7 @@ mod determinism;
 #[cfg(feature = "cli")]
 mod distance;
 mod flock;
-#[cfg(all(feature = "import", feature = "languages"))]
+#[cfg(feature = "import")]
 mod fuzz;
 #[cfg(feature = "cli")]
 mod generate;

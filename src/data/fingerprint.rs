@@ -3,7 +3,7 @@
 use connectome_components::Split;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{DenseRows, EdgeLabels, Features, GraphData, GraphSet};
+use super::{DenseRows, EdgeLabels, Features, GraphData, GraphSet, RewritePair};
 
 impl GraphData {
     /// A hash of all that is in the graph, in hexadecimal digits: graphs of other numbers have another one, for all practical
@@ -25,6 +25,7 @@ impl GraphData {
             targets,
             names,
             graphs,
+            rewriting,
         } = self;
         let mut hash = Hash(Xxh3::new());
         hash.count(*nodes);
@@ -70,6 +71,15 @@ impl GraphData {
             hash.option(folds.as_ref(), |hash, folds| hash.bytes(folds));
             hash.option(targets.as_ref(), Hash::dense);
         });
+        if let Some(rewriting) = rewriting {
+            rewriting.terms.operations().iter().for_each(|label| hash.bytes(label.to_string().as_bytes()));
+            for RewritePair { source, target } in &rewriting.pairs {
+                for dag in [source, target] {
+                    hash.numbers(dag.labels());
+                    dag.nodes().for_each(|node| hash.numbers(dag.children(node)));
+                }
+            }
+        }
         format!("{:032x}", hash.0.digest128())
     }
 }

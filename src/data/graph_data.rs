@@ -1,6 +1,6 @@
 //! Loaded graphs as plain data.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use connectome_components::Split;
 use connectome_systems::algorithms::ParallelGraph;
@@ -9,6 +9,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use super::features::{DenseRows, Features};
 use super::graph_set::GraphSet;
 use super::labels::EdgeLabels;
+use super::rewriting::RewriteData;
 
 /// A graph, or a set of graphs laid side by side, as plain data, checked: every index is in range and every number
 /// finite.
@@ -43,6 +44,8 @@ pub struct GraphData {
     pub names: Vec<String>,
     /// How nodes and edges part into graphs; without it, all are one graph.
     pub graphs: Option<GraphSet>,
+    /// What the graphs are to be rewritten to; `targets` are their slots then.
+    pub rewriting: Option<Arc<RewriteData>>,
 }
 
 /// The data do not come with so many splits.
@@ -88,6 +91,7 @@ impl GraphData {
             }),
             targets: empty(&self.targets),
             graphs,
+            rewriting: self.rewriting.clone(),
             ..Self::default()
         }
     }

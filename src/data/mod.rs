@@ -11,6 +11,7 @@ mod links;
 pub(crate) mod memory;
 pub(crate) mod npz;
 mod problem;
+mod rewriting;
 
 pub use features::{DenseRows, Features};
 pub use folds::stratified_folds;
@@ -19,6 +20,7 @@ pub use graph_set::GraphSet;
 pub use labels::{EdgeLabels, RowKind};
 pub use links::{CandidatePair, LinkSplit, hide_edges};
 pub use problem::GraphFileError;
+pub use rewriting::{RewriteData, RewritePair, SlotCoding};
 
 pub(crate) use labels::Labels;
 pub(crate) use links::{Hidden, non_edge_count, undirected_edges};

@@ -122,7 +122,6 @@ fn header(table: &Table, first: &[String], notes: &mut Vec<String>) -> Result<Op
 }
 
 /// Whether names of columns are among those that endpoints have.
-#[cfg(feature = "languages")]
 pub(super) fn names_endpoints(fields: &[&str]) -> bool {
     let is_named =
         |names: &[&str]| fields.iter().any(|field| names.iter().any(|name| name.eq_ignore_ascii_case(field)));

@@ -9,10 +9,10 @@
 //! | [`Format::GeomGcn`] | a folder with the node table and the edges of a graph of Geom-GCN |
 //! | [`Format::Dimacs`] | a graph of the DIMACS challenges: `p edge N M`, then `e I J` for each edge |
 //! | [`Format::Npz`] | NumPy arrays, in the layout of [`scene`](crate::scene) or as bare lists of edges |
-//! | `Format::Text` | with the feature `languages`: a text, as a chain of its characters |
-//! | `Format::Infix` | with the feature `languages`: a term such as `-x^2 + sin(y)`, of which equal parts are one node |
-//! | `Format::Prefix` | with the feature `languages`: the same as words, operators first |
-//! | `Format::Python` | with the feature `languages`: a Python program, as its syntax tree with its variables and calls |
+//! | `Format::Text` | a text, as a chain of its characters |
+//! | `Format::Infix` | a term such as `-x^2 + sin(y)`, of which equal parts are one node |
+//! | `Format::Prefix` | the same as words, operators first |
+//! | `Format::Python` | a Python program, as its syntax tree with its variables and calls |
 //!
 //! A text that gzip has packed (`.csv.gz`, `.clq.gz`) is unpacked while it is read.
 //!
@@ -52,7 +52,6 @@ mod geom_gcn;
 mod graphml;
 mod kinds;
 mod labeled;
-#[cfg(feature = "languages")]
 mod languages;
 mod matrix;
 mod node_list;
@@ -68,7 +67,6 @@ use std::path::{Path, PathBuf};
 
 pub use self::error::ImportError;
 pub use self::labeled::{LabeledGraphs, import_labeled, labeled, unify_labels};
-#[cfg(feature = "languages")]
 pub use self::languages::{LanguageSource, import_language};
 pub use self::scene::starting_scene;
 use crate::data::GraphData;
@@ -94,16 +92,12 @@ pub enum Format {
     /// A zip of NumPy arrays.
     Npz,
     /// A text: a chain of its characters.
-    #[cfg(feature = "languages")]
     Text,
     /// A term in infix notation: its operators, functions, symbols and numbers.
-    #[cfg(feature = "languages")]
     Infix,
     /// A term in prefix notation.
-    #[cfg(feature = "languages")]
     Prefix,
     /// A Python program: its syntax tree, variables and calls.
-    #[cfg(feature = "languages")]
     Python,
 }
 
@@ -111,7 +105,7 @@ impl Format {
     /// The format of a source: folders are TUDatasets or graphs of Geom-GCN by the files in them, the name of a file ends with
     /// it, or else its first bytes show it.
     ///
-    /// With the feature `languages` a file `.txt` is a table of edges if its first two lines look like edges, else a text.
+    /// A file `.txt` is a table of edges if its first two lines look like edges, else a text.
     pub fn guess(path: &Path) -> Option<Self> {
         if path.is_dir() {
             return Some(if geom_gcn::is_in(path) { Self::GeomGcn } else { Self::TuDataset });
@@ -119,15 +113,10 @@ impl Format {
         let name = path.file_name()?.to_string_lossy().to_lowercase();
         let name = Path::new(name.strip_suffix(".gz").unwrap_or(&name));
         match name.extension().and_then(|ending| ending.to_str()) {
-            #[cfg(feature = "languages")]
             Some("txt") if text::is_prose(path) => Some(Self::Text),
-            #[cfg(feature = "languages")]
             Some("text") => Some(Self::Text),
-            #[cfg(feature = "languages")]
             Some("infix" | "math") => Some(Self::Infix),
-            #[cfg(feature = "languages")]
             Some("prefix") => Some(Self::Prefix),
-            #[cfg(feature = "languages")]
             Some("py" | "pyi") => Some(Self::Python),
             Some("csv" | "tsv" | "txt" | "edges" | "edgelist") => Some(Self::Csv),
             Some("graphml" | "xml") => Some(Self::GraphMl),
@@ -192,10 +181,8 @@ pub fn import(source: &Path, options: &ImportOptions) -> Result<Imported, Import
         Format::GeomGcn => geom_gcn::read(source, options.undirected),
         Format::Dimacs => dimacs::read(source),
         Format::Npz => npz::read(source),
-        #[cfg(feature = "languages")]
         Format::Text | Format::Infix | Format::Prefix | Format::Python => languages::read(source, format),
     }?;
-    #[cfg(feature = "languages")]
     if format == Format::Text && options.format.is_none() {
         let note = "the file is read as a text; where its lines are edges, name the format csv";
         imported.notes.push(note.to_owned());
@@ -208,8 +195,8 @@ pub fn import(source: &Path, options: &ImportOptions) -> Result<Imported, Import
 
 fn unknown(source: &Path) -> ImportError {
     if source.exists() {
-        let languages = if cfg!(feature = "languages") { ", text, infix, prefix or python" } else { "" };
-        let help = format!("name the format: tu-dataset, csv, graphml, gexf, geom-gcn, dimacs, npz{languages}");
+        let help =
+            "name the format: tu-dataset, csv, graphml, gexf, geom-gcn, dimacs, npz, text, infix, prefix or python";
         return ImportError::new(source, "neither its name nor its first bytes tell the format", help);
     }
     ImportError::new(source, "there is no such file or folder", "check the path")

@@ -15,7 +15,6 @@ use crate::suggest::quote;
 const PART_FOR_TEXT: usize = 32;
 
 /// A text of which each character becomes a node takes at most this part.
-#[cfg(feature = "languages")]
 const PART_FOR_LANGUAGE: usize = 512;
 
 /// A matrix takes at most this part: it is kept, written and compressed.
@@ -59,7 +58,6 @@ impl TextFile {
 
     /// Reads a file of UTF-8, compressed by gzip or not, of which a graph is made that takes far more memory. Nothing of it is
     /// left out.
-    #[cfg(feature = "languages")]
     pub fn read_verbatim(path: &Path) -> Result<Self, ImportError> {
         Self::of_utf8(path.display().to_string(), read_part(path, PART_FOR_LANGUAGE)?)
     }
@@ -134,7 +132,6 @@ fn decode_utf16(bytes: &[u8]) -> Option<String> {
 const ENOUGH: u64 = 4_096;
 
 /// Whether the first two lines of a file cannot be edges of a table, nor its names of columns.
-#[cfg(feature = "languages")]
 pub(super) fn is_prose(path: &Path) -> bool {
     let Ok(bytes) = read_bytes(path, ENOUGH) else { return false };
     // UTF-16 is what spreadsheets write.
@@ -157,7 +154,6 @@ pub(super) fn is_prose(path: &Path) -> bool {
 }
 
 /// The fields of a row as tables have them.
-#[cfg(feature = "languages")]
 fn fields_of(row: &str) -> Vec<&str> {
     let row = row.trim_start_matches('\u{feff}');
     // What a dictionary of networkx holds does not count.
@@ -169,7 +165,6 @@ fn fields_of(row: &str) -> Vec<&str> {
 }
 
 /// Whether fields may be an edge, perhaps with a weight or a dictionary.
-#[cfg(feature = "languages")]
 fn is_edge(fields: &[&str]) -> bool {
     match fields {
         [] | [_] => false,

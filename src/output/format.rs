@@ -1,13 +1,17 @@
 //! How metrics are printed for people.
 
 /// Metrics that are fractions between 0 and 1 or whose names are not their words, and whether they are fractions.
-const KNOWN: [(&str, &str, bool); 6] = [
+const KNOWN: [(&str, &str, bool); 10] = [
     ("accuracy", "accuracy", true),
     ("f1_micro", "micro F1", true),
     ("f1_macro", "macro F1", true),
     ("area_under_curve", "area under the ROC curve", true),
     ("average_precision", "average precision", true),
     ("r2", "R²", false),
+    ("exact_match", "exact match", true),
+    ("invalid", "invalid", true),
+    ("label_accuracy", "accuracy of labels", true),
+    ("address_accuracy", "accuracy of addresses", true),
 ];
 
 /// How a metric is printed.

@@ -46,6 +46,11 @@ impl Measures {
         self.0.iter().map(|measure| (measure.split, &*measure.name, measure.value))
     }
 
+    /// Number of values.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The metric to name first: the first one that is no loss, or `loss` if there is no other.
     #[must_use]
     pub fn main_metric(&self) -> &str {

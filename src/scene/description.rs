@@ -55,6 +55,47 @@ pub enum GraphSource {
         #[serde(default)]
         undirected: bool,
     },
+    /// Terms of mathematics that are to be rewritten, one graph each: a [`Rewriting`](Task::Rewriting).
+    Terms {
+        /// What becomes of a term.
+        rewrite: TermRewrite,
+        /// The pairs to learn from. No other pairs have one of their sources, if these are generated.
+        train: TermPairs,
+        /// Those that choose the epoch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        validation: Option<TermPairs>,
+        /// Those that are reported.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        test: Option<TermPairs>,
+    },
+}
+
+/// What becomes of a term, by rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum TermRewrite {
+    /// A simpler form.
+    Simplify,
+    /// The derivative with respect to a symbol.
+    Derive(String),
+}
+
+/// Where pairs of terms are found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum TermPairs {
+    /// In a file of JSON lines, `{"source": "add x 0", "target": "x"}`, plain or gzipped; its path is taken from the folder of
+    /// the scene file.
+    File(String),
+    /// They are generated.
+    Generated {
+        /// How many.
+        count: usize,
+        /// The least and the greatest depth of a source.
+        depths: (u32, u32),
+        /// From which they follow.
+        seed: u64,
+    },
 }
 
 /// A node that is written out in a scene.

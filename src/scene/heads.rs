@@ -1,6 +1,6 @@
 //! The heads of a scene's model: those that it describes, or the one that its task is.
 
-use connectome_components::Field;
+use connectome_components::{Field, SoftmaxGroups};
 use connectome_systems::{Head, ModelBuilder, layers::InnerProductDecoder};
 
 use bevy_ecs::entity::Entity;
@@ -44,6 +44,8 @@ pub(crate) struct HeadFields {
     pub targets: [Option<Field>; 3],
     /// The graph whose edges are pairs of nodes, and whether the graph has them.
     pub pairs: Option<(Entity, Field)>,
+    /// The groups of the outputs of slots.
+    pub groups: Option<SoftmaxGroups>,
 }
 
 impl SceneFile {
@@ -132,7 +134,7 @@ impl<'a> SceneHead<'a> {
             Some((pairs, joined)) => (head.layer(InnerProductDecoder { pairs }), Some(joined)),
             None => (head, fields.targets[rows as usize].filter(|_| self.task.kind().reads_targets())),
         };
-        let head = if purpose == Purpose::Training { self.task.kind().learn(head) } else { head };
+        let head = if purpose == Purpose::Training { self.task.kind().learn(head, fields.groups) } else { head };
         match targets {
             Some(targets) => head.targets(targets),
             None => head,

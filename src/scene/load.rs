@@ -9,7 +9,7 @@ use super::error::{Fault, Faults, SceneError, Source};
 use super::locate::{Position, Step};
 use super::{
     check::{data, settings},
-    inline, scaling, syntax,
+    inline, scaling, syntax, terms,
 };
 use crate::data::{GraphData, npz};
 use crate::suggest::quote;
@@ -125,7 +125,7 @@ impl SceneFile {
     fn inspect(&self) -> Result<(), Faults> {
         match self.graph {
             GraphSource::Inline { .. } => self.inspect_with_graph(Path::new("")).map(drop),
-            GraphSource::Npz(_) => self.inspect_model(),
+            GraphSource::Npz(_) | GraphSource::Terms { .. } => self.inspect_model(),
         }
     }
 
@@ -135,6 +135,9 @@ impl SceneFile {
         let (mut data, notes) = match &self.graph {
             GraphSource::Inline { nodes, edges, undirected } => (inline::graph(nodes, edges, *undirected)?, Vec::new()),
             GraphSource::Npz(file) => self.read_npz(&folder.join(file))?,
+            GraphSource::Terms { rewrite, train, validation, test } => {
+                terms::graphs(folder, rewrite, [Some(train), validation.as_ref(), test.as_ref()])?
+            }
         };
         if let Some(graphs) = &mut data.graphs {
             graphs.complete(self.training.seed);

@@ -46,12 +46,13 @@ pub(crate) mod model;
 mod scaling;
 mod schedule;
 mod syntax;
+mod terms;
 mod tokens;
 
 pub use self::check::memory::{Memory, Usage};
 pub use self::description::{
     GraphSource, HeadDescription, Monitor, NodeFeatures, NodeOrder, SceneEdge, SceneFile, SceneNode, Selection,
-    Training,
+    TermPairs, TermRewrite, Training,
 };
 pub use self::error::SceneError;
 pub use self::heads::PredictedColumns;

@@ -51,6 +51,7 @@ impl GraphEntities {
             input,
             edge_input,
             targets,
+            groups: data.rewriting.as_ref().map(|rewriting| rewriting.coding.groups()),
         })
     }
 

@@ -8,7 +8,7 @@ mod order;
 use bevy_ecs::{entity::Entity, world::World};
 use std::borrow::Cow;
 
-use crate::components::{FeatureField, Field, Marker};
+use crate::components::{FeatureField, Field, Marker, SoftmaxGroups};
 use crate::data::GraphData;
 use crate::scene::{NodeOrder, SceneFile, heads::HeadFields, model::Purpose};
 use crate::systems::{ModelBuilder, layers::BuildError};
@@ -54,6 +54,8 @@ pub(crate) struct GraphEntities {
     pub targets: [Option<Field>; 3],
     /// Whether something of edges is predicted.
     pub labeled_edges: bool,
+    /// The groups of the outputs of slots, if graphs are rewritten.
+    pub groups: Option<SoftmaxGroups>,
 }
 
 /// Spawns a scene's nodes, edges and model, which is to learn from `seed`.
@@ -122,5 +124,5 @@ pub(crate) fn model(
     if let Some(edges) = graph.edge_input {
         builder = builder.edge_input(edges);
     }
-    scene.with_layers(purpose, builder, &HeadFields { targets: graph.targets, pairs })
+    scene.with_layers(purpose, builder, &HeadFields { targets: graph.targets, pairs, groups: graph.groups })
 }

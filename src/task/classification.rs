@@ -1,6 +1,6 @@
 //! One class for each row.
 
-use connectome_components::Loss;
+use connectome_components::{Loss, SoftmaxGroups};
 use ndarray::{ArrayView1, ArrayView2};
 
 use super::{DataProblem, Demand, Predict, Prediction, labels, validated};
@@ -26,7 +26,7 @@ impl Predict for Classification {
         false
     }
 
-    fn learn(&self, head: Head) -> Head {
+    fn learn(&self, head: Head, _: Option<SoftmaxGroups>) -> Head {
         head.loss(Loss::CrossEntropy)
     }
 

@@ -1,6 +1,6 @@
 //! Whether an edge joins two nodes.
 
-use connectome_components::Loss;
+use connectome_components::{Loss, SoftmaxGroups};
 use ndarray::{Array1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +83,7 @@ impl Predict for LinkPrediction {
         false
     }
 
-    fn learn(&self, head: Head) -> Head {
+    fn learn(&self, head: Head, _: Option<SoftmaxGroups>) -> Head {
         head.loss(Loss::BinaryCrossEntropy)
     }
 

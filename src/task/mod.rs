@@ -7,8 +7,9 @@ mod classification;
 mod link_prediction;
 mod multi_label;
 mod regression;
+mod rewriting;
 
-use connectome_components::Split;
+use connectome_components::{SoftmaxGroups, Split};
 use ndarray::{Array1, Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,7 @@ use classification::Classification;
 pub use link_prediction::LinkPrediction;
 use multi_label::MultiLabel;
 pub use regression::Regression;
+use rewriting::Rewriting;
 
 /// What a model, or a head of it, is to predict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -46,6 +48,8 @@ pub enum Task {
     GraphRegression(Regression),
     /// Which pairs of nodes an edge joins.
     LinkPrediction(LinkPrediction),
+    /// What becomes of each node of a graph: the slots of [`rewriting`](crate::languages::rewriting).
+    Rewriting,
 }
 
 /// A kind of task.
@@ -61,8 +65,8 @@ pub(crate) trait Predict {
     /// Whether its rows have values to predict, in place of classes.
     fn reads_targets(&self) -> bool;
 
-    /// Makes a head minimize its loss.
-    fn learn(&self, head: Head) -> Head;
+    /// Makes a head minimize its loss. `groups` are those of the outputs of slots.
+    fn learn(&self, head: Head, groups: Option<SoftmaxGroups>) -> Head;
 
     /// The metric that chooses the epoch, the greater the better; the loss if none.
     fn score(&self) -> Option<&'static str>;
@@ -109,9 +113,11 @@ impl Task {
     /// The rows that the output of its layers is on: the nodes for links, for these compare two nodes.
     pub fn rows(&self) -> RowKind {
         match self {
-            Self::NodeClassification | Self::NodeMultiLabel | Self::NodeRegression(_) | Self::LinkPrediction(_) => {
-                RowKind::Nodes
-            }
+            Self::NodeClassification
+            | Self::NodeMultiLabel
+            | Self::NodeRegression(_)
+            | Self::LinkPrediction(_)
+            | Self::Rewriting => RowKind::Nodes,
             Self::EdgeClassification | Self::EdgeMultiLabel | Self::EdgeRegression(_) => RowKind::Edges,
             Self::GraphClassification | Self::GraphMultiLabel | Self::GraphRegression(_) => RowKind::Graphs,
         }
@@ -136,6 +142,7 @@ impl Task {
                 regression
             }
             Self::LinkPrediction(links) => links,
+            Self::Rewriting => &Rewriting,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Any number of labels for each row.
 
-use connectome_components::Loss;
+use connectome_components::{Loss, SoftmaxGroups};
 use ndarray::ArrayView2;
 
 use super::{DataProblem, Demand, Predict, Prediction, sigmoid, targets, validated};
@@ -27,7 +27,7 @@ impl Predict for MultiLabel {
         true
     }
 
-    fn learn(&self, head: Head) -> Head {
+    fn learn(&self, head: Head, _: Option<SoftmaxGroups>) -> Head {
         head.loss(Loss::BinaryCrossEntropy)
     }
 

@@ -1,6 +1,6 @@
 //! Values for each row.
 
-use connectome_components::Loss;
+use connectome_components::{Loss, SoftmaxGroups};
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +52,7 @@ impl Predict for Regression {
         true
     }
 
-    fn learn(&self, head: Head) -> Head {
+    fn learn(&self, head: Head, _: Option<SoftmaxGroups>) -> Head {
         head.loss(self.loss)
     }
 

@@ -7,10 +7,11 @@ mod error;
 mod order;
 mod outputs;
 mod recorder;
+mod rewriting;
 mod state;
 
 use bevy_ecs::{entity::Entity, world::World};
-use std::{borrow::Cow, mem, ops::ControlFlow, path::Path, time::Instant};
+use std::{borrow::Cow, mem, ops::ControlFlow, path::Path, sync::Arc, time::Instant};
 
 use corpus::{Corpus, Examples};
 use state::Progress;
@@ -19,12 +20,13 @@ pub use checkpoint::Checkpoint;
 pub use error::TrainError;
 pub use outputs::HeadOutput;
 pub use recorder::{CheckpointInterval, RecordError, RunRecorder};
+pub use rewriting::{RewriteScore, Rewritten};
 pub use state::RunState;
 
 use crate::components::{
     GradientAccumulation, HeadMetrics, LearningRateSchedule, Metrics, Optimizer, Parameter, Split, TrainingState,
 };
-use crate::data::GraphData;
+use crate::data::{GraphData, RewriteData};
 use crate::output::{EpochReport, Measures, Summary, Tensor, ValidationCriteria};
 use crate::scene::{SceneFile, model::Purpose};
 use crate::spawn::{SceneEntities, spawn_for};
@@ -50,6 +52,8 @@ pub struct Trainer {
     world: World,
     entities: SceneEntities,
     corpus: Option<Corpus>,
+    /// What the graphs are to be rewritten to.
+    rewriting: Option<Arc<RewriteData>>,
     scene: SceneFile,
     seed: u64,
     progress: Progress,
@@ -101,6 +105,7 @@ impl Trainer {
     ) -> Result<Self, TrainError> {
         let mut world = World::new();
         world.insert_resource(workers);
+        let rewriting = data.rewriting.clone();
         let (corpus, entities) = if data.graphs.is_some() || !scene.training.fan_outs.is_empty() {
             let (corpus, entities) = Corpus::spawn(&mut world, scene, data, purpose, seed)?;
             let steps = corpus.steps_per_epoch(scene.training.accumulation_steps);
@@ -115,6 +120,7 @@ impl Trainer {
             world,
             entities,
             corpus,
+            rewriting,
             scene: scene.clone(),
             seed,
             progress: Progress::default(),
@@ -292,7 +298,11 @@ impl Trainer {
         outcome?;
         self.measure(&Split::MEASURED)?;
         let mut metrics = Measures::default();
-        metrics.write(0, self.metrics(), &Split::MEASURED);
+        if self.rewriting.is_some() {
+            self.measure_rewrites(&mut metrics)?;
+            self.measure(&Split::MEASURED)?;
+        }
+        metrics.write(metrics.len(), self.metrics(), &Split::MEASURED);
         let Progress { epochs, trained, .. } = self.progress;
         // The last step may have made weights that no epoch has shown yet.
         let loss = metrics.get(Split::Train, "loss").filter(|loss| trained > 0 && !loss.is_finite());

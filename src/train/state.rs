@@ -87,8 +87,18 @@ impl Trainer {
     pub fn state(&self) -> RunState {
         // By name, so that whoever adds a field decides here whether it is state. The corpus has data and buffers alone; metrics
         // and reports are computed anew in each epoch.
-        let Self { world, entities, corpus: _, scene: _, seed: _, progress, parameters: _, merged: _, report: _ } =
-            self;
+        let Self {
+            world,
+            entities,
+            corpus: _,
+            rewriting: _,
+            scene: _,
+            seed: _,
+            progress,
+            parameters: _,
+            merged: _,
+            report: _,
+        } = self;
         RunState {
             model: ModelState::of(world, entities.model).unwrap_or_default(),
             progress: progress.clone(),

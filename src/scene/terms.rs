@@ -1,0 +1,136 @@
+//! Terms of mathematics and what they are to be rewritten to.
+
+use connectome_components::Split;
+use connectome_languages::{
+    mathematics::{Generator, Term, TermPair, Terms, Transformation},
+    rewriting::RewriteTarget,
+};
+use flate2::read::MultiGzDecoder;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use super::description::{TermPairs, TermRewrite};
+use super::error::Fault;
+use super::locate::Step::{self, Field};
+use crate::data::{GraphData, RewriteData, RewritePair, npz::open_file};
+use crate::suggest::quote;
+
+/// The most bytes of a file of pairs, unpacked.
+const LONGEST_FILE: u64 = 1 << 30;
+
+/// How a gzipped file begins.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// The splits, and the fields that name their pairs.
+const SPLITS: [(Split, &str); 3] = [(Split::Train, "train"), (Split::Validation, "validation"), (Split::Test, "test")];
+
+/// The sources as graphs with the slots that rewrite them, and notes on pairs without any.
+pub(super) fn graphs(
+    folder: &Path,
+    rewrite: &TermRewrite,
+    sources: [Option<&TermPairs>; 3],
+) -> Result<(GraphData, Vec<String>), Fault> {
+    let transformation = match rewrite {
+        TermRewrite::Simplify => Transformation::Simplify,
+        TermRewrite::Derive(variable) => Transformation::Derive(variable.parse().map_err(|error| {
+            let help = "write the symbol to derive by, such as Derive(\"x\")";
+            Fault::new(field("rewrite"), format!("{error}"), help)
+        })?),
+    };
+    let mut reader = Reader { folder, transformation, terms: Terms::default(), sources: Vec::new(), labels: 0 };
+    let (mut pairs, mut notes) = (Vec::new(), Vec::new());
+    for ((split, name), source) in SPLITS.into_iter().zip(sources) {
+        let Some(source) = source else { continue };
+        let read = reader.pairs(source, name)?;
+        let (mut without, mut example) = (0, None);
+        let total = read.len();
+        for pair in read {
+            let target = reader.trace(pair);
+            if target.is_none() {
+                without += 1;
+                example.get_or_insert(pair);
+            }
+            let [source, target_dag] = [pair.source, pair.target].map(|term| reader.terms.dag(term));
+            pairs.push((RewritePair { source, target: target_dag }, target, split));
+        }
+        if split == Split::Train {
+            reader.labels = reader.terms.operations().len() as u32;
+        }
+        if let Some(pair) = example {
+            let [source, target] = [pair.source, pair.target].map(|term| shown(&reader.terms, term));
+            notes.push(format!(
+                "{without} of {total} pairs of `{name}` are not what the rules give, and are measured only, such as {source} -> \
+                 {target}"
+            ));
+        }
+    }
+    if !pairs.iter().any(|(_, target, split)| *split == Split::Train && target.is_some()) {
+        let message = "there is no pair to learn from";
+        return Err(Fault::new(field("train"), message, "give pairs that the rules of `rewrite` make"));
+    }
+    let Reader { terms, transformation, labels, .. } = reader;
+    Ok((RewriteData::graphs(terms, labels, transformation.layout(), pairs), notes))
+}
+
+fn field(name: &'static str) -> [Step<'static>; 2] {
+    [Field("graph"), Field(name)]
+}
+
+/// A term in a message.
+fn shown(terms: &Terms, term: Term) -> String {
+    terms.infix(term).map_or_else(|error| error.to_string(), |text| quote(&text).to_string())
+}
+
+struct Reader<'a> {
+    folder: &'a Path,
+    transformation: Transformation,
+    terms: Terms,
+    /// The sources so far, none of which is generated again.
+    sources: Vec<Term>,
+    /// Number of labels that occur in training.
+    labels: u32,
+}
+
+impl Reader<'_> {
+    fn pairs(&mut self, source: &TermPairs, name: &'static str) -> Result<Vec<TermPair>, Fault> {
+        let pairs = match source {
+            TermPairs::File(file) => self.read(&self.folder.join(file), name)?,
+            TermPairs::Generated { count, depths: (low, high), seed } => {
+                let generator = Generator::new(*seed, *low..=*high);
+                let pairs = generator.pairs(&mut self.terms, &self.transformation, *count, &self.sources);
+                pairs.map_err(|error| Fault::new(field(name), format!("{error}"), "change count or depths"))?
+            }
+        };
+        self.sources.extend(pairs.iter().map(|pair| pair.source));
+        Ok(pairs)
+    }
+
+    fn read(&mut self, path: &Path, name: &'static str) -> Result<Vec<TermPair>, Fault> {
+        let unreadable = |error: io::Error| {
+            let message = format!("{}: {error}", path.display());
+            Fault::new(field(name), message, "give a file of JSON lines, plain or gzipped")
+        };
+        let mut file = BufReader::new(open_file(path).map_err(unreadable)?);
+        let is_packed = file.fill_buf().map_err(unreadable)?.starts_with(&GZIP);
+        let bytes: Box<dyn Read> = if is_packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+        let mut pairs = Vec::new();
+        for (number, line) in BufReader::new(bytes.take(LONGEST_FILE)).lines().enumerate() {
+            let line = line.map_err(unreadable)?;
+            if line.trim().is_empty() {
+                continue;
+            }
+            let pair = TermPair::read(&mut self.terms, &line).map_err(|error| {
+                let message = format!("{}:{}: {error}", path.display(), number + 1);
+                Fault::new(field(name), message, "mend or remove the line")
+            })?;
+            pairs.push(pair);
+        }
+        Ok(pairs)
+    }
+
+    /// The slots that make the target of its source; none if the rules make another one.
+    fn trace(&mut self, pair: TermPair) -> Option<RewriteTarget> {
+        let (target, slots) = self.transformation.trace(&mut self.terms, pair.source).ok()?;
+        (target == pair.target).then_some(slots)
+    }
+}
