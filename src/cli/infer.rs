@@ -34,11 +34,17 @@ pub struct Evaluate {
     /// Which of the splits that the data come with, counted from 0; the first one if not given.
     #[arg(long, value_name = "N")]
     split: Option<usize>,
+    /// Other data of the same format: a graph file in place of the scene's, or pairs of graphs in place of those of its test.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
 }
 
 impl Evaluate {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let (scene, mut data) = self.scene.load()?;
+        let (scene, mut data) = match &self.data {
+            None => self.scene.load()?,
+            Some(file) => self.scene.load_with(file)?,
+        };
         if let Some(split) = self.split {
             data.choose_split(split)?;
         }
@@ -67,6 +73,18 @@ impl Evaluate {
                 });
                 let line = named.collect::<Vec<_>>().join(", ");
                 print_line(format_args!("{name:<width$}{:<10} {line}", split.name()))?;
+            }
+        }
+        for split in Split::MEASURED {
+            let (_, score) = trainer.rewrite(&[split])?;
+            let count = format!(" of {}", score.graphs);
+            let values = score.values().zip([&*count].into_iter().chain(repeat(""))).map(|((name, value), count)| {
+                let format = MetricFormat::of(name);
+                format!("{} {}{count}", format.label, format.text(Some(value)))
+            });
+            let line = values.collect::<Vec<_>>().join(", ");
+            if score.graphs > 0 {
+                print_line(format_args!("{:<10} {line}", split.name()))?;
             }
         }
         Ok(())

@@ -12,6 +12,7 @@ mod inspect;
 mod kernel;
 mod output;
 mod progress;
+mod rewrite;
 mod signals;
 mod statistics;
 mod train;
@@ -20,7 +21,7 @@ use clap::{Args, Parser, Subcommand};
 use connectome::{
     Trainer,
     data::GraphData,
-    scene::SceneFile,
+    scene::{GraphSource, SceneFile, TermPairs},
     systems::{Workers, WorkersError},
 };
 use std::{
@@ -28,7 +29,7 @@ use std::{
     error::Error,
     fmt,
     io::{self, Write},
-    path::PathBuf,
+    path::{self, Path, PathBuf},
 };
 
 /// Graph neural networks in an ECS world.
@@ -47,6 +48,8 @@ enum Command {
     Evaluate(infer::Evaluate),
     /// Write the output of trained weights for every node.
     Infer(infer::Infer),
+    /// Rewrite terms by trained weights, in one pass each.
+    Rewrite(rewrite::Rewrite),
     /// Show the contents of a scene, its memory and its schedule.
     Inspect(inspect::Inspect),
     /// Measure how long a forward pass and a training step take, and each system in them.
@@ -85,6 +88,7 @@ impl Arguments {
             Command::Train(command) => command.run(),
             Command::Evaluate(command) => command.run(),
             Command::Infer(command) => command.run(),
+            Command::Rewrite(command) => command.run(),
             Command::Inspect(command) => command.run(),
             Command::Bench(command) => command.run(),
             Command::Cliques(command) => command.run(),
@@ -112,6 +116,20 @@ impl SceneArguments {
     fn load(&self) -> Result<(SceneFile, GraphData), Box<dyn Error>> {
         let (scene, data, notes) = SceneFile::load_with_notes(&self.scene)?;
         print_notes(&notes);
+        Ok((scene, data))
+    }
+
+    /// The scene with other data of the same format.
+    fn load_with(&self, file: &Path) -> Result<(SceneFile, GraphData), Box<dyn Error>> {
+        let (mut scene, _) = SceneFile::load(&self.scene)?;
+        let file = path::absolute(file)?.to_string_lossy().into_owned();
+        match &mut scene.graph {
+            GraphSource::Terms { validation, test, .. } => {
+                (*validation, *test) = (None, Some(TermPairs::File(file)));
+            }
+            graph => *graph = GraphSource::Npz(file),
+        }
+        let data = scene.read_graph(self.scene.parent().unwrap_or(Path::new("")))?;
         Ok((scene, data))
     }
 

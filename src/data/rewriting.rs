@@ -187,11 +187,10 @@ impl RewriteData {
         Self { terms, coding, pairs: Vec::new() }.encode(pairs)
     }
 
-    /// The sources as graphs without targets, to be rewritten by a model of these data.
-    pub fn inputs(&self, sources: Vec<OrderedDag>) -> GraphData {
+    /// Graphs without targets, in the split Test, to be rewritten by a model of this coding.
+    pub fn inputs(terms: Terms, coding: SlotCoding, sources: Vec<OrderedDag>) -> GraphData {
         let pair = |source| (RewritePair { source, target: OrderedDag::default() }, None, Split::Test);
-        Self { terms: self.terms.clone(), coding: self.coding, pairs: Vec::new() }
-            .encode(sources.into_iter().map(pair).collect())
+        Self { terms, coding, pairs: Vec::new() }.encode(sources.into_iter().map(pair).collect())
     }
 
     fn encode(mut self, pairs: Vec<(RewritePair, Option<RewriteTarget>, Split)>) -> GraphData {
