@@ -37,6 +37,7 @@ mod reference;
 #[cfg(feature = "cli")]
 mod regression;
 mod resume;
+mod rewriting;
 mod runs;
 mod scenes;
 mod sequential;

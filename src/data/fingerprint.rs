@@ -133,6 +133,20 @@ impl Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::{RewriteData, SlotCoding};
+    use connectome_languages::{OrderedDag, mathematics::Terms, rewriting::SlotLayout};
+    use std::sync::Arc;
+
+    fn rewriting() -> RewriteData {
+        let mut terms = Terms::default();
+        let [source, target] = ["x + 0", "x"].map(|text| {
+            let term = terms.read_infix(text).unwrap();
+            terms.dag(term)
+        });
+        let layout = SlotLayout { slots: 1, roles: 1, result: 0, parts: 1 };
+        let coding = SlotCoding { layout, labels: 3, arity: 2, candidates: 5 };
+        RewriteData { terms, coding, pairs: vec![RewritePair { source, target }] }
+    }
 
     #[test]
     fn every_part_of_a_graph_counts() {
@@ -152,9 +166,10 @@ mod tests {
             targets: rows(2.0),
             names: vec!["a".to_owned(), "b".to_owned()],
             graphs: Some(GraphSet { labels: vec![0], classes: 1, ..GraphSet::default() }),
+            rewriting: Some(Arc::new(rewriting())),
         };
         type Change = fn(&mut GraphData);
-        let changes: [Change; 17] = [
+        let changes: [Change; 19] = [
             |_| {},
             |graph| graph.nodes = 3,
             |graph| graph.features = Features::Dense { width: 1, values: vec![0.5, -1.0] },
@@ -172,6 +187,12 @@ mod tests {
             |graph| graph.names = vec!["ab".to_owned(), String::new()],
             |graph| graph.graphs = None,
             |graph| graph.graphs.as_mut().unwrap().folds = Some(vec![0]),
+            |graph| graph.rewriting = None,
+            |graph| {
+                let mut other = rewriting();
+                other.pairs[0].target = OrderedDag::default();
+                graph.rewriting = Some(Arc::new(other));
+            },
         ];
         let hashes: Vec<String> = changes
             .iter()

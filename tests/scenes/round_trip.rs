@@ -132,11 +132,11 @@ fn scene() -> impl Strategy<Value = SceneFile> {
         |(name, graph, (features, order), mut model, (is_default, has_heads), optimizer, training)| {
             let classes = match &graph {
                 GraphSource::Inline { nodes, .. } => nodes.iter().map(|node| node.label + 1).max().unwrap_or(1),
-                GraphSource::Npz(_) => 1,
+                _ => 1,
             };
             let targets = match &graph {
                 GraphSource::Inline { nodes, .. } => nodes.first().map_or(0, |node| node.targets.len()),
-                GraphSource::Npz(_) => 0,
+                _ => 0,
             };
             let regression = Task::NodeRegression(Regression { loss: Loss::Huber { delta: 0.5 } });
             let (task, width) = match targets {
