@@ -94,10 +94,10 @@ fn inputs_of_new_symbols_are_graphs_of_the_same_model() {
     let mut terms = rewriting(&data).terms.clone();
     let term = terms.read_infix("never_seen + 0").unwrap();
     let source = terms.dag(term);
-    let inputs = RewriteData::inputs(terms, rewriting(&data).coding, vec![source.clone()]);
+    let inputs = rewriting(&data).inputs(terms, vec![source]);
     assert_eq!(inputs.features.width(), data.features.width());
     let Features::Sparse { indices, .. } = &inputs.features else { panic!("one-hot codes are sparse") };
-    assert!(indices.contains(&rewriting(&data).coding.labels), "{indices:?}");
+    assert!(indices.contains(&(rewriting(&data).coding.labels + 1)), "{indices:?}");
     let mut trainer = Trainer::for_inference(&scene, inputs, Workers::single()).unwrap();
     let (results, score) = trainer.rewrite(&[Split::Test]).unwrap();
     assert_eq!((results.len(), score.graphs, score.labels, score.addresses), (1, 1, [0, 0], [0, 0]));

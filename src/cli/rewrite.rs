@@ -1,7 +1,7 @@
 //! `connectome rewrite`: what trained weights make of terms.
 
 use clap::Args;
-use connectome::{Rename, Trainer, components::Split, data::RewriteData};
+use connectome::{Rename, Trainer, components::Split};
 use std::{error::Error, path::PathBuf};
 
 use super::{SceneArguments, print_line};
@@ -34,7 +34,7 @@ impl Rewrite {
             Ok(terms.dag(term))
         });
         let sources = read.collect::<Result<Vec<_>, String>>()?;
-        let inputs = RewriteData::inputs(terms.clone(), rewriting.coding, sources);
+        let inputs = rewriting.inputs(terms.clone(), sources);
         let mut trainer = Trainer::for_inference(&scene, inputs, self.scene.workers()?)?;
         trainer.load_weights(&self.weights, &[] as &[Rename])?;
         for rewritten in trainer.rewrite(&[Split::Test])?.0 {

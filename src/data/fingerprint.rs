@@ -145,7 +145,7 @@ mod tests {
         });
         let layout = SlotLayout { slots: 1, roles: 1, result: 0, parts: 1 };
         let coding = SlotCoding { layout, labels: 3, arity: 2, candidates: 5 };
-        RewriteData { terms, coding, pairs: vec![RewritePair { source, target }] }
+        RewriteData { terms, variable: None, coding, pairs: vec![RewritePair { source, target }] }
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use connectome_components::{SoftmaxGroups, Split};
 use connectome_languages::{
     OrderedDag,
-    mathematics::Terms,
+    mathematics::{Operation, Terms},
     rewriting::{RewriteTarget, Slot, SlotLabel, SlotLayout, SlotTarget},
 };
+use connectome_systems::random::{Philox, RandomStream};
 use std::sync::Arc;
 
 use super::{DenseRows, Features, GraphData, GraphSet};
@@ -15,6 +16,8 @@ use super::{DenseRows, Features, GraphData, GraphSet};
 pub struct RewriteData {
     /// What the labels of nodes stand for. Those that occur in training come first.
     pub terms: Terms,
+    /// The label of the symbol that has a meaning, such as the variable of a derivative; all others are interchangeable.
+    pub variable: Option<u32>,
     /// How slots are outputs of a model.
     pub coding: SlotCoding,
     /// The pairs, one for each graph.
@@ -55,6 +58,12 @@ pub struct SlotCoding {
 
 /// Null, keep and forward.
 const SPECIAL_LABELS: u32 = 3;
+
+/// The random stream of hidden symbols.
+const HIDDEN: u32 = 0x6869_6465;
+
+/// One symbol in this number is hidden in training.
+const HIDDEN_ONE_IN: u64 = 4;
 
 const RIGHT: f32 = 1.0;
 const WRONG: f32 = 0.0;
@@ -174,6 +183,7 @@ impl RewriteData {
     /// without slots is only measured.
     pub fn graphs(
         terms: Terms,
+        variable: Option<u32>,
         labels: u32,
         layout: SlotLayout,
         pairs: Vec<(RewritePair, Option<RewriteTarget>, Split)>,
@@ -184,22 +194,41 @@ impl RewriteData {
         let arity = learned().filter_map(|(_, target, _)| target.as_ref()).map(address_count).max().unwrap_or(0).max(1);
         let candidates = u32::try_from(layout.candidates(most)).unwrap_or(u32::MAX);
         let coding = SlotCoding { layout, labels, arity, candidates };
-        Self { terms, coding, pairs: Vec::new() }.encode(pairs)
+        Self { terms, variable, coding, pairs: Vec::new() }.encode(pairs)
     }
 
-    /// Graphs without targets, in the split Test, to be rewritten by a model of this coding.
-    pub fn inputs(terms: Terms, coding: SlotCoding, sources: Vec<OrderedDag>) -> GraphData {
+    /// Number of features of a node, which are a one-hot code: one for each label that occurs in training, and two for others.
+    fn feature_width(&self) -> usize {
+        self.coding.labels as usize + 2
+    }
+
+    /// The feature of a node: its label or, if that does not occur in training, whether it is an interchangeable symbol.
+    /// Models learn of unknown symbols because some of those in training are hidden.
+    fn feature(&self, label: u32, mut is_hidden: impl FnMut() -> bool) -> u32 {
+        let operation = self.terms.operations().get(label as usize);
+        let is_symbol = matches!(operation, Some(Operation::Symbol(_))) && self.variable != Some(label);
+        match label < self.coding.labels && !(is_symbol && is_hidden()) {
+            true => label,
+            false => self.coding.labels + u32::from(is_symbol),
+        }
+    }
+
+    /// Graphs of further `terms`, without targets and in the split Test, to be rewritten by a model of these data.
+    pub fn inputs(&self, terms: Terms, sources: Vec<OrderedDag>) -> GraphData {
         let pair = |source| (RewritePair { source, target: OrderedDag::default() }, None, Split::Test);
-        Self { terms, coding, pairs: Vec::new() }.encode(sources.into_iter().map(pair).collect())
+        let Self { variable, coding, .. } = *self;
+        Self { terms, variable, coding, pairs: Vec::new() }.encode(sources.into_iter().map(pair).collect())
     }
 
     fn encode(mut self, pairs: Vec<(RewritePair, Option<RewriteTarget>, Split)>) -> GraphData {
-        let (coding, unknown) = (self.coding, self.coding.labels);
+        let coding = self.coding;
         let mut set = GraphSet { node_offsets: vec![0], edge_offsets: vec![0], classes: 1, ..GraphSet::default() };
         let (mut labels, mut edges, mut places, mut targets) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for (pair, target, split) in pairs {
+        for (number, (pair, target, split)) in (0..).zip(pairs) {
             let (source, first) = (&pair.source, labels.len() as u32);
-            labels.extend(source.labels().iter().map(|label| *label.min(&unknown)));
+            let mut random = RandomStream::new(Philox::new(0, HIDDEN, number));
+            let mut is_hidden = || split == Split::Train && random.below(HIDDEN_ONE_IN) == 0;
+            labels.extend(source.labels().iter().map(|label| self.feature(*label, &mut is_hidden)));
             for node in source.nodes() {
                 let children = source.children(node);
                 edges.extend(children.iter().map(|child| [first + child, first + node]));
@@ -222,7 +251,7 @@ impl RewriteData {
         }
         GraphData {
             nodes: labels.len(),
-            features: Features::one_hot(labels, unknown as usize + 1),
+            features: Features::one_hot(labels, self.feature_width()),
             edges,
             edge_features: Some(DenseRows { width: 1, values: places }),
             targets: Some(DenseRows { width: coding.width(), values: targets }),

@@ -2,7 +2,7 @@
 
 use connectome_components::Split;
 use connectome_languages::{
-    mathematics::{Generator, Term, TermPair, Terms, Transformation},
+    mathematics::{Generator, Operation, Term, TermPair, Terms, Transformation},
     rewriting::RewriteTarget,
 };
 use flate2::read::MultiGzDecoder;
@@ -68,8 +68,12 @@ pub(super) fn graphs(
         let message = "there is no pair to learn from";
         return Err(Fault::new(field("train"), message, "give pairs that the rules of `rewrite` make"));
     }
-    let Reader { terms, transformation, labels, .. } = reader;
-    Ok((RewriteData::graphs(terms, labels, transformation.layout(), pairs), notes))
+    let Reader { mut terms, transformation, labels, .. } = reader;
+    let variable = match &transformation {
+        Transformation::Simplify => None,
+        Transformation::Derive(variable) => Some(terms.label(Operation::Symbol(variable.clone()))),
+    };
+    Ok((RewriteData::graphs(terms, variable, labels, transformation.layout(), pairs), notes))
 }
 
 fn field(name: &'static str) -> [Step<'static>; 2] {
