@@ -1,7 +1,7 @@
 //! Files of records, one in a line.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufRead, BufReader, Read},
     path::Path,
 };
@@ -59,6 +59,10 @@ impl Records<Box<dyn BufRead + Send>> {
             line: 0,
             message: format!("the file cannot be read: {error}; check the path"),
         };
+        // A pipe would be waited for.
+        if !fs::metadata(path).map_err(error)?.is_file() {
+            return Err(error(io::Error::new(io::ErrorKind::InvalidInput, "it is not a plain file")));
+        }
         let mut opened = File::open(path).map_err(error)?;
         let mut start = Vec::new();
         opened.by_ref().take(GZIP.len() as u64).read_to_end(&mut start).map_err(error)?;

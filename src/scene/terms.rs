@@ -5,21 +5,13 @@ use connectome_languages::{
     mathematics::{Generator, Operation, Term, TermPair, Terms, Transformation},
     rewriting::RewriteTarget,
 };
-use flate2::read::MultiGzDecoder;
-use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::description::{TermPairs, TermRewrite};
 use super::error::Fault;
 use super::locate::Step::{self, Field};
-use crate::data::{GraphData, RewriteData, RewritePair, npz::open_file};
+use crate::data::{GraphData, RewriteData, RewritePair};
 use crate::suggest::quote;
-
-/// The most bytes of a file of pairs, unpacked.
-const LONGEST_FILE: u64 = 1 << 30;
-
-/// How a gzipped file begins.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// The splits, and the fields that name their pairs.
 const SPLITS: [(Split, &str); 3] = [(Split::Train, "train"), (Split::Validation, "validation"), (Split::Test, "test")];
@@ -98,7 +90,11 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn pairs(&mut self, source: &TermPairs, name: &'static str) -> Result<Vec<TermPair>, Fault> {
         let pairs = match source {
-            TermPairs::File(file) => self.read(&self.folder.join(file), name)?,
+            TermPairs::File(file) => {
+                TermPair::read_file(&mut self.terms, &self.folder.join(file)).map_err(|error| {
+                    Fault::new(field(name), error.to_string(), "mend or remove the line, or give another file")
+                })?
+            }
             TermPairs::Generated { count, depths: (low, high), seed } => {
                 let generator = Generator::new(*seed, *low..=*high);
                 let pairs = generator.pairs(&mut self.terms, &self.transformation, *count, &self.sources);
@@ -106,29 +102,6 @@ impl Reader<'_> {
             }
         };
         self.sources.extend(pairs.iter().map(|pair| pair.source));
-        Ok(pairs)
-    }
-
-    fn read(&mut self, path: &Path, name: &'static str) -> Result<Vec<TermPair>, Fault> {
-        let unreadable = |error: io::Error| {
-            let message = format!("{}: {error}", path.display());
-            Fault::new(field(name), message, "give a file of JSON lines, plain or gzipped")
-        };
-        let mut file = BufReader::new(open_file(path).map_err(unreadable)?);
-        let is_packed = file.fill_buf().map_err(unreadable)?.starts_with(&GZIP);
-        let bytes: Box<dyn Read> = if is_packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
-        let mut pairs = Vec::new();
-        for (number, line) in BufReader::new(bytes.take(LONGEST_FILE)).lines().enumerate() {
-            let line = line.map_err(unreadable)?;
-            if line.trim().is_empty() {
-                continue;
-            }
-            let pair = TermPair::read(&mut self.terms, &line).map_err(|error| {
-                let message = format!("{}:{}: {error}", path.display(), number + 1);
-                Fault::new(field(name), message, "mend or remove the line")
-            })?;
-            pairs.push(pair);
-        }
         Ok(pairs)
     }
 
