@@ -1,6 +1,9 @@
 //! Metrics of a model on each split of the data.
 
+use std::borrow::Cow;
+
 use bevy_ecs::component::Component;
+use serde::{Deserialize, Serialize};
 
 use crate::{Ranking, Split};
 
@@ -8,7 +11,7 @@ use crate::{Ranking, Split};
 /// losses.
 ///
 /// It holds sums, so that those of several batches can be [merged](Metrics::merge); the accessors divide.
-#[derive(Component, Clone, Debug, Default, PartialEq)]
+#[derive(Component, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     /// Those of each head of the model, in the order of its heads.
     pub heads: Vec<HeadMetrics>,
@@ -63,8 +66,19 @@ impl Metrics {
     }
 }
 
+/// Copies into metrics of the same heads do not allocate.
+impl Clone for Metrics {
+    fn clone(&self) -> Self {
+        Self { heads: self.heads.clone() }
+    }
+
+    fn clone_from(&mut self, source: &Self) {
+        self.heads.clone_from(&source.heads);
+    }
+}
+
 /// The metrics of one head.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct HeadMetrics {
     /// The name of the head.
     pub name: String,
@@ -88,7 +102,7 @@ pub struct HeadMetrics {
 pub const MAX_CONFUSED: usize = 256;
 
 /// How often a class was predicted and is right.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassCounts {
     /// Rows that have the class and were predicted to have it: true positives.
     pub correct: u64,
@@ -114,9 +128,9 @@ impl ClassCounts {
 
 /// A metric with its value.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct MetricValue {
+pub struct MetricValue<'a> {
     /// Such as `f1_macro`.
-    pub name: &'static str,
+    pub name: &'a str,
     /// The split of the data.
     pub split: Split,
     /// The value.
@@ -124,12 +138,30 @@ pub struct MetricValue {
 }
 
 /// A user-defined metric: a weighted mean.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct OtherMetric {
-    name: &'static str,
+    name: Cow<'static, str>,
     split: Split,
     sum: f64,
     weight: f64,
+}
+
+impl Clone for HeadMetrics {
+    fn clone(&self) -> Self {
+        let mut copy = Self::default();
+        copy.clone_from(self);
+        copy
+    }
+
+    fn clone_from(&mut self, source: &Self) {
+        let Self { name, weight, splits, classes, confusion, ranking, others } = source;
+        self.name.clone_from(name);
+        (self.weight, self.splits) = (*weight, *splits);
+        self.classes.clone_from(classes);
+        self.confusion.clone_from(confusion);
+        self.ranking.clone_from(ranking);
+        self.others.clone_from(others);
+    }
 }
 
 impl Default for HeadMetrics {
@@ -159,7 +191,7 @@ impl HeadMetrics {
             counts.iter_mut().zip(other).for_each(|(count, other)| *count += other);
         }
         self.ranking.merge(&other.ranking);
-        other.others.iter().for_each(|other| self.add(other.name, other.split, other.sum, other.weight));
+        other.others.iter().for_each(|other| self.add_named(other.name.clone(), other.split, other.sum, other.weight));
     }
 
     /// Empty metrics of the same name and weight.
@@ -189,7 +221,11 @@ impl HeadMetrics {
     /// Adds terms to a user-defined metric, which is a weighted mean: `sum` is the sum of values times their weights,
     /// `weight` that of the weights. The loss of each step clears the metrics, so add in `GraphSystems::Act`.
     pub fn add(&mut self, name: &'static str, split: Split, sum: f64, weight: f64) {
-        match self.others.iter_mut().find(|other| (other.name, other.split) == (name, split)) {
+        self.add_named(Cow::Borrowed(name), split, sum, weight);
+    }
+
+    fn add_named(&mut self, name: Cow<'static, str>, split: Split, sum: f64, weight: f64) {
+        match self.others.iter_mut().find(|other| (&other.name, other.split) == (&name, split)) {
             Some(other) => {
                 other.sum += sum;
                 other.weight += weight;
@@ -221,7 +257,7 @@ impl HeadMetrics {
     }
 
     /// All metrics measured on one split: the built-in ones first, then the user-defined ones.
-    pub fn values(&self, split: Split) -> impl Iterator<Item = MetricValue> {
+    pub fn values(&self, split: Split) -> impl Iterator<Item = MetricValue<'_>> {
         let sums = self.of(split);
         let mean = |sum: f64, count: u64| (count > 0).then(|| sum / count as f64);
         let built_in = [
@@ -239,7 +275,7 @@ impl HeadMetrics {
         let built_in = built_in.filter_map(move |(name, value)| Some(MetricValue { name, split, value: value? }));
         let others = self.others.iter().filter(move |other| other.split == split && other.weight != 0.0);
         built_in.chain(others.map(move |other| MetricValue {
-            name: other.name,
+            name: &other.name,
             split,
             value: other.sum / other.weight,
         }))
@@ -248,7 +284,7 @@ impl HeadMetrics {
 
 /// Sums over the terms of one split. A row with a class is one term, a row with values one term for each output
 /// dimension.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SplitMetrics {
     /// Number of terms.
     pub count: u64,

@@ -1,16 +1,30 @@
 //! Metrics of a binary classifier that do not depend on a threshold: ROC AUC and average precision.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Split;
 
 /// The scores of the rows of all splits, each positive or negative; those of several batches can be merged.
 ///
 /// An entry is one integer that sorts by split, then by score.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ranking {
     entries: Vec<u64>,
     /// Splits with a score that is NaN, which has no order.
     unordered: [bool; 4],
     is_sorted: bool,
+}
+
+impl Clone for Ranking {
+    fn clone(&self) -> Self {
+        Self { entries: self.entries.clone(), unordered: self.unordered, is_sorted: self.is_sorted }
+    }
+
+    fn clone_from(&mut self, source: &Self) {
+        let Self { entries, unordered, is_sorted } = source;
+        self.entries.clone_from(entries);
+        (self.unordered, self.is_sorted) = (*unordered, *is_sorted);
+    }
 }
 
 impl Ranking {

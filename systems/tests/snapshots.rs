@@ -6,8 +6,8 @@
 
 use bevy_ecs::{entity_disabling::Disabled, prelude::*};
 use connectome_components::{
-    ClassLabel, Edge, EdgeWeight, Field, Graph, GraphKey, GraphNode, InSubgraph, Model, Optimizer, Parameter, Split,
-    Subgraph, Topology, TrainingState,
+    ClassLabel, Edge, EdgeWeight, Field, Graph, GraphKey, GraphNode, InSubgraph, Metrics, Model, Optimizer, Parameter,
+    Split, Subgraph, Topology, TrainingState,
 };
 use connectome_systems::{
     Infer, ModelBuilder, Train, Workers, WorldModelExt,
@@ -273,6 +273,34 @@ fn a_restored_world_has_the_checksum_that_was_taken() {
 }
 
 #[test]
+fn metrics_are_those_of_the_restored_frame() {
+    let mut game = Game::new();
+    game.play(0);
+    game.world.evaluate(game.learner).unwrap();
+    let mut metrics = game.world.get_mut::<Metrics>(game.learner).unwrap();
+    metrics.head_mut(0).add("height", Split::Train, 3.0, 2.0);
+    let expected = metrics.clone();
+    let mut snapshot = game.snapshot();
+    snapshot.take(&game.world).unwrap();
+    let (bytes, checksum) = (snapshot.to_bytes().unwrap(), snapshot.checksum());
+    game.play(1);
+    assert_ne!(*game.world.get::<Metrics>(game.learner).unwrap(), expected);
+    snapshot.restore(&mut game.world).unwrap();
+    assert_eq!(*game.world.get::<Metrics>(game.learner).unwrap(), expected);
+    let mut other = Game::empty();
+    let mut loaded = other.snapshot();
+    loaded.load(&other.world, &bytes).unwrap();
+    loaded.restore(&mut other.world).unwrap();
+    let found = other.world.get::<Metrics>(other.learner).unwrap();
+    assert_eq!(*found, expected);
+    assert_eq!(found.heads[0].values(Split::Train).last().unwrap().name, "height");
+    // Whoever looks at them has the same world.
+    *game.world.get_mut::<Metrics>(game.learner).unwrap() = Metrics::default();
+    snapshot.take(&game.world).unwrap();
+    assert_eq!(snapshot.checksum(), checksum);
+}
+
+#[test]
 fn a_world_loaded_from_bytes_goes_on_as_the_one_that_was_saved() {
     let mut game = Game::new();
     (0..30).for_each(|frame| game.play(frame));
@@ -339,8 +367,8 @@ fn damaged_bytes_are_an_error() {
     assert!(refused > 0);
     assert_eq!(snapshot.checksum(), checksum, "a snapshot that could not be loaded is unchanged");
     let mut newer = bytes.clone();
-    newer[8] = 2;
-    assert_eq!(snapshot.load(&game.world, &newer), Err(SnapshotError::Version { found: 2, expected: 1 }));
+    newer[8] += 1;
+    assert_eq!(snapshot.load(&game.world, &newer), Err(SnapshotError::Version { found: 3, expected: 2 }));
     let mut other = Snapshot::new(game.graph).model(game.walker).model(game.learner).with_saved::<Follows>();
     assert!(matches!(other.load(&game.world, &bytes), Err(SnapshotError::Mismatch { .. })));
     let mut other = Snapshot::new(game.graph).model(game.walker).with_saved::<Position>().with_saved::<Follows>();

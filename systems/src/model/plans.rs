@@ -55,7 +55,7 @@ pub(crate) struct Carried {
     pub(crate) rows: Vec<Field>,
     /// Indices of sparse inputs and targets.
     pub(crate) indices: Vec<Field<u32>>,
-    /// Fields of one row: parameters, moments, accumulated gradients, and outputs that belong to no entity.
+    /// Fields of one row: outputs that belong to no entity.
     pub(crate) single: Vec<Field>,
     /// Whether the columns among them that rest have been computed.
     settled: Vec<Arc<AtomicBool>>,
@@ -137,7 +137,7 @@ impl Plans {
         &self.graphs
     }
 
-    /// The fields whose values one step leaves to the next.
+    /// The fields whose values one step leaves to the next, beside parameters, moments and accumulated gradients.
     pub(crate) fn carried(&self) -> &Carried {
         &self.carried
     }

@@ -36,6 +36,7 @@ use clip::measure_norm;
 pub use accumulate::LossWeighting;
 pub(crate) use moments::Moments;
 pub use state::{ModelState, ParameterState};
+pub(crate) use state::{set_component, write_row};
 pub use step::OptimizerStep;
 
 /// Number of weights in a block; a multiple of every vector width.

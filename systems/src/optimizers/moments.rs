@@ -45,16 +45,14 @@ impl Moments {
         self.since.iter_mut().zip(since).for_each(|(known, since)| *known = since);
     }
 
-    /// The optimizer that wrote the moments and, for each trainable parameter, the step at which they were 0.
-    pub(crate) fn ages(&self) -> (Optimizer, &[u64]) {
-        (self.optimizer, &self.since)
+    /// The optimizer that wrote the moments.
+    pub(crate) fn optimizer(&self) -> Optimizer {
+        self.optimizer
     }
 
-    /// Sets what [`Moments::ages`] returns.
-    pub(crate) fn set_ages(&mut self, optimizer: Optimizer, since: &[u64]) {
+    /// Says which optimizer wrote the moments.
+    pub(crate) fn set_optimizer(&mut self, optimizer: Optimizer) {
         self.optimizer = optimizer;
-        self.since.clear();
-        self.since.extend_from_slice(since);
     }
 
     /// Whether the moments are valid for an optimizer.

@@ -1,7 +1,13 @@
 //! The state of a model that learns, between two steps.
 
-use bevy_ecs::{entity::Entity, world::World};
+use bevy_ecs::{
+    change_detection::DetectChangesMut,
+    component::{Component, Mutable},
+    entity::Entity,
+    world::World,
+};
 use connectome_components::{Field, GradientAccumulation, Model, Parameter, TrainingState};
+use serde::{Deserialize, Serialize};
 
 use super::Moments;
 use crate::error::BuildError;
@@ -11,7 +17,7 @@ use crate::error::BuildError;
 /// Restored into a model that was built in the same way, it makes the next steps of that model those of this one, bit
 /// for bit. Random numbers are counted from seed and step, so they have no state of their own; gradients, metrics and
 /// intermediate values are computed again in each step. Its size is that of the parameters and their moments.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ModelState {
     /// The seed, and how many steps were taken.
     pub training: TrainingState,
@@ -22,7 +28,7 @@ pub struct ModelState {
 }
 
 /// The state of a parameter or a buffer.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ParameterState {
     /// Its name in weight files.
     pub name: String,
@@ -44,31 +50,10 @@ impl ModelState {
     /// # Errors
     /// If the entity is no model that learns.
     pub fn of(world: &World, model: Entity) -> Result<Self, BuildError> {
-        let entities = &world.get::<Model>(model).ok_or(BuildError::NoModel(model))?.parameters;
-        let (Some(training), Some(moments)) = (world.get::<TrainingState>(model), world.get::<Moments>(model)) else {
-            return Err(BuildError::CannotLearn { model, reason: "it has no optimizer; build it with one".to_owned() });
-        };
-        let mut since = moments.since().iter();
-        let parameters = entities.iter().filter_map(|entity| world.get::<Parameter>(*entity)).map(|parameter| {
-            // By name, so that whoever adds a field decides here whether it is state.
-            let Parameter { name, shape, layout: _, value, gradient: _, moments, accumulated, weight_decay: _ } =
-                parameter;
-            let copy = |field: &Option<Field>| field.map_or(Vec::new(), |field| row(world, field).to_vec());
-            ParameterState {
-                name: name.clone(),
-                shape: *shape,
-                values: row(world, *value).to_vec(),
-                moments: copy(moments),
-                moments_since: moments.and_then(|_| since.next().copied()).unwrap_or(0),
-                accumulated: copy(accumulated),
-            }
-        });
-        let parameters = parameters.collect();
-        let accumulated_terms = world.get::<GradientAccumulation>(model).map_or(0.0, |accumulation| {
-            let GradientAccumulation { micro_batches: _, terms } = accumulation;
-            *terms
-        });
-        Ok(Self { training: *training, accumulated_terms, parameters })
+        check_learns(world, model)?;
+        let mut state = Self::default();
+        state.take(world, model);
+        Ok(state)
     }
 
     /// Gives the state to a model of the same parameters and an optimizer of the same kind.
@@ -76,77 +61,145 @@ impl ModelState {
     /// # Errors
     /// If the entity is no model that learns, or one of other parameters; it stays unchanged then.
     pub fn restore(&self, world: &mut World, model: Entity) -> Result<(), BuildError> {
+        check_learns(world, model)?;
+        if let Some(reason) = self.mismatch(world, model) {
+            return Err(BuildError::CannotLearn { model, reason });
+        }
+        self.write(world, model);
+        Ok(())
+    }
+
+    /// Copies the state of a model, which need not learn, in place of this one; warm buffers do not allocate.
+    pub(crate) fn take(&mut self, world: &World, model: Entity) {
         let Self { training, accumulated_terms, parameters } = self;
-        let present = Self::of(world, model)?;
-        let mismatch = |reason: String| Err(BuildError::CannotLearn { model, reason });
-        if present.parameters.len() != parameters.len() {
-            let counts = (parameters.len(), present.parameters.len());
-            return mismatch(format!(
-                "the state has {} parameters, but it has {}; take a state of the same layers",
-                counts.0, counts.1
+        *training = world.get(model).copied().unwrap_or_default();
+        *accumulated_terms = world.get::<GradientAccumulation>(model).map_or(0.0, |accumulation| {
+            let GradientAccumulation { micro_batches: _, terms } = accumulation;
+            *terms
+        });
+        let mut since = world.get::<Moments>(model).map_or(&[][..], Moments::since).iter().copied();
+        let mut count = 0;
+        for parameter in parameters_of(world, model) {
+            if parameters.len() == count {
+                parameters.push(ParameterState::default());
+            }
+            parameters[count].take(world, parameter, &mut since);
+            count += 1;
+        }
+        parameters.truncate(count);
+    }
+
+    /// Why the state is not one of this model, if it is not.
+    pub(crate) fn mismatch(&self, world: &World, model: Entity) -> Option<String> {
+        let (given, present) = (self.parameters.len(), parameters_of(world, model).count());
+        if given != present {
+            return Some(format!(
+                "the state has {given} parameters, but it has {present}; take a state of the same layers"
             ));
         }
-        for (present, given) in present.parameters.iter().zip(parameters) {
-            if let Some(reason) = present.difference(given) {
-                return mismatch(reason);
-            }
-        }
-        let entities = world.get::<Model>(model).map(|model| model.parameters.clone()).unwrap_or_default();
-        for (entity, given) in entities.into_iter().zip(parameters) {
-            let Some(Parameter { value, moments, accumulated, .. }) = world.get::<Parameter>(entity).cloned() else {
-                continue;
+        self.parameters.iter().zip(parameters_of(world, model)).find_map(|(given, present)| given.mismatch(present))
+    }
+
+    /// Gives the state to a model whose parameters match; values that are there already are not written again.
+    pub(crate) fn write(&self, world: &mut World, model: Entity) {
+        let Self { training, accumulated_terms, parameters } = self;
+        let mut given = parameters.iter();
+        for index in 0.. {
+            let Some(entity) = world.get::<Model>(model).and_then(|model| model.parameters.get(index)) else { break };
+            let Some(Parameter { value, moments, accumulated, .. }) = world.get(*entity) else { continue };
+            let fields = [Some(*value), *moments, *accumulated];
+            let Some(ParameterState { name: _, shape: _, values, moments, moments_since: _, accumulated }) =
+                given.next()
+            else {
+                break;
             };
-            let ParameterState {
-                name: _,
-                shape: _,
-                values,
-                moments: given_moments,
-                moments_since: _,
-                accumulated: sum,
-            } = given;
-            for (field, values) in [(Some(value), values), (moments, given_moments), (accumulated, sum)] {
-                let rows = field.map(|field| field.matrix_mut(world));
-                rows.into_iter().flat_map(|rows| rows.rows_mut()).for_each(|row| row.copy_from_slice(values));
+            for (field, values) in fields.into_iter().zip([values, moments, accumulated]) {
+                field.into_iter().for_each(|field| write_row(world, field, values));
             }
-        }
-        if let Some(mut state) = world.get_mut::<TrainingState>(model) {
-            *state = *training;
-        }
-        if let Some(mut accumulation) = world.get_mut::<GradientAccumulation>(model) {
-            accumulation.terms = *accumulated_terms;
         }
         if let Some(mut moments) = world.get_mut::<Moments>(model) {
             let learned = parameters.iter().filter(|parameter| !parameter.moments.is_empty());
             moments.set_since(learned.map(|parameter| parameter.moments_since));
+            set_component(world, model, Some(*training));
         }
-        Ok(())
+        if let Some(mut accumulation) = world.get_mut::<GradientAccumulation>(model) {
+            let terms = *accumulated_terms;
+            accumulation.set_if_neq(GradientAccumulation { terms, ..*accumulation });
+        }
     }
 }
 
 impl ParameterState {
-    /// What differs between a parameter and the state that is given for it, if something does.
-    fn difference(&self, given: &Self) -> Option<String> {
-        let name = &self.name;
-        if *name != given.name {
-            let expected = &given.name;
+    fn take(&mut self, world: &World, parameter: &Parameter, since: &mut impl Iterator<Item = u64>) {
+        // By name, so that whoever adds a field decides here whether it is state.
+        let Parameter { name, shape, layout: _, value, gradient: _, moments, accumulated, weight_decay: _ } = parameter;
+        self.name.clone_from(name);
+        self.shape = *shape;
+        self.moments_since = moments.and_then(|_| since.next()).unwrap_or(0);
+        let fields = [Some(*value), *moments, *accumulated];
+        for (field, values) in fields.into_iter().zip([&mut self.values, &mut self.moments, &mut self.accumulated]) {
+            values.clear();
+            values.extend_from_slice(field.map_or(&[], |field| row(world, field)));
+        }
+    }
+
+    /// What differs in the parameter that the state is given to, if something does.
+    fn mismatch(&self, present: &Parameter) -> Option<String> {
+        let (expected, name) = (&self.name, &present.name);
+        if expected != name {
             return Some(format!("the state has `{expected}` where it has `{name}`; take a state of the same layers"));
         }
-        let sizes = |state: &Self| [state.values.len(), state.moments.len(), state.accumulated.len()];
-        if (self.shape, sizes(self)) == (given.shape, sizes(given)) {
+        let given = [self.values.len(), self.moments.len(), self.accumulated.len()];
+        let fields = [Some(present.value), present.moments, present.accumulated];
+        let sizes = fields.map(|field| field.map_or(0, |field| field.width()));
+        if (self.shape, given) == (present.shape, sizes) {
             return None;
         }
         Some(format!(
-            "`{name}` has shape {:?} and sizes {:?} of values, moments and sums, but {:?} and {:?} in the state; \
-             take a state of the same widths and optimizer",
-            self.shape,
-            sizes(self),
-            given.shape,
-            sizes(given),
+            "`{name}` has shape {:?} and sizes {sizes:?} of values, moments and sums, but {:?} and {given:?} in the \
+             state; take a state of the same widths and optimizer",
+            present.shape, self.shape,
         ))
     }
+}
+
+fn check_learns(world: &World, model: Entity) -> Result<(), BuildError> {
+    world.get::<Model>(model).ok_or(BuildError::NoModel(model))?;
+    if world.get::<TrainingState>(model).is_none() || world.get::<Moments>(model).is_none() {
+        return Err(BuildError::CannotLearn { model, reason: "it has no optimizer; build it with one".to_owned() });
+    }
+    Ok(())
+}
+
+/// The parameters and buffers of a model, in the order of its layers.
+fn parameters_of(world: &World, model: Entity) -> impl Iterator<Item = &Parameter> {
+    let entities = world.get::<Model>(model).map_or(&[][..], |model| &model.parameters);
+    entities.iter().filter_map(|entity| world.get(*entity))
 }
 
 /// The only row of a field.
 fn row(world: &World, field: Field) -> &[f32] {
     field.matrix(world).rows().next().unwrap_or(&[])
+}
+
+/// Writes the only row of a field, unless it has these bits.
+pub(crate) fn write_row(world: &mut World, field: Field, values: &[f32]) {
+    let is_same = |row: &[f32]| row.iter().zip(values).all(|(one, other)| one.to_bits() == other.to_bits());
+    if field.width() == values.len() && !field.matrix(world).rows().all(is_same) {
+        field.matrix_mut(world).rows_mut().for_each(|row| row.copy_from_slice(values));
+    }
+}
+
+/// Sets a component of an entity, or removes it.
+pub(crate) fn set_component<T>(world: &mut World, entity: Entity, value: Option<T>)
+where
+    T: Component<Mutability = Mutable> + PartialEq,
+{
+    let Ok(mut entity) = world.get_entity_mut(entity) else { return };
+    match (value, entity.get_mut::<T>()) {
+        (Some(value), Some(mut known)) => _ = known.set_if_neq(value),
+        (Some(value), None) => _ = entity.insert(value),
+        (None, Some(_)) => _ = entity.remove::<T>(),
+        (None, None) => {}
+    }
 }

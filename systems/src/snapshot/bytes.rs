@@ -7,20 +7,25 @@ use bevy_ecs::{
     entity::{Entity, EntityHashMap},
     world::World,
 };
-use connectome_components::{Edge, EdgeWeight, GraphKey};
+use connectome_components::{Edge, EdgeWeight, GraphKey, Metrics};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
-    Origin, Snapshot, SnapshotError, column::ComponentColumn, entities::EntityMap, model::Learning, section::Section,
+    Origin, Snapshot, SnapshotError,
+    column::ComponentColumn,
+    entities::EntityMap,
+    model::{ModelSnapshot, Settings},
+    section::Section,
 };
+use crate::optimizers::ModelState;
 
 /// What the bytes of a snapshot begin with.
 const MAGIC: &[u8; 8] = b"connsnap";
 
 /// The version of the format.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Bytes before the content: [`MAGIC`], [`VERSION`] and the checksum of the content.
 const HEADER: usize = 20;
@@ -56,11 +61,11 @@ pub(super) struct SavedColumn {
 /// The state of a model.
 #[derive(Serialize, Deserialize)]
 pub(super) struct SavedModel {
-    /// The widths of its fields of one row.
-    pub(super) widths: Vec<u64>,
+    /// The values of its outputs of one row.
     pub(super) values: Vec<f32>,
-    pub(super) learning: Learning,
-    pub(super) since: Vec<u64>,
+    pub(super) state: ModelState,
+    pub(super) settings: Settings,
+    pub(super) metrics: Metrics,
 }
 
 /// How values of a component are written to bytes and read again.
@@ -125,7 +130,7 @@ impl Snapshot {
         {
             return Err(SnapshotError::NotSaved(column.label()));
         }
-        let content = self.content(|key| Some(key.to_bits()))?;
+        let content = self.content(|key| Some(key.to_bits()), ModelSnapshot::metrics)?;
         let mut bytes = Vec::with_capacity(HEADER + content.len());
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
@@ -163,20 +168,20 @@ impl Snapshot {
         }
         let mut loaded = self.clone();
         loaded.resolve(world)?;
-        loaded.set(saved)?;
+        loaded.set(world, saved)?;
         loaded.origin = Origin::Bytes(world.id());
         *self = loaded;
         Ok(())
     }
 
-    fn set(&mut self, saved: Saved) -> Result<(), SnapshotError> {
+    fn set(&mut self, world: &World, saved: Saved) -> Result<(), SnapshotError> {
         let sizes = |sections: usize, models: usize| format!("{sections} kinds of entities and {models} models");
         if (saved.sections.len(), saved.models.len()) != (self.sections.len(), self.models.len()) {
             let expected = sizes(self.sections.len(), self.models.len());
             return Err(SnapshotError::Mismatch { expected, found: sizes(saved.sections.len(), saved.models.len()) });
         }
         for (model, saved) in self.models.iter_mut().zip(saved.models) {
-            model.load(saved)?;
+            model.load(world, saved)?;
         }
         let sections = self.sections.iter_mut().zip(&saved.sections);
         sections.into_iter().try_for_each(|(section, saved)| section.load(saved))?;
@@ -187,8 +192,8 @@ impl Snapshot {
         Ok(())
     }
 
-    /// A hash of all that [`Snapshot::to_bytes`] saves, without components that are only kept in memory: equal for
-    /// equal graphs and models, whatever entities, rows and tables hold them, in other processes too.
+    /// A hash of all that [`Snapshot::to_bytes`] saves, without metrics and components that are only kept in memory:
+    /// equal for equal graphs and models, whatever entities, rows and tables hold them, in other processes too.
     ///
     /// Of keys that were given it has the numbers, of those of birth their order alone. Parallel edges of one weight
     /// that differ in other components need keys of their own. Fields that are attached in the next step and fields
@@ -197,11 +202,15 @@ impl Snapshot {
     /// # Errors
     /// If the snapshot is empty, or a component cannot be serialized.
     pub fn checksum(&self) -> Result<u64, SnapshotError> {
-        Ok(xxh3_64(&self.content(GraphKey::given)?))
+        Ok(xxh3_64(&self.content(GraphKey::given, |_| Metrics::default())?))
     }
 
-    /// The content of the bytes; `key` is what is saved of a key.
-    fn content(&self, key: impl Fn(GraphKey) -> Option<u64>) -> Result<Vec<u8>, SnapshotError> {
+    /// The content of the bytes; `key` is what is saved of a key, `metrics` those that are saved of a model.
+    fn content(
+        &self,
+        key: impl Fn(GraphKey) -> Option<u64>,
+        metrics: impl Fn(&ModelSnapshot) -> Metrics,
+    ) -> Result<Vec<u8>, SnapshotError> {
         if self.origin == Origin::Nowhere {
             return Err(SnapshotError::Empty);
         }
@@ -224,7 +233,7 @@ impl Snapshot {
             Ok(SavedSection { entities, keys, columns })
         };
         let sections = sections.into_iter().map(save).collect::<Result<_, SnapshotError>>()?;
-        let saved = Saved { sections, models: self.models.iter().map(|model| model.save()).collect() };
+        let saved = Saved { sections, models: self.models.iter().map(|model| model.save(metrics(model))).collect() };
         postcard::to_stdvec(&saved)
             .map_err(|error| SnapshotError::NotSerialized { name: "snapshot".to_owned(), reason: error.to_string() })
     }

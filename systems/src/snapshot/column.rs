@@ -75,6 +75,25 @@ impl Chunks {
         Some(start + row - rows.start)
     }
 
+    /// Copies the values of rows, `width` for each, from those of each table; they are empty where it has none.
+    fn take<'a, T: Clone + 'a>(
+        &mut self,
+        values: &mut Vec<T>,
+        rows: &Rows,
+        width: usize,
+        of_table: impl Fn(TableId) -> &'a [T],
+    ) {
+        self.0.clear();
+        values.clear();
+        for (table, rows) in rows.tables() {
+            let found = of_table(*table);
+            if !found.is_empty() {
+                self.0.push((rows.clone(), values.len() / width));
+                values.extend_from_slice(found);
+            }
+        }
+    }
+
     /// Appends a row whose value is the next.
     fn push(&mut self, row: usize) {
         let next = self.0.last().map_or(0, |(rows, start)| start + rows.len());
@@ -171,15 +190,7 @@ impl<T: Component<Mutability = Mutable> + Clone> Column for ComponentColumn<T> {
     }
 
     fn take(&mut self, world: &World, rows: &Rows) {
-        self.values.clear();
-        self.chunks.0.clear();
-        for (table, rows) in rows.tables() {
-            let components = table_components::<T>(world, *table);
-            if !components.is_empty() {
-                self.chunks.0.push((rows.clone(), self.values.len()));
-                self.values.extend_from_slice(components);
-            }
-        }
+        self.chunks.take(&mut self.values, rows, 1, |table| table_components::<T>(world, table));
     }
 
     fn has(&self, row: usize) -> bool {
@@ -277,15 +288,8 @@ impl<T: Element + Serialize + DeserializeOwned> Column for FieldColumn<T> {
     }
 
     fn take(&mut self, world: &World, rows: &Rows) {
-        self.values.clear();
-        self.chunks.0.clear();
-        for (table, rows) in rows.tables() {
-            let values = self.field.table_rows(world, *table);
-            if !values.is_empty() {
-                self.chunks.0.push((rows.clone(), self.values.len() / self.field.width()));
-                self.values.extend_from_slice(values);
-            }
-        }
+        let width = self.field.width();
+        self.chunks.take(&mut self.values, rows, width, |table| self.field.table_rows(world, table));
     }
 
     fn has(&self, row: usize) -> bool {

@@ -20,6 +20,14 @@ pub enum SnapshotError {
         /// The graph.
         graph: Entity,
     },
+    /// A model has other parameters than the state of the snapshot.
+    #[error("model {model} cannot have the state of the snapshot: {reason}")]
+    OtherModel {
+        /// The model.
+        model: Entity,
+        /// What differs, and what to do.
+        reason: String,
+    },
     /// A field is on no nodes, edges or subgraphs of the graphs.
     #[error("field `{0}` is on no nodes, edges or subgraphs of the snapshot's graphs; register it for one of these")]
     OtherRows(String),

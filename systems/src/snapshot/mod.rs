@@ -43,8 +43,8 @@ use section::Section;
 /// [`ClassLabel`], [`Split`], [`NodeColor`] and [`Disabled`]; the components named by [`Snapshot::with`] and
 /// [`Snapshot::with_saved`]; the fields named by [`Snapshot::field`]; and of each model the fields of its inputs,
 /// outputs, targets and recurrent state. Of a model it holds parameters, moments, accumulated gradients and running
-/// statistics, `TrainingState`, `Optimizer`, `LearningRateSchedule`, `GradientAccumulation` and `GradientClipping`.
-/// `Metrics` and gradients are not held: a step overwrites them.
+/// statistics, `TrainingState`, `Optimizer`, `LearningRateSchedule`, `GradientAccumulation`, `GradientClipping` and
+/// `Metrics`. Gradients are not held: a step overwrites them.
 ///
 /// Parallel edges without keys that have one weight are summed by the indices of their entities, which differ after
 /// some of them were spawned again: give them keys if they differ in other values that a model reads.

@@ -1,55 +1,50 @@
 //! The state of a model in a snapshot.
 
-use bevy_ecs::{
-    change_detection::DetectChangesMut,
-    component::{Component, Mutable},
-    entity::Entity,
-    world::World,
-};
+use bevy_ecs::{entity::Entity, world::World};
 use connectome_components::{
-    Field, GradientAccumulation, GradientClipping, LearningRateSchedule, Model, Optimizer, TrainingState,
+    Field, GradientAccumulation, GradientClipping, LearningRateSchedule, Metrics, Model, Optimizer,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{SnapshotError, bytes::SavedModel};
-use crate::{model::Plans, optimizers::Moments};
+use crate::{
+    model::Plans,
+    optimizers::{ModelState, Moments, set_component, write_row},
+};
 
-/// The parameters of a model, what its optimizer remembers, and which of its fields are columns of the snapshot.
-///
-/// Beside what [`ModelState`](crate::ModelState) holds of a model that learns, these are its settings, which a game may
-/// change between frames; and taking it again does not allocate.
+/// What a model has learned, its settings and metrics, and which of its fields are columns of the snapshot.
 #[derive(Clone)]
 pub(super) struct ModelSnapshot {
     model: Entity,
     row_fields: Vec<Field>,
     index_fields: Vec<Field<u32>>,
-    /// Fields of one row.
-    single: Vec<Field>,
+    /// Outputs of one row, which belong to no entity of the graph.
+    outputs: Vec<Field>,
     /// The values of these fields, one after another.
     values: Vec<f32>,
-    learning: Learning,
-    /// For each trainable parameter the step at which its moments were 0.
-    since: Vec<u64>,
+    state: ModelState,
+    settings: Settings,
+    metrics: Metrics,
 }
 
-/// The components of a model that learns.
+/// Components of a model that a game may change between frames, or that a step leaves behind, beside its [`ModelState`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Learning {
-    state: Option<TrainingState>,
+pub(super) struct Settings {
     optimizer: Option<Optimizer>,
     /// The optimizer that wrote the moments.
     moments_of: Option<Optimizer>,
     schedule: Option<LearningRateSchedule>,
-    /// `GradientAccumulation`, of which serde skips what a step changes.
-    accumulation: Option<(u32, f64)>,
-    /// `GradientClipping`, likewise.
+    /// [`GradientAccumulation::micro_batches`].
+    micro_batches: Option<u32>,
+    /// `GradientClipping`, of which serde skips what a step changes.
     clipping: Option<(f32, f64)>,
 }
 
 impl ModelSnapshot {
     pub(super) fn new(model: Entity) -> Self {
-        let (row_fields, index_fields, single, values, learning, since) = Default::default();
-        Self { model, row_fields, index_fields, single, values, learning, since }
+        let (row_fields, index_fields, outputs, values) = Default::default();
+        let (state, settings, metrics) = Default::default();
+        Self { model, row_fields, index_fields, outputs, values, state, settings, metrics }
     }
 
     /// The fields on nodes, edges or subgraphs.
@@ -71,97 +66,91 @@ impl ModelSnapshot {
         let carried = plans.carried();
         self.row_fields.clone_from(&carried.rows);
         self.index_fields.clone_from(&carried.indices);
-        self.single.clone_from(&carried.single);
+        self.outputs.clone_from(&carried.single);
         Ok(())
     }
 
-    /// Checks that the model has the fields that were resolved.
+    /// Checks that the model has the fields that were resolved, and parameters as those of the state.
     pub(super) fn check(&self, world: &World) -> Result<(), SnapshotError> {
         let plans = world.get::<Plans>(self.model).ok_or(SnapshotError::NoModel(self.model))?;
         let carried = plans.carried();
         let is_same = carried.rows == self.row_fields
             && carried.indices == self.index_fields
-            && carried.single == self.single
+            && carried.single == self.outputs
             && world.get::<Model>(self.model).is_some();
-        is_same.then_some(()).ok_or(SnapshotError::Changed)
+        is_same.then_some(()).ok_or(SnapshotError::Changed)?;
+        self.check_state(world)
+    }
+
+    fn check_state(&self, world: &World) -> Result<(), SnapshotError> {
+        let mismatch = self.state.mismatch(world, self.model);
+        mismatch.map_or(Ok(()), |reason| Err(SnapshotError::OtherModel { model: self.model, reason }))
     }
 
     pub(super) fn take(&mut self, world: &World) {
-        let Self { model, single, values, learning, since, .. } = self;
+        let Self { model, row_fields: _, index_fields: _, outputs, values, state, settings, metrics } = self;
+        let model = *model;
         values.clear();
-        for field in single {
+        for field in outputs {
             field.matrix(world).rows().for_each(|row| values.extend_from_slice(row));
         }
-        let moments = world.get::<Moments>(*model).map(Moments::ages);
-        since.clear();
-        since.extend_from_slice(moments.map_or(&[], |(_, since)| since));
-        let accumulation = world.get::<GradientAccumulation>(*model);
-        let clipping = world.get::<GradientClipping>(*model);
-        *learning = Learning {
-            state: world.get(*model).copied(),
-            optimizer: world.get(*model).copied(),
-            moments_of: moments.map(|(optimizer, _)| optimizer),
-            schedule: world.get(*model).copied(),
-            accumulation: accumulation.map(|accumulation| (accumulation.micro_batches, accumulation.terms)),
-            clipping: clipping.map(|clipping| (clipping.norm, clipping.measured)),
+        state.take(world, model);
+        *settings = Settings {
+            optimizer: world.get(model).copied(),
+            moments_of: world.get::<Moments>(model).map(Moments::optimizer),
+            schedule: world.get(model).copied(),
+            micro_batches: world.get::<GradientAccumulation>(model).map(|accumulation| accumulation.micro_batches),
+            clipping: world.get::<GradientClipping>(model).map(|clipping| (clipping.norm, clipping.measured)),
         };
+        match world.get(model) {
+            Some(known) => metrics.clone_from(known),
+            None => metrics.heads.clear(),
+        }
     }
 
     pub(super) fn restore(&self, world: &mut World) {
-        let mut rest = &self.values[..];
-        for field in &self.single {
+        let Self { model, row_fields: _, index_fields: _, outputs, values, state, settings, metrics } = self;
+        let model = *model;
+        let mut rest = &values[..];
+        for field in outputs {
             let Some((values, following)) = rest.split_at_checked(field.width()) else { break };
             rest = following;
-            let same = |row: &[f32]| row.iter().zip(values).all(|(one, other)| one.to_bits() == other.to_bits());
-            if !field.matrix(world).rows().all(same) {
-                field.matrix_mut(world).rows_mut().for_each(|row| row.copy_from_slice(values));
-            }
+            write_row(world, *field, values);
         }
-        world.get::<Plans>(self.model).into_iter().for_each(|plans| plans.carried().unsettle());
-        let Learning { state, optimizer, moments_of, schedule, accumulation, clipping } = self.learning;
-        set(world, self.model, state);
-        set(world, self.model, optimizer);
-        set(world, self.model, schedule);
-        let accumulation = accumulation.map(|(micro_batches, terms)| GradientAccumulation { micro_batches, terms });
-        set(world, self.model, accumulation);
-        set(world, self.model, clipping.map(|(norm, measured)| GradientClipping { norm, measured }));
-        if let (Some(optimizer), Some(mut moments)) = (moments_of, world.get_mut::<Moments>(self.model)) {
-            moments.set_ages(optimizer, &self.since);
+        world.get::<Plans>(model).into_iter().for_each(|plans| plans.carried().unsettle());
+        let Settings { optimizer, moments_of, schedule, micro_batches, clipping } = *settings;
+        set_component(world, model, optimizer);
+        set_component(world, model, schedule);
+        let terms = state.accumulated_terms;
+        set_component(world, model, micro_batches.map(|micro_batches| GradientAccumulation { micro_batches, terms }));
+        set_component(world, model, clipping.map(|(norm, measured)| GradientClipping { norm, measured }));
+        if let (Some(optimizer), Some(mut moments)) = (moments_of, world.get_mut::<Moments>(model)) {
+            moments.set_optimizer(optimizer);
         }
-    }
-
-    /// What is saved to bytes.
-    pub(super) fn save(&self) -> SavedModel {
-        SavedModel {
-            widths: self.single.iter().map(|field| field.width() as u64).collect(),
-            values: self.values.clone(),
-            learning: self.learning,
-            since: self.since.clone(),
+        state.write(world, model);
+        if let Some(mut known) = world.get_mut::<Metrics>(model).filter(|known| **known != *metrics) {
+            known.clone_from(metrics);
         }
     }
 
-    /// Takes the state from bytes.
-    pub(super) fn load(&mut self, saved: SavedModel) -> Result<(), SnapshotError> {
-        let widths: Vec<u64> = self.single.iter().map(|field| field.width() as u64).collect();
-        if saved.widths != widths {
-            let fields = |widths: &[u64]| format!("a model with parameters and moments of the sizes {widths:?}");
-            return Err(SnapshotError::Mismatch { expected: fields(&widths), found: fields(&saved.widths) });
-        }
-        if saved.values.len() as u64 != widths.iter().sum::<u64>() {
-            return Err(SnapshotError::Damaged("a model has another number of parameters than it says".to_owned()));
-        }
-        (self.values, self.learning, self.since) = (saved.values, saved.learning, saved.since);
-        Ok(())
+    /// The metrics of the last step.
+    pub(super) fn metrics(&self) -> Metrics {
+        self.metrics.clone()
     }
-}
 
-/// Sets a component of an entity, or removes it.
-fn set<T: Component<Mutability = Mutable> + PartialEq>(world: &mut World, entity: Entity, value: Option<T>) {
-    let Ok(mut entity) = world.get_entity_mut(entity) else { return };
-    match (value, entity.get_mut::<T>()) {
-        (Some(value), Some(mut known)) => _ = known.set_if_neq(value),
-        (Some(value), None) => _ = entity.insert(value),
-        (None, Some(_)) => _ = entity.remove::<T>(),
-        (None, None) => {}
+    /// What is saved to bytes, with these metrics.
+    pub(super) fn save(&self, metrics: Metrics) -> SavedModel {
+        SavedModel { values: self.values.clone(), state: self.state.clone(), settings: self.settings, metrics }
+    }
+
+    /// Takes from bytes what is to be restored in a world.
+    pub(super) fn load(&mut self, world: &World, saved: SavedModel) -> Result<(), SnapshotError> {
+        let expected: usize = self.outputs.iter().map(|field| field.width()).sum();
+        if saved.values.len() != expected {
+            let values = |count: usize| format!("a model with {count} values of outputs that belong to no entity");
+            return Err(SnapshotError::Mismatch { expected: values(expected), found: values(saved.values.len()) });
+        }
+        SavedModel { values: self.values, state: self.state, settings: self.settings, metrics: self.metrics } = saved;
+        self.check_state(world)
     }
 }

@@ -278,7 +278,7 @@ impl Construction<'_> {
         Ok(values)
     }
 
-    /// The fields whose values one step leaves to the next.
+    /// The fields whose values one step leaves to the next, beside parameters, moments and accumulated gradients.
     pub(super) fn carried(&self, bindings: &Bindings, heads: &[ModelHead], output: Field) -> Carried {
         let mut carried = Carried::default();
         for input in &bindings.inputs {
@@ -294,10 +294,6 @@ impl Construction<'_> {
             if let Some(HeadTargets::Indices(indices)) = head.targets {
                 carried.indices.push(indices);
             }
-        }
-        bindings.parameters.iter().for_each(|value| carried.add(*value));
-        for parameter in &self.learned {
-            [Some(parameter.moments), parameter.sum].into_iter().flatten().for_each(|field| carried.add(field));
         }
         carried.add_settled(&bindings.columns, &bindings.settled);
         carried
