@@ -8,7 +8,7 @@ use crate::common;
 
 use common::{
     Given, Link, Matrices, Scene, Trial, Watch,
-    differences::{BACKWARD, Case, Differences, FORWARD, Formula, assert_near, cases},
+    differences::{Case, Expected, Formula, cases},
     few_cases, numbers, random_matrices, run_layer,
 };
 use connectome_systems::{
@@ -31,20 +31,10 @@ fn check(
     formula: Formula,
 ) -> Result<(), TestCaseError> {
     let input = case.input();
-    let expected = formula(&input, parameters);
-    let cotangent = case.cotangent(expected.ncols());
+    let cotangent = case.cotangent(formula(&input, parameters).ncols());
     let given = Given { input: input.clone(), parameters: parameters.clone(), ..Given::default() };
     let passes = run_layer(&mut case.scene(), &given, layer, &cotangent).unwrap();
-    assert_near(&format!("{name}: output"), &passes.output, &expected, FORWARD)?;
-    let differences = Differences { formula, cotangent: &cotangent };
-    let expected = differences.by_input(&input, parameters);
-    assert_near(&format!("{name}: gradient of the input"), &passes.input.unwrap(), &expected, BACKWARD)?;
-    prop_assert_eq!(passes.parameters.keys().collect::<Vec<_>>(), parameters.keys().collect::<Vec<_>>());
-    for (parameter, gradient) in &passes.parameters {
-        let expected = differences.by_parameter(parameter, &input, parameters);
-        assert_near(&format!("{name}: gradient of the {parameter}"), gradient, &expected, BACKWARD)?;
-    }
-    Ok(())
+    Expected::of(formula, &input, parameters, &cotangent).check(name, &passes)
 }
 
 fn boxed(layer: impl Layer + 'static) -> Box<dyn Layer> {

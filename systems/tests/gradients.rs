@@ -9,7 +9,7 @@ use crate::common;
 
 use common::{
     Given, Matrices, Passes, Scene, Trial, Watch,
-    differences::{BACKWARD, Case, Differences, FORWARD, Formula, assert_near, cases},
+    differences::{BACKWARD, Case, Expected, FORWARD, Formula, assert_near, cases},
     few_cases, run_layer,
 };
 use connectome_components::{ClassLabel, FeatureField, Split};
@@ -31,20 +31,10 @@ fn check(
     formula: Formula,
 ) -> Result<(), TestCaseError> {
     let name = format!("{layer:?}");
-    let expected = formula(input, parameters);
-    let cotangent = case.cotangent(expected.ncols());
+    let cotangent = case.cotangent(formula(input, parameters).ncols());
     let given = Given { input: input.clone(), parameters: parameters.clone(), ..Given::default() };
     let passes = run_layer(&mut case.scene(), &given, layer, &cotangent).unwrap();
-    assert_near(&format!("{name}: output"), &passes.output, &expected, FORWARD)?;
-    let differences = Differences { formula, cotangent: &cotangent };
-    let expected = differences.by_input(input, parameters);
-    assert_near(&format!("{name}: gradient of the input"), &passes.input.unwrap(), &expected, BACKWARD)?;
-    prop_assert_eq!(passes.parameters.keys().collect::<Vec<_>>(), parameters.keys().collect::<Vec<_>>());
-    for (parameter, gradient) in &passes.parameters {
-        let expected = differences.by_parameter(parameter, input, parameters);
-        assert_near(&format!("{name}: gradient of the {parameter}"), gradient, &expected, BACKWARD)?;
-    }
-    Ok(())
+    Expected::of(formula, input, parameters, &cotangent).check(&name, &passes)
 }
 
 /// Compares a layer on a sparse signal with the same layer on the same numbers, dense.

@@ -147,9 +147,8 @@ fn values_have_errors_and_r2() {
 fn what_is_not_measured_is_not_listed() {
     let (scene, model) = scene();
     let metrics = scene.world.get::<Metrics>(model).unwrap();
-    let names = |head, split| -> Vec<&str> {
-        metrics.head(head).unwrap().values(split).map(|value| value.name).collect()
-    };
+    let names =
+        |head, split| -> Vec<&str> { metrics.head(head).unwrap().values(split).map(|value| value.name).collect() };
     assert_eq!(names("class", Split::Train), ["loss", "accuracy", "f1_micro", "f1_macro"]);
     assert_eq!(
         names("link", Split::Validation),

@@ -1,8 +1,8 @@
 //! What the formulas of the layers are made of.
 
-use super::{
-    common::{Matrices, differences::Case},
-    harness::EDGES,
+use super::common::{
+    Matrices,
+    differences::{Case, EDGES},
 };
 use ndarray::{Array1, Array2, ArrayView1, s};
 use std::cell::Cell;

@@ -2,7 +2,7 @@
 
 use crate::common::{
     Given, Matrices, Passes, Scene,
-    differences::{BACKWARD, Case, Differences, FORWARD, Formula, assert_near},
+    differences::{Case, EDGES, Expected, FORWARD, Formula, assert_near},
     numbers, run_layer,
 };
 use bevy_ecs::entity::Entity;
@@ -11,9 +11,6 @@ use connectome_systems::layers::Layer;
 use ndarray::Array2;
 use proptest::prelude::*;
 use std::fmt::Debug;
-
-/// Under this name the parameters of a formula hold the features of the edges.
-pub const EDGES: &str = "edges";
 
 /// Parameters of these shapes. Numbers are small enough that no share of attention is nearly 0.
 pub fn parameters(case: &Case, shapes: &[(&str, (usize, usize))]) -> Matrices {
@@ -51,21 +48,9 @@ pub fn check(
     formula: Formula,
 ) -> Result<(), TestCaseError> {
     let (name, input) = (format!("{layer:?}"), case.input());
-    let expected = formula(&input, given);
-    let cotangent = numbers(case.seed, 1, expected.dim());
+    let cotangent = numbers(case.seed, 1, formula(&input, given).dim());
     let passes = run_given(scene, &input, given, layer, &cotangent);
-    assert_near(&format!("{name}: output"), &passes.output, &expected, FORWARD)?;
-    let differences = Differences { formula, cotangent: &cotangent };
-    let expected = differences.by_input(&input, given);
-    assert_near(&format!("{name}: gradient of the input"), &passes.input.unwrap(), &expected, BACKWARD)?;
-    let mut gradients = passes.parameters;
-    gradients.extend(passes.edges.map(|edges| (EDGES.to_owned(), edges)));
-    prop_assert_eq!(gradients.keys().collect::<Vec<_>>(), given.keys().collect::<Vec<_>>());
-    for (parameter, gradient) in &gradients {
-        let expected = differences.by_parameter(parameter, &input, given);
-        assert_near(&format!("{name}: gradient of the {parameter}"), gradient, &expected, BACKWARD)?;
-    }
-    Ok(())
+    Expected::of(formula, &input, given, &cotangent).check(&name, &passes)
 }
 
 /// Compares a layer on a graph with one where edges lead to and from an entity that is no node.

@@ -230,6 +230,22 @@ pub struct Given {
     pub parameters: Matrices,
 }
 
+impl Given {
+    /// All of it by name.
+    pub fn arguments(&self) -> Matrices {
+        let given = [(differences::INPUT, Some(&self.input)), (differences::EDGES, self.edges.as_ref())];
+        let given = given.into_iter().filter_map(|(name, matrix)| Some((name.to_owned(), matrix?.clone())));
+        self.parameters.clone().into_iter().chain(given).collect()
+    }
+
+    /// That of these arguments.
+    pub fn from_arguments(arguments: &Matrices) -> Self {
+        let edges = arguments.get(differences::EDGES).cloned();
+        let input = arguments[differences::INPUT].clone();
+        Self { input, sparse: false, edges, parameters: arguments.clone() }
+    }
+}
+
 /// What a layer gives forward and backward.
 #[derive(Clone, Debug)]
 pub struct Passes {
@@ -239,6 +255,15 @@ pub struct Passes {
     pub edges: Option<Array2<f64>>,
     /// The gradients of the parameters.
     pub parameters: Matrices,
+}
+
+impl Passes {
+    /// All gradients, those of the input and of the features of the edges under these names.
+    pub fn gradients(&self) -> Matrices {
+        let given = [(differences::INPUT, &self.input), (differences::EDGES, &self.edges)];
+        let given = given.into_iter().filter_map(|(name, gradient)| Some((name.to_owned(), gradient.clone()?)));
+        self.parameters.clone().into_iter().chain(given).collect()
+    }
 }
 
 /// A model whose gradients lie open, and where.

@@ -2,7 +2,7 @@
 
 use crate::common::{
     Given, Link, Matrices, Passes, Scene,
-    differences::{BACKWARD, Case, FORWARD, assert_near, differences},
+    differences::{BACKWARD, Case, EDGES, Expected, FORWARD, INPUT, assert_near},
     numbers, run_layer,
 };
 use bevy_ecs::entity::Entity;
@@ -143,30 +143,17 @@ pub fn check_gradients(
     cotangent: &Array2<f64>,
     formula: Formula,
 ) -> Result<(), TestCaseError> {
-    let loss = |given: &Given| (formula(given) * cotangent).sum();
-    if let Some(gradient) = &passes.input {
-        let expected = differences(&given.input, |input| loss(&Given { input: input.clone(), ..given.clone() }));
-        assert_near(&format!("{name}: gradient of the input"), gradient, &expected, BACKWARD)?;
+    let formula = |arguments: &Matrices| formula(&Given::from_arguments(arguments));
+    check_learned(name, passes, &Expected::new(given.arguments(), cotangent, formula))
+}
+
+/// Compares the gradients of a layer, which has them of all but statistics and indices.
+fn check_learned(name: &str, passes: &Passes, expected: &Expected) -> Result<(), TestCaseError> {
+    for missing in expected.check_gradients(name, passes)? {
+        let is_given = (missing == INPUT && passes.input.is_none()) || (missing == EDGES && passes.edges.is_none());
+        let is_statistic = missing.ends_with("eps") || missing.contains("running");
+        prop_assert!(is_given || is_statistic, "{name} has no gradient of {missing}");
     }
-    if let (Some(gradient), Some(edges)) = (&passes.edges, &given.edges) {
-        let expected = differences(edges, |edges| loss(&Given { edges: Some(edges.clone()), ..given.clone() }));
-        assert_near(&format!("{name}: gradient of the edges"), gradient, &expected, BACKWARD)?;
-    }
-    for (parameter, value) in &given.parameters {
-        let Some(gradient) = passes.parameters.get(parameter) else {
-            let is_statistic = parameter.ends_with("eps") || parameter.contains("running");
-            prop_assert!(is_statistic, "{name} has no parameter {parameter}");
-            continue;
-        };
-        let expected = differences(value, |value| {
-            let mut moved = given.clone();
-            moved.parameters.insert(parameter.clone(), value.clone());
-            loss(&moved)
-        });
-        assert_near(&format!("{name}: gradient of {parameter}"), gradient, &expected, BACKWARD)?;
-    }
-    let known = passes.parameters.keys().all(|parameter| given.parameters.contains_key(parameter));
-    prop_assert!(known, "{name} has parameters {:?}", passes.parameters.keys());
     Ok(())
 }
 
@@ -179,11 +166,12 @@ pub fn check(
     formula: Formula,
 ) -> Result<(), TestCaseError> {
     let name = format!("{layer:?}");
-    let expected = formula(given);
-    let cotangent = numbers(case.seed, 1, expected.dim());
+    let cotangent = numbers(case.seed, 1, formula(given).dim());
     let passes = run_layer(scene, given, layer, &cotangent).unwrap();
-    assert_near(&format!("{name}: output"), &passes.output, &expected, FORWARD)?;
-    check_gradients(&name, &passes, given, &cotangent, formula)
+    let formula = |arguments: &Matrices| formula(&Given::from_arguments(arguments));
+    let expected = Expected::new(given.arguments(), &cotangent, formula);
+    expected.check_output(&name, &passes.output)?;
+    check_learned(&name, &passes, &expected)
 }
 
 /// The perceptron `name.0`, `name.2`, and so on, with this function between its maps.

@@ -4,7 +4,7 @@
 use super::{Mode, Program, Value, assert_plan, bias, gradients::Record, moving, plan, program, weight};
 use crate::common::{
     Given, Link, Matrices, Passes, Scene, Trial, Watch,
-    differences::{BACKWARD, Differences, FORWARD},
+    differences::{Expected, FORWARD},
     numbers, random_matrices, relative_error,
 };
 use bevy_ecs::entity::Entity;
@@ -135,14 +135,9 @@ fn gradients_flow_through_the_mask_that_was_drawn() {
                 "{activation:?}: {dropped}"
             );
             let formula = |x: &Array2<f64>, p: &Matrices| hidden(x, p).dot(&p["v"]);
-            let differences = Differences { formula: &formula, cotangent: &cotangent };
-            let error = relative_error(&passes.input.unwrap(), &differences.by_input(&input, &parameters), 1.0);
-            assert!(error <= BACKWARD, "{activation:?}: the gradient of the input is off by {error:e}");
-            assert_eq!(passes.parameters.len(), shapes.len());
-            for (name, gradient) in &passes.parameters {
-                let error = relative_error(gradient, &differences.by_parameter(name, &input, &parameters), 1.0);
-                assert!(error <= BACKWARD, "{activation:?}: the gradient of {name} is off by {error:e}");
-            }
+            let expected = Expected::of(&formula, &input, &parameters, &cotangent);
+            let missing = expected.check_gradients(&format!("{activation:?}"), &passes).unwrap();
+            assert!(missing.is_empty(), "{activation:?} has no gradients of {missing:?}");
             masks.push(mask);
         }
         assert_ne!(masks[0], masks[1], "the mask never changes");

@@ -6,8 +6,8 @@
 use super::{assert_plan, bias, plan, program, weight};
 use crate::common::{
     Given, Matrices, Scene, Trial,
-    differences::{BACKWARD, Differences, FORWARD, Formula},
-    numbers, random_matrices, relative_error,
+    differences::{Expected, Formula},
+    numbers, random_matrices,
 };
 use connectome_systems::{
     kernels::Activation,
@@ -37,21 +37,10 @@ fn check(
     let given = Given { input: input.clone(), parameters: parameters.clone(), ..Given::default() };
     let mut scene = Scene::new(7, &[]);
     let trial = Trial::build(&mut scene, &given, |model| model.layer(Record(layer)), &cotangent).unwrap();
-    let differences = Differences { formula, cotangent: &cotangent };
-    let near = |what: &str, found: &Array2<f64>, expected: &Array2<f64>, tolerance: f64| {
-        let error = relative_error(found, expected, 1.0);
-        assert!(error <= tolerance, "{what} is off by {error:e}:\n{found}\nand not\n{expected}");
-    };
+    let expected = Expected::of(formula, &input, &parameters, &cotangent);
     for step in 0..2 {
         let passes = trial.run(&mut scene).unwrap();
-        near("the output", &passes.output, &formula(&input, &parameters), FORWARD);
-        let by_input = differences.by_input(&input, &parameters);
-        near(&format!("step {step}: gradient of the input"), &passes.input.unwrap(), &by_input, BACKWARD);
-        assert_eq!(passes.parameters.len(), shapes.len());
-        for (name, gradient) in &passes.parameters {
-            let expected = differences.by_parameter(name, &input, &parameters);
-            near(&format!("step {step}: gradient of {name}"), gradient, &expected, BACKWARD);
-        }
+        expected.check(&format!("step {step}"), &passes).unwrap();
     }
 }
 
