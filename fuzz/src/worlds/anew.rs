@@ -49,6 +49,18 @@ impl State {
             world.entity_mut(model).insert(training);
         }
     }
+
+    /// Asserts that it has the bits of another one.
+    pub fn check(&self, expected: &Self, what: &str) {
+        assert_eq!(self.training, expected.training, "{what}");
+        assert_eq!(self.parameters.len(), expected.parameters.len(), "{what}");
+        for ((name, values, moments), (_, expected_values, expected_moments)) in
+            self.parameters.iter().zip(&expected.parameters)
+        {
+            assert_same(values, expected_values, &format!("{what}: {name}"));
+            assert_same(moments, expected_moments, &format!("{what}: moments of {name}"));
+        }
+    }
 }
 
 /// Takes the step in a world that is built anew, and compares.
@@ -72,14 +84,7 @@ pub fn check(life: &Life, step: Step, before: &State, outcome: Result<(), String
         assert_eq!((found.count, found.classified), (expected.count, expected.classified), "{step:?}: counted rows");
         assert_same(&[found.loss()], &[expected.loss()], &format!("{step:?}: loss"));
     }
-    let (found, expected) = (State::of(&life.world, life.model), State::of(&world, model));
-    assert_eq!(found.training, expected.training);
-    for ((name, values, moments), (_, expected_values, expected_moments)) in
-        found.parameters.iter().zip(&expected.parameters)
-    {
-        assert_same(values, expected_values, &format!("{step:?}: {name}"));
-        assert_same(moments, expected_moments, &format!("{step:?}: moments of {name}"));
-    }
+    State::of(&life.world, life.model).check(&State::of(&world, model), &format!("{step:?}"));
 }
 
 /// Asserts that the values have the same bits.

@@ -54,6 +54,10 @@ pub enum Event {
     /// Removed, and built from its seed.
     Rebuild(Kind, u8),
     Step(Step),
+    /// A snapshot of the present frame, into a ring.
+    Snapshot,
+    /// Back to the latest frame but so many, of those that are still in the ring.
+    RollBack(Index),
 }
 
 /// Whom it happens to.

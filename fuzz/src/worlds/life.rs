@@ -5,6 +5,7 @@ use connectome::components::{ClassLabel, Edge, EdgeWeight, Graph, GraphKey, Grap
 use connectome::systems::{WorldModelExt, remove_model, replace_model};
 
 use super::event::{Event, Index, Mark, Step, Target};
+use super::frames::Frames;
 use super::recipe::{Body, CLASSES, Kind, Recipe};
 use super::record::{self, Record};
 use super::{anew, topology};
@@ -28,6 +29,7 @@ pub struct Life {
     pub model: Entity,
     pub recipe: Recipe,
     pub record: Record,
+    frames: Frames,
     /// An entity that is no node and never was.
     stranger: Entity,
 }
@@ -43,7 +45,7 @@ impl Life {
             let entity = world.spawn((Subgraph, subgraph_label(index), Split::Train)).id();
             record.subgraphs.push(record::Subgraph { entity, disabled: false });
         }
-        Self { world, graph, model, recipe, record, stranger }
+        Self { frames: Frames::new(graph, model), world, graph, model, recipe, record, stranger }
     }
 
     pub fn play(&mut self, event: Event) {
@@ -77,9 +79,17 @@ impl Life {
                 let model = self.recipe.model(self.graph);
                 self.model =
                     replace_model(&mut self.world, self.model, model).unwrap_or_else(|error| panic!("{error}"));
+                self.forget_frames();
             }
             Event::Rebuild(kind, seed) => self.rebuild(kind, seed),
             Event::Step(step) => self.step(step),
+            Event::Snapshot => self.frames.take(&self.world, self.model, &self.record),
+            Event::RollBack(frames) => {
+                if let Some(record) = self.frames.roll_back(&mut self.world, self.model, frames) {
+                    self.record = record;
+                    self.step(Step::Infer);
+                }
+            }
         }
     }
 
@@ -88,6 +98,12 @@ impl Life {
         remove_model(&mut self.world, self.model).unwrap_or_else(|error| panic!("{error}"));
         let model = self.world.spawn_model(self.recipe.model(self.graph));
         self.model = model.unwrap_or_else(|error| panic!("{error}"));
+        self.forget_frames();
+    }
+
+    /// The model is another one: there is no way back.
+    fn forget_frames(&mut self) {
+        std::mem::replace(&mut self.frames, Frames::new(self.graph, self.model)).check_refused(&mut self.world);
     }
 
     /// Takes a step, and compares it with that of a world that is built anew.

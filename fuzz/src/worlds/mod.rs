@@ -4,9 +4,13 @@
 //! - the topology is that of the edges that were recorded, and of another one that is derived from nothing;
 //! - a world is spawned anew from the record, with the weights of the model, and takes the same step: output, loss, weights
 //!   and moments have the same bits.
+//!
+//! A world that is rolled back to a snapshot has the weights, moments and metrics of that frame, and is compared
+//! likewise.
 
 mod anew;
 mod event;
+mod frames;
 mod life;
 mod recipe;
 mod record;
@@ -36,7 +40,7 @@ pub fn world(bytes: &[u8]) {
         if std::env::var_os("CONNECTOME_FUZZ_PRINT").is_some() {
             println!("{event:?}");
         }
-        steps += usize::from(matches!(event, Event::Step(_)));
+        steps += usize::from(matches!(event, Event::Step(_) | Event::RollBack(_)));
         life.play(event);
     }
     life.play(Event::Step(event::Step::Train));

@@ -1,6 +1,6 @@
 //! What a world ought to hold, in the order of birth.
 
-use bevy_ecs::entity::Entity;
+use bevy_ecs::entity::{Entity, EntityHashMap};
 
 use super::recipe::Body;
 
@@ -38,4 +38,17 @@ pub struct Record {
     pub nodes: Vec<Node>,
     pub edges: Vec<Edge>,
     pub subgraphs: Vec<Subgraph>,
+}
+
+impl Record {
+    /// Puts others in the place of entities.
+    pub fn replace(&mut self, replaced: &EntityHashMap<Entity>) {
+        let Self { nodes, edges, subgraphs } = self;
+        let nodes = nodes.iter_mut().map(|node| &mut node.entity);
+        let edges = edges.iter_mut().flat_map(|edge| [&mut edge.entity, &mut edge.source, &mut edge.target]);
+        let subgraphs = subgraphs.iter_mut().map(|subgraph| &mut subgraph.entity);
+        for entity in nodes.chain(edges).chain(subgraphs) {
+            *entity = replaced.get(entity).copied().unwrap_or(*entity);
+        }
+    }
 }
