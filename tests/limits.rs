@@ -133,3 +133,28 @@ fn headers_of_arrays_are_held_against_their_sizes() {
         }
     }
 }
+
+#[test]
+fn columns_are_counted_before_they_are_collected() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let entries: String = (0..100_000).map(|entry| format!("c{entry}: 1, ")).collect();
+    let one_each: String = (0..70_000).map(|edge| format!("a b {{c{edge}: 1}}\n")).collect();
+    let graph = r#"<graph edgedefault="directed"><node id="a"/></graph></graphml>"#;
+    let files = [
+        ("commas.csv", "a,".repeat(1_000_000), "1:1: the line has 1000001 columns"),
+        ("blanks.csv", format!("a b\n{}", "a ".repeat(1_000_000)), "2:1: the line has 1000000 columns"),
+        ("entries.csv", format!("a b {{{entries}}}\n"), "1:5: the dictionary has more than"),
+        ("dictionaries.csv", one_each, "65537:5: the dictionaries have more than"),
+        ("keys.graphml", format!("<graphml>\n{}{graph}", r#"<key id="a"/>"#.repeat(70_000)), "keys"),
+        ("attributes.graphml", format!("<graphml\n{}>{graph}", r#" a="""#.repeat(300_000)), "attributes"),
+    ];
+    for (name, text, message) in files {
+        fs::write(path(name), text).unwrap();
+        for limit in LIMITS {
+            let (code, error) = end(&["import", &path(name), "--output", &path("out.npz")], limit);
+            assert_eq!(code, Some(2), "{name} with {limit} kB: {error}");
+            assert!(error.contains(name) && error.contains(message) && error.contains("65536"), "{error}");
+        }
+    }
+}

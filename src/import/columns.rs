@@ -7,6 +7,11 @@ use super::text::{fits, parse_number};
 use crate::data::DenseRows;
 use crate::suggest::quote;
 
+/// The most columns of a table, keys of a document and entries of a dictionary that are read.
+///
+/// Each column takes some hundred bytes and may have one byte in a file, so they are counted before they are collected.
+pub(super) const MAX_COLUMNS: usize = 1 << 16;
+
 /// The most words of a column that become a one-hot code.
 const MAX_WORDS: usize = 256;
 
@@ -89,12 +94,11 @@ impl Columns {
         Self(names.into_iter().map(column).collect())
     }
 
-    /// The index of the column of this name, which may be new.
-    pub fn index(&mut self, name: &str) -> usize {
-        self.0.iter().position(|column| column.name == name).unwrap_or_else(|| {
-            self.0.extend(Self::new([name.to_owned()]).0);
-            self.0.len() - 1
-        })
+    /// Adds a column and returns its index; none if there are as many as are read.
+    pub fn add(&mut self, name: &str) -> Option<usize> {
+        let index = Some(self.0.len()).filter(|index| *index < MAX_COLUMNS)?;
+        self.0.extend(Self::new([name.to_owned()]).0);
+        Some(index)
     }
 
     /// Adds the value of a row, which comes after those before; the error is what is wrong with it.

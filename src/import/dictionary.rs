@@ -1,10 +1,12 @@
 //! Dictionaries of Python, as networkx writes them behind edges.
 
 /// The keys and values of `{'key': value, ...}`, values without their quotes; none if the text is something else.
-pub(super) fn parse(text: &str) -> Option<Vec<(String, String)>> {
+///
+/// Of more than `most` entries one more than that is read.
+pub(super) fn parse(text: &str, most: usize) -> Option<Vec<(String, String)>> {
     let mut rest = text.trim().strip_prefix('{')?.strip_suffix('}')?.trim();
     let mut entries = Vec::new();
-    while !rest.is_empty() {
+    while !rest.is_empty() && entries.len() <= most {
         let (name, after) = word(rest)?;
         let (value, after) = word(after.trim_start().strip_prefix(':')?.trim_start())?;
         entries.push((name, value));
@@ -44,7 +46,7 @@ mod tests {
     #[test]
     fn dictionaries_of_python_are_read() {
         let entries = |text| {
-            let entries = parse(text)?;
+            let entries = parse(text, 3)?;
             Some(entries.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(";"))
         };
         assert_eq!(entries("{}").as_deref(), Some(""));
@@ -52,7 +54,8 @@ mod tests {
         let text = "{'a, b': -2, \"c's\": 'd: \\'e\\'', 3: None , }";
         assert_eq!(entries(text).as_deref(), Some("a, b=-2;c's=d: 'e';3=None"));
         for text in ["", "{", "a", "{a}", "{a: }", "{'a: 1}", "{'a' 1}", "{a: [1, 2]}", "{a: 1, , b: 2}", "{'a\\"] {
-            assert_eq!(parse(text), None, "{text:?}");
+            assert_eq!(parse(text, 3), None, "{text:?}");
         }
+        assert_eq!(parse("{a: 1, b: 2, c: 3}", 1).unwrap().len(), 2);
     }
 }

@@ -7,10 +7,11 @@
 //! Of the other columns, or entries of dictionaries, `label` is the class of an edge, `target` a value to predict (where the
 //! columns of the nodes have other names), and `split` the split of the edge; all others are features.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::Imported;
-use super::columns::{self, Value};
+use super::columns::{self, MAX_COLUMNS, Value};
 use super::dictionary;
 use super::draft::Draft;
 use super::error::ImportError;
@@ -62,7 +63,7 @@ impl Columns {
             return Err(table.error(message, "write a first line such as source,target,weight"));
         }
         let third = (count == 3).then_some(2);
-        let dictionary = third.filter(|&column| dictionary::parse(&first[column]).is_some());
+        let dictionary = third.filter(|&column| dictionary::parse(&first[column], MAX_COLUMNS).is_some());
         let weight = third.filter(|_| dictionary.is_none());
         if weight.is_some() {
             notes.push("the third column has no name, and is read as the weight".to_owned());
@@ -144,7 +145,7 @@ pub(super) fn read_table(
     let (mut draft, mut numbers) = known.unwrap_or_default();
     let columns = Columns::of(table, &mut draft.notes)?;
     let mut features = columns::Columns::new(columns.features.iter().map(|(_, name)| name.clone()));
-    let (mut weights, mut unweighted) = (Vec::new(), 0_usize);
+    let (mut weights, mut unweighted, mut places) = (Vec::new(), 0_usize, HashMap::new());
     table.each(columns.has_header, |row| {
         row.check_width(columns.count)?;
         let number = draft.edges.len();
@@ -156,7 +157,7 @@ pub(super) fn read_table(
         }
         let weight = match (columns.weight, columns.dictionary) {
             (Some(column), _) => read_weight(&row, column, row.get(column))?,
-            (None, Some(column)) => read_dictionary(&row, column, number, &mut features)?,
+            (None, Some(column)) => read_dictionary(&row, column, number, &mut features, &mut places)?,
             (None, None) => return Ok(()),
         };
         unweighted += usize::from(weight.is_none());
@@ -193,24 +194,37 @@ fn read_dictionary(
     column: usize,
     edge: usize,
     features: &mut columns::Columns,
+    places: &mut HashMap<String, usize>,
 ) -> Result<Option<f32>, ImportError> {
     let text = row.get(column);
-    let Some(entries) = dictionary::parse(text) else {
+    let too_many = |what: &str| {
+        let message = format!("{what} more than {MAX_COLUMNS} entries, the most that are read");
+        row.error(column, message, "take entries out, or write the features to an npz file")
+    };
+    let Some(entries) = dictionary::parse(text, MAX_COLUMNS) else {
         let help = "write {'weight': 1.0} or {}";
         return Err(row.error(column, format!("{} is no dictionary", quote(text)), help));
     };
+    if entries.len() > MAX_COLUMNS {
+        return Err(too_many("the dictionary has"));
+    }
     let mut weight = None;
-    let mut known = Vec::new();
+    let mut known = HashSet::new();
     for (name, value) in &entries {
-        if known.contains(&name) {
+        if !known.insert(name) {
             return Err(row.error(column, format!("{} is there twice", quote(name)), "take one of them out"));
         }
-        known.push(name);
         if name == "weight" {
             weight = read_weight(row, column, value)?;
             continue;
         }
-        let feature = features.index(name);
+        let feature = match places.get(name) {
+            Some(feature) => *feature,
+            None => {
+                let feature = features.add(name).ok_or_else(|| too_many("the dictionaries have"))?;
+                *places.entry(name.clone()).or_insert(feature)
+            }
+        };
         features.push(feature, edge, value).map_err(|message| row.value_error(column, name, message))?;
     }
     Ok(weight)

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use csv::{Position, ReaderBuilder, StringRecord, Trim};
 
+use super::columns::MAX_COLUMNS;
 use super::error::ImportError;
 use super::text::TextFile;
 use crate::suggest::quote;
@@ -31,6 +32,24 @@ pub(super) struct Table {
     start: usize,
 }
 
+impl Separator {
+    /// How many columns a line has, or 1 if it is so short that it has no more than are read.
+    fn count_columns(self, line: &str) -> usize {
+        if line.len() < MAX_COLUMNS {
+            return 1;
+        }
+        let mut is_quoted = false;
+        match self {
+            Self::Byte(separator) => line.bytes().fold(1, |count, byte| {
+                is_quoted ^= byte == b'"';
+                count + usize::from(byte == separator && !is_quoted)
+            }),
+            // Entries of a dictionary are counted where they are read.
+            Self::Blanks => line.split('{').next().unwrap_or_default().split_ascii_whitespace().count(),
+        }
+    }
+}
+
 /// One row, and where it stands.
 pub(super) struct Row<'a> {
     table: &'a Table,
@@ -51,7 +70,23 @@ impl Table {
             comment = comment.or(mark);
             start += line.len();
         }
-        Ok(Self { separator: separator_of(first), comment: comment.unwrap_or(COMMENTS[0]), start, file })
+        let table = Self { separator: separator_of(first), comment: comment.unwrap_or(COMMENTS[0]), start, file };
+        table.check_columns()?;
+        Ok(table)
+    }
+
+    /// Checks that no line has more columns than are read.
+    fn check_columns(&self) -> Result<(), ImportError> {
+        let mut start = self.start;
+        for line in self.rows().split_inclusive('\n') {
+            let count = self.separator.count_columns(line);
+            if count > MAX_COLUMNS {
+                let message = format!("the line has {count} columns, but at most {MAX_COLUMNS} are read");
+                return Err(self.file.error(start, message, "take columns out, or write the features to an npz file"));
+            }
+            start += line.len();
+        }
+        Ok(())
     }
 
     /// The rows as they are written.
@@ -122,8 +157,8 @@ impl Table {
             Separator::Byte(byte) => line.split(char::from(byte)).count(),
             Separator::Blanks => fields(line).len(),
         };
-        let lines = self.file.text.lines().map(str::trim);
-        lines.filter(|line| line.starts_with(self.comment) && columns(line) == width).count()
+        let lines = self.file.text.lines().map(str::trim).filter(|line| line.starts_with(self.comment));
+        lines.filter(|line| self.separator.count_columns(line) <= MAX_COLUMNS && columns(line) == width).count()
     }
 
     fn unreadable(&self, error: &csv::Error) -> ImportError {

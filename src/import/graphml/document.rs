@@ -1,6 +1,7 @@
 //! What a GraphML file says, before it is known what it means.
 
 use super::reader::{Markup, Reader};
+use crate::import::columns::MAX_COLUMNS;
 use crate::import::error::ImportError;
 use crate::import::text::TextFile;
 use crate::suggest::quote;
@@ -90,6 +91,18 @@ struct Parser<'a> {
     has_graph: bool,
 }
 
+impl Document {
+    /// Adds a key, unless there are as many as are read.
+    pub fn declare(&mut self, file: &TextFile, key: Element) -> Result<(), ImportError> {
+        if self.keys.len() == MAX_COLUMNS {
+            let message = format!("the file declares more than {MAX_COLUMNS} keys, the most that are read");
+            return Err(file.error(key.offset, message, "declare fewer keys, or write the features to an npz file"));
+        }
+        self.keys.push(key);
+        Ok(())
+    }
+}
+
 impl Parser<'_> {
     fn start(&mut self, offset: usize, name: &str, attributes: Vec<(String, String)>) -> Result<(), ImportError> {
         let kind = match (self.open.last(), name) {
@@ -114,7 +127,7 @@ impl Parser<'_> {
         };
         let document = &mut self.document;
         match kind {
-            Open::Key => document.keys.push(Element::new(offset, attributes)),
+            Open::Key => document.declare(self.file, Element::new(offset, attributes))?,
             Open::Node => document.nodes.push(Element::new(offset, attributes)),
             Open::Edge => document.edges.push(Element::new(offset, attributes)),
             Open::Value => {

@@ -129,7 +129,7 @@ impl Parser<'_> {
                 let id = get("id").unwrap_or_default();
                 let title = get("title").unwrap_or(id);
                 let value_type = type_of(get("type").unwrap_or_default());
-                self.document.keys.push(key(offset, id, what, title, value_type));
+                self.document.declare(self.file, key(offset, id, what, title, value_type))?;
                 Open::Attribute
             }
             (Some(Open::Attribute), "default") => {

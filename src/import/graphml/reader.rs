@@ -4,6 +4,7 @@ use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
+use crate::import::columns::MAX_COLUMNS;
 use crate::import::error::ImportError;
 use crate::import::text::TextFile;
 use crate::suggest::quote;
@@ -73,6 +74,10 @@ impl<'a> Reader<'a> {
         // Whether names are unique is not checked: for an element with many that takes the square of the time.
         for attribute in start.attributes().with_checks(false) {
             let attribute = attribute.map_err(|error| self.broken(offset, error.to_string()))?;
+            if attributes.len() == MAX_COLUMNS {
+                let message = format!("the element has more than {MAX_COLUMNS} attributes, the most that are read");
+                return Err(self.file.error(offset, message, "write them as values of keys"));
+            }
             let value = attribute
                 .normalized_value(XmlVersion::Implicit1_0)
                 .map_err(|error| self.broken(offset, error.to_string()))?;
