@@ -1,14 +1,18 @@
 //! Graph normalization: variance 1 for each feature over the nodes of a subgraph, or of a whole graph without subgraphs.
 
-use connectome_components::{Matrix, Topology};
-use core::ops::Range;
+mod subgraphs;
+mod whole;
 
+use connectome_components::{Matrix, Topology};
+
+use self::{
+    subgraphs::{MeasureSubgraphs, gradient_sums},
+    whole::{MeasureMean, MeasureWhole, whole_gradient_sums},
+};
 use super::epilogue::bias_gradient;
 use crate::{
     error::BuildError,
-    program::{
-        Cost, Domain, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, Weight, kernel,
-    },
+    program::{Cost, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, Weight, kernel},
 };
 
 /// The parameters of a graph normalization, each `[F]`.
@@ -45,165 +49,6 @@ pub fn graph_norm(
     let mean = program.record_one(MeasureMean, &[values])?;
     let whole = program.record_one(MeasureWhole { epsilon }, &[values, mean, scale])?;
     program.record_one(GraphNorm, &[input, moments, whole, weight.value(), bias.value(), mean_scale.value()])
-}
-
-/// For each subgraph the mean of each feature, then `1 / sqrt(mean C^2 + epsilon)`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct MeasureSubgraphs {
-    subgraphs: Domain,
-    epsilon: f32,
-}
-
-impl Operator for MeasureSubgraphs {
-    fn name(&self) -> &'static str {
-        "measure_subgraphs"
-    }
-
-    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
-        let [values, mean_scale] = [inputs[0], inputs[1]];
-        if values.domain() != Domain::Nodes {
-            return Err(
-                "normalizes over the nodes of subgraphs, but its input is on other rows; give a value on nodes"
-                    .to_owned(),
-            );
-        }
-        check_widths(values, &[mean_scale])?;
-        Ok(vec![Shape::new(self.subgraphs, 2 * values.width())])
-    }
-
-    fn footprint(&self, input: usize) -> Footprint {
-        if input == 0 { Footprint::Members } else { Footprint::Same }
-    }
-
-    fn cost(&self, inputs: &[Value], _: &[Value]) -> Cost {
-        Cost { per_row: 0, per_entry: 2 * inputs[0].width() }
-    }
-
-    fn run(&self, step: &mut Step<'_>) {
-        let epsilon = self.epsilon;
-        step.write_rows(
-            Partition::Members,
-            [0, 1],
-            #[inline(always)]
-            move |topology, [values, scale], rows, moments| {
-                let (Some([scale]), width) = (vectors([scale]), values.width()) else { return };
-                for (row, moments) in rows.zip(moments.chunks_exact_mut(2 * width)) {
-                    let members = &topology.members.neighbors[topology.members.entries(row)];
-                    let fraction = 1.0 / members.len().max(1) as f32;
-                    moments.fill(0.0);
-                    let (mean, reciprocal) = moments.split_at_mut(width);
-                    for node in members {
-                        mean.iter_mut().zip(values.row(*node as usize)).for_each(|(mean, value)| *mean += value);
-                    }
-                    mean.iter_mut().for_each(|mean| *mean *= fraction);
-                    for node in members {
-                        let values = values.row(*node as usize);
-                        for (index, square) in reciprocal.iter_mut().enumerate() {
-                            let centered = values[index] - scale[index] * mean[index];
-                            *square += centered * centered;
-                        }
-                    }
-                    reciprocal.iter_mut().for_each(|square| *square = 1.0 / (fraction * *square + epsilon).sqrt());
-                }
-            },
-        );
-    }
-}
-
-/// The mean of each feature over all nodes, where the graph has no subgraphs.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct MeasureMean;
-
-impl Operator for MeasureMean {
-    fn name(&self) -> &'static str {
-        "measure_mean"
-    }
-
-    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
-        Ok(vec![Shape::new(Domain::Single, inputs[0].width())])
-    }
-
-    fn footprint(&self, _: usize) -> Footprint {
-        Footprint::All
-    }
-
-    fn run(&self, step: &mut Step<'_>) {
-        let (width, fraction) = (step.input(0).width(), 1.0 / step.input(0).row_count().max(1) as f32);
-        sum_whole(
-            step,
-            [0],
-            0..width,
-            #[inline(always)]
-            move |[values], row, sum| {
-                sum.iter_mut().zip(values.row(row)).for_each(|(sum, value)| *sum += fraction * value);
-            },
-        );
-    }
-}
-
-/// The mean of each feature over all nodes, then `1 / sqrt(mean C^2 + epsilon)`, where the graph has no subgraphs.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct MeasureWhole {
-    epsilon: f32,
-}
-
-impl Operator for MeasureWhole {
-    fn name(&self) -> &'static str {
-        "measure_whole"
-    }
-
-    fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
-        check_widths(inputs[0], &inputs[1..])?;
-        Ok(vec![Shape::new(Domain::Single, 2 * inputs[0].width())])
-    }
-
-    fn footprint(&self, input: usize) -> Footprint {
-        if input == 0 { Footprint::All } else { Footprint::Same }
-    }
-
-    fn run(&self, step: &mut Step<'_>) {
-        let (width, fraction) = (step.input(0).width(), 1.0 / step.input(0).row_count().max(1) as f32);
-        sum_whole(
-            step,
-            [0, 1, 2],
-            width..2 * width,
-            #[inline(always)]
-            move |[values, mean, scale], row, sum| {
-                let Some([mean, scale]) = vectors([mean, scale]) else { return };
-                for ((sum, value), (mean, scale)) in sum.iter_mut().zip(values.row(row)).zip(mean.iter().zip(scale)) {
-                    let centered = value - scale * mean;
-                    *sum += fraction * (centered * centered);
-                }
-            },
-        );
-        let means = step.input(1);
-        if let (Some(moments), Some(means)) = (step.output(0).rows_mut().next(), means.rows().next()) {
-            let (mean, reciprocal) = moments.split_at_mut(width);
-            mean.copy_from_slice(means);
-            reciprocal.iter_mut().for_each(|square| *square = 1.0 / (*square + self.epsilon).sqrt());
-        }
-    }
-}
-
-/// Sums over all nodes where the graph has no subgraphs, `add(inputs, row, sum)` by row; else the sum is 0.
-fn sum_whole<const K: usize>(
-    step: &mut Step<'_>,
-    inputs: [usize; K],
-    range: Range<usize>,
-    add: impl Fn([&Matrix; K], usize, &mut [f32]) + Sync,
-) {
-    step.output(0).rows_mut().for_each(|row| row.fill(0.0));
-    if step.topology().subgraphs.is_empty() {
-        step.sum_rows(
-            inputs,
-            range,
-            #[inline(always)]
-            |inputs, rows, sum| {
-                sum.fill(0.0);
-                rows.for_each(|row| add(inputs, row, sum));
-            },
-        );
-    }
 }
 
 /// [`graph_norm`], from the moments of [`MeasureSubgraphs`] and [`MeasureWhole`].
@@ -303,59 +148,6 @@ fn vectors<'a, const K: usize>(parameters: [&Matrix<'a>; K]) -> Option<[&'a [f32
         *row = parameter.rows().next()?;
     }
     Some(rows)
-}
-
-/// For each subgraph and feature the sum of the gradient, then that of the gradient times
-/// `C / sqrt(mean C^2 + epsilon)`.
-fn gradient_sums(width: usize) -> impl Operator {
-    kernel("graph_norm_sums", Footprint::Members, move |step: &mut Step<'_>| {
-        step.write_rows(
-            Partition::Members,
-            [0, 1, 2, 3],
-            #[inline(always)]
-            |topology, [gradient, values, moments, scale], rows, sums| {
-                let Some([scale]) = vectors([scale]) else { return };
-                for (row, sums) in rows.zip(sums.chunks_exact_mut(2 * width)) {
-                    sums.fill(0.0);
-                    let (plain, normal) = sums.split_at_mut(width);
-                    let (mean, reciprocal) = moments.row(row).split_at(width);
-                    for node in &topology.members.neighbors[topology.members.entries(row)] {
-                        let (gradient, values) = (gradient.row(*node as usize), values.row(*node as usize));
-                        for index in 0..width {
-                            let centered = values[index] - scale[index] * mean[index];
-                            plain[index] += gradient[index];
-                            normal[index] += gradient[index] * centered * reciprocal[index];
-                        }
-                    }
-                }
-            },
-        );
-    })
-    .with_cost(Cost { per_row: 0, per_entry: 3 * width })
-}
-
-/// The same for all nodes, where the graph has no subgraphs.
-fn whole_gradient_sums(width: usize) -> impl Operator {
-    kernel("graph_norm_whole_sums", Footprint::All, move |step: &mut Step<'_>| {
-        sum_whole(
-            step,
-            [0, 1, 2, 3],
-            0..2 * width,
-            #[inline(always)]
-            move |[gradient, values, moments, scale], row, sums| {
-                let Some([moments, scale]) = vectors([moments, scale]) else { return };
-                let (plain, normal) = sums.split_at_mut(width);
-                let (mean, reciprocal) = moments.split_at(width);
-                let (gradient, values) = (gradient.row(row), values.row(row));
-                for index in 0..width {
-                    let centered = values[index] - scale[index] * mean[index];
-                    plain[index] += gradient[index];
-                    normal[index] += gradient[index] * centered * reciprocal[index];
-                }
-            },
-        );
-    })
-    .with_cost(Cost { per_row: 3 * width, per_entry: 0 })
 }
 
 /// From sums of subgraphs, or of the whole graph, which has one row.
