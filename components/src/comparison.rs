@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Two graphs to compare; the result is an [`EditDistance`] on the same entity.
 #[derive(Component, MapEntities, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "reflect", derive(bevy_reflect::Reflect), reflect(bevy_ecs::reflect::Component))]
 pub struct GraphPair {
     /// The entities of two [`Graph`](crate::Graph)s: the one that is edited, and the result of the edits.
     #[entities]
@@ -17,6 +18,7 @@ pub struct GraphPair {
 /// Bounds on the minimum cost of the edits from the first graph of a [`GraphPair`] to the second. The system
 /// `compare_graphs` writes it when a graph has changed, and removes it when one of them was despawned.
 #[derive(Component, Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "reflect", derive(bevy_reflect::Reflect), reflect(bevy_ecs::reflect::Component))]
 pub struct EditDistance {
     /// The lower bound.
     pub lower: f64,

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 /// place to rewire the edge. An edge with an endpoint that is dead or not a node is *dangling*: it carries no messages,
 /// counts in no degree, and is counted in [`Topology::dangling`](crate::Topology::dangling).
 #[derive(Component, MapEntities, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "reflect", derive(bevy_reflect::Reflect), reflect(bevy_ecs::reflect::Component))]
 #[component(summary_tick)]
 pub struct Edge {
     /// The node that sends messages.
@@ -26,11 +27,13 @@ pub struct Edge {
 
 /// The weight of an edge; 1 without this component.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "reflect", derive(bevy_reflect::Reflect), reflect(bevy_ecs::reflect::Component))]
 #[component(summary_tick)]
 pub struct EdgeWeight(pub f32);
 
 /// The kind of an edge, counted from 0, for algorithms that distinguish kinds; 0 without this component.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "reflect", derive(bevy_reflect::Reflect), reflect(bevy_ecs::reflect::Component))]
 #[repr(transparent)]
 pub struct EdgeKind(pub u32);
 

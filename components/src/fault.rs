@@ -7,6 +7,7 @@ use bevy_ecs::component::Component;
 ///
 /// `run(Train)` returns it as an error and clears it.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "reflect", derive(bevy_reflect::Reflect), reflect(bevy_ecs::reflect::Component))]
 pub struct LearningFault(pub Option<Fault>);
 
 impl LearningFault {
@@ -18,6 +19,7 @@ impl LearningFault {
 
 /// The fault of a training step. Heads and rows are indices, because a step does not allocate.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "reflect", derive(bevy_reflect::Reflect))]
 pub enum Fault {
     /// A head has no training row.
     NoRows {

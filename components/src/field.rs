@@ -243,6 +243,7 @@ impl<T> fmt::Debug for Field<T> {
 
 /// Whether the double buffers of an entity have changed roles an odd number of times.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "reflect", derive(bevy_reflect::Reflect), reflect(bevy_ecs::reflect::Component))]
 pub struct Parity(pub(crate) bool);
 
 impl Parity {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Its buffers are allocated when the model is built. If the component is removed afterwards, each pass is a step.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "reflect", derive(bevy_reflect::Reflect), reflect(bevy_ecs::reflect::Component))]
 #[serde(deny_unknown_fields)]
 pub struct GradientAccumulation {
     /// Passes in a step; 0 means 1.
@@ -32,6 +33,7 @@ impl GradientAccumulation {
 ///
 /// The gradient fields stay unclipped; the optimizer scales what it reads from them.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "reflect", derive(bevy_reflect::Reflect), reflect(bevy_ecs::reflect::Component))]
 #[serde(deny_unknown_fields)]
 pub struct GradientClipping {
     /// The maximum norm; unless it is positive, parameters do not change.

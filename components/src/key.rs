@@ -23,6 +23,7 @@ static NEXT: AtomicU64 = AtomicU64::new(GraphKey::GIVEN);
 /// A clone gets a key of its own, and a key that is read by serde stays the same. Nodes and subgraphs with a marker of
 /// your own that lack a key when a schedule runs get one then, in the order of their indices.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "reflect", derive(bevy_reflect::Reflect), reflect(bevy_ecs::reflect::Component))]
 #[serde(from = "u64", into = "u64")]
 #[component(summary_tick, clone_behavior = Ignore)]
 #[repr(transparent)]

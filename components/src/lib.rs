@@ -33,6 +33,8 @@ mod optimizer;
 mod parameter;
 mod pool;
 mod ranking;
+#[cfg(feature = "reflect")]
+mod reflect;
 mod rows;
 mod subgraph;
 mod topology;
@@ -62,6 +64,8 @@ pub use optimizer::{LearningRateSchedule, Optimizer};
 pub use parameter::{Parameter, TensorLayout};
 pub use pool::FieldPool;
 pub use ranking::Ranking;
+#[cfg(feature = "reflect")]
+pub use reflect::register_types;
 pub use rows::Rows;
 pub use subgraph::{InSubgraph, Subgraph};
 pub use topology::{Adjacency, Coefficients, Normalization, Topology};

@@ -12,6 +12,7 @@ use crate::{Ranking, Split};
 ///
 /// It holds sums, so that those of several batches can be [merged](Metrics::merge); the accessors divide.
 #[derive(Component, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "reflect", derive(bevy_reflect::Reflect), reflect(bevy_ecs::reflect::Component))]
 pub struct Metrics {
     /// Those of each head of the model, in the order of its heads.
     pub heads: Vec<HeadMetrics>,
@@ -79,6 +80,7 @@ impl Clone for Metrics {
 
 /// The metrics of one head.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "reflect", derive(bevy_reflect::Reflect))]
 pub struct HeadMetrics {
     /// The name of the head.
     pub name: String,
@@ -103,6 +105,7 @@ pub const MAX_CONFUSED: usize = 256;
 
 /// How often a class was predicted and is right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "reflect", derive(bevy_reflect::Reflect))]
 pub struct ClassCounts {
     /// Rows that have the class and were predicted to have it: true positives.
     pub correct: u64,
@@ -139,6 +142,7 @@ pub struct MetricValue<'a> {
 
 /// A user-defined metric: a weighted mean.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "reflect", derive(bevy_reflect::Reflect))]
 struct OtherMetric {
     name: Cow<'static, str>,
     split: Split,
@@ -285,6 +289,7 @@ impl HeadMetrics {
 /// Sums over the terms of one split. A row with a class is one term, a row with values one term for each output
 /// dimension.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "reflect", derive(bevy_reflect::Reflect))]
 pub struct SplitMetrics {
     /// Number of terms.
     pub count: u64,

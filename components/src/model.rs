@@ -97,6 +97,7 @@ impl From<Field> for FeatureField {
 
 /// The training progress of a model, from which its random streams are keyed.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "reflect", derive(bevy_reflect::Reflect), reflect(bevy_ecs::reflect::Component))]
 pub struct TrainingState {
     /// The random seed of the training run.
     pub seed: u64,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// `weight_decay` is the default of every parameter; a layer may set its own. The forms are those of `torch.optim`:
 /// decay is added to the gradient (L2), except in [`Optimizer::AdamW`], where it shrinks the weight itself.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "reflect", derive(bevy_reflect::Reflect), reflect(bevy_ecs::reflect::Component))]
 #[serde(deny_unknown_fields)]
 pub enum Optimizer {
     /// Stochastic gradient descent with momentum (Polyak 1964), `nesterov` for the look-ahead form
@@ -140,6 +141,7 @@ impl Optimizer {
 /// The learning rate as a function of the optimizer step, a component of the model entity. It counts optimizer steps,
 /// not epochs; the loader of scenes converts epochs to steps.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "reflect", derive(bevy_reflect::Reflect), reflect(bevy_ecs::reflect::Component))]
 #[serde(deny_unknown_fields)]
 pub enum LearningRateSchedule {
     /// The same in every step.

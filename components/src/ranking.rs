@@ -8,6 +8,7 @@ use crate::Split;
 ///
 /// An entry is one integer that sorts by split, then by score.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "reflect", derive(bevy_reflect::Reflect))]
 pub struct Ranking {
     entries: Vec<u64>,
     /// Splits with a score that is NaN, which has no order.
