@@ -148,7 +148,8 @@ pub(super) fn is_prose(path: &Path) -> bool {
         [first, second, ..] => {
             let [first, second] = [first, second].map(fields_of);
             let has_header = first.len() == second.len() && super::edge_list::names_endpoints(&first);
-            !has_header && !(is_edge(&first) && is_edge(&second))
+            let are_edges = is_edge(&first) && is_edge(&second);
+            !(has_header || are_edges)
         }
     }
 }

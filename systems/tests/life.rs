@@ -691,7 +691,7 @@ fn models_in_one_schedule_give_the_bits_of_one_after_the_other() {
 }
 
 /// The systems of one model in the schedule `Tick`.
-fn systems_of<'a>(schedule: &'a Schedule, model: Entity) -> Vec<(String, &'a SystemAccess)> {
+fn systems_of(schedule: &Schedule, model: Entity) -> Vec<(String, &SystemAccess)> {
     let sets = GraphSystems::ALL.map(|phase| schedule.graph().systems_in_set(ModelSystems(model, phase).intern()));
     let keys: Vec<SystemKey> = sets.into_iter().flatten().flatten().copied().collect();
     let systems = schedule.systems_with_access().unwrap().filter(|(key, _)| keys.contains(key));
