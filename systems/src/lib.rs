@@ -17,6 +17,7 @@ pub mod program;
 pub mod random;
 pub mod snapshot;
 mod topology;
+pub mod transport;
 
 pub use batch::negatives::sample_negatives;
 pub use error::LearningError;

@@ -33,5 +33,6 @@ mod program;
 mod schedule;
 mod snapshots;
 mod topology;
+mod transport;
 mod typed;
 mod weisfeiler_leman;
