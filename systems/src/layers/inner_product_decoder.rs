@@ -22,6 +22,6 @@ pub struct InnerProductDecoder {
 
 impl Layer for InnerProductDecoder {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
-        program.on_graph(self.pairs, |program| edge_dot(program, input))
+        program.on_graph(self.pairs, |program| edge_dot(program, input, input))
     }
 }

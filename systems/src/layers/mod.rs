@@ -35,6 +35,7 @@
 //! | [`Gcn2Conv`] | `GCN2Conv` (shared weights) | `weight1`; in [`Gcnii`] `convs.i.weight1` |
 //! | [`GatedGraphConv`] | `GatedGraphConv` | `weight`, `rnn.weight_ih`, `rnn.weight_hh`, `rnn.bias_ih`, `rnn.bias_hh` |
 //! | [`AttentionalAggregation`] | `AttentionalAggregation` | `gate_nn.*`, `nn.*` |
+//! | [`BiaffinePointer`] | none | `query`, `key`, `bilinear`, `row`, `column` |
 //! | [`GraphNetBlock`] | none | `edge.0.*`, `edge.2.*`, `edge.3.*`, `node.0.*`, `node.2.*`, `node.3.*` |
 //! | [`EgnnConv`] | none | `phi_e.0.*`, `phi_e.2.*`, `phi_x.0.*`, `phi_x.2.weight`, `phi_h.0.*`, `phi_h.2.*` |
 //! | [`DagNetwork`] | none | none |
@@ -47,6 +48,7 @@ mod affine;
 mod appnp;
 mod attentional_aggregation;
 mod batch_norm;
+mod biaffine_pointer;
 mod convolution;
 mod dag_gru;
 mod dag_network;
@@ -92,6 +94,7 @@ pub use crate::{
 pub use appnp::Appnp;
 pub use attentional_aggregation::AttentionalAggregation;
 pub use batch_norm::BatchNorm;
+pub use biaffine_pointer::BiaffinePointer;
 pub use dag_gru::{DagAggregation, DagGru};
 pub use dag_network::DagNetwork;
 pub use dropout::Dropout;

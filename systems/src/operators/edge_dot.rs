@@ -7,14 +7,14 @@ use crate::{
     program::{Cost, Domain, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value},
 };
 
-/// `y[e] = <X[source of e], X[target of e]>`, one number on each edge; 0 for dangling ones.
+/// `y[e] = <X[source of e], Z[target of e]>`, one number on each edge; 0 for dangling ones. Both may be one value.
 ///
 /// # Errors
-/// If the value is sparse, or not on nodes.
-pub fn edge_dot(program: &mut Program, input: Value) -> Result<Value, BuildError> {
-    let input = program.dense(input)?;
+/// If a value is sparse, or not on nodes, or they differ in width.
+pub fn edge_dot(program: &mut Program, sources: Value, targets: Value) -> Result<Value, BuildError> {
+    let inputs = [program.dense(sources)?, program.dense(targets)?];
     let edges = program.edges();
-    program.record_one(EdgeDot { edges }, &[input])
+    program.record_one(EdgeDot { edges }, &inputs)
 }
 
 /// [`edge_dot`].
@@ -29,10 +29,17 @@ impl Operator for EdgeDot {
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
-        if inputs[0].domain() != Domain::Nodes {
+        if inputs.iter().any(|input| input.domain() != Domain::Nodes) {
             return Err(
                 "compares the endpoints of edges, but its input is on other rows; give a value on nodes".to_owned()
             );
+        }
+        let widths = [inputs[0].width(), inputs[1].width()];
+        if widths[0] != widths[1] {
+            return Err(format!(
+                "compares sources {} wide with targets {} wide; give both one width",
+                widths[0], widths[1]
+            ));
         }
         Ok(vec![Shape::new(self.edges, 1)])
     }
@@ -48,15 +55,15 @@ impl Operator for EdgeDot {
     fn run(&self, step: &mut Step<'_>) {
         step.write_rows(
             Partition::Uniform,
-            [0],
+            [0, 1],
             #[inline(always)]
-            |topology, [values], rows, output| {
+            |topology, [sources, targets], rows, output| {
                 for (row, output) in rows.zip(output) {
                     let [source, target] = topology.endpoints[row];
                     *output = if source == Topology::NO_ROW {
                         0.0
                     } else {
-                        let pairs = values.row(source as usize).iter().zip(values.row(target as usize));
+                        let pairs = sources.row(source as usize).iter().zip(targets.row(target as usize));
                         pairs.map(|(source, target)| source * target).sum()
                     };
                 }
@@ -65,11 +72,9 @@ impl Operator for EdgeDot {
     }
 
     fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
-        let input = operation.inputs[0];
-        for side in [Partition::Outgoing, Partition::Incoming] {
-            tape.gradient(input, EdgeDotBackward(side), &[gradient, input])?;
-        }
-        Ok(())
+        let &[sources, targets] = &operation.inputs[..] else { return Ok(()) };
+        tape.gradient(sources, EdgeDotBackward(Partition::Outgoing), &[gradient, targets])?;
+        tape.gradient(targets, EdgeDotBackward(Partition::Incoming), &[gradient, sources])
     }
 }
 

@@ -167,7 +167,7 @@ const OPERATIONS: [(&str, Record6); 6] = [
     }),
     ("mean_heads", |p, x| mean_heads(p, x, 2)),
     ("weighted_sum", |p, x| {
-        let weights = edge_dot(p, x)?;
+        let weights = edge_dot(p, x, x)?;
         weighted_sum(p, x, weights)
     }),
 ];
