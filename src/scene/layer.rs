@@ -3,10 +3,11 @@
 use connectome_systems::{
     kernels::Activation,
     layers::{
-        Appnp, AttentionalAggregation, BatchNorm, BuildError, DagGru, DagNetwork, Dropout, EdgeConv, EdgeDecoder,
-        Embedding, GatConv, GatedGraphConv, Gatv2Conv, GcnConv, Gcnii, GinConv, GineConv, GraphConv, GraphNetBlock,
-        GraphNorm, JumpingKnowledge, Layer, LayerNorm, Linear, MeanConv, Mlp, NnConv, PnaConv, Readout,
-        ResGatedGraphConv, Residual, SageConv, SgConv, TransformerConv, TreeLevels,
+        Appnp, AttentionalAggregation, BatchNorm, BuildError, DagGru, DagNetwork, DiffPool, Dropout, EdgeConv,
+        EdgeDecoder, Embedding, GatConv, GatedGraphConv, Gatv2Conv, GcnConv, Gcnii, GinConv, GineConv, GraphConv,
+        GraphNetBlock, GraphNorm, JumpingKnowledge, Layer, LayerNorm, Linear, MeanConv, Mlp, NnConv, PnaConv,
+        QueryPool, Readout, ResGatedGraphConv, Residual, SageConv, Set2Set, SgConv, TopKPooling, TransformerConv,
+        TreeLevels,
     },
     program::{Program, Value},
 };
@@ -105,6 +106,10 @@ descriptions! {
     JumpingKnowledge(JumpingKnowledge<LayerDescription>),
     Readout(Readout),
     AttentionalAggregation(AttentionalAggregation),
+    Set2Set(Set2Set),
+    DiffPool(DiffPool),
+    QueryPool(QueryPool),
+    TopKPooling(TopKPooling),
     ;
     Relu,
     Gelu,
@@ -146,7 +151,10 @@ impl LayerDescription {
     /// Whether its output is as wide as its input, whatever its settings.
     pub fn keeps_width(&self) -> bool {
         let is_norm = matches!(self, Self::BatchNorm(_) | Self::LayerNorm(_) | Self::GraphNorm(_));
-        let passes_on = matches!(self, Self::Dropout(_) | Self::Readout(_) | Self::Appnp(_) | Self::Gcnii(_));
+        let passes_on = matches!(
+            self,
+            Self::Dropout(_) | Self::Readout(_) | Self::Appnp(_) | Self::Gcnii(_) | Self::TopKPooling(_)
+        );
         is_norm || passes_on || self.is_activation()
     }
 }

@@ -13,6 +13,7 @@ pub mod operators;
 mod optimizers;
 mod parallel;
 mod phases;
+mod pooling;
 pub mod program;
 pub mod random;
 pub mod snapshot;
@@ -30,4 +31,5 @@ pub use model::{
 pub use optimizers::{ModelState, OptimizerStep, ParameterState};
 pub use parallel::{Blocks, PerBlock, RowsMut, SplitRows, WorkerLog, WorkerSpan, Workers, WorkersError};
 pub use phases::{GraphSystems, ModelSystems};
+pub use pooling::{Coarse, PoolingError, spawn_clusters, spawn_top};
 pub use topology::{Scratch, despawn_dangling_edges, key_by, rebuild_topology, update_topology};

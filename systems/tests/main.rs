@@ -29,6 +29,7 @@ mod metrics;
 mod model_state;
 mod optimize;
 mod ordering;
+mod pooling;
 mod program;
 mod schedule;
 mod snapshots;

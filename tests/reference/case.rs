@@ -2,17 +2,18 @@
 
 use super::{Result, common::Link};
 use ndarray::{Array2, ArrayD, Ix2};
-use ndarray_npy::{ReadNpyExt, ReadableElement};
+use ndarray_npy::{ReadNpyExt, ReadableElement, WritableElement, WriteNpyExt};
 use serde::Deserialize;
 use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
 
 /// One file: its arrays, not yet decoded, and its description.
+#[derive(Clone)]
 pub struct Case {
     arrays: BTreeMap<String, Vec<u8>>,
     pub meta: Meta,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Meta {
     pub case: String,
@@ -39,9 +40,19 @@ impl Case {
         self.arrays.contains_key(name)
     }
 
-    /// An array of floats of either width.
+    /// Adds an array, or replaces it.
+    pub fn insert<T: WritableElement>(&mut self, name: &str, array: &Array2<T>) -> Result<()> {
+        let mut bytes = Vec::new();
+        array.write_npy(&mut bytes)?;
+        self.arrays.insert(name.to_owned(), bytes);
+        Ok(())
+    }
+
+    /// An array of floats of either width; of Booleans as 0 and 1.
     pub fn floats(&self, name: &str) -> Result<ArrayD<f64>> {
-        self.decode::<f64>(name).or_else(|_| Ok(self.decode::<f32>(name)?.mapv(f64::from)))
+        let narrow = || -> Result<_> { Ok(self.decode::<f32>(name)?.mapv(f64::from)) };
+        let binary = || -> Result<_> { Ok(self.decode::<bool>(name)?.mapv(|is_set| f64::from(u8::from(is_set)))) };
+        self.decode::<f64>(name).or_else(|_| narrow()).or_else(|error| binary().map_err(|_| error))
     }
 
     /// An array of integers of either width.
@@ -85,6 +96,9 @@ impl Case {
     }
 
     pub fn links(&self, node_count: usize) -> Result<Vec<Link>> {
+        if !self.has("edge_index") {
+            return Ok(Vec::new());
+        }
         let endpoints = self.integers("edge_index")?;
         if endpoints.ndim() != 2 || endpoints.shape()[0] != 2 {
             return Err(format!("`edge_index` is {:?} and not 2 rows", endpoints.shape()).into());

@@ -14,6 +14,7 @@ use crate::common;
 pub mod case;
 mod dag;
 mod layers;
+mod pooling;
 mod printed;
 mod training;
 mod transport;
@@ -129,7 +130,7 @@ impl Subject {
         }
         if meta.class.is_empty() {
             let loss = Self::of_loss(&meta.case).map(Self::Loss);
-            return Ok(loss.or_else(|| transport::check(case).map(Self::Function)));
+            return Ok(loss.or_else(|| transport::check(case).or_else(|| pooling::check(case)).map(Self::Function)));
         }
         Ok(layers::layer(&Printed::of_class(&meta.class), case)?.map(Self::Layer))
     }

@@ -134,7 +134,7 @@ fn softplus(x: f32) -> f32 {
 
 /// `(1 - exp(-2|x|)) / (1 + exp(-2|x|))` with the sign of `x`.
 #[inline(always)]
-pub(super) fn tanh(x: f32) -> f32 {
+pub(crate) fn tanh(x: f32) -> f32 {
     let difference = exp_m1(-2.0 * x.abs());
     (-difference / (2.0 + difference)).copysign(x)
 }

@@ -20,7 +20,7 @@ mod prefetch;
 pub use activation::Activation;
 pub use dot::dot;
 
-pub(crate) use activation::sigmoid;
+pub(crate) use activation::{sigmoid, tanh};
 pub use attention::{Attending, Link, MAX_HEADS, Score, Tile};
 pub use dropout::dropout;
 pub use exponential::{exp, exp_m1};

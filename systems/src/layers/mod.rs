@@ -36,6 +36,9 @@
 //! | [`GatedGraphConv`] | `GatedGraphConv` | `weight`, `rnn.weight_ih`, `rnn.weight_hh`, `rnn.bias_ih`, `rnn.bias_hh` |
 //! | [`AttentionalAggregation`] | `AttentionalAggregation` | `gate_nn.*`, `nn.*` |
 //! | [`BiaffinePointer`] | none | `query`, `key`, `bilinear`, `row`, `column` |
+//! | [`Set2Set`] | `Set2Set` (one layer) | `lstm.weight_ih_l0`, `lstm.weight_hh_l0`, `lstm.bias_ih_l0`, `lstm.bias_hh_l0` |
+//! | [`DiffPool`], [`TopKPooling`] | none | `weight` |
+//! | [`QueryPool`] | none | `query` |
 //! | [`GraphNetBlock`] | none | `edge.0.*`, `edge.2.*`, `edge.3.*`, `node.0.*`, `node.2.*`, `node.3.*` |
 //! | [`EgnnConv`] | none | `phi_e.0.*`, `phi_e.2.*`, `phi_x.0.*`, `phi_x.2.weight`, `phi_h.0.*`, `phi_h.2.*` |
 //! | [`DagNetwork`] | none | none |
@@ -52,6 +55,7 @@ mod biaffine_pointer;
 mod convolution;
 mod dag_gru;
 mod dag_network;
+mod diff_pool;
 mod directions;
 mod dropout;
 mod edge_conv;
@@ -78,12 +82,15 @@ mod mean_conv;
 mod mlp;
 mod nn_conv;
 mod pna_conv;
+mod query_pool;
 mod readout;
 mod res_gated_graph_conv;
 mod residual;
 mod sage_conv;
 mod sequence;
+mod set2set;
 mod sg_conv;
+mod top_k_pooling;
 mod transformer_conv;
 mod tree_levels;
 
@@ -97,6 +104,7 @@ pub use batch_norm::BatchNorm;
 pub use biaffine_pointer::BiaffinePointer;
 pub use dag_gru::{DagAggregation, DagGru};
 pub use dag_network::DagNetwork;
+pub use diff_pool::{DiffPool, coarsen};
 pub use dropout::Dropout;
 pub use edge_conv::EdgeConv;
 pub use edge_decoder::EdgeDecoder;
@@ -121,10 +129,13 @@ pub use mean_conv::MeanConv;
 pub use mlp::Mlp;
 pub use nn_conv::NnConv;
 pub use pna_conv::PnaConv;
+pub use query_pool::QueryPool;
 pub use readout::Readout;
 pub use res_gated_graph_conv::ResGatedGraphConv;
 pub use residual::Residual;
 pub use sage_conv::SageConv;
+pub use set2set::Set2Set;
 pub use sg_conv::SgConv;
+pub use top_k_pooling::TopKPooling;
 pub use transformer_conv::TransformerConv;
 pub use tree_levels::TreeLevels;
