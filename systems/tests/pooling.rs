@@ -6,7 +6,7 @@ use crate::common;
 use bevy_ecs::component::Component;
 use common::{
     Given, Link, Matrices, STANDSTILL, Scene,
-    differences::{BACKWARD, Case, Differences, FORWARD, Formula, assert_near, cases, differences},
+    differences::{BACKWARD, Case, Expected, FORWARD, Formula, INPUT, assert_near, cases},
     few_cases, numbers, run_layer,
 };
 use connectome_components::{Edge, EdgeWeight, Graph, InSubgraph, Metrics, Model, Split};
@@ -56,19 +56,10 @@ fn check(
         .map(|(purpose, (name, [rows, columns]))| ((*name).to_owned(), numbers(case.seed, purpose, (*rows, *columns))))
         .collect();
     let input = case.input();
-    let expected = formula(&input, &parameters);
-    let cotangent = numbers(case.seed, 1, expected.dim());
+    let cotangent = numbers(case.seed, 1, formula(&input, &parameters).dim());
     let given = Given { input: input.clone(), parameters: parameters.clone(), ..Given::default() };
     let passes = run_layer(&mut scene(case), &given, layer, &cotangent).unwrap();
-    assert_near(&format!("{name}: output"), &passes.output, &expected, FORWARD)?;
-    let differences = Differences { formula, cotangent: &cotangent };
-    let expected = differences.by_input(&input, &parameters);
-    assert_near(&format!("{name}: gradient of the input"), &passes.input.unwrap(), &expected, BACKWARD)?;
-    prop_assert_eq!(passes.parameters.keys().collect::<Vec<_>>(), parameters.keys().collect::<Vec<_>>());
-    for (parameter, gradient) in &passes.parameters {
-        let expected = differences.by_parameter(parameter, &input, &parameters);
-        assert_near(&format!("{name}: gradient of the {parameter}"), gradient, &expected, BACKWARD)?;
-    }
+    Expected::of(formula, &input, &parameters, &cotangent).check(&name, &passes)?;
     Ok(())
 }
 
@@ -264,7 +255,10 @@ proptest! {
         let loss = f64::from(scene.world.get::<Metrics>(model).unwrap().of(Split::Train).loss());
         let expected = of(&scores);
         prop_assert!((loss - expected).abs() <= 1e-5 * expected.abs().max(1.0), "{loss} and not {expected}");
-        assert_near("gradient of the scores", &scene.read(into).unwrap(), &differences(&scores, of), BACKWARD)?;
+        let arguments = Matrices::from([(INPUT.to_owned(), scores.clone())]);
+        let loss_of = |arguments: &Matrices| Array2::from_elem((1, 1), of(&arguments[INPUT]));
+        let gradients = Expected::new(arguments, &Array2::ones((1, 1)), loss_of).gradients;
+        assert_near("gradient of the scores", &scene.read(into).unwrap(), &gradients[INPUT].values, BACKWARD)?;
     }
 }
 
