@@ -5,7 +5,7 @@ use connectome::{
     components::Split,
     data::{Features, GraphData, RewriteData},
     languages::rewriting::Rewrite,
-    scene::{GraphSource, SceneFile, TermPairs, TermRewrite, options},
+    scene::{GraphSource, SceneFile, SlotSource, TermPairs, TermRewrite, options},
     systems::Workers,
 };
 use std::fs;
@@ -14,6 +14,7 @@ const SCENE: &str = r#"(
     name: "terms",
     graph: Terms(
         rewrite: REWRITE,
+        slots: SLOTS,
         train: Generated(count: 400, depths: (1, 4), seed: 1),
         validation: Generated(count: 50, depths: (1, 4), seed: 2),
         test: Generated(count: 100, depths: (2, 6), seed: 3),
@@ -28,7 +29,12 @@ const SCENE: &str = r#"(
 )"#;
 
 fn scene(rewrite: &str) -> (SceneFile, GraphData) {
-    let text = |width: usize| SCENE.replace("REWRITE", rewrite).replace("WIDTH", &width.to_string());
+    scene_of(rewrite, "Rules")
+}
+
+fn scene_of(rewrite: &str, slots: &str) -> (SceneFile, GraphData) {
+    let text = SCENE.replace("REWRITE", rewrite).replace("SLOTS", slots);
+    let text = |width: usize| text.replace("WIDTH", &width.to_string());
     let error =
         SceneFile::parse(&text(1), "terms.ron").and_then(|scene| scene.read_graph(".")).unwrap_err().to_string();
     let (_, width) = error.split_once("write width: ").expect(&error);
@@ -45,8 +51,8 @@ fn rewriting(data: &GraphData) -> &RewriteData {
 /// Outputs that are the targets choose right answers everywhere.
 #[test]
 fn the_slots_of_every_pair_come_back_from_outputs_and_make_the_target() {
-    for rewrite in ["Simplify", "Derive(\"x\")"] {
-        let (_, data) = scene(rewrite);
+    for (rewrite, slots_of) in [("Simplify", "Rules"), ("Derive(\"x\")", "Rules"), ("Simplify", "Pairs")] {
+        let (_, data) = scene_of(rewrite, slots_of);
         let (pairs, coding) = (&rewriting(&data).pairs, rewriting(&data).coding);
         let mut rows = data.targets.as_ref().unwrap().values.chunks_exact(coding.width());
         let (mut learned, set) = (0, data.graphs.as_ref().unwrap());
@@ -55,12 +61,14 @@ fn the_slots_of_every_pair_come_back_from_outputs_and_make_the_target() {
             let slots = source.nodes().flat_map(|node| coding.read(rows.next().unwrap(), source.children(node).len()));
             let result = Rewrite::new(coding.layout, source.len(), slots.collect()).unwrap().decode(source);
             let has_new_label = pair.target.labels().iter().any(|label| *label >= coding.labels);
-            if set.splits[graph] == Split::Train || !has_new_label && result.is_ok() {
+            // A pair that slots cannot express has no right outputs.
+            let is_expressed = result.is_ok() || slots_of == "Rules";
+            if is_expressed && (set.splits[graph] == Split::Train || !has_new_label && result.is_ok()) {
                 assert_eq!(result.as_ref(), Ok(&pair.target.shared()), "{rewrite}, pair {graph}");
                 learned += 1;
             }
         }
-        assert!(learned > 540, "{rewrite}: {learned} of {}", pairs.len());
+        assert!(learned > 500, "{rewrite}: {learned} of {}", pairs.len());
         assert!(rows.next().is_none());
     }
 }
@@ -109,7 +117,7 @@ fn read(lines: &str, rewrite: TermRewrite) -> Result<(GraphData, SceneFile), Str
     fs::write(folder.path().join("pairs.jsonl"), lines).unwrap();
     let (mut scene, _) = scene("Simplify");
     let train = TermPairs::File("pairs.jsonl".to_owned());
-    scene.graph = GraphSource::Terms { rewrite, train, validation: None, test: None };
+    scene.graph = GraphSource::Terms { rewrite, slots: SlotSource::Rules, train, validation: None, test: None };
     match scene.read_graph(folder.path()) {
         Ok(data) => Ok((data, scene)),
         Err(error) => Err(error.to_string()),

@@ -1,5 +1,6 @@
 //! Graphs of languages.
 
+mod alignment;
 #[cfg(feature = "code")]
 mod code;
 mod graph;

@@ -59,6 +59,9 @@ pub enum GraphSource {
     Terms {
         /// What becomes of a term.
         rewrite: TermRewrite,
+        /// Where the slots come from that are to be learned.
+        #[serde(default)]
+        slots: SlotSource,
         /// The pairs to learn from. No other pairs have one of their sources, if these are generated.
         train: TermPairs,
         /// Those that choose the epoch.
@@ -78,6 +81,17 @@ pub enum TermRewrite {
     Simplify,
     /// The derivative with respect to a symbol.
     Derive(String),
+}
+
+/// Where the slots of a pair come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum SlotSource {
+    /// From the steps of the rules.
+    #[default]
+    Rules,
+    /// From the pairs alone, by [alignment](crate::languages::rewriting::align).
+    Pairs,
 }
 
 /// Where pairs of terms are found.

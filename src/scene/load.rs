@@ -135,8 +135,8 @@ impl SceneFile {
         let (mut data, notes) = match &self.graph {
             GraphSource::Inline { nodes, edges, undirected } => (inline::graph(nodes, edges, *undirected)?, Vec::new()),
             GraphSource::Npz(file) => self.read_npz(&folder.join(file))?,
-            GraphSource::Terms { rewrite, train, validation, test } => {
-                terms::graphs(folder, rewrite, [Some(train), validation.as_ref(), test.as_ref()])?
+            GraphSource::Terms { rewrite, slots, train, validation, test } => {
+                terms::graphs(folder, rewrite, *slots, [Some(train), validation.as_ref(), test.as_ref()])?
             }
         };
         if let Some(graphs) = &mut data.graphs {

@@ -52,7 +52,7 @@ mod tokens;
 pub use self::check::memory::{Memory, Usage};
 pub use self::description::{
     GraphSource, HeadDescription, Monitor, NodeFeatures, NodeOrder, SceneEdge, SceneFile, SceneNode, Selection,
-    TermPairs, TermRewrite, Training,
+    SlotSource, TermPairs, TermRewrite, Training,
 };
 pub use self::error::SceneError;
 pub use self::heads::PredictedColumns;

@@ -3,15 +3,18 @@
 use connectome_components::Split;
 use connectome_languages::{
     mathematics::{Generator, Operation, Term, TermPair, Terms, Transformation},
-    rewriting::RewriteTarget,
+    rewriting::{RewriteTarget, SlotLayout, align},
 };
 use std::path::Path;
 
-use super::description::{TermPairs, TermRewrite};
+use super::description::{SlotSource, TermPairs, TermRewrite};
 use super::error::Fault;
 use super::locate::Step::{self, Field};
 use crate::data::{GraphData, RewriteData, RewritePair};
 use crate::suggest::quote;
+
+/// The slots that are found from pairs alone: a node stands for one term, and makes two more at most.
+const ALIGNED: SlotLayout = SlotLayout { slots: 3, roles: 1, result: 0, parts: 1 };
 
 /// The splits, and the fields that name their pairs.
 const SPLITS: [(Split, &str); 3] = [(Split::Train, "train"), (Split::Validation, "validation"), (Split::Test, "test")];
@@ -20,6 +23,7 @@ const SPLITS: [(Split, &str); 3] = [(Split::Train, "train"), (Split::Validation,
 pub(super) fn graphs(
     folder: &Path,
     rewrite: &TermRewrite,
+    slots: SlotSource,
     sources: [Option<&TermPairs>; 3],
 ) -> Result<(GraphData, Vec<String>), Fault> {
     let transformation = match rewrite {
@@ -29,7 +33,7 @@ pub(super) fn graphs(
             Fault::new(field("rewrite"), format!("{error}"), help)
         })?),
     };
-    let mut reader = Reader { folder, transformation, terms: Terms::default(), sources: Vec::new(), labels: 0 };
+    let mut reader = Reader { folder, transformation, slots, terms: Terms::default(), sources: Vec::new(), labels: 0 };
     let (mut pairs, mut notes) = (Vec::new(), Vec::new());
     for ((split, name), source) in SPLITS.into_iter().zip(sources) {
         let Some(source) = source else { continue };
@@ -51,7 +55,7 @@ pub(super) fn graphs(
         if let Some(pair) = example {
             let [source, target] = [pair.source, pair.target].map(|term| shown(&reader.terms, term));
             notes.push(format!(
-                "{without} of {total} pairs of `{name}` are not what the rules give, and are measured only, such as {source} -> \
+                "no slots make the target of {without} of {total} pairs of `{name}`, which are measured only, such as {source} -> \
                  {target}"
             ));
         }
@@ -60,12 +64,13 @@ pub(super) fn graphs(
         let message = "there is no pair to learn from";
         return Err(Fault::new(field("train"), message, "give pairs that the rules of `rewrite` make"));
     }
+    let layout = reader.layout();
     let Reader { mut terms, transformation, labels, .. } = reader;
     let variable = match &transformation {
         Transformation::Simplify => None,
         Transformation::Derive(variable) => Some(terms.label(Operation::Symbol(variable.clone()))),
     };
-    Ok((RewriteData::graphs(terms, variable, labels, transformation.layout(), pairs), notes))
+    Ok((RewriteData::graphs(terms, variable, labels, layout, pairs), notes))
 }
 
 fn field(name: &'static str) -> [Step<'static>; 2] {
@@ -80,6 +85,7 @@ fn shown(terms: &Terms, term: Term) -> String {
 struct Reader<'a> {
     folder: &'a Path,
     transformation: Transformation,
+    slots: SlotSource,
     terms: Terms,
     /// The sources so far, none of which is generated again.
     sources: Vec<Term>,
@@ -105,8 +111,19 @@ impl Reader<'_> {
         Ok(pairs)
     }
 
-    /// The slots that make the target of its source; none if the rules make another one.
+    fn layout(&self) -> SlotLayout {
+        match self.slots {
+            SlotSource::Rules => self.transformation.layout(),
+            SlotSource::Pairs => ALIGNED,
+        }
+    }
+
+    /// The slots that make the target of its source, if they can be found.
     fn trace(&mut self, pair: TermPair) -> Option<RewriteTarget> {
+        if self.slots == SlotSource::Pairs {
+            let [source, target] = [pair.source, pair.target].map(|term| self.terms.dag(term));
+            return align(&source, &target, ALIGNED).ok();
+        }
         let (target, slots) = self.transformation.trace(&mut self.terms, pair.source).ok()?;
         (target == pair.target).then_some(slots)
     }

@@ -31,16 +31,14 @@
 //! each of these terms, because several often do, and a loss is -log of the sum of their probabilities. Every choice among
 //! them decodes to the same answer: an own slot is offered only to slots that are set after it.
 //!
-//! Steps of a rule engine are in [`mathematics`](crate::mathematics). From a pair (source, target) alone, an alignment that
-//! assigns to each node v of the source at most one term t(v) of the target, to the root the whole, gives them, too: for v
-//! from the leaves up, role 0 is `Forward` to t(v) where an address denotes it, else a new node with the label of t(v) over
-//! its children, each of which is an address or, where none denotes it, another own slot in the same way. A pair cannot be
-//! expressed if this takes more than K slots. The alignment of least cost, with nodes of an edit path matched, needs least.
+//! Steps of a rule engine are in [`mathematics`](crate::mathematics). From a pair (source, target) alone [`align`] finds them.
 
+mod alignment;
 mod decode;
 mod slots;
 mod targets;
 
+pub use alignment::{AlignmentError, align};
 pub use decode::InvalidRewrite;
 pub use slots::{Rewrite, Slot, SlotAddress, SlotCountError, SlotLabel, SlotLayout};
 pub use targets::{NoAddress, RewriteTarget, SlotTarget, Step, TargetBuilder};
