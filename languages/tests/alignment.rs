@@ -63,5 +63,5 @@ fn large_pairs_are_refused_before_they_are_compared() {
     let mut chain = OrderedDag::default();
     chain.push(0, &[]).unwrap();
     (0..5_000).for_each(|child| _ = chain.push(1, &[child]).unwrap());
-    assert!(matches!(align(&chain, &chain, LAYOUT), Err(AlignmentError::TooLarge { source: 5_001, target: 5_001 })));
+    assert!(matches!(align(&chain, &chain, LAYOUT), Err(AlignmentError::TooLarge { before: 5_001, after: 5_001 })));
 }

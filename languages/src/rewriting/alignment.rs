@@ -19,12 +19,12 @@ pub enum AlignmentError {
     #[error("the source or the target has no nodes")]
     Empty,
     /// There are too many pairs of nodes.
-    #[error("{source} nodes of the source and {target} of the target are too many to align; use smaller graphs")]
+    #[error("{before} nodes of the source and {after} of the target are too many to align; use smaller graphs")]
     TooLarge {
         /// Number of nodes of the source.
-        source: usize,
+        before: usize,
         /// Number of nodes of the target.
-        target: usize,
+        after: usize,
     },
     /// A node that has several parents would have to become something else for each of them.
     #[error("node {node} of the source is needed as two different terms; add a role, or share less")]
@@ -183,7 +183,7 @@ impl<'a> Costs<'a> {
 pub fn align(source: &OrderedDag, target: &OrderedDag, layout: SlotLayout) -> Result<RewriteTarget, AlignmentError> {
     let (Some(root), Some(whole)) = (source.root(), target.root()) else { return Err(AlignmentError::Empty) };
     if source.len().checked_mul(target.len()).is_none_or(|count| count > MAX_COMPARISONS) {
-        return Err(AlignmentError::TooLarge { source: source.len(), target: target.len() });
+        return Err(AlignmentError::TooLarge { before: source.len(), after: target.len() });
     }
     if layout.slots == 0 {
         return Err(AlignmentError::Slots { node: root });
