@@ -177,4 +177,10 @@ fn the_command_rewrites_terms_and_measures_other_pairs() {
     assert!(code == Some(2) && told.contains("x +"), "{told}");
     let (code, printed, told) = run(&["evaluate", "terms.ron", "--weights", weights, "--data", "other.jsonl"]);
     assert!(code == Some(0) && printed.contains("exact match 100.0 % of 1,"), "{printed}{told}");
+    fs::write(folder.path().join("wrong.jsonl"), "{\"source\":\"add x 0\",\"target\":\"y\"}\n").unwrap();
+    let (code, printed, told) = run(&["evaluate", "terms.ron", "--weights", weights, "--data", "wrong.jsonl"]);
+    assert!(code == Some(0) && printed.contains("exact match 0.0 % of 1,"), "{printed}{told}");
+    assert!(told.contains("no slots make the target of 1 of 1 pairs"), "{told}");
+    let (code, _, told) = run(&["evaluate", "terms.ron", "--weights", weights, "--data", "none.jsonl"]);
+    assert!(code == Some(2) && told.contains("none.jsonl"), "{told}");
 }

@@ -25,7 +25,7 @@ pub struct ModelMarker(usize);
 #[derive(Resource, Default)]
 struct ModelMarkers {
     markers: Vec<Marker>,
-    /// The numbers that no model has.
+    /// The indices of the markers that no model carries.
     free: Vec<usize>,
 }
 

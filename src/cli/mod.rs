@@ -21,7 +21,7 @@ use clap::{Args, Parser, Subcommand};
 use connectome::{
     Trainer,
     data::GraphData,
-    scene::{GraphSource, SceneFile, TermPairs},
+    scene::SceneFile,
     systems::{Workers, WorkersError},
 };
 use std::{
@@ -29,7 +29,7 @@ use std::{
     error::Error,
     fmt,
     io::{self, Write},
-    path::{self, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 /// Graph neural networks in an ECS world.
@@ -119,17 +119,10 @@ impl SceneArguments {
         Ok((scene, data))
     }
 
-    /// The scene with other data of the same format.
+    /// As `load`, with other data of the same format.
     fn load_with(&self, file: &Path) -> Result<(SceneFile, GraphData), Box<dyn Error>> {
-        let (mut scene, _) = SceneFile::load(&self.scene)?;
-        let file = path::absolute(file)?.to_string_lossy().into_owned();
-        match &mut scene.graph {
-            GraphSource::Terms { validation, test, .. } => {
-                (*validation, *test) = (None, Some(TermPairs::File(file)));
-            }
-            graph => *graph = GraphSource::Npz(file),
-        }
-        let data = scene.read_graph(self.scene.parent().unwrap_or(Path::new("")))?;
+        let (scene, data, notes) = SceneFile::load_with_data(&self.scene, file)?;
+        print_notes(&notes);
         Ok((scene, data))
     }
 

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::check::memory::{self, Extent, Memory};
-use super::description::{GraphSource, SceneFile};
+use super::description::{GraphSource, SceneFile, TermPairs};
 use super::error::{Fault, Faults, SceneError, Source};
 use super::locate::{Position, Step};
 use super::{
@@ -43,6 +43,30 @@ impl SceneFile {
         let scene = syntax::read(&source)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let (data, notes) = scene.inspect_with_graph(folder).map_err(|faults| source.locate_all(faults))?;
+        Ok((scene, data, notes))
+    }
+
+    /// As [`SceneFile::load_with_notes`], with other data of the same format in place of the scene's: a graph file, or a file of
+    /// pairs that are tested.
+    ///
+    /// # Errors
+    ///
+    /// As [`SceneFile::load`]; errors of the data show their place in [`SceneFile::to_ron`].
+    pub fn load_with_data(
+        path: impl AsRef<Path>,
+        data: impl AsRef<Path>,
+    ) -> Result<(Self, GraphData, Vec<String>), SceneError> {
+        let path = path.as_ref();
+        let mut scene = Self::load_model(path)?;
+        // The paths of a scene are taken from its folder.
+        let data = std::path::absolute(&data).unwrap_or_else(|_| data.as_ref().to_owned());
+        let file = data.to_string_lossy().into_owned();
+        match &mut scene.graph {
+            GraphSource::Terms { validation, test, .. } => (*validation, *test) = (None, Some(TermPairs::File(file))),
+            graph => *graph = GraphSource::Npz(file),
+        }
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let (data, notes) = scene.inspect_with_graph(folder).map_err(|faults| scene.locate(faults))?;
         Ok((scene, data, notes))
     }
 

@@ -300,7 +300,6 @@ impl Trainer {
         let mut metrics = Measures::default();
         if self.rewriting.is_some() {
             self.measure_rewrites(&mut metrics)?;
-            self.measure(&Split::MEASURED)?;
         }
         metrics.write(metrics.len(), self.metrics(), &Split::MEASURED);
         let Progress { epochs, trained, .. } = self.progress;

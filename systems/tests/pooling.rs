@@ -13,7 +13,7 @@ use connectome_components::{Edge, EdgeWeight, Graph, InSubgraph, Metrics, Model,
 use connectome_systems::{
     Head, Infer, ModelBuilder, PoolingError, Train, Workers,
     layers::{BuildError, DiffPool, Layer, QueryPool, Set2Set, TopKPooling},
-    operators::{MemberAssignment, SetCrossEntropy, StructuralDistance, StructureLoss, scale, score_clusters},
+    operators::{MemberAssignment, PointerCrossEntropy, StructuralDistance, StructureLoss, scale, score_clusters},
     program::{Operator, Program, Value},
     run, spawn_clusters,
     transport::{FusedGromovWasserstein, MaskedGromovWasserstein, Search, SoftGraph},
@@ -247,7 +247,7 @@ proptest! {
             .input(nodes)
             .edge_input(output)
             .input_gradient(output, into)
-            .head(Head::new("pointer").layer(OfEdges).operator_loss(SetCrossEntropy).targets(targets))
+            .head(Head::new("pointer").layer(OfEdges).operator_loss(PointerCrossEntropy).targets(targets))
             .optimizer(STANDSTILL)
             .build(&mut scene.world)
             .unwrap();

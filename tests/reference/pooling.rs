@@ -12,7 +12,7 @@ use connectome_systems::{
     Head, ModelBuilder, Train,
     layers::{BiaffinePointer, BuildError, DiffPool, Layer, QueryPool, Set2Set, TopKPooling},
     operators::{
-        self, InfoNce, MemberAssignment, Reduction, Relation, SetCrossEntropy, link_loss, pool_clusters, reduce,
+        self, InfoNce, MemberAssignment, PointerCrossEntropy, Reduction, Relation, link_loss, pool_clusters, reduce,
         square_norm, unpool_clusters,
     },
     program::{Operator, Program, Value},
@@ -175,7 +175,7 @@ fn pointer(case: &Case, comparison: &mut Comparison) -> Result<()> {
         let matrix = case.matrix(&format!("param.{name}"))?;
         parameters.insert(name.to_owned(), if is_transposed { matrix.reversed_axes() } else { matrix });
     }
-    let found = learn(&mut scene, &x, BiaffinePointer::new(width), SetCrossEntropy, Some(targets), &parameters)?;
+    let found = learn(&mut scene, &x, BiaffinePointer::new(width), PointerCrossEntropy, Some(targets), &parameters)?;
     comparison.compare("score", &found.output, &column(&case.matrix("score")?));
     comparison.number(case, "loss", found.loss)?;
     comparison.compare("grad.x", &found.input, &case.matrix("grad.x")?);

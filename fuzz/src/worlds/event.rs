@@ -56,7 +56,7 @@ pub enum Event {
     Step(Step),
     /// A snapshot of the present frame, into a ring.
     Snapshot,
-    /// Back to the latest frame but so many, of those that are still in the ring.
+    /// Restores the frame in the ring that is this number before the latest one.
     RollBack(Index),
 }
 

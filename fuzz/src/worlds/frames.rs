@@ -43,7 +43,7 @@ impl Frames {
         self.frames.retain(|frame| self.ring.get(frame.number).is_some());
     }
 
-    /// Brings a world back to the last frame but so many; returns what it ought to hold, if there is a frame.
+    /// Restores the frame that is this number before the latest one, and returns what the world must hold, if there is one.
     pub fn roll_back(&mut self, world: &mut World, model: Entity, frames: Index) -> Option<Record> {
         let back = usize::from(frames).checked_rem(self.frames.len())?;
         // What came after it has not happened.

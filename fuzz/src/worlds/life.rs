@@ -101,7 +101,7 @@ impl Life {
         self.forget_frames();
     }
 
-    /// The model is another one: there is no way back.
+    /// The model is another one, so the snapshots cannot be restored.
     fn forget_frames(&mut self) {
         std::mem::replace(&mut self.frames, Frames::new(self.graph, self.model)).check_refused(&mut self.world);
     }

@@ -31,7 +31,7 @@ impl CodeGraph {
         let mut parents = vec![None; self.meanings.len()];
         let children = graph.language_edges().iter().filter(|edge| edge.relation == Self::CHILD);
         children.for_each(|edge| parents[edge.source as usize] = Some(edge.target as usize));
-        // A tree is told by its nodes with their depths, parents before children.
+        // Nodes with their depths, parents before children, determine a tree.
         let mut depths = vec![0_u32; parents.len()];
         let mut hash = Xxh3Default::new();
         for (node, parent) in parents.iter().enumerate() {

@@ -104,7 +104,7 @@ pub struct NamedFunction {
     arity: u32,
 }
 
-/// A function cannot have so many operands.
+/// The number of operands is too large for a function.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FunctionError {
     /// A function without operands.

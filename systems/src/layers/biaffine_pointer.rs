@@ -19,7 +19,7 @@ use crate::{
 /// over the candidates of a node does not depend on `q_i . u`, which matters where scores of several nodes are
 /// compared. Border: the output of a dangling edge is 0.
 ///
-/// [`SetCrossEntropy`](crate::operators::SetCrossEntropy) is the loss of several right answers. Parameters are called
+/// [`PointerCrossEntropy`](crate::operators::PointerCrossEntropy) is the loss of several right answers. Parameters are called
 /// `query`, `key`, `bilinear`, `row`, `column`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BiaffinePointer {

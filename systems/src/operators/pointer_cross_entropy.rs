@@ -18,16 +18,16 @@ use crate::{
 /// exponentials an edge. Border: nodes without a right edge and dangling edges have gradient 0; without any right edge
 /// the loss is NaN, which the step reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SetCrossEntropy;
+pub struct PointerCrossEntropy;
 
 thread_local! {
     /// For each node the logarithms of the sums of the exponentials of its scores: of all, and of the right ones.
     static LOG_SUMS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Operator for SetCrossEntropy {
+impl Operator for PointerCrossEntropy {
     fn name(&self) -> &'static str {
-        "set_cross_entropy"
+        "pointer_cross_entropy"
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
