@@ -128,9 +128,11 @@ fn steps_in_a_world_without_an_app_take_no_memory() {
     // In a process of its own, for other tests take memory meanwhile.
     const ALONE: &str = "CONNECTOME_TEST_ALONE";
     if std::env::var_os(ALONE).is_none() {
-        let name = "life::steps_in_a_world_without_an_app_take_no_memory";
+        // The tests of a program are named without it.
+        let module = module_path!().split_once("::").unwrap().1;
+        let name = format!("{module}::steps_in_a_world_without_an_app_take_no_memory");
         let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
-        let output = alone.args(["--exact", name, "--nocapture"]).env(ALONE, "").output().unwrap();
+        let output = alone.args(["--exact", &name, "--nocapture"]).env(ALONE, "").output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(
             output.status.success() && said.contains("1 passed"),
