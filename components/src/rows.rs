@@ -73,10 +73,21 @@ impl Rows {
             holding.next().is_some_and(|(table, holding)| {
                 table == *known
                     && holding.entity_count() as usize == rows.len()
-                    && (!exactly || self.entities.get(rows.clone()) == Some(holding.entities()))
+                    && (!exactly || self.holds(rows.clone(), holding.entities()))
             })
         };
         self.tables.iter().all(same) && holding.next().is_none()
+    }
+
+    /// Whether these rows are those of `entities`.
+    fn holds(&self, rows: Range<usize>, entities: &[Entity]) -> bool {
+        // Blocks without a branch for each entity are several times as quick as one comparison of all.
+        const BLOCK: usize = 64;
+        let Some(known) = self.entities.get(rows).filter(|known| known.len() == entities.len()) else { return false };
+        let is_same = |(known, entities): (&[Entity], &[Entity])| {
+            known.iter().zip(entities).fold(true, |same, (known, entity)| same & (known == entity))
+        };
+        known.chunks(BLOCK).zip(entities.chunks(BLOCK)).all(is_same)
     }
 
     /// Updates the rows from the world's tables that carry all of `components`; returns whether any row changed.
@@ -97,7 +108,7 @@ impl Rows {
             let entities = table.entities();
             let rows = start..start + entities.len();
             let known = self.tables.get(index) == Some(&(id, rows.clone()));
-            if !known || self.entities.get(rows.clone()) != Some(entities) {
+            if !known || !self.holds(rows.clone(), entities) {
                 changed = true;
                 self.tables.truncate(index);
                 self.entities.truncate(start);
@@ -116,31 +127,31 @@ impl Rows {
     /// Whether an [`Edge`] or [`EdgeWeight`] in these rows was written after `tick`; or may have been, because `tick`
     /// is too old for bevy_ecs to tell.
     pub fn edges_changed_since(&self, world: &World, tick: Tick) -> bool {
-        let written = |component| self.written_since(world, component, tick);
-        written(world.component_id::<Edge>()) || written(world.component_id::<EdgeWeight>())
+        self.changed_since::<Edge>(world, tick) || self.changed_since::<EdgeWeight>(world, tick)
     }
 
     /// The same for a [`GraphKey`].
     pub fn keys_changed_since(&self, world: &World, tick: Tick) -> bool {
-        self.written_since(world, world.component_id::<GraphKey>(), tick)
+        self.changed_since::<GraphKey>(world, tick)
     }
 
     /// The same for an [`InSubgraph`].
     pub fn memberships_changed_since(&self, world: &World, tick: Tick) -> bool {
-        self.written_since(world, world.component_id::<InSubgraph>(), tick)
+        self.changed_since::<InSubgraph>(world, tick)
     }
 
-    fn written_since(&self, world: &World, component: Option<ComponentId>, tick: Tick) -> bool {
-        let Some(component) = component else { return false };
+    /// The same for any component. Whether one without a summary tick was written is not known, so it may have been.
+    pub fn changed_since<T: Component>(&self, world: &World, tick: Tick) -> bool {
+        let Some(component) = world.component_id::<T>() else { return false };
         let now = world.read_change_tick();
         // The ticks of older writes are all the same.
         if now.get().wrapping_sub(tick.get()) >= MAX_CHANGE_AGE {
             return true;
         }
-        self.tables.iter().any(|(table, _)| {
-            let written = world.storages().tables.get(*table).and_then(|table| table.get_summary_tick(component));
-            written.is_some_and(|written| written.get().is_newer_than(tick, now))
-        })
+        let tables = self.tables.iter().filter_map(|(table, _)| world.storages().tables.get(*table));
+        tables
+            .filter(|table| table.has_column(component))
+            .any(|table| table.get_summary_tick(component).is_none_or(|written| written.get().is_newer_than(tick, now)))
     }
 
     /// The components `T` of these rows, table by table; an empty slice for a table without them.

@@ -1,6 +1,7 @@
 //! Columns of a snapshot: the components or the field of a kind of entities.
 
 use bevy_ecs::{
+    change_detection::Tick,
     component::{Component, ComponentId, Mutable, StorageType},
     storage::TableId,
     world::{EntityWorldMut, World},
@@ -40,8 +41,8 @@ pub(super) trait Column: Send + Sync {
     /// Whether the snapshot has a value for a row.
     fn has(&self, row: usize) -> bool;
 
-    /// Writes all values where they were taken.
-    fn write_back(&self, world: &mut World, rows: &Rows);
+    /// Writes all values where they were taken. What was not written after the tick has them still.
+    fn write_back(&self, world: &mut World, rows: &Rows, tick: Tick);
 
     /// Writes to each of `rows` the value of the snapshot's row in `order`, with its entities mapped.
     fn write(&self, world: &mut World, rows: &Rows, order: &[u32], map: &mut EntityMap);
@@ -197,7 +198,10 @@ impl<T: Component<Mutability = Mutable> + Clone> Column for ComponentColumn<T> {
         self.chunks.index(row).is_some()
     }
 
-    fn write_back(&self, world: &mut World, rows: &Rows) {
+    fn write_back(&self, world: &mut World, rows: &Rows, tick: Tick) {
+        if !rows.changed_since::<T>(world, tick) {
+            return;
+        }
         for (table, rows) in rows.tables() {
             let Some(start) = self.chunks.index(rows.start) else { continue };
             let values = &self.values[start..start + rows.len()];
@@ -296,7 +300,7 @@ impl<T: Element + Serialize + DeserializeOwned> Column for FieldColumn<T> {
         self.chunks.index(row).is_some()
     }
 
-    fn write_back(&self, world: &mut World, rows: &Rows) {
+    fn write_back(&self, world: &mut World, rows: &Rows, _: Tick) {
         let width = self.field.width();
         for (table, rows) in rows.tables() {
             let Some(start) = self.chunks.index(rows.start) else { continue };

@@ -20,6 +20,7 @@ mod ring;
 mod section;
 
 use bevy_ecs::{
+    change_detection::Tick,
     component::{Component, Mutable},
     entity::{Entity, EntityHashMap},
     entity_disabling::Disabled,
@@ -90,8 +91,8 @@ pub struct Snapshot {
 enum Origin {
     /// There are none.
     Nowhere,
-    /// They were taken of this world.
-    World(WorldId),
+    /// They were taken of this world at this tick.
+    World(WorldId, Tick),
     /// They were loaded for this world; their entities are numbers.
     Bytes(WorldId),
 }
@@ -168,7 +169,7 @@ impl Snapshot {
         self.resolve(world)?;
         self.sections.iter_mut().for_each(|section| section.take(world));
         self.models.iter_mut().for_each(|model| model.take(world));
-        self.origin = Origin::World(world.id());
+        self.origin = Origin::World(world.id(), world.read_change_tick());
         Ok(())
     }
 
@@ -189,11 +190,14 @@ impl Snapshot {
     /// observers despawn restored entities.
     pub fn restore(&self, world: &mut World) -> Result<EntityHashMap<Entity>, SnapshotError> {
         self.check(world)?;
-        let replaced = if self.is_in_place(world) {
-            self.sections.iter().for_each(|section| section.write_back(world));
-            EntityHashMap::new()
-        } else {
-            restore::restore_entities(self, world)?
+        let replaced = match self.taken_in_place(world) {
+            Some(taken) => {
+                // A write at the very tick may have come later.
+                let before = Tick::new(taken.get().wrapping_sub(1));
+                self.sections.iter().for_each(|section| section.write_back(world, before));
+                EntityHashMap::new()
+            }
+            None => restore::restore_entities(self, world)?,
         };
         self.models.iter().for_each(|model| model.restore(world));
         Ok(replaced)
@@ -213,16 +217,17 @@ impl Snapshot {
     fn check(&self, world: &World) -> Result<(), SnapshotError> {
         match self.origin {
             Origin::Nowhere => return Err(SnapshotError::Empty),
-            Origin::World(id) | Origin::Bytes(id) if id != world.id() => return Err(SnapshotError::OtherWorld),
-            Origin::World(_) | Origin::Bytes(_) => {}
+            Origin::World(id, _) | Origin::Bytes(id) if id != world.id() => return Err(SnapshotError::OtherWorld),
+            Origin::World(..) | Origin::Bytes(_) => {}
         }
         section::check(&self.sections, &self.graphs, world)?;
         self.models.iter().try_for_each(|model| model.check(world))
     }
 
-    /// Whether all rows are where they were when the snapshot was taken.
-    fn is_in_place(&self, world: &World) -> bool {
-        matches!(self.origin, Origin::World(_)) && self.sections.iter().all(|section| section.is_in_place(world))
+    /// The tick at which the snapshot was taken, if all rows are where they were.
+    fn taken_in_place(&self, world: &World) -> Option<Tick> {
+        let Origin::World(_, taken) = self.origin else { return None };
+        self.sections.iter().all(|section| section.is_in_place(world)).then_some(taken)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The nodes, the edges or the subgraphs of a snapshot.
 
-use bevy_ecs::{component::ComponentId, entity::Entity, world::World};
+use bevy_ecs::{change_detection::Tick, component::ComponentId, entity::Entity, world::World};
 use connectome_components::{Edge, Element, Field, Graph, GraphKey, Rows};
 use core::ops::Range;
 use serde::{Serialize, de::DeserializeOwned};
@@ -92,9 +92,10 @@ impl Section {
         self.rows.are_exactly(world, &self.required)
     }
 
-    pub(super) fn write_back(&self, world: &mut World) {
-        self.keys.write_back(world, &self.rows);
-        self.columns().for_each(|column| column.write_back(world, &self.rows));
+    /// Writes what was written after the tick where it was taken.
+    pub(super) fn write_back(&self, world: &mut World, tick: Tick) {
+        self.keys.write_back(world, &self.rows, tick);
+        self.columns().for_each(|column| column.write_back(world, &self.rows, tick));
     }
 }
 
