@@ -110,9 +110,11 @@ impl Case {
 
     fn gradient(&self) -> Array2<f64> {
         const STEP: f64 = 1e-5;
+        // A loss of no terms is NaN, and does not depend on the output.
+        let is_empty = self.loss(&self.output, Split::Train).is_nan();
         let mut moved = self.output.clone();
         Array2::from_shape_fn(self.output.dim(), |place| {
-            if self.splits[place.0] != Split::Train {
+            if is_empty || self.splits[place.0] != Split::Train {
                 return 0.0;
             }
             let mut value = |step: f64| {
