@@ -85,6 +85,9 @@ fn terms_are_simplified_after_a_few_epochs_by_any_number_of_workers_alike() {
     assert_eq!(results.iter().map(|result| result.graph).collect::<Vec<_>>(), (450..550).collect::<Vec<_>>());
     assert!(score.exact > 50 && score.exact + score.invalid <= 100, "{score:?}");
     assert_eq!(metrics.get(Split::Test, "exact_match"), Some(score.exact as f64 / 100.0));
+    let wrong = (100 - score.exact - score.invalid) as u64;
+    assert!(score.edits >= wrong && score.bounds == 0, "{score:?}");
+    assert_eq!(metrics.get(Split::Test, "edit_distance"), Some(score.edits as f64 / wrong as f64));
     let accuracy = metrics.get(Split::Test, "accuracy").unwrap();
     let right = (score.labels[0] + score.addresses[0]) as f64 / (score.labels[1] + score.addresses[1]) as f64;
     assert!((accuracy - right).abs() < 1e-6, "{accuracy} and {right}");
@@ -180,6 +183,7 @@ fn the_command_rewrites_terms_and_measures_other_pairs() {
     fs::write(folder.path().join("wrong.jsonl"), "{\"source\":\"add x 0\",\"target\":\"y\"}\n").unwrap();
     let (code, printed, told) = run(&["evaluate", "terms.ron", "--weights", weights, "--data", "wrong.jsonl"]);
     assert!(code == Some(0) && printed.contains("exact match 0.0 % of 1,"), "{printed}{told}");
+    assert!(printed.contains("edits to mend a wrong result 1.0000"), "{printed}");
     assert!(told.contains("no slots make the target of 1 of 1 pairs"), "{told}");
     let (code, _, told) = run(&["evaluate", "terms.ron", "--weights", weights, "--data", "none.jsonl"]);
     assert!(code == Some(2) && told.contains("none.jsonl"), "{told}");

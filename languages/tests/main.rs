@@ -3,6 +3,7 @@
 mod alignment;
 #[cfg(feature = "code")]
 mod code;
+mod distance;
 mod graph;
 mod mathematics;
 mod ordered_dag;

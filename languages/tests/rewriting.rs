@@ -35,7 +35,7 @@ fn slots(layout: SlotLayout) -> impl Strategy<Value = Slot> {
     (label, addresses).prop_map(|(label, addresses)| Slot { label, addresses })
 }
 
-fn rewrites() -> impl Strategy<Value = (OrderedDag, Rewrite)> {
+pub fn rewrites() -> impl Strategy<Value = (OrderedDag, Rewrite)> {
     let layout = (0_u32..4, 0_u32..3, 0_u32..3);
     (dags(), layout).prop_flat_map(|(dag, (count, roles, result))| {
         let layout = SlotLayout { slots: count, roles, result, parts: 1 };
@@ -46,17 +46,23 @@ fn rewrites() -> impl Strategy<Value = (OrderedDag, Rewrite)> {
 }
 
 /// The definition, written down: what each slot stands for, as text; none if it stands for nothing.
-struct Definition<'a> {
-    source: &'a OrderedDag,
-    rewrite: &'a Rewrite,
-    known: HashMap<(u32, u32), Option<Tree>>,
+pub struct Definition<'a> {
+    pub source: &'a OrderedDag,
+    pub rewrite: &'a Rewrite,
+    pub known: HashMap<(u32, u32), Option<Tree>>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
-struct Tree(u32, Vec<Tree>);
+pub struct Tree(pub u32, pub Vec<Tree>);
+
+impl Tree {
+    pub fn size(&self) -> u64 {
+        1 + self.1.iter().map(Self::size).sum::<u64>()
+    }
+}
 
 impl Definition<'_> {
-    fn slot(&mut self, node: u32, slot: u32) -> Option<Tree> {
+    pub fn slot(&mut self, node: u32, slot: u32) -> Option<Tree> {
         if let Some(known) = self.known.get(&(node, slot)) {
             return known.clone();
         }
@@ -96,7 +102,7 @@ impl Definition<'_> {
 }
 
 /// The tree of the root.
-fn tree(dag: &OrderedDag) -> Option<Tree> {
+pub fn tree(dag: &OrderedDag) -> Option<Tree> {
     let mut trees: Vec<Tree> = Vec::new();
     for node in dag.nodes() {
         let children = dag.children(node).iter().map(|child| trees[*child as usize].clone()).collect();

@@ -1,7 +1,7 @@
 //! How metrics are printed for people.
 
 /// Metrics that are fractions between 0 and 1 or whose names are not their words, and whether they are fractions.
-const KNOWN: [(&str, &str, bool); 10] = [
+const KNOWN: [(&str, &str, bool); 12] = [
     ("accuracy", "accuracy", true),
     ("f1_micro", "micro F1", true),
     ("f1_macro", "macro F1", true),
@@ -12,6 +12,8 @@ const KNOWN: [(&str, &str, bool); 10] = [
     ("invalid", "invalid", true),
     ("label_accuracy", "accuracy of labels", true),
     ("address_accuracy", "accuracy of addresses", true),
+    ("edit_distance", "edits to mend a wrong result", false),
+    ("edit_distance_bound", "edits to mend a wrong result, at most", false),
 ];
 
 /// How a metric is printed.

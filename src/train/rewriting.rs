@@ -8,7 +8,7 @@ use crate::components::{Model, Optimizer, Split};
 use crate::data::{RewriteData, SlotCoding};
 use crate::languages::{
     OrderedDag,
-    rewriting::{InvalidRewrite, Rewrite, Slot},
+    rewriting::{InvalidRewrite, Rewrite, Slot, tree_edit_distance},
 };
 use crate::output::Measures;
 use crate::systems::{Evaluate, Infer, batch::Batch};
@@ -31,6 +31,10 @@ pub struct RewriteScore {
     pub exact: usize,
     /// How many results are invalid.
     pub invalid: usize,
+    /// By how many edits of nodes all wrong results differ from their targets; see [`tree_edit_distance`].
+    pub edits: u64,
+    /// For how many of them that is only a bound, because they are too large.
+    pub bounds: usize,
     /// How many labels of slots are right, and of how many.
     pub labels: [usize; 2],
     /// How many addresses are right, and of how many.
@@ -38,14 +42,17 @@ pub struct RewriteScore {
 }
 
 impl RewriteScore {
-    /// Its fractions, by the names of metrics; none without terms.
+    /// Its fractions and the mean edit distance of wrong results, by the names of metrics; none without terms.
     pub fn values(&self) -> impl Iterator<Item = (&'static str, f64)> {
         let fraction = |part: usize, of: usize| (of > 0).then(|| part as f64 / of as f64);
+        let wrong = self.graphs - self.exact - self.invalid;
+        let name = if self.bounds > 0 { "edit_distance_bound" } else { "edit_distance" };
         let values = [
             ("exact_match", fraction(self.exact, self.graphs)),
             ("invalid", fraction(self.invalid, self.graphs)),
             ("label_accuracy", fraction(self.labels[0], self.labels[1])),
             ("address_accuracy", fraction(self.addresses[0], self.addresses[1])),
+            (name, (wrong > 0).then(|| self.edits as f64 / wrong as f64)),
         ];
         values.into_iter().filter_map(|(name, value)| Some((name, value?)))
     }
@@ -110,8 +117,14 @@ impl Trainer {
         }
         for Rewritten { graph, result } in &results {
             score.graphs += 1;
+            let target = &data.pairs[*graph].target;
             match result {
-                Ok(result) => score.exact += usize::from(*result == data.pairs[*graph].target.shared()),
+                Ok(result) if *result == target.shared() => score.exact += 1,
+                Ok(result) => {
+                    let distance = tree_edit_distance(result, target);
+                    score.edits = score.edits.saturating_add(distance.edits);
+                    score.bounds += usize::from(distance.is_bound);
+                }
                 Err(_) => score.invalid += 1,
             }
         }

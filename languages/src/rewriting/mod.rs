@@ -35,10 +35,12 @@
 
 mod alignment;
 mod decode;
+mod distance;
 mod slots;
 mod targets;
 
 pub use alignment::{AlignmentError, align};
 pub use decode::InvalidRewrite;
+pub use distance::{TreeEditDistance, tree_edit_distance};
 pub use slots::{Rewrite, Slot, SlotAddress, SlotCountError, SlotLabel, SlotLayout};
 pub use targets::{NoAddress, RewriteTarget, SlotTarget, Step, TargetBuilder};
