@@ -9,3 +9,4 @@ mod mathematics;
 mod ordered_dag;
 mod rewriting;
 mod text;
+mod worlds;

@@ -1,7 +1,7 @@
 //! From slots to the graph that they stand for.
 
 use super::{Rewrite, Slot, SlotAddress, SlotLabel};
-use crate::{DagInterner, OrderedDag};
+use crate::OrderedDag;
 
 /// Slots do not stand for a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,7 +60,9 @@ pub enum InvalidRewrite {
 enum State {
     Unknown,
     UnderWay,
-    Term(u32),
+    /// It stands for this node.
+    Node(u32),
+    Invalid(InvalidRewrite),
 }
 
 impl Rewrite {
@@ -72,38 +74,66 @@ impl Rewrite {
     /// # Errors
     /// If the answer needs a slot that is null or needs itself, or an address that denotes nothing.
     pub fn decode(&self, source: &OrderedDag) -> Result<OrderedDag, InvalidRewrite> {
-        let layout = self.layout();
-        let root = source.root().filter(|_| layout.result < layout.slots).ok_or(InvalidRewrite::NoAnswer)?;
-        let expected = source.len().saturating_mul(layout.slots as usize);
-        if self.slots().len() != expected {
-            return Err(InvalidRewrite::SlotCount { found: self.slots().len(), expected });
-        }
-        let mut decoder = Decoder {
-            rewrite: self,
-            source,
-            states: vec![State::Unknown; expected],
-            terms: DagInterner::default(),
-            children: Vec::new(),
-        };
-        let answer = decoder.resolve(root as usize * layout.slots as usize + layout.result as usize)?;
-        Ok(decoder.terms.term(answer))
+        let root = source.root().ok_or(InvalidRewrite::NoAnswer)?;
+        let mut decoder = Decoder::new(self, source)?;
+        let answer = decoder.answer(root)?;
+        Ok(decoder.nodes.reachable_from(answer).shared())
     }
 }
 
-struct Decoder<'a> {
+/// Resolves the slots that answers need. A slot is resolved once, whatever needs it.
+pub(super) struct Decoder<'a> {
     rewrite: &'a Rewrite,
     source: &'a OrderedDag,
     states: Vec<State>,
-    terms: DagInterner,
+    /// The nodes that slots make, one for each slot that makes one.
+    pub(super) nodes: OrderedDag,
+    /// The slot that makes each of them: its node and its number.
+    pub(super) makers: Vec<(u32, u32)>,
     /// The children of the node that is made.
     children: Vec<u32>,
 }
 
-impl Decoder<'_> {
-    /// The term of a slot, by depth-first search.
+impl<'a> Decoder<'a> {
+    /// Resolves nothing yet.
+    pub(super) fn new(rewrite: &'a Rewrite, source: &'a OrderedDag) -> Result<Self, InvalidRewrite> {
+        let layout = rewrite.layout();
+        if layout.result >= layout.slots {
+            return Err(InvalidRewrite::NoAnswer);
+        }
+        let (found, expected) = (rewrite.slots().len(), source.len().saturating_mul(layout.slots as usize));
+        if found != expected {
+            return Err(InvalidRewrite::SlotCount { found, expected });
+        }
+        let (states, nodes) = (vec![State::Unknown; expected], OrderedDag::default());
+        Ok(Self { rewrite, source, states, nodes, makers: Vec::new(), children: Vec::new() })
+    }
+
+    /// The node that the answer for a root is.
+    pub(super) fn answer(&mut self, root: u32) -> Result<u32, InvalidRewrite> {
+        let layout = self.rewrite.layout();
+        self.resolve(root as usize * layout.slots as usize + layout.result as usize)
+    }
+
+    /// What a slot stands for, by depth-first search.
     fn resolve(&mut self, first: usize) -> Result<u32, InvalidRewrite> {
-        self.states[first] = State::UnderWay;
-        let mut path = vec![(first, 0)];
+        let mut path = Vec::new();
+        let result = self.follow(first, &mut path);
+        if let Err(error) = result {
+            // Each slot of the path needs the one that is wrong.
+            path.iter().for_each(|(slot, _)| self.states[*slot] = State::Invalid(error));
+        }
+        result
+    }
+
+    /// Resolves a slot and those that it needs; at an error the slots under way are on the path.
+    fn follow(&mut self, first: usize, path: &mut Vec<(usize, usize)>) -> Result<u32, InvalidRewrite> {
+        match self.states[first] {
+            State::Node(node) => return Ok(node),
+            State::Invalid(error) => return Err(error),
+            State::Unknown | State::UnderWay => self.states[first] = State::UnderWay,
+        }
+        path.push((first, 0));
         loop {
             let Some((slot, next)) = path.last_mut() else { unreachable!("the first slot ends the search") };
             let slot = *slot;
@@ -111,7 +141,8 @@ impl Decoder<'_> {
                 *next += 1;
                 let needed = self.slot_of(slot, *address)?;
                 match self.states[needed] {
-                    State::Term(_) => {}
+                    State::Node(_) => {}
+                    State::Invalid(error) => return Err(error),
                     State::UnderWay => {
                         let (node, slot) = self.place(needed);
                         return Err(InvalidRewrite::Cycle { node, slot });
@@ -123,11 +154,11 @@ impl Decoder<'_> {
                 }
                 continue;
             }
-            let term = self.make(slot)?;
-            self.states[slot] = State::Term(term);
+            let node = self.make(slot)?;
+            self.states[slot] = State::Node(node);
             path.pop();
             if path.is_empty() {
-                return Ok(term);
+                return Ok(node);
             }
         }
     }
@@ -162,7 +193,7 @@ impl Decoder<'_> {
             .ok_or_else(|| self.dangling(slot, address))
     }
 
-    /// The term of a slot whose addresses are resolved.
+    /// What a slot stands for whose addresses are resolved.
     fn make(&mut self, slot: usize) -> Result<u32, InvalidRewrite> {
         let (node, number) = self.place(slot);
         let Slot { label, addresses } = &self.rewrite.slots()[slot];
@@ -172,7 +203,7 @@ impl Decoder<'_> {
                 let [address] = addresses[..] else {
                     return Err(InvalidRewrite::Forward { node, slot: number, found: addresses.len() });
                 };
-                return self.term_of(slot, address);
+                return self.node_of(slot, address);
             }
             SlotLabel::Keep => self.source.label(node),
             SlotLabel::Vocabulary(label) => *label,
@@ -180,20 +211,22 @@ impl Decoder<'_> {
         let mut children = std::mem::take(&mut self.children);
         children.clear();
         for address in addresses {
-            children.push(self.term_of(slot, *address)?);
+            children.push(self.node_of(slot, *address)?);
         }
-        let term = self.terms.node(label, &children);
+        // 2^32 addresses do not fit into the slots of any source that fits into memory.
+        let made = self.nodes.push(label, &children).unwrap_or_else(|error| unreachable!("{error}"));
+        self.makers.push((node, number));
         self.children = children;
-        Ok(term)
+        Ok(made)
     }
 
-    /// The term that an address of a slot denotes.
-    fn term_of(&self, slot: usize, address: SlotAddress) -> Result<u32, InvalidRewrite> {
-        let State::Term(term) = self.states[self.slot_of(slot, address)?] else {
+    /// The node that an address of a slot denotes.
+    fn node_of(&self, slot: usize, address: SlotAddress) -> Result<u32, InvalidRewrite> {
+        let State::Node(node) = self.states[self.slot_of(slot, address)?] else {
             unreachable!("addresses are resolved before their slot")
         };
-        let SlotAddress::Part { part, .. } = address else { return Ok(term) };
-        let parts = self.terms.nodes().children(term);
+        let SlotAddress::Part { part, .. } = address else { return Ok(node) };
+        let parts = self.nodes.children(node);
         parts.get(part as usize).copied().ok_or_else(|| self.dangling(slot, address))
     }
 }

@@ -31,16 +31,30 @@
 //! each of these terms, because several often do, and a loss is -log of the sum of their probabilities. Every choice among
 //! them decodes to the same answer: an own slot is offered only to slots that are set after it.
 //!
+//! **Worlds.** A rewrite is carried out in a running world by [`GraphEdits`], plain data: nodes to spawn, despawn and relabel,
+//! edges to spawn, despawn and rewire. Terms and any other graph share them. [`EntityDag::rewrite`] finds the edits that make
+//! the terms of a world what slots say, and [`rewrite_terms`] is a system of it; for other graphs a system of yours writes
+//! edits down, out of what a model predicts for each node, and [`commit_edits`] carries them out at the end of a step, all or
+//! none. Both count what they do in [`CommittedEdits`]. One pass is one tick;
+//! [`run_until_settled`] goes on until a tick changes nothing. A [`Snapshot`](connectome_systems::snapshot::Snapshot) that was taken
+//! before undoes it all.
+//!
 //! Steps of a rule engine are in [`mathematics`](crate::mathematics). From a pair (source, target) alone [`align`] finds them.
 
 mod alignment;
+mod commit;
 mod decode;
 mod distance;
+mod edits;
+mod entities;
 mod slots;
 mod targets;
 
 pub use alignment::{AlignmentError, align};
+pub use commit::{EditError, SettleError, Settled, commit_edits, rewrite_terms, run_until_settled};
 pub use decode::InvalidRewrite;
 pub use distance::{TreeEditDistance, tree_edit_distance};
+pub use edits::{CommittedEdits, EditCounts, EditNode, GraphEdits};
+pub use entities::{EntityDag, EntityDagError, EntityRewrite};
 pub use slots::{Rewrite, Slot, SlotAddress, SlotCountError, SlotLabel, SlotLayout};
 pub use targets::{NoAddress, RewriteTarget, SlotTarget, Step, TargetBuilder};
