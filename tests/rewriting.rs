@@ -176,6 +176,13 @@ fn the_command_rewrites_terms_and_measures_other_pairs() {
     let weights = "run/weights.safetensors";
     let (code, printed, told) = run(&["rewrite", "terms.ron", "--weights", weights, "x + 0", "y*1"]);
     assert_eq!((code, printed.as_str()), (Some(0), "x\ny\n"), "{told}");
+    let drawn = ["--repeat", "3", "--picture", "terms.svg", "(x + 0)*1", "0"];
+    let (code, printed, told) = run(&[&["rewrite", "terms.ron", "--weights", weights][..], &drawn].concat());
+    assert_eq!((code, printed.as_str()), (Some(0), "x\n0\n"), "{told}");
+    let picture = fs::read_to_string(folder.path().join("terms.svg")).unwrap();
+    // Five nodes and what they become, a row for each term, with an arrow in each.
+    assert_eq!((picture.matches("<rect x=").count(), picture.matches("url(#becomes)").count()), (8, 2), "{picture}");
+    assert!(picture.contains(">mul</text>") && picture.ends_with("</svg>\n"), "{picture}");
     let (code, _, told) = run(&["rewrite", "terms.ron", "--weights", weights, "x +"]);
     assert!(code == Some(2) && told.contains("x +"), "{told}");
     let (code, printed, told) = run(&["evaluate", "terms.ron", "--weights", weights, "--data", "other.jsonl"]);

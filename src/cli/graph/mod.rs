@@ -1,7 +1,7 @@
 //! `connectome graph`.
 
 mod layout;
-mod picture;
+pub(super) mod picture;
 
 use clap::Args;
 use connectome::{
@@ -50,7 +50,7 @@ pub struct Graph {
 }
 
 /// A graph as it is shown.
-struct Shown {
+pub(super) struct Shown {
     /// The label of each node; empty without one.
     labels: Vec<String>,
     /// Number of different labels.
@@ -70,6 +70,14 @@ struct ShownRelation {
 struct ShownEdge {
     ends: [u32; 2],
     relation: usize,
+}
+
+/// Checks that a picture has not too many nodes.
+pub(super) fn check_drawn(nodes: usize) -> Result<(), String> {
+    if nodes > MAX_DRAWN {
+        return Err(format!("the graph has {nodes} nodes, and at most {MAX_DRAWN} are drawn; take a part of it"));
+    }
+    Ok(())
 }
 
 impl Graph {
@@ -94,12 +102,7 @@ impl Graph {
             None => Shown::of_file(&read_graph(&self.file, self.format)?),
         };
         if let Some(path) = &self.picture {
-            let nodes = shown.labels.len();
-            if nodes > MAX_DRAWN {
-                let message =
-                    format!("the graph has {nodes} nodes, and at most {MAX_DRAWN} are drawn; take a part of it");
-                return Err(message.into());
-            }
+            check_drawn(shown.nodes())?;
             write_file(path, picture::svg(&shown).as_bytes())?;
         }
         let text = if self.json { shown.json(&self.file.display().to_string()) } else { shown.summary() };
@@ -108,7 +111,17 @@ impl Graph {
 }
 
 impl Shown {
-    fn of_language(graph: &LanguageGraph) -> Self {
+    /// Number of nodes.
+    pub(super) fn nodes(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Words in the place of a graph.
+    pub(super) fn words(words: &str) -> Self {
+        Self { labels: vec![words.to_owned()], label_count: 1, relations: Vec::new(), edges: Vec::new() }
+    }
+
+    pub(super) fn of_language(graph: &LanguageGraph) -> Self {
         // Syntax leads one way through the order of nodes, from the leaves up or from the root down, and so has no cycles.
         let is_one_way = |relation: usize| {
             let edges = graph.language_edges().iter().filter(|edge| edge.relation as usize == relation);
