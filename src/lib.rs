@@ -41,6 +41,7 @@ pub mod data;
 #[cfg(feature = "import")]
 pub mod import;
 pub mod output;
+mod rewriter;
 pub mod scene;
 mod spawn;
 mod suggest;

@@ -3,7 +3,10 @@
 use bevy_ecs::{entity::Entity, world::World};
 use std::path::Path;
 
+use crate::data::RewriteData;
+use crate::languages::mathematics::Terms;
 use crate::output::OutputError;
+use crate::rewriter;
 use crate::scene::{SceneError, SceneFile, heads::HeadFields, model::Purpose};
 use crate::systems::{ModelBuilder, WorldModelExt, layers::BuildError};
 use crate::weights::load_weights;
@@ -78,6 +81,48 @@ pub trait WorldTrainedExt {
         weights: impl AsRef<Path>,
         connect: impl FnOnce(ModelBuilder) -> ModelBuilder,
     ) -> Result<Entity, SpawnTrainedError>;
+
+    /// Spawns the model of a scene of rewriting, which rewrites the terms of a graph of this world: each run of its schedule
+    /// `Infer` is one pass over all of them, at whose end entities are spawned, despawned, relabeled and rewired; see
+    /// [`rewrite_terms`](crate::languages::rewriting::rewrite_terms).
+    ///
+    /// The graph has plain nodes, as [`EntityDag::node`](crate::languages::rewriting::EntityDag::node) and
+    /// [`LanguageGraph::spawn`](crate::languages::LanguageGraph::spawn) make them. Their labels are those of `terms`, which is a
+    /// copy of [`RewriteData::terms`] to which terms of yours may have been added.
+    ///
+    /// ```no_run
+    /// use bevy_ecs::world::World;
+    /// use connectome::languages::rewriting::{EntityDag, run_until_settled};
+    /// use connectome::prelude::*;
+    ///
+    /// // connectome train assets/simplify.ron --output simplify
+    /// let (_, data) = SceneFile::load("assets/simplify.ron")?;
+    /// let rewriting = data.rewriting.ok_or("the scene rewrites nothing")?;
+    /// let mut terms = rewriting.terms.clone();
+    /// let term = terms.read_infix("(x + 0)*1")?;
+    ///
+    /// let mut world = World::new();
+    /// let graph = Graph::spawn(&mut world);
+    /// EntityDag::spawn(&terms.dag(term), &mut world, EntityDag::node, EntityDag::edge);
+    /// let (scene, weights) = ("assets/simplify.ron", "simplify/weights.safetensors");
+    /// let model = world.spawn_rewriter(graph, scene, weights, terms.clone(), &rewriting)?;
+    /// let settled = run_until_settled(&mut world, graph, Infer(model), 100)?;
+    /// println!("{settled:?}");
+    /// let x = terms.of_dag(&EntityDag::read(&mut world, graph)?.dag)?;
+    /// assert_eq!(terms.infix(x)?, "x");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`spawn_trained`](Self::spawn_trained).
+    fn spawn_rewriter(
+        &mut self,
+        graph: Entity,
+        scene: impl AsRef<Path>,
+        weights: impl AsRef<Path>,
+        terms: Terms,
+        rewriting: &RewriteData,
+    ) -> Result<Entity, SpawnTrainedError>;
 }
 
 impl WorldTrainedExt for World {
@@ -98,5 +143,19 @@ impl WorldTrainedExt for World {
                 Err(error.into())
             }
         }
+    }
+
+    fn spawn_rewriter(
+        &mut self,
+        graph: Entity,
+        scene: impl AsRef<Path>,
+        weights: impl AsRef<Path>,
+        terms: Terms,
+        rewriting: &RewriteData,
+    ) -> Result<Entity, SpawnTrainedError> {
+        let inputs = rewriter::Inputs::register(self, graph, rewriting.with_terms(terms))?;
+        let model = self.spawn_trained(graph, scene, weights, |model| inputs.connect(model))?;
+        inputs.add_systems(self, model)?;
+        Ok(model)
     }
 }

@@ -1,12 +1,13 @@
 //! Graphs that are rewritten: slots as outputs of a model, what a model learns of them, pairs in files, the command.
 
+use bevy_ecs::world::World;
 use connectome::{
-    Trainer,
-    components::Split,
+    Rename, Trainer, WorldTrainedExt,
+    components::{EdgePosition, Graph, Split},
     data::{Features, GraphData, RewriteData},
-    languages::rewriting::Rewrite,
+    languages::rewriting::{CommittedEdits, EntityDag, Rewrite, run_until_settled},
     scene::{GraphSource, SceneFile, SlotSource, TermPairs, TermRewrite, options},
-    systems::Workers,
+    systems::{Infer, Workers, WorldModelExt, snapshot::Snapshot},
 };
 use std::fs;
 
@@ -155,6 +156,70 @@ fn a_task_of_rewriting_needs_pairs() {
     scene.task = Some(connectome::task::Task::Rewriting);
     let error = scene.read_graph("assets").unwrap_err().to_string();
     assert!(error.contains("rewritten to") && error.contains("Terms("), "{error}");
+}
+
+/// A trained network rewrites the terms of a world as it does those of a scene, pass by pass, and nothing else of them.
+#[test]
+fn the_terms_of_a_world_are_rewritten_tick_by_tick() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, weights) = (folder.path().join("terms.ron"), folder.path().join("weights.safetensors"));
+    let (scene, data) = scene("Simplify");
+    fs::write(&file, scene.to_ron().unwrap()).unwrap();
+    let mut trainer = Trainer::new(&scene, &data, 0, Workers::single()).unwrap();
+    trainer.train(|_| {}).unwrap();
+    connectome::output::write_weights(&weights, &trainer.weights(), Default::default()).unwrap();
+    let rewriting = rewriting(&data);
+    let mut terms = rewriting.terms.clone();
+    let texts = ["x + 0", "(never_seen + 0)*1", "y*1 + 0", "sin(x)", "x*(y + 0)"];
+    let sources = texts.map(|text| {
+        let term = terms.read_infix(text).unwrap();
+        terms.dag(term)
+    });
+    let inputs = rewriting.inputs(terms.clone(), sources.to_vec());
+    let mut trainer = Trainer::for_inference(&scene, inputs, Workers::single()).unwrap();
+    trainer.load_weights(&weights, &[] as &[Rename]).unwrap();
+    let expected = trainer.rewrite(&[Split::Test]).unwrap().0;
+
+    let run = |workers: usize| {
+        let mut world = World::new();
+        world.insert_resource(Workers::new(workers).unwrap());
+        let graph = Graph::spawn(&mut world);
+        let roots = sources.each_ref().map(|source| {
+            let nodes = EntityDag::spawn(source, &mut world, EntityDag::node, EntityDag::edge);
+            nodes[nodes.len() - 1]
+        });
+        let model = world.spawn_rewriter(graph, &file, &weights, terms.clone(), rewriting).unwrap();
+        let mut snapshot = Snapshot::new(graph).with_saved::<EdgePosition>();
+        snapshot.take(&world).unwrap();
+        let before = EntityDag::read(&mut world, graph).unwrap();
+        assert_eq!(before.roots.iter().map(|root| before.nodes[*root as usize]).collect::<Vec<_>>(), roots);
+        world.infer(model).unwrap();
+        let first = world.get::<CommittedEdits>(graph).unwrap().clone();
+        assert_eq!(first.refused, None);
+        let after = EntityDag::read(&mut world, graph).unwrap();
+        let settled = run_until_settled(&mut world, graph, Infer(model), 20).unwrap();
+        assert!(settled.is_settled, "{settled:?}");
+        let last = EntityDag::read(&mut world, graph).unwrap();
+        snapshot.restore(&mut world).unwrap();
+        assert_eq!(EntityDag::read(&mut world, graph).unwrap().dag, before.dag);
+        (first.total, after, settled, last.dag)
+    };
+    let (counts, after, settled, last) = run(1);
+    // Roots follow keys: a term whose root is new comes last.
+    let found = after.roots.iter().map(|root| after.dag.reachable_from(*root).shared());
+    let mut found: Vec<_> = found.map(|term| format!("{term:?}")).collect();
+    let results = expected.iter().zip(&sources).map(|(rewritten, source)| match &rewritten.result {
+        Ok(result) => format!("{result:?}"),
+        Err(_) => format!("{:?}", source.shared()),
+    });
+    let mut results: Vec<String> = results.collect();
+    found.sort();
+    results.sort();
+    assert_eq!(found, results);
+    assert!(counts.despawned >= 4 && counts.invalid == expected.iter().filter(|one| one.result.is_err()).count());
+    for workers in [2, 3] {
+        assert_eq!(run(workers), (counts, after.clone(), settled, last.clone()), "{workers} workers");
+    }
 }
 
 #[cfg(feature = "cli")]

@@ -198,13 +198,13 @@ impl RewriteData {
     }
 
     /// Number of features of a node, which are a one-hot code: one for each label that occurs in training, and two for others.
-    fn feature_width(&self) -> usize {
+    pub(crate) fn feature_width(&self) -> usize {
         self.coding.labels as usize + 2
     }
 
     /// The feature of a node: its label or, if that does not occur in training, whether it is an interchangeable symbol.
     /// Models learn of unknown symbols because some of those in training are hidden.
-    fn feature(&self, label: u32, mut is_hidden: impl FnMut() -> bool) -> u32 {
+    pub(crate) fn feature(&self, label: u32, mut is_hidden: impl FnMut() -> bool) -> u32 {
         let operation = self.terms.operations().get(label as usize);
         let is_symbol = matches!(operation, Some(Operation::Symbol(_))) && self.variable != Some(label);
         match label < self.coding.labels && !(is_symbol && is_hidden()) {
@@ -216,8 +216,13 @@ impl RewriteData {
     /// Graphs of further `terms`, without targets and in the split Test, to be rewritten by a model of these data.
     pub fn inputs(&self, terms: Terms, sources: Vec<OrderedDag>) -> GraphData {
         let pair = |source| (RewritePair { source, target: OrderedDag::default() }, None, Split::Test);
+        self.with_terms(terms).encode(sources.into_iter().map(pair).collect())
+    }
+
+    /// The same with further terms and without pairs.
+    pub(crate) fn with_terms(&self, terms: Terms) -> Self {
         let Self { variable, coding, .. } = *self;
-        Self { terms, variable, coding, pairs: Vec::new() }.encode(sources.into_iter().map(pair).collect())
+        Self { terms, variable, coding, pairs: Vec::new() }
     }
 
     fn encode(mut self, pairs: Vec<(RewritePair, Option<RewriteTarget>, Split)>) -> GraphData {
