@@ -12,6 +12,7 @@ mod cliques;
 mod command;
 #[path = "../systems/tests/common/mod.rs"]
 mod common;
+mod corridors;
 mod determinism;
 #[cfg(feature = "cli")]
 mod distance;
