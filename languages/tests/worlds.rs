@@ -207,13 +207,14 @@ fn edits_that_cannot_be_carried_out_change_nothing_and_say_why() {
     let gone = world.spawn(GraphNode).id();
     world.despawn(gone);
     let before = checksum(&world, graph);
-    let refused = |world: &mut World, graph: Entity, make: &dyn Fn(&mut Edits)| {
+    type Make<'a> = &'a dyn Fn(&mut Edits);
+    let refused = |world: &mut World, graph: Entity, make: Make| {
         let mut edits = Edits::default();
         edits.spawn(node(7));
         make(&mut edits);
         edits.apply(world, graph).unwrap_err()
     };
-    let cases: [(&dyn Fn(&mut Edits), EditError); 6] = [
+    let cases: [(Make, EditError); 6] = [
         (&|edits| edits.relabel(gone, 3), EditError::Missing(gone)),
         (&|edits| edits.despawn(gone), EditError::Missing(gone)),
         (&|edits| edits.connect(x.into(), gone.into(), edge(0)), EditError::Missing(gone)),
