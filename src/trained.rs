@@ -155,7 +155,10 @@ impl WorldTrainedExt for World {
     ) -> Result<Entity, SpawnTrainedError> {
         let inputs = rewriter::Inputs::register(self, graph, rewriting.with_terms(terms))?;
         let model = self.spawn_trained(graph, scene, weights, |model| inputs.connect(model))?;
-        inputs.add_systems(self, model)?;
+        if let Err(error) = inputs.add_systems(self, model) {
+            self.remove_model(model)?;
+            return Err(error.into());
+        }
         Ok(model)
     }
 }
