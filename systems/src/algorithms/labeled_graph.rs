@@ -60,6 +60,22 @@ impl LabeledGraph {
         self
     }
 
+    /// The graph of these nodes and the edges between them; its nodes are numbered in the order of `nodes`. Nodes that the
+    /// graph does not have are skipped, and so are those that occur a second time.
+    pub fn induced_subgraph(&self, nodes: &[u32]) -> Self {
+        let mut number_of = vec![u32::MAX; self.node_count()];
+        let mut labels = Vec::new();
+        for node in nodes.iter().map(|node| *node as usize).filter(|node| *node < self.node_count()) {
+            if number_of[node] == u32::MAX {
+                number_of[node] = labels.len() as u32;
+                labels.push(self.labels[node]);
+            }
+        }
+        // `new` skips edges to nodes that have no number.
+        let renumber = |(ends, label): ([u32; 2], u32)| (ends.map(|end| number_of[end as usize]), label);
+        Self::new(labels, self.labeled_edges().map(renumber))
+    }
+
     /// The graph without its labels.
     pub fn graph(&self) -> &SimpleGraph {
         &self.graph
@@ -105,6 +121,7 @@ mod tests {
         assert_eq!(unlabeled.labels(), [4, none, none]);
         assert_eq!(unlabeled.labeled_edges().collect::<Vec<_>>(), [([0, 1], none), ([1, 2], none)]);
         let mapped = graph.map_labels(|label| label + 1, |label| 2 * label);
+        assert_eq!(mapped.induced_subgraph(&[2, 1, 9, 2]), LabeledGraph::new(vec![6, 7], [([0, 1], 14)]));
         assert_eq!(mapped.labels(), [6, 7, 6]);
         assert_eq!(mapped.labeled_edges().collect::<Vec<_>>(), [([0, 1], 6), ([1, 2], 14)]);
     }

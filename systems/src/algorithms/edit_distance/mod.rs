@@ -23,7 +23,7 @@ use std::time::Duration;
 
 pub use costs::{EditCosts, EditError, OperationCosts};
 pub use path::{EditOperation, edit_path};
-pub use world::{Compared, compare_graphs, update_edit_distances};
+pub use world::{Compared, compare_graphs, labeled_graph, update_edit_distances};
 
 use problem::Problem;
 

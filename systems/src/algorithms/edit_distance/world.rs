@@ -107,8 +107,7 @@ pub fn update_edit_distances(
 
 /// Reads a graph of the world if it has changed.
 fn update_graph(world: &World, topology: &Topology, entity: Entity, graphs: &mut HashMap<Entity, Seen>) {
-    let labels = read_labels::<ClassLabel>(world, &topology.nodes, |label| label.0);
-    let edge_labels = read_labels::<EdgeKind>(world, &topology.edges, |kind| kind.0);
+    let [labels, edge_labels] = labels_of(world, topology);
     let old = graphs.get(&entity);
     let is_old =
         |seen: &Seen| seen.version == topology.version && seen.labels == labels && seen.edge_labels == edge_labels;
@@ -116,10 +115,31 @@ fn update_graph(world: &World, topology: &Topology, entity: Entity, graphs: &mut
         return;
     }
     let changes = old.map_or(0, |seen| seen.changes + 1);
-    // `LabeledGraph::new` skips dangling edges, whose endpoints are no nodes.
-    let edges = topology.endpoints.iter().copied().zip(edge_labels.iter().copied());
-    let graph = LabeledGraph::new(labels.clone(), edges);
+    let graph = labeled(topology, labels.clone(), &edge_labels);
     graphs.insert(entity, Seen { version: topology.version, labels, edge_labels, graph, changes });
+}
+
+/// A graph of the world with the [`ClassLabel`]s of its nodes and the [`EdgeKind`]s of its edges, its nodes in the order
+/// of the rows of its [`Topology`]; none without a topology. What has no label has [`LabeledGraph::NO_LABEL`].
+///
+/// Directions, self-loops, dangling edges and all but the first of parallel edges are left out.
+pub fn labeled_graph(world: &World, graph: Entity) -> Option<LabeledGraph> {
+    let topology = world.get::<Topology>(graph)?;
+    let [labels, edge_labels] = labels_of(world, topology);
+    Some(labeled(topology, labels, &edge_labels))
+}
+
+/// The labels of nodes and those of edges.
+fn labels_of(world: &World, topology: &Topology) -> [Vec<u32>; 2] {
+    [
+        read_labels::<ClassLabel>(world, &topology.nodes, |label| label.0),
+        read_labels::<EdgeKind>(world, &topology.edges, |kind| kind.0),
+    ]
+}
+
+fn labeled(topology: &Topology, labels: Vec<u32>, edge_labels: &[u32]) -> LabeledGraph {
+    // `LabeledGraph::new` skips dangling edges, whose endpoints are no nodes.
+    LabeledGraph::new(labels, topology.endpoints.iter().copied().zip(edge_labels.iter().copied()))
 }
 
 /// The label of each row by a component `T`; [`LabeledGraph::NO_LABEL`] for rows without it.
