@@ -55,6 +55,9 @@ pub use bevy_ecs;
 pub use connectome_components as components;
 #[doc(inline)]
 pub use connectome_languages as languages;
+#[cfg(feature = "memory")]
+#[doc(inline)]
+pub use connectome_memory as memory;
 #[doc(inline)]
 pub use connectome_systems as systems;
 pub use spawn::{SceneEntities, spawn};

@@ -24,6 +24,8 @@ mod generate;
 mod golden;
 #[cfg(feature = "cli")]
 mod graph;
+#[cfg(all(feature = "cli", feature = "memory"))]
+mod graph_memory;
 mod import;
 #[cfg(feature = "cli")]
 mod inspect;

@@ -63,7 +63,7 @@ pub struct Distance {
 /// The costs of edit operations.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Costs")]
-struct Costs {
+pub(super) struct Costs {
     /// Cost of inserting a node.
     #[arg(long, value_name = "COST", default_value_t = 1.0, allow_negative_numbers = true)]
     node_insertion: f64,
@@ -85,7 +85,7 @@ struct Costs {
 }
 
 impl Costs {
-    fn checked(&self) -> Result<EditCosts, EditError> {
+    pub(super) fn checked(&self) -> Result<EditCosts, EditError> {
         let uniform = |[insertion, deletion, substitution]: [f64; 3]| OperationCosts::Uniform {
             insertion,
             deletion,
@@ -167,7 +167,7 @@ impl Distance {
         let (costs, budget) = (self.costs.checked()?, self.budget()?);
         let workers = Workers::new(self.workers)?;
         let paths: Vec<PathBuf> = [&self.first].into_iter().chain(&self.second).cloned().collect();
-        let GraphFiles { graphs, counts, distances: known } = read_graphs(&paths, self.format, true)?;
+        let GraphFiles { graphs, counts, distances: known, .. } = read_graphs(&paths, self.format, true)?;
         let begin = self.second.is_some().then(|| counts[0]);
         if self.second.is_none() && graphs.len() < 2 {
             let (file, held) = (self.first.display(), if graphs.is_empty() { "no graph" } else { "one graph" });

@@ -1,7 +1,7 @@
 //! The input graphs of commands on structure.
 
 use connectome::data::DenseRows;
-use connectome::import::{Format, ImportOptions, import_labeled, unify_labels};
+use connectome::import::{Format, ImportOptions, LabeledGraphs, import_labeled, unify_labels};
 use connectome::systems::algorithms::LabeledGraph;
 use std::{
     borrow::Cow,
@@ -50,6 +50,9 @@ pub struct GraphFiles {
     pub counts: Vec<usize>,
     /// Known distances between all of them, if they are one whole file that has some.
     pub distances: Option<DenseRows>,
+    /// What the labels of nodes are called, and those of edges.
+    pub label_names: Arc<[String]>,
+    pub edge_label_names: Arc<[String]>,
 }
 
 /// Reads `FILE`, a graph or a set of graphs, or `FILE#INDEX`, one graph of a set counted from 0.
@@ -57,6 +60,16 @@ pub struct GraphFiles {
 /// The same label has the same number in all of them. Notes on omitted data are printed to standard error, and if graphs
 /// are compared, those on what is not compared.
 pub fn read_graphs(paths: &[PathBuf], format: Option<Format>, compared: bool) -> Result<GraphFiles, Box<dyn Error>> {
+    read_graphs_after(LabeledGraphs::default(), paths, format, compared)
+}
+
+/// As [`read_graphs`]; labels that `known` has names for get its numbers, others the numbers after those.
+pub fn read_graphs_after(
+    known: LabeledGraphs,
+    paths: &[PathBuf],
+    format: Option<Format>,
+    compared: bool,
+) -> Result<GraphFiles, Box<dyn Error>> {
     let (mut sources, mut indices) = (Vec::new(), Vec::new());
     for path in paths {
         let (path, index) = split_index(path);
@@ -82,11 +95,16 @@ pub fn read_graphs(paths: &[PathBuf], format: Option<Format>, compared: bool) ->
             let _ = writeln!(io::stderr(), "note: {}: {note}", path.display());
         }
     }
+    sources.insert(0, known);
     unify_labels(&mut sources);
-    let names = sources.first().map(|source| (source.label_names.clone(), source.edge_label_names.clone()));
-    let (label_names, edge_label_names) = names.unwrap_or_default();
-    let (label_names, edge_label_names): (Arc<[String]>, Arc<[String]>) = (label_names.into(), edge_label_names.into());
-    let mut files = GraphFiles::default();
+    let known = sources.remove(0);
+    let (label_names, edge_label_names): (Arc<[String]>, Arc<[String]>) =
+        (known.label_names.into(), known.edge_label_names.into());
+    let mut files = GraphFiles {
+        label_names: label_names.clone(),
+        edge_label_names: edge_label_names.clone(),
+        ..GraphFiles::default()
+    };
     for (read, (path, index)) in sources.into_iter().zip(indices) {
         let count = read.graphs.len();
         files.distances = read.distances.filter(|_| paths.len() == 1 && index.is_none());

@@ -10,6 +10,8 @@ mod import;
 mod infer;
 mod inspect;
 mod kernel;
+#[cfg(feature = "memory")]
+mod memory;
 mod output;
 mod progress;
 mod rewrite;
@@ -79,6 +81,12 @@ enum Command {
     Distance(distance::Distance),
     /// Compare graphs by the Weisfeiler-Leman subtree kernel, or find which are not isomorphic.
     Kernel(kernel::Kernel),
+    /// Store graphs in a file, and find copies and similar ones.
+    ///
+    /// Similar graphs are those with the nearest vectors of Weisfeiler-Leman features, ranked by exact or bounded edit
+    /// distance. Directions, self-loops and parallel edges are ignored.
+    #[cfg(feature = "memory")]
+    Memory(memory::Memory),
 }
 
 impl Arguments {
@@ -97,6 +105,8 @@ impl Arguments {
             Command::Generate(command) => command.run(),
             Command::Distance(command) => command.run(),
             Command::Kernel(command) => command.run(),
+            #[cfg(feature = "memory")]
+            Command::Memory(command) => command.run(),
         }
     }
 }

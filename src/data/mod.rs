@@ -6,6 +6,7 @@ mod folds;
 mod graph_data;
 mod graph_set;
 pub(crate) mod half;
+mod labeled;
 mod labels;
 mod links;
 pub(crate) mod memory;
