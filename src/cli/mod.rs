@@ -14,6 +14,7 @@ mod kernel;
 mod memory;
 mod output;
 mod progress;
+mod repair;
 mod rewrite;
 mod signals;
 mod statistics;
@@ -52,6 +53,10 @@ enum Command {
     Infer(infer::Infer),
     /// Rewrite terms by trained weights, in one pass each.
     Rewrite(rewrite::Rewrite),
+    /// Find variables that a program in Python may misuse, by trained weights.
+    ///
+    /// Prints for each function, also of classes, the place where another variable is likely to be meant, if there is one.
+    Repair(repair::Repair),
     /// Show the contents of a scene, its memory and its schedule.
     Inspect(inspect::Inspect),
     /// Measure how long a forward pass and a training step take, and each system in them.
@@ -97,6 +102,7 @@ impl Arguments {
             Command::Evaluate(command) => command.run(),
             Command::Infer(command) => command.run(),
             Command::Rewrite(command) => command.run(),
+            Command::Repair(command) => command.run(),
             Command::Inspect(command) => command.run(),
             Command::Bench(command) => command.run(),
             Command::Cliques(command) => command.run(),

@@ -26,6 +26,7 @@ impl GraphData {
             names,
             graphs,
             rewriting,
+            misuse,
         } = self;
         let mut hash = Hash(Xxh3::new());
         hash.count(*nodes);
@@ -79,6 +80,10 @@ impl GraphData {
                     dag.nodes().for_each(|node| hash.numbers(dag.children(node)));
                 }
             }
+        }
+        if let Some(misuse) = misuse {
+            // What is measured is in the graphs.
+            hash.bytes(&misuse.source.fingerprint().to_le_bytes());
         }
         format!("{:032x}", hash.0.digest128())
     }

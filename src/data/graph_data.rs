@@ -9,6 +9,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use super::features::{DenseRows, Features};
 use super::graph_set::GraphSet;
 use super::labels::EdgeLabels;
+use super::misuse::MisuseData;
 use super::rewriting::RewriteData;
 
 /// A graph, or a set of graphs laid side by side, as plain data, checked: every index is in range and every number
@@ -46,6 +47,8 @@ pub struct GraphData {
     pub graphs: Option<GraphSet>,
     /// What the graphs are to be rewritten to; `targets` are their slots then.
     pub rewriting: Option<Arc<RewriteData>>,
+    /// What is to be chosen in functions where a variable may be misused; `targets` are the right answers then.
+    pub misuse: Option<Arc<MisuseData>>,
 }
 
 /// The data do not come with so many splits.
@@ -92,6 +95,7 @@ impl GraphData {
             targets: empty(&self.targets),
             graphs,
             rewriting: self.rewriting.clone(),
+            misuse: self.misuse.clone(),
             ..Self::default()
         }
     }

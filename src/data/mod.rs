@@ -10,7 +10,10 @@ mod labeled;
 mod labels;
 mod links;
 pub(crate) mod memory;
+mod misuse;
 pub(crate) mod npz;
+#[cfg(feature = "import")]
+mod planting;
 mod problem;
 mod rewriting;
 
@@ -20,6 +23,9 @@ pub use graph_data::{GraphData, NoSplitError};
 pub use graph_set::GraphSet;
 pub use labels::{EdgeLabels, RowKind};
 pub use links::{CandidatePair, LinkSplit, hide_edges};
+pub use misuse::{EpochGraphs, MisuseChoice, MisuseData, MisuseVerdict};
+#[cfg(feature = "import")]
+pub use planting::{PlantedFunctions, function_graph, function_graphs, misuse_graph};
 pub use problem::GraphFileError;
 pub use rewriting::{RewriteData, RewritePair, SlotCoding};
 

@@ -1,7 +1,7 @@
 //! How metrics are printed for people.
 
 /// Metrics that are fractions between 0 and 1 or whose names are not their words, and whether they are fractions.
-const KNOWN: [(&str, &str, bool); 12] = [
+const KNOWN: [(&str, &str, bool); 17] = [
     ("accuracy", "accuracy", true),
     ("f1_micro", "micro F1", true),
     ("f1_macro", "macro F1", true),
@@ -14,6 +14,11 @@ const KNOWN: [(&str, &str, bool); 12] = [
     ("address_accuracy", "accuracy of addresses", true),
     ("edit_distance", "edits to mend a wrong result", false),
     ("edit_distance_bound", "edits to mend a wrong result, at most", false),
+    ("clean_kept", "kept without a misuse", true),
+    ("joint_accuracy", "localized and repaired", true),
+    ("localization_accuracy", "localized", true),
+    ("repair_accuracy", "repaired at the place", true),
+    ("classification_accuracy", "classified", true),
 ];
 
 /// How a metric is printed.

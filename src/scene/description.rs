@@ -71,6 +71,22 @@ pub enum GraphSource {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         test: Option<TermPairs>,
     },
+    /// Functions of Python in which a variable may be misused, one graph each: a [`VariableMisuse`](Task::VariableMisuse).
+    ///
+    /// Files are JSON lines, plain or gzipped, as a [`MisuseExample`](crate::languages::code::MisuseExample) is read; their paths
+    /// are taken from the folder of the scene file.
+    Functions {
+        /// The functions to learn from. Misuses are planted in them anew in each epoch; those that they have are repaired first.
+        train: Vec<String>,
+        /// How many functions an epoch takes, as many from each file; each is learned from with a misuse and without.
+        per_epoch: usize,
+        /// The examples that choose the epoch. Functions that are those of `train` up to names are left out, here and in `test`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        validation: Vec<String>,
+        /// Those that are reported.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        test: Vec<String>,
+    },
 }
 
 /// What becomes of a term, by rules.

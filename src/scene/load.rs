@@ -7,6 +7,8 @@ use super::check::memory::{self, Extent, Memory};
 use super::description::{GraphSource, SceneFile, TermPairs};
 use super::error::{Fault, Faults, SceneError, Source};
 use super::locate::{Position, Step};
+#[cfg(feature = "import")]
+use super::functions;
 use super::{
     check::{data, settings},
     inline, scaling, syntax, terms,
@@ -47,7 +49,7 @@ impl SceneFile {
     }
 
     /// As [`SceneFile::load_with_notes`], with other data of the same format in place of the scene's: a graph file, or a file of
-    /// pairs that are tested.
+    /// pairs or functions that are tested.
     ///
     /// # Errors
     ///
@@ -63,6 +65,7 @@ impl SceneFile {
         let file = data.to_string_lossy().into_owned();
         match &mut scene.graph {
             GraphSource::Terms { validation, test, .. } => (*validation, *test) = (None, Some(TermPairs::File(file))),
+            GraphSource::Functions { validation, test, .. } => (*validation, *test) = (Vec::new(), vec![file]),
             graph => *graph = GraphSource::Npz(file),
         }
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -71,7 +74,11 @@ impl SceneFile {
     }
 
     /// Reads a scene file without the graph file it names, as [`SceneFile::parse`] does its text.
-    pub(crate) fn load_model(path: impl AsRef<Path>) -> Result<Self, SceneError> {
+    ///
+    /// # Errors
+    ///
+    /// As [`SceneFile::parse`], or if it cannot be read.
+    pub fn load_model(path: impl AsRef<Path>) -> Result<Self, SceneError> {
         let path = path.as_ref();
         let file = path.display().to_string();
         let bytes = read_scene(path, &file)?;
@@ -149,7 +156,7 @@ impl SceneFile {
     fn inspect(&self) -> Result<(), Faults> {
         match self.graph {
             GraphSource::Inline { .. } => self.inspect_with_graph(Path::new("")).map(drop),
-            GraphSource::Npz(_) | GraphSource::Terms { .. } => self.inspect_model(),
+            GraphSource::Npz(_) | GraphSource::Terms { .. } | GraphSource::Functions { .. } => self.inspect_model(),
         }
     }
 
@@ -161,6 +168,15 @@ impl SceneFile {
             GraphSource::Npz(file) => self.read_npz(&folder.join(file))?,
             GraphSource::Terms { rewrite, slots, train, validation, test } => {
                 terms::graphs(folder, rewrite, *slots, [Some(train), validation.as_ref(), test.as_ref()])?
+            }
+            #[cfg(feature = "import")]
+            GraphSource::Functions { train, per_epoch, validation, test } => {
+                functions::graphs(folder, [train, validation, test], *per_epoch, self.training.seed)?
+            }
+            #[cfg(not(feature = "import"))]
+            GraphSource::Functions { .. } => {
+                let message = "this program was built without a parser for code";
+                return Err(Fault::new([Step::Field("graph")], message, "build it with the feature `import`").into());
             }
         };
         if let Some(graphs) = &mut data.graphs {

@@ -37,6 +37,8 @@
 pub(crate) mod check;
 mod description;
 mod error;
+#[cfg(feature = "import")]
+mod functions;
 pub(crate) mod heads;
 mod inline;
 mod layer;

@@ -8,6 +8,7 @@ mod link_prediction;
 mod multi_label;
 mod regression;
 mod rewriting;
+mod variable_misuse;
 
 use connectome_components::{SoftmaxGroups, Split};
 use ndarray::{Array1, Array2, ArrayView2};
@@ -21,6 +22,7 @@ pub use link_prediction::LinkPrediction;
 use multi_label::MultiLabel;
 pub use regression::Regression;
 use rewriting::Rewriting;
+use variable_misuse::VariableMisuse;
 
 /// What a model, or a head of it, is to predict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -50,6 +52,8 @@ pub enum Task {
     LinkPrediction(LinkPrediction),
     /// What becomes of each node of a graph: the slots of [`rewriting`](crate::languages::rewriting).
     Rewriting,
+    /// Which variable of a function is misused, if one is, and which one is meant.
+    VariableMisuse,
 }
 
 /// A kind of task.
@@ -117,7 +121,8 @@ impl Task {
             | Self::NodeMultiLabel
             | Self::NodeRegression(_)
             | Self::LinkPrediction(_)
-            | Self::Rewriting => RowKind::Nodes,
+            | Self::Rewriting
+            | Self::VariableMisuse => RowKind::Nodes,
             Self::EdgeClassification | Self::EdgeMultiLabel | Self::EdgeRegression(_) => RowKind::Edges,
             Self::GraphClassification | Self::GraphMultiLabel | Self::GraphRegression(_) => RowKind::Graphs,
         }
@@ -143,6 +148,7 @@ impl Task {
             }
             Self::LinkPrediction(links) => links,
             Self::Rewriting => &Rewriting,
+            Self::VariableMisuse => &VariableMisuse,
         }
     }
 }

@@ -45,6 +45,8 @@ pub(super) struct Step {
 /// A set of graphs, or one graph of which each batch takes some nodes with their neighbors.
 pub(super) struct Corpus {
     world: World,
+    /// The graph of the training world.
+    place: GraphEntities,
     extract: Extract,
     /// The present batch, and the next one, which is extracted meanwhile.
     batches: [Batch; 2],
@@ -80,10 +82,28 @@ impl Corpus {
         let model = model(scene, &place, None, purpose, seed).build(training)?;
         set_mean_degrees(training, model, &data);
 
+        let corpus = Self::of_graphs(training, &place, scene, data, seed)?;
+        Ok((corpus, place.with_model(model)))
+    }
+
+    /// Takes other graphs of the same kind in place of all.
+    pub fn replace(&mut self, training: &mut World, scene: &SceneFile, data: GraphData) -> Result<(), TrainError> {
+        let place = self.place.clone();
+        *self = Self::of_graphs(training, &place, scene, Cow::Owned(data), self.seed)?;
+        Ok(())
+    }
+
+    fn of_graphs(
+        training: &mut World,
+        place: &GraphEntities,
+        scene: &SceneFile,
+        data: Cow<GraphData>,
+        seed: u64,
+    ) -> Result<Self, TrainError> {
         let mut world = World::new();
         let mut source = GraphEntities::declare(&mut world, scene, &data).map_err(BatchError::from)?;
         let mut extract = Extract::new(&world, source.graph)?;
-        copy_fields(&mut extract, (&mut world, &source), (training, &place))?;
+        copy_fields(&mut extract, (&mut world, &source), (training, place))?;
         source.fill(&mut world, data).map_err(BatchError::from)?;
         extract.update(&mut world);
 
@@ -97,8 +117,9 @@ impl Corpus {
             by_split[split as usize].push(*example);
         }
         let size = plan.batch_size.unwrap_or(examples.len()).max(1);
-        let corpus = Self {
+        Ok(Self {
             world,
+            place: place.clone(),
             extract,
             batches: [Batch::default(), Batch::default()],
             fan_outs,
@@ -112,8 +133,7 @@ impl Corpus {
             size,
             steps: plan.steps_per_epoch,
             seed,
-        };
-        Ok((corpus, place.with_model(model)))
+        })
     }
 
     /// Runs a schedule of the model on one batch of examples after the other: `prepare` gets the training world before

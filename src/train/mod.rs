@@ -4,6 +4,7 @@ mod checkpoint;
 mod corpus;
 mod degrees;
 mod error;
+mod misuse;
 mod order;
 mod outputs;
 mod recorder;
@@ -26,7 +27,7 @@ pub use state::RunState;
 use crate::components::{
     GradientAccumulation, HeadMetrics, LearningRateSchedule, Metrics, Optimizer, Parameter, Split, TrainingState,
 };
-use crate::data::{GraphData, RewriteData};
+use crate::data::{GraphData, MisuseData, RewriteData};
 use crate::output::{EpochReport, Measures, Summary, Tensor, ValidationCriteria};
 use crate::scene::{SceneFile, model::Purpose};
 use crate::spawn::{SceneEntities, spawn_for};
@@ -54,6 +55,9 @@ pub struct Trainer {
     corpus: Option<Corpus>,
     /// What the graphs are to be rewritten to.
     rewriting: Option<Arc<RewriteData>>,
+    /// What is to be chosen in functions, and the epoch whose functions are in the corpus.
+    misuse: Option<Arc<MisuseData>>,
+    drawn: Option<u64>,
     scene: SceneFile,
     seed: u64,
     progress: Progress,
@@ -105,7 +109,7 @@ impl Trainer {
     ) -> Result<Self, TrainError> {
         let mut world = World::new();
         world.insert_resource(workers);
-        let rewriting = data.rewriting.clone();
+        let (rewriting, misuse) = (data.rewriting.clone(), data.misuse.clone());
         let (corpus, entities) = if data.graphs.is_some() || !scene.training.fan_outs.is_empty() {
             let (corpus, entities) = Corpus::spawn(&mut world, scene, data, purpose, seed)?;
             let steps = corpus.steps_per_epoch(scene.training.accumulation_steps);
@@ -121,6 +125,8 @@ impl Trainer {
             entities,
             corpus,
             rewriting,
+            misuse,
+            drawn: (seed == scene.training.seed).then_some(0),
             scene: scene.clone(),
             seed,
             progress: Progress::default(),
@@ -179,6 +185,7 @@ impl Trainer {
 
     /// Trains on all training examples once.
     fn train_pass(&mut self) -> Result<(), TrainError> {
+        self.draw_functions()?;
         let (graph, model) = (self.entities.graph, self.entities.model);
         let Self { world, corpus, merged, .. } = self;
         let Some(corpus) = corpus else { return Ok(run(world, Train(model))?) };
@@ -206,6 +213,10 @@ impl Trainer {
 
     /// Measures loss and metrics on these splits; on all splits for a single graph.
     fn measure(&mut self, splits: &[Split]) -> Result<(), TrainError> {
+        if self.misuse.is_some() {
+            self.merged.heads.iter_mut().for_each(HeadMetrics::clear);
+            return self.measure_misuses(splits);
+        }
         let (graph, model) = (self.entities.graph, self.entities.model);
         let Self { world, corpus, merged, .. } = self;
         let Some(corpus) = corpus else { return Ok(run(world, Evaluate(model))?) };

@@ -85,13 +85,15 @@ impl Progress {
 impl Trainer {
     /// The state of the run, for [`Trainer::restore`]; empty if the model does not learn.
     pub fn state(&self) -> RunState {
-        // By name, so that whoever adds a field decides here whether it is state. The corpus has data and buffers alone; metrics
-        // and reports are computed anew in each epoch.
+        // By name, so that whoever adds a field decides here whether it is state. The corpus has data and buffers alone, drawn by
+        // the number of the epoch; metrics and reports are computed anew in each epoch.
         let Self {
             world,
             entities,
             corpus: _,
             rewriting: _,
+            misuse: _,
+            drawn: _,
             scene: _,
             seed: _,
             progress,

@@ -28,15 +28,13 @@ impl CodeGraph {
                 (one.node, *numbers.entry(one.symbol).or_insert(next))
             })
             .collect();
-        let mut parents = vec![None; self.meanings.len()];
-        let children = graph.language_edges().iter().filter(|edge| edge.relation == Self::CHILD);
-        children.for_each(|edge| parents[edge.source as usize] = Some(edge.target as usize));
+        let parents = self.parents();
         // Nodes with their depths, parents before children, determine a tree.
         let mut depths = vec![0_u32; parents.len()];
         let mut hash = Xxh3Default::new();
         for (node, parent) in parents.iter().enumerate() {
-            let is_inside = parent.is_some_and(|parent| self.meanings[parent] == Meaning::Parentheses);
-            depths[node] = parent.map_or(0, |parent| depths[parent] + u32::from(!is_inside));
+            let is_inside = parent.is_some_and(|parent| self.meanings[parent as usize] == Meaning::Parentheses);
+            depths[node] = parent.map_or(0, |parent| depths[parent as usize] + u32::from(!is_inside));
             let label = graph.label(node as u32).unwrap_or_default();
             let is_parenthesis = is_inside && matches!(label, "(" | ")");
             if self.meanings[node] != Meaning::Plain || is_parenthesis {

@@ -95,4 +95,14 @@ pub trait Grammar: Sync {
 
     /// What a node is to its parent, as far as it matters for calls.
     fn part(&self, place: &Place) -> Option<Part>;
+
+    /// Whether a node defines a function with a name.
+    fn is_function(&self, kind: &str) -> bool;
+
+    /// Whether a name that is bound somewhere in a node of this kind holds a value, as a parameter does, or is one of a
+    /// definition, an import and the like; none if the nodes around it decide.
+    fn binds_value(&self, kind: &str) -> Option<bool>;
+
+    /// Whether the fixed words and signs in a node of this kind matter, as the sign of `a + b` does.
+    fn has_operator(&self, kind: &str) -> bool;
 }

@@ -165,6 +165,18 @@ impl CodeGraph {
         &self.symbols
     }
 
+    /// The variable of a node.
+    pub(super) fn symbol(&self, node: u32) -> Option<&Symbol> {
+        // Their nodes follow each other.
+        let first = self.symbols.first()?.node;
+        self.symbols.get(node.checked_sub(first)? as usize)
+    }
+
+    /// Whether a node is a leaf of the syntax tree.
+    pub(super) fn is_leaf(&self, node: u32) -> bool {
+        self.leaves.binary_search_by_key(&node, |leaf| leaf.node).is_ok()
+    }
+
     /// Number of errors in the program.
     pub fn error_count(&self) -> usize {
         self.errors

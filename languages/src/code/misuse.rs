@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::CodeGraph;
+use super::{CodeGraph, Function, Grammar};
 use crate::{Record, Span};
 
 /// A place where a variable is read.
@@ -87,6 +87,18 @@ pub enum MisuseError {
     /// The function has a misuse already.
     #[error("the function has a misuse already; plant one in a function without")]
     Planted,
+    /// There is no place where another variable could be meant.
+    #[error("the function reads no variable in whose place another one could be meant; give one with two variables")]
+    NoChoice,
+    /// The graph would be too large.
+    #[error(
+        "the graph of the function would have {nodes} nodes, one for each other variable in the place of each load among them, \
+         and at most {} are made; split the function", super::MisuseGraph::MAX_NODES
+    )]
+    TooLarge {
+        /// How many there would be.
+        nodes: usize,
+    },
 }
 
 #[derive(Deserialize)]
@@ -167,6 +179,28 @@ impl MisuseExample {
         loads[load] = Load { span: Span { start: span.start, end: moved(span.end) }, name: wrong.to_owned() };
         let misuse = Some(Misuse { load, right: right.clone() });
         Ok(Self { id: self.id.clone(), code, loads, candidates: self.candidates.clone(), misuse })
+    }
+
+    /// The function as it should be, without its misuse.
+    pub fn repaired(&self) -> Self {
+        let Some(Misuse { load, right }) = &self.misuse else { return self.clone() };
+        let wrong = self.loads.get(*load).map(|load| load.name.clone()).unwrap_or_default();
+        let without = Self { misuse: None, ..self.clone() };
+        // To plant the right variable is to replace the wrong one.
+        let repaired = without.plant(*load, right).unwrap_or(without);
+        debug_assert!(repaired.misuse.as_ref().is_none_or(|misuse| misuse.right == wrong));
+        Self { misuse: None, ..repaired }
+    }
+
+    /// The function in the graph of its code, with the loads and candidates of the example.
+    ///
+    /// # Errors
+    /// If it is the graph of other code.
+    pub fn function(&self, code: &CodeGraph, grammar: &dyn Grammar) -> Result<Function, MisuseError> {
+        let MisuseNodes { loads, .. } = self.nodes(code)?;
+        let whole = || Function { node: 0, end: code.symbols().first().map_or(0, |symbol| symbol.node), ..Function::default() };
+        let function = code.functions(grammar).into_iter().next().unwrap_or_else(whole);
+        Ok(Function { loads, candidates: self.candidates.clone(), ..function })
     }
 
     /// The loads and candidates in the graph of the code.

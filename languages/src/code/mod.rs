@@ -11,14 +11,18 @@
 //! Another language adds one file with its [`Grammar`], such as `python.rs`.
 
 mod canonical;
+mod functions;
 mod grammar;
 mod graph;
 mod misuse;
+mod misuse_graph;
 mod python;
 mod symbols;
 mod syntax;
 
+pub use functions::Function;
 pub use grammar::{Grammar, Part, Place, ScopeKind, Usage};
 pub use graph::{CodeError, CodeGraph, Occurrence, Symbol};
 pub use misuse::{Load, Misuse, MisuseError, MisuseExample, MisuseNodes};
+pub use misuse_graph::{Hypothesis, MisuseEdge, MisuseGraph};
 pub use python::Python;

@@ -123,4 +123,22 @@ impl Grammar for Python {
             _ => None,
         }
     }
+
+    fn is_function(&self, kind: &str) -> bool {
+        kind == "function_definition"
+    }
+
+    fn binds_value(&self, kind: &str) -> Option<bool> {
+        match kind {
+            "parameters" | "lambda_parameters" | "assignment" | "augmented_assignment" | "named_expression" => Some(true),
+            "for_statement" | "for_in_clause" | "with_item" => Some(true),
+            "function_definition" | "class_definition" | "import_statement" | "import_from_statement" => Some(false),
+            "aliased_import" | "except_clause" | "delete_statement" | "case_clause" | "module" => Some(false),
+            _ => None,
+        }
+    }
+
+    fn has_operator(&self, kind: &str) -> bool {
+        kind.ends_with("operator") || kind == "augmented_assignment"
+    }
 }

@@ -13,10 +13,11 @@ use crate::{
 /// right edge of `-log sum over right edges of their probability`: any of the right edges will do.
 ///
 /// An operator for the loss of a head on edges ([`Head::operator_loss`](crate::Head::operator_loss)): the output is the
-/// scores `[E, 1]`, and targets `[E, 1]` above 0 mark the right edges. The gradient of an edge is its probability, less
-/// its share among the right ones, divided by the number of nodes that count. Scores may be of any size. Costs 4
-/// exponentials an edge. Border: nodes without a right edge and dangling edges have gradient 0; without any right edge
-/// the loss is NaN, which the step reports.
+/// scores `[E, 1]`, and targets `[E, 1]` are above 0 for right edges, 0 for wrong ones, and negative for edges that are no
+/// candidates. The gradient of a candidate is its probability, less its share among the right ones, divided by the number
+/// of nodes that count. Scores may be of any size. Costs 4 exponentials an edge. Border: other edges, those of nodes
+/// without a right edge, and dangling ones have gradient 0; without any right edge the loss is NaN, which the step
+/// reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PointerCrossEntropy;
 
@@ -51,7 +52,7 @@ impl Operator for PointerCrossEntropy {
 
     fn run(&self, step: &mut Step<'_>) {
         LOG_SUMS.with_borrow_mut(|log_sums| {
-            let (topology, scores, right) = (step.topology(), step.input(0), step.input(1));
+            let (topology, scores, targets) = (step.topology(), step.input(0), step.input(1));
             let nodes = topology.outgoing.offsets.len().saturating_sub(1);
             log_sums.clear();
             log_sums.resize(2 * nodes, f32::NEG_INFINITY);
@@ -61,57 +62,89 @@ impl Operator for PointerCrossEntropy {
                     #[inline(always)]
                     || {
                         for (node, sums) in rows.zip(sums.data.chunks_exact_mut(2)) {
-                            sums.copy_from_slice(&log_sums_of(topology, node, [&scores, &right]));
+                            let edges = topology.outgoing.of(node).1;
+                            let LogSums { all, right } = LogSums::new(edges, [&scores, &targets]);
+                            sums.copy_from_slice(&[all, right]);
                         }
                     },
                 );
             });
             let log_sums = &log_sums[..];
-            let of = |node: usize| [log_sums[2 * node], log_sums[2 * node + 1]];
-            let order = topology.node_order.permutation();
-            let in_order = (0..nodes).map(|rank| order.map_or(rank, |order| order[rank] as usize));
-            let losses = in_order.map(of).filter(|[_, right]| *right != f32::NEG_INFINITY);
-            let (count, sum) =
-                losses.fold((0, 0.0), |(count, sum), [all, right]| (count + 1, sum + f64::from(all - right)));
+            let of = |node: usize| LogSums { all: log_sums[2 * node], right: log_sums[2 * node + 1] };
+            let (loss, count) = LogSums::mean_loss(nodes, topology.node_order.permutation(), of);
             let scale = 1.0 / count as f32;
             step.write_rows(
                 Partition::Uniform,
                 [0, 1],
                 #[inline(always)]
-                |topology, [scores, right], rows, gradient| {
+                |topology, [scores, targets], rows, gradient| {
                     for (edge, gradient) in rows.zip(gradient) {
                         let [source, target] = topology.endpoints[edge];
+                        let answer = targets.row(edge)[0];
                         *gradient = 0.0;
-                        if target == Topology::NO_ROW || of(source as usize)[1] == f32::NEG_INFINITY {
+                        if target == Topology::NO_ROW || !is_candidate(answer) {
                             continue;
                         }
-                        let ([all, right_sum], score) = (of(source as usize), scores.row(edge)[0]);
-                        let share = if right.row(edge)[0] > 0.0 { exp(score - right_sum) } else { 0.0 };
-                        *gradient = scale * (exp(score - all) - share);
+                        let (sums, score) = (of(source as usize), scores.row(edge)[0]);
+                        if sums.right != f32::NEG_INFINITY {
+                            let share = if is_right(answer) { exp(score - sums.right) } else { 0.0 };
+                            *gradient = scale * (exp(score - sums.all) - share);
+                        }
                     }
                 },
             );
-            step.output(1).rows_mut().flatten().for_each(|loss| *loss = (sum / f64::from(count)) as f32);
+            step.output(1).rows_mut().flatten().for_each(|output| *output = loss);
         });
     }
 }
 
-/// The logarithms of the sums of a node's exponentials, of all and of the right ones; minus infinity of none.
+/// Whether a target is that of a candidate.
 #[inline(always)]
-fn log_sums_of(topology: &Topology, node: usize, [scores, right]: [&Matrix; 2]) -> [f32; 2] {
-    let edges = &topology.outgoing.edges[topology.outgoing.entries(node)];
-    let score = |edge: &u32| scores.row(*edge as usize)[0];
-    let is_right = |edge: &u32| right.row(*edge as usize)[0] > 0.0;
-    // Of each set its own largest is subtracted: the right ones may lie far below the others.
-    let mut most = [f32::NEG_INFINITY; 2];
-    for edge in edges {
-        most[0] = most[0].max(score(edge));
-        most[1] = if is_right(edge) { most[1].max(score(edge)) } else { most[1] };
+pub(super) fn is_candidate(target: f32) -> bool {
+    target >= 0.0
+}
+
+/// Whether a target is that of a right answer.
+#[inline(always)]
+pub(super) fn is_right(target: f32) -> bool {
+    target > 0.0
+}
+
+/// The logarithms of the sums of exponentials of scores, of all candidates and of the right ones; minus infinity of none.
+#[derive(Clone, Copy)]
+pub(super) struct LogSums {
+    pub(super) all: f32,
+    pub(super) right: f32,
+}
+
+impl LogSums {
+    /// Those of some rows.
+    #[inline(always)]
+    pub(super) fn new(rows: &[u32], [scores, targets]: [&Matrix; 2]) -> Self {
+        let score = |row: &u32| scores.row(*row as usize)[0];
+        let target = |row: &u32| targets.row(*row as usize)[0];
+        // Of each set its own largest is subtracted: the right ones may lie far below the others.
+        let mut most = [f32::NEG_INFINITY; 2];
+        for row in rows {
+            most[0] = if is_candidate(target(row)) { most[0].max(score(row)) } else { most[0] };
+            most[1] = if is_right(target(row)) { most[1].max(score(row)) } else { most[1] };
+        }
+        let mut sums = [0.0; 2];
+        for row in rows {
+            sums[0] += if is_candidate(target(row)) { exp(score(row) - most[0]) } else { 0.0 };
+            sums[1] += if is_right(target(row)) { exp(score(row) - most[1]) } else { 0.0 };
+        }
+        let [all, right] =
+            [0, 1].map(|set| if sums[set] == 0.0 { f32::NEG_INFINITY } else { most[set] + ln(sums[set]) });
+        Self { all, right }
     }
-    let mut sums = [0.0; 2];
-    for edge in edges {
-        sums[0] += exp(score(edge) - most[0]);
-        sums[1] += if is_right(edge) { exp(score(edge) - most[1]) } else { 0.0 };
+
+    /// The mean loss of those of so many sets that have a right answer, in the order of their keys, and how many these are.
+    pub(super) fn mean_loss(sets: usize, order: Option<&[u32]>, of: impl Fn(usize) -> Self) -> (f32, usize) {
+        let in_order = (0..sets).map(|rank| of(order.map_or(rank, |order| order[rank] as usize)));
+        let losses = in_order.filter(|sums| sums.right != f32::NEG_INFINITY);
+        let (count, sum) =
+            losses.fold((0, 0.0), |(count, sum), sums| (count + 1, sum + f64::from(sums.all - sums.right)));
+        ((sum / count as f64) as f32, count)
     }
-    [0, 1].map(|set| if sums[set] == 0.0 { f32::NEG_INFINITY } else { most[set] + ln(sums[set]) })
 }
