@@ -35,6 +35,8 @@ mod layer_determinism;
 mod limits;
 mod links;
 mod memory;
+#[cfg(feature = "import")]
+mod misuse;
 mod order;
 mod reference;
 #[cfg(feature = "cli")]

@@ -92,7 +92,9 @@ impl Repair {
                 let read = code.graph().spans()[*node as usize].and_then(|span| span.text(source)).unwrap_or_default();
                 let percent = 100.0 * verdict.place.1 * verdict.repair.1;
                 let file = self.program.display();
-                print_line(format_args!("{file}:{line}:{column}: {read} is read where {meant} may be meant ({percent:.0} %)"))?;
+                print_line(format_args!(
+                    "{file}:{line}:{column}: {read} is read where {meant} may be meant ({percent:.0} %)"
+                ))?;
             }
         }
         Ok(())

@@ -6,9 +6,9 @@ use std::path::Path;
 use super::check::memory::{self, Extent, Memory};
 use super::description::{GraphSource, SceneFile, TermPairs};
 use super::error::{Fault, Faults, SceneError, Source};
-use super::locate::{Position, Step};
 #[cfg(feature = "import")]
 use super::functions;
+use super::locate::{Position, Step};
 use super::{
     check::{data, settings},
     inline, scaling, syntax, terms,

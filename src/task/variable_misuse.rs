@@ -15,7 +15,10 @@ impl Predict for VariableMisuse {
     fn demand(&self, data: &GraphData, rows: RowKind) -> Result<Demand, DataProblem> {
         if data.misuse.is_none() {
             let help = "give functions, such as `graph: Functions(train: [\"functions.jsonl\"], per_epoch: 1000)`";
-            return Err(DataProblem::Graph(Problem::new("the graph comes without variables that may be misused", help)));
+            return Err(DataProblem::Graph(Problem::new(
+                "the graph comes without variables that may be misused",
+                help,
+            )));
         }
         Ok(Demand { width: Some((1, ["score", "scores"])), validated: validated(data, rows)? })
     }

@@ -89,6 +89,8 @@ impl Corpus {
     /// Takes other graphs of the same kind in place of all.
     pub fn replace(&mut self, training: &mut World, scene: &SceneFile, data: GraphData) -> Result<(), TrainError> {
         let place = self.place.clone();
+        // Both would not be needed at once.
+        self.world = World::new();
         *self = Self::of_graphs(training, &place, scene, Cow::Owned(data), self.seed)?;
         Ok(())
     }

@@ -20,6 +20,16 @@ impl Trainer {
         Ok(())
     }
 
+    /// Leaves the loss as the only metric of a training pass: its operator knows of no other.
+    pub(super) fn keep_loss_alone(&mut self) {
+        if self.misuse.is_some() {
+            let head = self.merged.head_mut(0);
+            let SplitMetrics { loss_sum, weight, .. } = head.of(Split::Train);
+            head.clear();
+            head.add("loss", Split::Train, loss_sum, weight);
+        }
+    }
+
     /// Adds the metrics of those functions of some splits that are measured.
     pub(super) fn measure_misuses(&mut self, splits: &[Split]) -> Result<(), TrainError> {
         let (Some(misuse), Some(corpus)) = (&self.misuse, &mut self.corpus) else { return Ok(()) };

@@ -13,7 +13,10 @@ use connectome_components::{Edge, EdgeWeight, Graph, InSubgraph, Metrics, Model,
 use connectome_systems::{
     Head, Infer, ModelBuilder, PoolingError, Train, Workers,
     layers::{BuildError, DiffPool, Layer, QueryPool, Set2Set, TopKPooling},
-    operators::{MemberAssignment, PointerCrossEntropy, StructuralDistance, StructureLoss, scale, score_clusters},
+    operators::{
+        MemberAssignment, PointerCrossEntropy, StructuralDistance, StructureLoss, SubgraphCrossEntropy, scale,
+        score_clusters,
+    },
     program::{Operator, Program, Value},
     run, spawn_clusters,
     transport::{FusedGromovWasserstein, MaskedGromovWasserstein, Search, SoftGraph},
@@ -259,6 +262,37 @@ proptest! {
         let loss_of = |arguments: &Matrices| Array2::from_elem((1, 1), of(&arguments[INPUT]));
         let gradients = Expected::new(arguments, &Array2::ones((1, 1)), loss_of).gradients;
         assert_near("gradient of the scores", &scene.read(into).unwrap(), &gradients[INPUT].values, BACKWARD)?;
+    }
+
+    #[test]
+    fn any_of_the_right_nodes_of_a_subgraph_will_do(case in cases(), large in prop::bool::ANY) {
+        let scores = numbers(case.seed, 5, (case.node_count, 1)) * if large { 1000.0 } else { 1.0 };
+        // Right, wrong, and no candidates.
+        let targets = numbers(case.seed, 6, (case.node_count, 1)).mapv(|number| {
+            if number > 0.3 { 1.0 } else if number > -0.5 { 0.0 } else { -1.0 }
+        });
+        let of = |scores: &Array2<f64>| {
+            let mut losses = Vec::new();
+            for subgraph in 0..SUBGRAPHS {
+                let log_sum = |least: f64| {
+                    let nodes = members(&case, subgraph).into_iter().filter(|node| targets[[*node, 0]] >= least);
+                    let scores: Vec<f64> = nodes.map(|node| scores[[node, 0]]).collect();
+                    let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                    (!scores.is_empty()).then(|| most + scores.iter().map(|score| (score - most).exp()).sum::<f64>().ln())
+                };
+                losses.extend(log_sum(1.0).zip(log_sum(0.0)).map(|(right, all)| all - right));
+            }
+            (losses.iter().sum::<f64>() / losses.len() as f64, losses.len())
+        };
+        prop_assume!(of(&scores).1 > 0);
+        let mut scene = scene(&case);
+        let (loss, gradient) = step(&mut scene, &scores, &targets, SubgraphCrossEntropy);
+        let expected = of(&scores).0;
+        prop_assert!((loss - expected).abs() <= 1e-5 * expected.abs().max(1.0), "{loss} and not {expected}");
+        let arguments = Matrices::from([(INPUT.to_owned(), scores.clone())]);
+        let loss_of = |arguments: &Matrices| Array2::from_elem((1, 1), of(&arguments[INPUT]).0);
+        let gradients = Expected::new(arguments, &Array2::ones((1, 1)), loss_of).gradients;
+        assert_near("gradient of the scores", &gradient, &gradients[INPUT].values, BACKWARD)?;
     }
 }
 

@@ -103,6 +103,9 @@ pub trait Grammar: Sync {
     /// definition, an import and the like; none if the nodes around it decide.
     fn binds_value(&self, kind: &str) -> Option<bool>;
 
+    /// Whether a node holds the arguments of a call, and follows what is called.
+    fn is_arguments(&self, kind: &str) -> bool;
+
     /// Whether the fixed words and signs in a node of this kind matter, as the sign of `a + b` does.
     fn has_operator(&self, kind: &str) -> bool;
 }

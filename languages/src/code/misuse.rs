@@ -93,7 +93,8 @@ pub enum MisuseError {
     /// The graph would be too large.
     #[error(
         "the graph of the function would have {nodes} nodes, one for each other variable in the place of each load among them, \
-         and at most {} are made; split the function", super::MisuseGraph::MAX_NODES
+         and at most {} are made; split the function",
+        super::MisuseGraph::MAX_NODES
     )]
     TooLarge {
         /// How many there would be.
@@ -198,7 +199,8 @@ impl MisuseExample {
     /// If it is the graph of other code.
     pub fn function(&self, code: &CodeGraph, grammar: &dyn Grammar) -> Result<Function, MisuseError> {
         let MisuseNodes { loads, .. } = self.nodes(code)?;
-        let whole = || Function { node: 0, end: code.symbols().first().map_or(0, |symbol| symbol.node), ..Function::default() };
+        let whole =
+            || Function { node: 0, end: code.symbols().first().map_or(0, |symbol| symbol.node), ..Function::default() };
         let function = code.functions(grammar).into_iter().next().unwrap_or_else(whole);
         Ok(Function { loads, candidates: self.candidates.clone(), ..function })
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{CodeGraph, Function, Grammar, MisuseError, Occurrence, Usage, syntax::Meaning};
+use crate::LanguageEdge;
 
 /// A variable in the place of a load, where another one stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +48,9 @@ pub struct MisuseEdge {
 /// | the hypothesis that a variable is meant | the next place where it stands |
 /// | a load | the node of no misuse |
 ///
-/// What a node says is a set of *words*, hashes of its kind, its text, and the parts of its name: names that no training data
-/// have are words as well, and a model needs no vocabulary.
+/// What a node says is a set of *words*, hashes of its kind, its text and the parts of its name, at a load and a hypothesis of
+/// what stands around it and how often the variable is read and bound in the function: names that no training data have are
+/// words as well, and a model needs no vocabulary.
 ///
 /// ```
 /// use connectome_languages::code::{CodeGraph, MisuseGraph, Python};
@@ -88,8 +90,9 @@ impl MisuseGraph {
     pub const KINDS: u32 = 18;
     /// Number of words.
     pub const WORDS: u32 = 4096;
-    /// The most words of a node: its kind, its usage, its text, and the parts of its name.
-    pub const MAX_WORDS: usize = 3 + MAX_PARTS;
+    /// The most words of a node: its kind, its usage, its text, what stands around it, how often it is used, and the parts of its
+    /// name.
+    pub const MAX_WORDS: usize = 5 + MAX_PARTS;
     /// The most nodes of a graph.
     pub const MAX_NODES: usize = 4096;
 
@@ -103,7 +106,8 @@ impl MisuseGraph {
         let inside = &code.occurrences()[..];
         let start = inside.partition_point(|one| one.node < function.node);
         let inside = &inside[start..inside.partition_point(|one| one.node < function.end)];
-        let mut builder = Builder { code, function, graph: Self::default(), places: HashMap::new() };
+        let mut builder =
+            Builder { code, function, graph: Self::default(), places: HashMap::new(), counts: HashMap::new() };
         // Loads and candidates are few in what people write; their product is counted before it is made.
         let hypotheses = function.loads.len().saturating_mul(function.candidates.len().saturating_sub(1));
         let nodes = ((function.end - function.node) as usize).saturating_add(hypotheses);
@@ -113,10 +117,13 @@ impl MisuseGraph {
         if hypotheses == 0 {
             return Err(MisuseError::NoChoice);
         }
-        let usages: HashMap<u32, Usage> = inside.iter().map(|one| (one.node, one.usage)).collect();
-        builder.add_syntax(grammar, &usages);
+        let of_nodes: HashMap<u32, &Occurrence> = inside.iter().map(|one| (one.node, one)).collect();
+        for one in inside {
+            builder.counts.entry(builder.name(one)).or_default().add(one.usage);
+        }
+        builder.add_syntax(grammar, &of_nodes);
         builder.add_variables(inside);
-        builder.add_hypotheses(inside);
+        builder.add_hypotheses(inside, grammar);
         Ok(builder.graph)
     }
 
@@ -174,12 +181,46 @@ struct Builder<'a> {
     graph: MisuseGraph,
     /// The nodes by those of the code.
     places: HashMap<u32, u32>,
+    /// How often each name is used.
+    counts: HashMap<&'a str, Counts>,
 }
 
-impl Builder<'_> {
+/// How often a variable is read and bound.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    reads: usize,
+    bindings: usize,
+}
+
+impl Counts {
+    fn add(&mut self, usage: Usage) {
+        self.reads += usize::from(usage == Usage::Load);
+        self.bindings += usize::from(usage != Usage::Load);
+    }
+
+    /// As a word, which tells small numbers apart.
+    fn text(self) -> String {
+        format!("{} {}", self.reads.min(4), self.bindings.min(3))
+    }
+}
+
+impl<'a> Builder<'a> {
+    fn name(&self, one: &Occurrence) -> &'a str {
+        self.code.symbol(one.symbol).map_or("", |symbol| &symbol.name)
+    }
+
+    /// What stands around the child of a node: its position, in what, or behind what in a list of arguments.
+    fn surroundings(code: &CodeGraph, edge: &LanguageEdge, grammar: &dyn Grammar) -> String {
+        let label = |node: u32| code.graph().label(node).unwrap_or_default();
+        let parent = label(edge.target);
+        // What is called ends before its arguments.
+        let called = edge.target.checked_sub(1).filter(|_| grammar.is_arguments(parent)).map_or("", label);
+        format!("{parent} {called} {}", edge.position)
+    }
+
     /// Adds the nodes of the syntax tree, and the edges of parents and tokens.
-    fn add_syntax(&mut self, grammar: &dyn Grammar, usages: &HashMap<u32, Usage>) {
-        let Self { code, function, graph, places } = self;
+    fn add_syntax(&mut self, grammar: &dyn Grammar, of_nodes: &HashMap<u32, &Occurrence>) {
+        let Self { code, function, graph, places, counts } = self;
         // Each node of the tree but the root has one, in the order of the nodes, before all other edges.
         let children = function.node as usize..function.end as usize - 1;
         let inside = code.graph().language_edges().get(children).unwrap_or_default();
@@ -193,12 +234,21 @@ impl Builder<'_> {
             if is_sign || code.meanings[node as usize] == Meaning::Comment {
                 continue;
             }
-            let usage = usages.get(&node);
+            let (around, count);
             let mut words = vec![("kind", kind)];
             if !text.is_empty() {
                 words.push(("text", text));
             }
-            words.extend(usage.map(|usage| ("usage", usage_name(*usage))));
+            if let Some(one) = of_nodes.get(&node) {
+                around = Self::surroundings(code, edge, grammar);
+                count = code
+                    .symbol(one.symbol)
+                    .and_then(|symbol| counts.get(&*symbol.name))
+                    .copied()
+                    .unwrap_or_default()
+                    .text();
+                words.extend([("usage", usage_name(one.usage)), ("around", &around), ("count", &count)]);
+            }
             if grammar.is_identifier(kind) {
                 words.extend(name_parts(text).map(|part| ("part", part)));
             }
@@ -215,13 +265,17 @@ impl Builder<'_> {
 
     /// Adds the variables that stand in the function, with edges between the places of one.
     fn add_variables(&mut self, inside: &[Occurrence]) {
-        let Self { code, graph, places, .. } = self;
+        let Self { code, graph, places, counts, .. } = self;
         let mut last_places = HashMap::new();
         for one in inside {
-            let (Some(symbol), Some(place)) = (code.symbol(one.symbol), places.get(&one.node).copied()) else { continue };
+            let (Some(symbol), Some(place)) = (code.symbol(one.symbol), places.get(&one.node).copied()) else {
+                continue;
+            };
             let node = *places.entry(one.symbol).or_insert_with(|| {
                 let binding = if symbol.is_bound { "bound" } else { "free" };
-                let mut words = vec![("kind", "symbol"), ("usage", binding), ("text", symbol.name.as_str())];
+                let count = counts.get(&*symbol.name).copied().unwrap_or_default().text();
+                let mut words =
+                    vec![("kind", "symbol"), ("usage", binding), ("text", symbol.name.as_str()), ("count", &count)];
                 words.extend(name_parts(&symbol.name).map(|part| ("part", part)));
                 graph.add_node(&words)
             });
@@ -233,8 +287,9 @@ impl Builder<'_> {
     }
 
     /// Adds the hypotheses and the node of no misuse.
-    fn add_hypotheses(&mut self, inside: &[Occurrence]) {
-        let Self { code, function, graph, places } = self;
+    fn add_hypotheses(&mut self, inside: &[Occurrence], grammar: &dyn Grammar) {
+        let Self { code, function, graph, places, counts } = self;
+        let edges = code.graph().language_edges();
         // Where each name stands, in order.
         let mut uses: HashMap<&str, Vec<&Occurrence>> = HashMap::new();
         let mut names = HashMap::new();
@@ -245,17 +300,24 @@ impl Builder<'_> {
         }
         for (load, node) in function.loads.iter().enumerate() {
             let (Some(place), read) = (places.get(node), names.get(node)) else { continue };
+            let around = node.checked_sub(1).and_then(|edge| edges.get(edge as usize));
+            let around = around.map_or(String::new(), |edge| Self::surroundings(code, edge, grammar));
+            let count_of = |name: &str| counts.get(name).copied().unwrap_or_default().text();
+            let of_read = read.map_or(String::new(), |name| count_of(name));
             for (candidate, name) in function.candidates.iter().enumerate() {
                 if read == Some(&name.as_str()) {
                     continue;
                 }
-                let mut words = vec![("kind", "hypothesis"), ("text", name.as_str())];
-                words.extend(name_parts(name).map(|part| ("part", part)));
-                let hypothesis = graph.add_node(&words);
-                graph.connect([*place, hypothesis], PLACE, None);
                 let stands = uses.get(name.as_str()).map_or(&[][..], Vec::as_slice);
                 let after = stands.partition_point(|other| other.node < *node);
                 let before = after.checked_sub(1).and_then(|before| stands.get(before));
+                let order = if before.is_some() { "used before" } else { "used after" };
+                let count = format!("{of_read} for {}", count_of(name));
+                let mut words = vec![("kind", "hypothesis"), ("usage", order), ("text", name), ("around", &around)];
+                words.push(("count", &count));
+                words.extend(name_parts(name).map(|part| ("part", part)));
+                let hypothesis = graph.add_node(&words);
+                graph.connect([*place, hypothesis], PLACE, None);
                 // Of several variables of one name the nearest is meant.
                 if let Some(symbol) = before.or(stands.get(after)).and_then(|nearest| places.get(&nearest.symbol)) {
                     graph.connect([*symbol, hypothesis], MEANT, None);

@@ -130,12 +130,18 @@ impl Grammar for Python {
 
     fn binds_value(&self, kind: &str) -> Option<bool> {
         match kind {
-            "parameters" | "lambda_parameters" | "assignment" | "augmented_assignment" | "named_expression" => Some(true),
+            "parameters" | "lambda_parameters" | "assignment" | "augmented_assignment" | "named_expression" => {
+                Some(true)
+            }
             "for_statement" | "for_in_clause" | "with_item" => Some(true),
             "function_definition" | "class_definition" | "import_statement" | "import_from_statement" => Some(false),
             "aliased_import" | "except_clause" | "delete_statement" | "case_clause" | "module" => Some(false),
             _ => None,
         }
+    }
+
+    fn is_arguments(&self, kind: &str) -> bool {
+        kind == "argument_list"
     }
 
     fn has_operator(&self, kind: &str) -> bool {

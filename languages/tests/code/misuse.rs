@@ -3,7 +3,7 @@
 use super::{edges, read};
 use connectome_languages::{
     Record, Records,
-    code::{CodeGraph, MisuseError, MisuseExample},
+    code::{CodeGraph, MisuseError, MisuseExample, MisuseGraph, Python},
 };
 
 const FUNCTIONS: &str = include_str!("../fixtures/misuse.jsonl");
@@ -46,6 +46,127 @@ fn a_planted_misuse_is_that_of_the_data() {
         assert_eq!(function.plant(misuse.load, name), Err(error));
     }
     assert!(matches!(planted.nodes(&read("x = 1")), Err(MisuseError::NoVariable { .. })));
+}
+
+/// The records are from Python's own parser.
+#[test]
+fn functions_have_the_loads_and_candidates_of_the_data() {
+    for example in examples() {
+        let code = read(&example.code);
+        let functions = code.functions(&Python);
+        let [function] = &functions[..] else { panic!("{}: {functions:?}", example.id) };
+        assert_eq!(function.candidates, example.candidates, "{}", example.id);
+        assert_eq!(Ok(function), example.function(&code, &Python).as_ref(), "{}", example.id);
+    }
+}
+
+#[test]
+fn variables_hold_values_and_functions_stand_for_themselves() {
+    let source = "import m\ndef outer(a, *b, c: int = 1, **d):\n  from m import e as f\n  with a as g, b: pass\n  \
+                  def inner(h):\n    i, (j, *k) = h, c\n    return lambda l: l + i\n  try: x.y = a[g]\n  \
+                  except E as n: print(n, d)\n  c += (o := 2)\n  class C:\n    p = o\n  del a\n\n\
+                  class D:\n  @q\n  def method(self): return [r for r in self]\n";
+    let code = read(source);
+    let functions = code.functions(&Python);
+    let texts = |nodes: &[u32]| {
+        let label = |node: &u32| code.graph().label(*node).unwrap().replace("identifier ", "");
+        nodes.iter().map(label).collect::<Vec<_>>().join(" ")
+    };
+    let [outer, method] = &functions[..] else { panic!("{functions:?}") };
+    assert_eq!(outer.candidates.join(" "), "a b c d g h i j k l o p");
+    assert_eq!(texts(&outer.loads), "a b h c l i a g d o");
+    assert_eq!((method.candidates.join(" "), texts(&method.loads)), ("self r".into(), "r self".into()));
+    assert!(outer.end <= method.node && code.graph().label(method.node) == Some("function_definition"));
+}
+
+#[test]
+fn a_repaired_function_is_as_it_was() {
+    let function = &examples()[1];
+    assert_eq!(&function.repaired(), function);
+    for load in 0..function.loads.len() {
+        let others = function.candidates.iter().filter(|other| **other != function.loads[load].name);
+        for wrong in others {
+            assert_eq!(&function.plant(load, wrong).unwrap().repaired(), function);
+        }
+    }
+}
+
+#[test]
+fn each_other_variable_in_the_place_of_a_load_is_a_hypothesis() {
+    for example in examples() {
+        let code = read(&example.code);
+        let graph = MisuseGraph::new(&code, &example.function(&code, &Python).unwrap(), &Python).unwrap();
+        let expected: Vec<[usize; 2]> = (example.loads.iter().enumerate())
+            .flat_map(|(load, read)| {
+                let others = example.candidates.iter().enumerate().filter(|(_, name)| **name != read.name);
+                others.map(move |(candidate, _)| [load, candidate])
+            })
+            .collect();
+        let found: Vec<[usize; 2]> =
+            graph.hypotheses().iter().map(|one| [one.load, one.candidate].map(|number| number as usize)).collect();
+        assert_eq!(found, expected);
+        assert_eq!(graph.first_hypothesis() + expected.len() + 1, graph.node_count());
+        let nodes = graph.node_count() as u32;
+        let is_valid = |end: u32, kind: u32| end < nodes && kind < MisuseGraph::KINDS;
+        assert!(graph.edges().iter().all(|edge| is_valid(edge.source, edge.kind) && is_valid(edge.target, edge.kind)));
+        for node in 0..graph.node_count() {
+            let words = graph.words(node);
+            assert!((1..=MisuseGraph::MAX_WORDS).contains(&words.len()), "{words:?}");
+            assert!(words.iter().all(|word| *word < MisuseGraph::WORDS));
+        }
+    }
+}
+
+/// What is right must not be seen in the graph: it is that of the text alone.
+#[test]
+fn the_graph_of_a_planted_misuse_is_that_of_its_text() {
+    let function = &examples()[1];
+    let graph = |example: &MisuseExample| {
+        let code = read(&example.code);
+        MisuseGraph::new(&code, &example.function(&code, &Python).unwrap(), &Python).unwrap()
+    };
+    let of_text = |text: &str| {
+        let code = read(text);
+        MisuseGraph::new(&code, &code.functions(&Python)[0], &Python).unwrap()
+    };
+    for load in 0..function.loads.len() {
+        let wrong = function.candidates.iter().find(|other| **other != function.loads[load].name).unwrap();
+        let planted = function.plant(load, wrong).unwrap();
+        assert_eq!(graph(&planted), of_text(&planted.code));
+        assert_ne!(graph(&planted), graph(function));
+    }
+}
+
+#[test]
+fn functions_without_a_choice_and_large_ones_have_no_graph() {
+    let error = |source: &str| {
+        let code = read(source);
+        MisuseGraph::new(&code, &code.functions(&Python)[0], &Python).unwrap_err()
+    };
+    assert_eq!(error("def f(a, b): pass"), MisuseError::NoChoice);
+    assert_eq!(error("def f(a): return a + a"), MisuseError::NoChoice);
+    let many: String = (0..100).map(|number| format!("  v{number} = v{number}\n")).collect();
+    assert!(matches!(error(&format!("def f(a):\n{many}")), MisuseError::TooLarge { nodes } if nodes > 10_000));
+    assert!(matches!(error(&format!("def f(a, b): return {}", "-".repeat(1 << 20))), MisuseError::NoChoice));
+    assert!(matches!(error(&format!("def f(a, b): return {}a", "a + ".repeat(1 << 18))), MisuseError::TooLarge { .. }));
+    // Broken code, names of any letters, and a file of many functions.
+    for source in ["def f(a, b): return a +", "def f(ä, 变量): return ä if", "def f(a, b):\n  return (a"] {
+        let code = read(source);
+        let function = &code.functions(&Python)[0];
+        assert!(
+            MisuseGraph::new(&code, function, &Python).is_ok_and(|graph| !graph.hypotheses().is_empty()),
+            "{source}"
+        );
+    }
+    assert!(read("").functions(&Python).is_empty());
+    assert!(read("def (:").functions(&Python).len() < 2);
+    let source = "def f(a, b):\n    return a\n".repeat(1 << 15);
+    let code = read(&source);
+    let functions = code.functions(&Python);
+    assert_eq!(functions.len(), 1 << 15);
+    let sizes = functions.iter().map(|function| MisuseGraph::new(&code, function, &Python).unwrap().node_count());
+    let sizes: Vec<usize> = sizes.collect();
+    assert!(sizes.iter().all(|size| *size == sizes[0]));
 }
 
 #[test]
