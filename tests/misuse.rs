@@ -118,7 +118,8 @@ fn each_epoch_plants_others_which_follow_from_seed_and_epoch() {
     let folder = folder();
     let (_, data, _) = read(folder.path());
     let source = &data.misuse.as_ref().unwrap().source;
-    assert_eq!(source.graphs(0, 0), GraphData { misuse: None, ..data.clone() });
+    let drawn = source.graphs(0, 0);
+    assert_eq!((&drawn.features, &drawn.edges, &drawn.targets), (&data.features, &data.edges, &data.targets));
     let [first, again, next, other] = [(3, 1), (3, 1), (3, 2), (4, 1)].map(|(seed, epoch)| source.graphs(seed, epoch));
     assert!(first == again && first != next && first != other);
     // What is measured is always the same, and as much is learned from.
@@ -167,7 +168,8 @@ fn misuses_are_found_after_a_few_epochs_by_any_number_of_workers_alike() {
     stopped.unwrap();
     let mut resumed = trainer();
     resumed.restore(&state).unwrap();
-    assert!(resumed.train(|_| {}).unwrap().metrics == metrics && resumed.weights() == weights);
+    assert_eq!(resumed.train(|_| {}).unwrap().metrics, metrics);
+    assert!(resumed.weights() == weights);
 }
 
 #[test]
@@ -179,7 +181,7 @@ fn functions_that_cannot_be_read_or_learned_from_are_named() {
         SceneFile::load(folder.path().join("wrong.ron")).unwrap_err().to_string()
     };
     let none = error(&[("\"more.jsonl\"", "\"none.jsonl\"")]);
-    assert!(none.contains("wrong.ron:4:33") && none.contains("none.jsonl: the file cannot be read"), "{none}");
+    assert!(none.contains("wrong.ron:4:32") && none.contains("none.jsonl: the file cannot be read"), "{none}");
     let none = error(&[("per_epoch: 12", "per_epoch: 0")]);
     assert!(none.contains("wrong.ron:5:") && none.contains("has no functions"), "{none}");
     fs::write(folder.path().join("train.jsonl"), line(&example("def f(a):\n    return a\n"))).unwrap();
@@ -214,10 +216,16 @@ fn the_command_repairs_programs_and_measures_other_functions() {
         (output.status.code(), text(&output.stdout), text(&output.stderr))
     };
     let (code, printed, told) = run(&["train", "sums.ron", "--output", "run"]);
-    assert!(code == Some(0) && printed.contains("localized and repaired"), "{printed}{told}");
+    assert!(code == Some(0) && printed.contains("test accuracy"), "{printed}{told}");
     let weights = ["--weights", "run/weights.safetensors"];
     let (code, printed, told) = run(&[&["evaluate", "sums.ron", "--data", "validation.jsonl"], &weights[..]].concat());
-    assert!(code == Some(0) && printed.contains("of 14,") && !printed.contains("validation"), "{printed}{told}");
+    assert!(
+        code == Some(0)
+            && printed.contains("of 14,")
+            && printed.contains("localized and repaired")
+            && !printed.contains("validation"),
+        "{printed}{told}"
+    );
 
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
     // The files to learn from are not read.

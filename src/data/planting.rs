@@ -1,7 +1,7 @@
 //! Graphs of functions in which misuses of variables are planted.
 
 use connectome_components::Split;
-use connectome_languages::code::{CodeGraph, Function, MisuseError, MisuseExample, MisuseGraph, Python};
+use connectome_languages::code::{CodeGraph, Function, MisuseEdge, MisuseError, MisuseExample, MisuseGraph, Python};
 use connectome_systems::random::{Philox, RandomStream};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use std::sync::Arc;
@@ -173,14 +173,20 @@ impl Encoder {
             self.words.extend(words.iter().copied().chain(std::iter::repeat_n(0, padding)));
             self.values.extend((0..MisuseGraph::MAX_WORDS).map(|word| f32::from(word < words.len())));
         }
-        for edge in graph.edges() {
-            self.edges.push([first + edge.source, first + edge.target]);
+        // Edges between the same nodes are one, of several kinds: the order of parallel ones would not be known.
+        let mut edges: Vec<&MisuseEdge> = graph.edges().iter().collect();
+        edges.sort_by_key(|edge| [edge.source, edge.target]);
+        self.set.edge_offsets.push(self.edges.len());
+        for same in edges.chunk_by(|one, other| (one.source, one.target) == (other.source, other.target)) {
+            self.edges.push([first + same[0].source, first + same[0].target]);
             let start = self.kinds.len();
             self.kinds.resize(start + Self::EDGE_WIDTH, 0.0);
-            self.kinds[start + edge.kind as usize] = 1.0;
-            if let Some(position) = edge.position {
-                let position = (position as usize).min(POSITIONS - 1);
-                self.kinds[start + MisuseGraph::KINDS as usize + position] = 1.0;
+            for edge in same {
+                self.kinds[start + edge.kind as usize] = 1.0;
+                if let Some(position) = edge.position {
+                    let position = (position as usize).min(POSITIONS - 1);
+                    self.kinds[start + MisuseGraph::KINDS as usize + position] = 1.0;
+                }
             }
         }
         self.targets.resize(first as usize + graph.first_hypothesis(), EXCLUDED);
@@ -190,7 +196,6 @@ impl Encoder {
         self.set.labels.push(0);
         self.set.splits.push(split);
         self.set.node_offsets.push(first as usize);
-        self.set.edge_offsets.push(self.edges.len() - graph.edges().len());
     }
 
     fn finish(mut self) -> GraphData {

@@ -89,10 +89,10 @@ impl MisuseGraph {
     /// Number of kinds of edges.
     pub const KINDS: u32 = 18;
     /// Number of words.
-    pub const WORDS: u32 = 4096;
-    /// The most words of a node: its kind, its usage, its text, what stands around it, how often it is used, and the parts of its
-    /// name.
-    pub const MAX_WORDS: usize = 5 + MAX_PARTS;
+    pub const WORDS: u32 = 8192;
+    /// The most words of a node: its kind, its usage, its text, what stands around it, both together, how often it is used, and
+    /// the parts of its name.
+    pub const MAX_WORDS: usize = 6 + MAX_PARTS;
     /// The most nodes of a graph.
     pub const MAX_NODES: usize = 4096;
 
@@ -234,7 +234,7 @@ impl<'a> Builder<'a> {
             if is_sign || code.meanings[node as usize] == Meaning::Comment {
                 continue;
             }
-            let (around, count);
+            let (around, fit, count);
             let mut words = vec![("kind", kind)];
             if !text.is_empty() {
                 words.push(("text", text));
@@ -247,7 +247,8 @@ impl<'a> Builder<'a> {
                     .copied()
                     .unwrap_or_default()
                     .text();
-                words.extend([("usage", usage_name(one.usage)), ("around", &around), ("count", &count)]);
+                fit = format!("{text} {around}");
+                words.extend([("usage", usage_name(one.usage)), ("around", &around), ("fit", &fit), ("count", &count)]);
             }
             if grammar.is_identifier(kind) {
                 words.extend(name_parts(text).map(|part| ("part", part)));
@@ -314,7 +315,8 @@ impl<'a> Builder<'a> {
                 let order = if before.is_some() { "used before" } else { "used after" };
                 let count = format!("{of_read} for {}", count_of(name));
                 let mut words = vec![("kind", "hypothesis"), ("usage", order), ("text", name), ("around", &around)];
-                words.push(("count", &count));
+                let fit = format!("{name} {around}");
+                words.extend([("fit", fit.as_str()), ("count", &count)]);
                 words.extend(name_parts(name).map(|part| ("part", part)));
                 let hypothesis = graph.add_node(&words);
                 graph.connect([*place, hypothesis], PLACE, None);
