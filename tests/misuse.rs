@@ -231,7 +231,7 @@ fn the_command_repairs_programs_and_measures_other_functions() {
     // The files to learn from are not read.
     fs::remove_file(folder.path().join("train.jsonl")).unwrap();
     let right = function(36).replace("\n", "\n    ");
-    let wrong = function(33).replace("return result", "return numbers");
+    let wrong = function(34).replace("return result", "return numbers");
     write("program.py", &format!("# ä\nclass A:\n    {right}\n\ndef none(): pass\n\n{wrong}"));
     let repair = |program: &str| run(&[&["repair", "sums.ron", program], &weights[..]].concat());
     let (code, printed, told) = repair("program.py");

@@ -49,9 +49,9 @@ pub struct MisuseVerdict {
 }
 
 impl MisuseVerdict {
-    /// Whether a variable is misused: its place is likelier than that there is none.
+    /// Whether a variable is misused, wherever it is: that is likelier than not.
     pub fn is_misuse(&self) -> bool {
-        self.place.1 > self.none
+        self.none < 0.5
     }
 }
 

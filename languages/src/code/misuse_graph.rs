@@ -1,6 +1,6 @@
 //! Functions as graphs in which a misused variable can be found.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -49,7 +49,7 @@ pub struct MisuseEdge {
 /// | a load | the node of no misuse |
 ///
 /// What a node says is a set of *words*, hashes of its kind, its text and the parts of its name, at a load and a hypothesis of
-/// what stands around it and how often the variable is read and bound in the function: names that no training data have are
+/// what stands around it, how often the variable is read and bound in the function, and how near it is used again: names that no training data have are
 /// words as well, and a model needs no vocabulary.
 ///
 /// ```
@@ -90,9 +90,9 @@ impl MisuseGraph {
     pub const KINDS: u32 = 18;
     /// Number of words.
     pub const WORDS: u32 = 8192;
-    /// The most words of a node: its kind, its usage, its text, what stands around it, both together, how often it is used, and
-    /// the parts of its name.
-    pub const MAX_WORDS: usize = 6 + MAX_PARTS;
+    /// The most words of a node: its kind, its usage, its text, what stands around it, both together, how often and how near it
+    /// is used, and the parts of its name.
+    pub const MAX_WORDS: usize = 7 + MAX_PARTS;
     /// The most nodes of a graph.
     pub const MAX_NODES: usize = 4096;
 
@@ -291,6 +291,7 @@ impl<'a> Builder<'a> {
     fn add_hypotheses(&mut self, inside: &[Occurrence], grammar: &dyn Grammar) {
         let Self { code, function, graph, places, counts } = self;
         let edges = code.graph().language_edges();
+        let ends = ends(edges, function);
         // Where each name stands, in order.
         let mut uses: HashMap<&str, Vec<&Occurrence>> = HashMap::new();
         let mut names = HashMap::new();
@@ -305,6 +306,9 @@ impl<'a> Builder<'a> {
             let around = around.map_or(String::new(), |edge| Self::surroundings(code, edge, grammar));
             let count_of = |name: &str| counts.get(name).copied().unwrap_or_default().text();
             let of_read = read.map_or(String::new(), |name| count_of(name));
+            let expressions = expressions(edges, function, &ends, *node);
+            let nearness = |name: &str| nearness(uses.get(name).map_or(&[], Vec::as_slice), *node, &expressions);
+            let near_read = read.map_or(MAX_EXPRESSIONS, |name| nearness(name));
             for (candidate, name) in function.candidates.iter().enumerate() {
                 if read == Some(&name.as_str()) {
                     continue;
@@ -315,8 +319,8 @@ impl<'a> Builder<'a> {
                 let order = if before.is_some() { "used before" } else { "used after" };
                 let count = format!("{of_read} for {}", count_of(name));
                 let mut words = vec![("kind", "hypothesis"), ("usage", order), ("text", name), ("around", &around)];
-                let fit = format!("{name} {around}");
-                words.extend([("fit", fit.as_str()), ("count", &count)]);
+                let (fit, near) = (format!("{name} {around}"), format!("{near_read} for {}", nearness(name)));
+                words.extend([("fit", fit.as_str()), ("count", &count), ("near", &near)]);
                 words.extend(name_parts(name).map(|part| ("part", part)));
                 let hypothesis = graph.add_node(&words);
                 graph.connect([*place, hypothesis], PLACE, None);
@@ -338,6 +342,44 @@ impl<'a> Builder<'a> {
             graph.connect([*place, none], NO_MISUSE, None);
         }
     }
+}
+
+/// The node after the last part of each node of a function.
+fn ends(edges: &[LanguageEdge], function: &Function) -> Vec<u32> {
+    let mut ends: Vec<u32> = (function.node + 1..=function.end).collect();
+    for node in (function.node + 1..function.end).rev() {
+        let end = ends[(node - function.node) as usize];
+        if let Some(parent) = edges.get(node as usize - 1).and_then(|edge| edge.target.checked_sub(function.node)) {
+            let of_parent = &mut ends[parent as usize];
+            *of_parent = end.max(*of_parent);
+        }
+    }
+    ends
+}
+
+/// How many of the expressions around a load are looked at for other uses of a variable.
+const MAX_EXPRESSIONS: usize = 4;
+
+/// The expressions and statements around a node, from the innermost one on, each as the range of its nodes.
+fn expressions(edges: &[LanguageEdge], function: &Function, ends: &[u32], mut node: u32) -> Vec<Range<u32>> {
+    let mut around = Vec::new();
+    while around.len() < MAX_EXPRESSIONS && node > function.node {
+        let Some(edge) = edges.get(node as usize - 1) else { break };
+        node = edge.target;
+        let Some(place) = node.checked_sub(function.node) else { break };
+        around.push(node..ends[place as usize]);
+    }
+    around
+}
+
+/// The number of the innermost expression around a node in which a variable stands elsewhere.
+fn nearness(stands: &[&Occurrence], node: u32, expressions: &[Range<u32>]) -> usize {
+    let stands_in = |expression: &Range<u32>| {
+        let first = stands.partition_point(|one| one.node < expression.start);
+        let inside = stands[first..].iter().take_while(|one| one.node < expression.end);
+        inside.take(2).any(|one| one.node != node)
+    };
+    expressions.iter().position(stands_in).unwrap_or(MAX_EXPRESSIONS)
 }
 
 fn usage_name(usage: Usage) -> &'static str {
