@@ -5,7 +5,7 @@ use connectome_languages::code::{CodeGraph, Function, MisuseEdge, MisuseError, M
 use connectome_systems::random::{Philox, RandomStream};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use std::sync::Arc;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
 
 use super::{DenseRows, EpochGraphs, Features, GraphData, GraphSet, MisuseChoice, MisuseData};
 
@@ -31,14 +31,25 @@ const RIGHT: f32 = 1.0;
 const WRONG: f32 = 0.0;
 const EXCLUDED: f32 = -1.0;
 
+/// One name in this number is hidden in a function that is learned from.
+const HIDDEN_ONE_IN: u64 = 4;
+
 /// The graph of an example, and what is right in it.
 ///
 /// # Errors
 /// If there is nothing to choose, or the graph would be too large.
 pub fn misuse_graph(example: &MisuseExample) -> Result<(MisuseGraph, MisuseChoice), MisuseError> {
+    graph_without_names(example, &|_| false)
+}
+
+fn graph_without_names(
+    example: &MisuseExample,
+    is_hidden: &dyn Fn(&str) -> bool,
+) -> Result<(MisuseGraph, MisuseChoice), MisuseError> {
     // Without a parse there are no variables.
     let code = CodeGraph::new(&example.code, &Python).map_err(|_| MisuseError::NoChoice)?;
-    let (graph, mut choice) = function_graph(&code, &example.function(&code, &Python)?)?;
+    let graph = MisuseGraph::without_names(&code, &example.function(&code, &Python)?, &Python, is_hidden)?;
+    let mut choice = choice(&graph);
     let is_right = |[load, candidate]: &[u32; 2]| {
         let is_at = |load_of_misuse: usize| load_of_misuse == *load as usize;
         let misuse = example.misuse.as_ref();
@@ -54,9 +65,14 @@ pub fn misuse_graph(example: &MisuseExample) -> Result<(MisuseGraph, MisuseChoic
 /// If there is nothing to choose, or the graph would be too large.
 pub fn function_graph(code: &CodeGraph, function: &Function) -> Result<(MisuseGraph, MisuseChoice), MisuseError> {
     let graph = MisuseGraph::new(code, function, &Python)?;
-    let hypotheses = graph.hypotheses().iter().map(|one| [one.load, one.candidate]).collect();
-    let choice = MisuseChoice { nodes: graph.node_count(), hypotheses, right: None };
+    let choice = choice(&graph);
     Ok((graph, choice))
+}
+
+/// What there is to choose in a graph, without what is right.
+fn choice(graph: &MisuseGraph) -> MisuseChoice {
+    let hypotheses = graph.hypotheses().iter().map(|one| [one.load, one.candidate]).collect();
+    MisuseChoice { nodes: graph.node_count(), hypotheses, right: None }
 }
 
 /// Functions of which nothing is known as graphs of the split Test.
@@ -107,8 +123,9 @@ impl PlantedFunctions {
         chosen.into_iter().zip(0..).collect()
     }
 
-    /// A function with a misuse, and without: one load, drawn evenly, reads another variable, drawn evenly.
-    fn plant(function: &MisuseExample, random: Philox) -> [Option<MisuseExample>; 2] {
+    /// The graphs of a function with a misuse, and without: one load, drawn evenly, reads another variable, drawn evenly. Some
+    /// names, others in each graph, are hidden.
+    fn plant(function: &MisuseExample, random: Philox) -> [Option<(MisuseGraph, MisuseChoice)>; 2] {
         let mut draws = RandomStream::new(random);
         let mut below = |count: usize| draws.below(count as u64) as usize;
         let load = below(function.loads.len());
@@ -117,7 +134,11 @@ impl PlantedFunctions {
             let wrong = others.get(below(others.len()))?;
             function.plant(load, wrong).ok()
         });
-        [planted, Some(function.clone())]
+        [planted.as_ref(), Some(function)].map(|example| {
+            let key = draws.below(u64::MAX);
+            let is_hidden = |name: &str| xxh3_64_with_seed(name.as_bytes(), key).is_multiple_of(HIDDEN_ONE_IN);
+            graph_without_names(example?, &is_hidden).ok()
+        })
     }
 }
 
@@ -125,10 +146,7 @@ impl EpochGraphs for PlantedFunctions {
     fn graphs(&self, seed: u64, epoch: u64) -> GraphData {
         let chosen = self.choose(seed, epoch);
         let learned: Vec<_> = (chosen.par_iter())
-            .map(|(function, number)| {
-                let planted = Self::plant(function, Philox::new(seed, PLANTED, epoch << 32 | number));
-                planted.map(|example| misuse_graph(&example?).ok())
-            })
+            .map(|(function, number)| Self::plant(function, Philox::new(seed, PLANTED, epoch << 32 | number)))
             .collect();
         let mut encoder = Encoder::default();
         learned.iter().flatten().flatten().for_each(|(graph, choice)| encoder.add(graph, choice, Split::Train));

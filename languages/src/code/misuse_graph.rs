@@ -103,11 +103,30 @@ impl MisuseGraph {
     /// # Errors
     /// If there is no hypothesis, or the graph would be too large; then little memory is taken.
     pub fn new(code: &CodeGraph, function: &Function, grammar: &dyn Grammar) -> Result<Self, MisuseError> {
+        Self::without_names(code, function, grammar, &|_| false)
+    }
+
+    /// The same, where the words of some names are left out: so a model learns what to do with names that it does not know.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`].
+    pub fn without_names(
+        code: &CodeGraph,
+        function: &Function,
+        grammar: &dyn Grammar,
+        is_hidden: &dyn Fn(&str) -> bool,
+    ) -> Result<Self, MisuseError> {
         let inside = &code.occurrences()[..];
         let start = inside.partition_point(|one| one.node < function.node);
         let inside = &inside[start..inside.partition_point(|one| one.node < function.end)];
-        let mut builder =
-            Builder { code, function, graph: Self::default(), places: HashMap::new(), counts: HashMap::new() };
+        let mut builder = Builder {
+            code,
+            function,
+            graph: Self::default(),
+            places: HashMap::new(),
+            counts: HashMap::new(),
+            is_hidden,
+        };
         // Loads and candidates are few in what people write; their product is counted before it is made.
         let hypotheses = function.loads.len().saturating_mul(function.candidates.len().saturating_sub(1));
         let nodes = ((function.end - function.node) as usize).saturating_add(hypotheses);
@@ -183,6 +202,8 @@ struct Builder<'a> {
     places: HashMap<u32, u32>,
     /// How often each name is used.
     counts: HashMap<&'a str, Counts>,
+    /// Whether the words of a name are left out.
+    is_hidden: &'a dyn Fn(&str) -> bool,
 }
 
 /// How often a variable is read and bound.
@@ -220,7 +241,7 @@ impl<'a> Builder<'a> {
 
     /// Adds the nodes of the syntax tree, and the edges of parents and tokens.
     fn add_syntax(&mut self, grammar: &dyn Grammar, of_nodes: &HashMap<u32, &Occurrence>) {
-        let Self { code, function, graph, places, counts } = self;
+        let Self { code, function, graph, places, counts, is_hidden } = self;
         // Each node of the tree but the root has one, in the order of the nodes, before all other edges.
         let children = function.node as usize..function.end as usize - 1;
         let inside = code.graph().language_edges().get(children).unwrap_or_default();
@@ -236,7 +257,8 @@ impl<'a> Builder<'a> {
             }
             let (around, fit, count);
             let mut words = vec![("kind", kind)];
-            if !text.is_empty() {
+            let is_shown = !(grammar.is_identifier(kind) && is_hidden(text));
+            if !text.is_empty() && is_shown {
                 words.push(("text", text));
             }
             if let Some(one) = of_nodes.get(&node) {
@@ -248,9 +270,10 @@ impl<'a> Builder<'a> {
                     .unwrap_or_default()
                     .text();
                 fit = format!("{text} {around}");
-                words.extend([("usage", usage_name(one.usage)), ("around", &around), ("fit", &fit), ("count", &count)]);
+                words.extend([("usage", usage_name(one.usage)), ("around", &around), ("count", &count)]);
+                words.extend(is_shown.then_some(("fit", fit.as_str())));
             }
-            if grammar.is_identifier(kind) {
+            if grammar.is_identifier(kind) && is_shown {
                 words.extend(name_parts(text).map(|part| ("part", part)));
             }
             let place = graph.add_node(&words);
@@ -266,7 +289,7 @@ impl<'a> Builder<'a> {
 
     /// Adds the variables that stand in the function, with edges between the places of one.
     fn add_variables(&mut self, inside: &[Occurrence]) {
-        let Self { code, graph, places, counts, .. } = self;
+        let Self { code, graph, places, counts, is_hidden, .. } = self;
         let mut last_places = HashMap::new();
         for one in inside {
             let (Some(symbol), Some(place)) = (code.symbol(one.symbol), places.get(&one.node).copied()) else {
@@ -275,9 +298,11 @@ impl<'a> Builder<'a> {
             let node = *places.entry(one.symbol).or_insert_with(|| {
                 let binding = if symbol.is_bound { "bound" } else { "free" };
                 let count = counts.get(&*symbol.name).copied().unwrap_or_default().text();
-                let mut words =
-                    vec![("kind", "symbol"), ("usage", binding), ("text", symbol.name.as_str()), ("count", &count)];
-                words.extend(name_parts(&symbol.name).map(|part| ("part", part)));
+                let mut words = vec![("kind", "symbol"), ("usage", binding), ("count", &count)];
+                if !is_hidden(&symbol.name) {
+                    words.push(("text", &symbol.name));
+                    words.extend(name_parts(&symbol.name).map(|part| ("part", part)));
+                }
                 graph.add_node(&words)
             });
             graph.connect([place, node], SYMBOL, None);
@@ -289,7 +314,7 @@ impl<'a> Builder<'a> {
 
     /// Adds the hypotheses and the node of no misuse.
     fn add_hypotheses(&mut self, inside: &[Occurrence], grammar: &dyn Grammar) {
-        let Self { code, function, graph, places, counts } = self;
+        let Self { code, function, graph, places, counts, is_hidden } = self;
         let edges = code.graph().language_edges();
         let ends = ends(edges, function);
         // Where each name stands, in order.
@@ -318,10 +343,13 @@ impl<'a> Builder<'a> {
                 let before = after.checked_sub(1).and_then(|before| stands.get(before));
                 let order = if before.is_some() { "used before" } else { "used after" };
                 let count = format!("{of_read} for {}", count_of(name));
-                let mut words = vec![("kind", "hypothesis"), ("usage", order), ("text", name), ("around", &around)];
                 let (fit, near) = (format!("{name} {around}"), format!("{near_read} for {}", nearness(name)));
-                words.extend([("fit", fit.as_str()), ("count", &count), ("near", &near)]);
-                words.extend(name_parts(name).map(|part| ("part", part)));
+                let mut words = vec![("kind", "hypothesis"), ("usage", order), ("around", &around)];
+                words.extend([("count", count.as_str()), ("near", &near)]);
+                if !is_hidden(name) {
+                    words.extend([("text", name.as_str()), ("fit", &fit)]);
+                    words.extend(name_parts(name).map(|part| ("part", part)));
+                }
                 let hypothesis = graph.add_node(&words);
                 graph.connect([*place, hypothesis], PLACE, None);
                 // Of several variables of one name the nearest is meant.
