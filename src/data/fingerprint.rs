@@ -138,7 +138,7 @@ impl Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{RewriteData, SlotCoding};
+    use crate::data::{EpochGraphs, MisuseData, RewriteData, SlotCoding};
     use connectome_languages::{OrderedDag, mathematics::Terms, rewriting::SlotLayout};
     use std::sync::Arc;
 
@@ -151,6 +151,24 @@ mod tests {
         let layout = SlotLayout { slots: 1, roles: 1, result: 0, parts: 1 };
         let coding = SlotCoding { layout, labels: 3, arity: 2, candidates: 5 };
         RewriteData { terms, variable: None, coding, pairs: vec![RewritePair { source, target }] }
+    }
+
+    /// Graphs that are drawn from something with this hash.
+    #[derive(Debug)]
+    struct Drawn(u128);
+
+    impl EpochGraphs for Drawn {
+        fn graphs(&self, _: u64, _: u64) -> GraphData {
+            GraphData::default()
+        }
+
+        fn fingerprint(&self) -> u128 {
+            self.0
+        }
+    }
+
+    fn misuse(hash: u128) -> Option<Arc<MisuseData>> {
+        Some(Arc::new(MisuseData { measured: Vec::new(), source: Arc::new(Drawn(hash)) }))
     }
 
     #[test]
@@ -172,9 +190,10 @@ mod tests {
             names: vec!["a".to_owned(), "b".to_owned()],
             graphs: Some(GraphSet { labels: vec![0], classes: 1, ..GraphSet::default() }),
             rewriting: Some(Arc::new(rewriting())),
+            misuse: misuse(1),
         };
         type Change = fn(&mut GraphData);
-        let changes: [Change; 19] = [
+        let changes: [Change; 21] = [
             |_| {},
             |graph| graph.nodes = 3,
             |graph| graph.features = Features::Dense { width: 1, values: vec![0.5, -1.0] },
@@ -192,6 +211,8 @@ mod tests {
             |graph| graph.names = vec!["ab".to_owned(), String::new()],
             |graph| graph.graphs = None,
             |graph| graph.graphs.as_mut().unwrap().folds = Some(vec![0]),
+            |graph| graph.misuse = None,
+            |graph| graph.misuse = misuse(2),
             |graph| graph.rewriting = None,
             |graph| {
                 let mut other = rewriting();

@@ -116,3 +116,38 @@ fn log_sum(scores: &[f32]) -> f64 {
     let sum: f64 = scores.iter().map(|score| f64::from(score - most).exp()).sum();
     f64::from(most) + sum.ln()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two loads, of which the first could be one of two others.
+    fn choice(right: Option<usize>) -> MisuseChoice {
+        MisuseChoice { nodes: 6, hypotheses: vec![[0, 1], [0, 2], [1, 0]], right }
+    }
+
+    #[test]
+    fn a_place_is_as_likely_as_all_its_hypotheses_together() {
+        let scores = [9.0, 9.0, 3f32.ln(), 2f32.ln(), 4f32.ln(), 0.0];
+        let choice = choice(Some(1));
+        let scores = choice.scores(&scores);
+        let verdict = choice.verdict(scores);
+        let near = |found: f64, expected: f64| (found - expected).abs() < 1e-6;
+        assert!(verdict.place.0 == 0 && near(verdict.place.1, 0.5), "{verdict:?}");
+        assert!(verdict.repair.0 == 1 && near(verdict.repair.1, 0.6), "{verdict:?}");
+        assert!(near(verdict.none, 0.1) && verdict.is_misuse(), "{verdict:?}");
+        assert!(near(choice.loss(scores), 5f64.ln()));
+        assert_eq!(choice.repairs_right_place(scores), Some(false));
+    }
+
+    #[test]
+    fn scores_of_any_size_and_none_at_all_are_judged() {
+        let choice = choice(None);
+        let verdict = choice.verdict(&[-1e30, 1e30, 0.0, 0.0]);
+        assert_eq!((verdict.place, verdict.repair, verdict.none), ((0, 1.0), (2, 1.0), 0.0));
+        assert_eq!(choice.repairs_right_place(&[0.0; 4]), None);
+        let verdict = MisuseChoice { nodes: 1, ..MisuseChoice::default() }.verdict(&[0.0]);
+        assert!(!verdict.is_misuse() && verdict.none == 1.0);
+        assert!(!choice.verdict(&[f32::NAN; 4]).is_misuse());
+    }
+}

@@ -30,10 +30,11 @@ impl Trainer {
         }
     }
 
-    /// Adds the metrics of those functions of some splits that are measured.
+    /// Measures those functions of some splits that are known to have a misuse or none.
     pub(super) fn measure_misuses(&mut self, splits: &[Split]) -> Result<(), TrainError> {
         let (Some(misuse), Some(corpus)) = (&self.misuse, &mut self.corpus) else { return Ok(()) };
         let (graph, model) = (self.entities.graph, self.entities.model);
+        self.merged.heads.iter_mut().for_each(HeadMetrics::clear);
         let merged = self.merged.head_mut(0);
         for split in splits.iter().copied().filter(|split| *split != Split::Train) {
             let mut choices = misuse.measured.iter().filter(|(_, of)| *of == split).map(|(choice, _)| choice);

@@ -215,7 +215,6 @@ impl Trainer {
     /// Measures loss and metrics on these splits; on all splits for a single graph.
     fn measure(&mut self, splits: &[Split]) -> Result<(), TrainError> {
         if self.misuse.is_some() {
-            self.merged.heads.iter_mut().for_each(HeadMetrics::clear);
             return self.measure_misuses(splits);
         }
         let (graph, model) = (self.entities.graph, self.entities.model);

@@ -1,11 +1,16 @@
 //! Functions as graphs in which a misused variable can be found.
 
-use std::{collections::HashMap, ops::Range};
+use std::collections::HashMap;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{CodeGraph, Function, Grammar, MisuseError, Occurrence, Usage, syntax::Meaning};
-use crate::LanguageEdge;
+use super::{
+    CodeGraph, Function, Grammar, MisuseError, Occurrence,
+    misuse_words::{
+        Counts, MAX_EXPRESSIONS, MAX_PARTS, ends, expressions, name_parts, nearness, surroundings, usage_name,
+    },
+    syntax::Meaning,
+};
 
 /// A variable in the place of a load, where another one stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,9 +86,6 @@ const MEANT: u32 = 10;
 const USED_BEFORE: u32 = 12;
 const USED_AFTER: u32 = 14;
 const NO_MISUSE: u32 = 16;
-
-/// The most parts of a name that are words.
-const MAX_PARTS: usize = 3;
 
 impl MisuseGraph {
     /// Number of kinds of edges.
@@ -173,7 +175,7 @@ impl MisuseGraph {
 
     /// The node of the first hypothesis; the one after the last stands for no misuse.
     pub fn first_hypothesis(&self) -> usize {
-        self.node_count() - 1 - self.hypotheses.len()
+        self.node_count().saturating_sub(self.hypotheses.len() + 1)
     }
 
     fn add_node(&mut self, words: &[(&str, &str)]) -> u32 {
@@ -206,37 +208,9 @@ struct Builder<'a> {
     is_hidden: &'a dyn Fn(&str) -> bool,
 }
 
-/// How often a variable is read and bound.
-#[derive(Clone, Copy, Default)]
-struct Counts {
-    reads: usize,
-    bindings: usize,
-}
-
-impl Counts {
-    fn add(&mut self, usage: Usage) {
-        self.reads += usize::from(usage == Usage::Load);
-        self.bindings += usize::from(usage != Usage::Load);
-    }
-
-    /// As a word, which tells small numbers apart.
-    fn text(self) -> String {
-        format!("{} {}", self.reads.min(4), self.bindings.min(3))
-    }
-}
-
 impl<'a> Builder<'a> {
     fn name(&self, one: &Occurrence) -> &'a str {
         self.code.symbol(one.symbol).map_or("", |symbol| &symbol.name)
-    }
-
-    /// What stands around the child of a node: its position, in what, or behind what in a list of arguments.
-    fn surroundings(code: &CodeGraph, edge: &LanguageEdge, grammar: &dyn Grammar) -> String {
-        let label = |node: u32| code.graph().label(node).unwrap_or_default();
-        let parent = label(edge.target);
-        // What is called ends before its arguments.
-        let called = edge.target.checked_sub(1).filter(|_| grammar.is_arguments(parent)).map_or("", label);
-        format!("{parent} {called} {}", edge.position)
     }
 
     /// Adds the nodes of the syntax tree, and the edges of parents and tokens.
@@ -262,7 +236,7 @@ impl<'a> Builder<'a> {
                 words.push(("text", text));
             }
             if let Some(one) = of_nodes.get(&node) {
-                around = Self::surroundings(code, edge, grammar);
+                around = surroundings(code, edge, grammar);
                 count = code
                     .symbol(one.symbol)
                     .and_then(|symbol| counts.get(&*symbol.name))
@@ -328,7 +302,7 @@ impl<'a> Builder<'a> {
         for (load, node) in function.loads.iter().enumerate() {
             let (Some(place), read) = (places.get(node), names.get(node)) else { continue };
             let around = node.checked_sub(1).and_then(|edge| edges.get(edge as usize));
-            let around = around.map_or(String::new(), |edge| Self::surroundings(code, edge, grammar));
+            let around = around.map_or(String::new(), |edge| surroundings(code, edge, grammar));
             let count_of = |name: &str| counts.get(name).copied().unwrap_or_default().text();
             let of_read = read.map_or(String::new(), |name| count_of(name));
             let expressions = expressions(edges, function, &ends, *node);
@@ -370,69 +344,4 @@ impl<'a> Builder<'a> {
             graph.connect([*place, none], NO_MISUSE, None);
         }
     }
-}
-
-/// The node after the last part of each node of a function.
-fn ends(edges: &[LanguageEdge], function: &Function) -> Vec<u32> {
-    let mut ends: Vec<u32> = (function.node + 1..=function.end).collect();
-    for node in (function.node + 1..function.end).rev() {
-        let end = ends[(node - function.node) as usize];
-        if let Some(parent) = edges.get(node as usize - 1).and_then(|edge| edge.target.checked_sub(function.node)) {
-            let of_parent = &mut ends[parent as usize];
-            *of_parent = end.max(*of_parent);
-        }
-    }
-    ends
-}
-
-/// How many of the expressions around a load are looked at for other uses of a variable.
-const MAX_EXPRESSIONS: usize = 4;
-
-/// The expressions and statements around a node, from the innermost one on, each as the range of its nodes.
-fn expressions(edges: &[LanguageEdge], function: &Function, ends: &[u32], mut node: u32) -> Vec<Range<u32>> {
-    let mut around = Vec::new();
-    while around.len() < MAX_EXPRESSIONS && node > function.node {
-        let Some(edge) = edges.get(node as usize - 1) else { break };
-        node = edge.target;
-        let Some(place) = node.checked_sub(function.node) else { break };
-        around.push(node..ends[place as usize]);
-    }
-    around
-}
-
-/// The number of the innermost expression around a node in which a variable stands elsewhere.
-fn nearness(stands: &[&Occurrence], node: u32, expressions: &[Range<u32>]) -> usize {
-    let stands_in = |expression: &Range<u32>| {
-        let first = stands.partition_point(|one| one.node < expression.start);
-        let inside = stands[first..].iter().take_while(|one| one.node < expression.end);
-        inside.take(2).any(|one| one.node != node)
-    };
-    expressions.iter().position(stands_in).unwrap_or(MAX_EXPRESSIONS)
-}
-
-fn usage_name(usage: Usage) -> &'static str {
-    match usage {
-        Usage::Load => "load",
-        Usage::Store => "store",
-        Usage::Update => "update",
-        Usage::StoreInFunction => "store in function",
-        Usage::Global => "global",
-        Usage::Nonlocal => "nonlocal",
-        Usage::Member => "member",
-    }
-}
-
-/// The first parts of a name: what stands between underscores, and words that begin with a capital.
-fn name_parts(name: &str) -> impl Iterator<Item = &str> {
-    let words = name.split('_').flat_map(|word| {
-        let mut rest = word;
-        std::iter::from_fn(move || {
-            let mut letters = rest.char_indices().skip(1).skip_while(|(_, letter)| letter.is_uppercase());
-            let end = letters.find(|(_, letter)| letter.is_uppercase()).map_or(rest.len(), |(place, _)| place);
-            let (part, after) = rest.split_at(end);
-            rest = after;
-            (!part.is_empty()).then_some(part)
-        })
-    });
-    words.take(MAX_PARTS)
 }

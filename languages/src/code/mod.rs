@@ -16,6 +16,7 @@ mod grammar;
 mod graph;
 mod misuse;
 mod misuse_graph;
+mod misuse_words;
 mod python;
 mod symbols;
 mod syntax;

@@ -138,6 +138,18 @@ fn the_graph_of_a_planted_misuse_is_that_of_its_text() {
 }
 
 #[test]
+fn without_names_functions_that_differ_in_them_have_one_graph() {
+    let graph = |source: &str, are_hidden: bool| {
+        let code = read(source);
+        MisuseGraph::without_names(&code, &code.functions(&Python)[0], &Python, &|_| are_hidden).unwrap()
+    };
+    let [one, other] = ["def f(a_row, b):\n  return len(a_row) - b", "def g(x, yPart):\n  return len(x) - yPart"];
+    assert_eq!(graph(one, true), graph(other, true));
+    assert_ne!(graph(one, false), graph(other, false));
+    assert_ne!(graph(one, true), graph("def f(a, b):\n  return len(b) - a", true));
+}
+
+#[test]
 fn functions_without_a_choice_and_large_ones_have_no_graph() {
     let error = |source: &str| {
         let code = read(source);
