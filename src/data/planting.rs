@@ -114,7 +114,7 @@ impl PlantedFunctions {
             for place in begin..begin.saturating_add(share(file)) {
                 if order.is_empty() || place.is_multiple_of(count) {
                     order = (0..functions.len()).collect();
-                    let stream = (file as u64) << 48 | place / count;
+                    let stream = (file as u64) << 48 | (place / count);
                     RandomStream::new(Philox::new(seed, FUNCTIONS, stream)).shuffle(&mut order);
                 }
                 chosen.push(&functions[order[(place % count) as usize]]);

@@ -1,22 +1,37 @@
 //! How well misused variables are found, and the functions of each epoch.
 
 use bevy_ecs::world::World;
+use std::sync::Arc;
 
 use super::{TrainError, Trainer, corpus::Examples};
 use crate::components::{HeadMetrics, Model, Split, SplitMetrics};
-use crate::data::MisuseChoice;
+use crate::data::{GraphData, MisuseChoice, MisuseData};
 use crate::systems::{Infer, batch::Batch};
+
+/// The functions of a run.
+pub(super) struct Functions {
+    data: Arc<MisuseData>,
+    /// The epoch whose functions are in the corpus.
+    drawn: Option<u64>,
+}
+
+impl Functions {
+    /// Those beside some graphs, which are of the first epoch if they have the seed of the run.
+    pub(super) fn of(graphs: &GraphData, have_seed: bool) -> Option<Self> {
+        graphs.misuse.clone().map(|data| Self { data, drawn: have_seed.then_some(0) })
+    }
+}
 
 impl Trainer {
     /// Draws the functions of the epoch that begins, if they are drawn.
     pub(super) fn draw_functions(&mut self) -> Result<(), TrainError> {
         let epoch = self.progress.epochs;
-        let (Some(misuse), Some(corpus)) = (&self.misuse, &mut self.corpus) else { return Ok(()) };
-        if self.drawn == Some(epoch) {
+        let (Some(functions), Some(corpus)) = (&mut self.misuse, &mut self.corpus) else { return Ok(()) };
+        if functions.drawn == Some(epoch) {
             return Ok(());
         }
-        corpus.replace(&mut self.world, &self.scene, misuse.source.graphs(self.seed, epoch))?;
-        self.drawn = Some(epoch);
+        corpus.replace(&mut self.world, &self.scene, functions.data.source.graphs(self.seed, epoch))?;
+        functions.drawn = Some(epoch);
         Ok(())
     }
 
@@ -32,12 +47,12 @@ impl Trainer {
 
     /// Measures those functions of some splits that are known to have a misuse or none.
     pub(super) fn measure_misuses(&mut self, splits: &[Split]) -> Result<(), TrainError> {
-        let (Some(misuse), Some(corpus)) = (&self.misuse, &mut self.corpus) else { return Ok(()) };
+        let (Some(functions), Some(corpus)) = (&self.misuse, &mut self.corpus) else { return Ok(()) };
         let (graph, model) = (self.entities.graph, self.entities.model);
         self.merged.heads.iter_mut().for_each(HeadMetrics::clear);
         let merged = self.merged.head_mut(0);
         for split in splits.iter().copied().filter(|split| *split != Split::Train) {
-            let mut choices = misuse.measured.iter().filter(|(_, of)| *of == split).map(|(choice, _)| choice);
+            let mut choices = functions.data.measured.iter().filter(|(_, of)| *of == split).map(|(choice, _)| choice);
             let show = |world: &World, batch: &Batch, _| {
                 let Some(head) = world.get::<Model>(model).and_then(|model| model.heads.first()) else { return };
                 let scores: Vec<f32> = head.output.matrix(world).rows().flatten().copied().collect();

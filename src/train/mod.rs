@@ -15,6 +15,7 @@ use bevy_ecs::{entity::Entity, world::World};
 use std::{borrow::Cow, mem, ops::ControlFlow, path::Path, sync::Arc, time::Instant};
 
 use corpus::{Corpus, Examples};
+use misuse::Functions;
 use state::Progress;
 
 pub use checkpoint::Checkpoint;
@@ -27,12 +28,12 @@ pub use state::RunState;
 use crate::components::{
     GradientAccumulation, HeadMetrics, LearningRateSchedule, Metrics, Optimizer, Parameter, Split, TrainingState,
 };
-use crate::data::{GraphData, MisuseData, RewriteData};
+use crate::data::{GraphData, RewriteData};
 use crate::output::{EpochReport, Measures, Summary, Tensor, ValidationCriteria};
 use crate::scene::{SceneFile, model::Purpose};
 use crate::spawn::{SceneEntities, spawn_for};
 use crate::systems::{Evaluate, LearningError, Train, Workers, layers::BuildError, run};
-use crate::weights::{Rename, load_weights, numbers, parameters as model_parameters, set_numbers, weights};
+use crate::weights::{Rename, load_weights, numbers, parameters as model_parameters, weights};
 
 /// A scene in a world, and how far it has been trained.
 ///
@@ -55,9 +56,8 @@ pub struct Trainer {
     corpus: Option<Corpus>,
     /// What the graphs are to be rewritten to.
     rewriting: Option<Arc<RewriteData>>,
-    /// What is to be chosen in functions, and the epoch whose functions are in the corpus.
-    misuse: Option<Arc<MisuseData>>,
-    drawn: Option<u64>,
+    /// The functions in which variables may be misused.
+    misuse: Option<Functions>,
     scene: SceneFile,
     seed: u64,
     progress: Progress,
@@ -109,7 +109,7 @@ impl Trainer {
     ) -> Result<Self, TrainError> {
         let mut world = World::new();
         world.insert_resource(workers);
-        let (rewriting, misuse) = (data.rewriting.clone(), data.misuse.clone());
+        let (rewriting, misuse) = (data.rewriting.clone(), Functions::of(&data, seed == scene.training.seed));
         let (corpus, entities) = if data.graphs.is_some() || !scene.training.fan_outs.is_empty() {
             let (corpus, entities) = Corpus::spawn(&mut world, scene, data, purpose, seed)?;
             let steps = corpus.steps_per_epoch(scene.training.accumulation_steps);
@@ -126,7 +126,6 @@ impl Trainer {
             corpus,
             rewriting,
             misuse,
-            drawn: (seed == scene.training.seed).then_some(0),
             scene: scene.clone(),
             seed,
             progress: Progress::default(),
@@ -379,18 +378,6 @@ impl Trainer {
         let model = self.world.entity(self.entities.model);
         let rate = model.get::<Optimizer>().map_or(0.0, Optimizer::learning_rate);
         rate * model.get::<LearningRateSchedule>().map_or(1.0, |schedule| schedule.factor(step))
-    }
-
-    fn keep(&mut self) {
-        for (parameter, kept) in self.parameters.iter().zip(&mut self.progress.kept) {
-            kept.copy_from_slice(numbers(&self.world, parameter.value));
-        }
-    }
-
-    fn take_best(&mut self) {
-        for (parameter, kept) in self.parameters.iter().zip(&self.progress.kept) {
-            set_numbers(&mut self.world, parameter.value, kept);
-        }
     }
 }
 

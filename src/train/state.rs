@@ -10,6 +10,7 @@ use crate::output::arrays::{Array, Values};
 use crate::output::{EpochReport, OutputError, ValidationCriteria, ValidationWatch};
 use crate::scene::Training;
 use crate::systems::{ModelState, ParameterState};
+use crate::weights::{numbers, set_numbers};
 
 /// All that the epochs to come depend on, beside the scene, its graph and the seed.
 ///
@@ -83,6 +84,20 @@ impl Progress {
 }
 
 impl Trainer {
+    /// Keeps the parameters as they are.
+    pub(super) fn keep(&mut self) {
+        for (parameter, kept) in self.parameters.iter().zip(&mut self.progress.kept) {
+            kept.copy_from_slice(numbers(&self.world, parameter.value));
+        }
+    }
+
+    /// Takes the parameters of the epoch that is kept.
+    pub(super) fn take_best(&mut self) {
+        for (parameter, kept) in self.parameters.iter().zip(&self.progress.kept) {
+            set_numbers(&mut self.world, parameter.value, kept);
+        }
+    }
+
     /// The state of the run, for [`Trainer::restore`]; empty if the model does not learn.
     pub fn state(&self) -> RunState {
         // By name, so that whoever adds a field decides here whether it is state. The corpus has data and buffers alone, drawn by
@@ -93,7 +108,6 @@ impl Trainer {
             corpus: _,
             rewriting: _,
             misuse: _,
-            drawn: _,
             scene: _,
             seed: _,
             progress,

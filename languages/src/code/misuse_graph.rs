@@ -118,7 +118,7 @@ impl MisuseGraph {
         grammar: &dyn Grammar,
         is_hidden: &dyn Fn(&str) -> bool,
     ) -> Result<Self, MisuseError> {
-        let inside = &code.occurrences()[..];
+        let inside = code.occurrences();
         let start = inside.partition_point(|one| one.node < function.node);
         let inside = &inside[start..inside.partition_point(|one| one.node < function.end)];
         let mut builder = Builder {
