@@ -22,8 +22,8 @@ use crate::{
 pub struct PointerCrossEntropy;
 
 thread_local! {
-    /// For each node the logarithms of the sums of the exponentials of its scores: of all, and of the right ones.
-    static LOG_SUMS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    /// Those of the edges of each node.
+    static LOG_SUMS: RefCell<Vec<LogSums>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Operator for PointerCrossEntropy {
@@ -55,23 +55,20 @@ impl Operator for PointerCrossEntropy {
             let (topology, scores, targets) = (step.topology(), step.input(0), step.input(1));
             let nodes = topology.outgoing.offsets.len().saturating_sub(1);
             log_sums.clear();
-            log_sums.resize(2 * nodes, f32::NEG_INFINITY);
+            log_sums.resize(nodes, LogSums::NONE);
             let blocks = Blocks::Boundaries(&topology.outgoing.blocks);
-            step.workers().for_each_block(blocks, 16, RowsMut::new(log_sums, 2), |rows, sums| {
+            step.workers().for_each_block(blocks, 16, RowsMut::new(log_sums, 1), |rows, sums| {
                 vectorize(
                     #[inline(always)]
                     || {
-                        for (node, sums) in rows.zip(sums.data.chunks_exact_mut(2)) {
-                            let edges = topology.outgoing.of(node).1;
-                            let LogSums { all, right } = LogSums::new(edges, [&scores, &targets]);
-                            sums.copy_from_slice(&[all, right]);
+                        for (node, sums) in rows.zip(&mut *sums.data) {
+                            *sums = LogSums::new(topology.outgoing.of(node).1, [&scores, &targets]);
                         }
                     },
                 );
             });
             let log_sums = &log_sums[..];
-            let of = |node: usize| LogSums { all: log_sums[2 * node], right: log_sums[2 * node + 1] };
-            let (loss, count) = LogSums::mean_loss(nodes, topology.node_order.permutation(), of);
+            let (loss, count) = LogSums::mean_loss(log_sums, topology.node_order.permutation());
             let scale = 1.0 / count as f32;
             step.write_rows(
                 Partition::Uniform,
@@ -80,16 +77,10 @@ impl Operator for PointerCrossEntropy {
                 |topology, [scores, targets], rows, gradient| {
                     for (edge, gradient) in rows.zip(gradient) {
                         let [source, target] = topology.endpoints[edge];
-                        let answer = targets.row(edge)[0];
-                        *gradient = 0.0;
-                        if target == Topology::NO_ROW || !is_candidate(answer) {
-                            continue;
-                        }
-                        let (sums, score) = (of(source as usize), scores.row(edge)[0]);
-                        if sums.right != f32::NEG_INFINITY {
-                            let share = if is_right(answer) { exp(score - sums.right) } else { 0.0 };
-                            *gradient = scale * (exp(score - sums.all) - share);
-                        }
+                        *gradient = match target {
+                            Topology::NO_ROW => 0.0,
+                            _ => scale * log_sums[source as usize].gradient(scores.row(edge)[0], targets.row(edge)[0]),
+                        };
                     }
                 },
             );
@@ -100,24 +91,29 @@ impl Operator for PointerCrossEntropy {
 
 /// Whether a target is that of a candidate.
 #[inline(always)]
-pub(super) fn is_candidate(target: f32) -> bool {
+fn is_candidate(target: f32) -> bool {
     target >= 0.0
 }
 
 /// Whether a target is that of a right answer.
 #[inline(always)]
-pub(super) fn is_right(target: f32) -> bool {
+fn is_right(target: f32) -> bool {
     target > 0.0
 }
 
 /// The logarithms of the sums of exponentials of scores, of all candidates and of the right ones; minus infinity of none.
+///
+/// Their difference may be much smaller than they are, so they have 64 bits.
 #[derive(Clone, Copy)]
 pub(super) struct LogSums {
-    pub(super) all: f32,
-    pub(super) right: f32,
+    all: f64,
+    right: f64,
 }
 
 impl LogSums {
+    /// Those of no rows.
+    pub(super) const NONE: Self = Self { all: f64::NEG_INFINITY, right: f64::NEG_INFINITY };
+
     /// Those of some rows.
     #[inline(always)]
     pub(super) fn new(rows: &[u32], [scores, targets]: [&Matrix; 2]) -> Self {
@@ -134,17 +130,33 @@ impl LogSums {
             sums[0] += if is_candidate(target(row)) { exp(score(row) - most[0]) } else { 0.0 };
             sums[1] += if is_right(target(row)) { exp(score(row) - most[1]) } else { 0.0 };
         }
-        let [all, right] =
-            [0, 1].map(|set| if sums[set] == 0.0 { f32::NEG_INFINITY } else { most[set] + ln(sums[set]) });
+        let [all, right] = [0, 1].map(|set| match sums[set] {
+            0.0 => f64::NEG_INFINITY,
+            sum => f64::from(most[set]) + f64::from(ln(sum)),
+        });
         Self { all, right }
     }
 
-    /// The mean loss of those of so many sets that have a right answer, in the order of their keys, and how many these are.
-    pub(super) fn mean_loss(sets: usize, order: Option<&[u32]>, of: impl Fn(usize) -> Self) -> (f32, usize) {
-        let in_order = (0..sets).map(|rank| of(order.map_or(rank, |order| order[rank] as usize)));
-        let losses = in_order.filter(|sums| sums.right != f32::NEG_INFINITY);
-        let (count, sum) =
-            losses.fold((0, 0.0), |(count, sum), sums| (count + 1, sum + f64::from(sums.all - sums.right)));
+    fn is_answered(&self) -> bool {
+        self.right != f64::NEG_INFINITY
+    }
+
+    /// The gradient of the loss of one set with respect to a score of it: its probability, less its share among the right
+    /// ones; 0 without a right one.
+    #[inline(always)]
+    pub(super) fn gradient(&self, score: f32, target: f32) -> f32 {
+        if !is_candidate(target) || !self.is_answered() {
+            return 0.0;
+        }
+        let part = |sum: f64| exp((f64::from(score) - sum) as f32);
+        part(self.all) - if is_right(target) { part(self.right) } else { 0.0 }
+    }
+
+    /// The mean loss of those sets that have a right answer, in the order of their keys, and how many these are.
+    pub(super) fn mean_loss(sets: &[Self], order: Option<&[u32]>) -> (f32, usize) {
+        let in_order = (0..sets.len()).map(|rank| &sets[order.map_or(rank, |order| order[rank] as usize)]);
+        let losses = in_order.filter(|sums| sums.is_answered()).map(|sums| sums.all - sums.right);
+        let (count, sum) = losses.fold((0, 0.0), |(count, sum), loss| (count + 1, sum + loss));
         ((sum / count as f64) as f32, count)
     }
 }

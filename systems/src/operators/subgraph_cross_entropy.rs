@@ -1,12 +1,12 @@
 //! The loss of a choice among the nodes of a subgraph.
 
 use crate::{
-    kernels::{exp, vectorize},
+    kernels::vectorize,
     parallel::{Blocks, RowsMut},
     program::{Cost, Domain, Footprint, Operator, Partition, Shape, Step, Value},
 };
 
-use super::pointer_cross_entropy::{LogSums, is_candidate, is_right};
+use super::pointer_cross_entropy::LogSums;
 
 /// For each subgraph the softmax of the scores of its nodes, and as loss the mean over the subgraphs with a right node of
 /// `-log sum over right nodes of their probability`: any of the right nodes will do.
@@ -47,21 +47,19 @@ impl Operator for SubgraphCrossEntropy {
         let (topology, scores, targets) = (step.topology(), step.input(0), step.input(1));
         let members = &topology.members;
         let subgraphs = members.offsets.len().saturating_sub(1);
-        let mut log_sums = vec![f32::NEG_INFINITY; 2 * subgraphs];
+        let mut log_sums = vec![LogSums::NONE; subgraphs];
         let blocks = Blocks::Boundaries(&members.blocks);
-        step.workers().for_each_block(blocks, 16, RowsMut::new(&mut log_sums, 2), |rows, sums| {
+        step.workers().for_each_block(blocks, 16, RowsMut::new(&mut log_sums, 1), |rows, sums| {
             vectorize(
                 #[inline(always)]
                 || {
-                    for (subgraph, sums) in rows.zip(sums.data.chunks_exact_mut(2)) {
-                        let LogSums { all, right } = LogSums::new(members.of(subgraph).0, [&scores, &targets]);
-                        sums.copy_from_slice(&[all, right]);
+                    for (subgraph, sums) in rows.zip(&mut *sums.data) {
+                        *sums = LogSums::new(members.of(subgraph).0, [&scores, &targets]);
                     }
                 },
             );
         });
-        let of = |subgraph: usize| LogSums { all: log_sums[2 * subgraph], right: log_sums[2 * subgraph + 1] };
-        let (loss, count) = LogSums::mean_loss(subgraphs, topology.subgraph_order.permutation(), of);
+        let (loss, count) = LogSums::mean_loss(&log_sums, topology.subgraph_order.permutation());
         let scale = 1.0 / count as f32;
         step.write_rows(
             Partition::Uniform,
@@ -69,14 +67,9 @@ impl Operator for SubgraphCrossEntropy {
             #[inline(always)]
             |topology, [scores, targets], rows, gradient| {
                 for (node, gradient) in rows.zip(gradient) {
-                    *gradient = 0.0;
-                    let (score, target) = (scores.row(node)[0], targets.row(node)[0]);
-                    let sums = topology.membership.of(node).0.first().map(|subgraph| of(*subgraph as usize));
-                    let Some(sums) = sums.filter(|sums| is_candidate(target) && sums.right != f32::NEG_INFINITY) else {
-                        continue;
-                    };
-                    let share = if is_right(target) { exp(score - sums.right) } else { 0.0 };
-                    *gradient = scale * (exp(score - sums.all) - share);
+                    let subgraph = topology.membership.of(node).0.first().copied();
+                    let sums = subgraph.map_or(LogSums::NONE, |subgraph| log_sums[subgraph as usize]);
+                    *gradient = scale * sums.gradient(scores.row(node)[0], targets.row(node)[0]);
                 }
             },
         );
