@@ -23,6 +23,9 @@ pub enum SpawnTrainedError {
     /// The weights could not be read, or are not those of the model: above all if it reads a component of another width.
     #[error(transparent)]
     Weights(#[from] OutputError),
+    /// A world of terms was to be rewritten by what is made for words.
+    #[error("the scene rewrites no terms; give one whose graph is Terms")]
+    NoTerms,
 }
 
 /// Brings models that the command `connectome` has trained into a world.
@@ -98,7 +101,7 @@ pub trait WorldTrainedExt {
     /// // connectome train assets/simplify.ron --output simplify
     /// let (_, data) = SceneFile::load("assets/simplify.ron")?;
     /// let rewriting = data.rewriting.ok_or("the scene rewrites nothing")?;
-    /// let mut terms = rewriting.terms.clone();
+    /// let mut terms = rewriting.terms().ok_or("the scene rewrites no terms")?.clone();
     /// let term = terms.read_infix("(x + 0)*1")?;
     ///
     /// let mut world = World::new();
@@ -114,7 +117,7 @@ pub trait WorldTrainedExt {
     /// ```
     ///
     /// # Errors
-    /// Those of [`spawn_trained`](Self::spawn_trained).
+    /// Those of [`spawn_trained`](Self::spawn_trained), and if the scene rewrites no terms.
     fn spawn_rewriter(
         &mut self,
         graph: Entity,
@@ -153,7 +156,8 @@ impl WorldTrainedExt for World {
         terms: Terms,
         rewriting: &RewriteData,
     ) -> Result<Entity, SpawnTrainedError> {
-        let inputs = rewriter::Inputs::register(self, graph, rewriting.with_terms(terms))?;
+        let rewriting = rewriting.with_terms(terms).ok_or(SpawnTrainedError::NoTerms)?;
+        let inputs = rewriter::Inputs::register(self, graph, rewriting)?;
         let model = self.spawn_trained(graph, scene, weights, |model| inputs.connect(model))?;
         if let Err(error) = inputs.add_systems(self, model) {
             self.remove_model(model)?;

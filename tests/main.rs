@@ -49,6 +49,7 @@ mod sequential;
 mod tasks;
 mod typed;
 mod weights;
+mod words;
 
 /// Cargo no longer looks for files of tests by itself: one that is named nowhere would never run.
 #[test]

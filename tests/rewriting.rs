@@ -4,7 +4,7 @@ use bevy_ecs::world::World;
 use connectome::{
     Rename, Trainer, WorldTrainedExt,
     components::{EdgePosition, Graph, Split},
-    data::{Features, GraphData, RewriteData},
+    data::{Features, GraphData, RewriteData, RewriteLanguage, RewritePair},
     languages::rewriting::{CommittedEdits, EntityDag, Rewrite, run_until_settled},
     scene::{GraphSource, SceneFile, SlotSource, TermPairs, TermRewrite, options},
     systems::{Infer, Workers, WorldModelExt, snapshot::Snapshot},
@@ -103,10 +103,9 @@ fn terms_are_simplified_after_a_few_epochs_by_any_number_of_workers_alike() {
 #[test]
 fn inputs_of_new_symbols_are_graphs_of_the_same_model() {
     let (scene, data) = scene("Simplify");
-    let mut terms = rewriting(&data).terms.clone();
-    let term = terms.read_infix("never_seen + 0").unwrap();
-    let source = terms.dag(term);
-    let inputs = rewriting(&data).inputs(terms, vec![source]);
+    let mut language = rewriting(&data).language.clone();
+    let source = language.read("never_seen + 0").unwrap();
+    let inputs = rewriting(&data).inputs(language, vec![source]);
     assert_eq!(inputs.features.width(), data.features.width());
     let Features::Sparse { indices, .. } = &inputs.features else { panic!("one-hot codes are sparse") };
     assert!(indices.contains(&(rewriting(&data).coding.labels + 1)), "{indices:?}");
@@ -169,13 +168,15 @@ fn the_terms_of_a_world_are_rewritten_tick_by_tick() {
     trainer.train(|_| {}).unwrap();
     connectome::output::write_weights(&weights, &trainer.weights(), Default::default()).unwrap();
     let rewriting = rewriting(&data);
-    let mut terms = rewriting.terms.clone();
+    let mut terms = rewriting.terms().unwrap().clone();
     let texts = ["x + 0", "(never_seen + 0)*1", "y*1 + 0", "sin(x)", "x*(y + 0)"];
     let sources = texts.map(|text| {
         let term = terms.read_infix(text).unwrap();
         terms.dag(term)
     });
-    let inputs = rewriting.inputs(terms.clone(), sources.to_vec());
+    let pairs = sources.iter().map(|source| RewritePair { source: source.clone(), ..RewritePair::default() });
+    let language = RewriteLanguage::Terms { terms: terms.clone(), variable: None };
+    let inputs = rewriting.inputs(language, pairs.collect());
     let mut trainer = Trainer::for_inference(&scene, inputs, Workers::single()).unwrap();
     trainer.load_weights(&weights, &[] as &[Rename]).unwrap();
     let expected = trainer.rewrite(&[Split::Test]).unwrap().0;

@@ -4,12 +4,13 @@ use connectome::import::{Format, ImportOptions, import};
 use connectome::languages::{
     code::{CodeGraph, Python},
     decode,
-    text::{TextGraph, TextOptions, TextUnit},
+    rewriting::{EditCosts, align_sequences},
+    text::{Alphabet, TextGraph, TextOptions, TextUnit},
 };
 
 use super::{files::Folder, readers::check_file};
 
-/// A text, by its scalar values and by its grapheme clusters, with a window and a tag.
+/// A text, by its scalar values and by its grapheme clusters, with a window and a tag. Slots make its end of its beginning.
 pub fn text(bytes: &[u8]) {
     check_file(bytes, Format::Text);
     let Some(text) = check_encoding(bytes, Format::Text) else { return };
@@ -17,6 +18,13 @@ pub fn text(bytes: &[u8]) {
         let options = TextOptions { unit, window: 2, tags: vec!["tag".to_owned()] };
         let graph = TextGraph::new(text, &options).expect("it is short");
         assert_eq!(graph.text(), text, "{unit:?}");
+    }
+    let characters: Vec<char> = text.chars().take(512).collect();
+    let alphabet = Alphabet::new(characters.iter().copied(), 20);
+    let (lemma, form) = characters.split_at(characters.len() / 3);
+    let [source, target] = [lemma, form].map(|word| alphabet.sequence(&word.iter().collect::<String>()));
+    if let Ok(slots) = align_sequences(&source, &target, 2, &EditCosts::default()) {
+        assert_eq!(slots.rewrite(|_| 0).concatenate(&source), target);
     }
 }
 

@@ -72,6 +72,20 @@ impl OrderedDag {
         Ok(index)
     }
 
+    /// A node for each label, each but the first with the one before as its only child.
+    ///
+    /// Border: labels beyond 2^32 are left out.
+    pub fn chain(labels: impl IntoIterator<Item = u32>) -> Self {
+        let mut chain = Self::default();
+        for label in labels {
+            let before = chain.root();
+            if chain.push(label, before.as_slice()).is_err() {
+                break;
+            }
+        }
+        chain
+    }
+
     /// Number of nodes.
     pub fn len(&self) -> usize {
         self.labels.len()

@@ -8,5 +8,6 @@ mod graph;
 mod mathematics;
 mod ordered_dag;
 mod rewriting;
+mod sequence;
 mod text;
 mod worlds;

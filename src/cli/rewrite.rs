@@ -1,10 +1,11 @@
-//! `connectome rewrite`: what trained weights make of terms.
+//! `connectome rewrite`: what trained weights make of terms or words.
 
 use clap::Args;
 use connectome::{
     Rename, Trainer,
     components::Split,
-    languages::{OrderedDag, mathematics::Terms, rewriting::InvalidRewrite},
+    data::{RewriteLanguage, RewritePair},
+    languages::{OrderedDag, rewriting::InvalidRewrite},
     output::write_file,
 };
 use std::{error::Error, num::NonZeroU32, path::PathBuf};
@@ -15,7 +16,7 @@ use super::{
     print_line,
 };
 
-/// Rewrite terms by trained weights.
+/// Rewrite terms or words by trained weights.
 #[derive(Args, Debug)]
 pub struct Rewrite {
     #[command(flatten)]
@@ -26,12 +27,12 @@ pub struct Rewrite {
     /// Rewrite results again, N times in all at most, until nothing changes.
     #[arg(long, value_name = "N", default_value = "1", hide_default_value = true)]
     repeat: NonZeroU32,
-    /// Draw each term beside its result.
+    /// Draw each of them beside its result.
     #[arg(long, value_name = "FILE.svg")]
     picture: Option<PathBuf>,
-    /// The terms in infix notation, such as "x*1 + 0".
+    /// Terms in infix notation, such as "x*1 + 0", or words with the tags of a form, such as "Haus N;DAT;PL".
     #[arg(required = true, allow_hyphen_values = true)]
-    terms: Vec<String>,
+    sources: Vec<String>,
 }
 
 /// The scene is not one of rewriting.
@@ -43,18 +44,19 @@ impl Rewrite {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
         let (scene, data) = self.scene.load()?;
         let rewriting = data.rewriting.ok_or(NothingToRewrite)?;
-        let mut terms = rewriting.terms.clone();
-        let read = self.terms.iter().map(|text| {
-            let term = terms.read_infix(text).map_err(|error| format!("{text}\n{error}"))?;
-            Ok(terms.dag(term))
-        });
-        let sources = read.collect::<Result<Vec<_>, String>>()?;
-        let mut results: Vec<Result<OrderedDag, InvalidRewrite>> = sources.iter().cloned().map(Ok).collect();
+        let mut language = rewriting.language.clone();
+        let sources: Vec<RewritePair> =
+            self.sources.iter().map(|text| language.read(text)).collect::<Result<_, _>>()?;
+        let mut results: Vec<Result<OrderedDag, InvalidRewrite>> =
+            sources.iter().map(|pair| Ok(pair.source.clone())).collect();
         // Those that the last pass has changed.
         let mut open: Vec<usize> = (0..sources.len()).collect();
         for _ in 0..self.repeat.get() {
-            let inputs = open.iter().filter_map(|index| results[*index].clone().ok());
-            let inputs = rewriting.inputs(terms.clone(), inputs.collect());
+            let inputs = open.iter().filter_map(|index| {
+                let source = results[*index].clone().ok()?;
+                Some(RewritePair { source, ..sources[*index].clone() })
+            });
+            let inputs = rewriting.inputs(language.clone(), inputs.collect());
             let mut trainer = Trainer::for_inference(&scene, inputs, self.scene.workers()?)?;
             trainer.load_weights(&self.weights, &[] as &[Rename])?;
             let rewritten = trainer.rewrite(&[Split::Test])?.0;
@@ -73,10 +75,10 @@ impl Rewrite {
         if let Some(path) = &self.picture {
             let pairs = sources.iter().zip(&results).map(|(source, result)| {
                 let after = match result {
-                    Ok(result) => shown(&mut terms, result)?,
+                    Ok(result) => shown(&mut language, result)?,
                     Err(_) => Shown::words("no answer"),
                 };
-                Ok([shown(&mut terms, source)?, after])
+                Ok([shown(&mut language, &source.source)?, after])
             });
             let pairs: Vec<[Shown; 2]> = pairs.collect::<Result<_, Box<dyn Error>>>()?;
             check_drawn(pairs.iter().flatten().map(Shown::nodes).sum())?;
@@ -84,10 +86,7 @@ impl Rewrite {
         }
         for result in results {
             match result {
-                Ok(result) => {
-                    let term = terms.of_dag(&result)?;
-                    print_line(terms.infix(term)?)?;
-                }
+                Ok(result) => print_line(language.write(&result)?)?,
                 Err(error) => print_line(format_args!("no answer: {error}"))?,
             }
         }
@@ -95,8 +94,7 @@ impl Rewrite {
     }
 }
 
-/// A term as it is drawn.
-fn shown(terms: &mut Terms, dag: &OrderedDag) -> Result<Shown, Box<dyn Error>> {
-    let term = terms.of_dag(dag)?;
-    Ok(Shown::of_language(&terms.graph(term)))
+/// A term or a word as it is drawn.
+fn shown(language: &mut RewriteLanguage, dag: &OrderedDag) -> Result<Shown, Box<dyn Error>> {
+    Ok(Shown::of_language(&language.graph(dag)?))
 }

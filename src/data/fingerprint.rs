@@ -3,7 +3,7 @@
 use connectome_components::Split;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{DenseRows, EdgeLabels, Features, GraphData, GraphSet, RewritePair};
+use super::{DenseRows, EdgeLabels, Features, GraphData, GraphSet, RewriteLanguage, RewritePair};
 
 impl GraphData {
     /// A hash of all that is in the graph, in hexadecimal digits: graphs of other numbers have another one, for all practical
@@ -73,8 +73,17 @@ impl GraphData {
             hash.option(targets.as_ref(), Hash::dense);
         });
         if let Some(rewriting) = rewriting {
-            rewriting.terms.operations().iter().for_each(|label| hash.bytes(label.to_string().as_bytes()));
-            for RewritePair { source, target } in &rewriting.pairs {
+            match &rewriting.language {
+                RewriteLanguage::Terms { terms, .. } => {
+                    terms.operations().iter().for_each(|label| hash.bytes(label.to_string().as_bytes()));
+                }
+                RewriteLanguage::Words { alphabet, tags } => {
+                    hash.bytes(alphabet.characters().as_bytes());
+                    tags.names().for_each(|tag| hash.bytes(tag.as_bytes()));
+                }
+            }
+            // Tags are features of the nodes.
+            for RewritePair { source, target, tags: _ } in &rewriting.pairs {
                 for dag in [source, target] {
                     hash.numbers(dag.labels());
                     dag.nodes().for_each(|node| hash.numbers(dag.children(node)));
@@ -148,9 +157,10 @@ mod tests {
             let term = terms.read_infix(text).unwrap();
             terms.dag(term)
         });
+        let language = RewriteLanguage::Terms { terms, variable: None };
         let layout = SlotLayout { slots: 1, roles: 1, result: 0, parts: 1 };
         let coding = SlotCoding { layout, labels: 3, arity: 2, candidates: 5 };
-        RewriteData { terms, variable: None, coding, pairs: vec![RewritePair { source, target }] }
+        RewriteData { language, coding, pairs: vec![RewritePair { source, target, tags: Vec::new() }] }
     }
 
     /// Graphs that are drawn from something with this hash.

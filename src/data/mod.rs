@@ -27,7 +27,8 @@ pub use misuse::{EpochGraphs, MisuseChoice, MisuseData, MisuseVerdict};
 #[cfg(feature = "import")]
 pub use planting::{PlantedFunctions, function_graph, function_graphs, misuse_graph};
 pub use problem::GraphFileError;
-pub use rewriting::{RewriteData, RewritePair, SlotCoding};
+pub(crate) use rewriting::known_tags;
+pub use rewriting::{RewriteData, RewriteLanguage, RewritePair, RewriteTextError, SlotCoding};
 
 pub(crate) use labels::Labels;
 pub(crate) use links::{Hidden, non_edge_count, undirected_edges};

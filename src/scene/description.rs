@@ -87,6 +87,39 @@ pub enum GraphSource {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         test: Vec<String>,
     },
+    /// Words of which inflected forms are learned, one graph each: a [`Rewriting`](Task::Rewriting).
+    ///
+    /// Files have a lemma, a form and its tags in a line, `Haus\tHäusern\tN;DAT;PL`, as [`Inflection`] reads them; their paths
+    /// are taken from the folder of the scene file.
+    ///
+    /// [`Inflection`]: crate::languages::text::Inflection
+    Words {
+        /// Number of slots of a character: the most characters that become of one.
+        slots: u32,
+        /// The most characters that are known, of which those that are written most often in training come first. All others
+        /// can be kept.
+        #[serde(default = "alphabet_size")]
+        characters: u32,
+        /// The file to learn from.
+        train: String,
+        /// So many words of it, evenly spread, are not learned, but choose the epoch.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        held_out: usize,
+        /// The file that chooses the epoch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        validation: Option<String>,
+        /// The file that is reported.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        test: Option<String>,
+    },
+}
+
+fn alphabet_size() -> u32 {
+    48
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// What becomes of a term, by rules.

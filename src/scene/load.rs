@@ -11,7 +11,7 @@ use super::functions;
 use super::locate::{Position, Step};
 use super::{
     check::{data, settings},
-    inline, scaling, syntax, terms,
+    inline, scaling, syntax, terms, words,
 };
 use crate::data::{GraphData, npz};
 use crate::suggest::quote;
@@ -66,6 +66,9 @@ impl SceneFile {
         match &mut scene.graph {
             GraphSource::Terms { validation, test, .. } => (*validation, *test) = (None, Some(TermPairs::File(file))),
             GraphSource::Functions { validation, test, .. } => (*validation, *test) = (Vec::new(), vec![file]),
+            GraphSource::Words { validation, held_out, test, .. } => {
+                (*validation, *held_out, *test) = (None, 0, Some(file));
+            }
             graph => *graph = GraphSource::Npz(file),
         }
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -156,7 +159,10 @@ impl SceneFile {
     fn inspect(&self) -> Result<(), Faults> {
         match self.graph {
             GraphSource::Inline { .. } => self.inspect_with_graph(Path::new("")).map(drop),
-            GraphSource::Npz(_) | GraphSource::Terms { .. } | GraphSource::Functions { .. } => self.inspect_model(),
+            GraphSource::Npz(_)
+            | GraphSource::Terms { .. }
+            | GraphSource::Functions { .. }
+            | GraphSource::Words { .. } => self.inspect_model(),
         }
     }
 
@@ -177,6 +183,10 @@ impl SceneFile {
             GraphSource::Functions { .. } => {
                 let message = "this program was built without a parser for code";
                 return Err(Fault::new([Step::Field("graph")], message, "build it with the feature `import`").into());
+            }
+            GraphSource::Words { slots, characters, train, held_out, validation, test } => {
+                let files = [Some(train), validation.as_ref(), test.as_ref()];
+                words::graphs(folder, (*slots, *characters), *held_out, files)?
             }
         };
         if let Some(graphs) = &mut data.graphs {

@@ -50,6 +50,7 @@ mod schedule;
 mod syntax;
 mod terms;
 mod tokens;
+mod words;
 
 pub use self::check::memory::{Memory, Usage};
 pub use self::description::{

@@ -10,7 +10,7 @@ use std::path::Path;
 use super::description::{SlotSource, TermPairs, TermRewrite};
 use super::error::Fault;
 use super::locate::Step::{self, Field};
-use crate::data::{GraphData, RewriteData, RewritePair};
+use crate::data::{GraphData, RewriteData, RewriteLanguage, RewritePair};
 use crate::suggest::quote;
 
 /// The slots that are found from pairs alone: a node stands for one term, and makes two more at most.
@@ -47,7 +47,7 @@ pub(super) fn graphs(
                 example.get_or_insert(pair);
             }
             let [source, target_dag] = [pair.source, pair.target].map(|term| reader.terms.dag(term));
-            pairs.push((RewritePair { source, target: target_dag }, target, split));
+            pairs.push((RewritePair { source, target: target_dag, tags: Vec::new() }, target, split));
         }
         if split == Split::Train {
             reader.labels = reader.terms.operations().len() as u32;
@@ -70,7 +70,8 @@ pub(super) fn graphs(
         Transformation::Simplify => None,
         Transformation::Derive(variable) => Some(terms.label(Operation::Symbol(variable.clone()))),
     };
-    Ok((RewriteData::graphs(terms, variable, labels, layout, pairs), notes))
+    let language = RewriteLanguage::Terms { terms, variable };
+    Ok((RewriteData::graphs(language, labels, layout, pairs), notes))
 }
 
 fn field(name: &'static str) -> [Step<'static>; 2] {

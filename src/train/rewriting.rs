@@ -8,7 +8,7 @@ use crate::components::{Model, Optimizer, Split};
 use crate::data::{RewriteData, SlotCoding};
 use crate::languages::{
     OrderedDag,
-    rewriting::{InvalidRewrite, Rewrite, Slot, tree_edit_distance},
+    rewriting::{InvalidRewrite, Slot, tree_edit_distance},
 };
 use crate::output::Measures;
 use crate::systems::{Evaluate, Infer, batch::Batch};
@@ -105,7 +105,8 @@ impl Trainer {
                 known[*node as usize * slots..].iter_mut().zip(read).for_each(|(slot, read)| *slot = read);
                 nodes += 1;
                 if nodes == source.len() {
-                    results.push(rewritten(&data, *graph, mem::take(&mut known)));
+                    let result = data.decode(*graph, mem::take(&mut known));
+                    results.push(Rewritten { graph: *graph, result });
                     nodes = 0;
                 }
             }
@@ -145,13 +146,4 @@ impl Trainer {
 fn places(data: &RewriteData) -> Vec<(usize, u32)> {
     let pairs = data.pairs.iter().enumerate();
     pairs.flat_map(|(graph, pair)| pair.source.nodes().map(move |node| (graph, node))).collect()
-}
-
-fn rewritten(data: &RewriteData, graph: usize, slots: Vec<Slot>) -> Rewritten {
-    let source = &data.pairs[graph].source;
-    let result = match Rewrite::new(data.coding.layout, source.len(), slots) {
-        Ok(rewrite) => rewrite.decode(source),
-        Err(_) => Err(InvalidRewrite::NoAnswer),
-    };
-    Rewritten { graph, result }
 }

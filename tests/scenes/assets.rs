@@ -44,6 +44,16 @@ fn layers(text: &str) -> Vec<LayerDescription> {
     options().from_str(text).expect("the layers are fine")
 }
 
+/// A scene whose words are not in the repository, with others in their place.
+fn load_with_words(name: &str) -> (SceneFile, GraphData) {
+    let folder = tempfile::tempdir().expect("there is room");
+    std::fs::copy(asset(name), folder.path().join(name)).expect("the scene is there");
+    for file in ["german-train.gz", "german-dev.gz"] {
+        std::fs::write(folder.path().join(file), "Haus\tH\u{e4}usern\tN;DAT;PL\n").expect("there is room");
+    }
+    SceneFile::load(folder.path().join(name)).expect("the scene is fine")
+}
+
 /// Whatever lies there is loaded, and its model fits to its task.
 #[test]
 fn every_scene_is_fine() {
@@ -52,7 +62,7 @@ fn every_scene_is_fine() {
     let scenes: Vec<String> = names.filter(|name| name.ends_with(".ron")).collect();
     assert!(scenes.len() >= 12, "{scenes:?}");
     for name in scenes {
-        let (scene, data) = load(&name);
+        let (scene, data) = if name == "inflection.ron" { load_with_words(&name) } else { load(&name) };
         assert_eq!(format!("{}.ron", scene.name), name);
         assert!(scene.memory(&data).is_ok());
     }

@@ -4,7 +4,7 @@ use super::{RewriteTarget, SlotLayout, Step, TargetBuilder};
 use crate::{DagInterner, OrderedDag};
 
 /// The most pairs of a node of the source and one of the target that are compared.
-const MAX_COMPARISONS: usize = 1 << 24;
+pub(super) const MAX_COMPARISONS: usize = 1 << 24;
 
 /// What a node costs that is deleted, inserted or relabeled.
 const EDIT: f32 = 1.0;

@@ -39,6 +39,9 @@
 //! [`run_until_settled`] goes on until a tick changes nothing. A [`Snapshot`](connectome_systems::snapshot::Snapshot) that was taken
 //! before undoes it all.
 //!
+//! **Sequences**, such as words, need no addresses: the result is what the slots make in the order of nodes and slots, which
+//! [`Rewrite::concatenate`] puts together. [`align_sequences`] finds their targets, by costs that [`EditCosts`] learns from all pairs.
+//!
 //! Steps of a rule engine are in [`mathematics`](crate::mathematics). From a pair (source, target) alone [`align`] finds them.
 
 mod alignment;
@@ -47,6 +50,7 @@ mod decode;
 mod distance;
 mod edits;
 mod entities;
+mod sequence;
 mod slots;
 mod targets;
 
@@ -56,5 +60,6 @@ pub use decode::InvalidRewrite;
 pub use distance::{TreeEditDistance, tree_edit_distance};
 pub use edits::{CommittedEdits, EditCounts, EditNode, GraphEdits};
 pub use entities::{EntityDag, EntityDagError, EntityRewrite};
+pub use sequence::{EditCosts, align_sequences};
 pub use slots::{Rewrite, Slot, SlotAddress, SlotCountError, SlotLabel, SlotLayout};
 pub use targets::{NoAddress, RewriteTarget, SlotTarget, Step, TargetBuilder};

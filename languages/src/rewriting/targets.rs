@@ -50,6 +50,11 @@ pub struct RewriteTarget {
 }
 
 impl RewriteTarget {
+    /// Targets that are known already, K for each node.
+    pub(super) fn new(layout: SlotLayout, slots: Vec<SlotTarget>) -> Self {
+        Self { layout, slots }
+    }
+
     /// How many slots a node has.
     pub fn layout(&self) -> SlotLayout {
         self.layout

@@ -4,6 +4,12 @@ use crate::{Record, SourceError};
 
 use super::{TextGraph, TextOptions};
 
+/// The longest lemma or form: what is longer is no word.
+pub const MAX_CHARACTERS: usize = 256;
+
+/// The most tags of a form.
+pub const MAX_TAGS: usize = 64;
+
 /// A lemma, one of its forms, and the tags of the form, as in the data of the CoNLL-SIGMORPHON shared tasks (Cotterell et al.,
 /// "CoNLL-SIGMORPHON 2017 shared task: universal morphological reinflection in 52 languages", 2017).
 ///
@@ -39,15 +45,56 @@ impl Record for Inflection {
                 return Err(format!("the {name} is empty; {FIX}"));
             }
         }
+        Self::new(lemma, form, tags)
+    }
+}
+
+impl Inflection {
+    fn new(lemma: &str, form: &str, tags: &str) -> Result<Self, String> {
+        for (name, word) in [("lemma", lemma), ("form", form)] {
+            let count = word.chars().count();
+            if count > MAX_CHARACTERS {
+                return Err(format!(
+                    "the {name} has {count} characters, but words have at most {MAX_CHARACTERS}; shorten it"
+                ));
+            }
+        }
+        let count = tags.split(';').count();
+        if count > MAX_TAGS {
+            return Err(format!("there are {count} tags, but a form has at most {MAX_TAGS}; leave some out"));
+        }
         if tags.split(';').any(str::is_empty) {
             return Err(format!("a tag in {tags:?} is empty; write tags parted by single semicolons"));
         }
         let tags = tags.split(';').map(str::to_owned).collect();
         Ok(Self { lemma: lemma.to_owned(), form: form.to_owned(), tags })
     }
-}
 
-impl Inflection {
+    /// Reads a lemma and the tags of a form that is not known, which is empty: `Haus N;DAT;PL`.
+    ///
+    /// The tags stand after the last white space, so that a lemma may be of several words.
+    ///
+    /// ```
+    /// use connectome_languages::text::Inflection;
+    ///
+    /// let word = Inflection::without_form("auf Wiedersehen N;DAT;PL")?;
+    /// assert_eq!((word.lemma.as_str(), word.tags.len()), ("auf Wiedersehen", 3));
+    /// assert!(Inflection::without_form("Haus").is_err());
+    /// # Ok::<(), String>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What is wrong with the text, and what to do about it.
+    pub fn without_form(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let Some((lemma, tags)) = text.rsplit_once(char::is_whitespace) else {
+            return Err(
+                "there are no tags; write the lemma and the tags of the form, such as \"Haus N;DAT;PL\"".to_owned()
+            );
+        };
+        Self::new(lemma.trim_end(), "", tags)
+    }
+
     /// The graph of the lemma, with a node for each tag of the form.
     ///
     /// # Errors

@@ -6,8 +6,10 @@
 //! | `window` | a character | each other at most `w` apart, by its place beside it |
 //! | `tag` | the node of a tag | every character, and back |
 
+mod alphabet;
 mod graph;
 mod inflection;
 
+pub use alphabet::Alphabet;
 pub use graph::{TextGraph, TextOptions, TextUnit};
-pub use inflection::Inflection;
+pub use inflection::{Inflection, MAX_CHARACTERS, MAX_TAGS};
