@@ -61,7 +61,7 @@ impl Step<'_> {
             Some(output) => output.reborrow(),
             None => panic!("the operation has less than {K} outputs"),
         });
-        let mut target = Target::new(outputs, levels, pass, workers, self.scratch);
+        let mut target = Target::new(outputs, levels, pass.descends, self.scratch);
         let count = levels.count();
         let range = |index: usize| levels.range(if pass.descends { count - 1 - index } else { index });
         let mut index = 0;
@@ -87,21 +87,19 @@ impl Step<'_> {
             });
             index = end;
             if index < count {
-                for rows in target.parts(range(index)) {
-                    target.write(rows, Some(workers), |written, rows, data| {
-                        let size = rows.len().div_ceil(EVEN).clamp(pass.block[0], pass.block[1]);
-                        let blocks = Blocks::Uniform { start: 0, rows: rows.len(), size };
-                        let outputs = Parts { widths: written.outputs.each_ref().map(Matrix::width), data };
-                        workers.for_each_block(blocks, pass.cost, outputs, |block, outputs| {
-                            with_buffer(block.len() * pass.buffer, |buffer| {
-                                vectorize(
-                                    #[inline(always)]
-                                    || body(topology, written, &rows[block], outputs.data, buffer),
-                                );
-                            });
+                target.write(range(index), Some(workers), |written, rows, data| {
+                    let size = rows.len().div_ceil(EVEN).clamp(pass.block[0], pass.block[1]);
+                    let blocks = Blocks::Uniform { start: 0, rows: rows.len(), size };
+                    let outputs = Parts { widths: written.outputs.each_ref().map(Matrix::width), data };
+                    workers.for_each_block(blocks, pass.cost, outputs, |block, outputs| {
+                        with_buffer(block.len() * pass.buffer, |buffer| {
+                            vectorize(
+                                #[inline(always)]
+                                || body(topology, written, &rows[block], outputs.data, buffer),
+                            );
                         });
                     });
-                }
+                });
                 index += 1;
             }
         }
@@ -124,10 +122,6 @@ fn with_buffer(size: usize, with: impl FnOnce(&mut [f32])) {
 /// The number of blocks of a level that is not too narrow or too wide for it: workers have equal work.
 const EVEN: usize = 8;
 
-/// The most elements that are written to a cache before they are copied to their rows: to that of one worker, or one that
-/// workers share. No result depends on it.
-const COPIED: [usize; 2] = [1 << 14, 1 << 18];
-
 /// The outputs of a pass.
 struct Target<'a, const K: usize> {
     outputs: [MatrixMut<'a>; K],
@@ -136,40 +130,23 @@ struct Target<'a, const K: usize> {
     descends: bool,
     /// Whether levels are ranges of rows in the order of the pass: then they are written where they belong.
     is_direct: bool,
-    /// Otherwise some rows of a level, output by output, before they are copied there.
+    /// Otherwise the rows of a level, output by output, before they are copied there.
     scratch: &'a mut Vec<f32>,
-    /// The most rows of a level that are written at once.
-    limit: usize,
 }
 
 impl<'a, const K: usize> Target<'a, K> {
-    fn new(
-        outputs: [MatrixMut<'a>; K],
-        levels: &'a Levels,
-        pass: LevelPass,
-        workers: &Workers,
-        scratch: &'a mut Vec<f32>,
-    ) -> Self {
+    fn new(outputs: [MatrixMut<'a>; K], levels: &'a Levels, descends: bool, scratch: &'a mut Vec<f32>) -> Self {
         let widths = outputs.each_ref().map(MatrixMut::width);
         let is_direct = levels.is_sorted && outputs.iter().all(MatrixMut::is_contiguous);
-        let mut limit = usize::MAX;
         if !is_direct {
-            let width = widths.iter().sum::<usize>();
-            let copied = COPIED[usize::from(workers.count() > 1)];
-            limit = (copied / width.max(1)).max(pass.block[1]);
             let widest = (0..levels.count()).map(|level| levels.range(level).len()).max().unwrap_or(0);
-            scratch.resize((widest.min(limit) * width).max(scratch.len()), 0.0);
+            let needed = widest * widths.iter().sum::<usize>();
+            scratch.resize(needed.max(scratch.len()), 0.0);
         }
-        Self { outputs, widths, levels, descends: pass.descends, is_direct, scratch, limit }
+        Self { outputs, widths, levels, descends, is_direct, scratch }
     }
 
-    /// The parts of a level that are written one after another.
-    fn parts(&self, level: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<K> {
-        let (end, limit) = (level.end, self.limit);
-        level.step_by(limit).map(move |start| start..end.min(start.saturating_add(limit)))
-    }
-
-    /// Has rows of a level written; they are copied where they belong by these workers, or by the calling thread.
+    /// Has the rows of a level written; they are copied where they belong by these workers, or by the calling thread.
     #[inline(always)]
     fn write(
         &mut self,
