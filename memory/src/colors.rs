@@ -49,7 +49,7 @@ impl Colors {
     }
 }
 
-/// A hash that isomorphic graphs have in common, and few others: that of the numbers of nodes of each color after as many
+/// A hash that isomorphic graphs have in common, and few others: that of the counts of nodes of each color after as many
 /// rounds as split a color. The second result are the colors before and after the first round.
 pub(crate) fn canonical_hash(graph: &LabeledGraph) -> (u64, [Colors; 2]) {
     let labels = Colors::of_labels(graph);

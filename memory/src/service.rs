@@ -174,7 +174,7 @@ fn serve(mut memory: GraphMemory, receiver: &Receiver<Request>, consolidates: bo
         let request = match next.take().map_or_else(|| receiver.try_recv(), Ok) {
             Ok(request) => request,
             Err(TryRecvError::Empty) if has_pending => {
-                // If the disk fails, those who ask for something are told.
+                // If the disk fails, later requests report the error.
                 has_pending = memory.consolidate(CONSOLIDATED).is_ok_and(|step| step.remaining > 0);
                 continue;
             }

@@ -31,7 +31,7 @@ pub const DIMENSIONS: usize = 128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GraphVector(pub(crate) [u8; DIMENSIONS]);
 
-// The dimensions of the numbers of nodes and edges, and the first of those of degrees.
+// The dimensions of the counts of nodes and edges, and the first of those of degrees.
 const NODES: usize = 0;
 const EDGES: usize = 1;
 const DEGREES: usize = 2;

@@ -22,8 +22,8 @@ impl GraphData {
     /// assert_eq!(labeled(&data).graphs, graphs);
     /// ```
     pub fn from_labeled(graphs: &[LabeledGraph]) -> Self {
-        let nodes = Numbers::of(graphs.iter().flat_map(|graph| graph.labels().iter().copied()));
-        let edges = Numbers::of(graphs.iter().flat_map(|graph| graph.labeled_edges().map(|(_, label)| label)));
+        let nodes = LabelIndices::of(graphs.iter().flat_map(|graph| graph.labels().iter().copied()));
+        let edges = LabelIndices::of(graphs.iter().flat_map(|graph| graph.labeled_edges().map(|(_, label)| label)));
         let mut data = Self { nodes: 0, ..Self::default() };
         let mut set = GraphSet { node_offsets: vec![0], edge_offsets: vec![0], classes: 1, ..GraphSet::default() };
         let mut values = Vec::new();
@@ -50,13 +50,13 @@ impl GraphData {
     }
 }
 
-/// The numbers of labels.
-struct Numbers {
+/// The indices of labels.
+struct LabelIndices {
     /// None if nothing has a label.
     largest: Option<u32>,
 }
 
-impl Numbers {
+impl LabelIndices {
     fn of(labels: impl Iterator<Item = u32>) -> Self {
         Self { largest: labels.filter(|label| *label != LabeledGraph::NO_LABEL).max() }
     }

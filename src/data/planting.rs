@@ -24,7 +24,7 @@ pub struct PlantedFunctions {
 const FUNCTIONS: u32 = 0x6675_6e63;
 const PLANTED: u32 = 0x706c_616e;
 
-/// The positions of children that are told apart.
+/// The positions of children that are distinguished.
 const POSITIONS: usize = 6;
 
 const RIGHT: f32 = 1.0;

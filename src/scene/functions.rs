@@ -28,7 +28,7 @@ pub(super) fn graphs(
     for read in examples(folder, "train", train)? {
         let mut left_out = LeftOut::default();
         let kept = read.into_iter().filter_map(|Example { example, hash, graph }| {
-            learned.insert(hash);
+            learned.extend(hash);
             match graph {
                 Ok(_) => left_out.total += 1,
                 Err(error) => {
@@ -50,7 +50,7 @@ pub(super) fn graphs(
         let mut left_out = LeftOut::default();
         for Example { example, hash, graph } in examples(folder, name, files)?.into_iter().flatten() {
             match graph {
-                _ if learned.contains(&hash) => {
+                _ if hash.is_some_and(|hash| learned.contains(&hash)) => {
                     left_out.add(&example.id, "the function is one of `train` up to names".to_owned());
                 }
                 Err(error) => left_out.add(&example.id, error.to_string()),
@@ -72,8 +72,8 @@ fn field(name: &'static str) -> Vec<Step<'static>> {
 /// An example of a file.
 struct Example {
     example: MisuseExample,
-    /// Equal for functions that are the same up to names, without their misuses.
-    hash: u128,
+    /// Equal for functions that are the same up to names, without their misuses; none of what is no program.
+    hash: Option<u128>,
     graph: Result<(MisuseGraph, MisuseChoice), MisuseError>,
 }
 
@@ -87,7 +87,7 @@ fn examples(folder: &Path, name: &'static str, files: &[String]) -> Result<Vec<V
         })?;
         let example = |example: MisuseExample| {
             let code = CodeGraph::new(&example.repaired().code, &Python);
-            let hash = code.map_or(0, |code| code.hash_up_to_names());
+            let hash = code.ok().map(|code| code.hash_up_to_names());
             Example { hash, graph: misuse_graph(&example), example }
         };
         Ok(records.into_par_iter().map(example).collect())
