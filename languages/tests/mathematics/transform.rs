@@ -163,7 +163,7 @@ fn derivatives_of_published_formulas_are_right() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig { cases: 512, max_global_rejects: 1 << 14, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn slots_make_what_rules_make((mut terms, source) in terms(), seed: u64) {
@@ -179,8 +179,13 @@ proptest! {
     fn simplified_terms_have_the_same_value((mut terms, source) in terms(), x in 0.5_f64..2.0) {
         let simplified = Transformation::Simplify.apply(&mut terms, source).unwrap();
         let value = |term| terms.evaluate(term, |_| Some(x)).unwrap_or(f64::NAN);
+        // A quotient by 0 has no value, though the whole may have one by accident, such as 2^(1/-0) as 0.
+        let mut parts = vec![source];
+        while let Some(part) = parts.pop() {
+            prop_assume!(value(part).is_finite());
+            parts.extend(terms.operands(part));
+        }
         let [before, after] = [value(source), value(simplified)];
-        prop_assume!(before.is_finite());
         prop_assert!(agree(after, before, 1e-9), "{} {}", before, after);
     }
 }
