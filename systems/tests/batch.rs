@@ -223,6 +223,14 @@ impl Training {
         let weights: Vec<f32> = topology.edges.weights(world).collect();
         let ones = vec![1.0; weights.len()];
         prop_assert_eq!(&weights, batch.weights().unwrap_or(&ones));
+        for row in topology.incoming.offsets.array_windows::<2>() {
+            let entries = row[0] as usize..row[1] as usize;
+            let sources = &topology.incoming.neighbors[entries.clone()];
+            for (pair, edges) in sources.array_windows::<2>().zip(topology.incoming.edges[entries].array_windows::<2>())
+            {
+                prop_assert!(pair[0] != pair[1] || edges[0] < edges[1], "parallel edges change their order");
+            }
+        }
         let membership = &topology.membership;
         let place = |row| membership.neighbors[membership.entries(row)].first().copied();
         let places: Vec<u32> = (0..topology.nodes.len()).map(|row| place(row).unwrap_or(Batch::NO_SUBGRAPH)).collect();
@@ -430,6 +438,28 @@ fn graphs_without_nodes_or_edges_and_empty_batches_are_batches() {
     }
     extract.sample_neighbors(&corpus.world, &[], &[usize::MAX], 0, 0, &mut batch).unwrap();
     assert!(batch.nodes().is_empty());
+}
+
+#[test]
+fn parallel_edges_stay_in_their_order_whatever_was_loaded_before() {
+    // The edges of the last graph get the entities of nodes and edges of the first.
+    let sizes = [(10, 20), (2, 10), (5, 30)];
+    let (mut nodes, mut edges) = (Vec::new(), Vec::new());
+    for (graph, (node_count, edge_count)) in sizes.into_iter().enumerate() {
+        edges.extend(vec![(nodes.len(), nodes.len() + 1, None); edge_count]);
+        nodes.extend(vec![(Some(graph), false); node_count]);
+    }
+    let corpus = Corpus::new(&Plan { graphs: 3, nodes, edges });
+    let mut training = Training::new();
+    let extract = corpus.extract_into(&training.fields);
+    let mut batch = Batch::default();
+    for graph in &corpus.subgraphs {
+        extract.subgraphs(&corpus.world, &[*graph], &mut batch).unwrap();
+        batch.load(&mut training.world, training.graph).unwrap();
+        training.check(&batch).unwrap();
+    }
+    let topology = training.world.get::<Topology>(training.graph).unwrap();
+    assert!(!topology.edges.entities().is_sorted_by_key(|edge| edge.index_u32()));
 }
 
 #[test]

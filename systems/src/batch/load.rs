@@ -23,7 +23,8 @@ impl Batch {
     /// Row `i` of every column of the nodes is node `i` of the batch, and likewise for edges and subgraphs. The
     /// entities of the previous batch are reused, in any order; missing ones are spawned, and surplus ones are
     /// despawned from the last row on. To keep all in one table, all nodes get an [`InSubgraph`], a placeholder for
-    /// those in no subgraph, and edges without weights get the weight 1 if others have one.
+    /// those in no subgraph, and edges without weights get the weight 1 if others have one. If edges are parallel, all
+    /// edges get keys, so that these stay in the order of the batch.
     ///
     /// New nodes, edges and subgraphs get the graph's component by [`insert_default`]: call
     /// [`register_default`](connectome_components::register_default) for a component of your own. Fields that the batch
@@ -58,6 +59,11 @@ impl Batch {
         if had_weights || !self.weights.is_empty() {
             edge_rows = edges.complete(world, edge_rows, EdgeWeight(1.0))?;
         }
+        // Without keys parallel edges would be ordered by the indices of entities, and these by what was loaded before.
+        let had_keys = edge_rows.components::<GraphKey>(world).any(|(_, keys)| !keys.is_empty());
+        if had_keys || self.endpoints.array_windows().any(|[one, other]| one == other) {
+            edge_rows = edges.complete(world, edge_rows, GraphKey::new(0))?;
+        }
 
         self.assign_subgraphs(world, &nodes, &subgraphs)?;
         self.connect_edges(world, &edge_rows, &nodes)?;
@@ -78,13 +84,16 @@ impl Batch {
 
     fn connect_edges(&self, world: &mut World, edges: &Rows, nodes: &Rows) -> Result<(), BatchError> {
         let node = |row: u32| nodes.entities().get(row as usize).copied().ok_or(BatchError::Disturbed);
-        let mut query = world.query::<(&mut Edge, Option<&mut EdgeWeight>)>();
+        let mut query = world.query::<(&mut Edge, Option<&mut EdgeWeight>, Option<&mut GraphKey>)>();
         let mut edges = query.iter_many_mut(world, edges.entities());
         for (row, [source, target]) in self.endpoints.iter().enumerate() {
-            let Some(Ok((mut edge, weight))) = edges.fetch_next() else { return Err(BatchError::Disturbed) };
+            let Some(Ok((mut edge, weight, key))) = edges.fetch_next() else { return Err(BatchError::Disturbed) };
             edge.set_if_neq(Edge { source: node(*source)?, target: node(*target)? });
             if let Some(mut weight) = weight {
                 weight.set_if_neq(EdgeWeight(self.weights.get(row).copied().unwrap_or(1.0)));
+            }
+            if let Some(mut key) = key {
+                key.set_if_neq(GraphKey::new(row as u64));
             }
         }
         Ok(())
