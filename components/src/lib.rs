@@ -41,8 +41,9 @@ mod topology;
 
 pub use clique::{Clique, CliqueOf, CliqueSearch, CliquesOf};
 pub use column::{
-    Column, ColumnMut, ColumnSet, ColumnState, Columns, ColumnsState, MAX_WRITTEN, Marker, Read, UnwrittenColumns,
-    Write, attach_fields, attach_keys, insert_default, register_default, table_components, table_components_mut,
+    Column, ColumnMut, ColumnSet, ColumnState, Columns, ColumnsState, HugePages, MAX_WRITTEN, Marker, Read,
+    UnwrittenColumns, Write, attach_fields, attach_keys, insert_default, register_default, table_components,
+    table_components_mut,
 };
 pub use comparison::{EditDistance, GraphPair};
 pub use edge::{Edge, EdgeKind, EdgePosition, EdgeWeight};

@@ -14,6 +14,7 @@
 #![expect(unsafe_code, reason = "views table columns as slices; the module documents why this is sound")]
 
 mod columns;
+mod huge_pages;
 mod make;
 mod marker;
 mod parameter;
@@ -34,6 +35,7 @@ use nonmax::NonMaxU32;
 use crate::{Field, FieldError, Matrix, MatrixMut, Parity};
 
 pub use columns::{ColumnSet, Columns, ColumnsState, MAX_WRITTEN, UnwrittenColumns};
+pub use huge_pages::HugePages;
 pub use make::{insert_default, register_default};
 pub use marker::Marker;
 pub use parameter::{Column, ColumnMut, ColumnState, Read, Write};

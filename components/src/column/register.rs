@@ -112,6 +112,11 @@ impl AttachedFields {
         self.0.iter().any(|field| field.domain == domain)
     }
 
+    /// All of them; one that several components have is listed as often.
+    pub(super) fn ids(&self) -> impl Iterator<Item = ComponentId> {
+        self.0.iter().map(|field| field.id)
+    }
+
     fn missing_in<'a>(&'a self, domain: ComponentId, table: &'a Table) -> impl Iterator<Item = &'a AttachedField> {
         self.0.iter().filter(move |field| field.domain == domain && !table.has_column(field.id))
     }

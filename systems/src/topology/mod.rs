@@ -10,7 +10,7 @@ mod sort;
 mod ticks;
 
 use bevy_ecs::{change_detection::Tick, entity::Entity, system::Local, world::World};
-use connectome_components::{Edge, Graph, GraphKey, Rows, Topology, attach_fields, attach_keys};
+use connectome_components::{Edge, Graph, GraphKey, HugePages, Rows, Topology, attach_fields, attach_keys};
 
 use coefficients::Degrees;
 pub use dangling::despawn_dangling_edges;
@@ -27,6 +27,7 @@ pub struct Scratch {
     degrees: Degrees,
     levels: levels::Scratch,
     keys: Vec<GraphKey>,
+    huge_pages: HugePages,
 }
 
 /// A system that updates the [`Topology`] of a graph; see [`update_topology`].
@@ -62,6 +63,11 @@ pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Sc
     let edges_changed = topology.edges.update(world, &[edge, graph.edges]);
     let subgraphs_changed = topology.subgraphs.update(world, &[graph.subgraphs]);
     let Topology { nodes, edges, subgraphs, node_order, subgraph_order, same_keys, derived_at, .. } = &mut topology;
+    for (changed, rows) in [(nodes_changed, &*nodes), (edges_changed, edges), (subgraphs_changed, subgraphs)] {
+        if changed {
+            scratch.huge_pages.request(world, rows);
+        }
+    }
     let since = |changed: &dyn Fn(Tick) -> bool| derived_at.is_none_or(changed);
     let nodes_changed = nodes_changed || since(&|tick| nodes.keys_changed_since(world, tick));
     let subgraphs_changed = subgraphs_changed || since(&|tick| subgraphs.keys_changed_since(world, tick));
