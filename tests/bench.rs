@@ -58,10 +58,28 @@ fn of_a_set_of_graphs_it_is_a_batch() {
 }
 
 #[test]
+fn training_is_measured_by_workers() {
+    for (scene, unit) in [("assets/mutag.ron", "graphs"), ("assets/karate.ron", "steps")] {
+        let report = json(scene, &["--scaling", "--workers", "3"]);
+        let scaling = report["scaling"].as_array().unwrap();
+        assert_eq!(scaling.iter().map(|row| row["workers"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3]);
+        for row in scaling {
+            let [rate, speedup, efficiency] =
+                ["per_second", "speedup", "efficiency"].map(|key| row[key].as_f64().unwrap());
+            assert!(rate > 0.0 && (efficiency * row["workers"].as_f64().unwrap() - speedup).abs() < 1e-9, "{row}");
+            assert_eq!(row["examples"], unit);
+        }
+        assert!(scaling[0]["speedup"] == 1.0 && scaling[0]["serial_fraction"].is_null(), "{report}");
+        assert!(scaling[1]["serial_fraction"].is_f64(), "{report}");
+    }
+    assert!(json("assets/karate.ron", &[]).get("scaling").is_none());
+}
+
+#[test]
 fn people_get_a_table() {
-    let output = bench("assets/karate.ron", &["--workers", "1"]);
+    let output = bench("assets/karate.ron", &["--workers", "1", "--scaling"]);
     let table = String::from_utf8(output.stdout).unwrap();
-    for expected in ["34 nodes", "forward", "ms median", "systems of the step", "2 backward", "optimize"] {
+    for expected in ["34 nodes", "forward", "ms median", "systems of the step", "2 backward", "optimize", "100.0 %\n"] {
         assert!(table.contains(expected), "{expected} is not in\n{table}");
     }
 }

@@ -25,6 +25,8 @@ use crate::systems::{
 pub(super) enum Examples<'a> {
     /// The training examples, in the random order of this epoch.
     Epoch(u64),
+    /// Those of its first batches.
+    Batches { epoch: u64, count: usize },
     /// Those of some splits.
     Of(&'a [Split]),
     /// All, in the order of the scene.
@@ -158,15 +160,19 @@ impl Corpus {
         let Self { world, extract, batches: [present, next], order, asked, fan_outs, examples: all, by_split, .. } =
             self;
         let (corpus, steps, seed): (&World, _, _) = (world, self.steps, self.seed);
-        let epoch = if let Examples::Epoch(epoch) = examples { Some(epoch) } else { None };
+        let (epoch, most) = match examples {
+            Examples::Epoch(epoch) => (Some(epoch), usize::MAX),
+            Examples::Batches { epoch, count } => (Some(epoch), count.saturating_mul(size)),
+            Examples::Of(_) | Examples::All => (None, usize::MAX),
+        };
         let learned = &by_split[Split::Train as usize];
         let mut examples: Box<dyn Iterator<Item = Entity>> = match examples {
-            Examples::Epoch(epoch) => {
+            Examples::Epoch(epoch) | Examples::Batches { epoch, .. } => {
                 // A node has one row in a batch; a graph may have several.
                 let distinct_in = (!fan_outs.is_empty()).then_some(size);
                 let wanted = steps
                     .map_or(learned.len(), |steps| usize::try_from(steps).unwrap_or(usize::MAX).saturating_mul(size));
-                Box::new(Shuffled::new(learned, order, (seed, epoch), distinct_in).take(wanted))
+                Box::new(Shuffled::new(learned, order, (seed, epoch), distinct_in).take(wanted.min(most)))
             }
             Examples::Of(splits) => Box::new(splits.iter().flat_map(|split| &by_split[*split as usize]).copied()),
             Examples::All => Box::new(all.iter().copied()),
@@ -246,7 +252,9 @@ impl Corpus {
     /// Examples in a batch; in an epoch no more than there are training examples.
     fn batch_size(&self, examples: &Examples) -> usize {
         match examples {
-            Examples::Epoch(_) => self.size.min(self.by_split[Split::Train as usize].len()).max(1),
+            Examples::Epoch(_) | Examples::Batches { .. } => {
+                self.size.min(self.by_split[Split::Train as usize].len()).max(1)
+            }
             Examples::Of(_) | Examples::All => self.size,
         }
     }

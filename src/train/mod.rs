@@ -151,14 +151,14 @@ impl Trainer {
     /// If the loss is no finite number any more.
     pub fn epoch(&mut self) -> Result<&EpochReport, TrainError> {
         let start = Instant::now();
-        let trained = self.train_pass();
+        let trained = self.train_pass(Examples::Epoch(self.progress.epochs));
         self.progress.epochs += 1;
         let epoch = self.progress.epochs;
         match trained {
             Err(TrainError::Build(BuildError::Learning(LearningError::Loss { loss, .. }))) => {
                 return Err(TrainError::Diverged { epoch, loss });
             }
-            trained => trained?,
+            trained => _ = trained?,
         }
         let loss = self.metrics().loss(Split::Train);
         if !loss.is_finite() {
@@ -183,12 +183,28 @@ impl Trainer {
         Ok(&self.report)
     }
 
-    /// Trains on all training examples once.
-    fn train_pass(&mut self) -> Result<(), TrainError> {
+    /// Trains on the first batches of the present epoch, and does not evaluate; returns the number of examples in them. A
+    /// graph that is computed as a whole is one example of each step. No epoch is counted.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::epoch`].
+    pub fn train_batches(&mut self, count: usize) -> Result<usize, TrainError> {
+        if self.corpus.is_none() {
+            (0..count).try_for_each(|_| run(&mut self.world, Train(self.entities.model)))?;
+            return Ok(count);
+        }
+        self.train_pass(Examples::Batches { epoch: self.progress.epochs, count })
+    }
+
+    /// Trains on examples once; returns their number.
+    fn train_pass(&mut self, examples: Examples) -> Result<usize, TrainError> {
         self.draw_functions()?;
         let (graph, model) = (self.entities.graph, self.entities.model);
         let Self { world, corpus, merged, .. } = self;
-        let Some(corpus) = corpus else { return Ok(run(world, Train(model))?) };
+        let Some(corpus) = corpus else {
+            run(world, Train(model))?;
+            return Ok(1);
+        };
         let accumulate = |world: &mut World, passes: usize| {
             if let Some(mut accumulation) = world.get_mut::<GradientAccumulation>(model) {
                 accumulation.micro_batches = u32::try_from(passes).unwrap_or(u32::MAX);
@@ -199,16 +215,20 @@ impl Trainer {
             metrics.heads.iter_mut().for_each(HeadMetrics::clear);
         }
         merged.heads.iter_mut().for_each(HeadMetrics::clear);
-        let passes = self.scene.training.accumulation_steps;
+        let (passes, mut count) = (self.scene.training.accumulation_steps, 0);
         corpus.pass(
             world,
             graph,
             Train(model),
-            Examples::Epoch(self.progress.epochs),
+            examples,
             // An epoch ends in a step: no gradient is left over for the next one.
             |world, step| accumulate(world, if step.is_last { 1 } else { passes }),
-            |world, _, _| merge(merged, world, model),
-        )
+            |world, _, step| {
+                merge(merged, world, model);
+                count += step.examples;
+            },
+        )?;
+        Ok(count)
     }
 
     /// Measures loss and metrics on these splits; on all splits for a single graph.

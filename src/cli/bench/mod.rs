@@ -2,6 +2,7 @@
 
 mod measure;
 mod report;
+mod scaling;
 mod trace;
 
 use clap::Args;
@@ -26,6 +27,10 @@ pub struct Bench {
     /// Seconds to measure each of the forward pass, the step, and the systems in them.
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds, allow_negative_numbers = true)]
     seconds: Duration,
+    /// Also measure training with 1, 2, 4, 8 .. workers: examples in a second, with the time to extract batches, speedup and
+    /// efficiency, and the serial part that explains them.
+    #[arg(long)]
+    scaling: bool,
     /// Print a JSON object.
     #[arg(long)]
     json: bool,
@@ -56,7 +61,10 @@ impl Bench {
         }
         let workers = trainer.world().get_resource_or_init::<Workers>().clone();
         // All runs stay on the workers' threads: switching for each run would cost as much as a small one.
-        let (report, trace) = workers.install(|| self.measure(&scene.name, &mut trainer, &workers))?;
+        let (mut report, trace) = workers.install(|| self.measure(&scene.name, &mut trainer, &workers))?;
+        if self.scaling {
+            report.scaling = scaling::measure(self.seconds, &mut trainer, workers.count())?;
+        }
         if let (Some(file), Some(trace)) = (&self.trace, &trace) {
             write_file(file, trace.to_string().as_bytes())?;
         }
@@ -124,6 +132,7 @@ impl Bench {
             step,
             peak_memory_mb,
             systems,
+            scaling: Vec::new(),
         };
         Ok((report, trace))
     }

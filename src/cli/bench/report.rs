@@ -4,7 +4,10 @@ use connectome::systems::{GraphSystems, ScheduleTimings};
 use serde::Serialize;
 use std::fmt;
 
-use super::measure::{Timing, median};
+use super::{
+    measure::{Timing, median},
+    scaling::Throughput,
+};
 
 /// The result of the benchmark of a scene.
 #[derive(Debug, Serialize)]
@@ -21,6 +24,9 @@ pub struct Report {
     /// Of the whole process, after the steps.
     pub peak_memory_mb: Option<f64>,
     pub systems: Vec<SystemTime>,
+    /// Training by workers, if it was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scaling: Vec<Throughput>,
 }
 
 /// The time of one system.
@@ -101,6 +107,16 @@ impl fmt::Display for Report {
             }
             if schedule == "forward" {
                 writeln!(formatter)?;
+            }
+        }
+        let Some(first) = self.scaling.first() else { return Ok(()) };
+        let examples = format!("{}/s", first.examples);
+        write!(formatter, "\n\ntraining by workers\n  workers {examples:>14}  speedup  efficiency  serial part")?;
+        for Throughput { workers, per_second, speedup, efficiency, serial_fraction, .. } in &self.scaling {
+            let efficiency = 100.0 * efficiency;
+            write!(formatter, "\n  {workers:>7} {per_second:>14.1} {speedup:>8.2} {efficiency:>9.1} %")?;
+            if let Some(serial) = serial_fraction {
+                write!(formatter, " {:>10.1} %", 100.0 * serial)?;
             }
         }
         Ok(())
