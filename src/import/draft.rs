@@ -150,7 +150,8 @@ impl Draft {
         };
         let known = |&class: &u32| if class == Kinds::NONE { 0 } else { class };
         let labels = classes.indices.iter().map(known).collect();
-        Ok(Some(EdgeLabels { labels, classes: classes.names.len().max(1), targets: values, splits }))
+        let count = classes.names.len().max(usize::from(edges > 0));
+        Ok(Some(EdgeLabels { labels, classes: count, targets: values, splits }))
     }
 
     /// Adds the reverse of each undirected edge, with its weight and features; self-loops are their own reverse.
