@@ -28,6 +28,8 @@ pub struct Entry {
     pub last_used: u64,
     /// Whether copies of it are merged already.
     pub is_consolidated: bool,
+    /// Whether its vector was given, and not computed of the graph.
+    pub has_given_vector: bool,
     /// When it was stored, in order; at most [`MAX_EPISODES`], the newest.
     pub episodes: Vec<Episode>,
 }
@@ -46,7 +48,8 @@ impl Entry {
     /// The entry and its vector as bytes: of the vector a bit for each dimension, and the values that are not 0.
     pub(crate) fn write(&self, vector: &GraphVector) -> Vec<u8> {
         let mut bytes = self.hash.to_le_bytes().to_vec();
-        [self.count, self.uses, self.last_used, self.is_consolidated.into(), self.episodes.len() as u64]
+        let flags = u64::from(self.is_consolidated) | u64::from(self.has_given_vector) << 1;
+        [self.count, self.uses, self.last_used, flags, self.episodes.len() as u64]
             .into_iter()
             .for_each(|number| write_number(&mut bytes, number));
         let mut before = 0;
@@ -66,7 +69,8 @@ impl Entry {
         let (hash, rest) = bytes.split_first_chunk().ok_or(Malformed)?;
         let mut reader = Reader(rest);
         let [count, uses, last_used] = [reader.number()?, reader.number()?, reader.number()?];
-        let is_consolidated = reader.count(1)? == 1;
+        let flags = reader.count(3)?;
+        let [is_consolidated, has_given_vector] = [1, 2].map(|flag| flags & flag != 0);
         let mut before = 0_u64;
         let episodes = (0..reader.count(MAX_EPISODES)?).map(|_| {
             before = before.checked_add(reader.number()?).ok_or(Malformed)?;
@@ -81,7 +85,8 @@ impl Entry {
             }
         }
         reader.end()?;
-        Ok((Self { hash: u64::from_le_bytes(*hash), count, uses, last_used, is_consolidated, episodes }, vector))
+        let hash = u64::from_le_bytes(*hash);
+        Ok((Self { hash, count, uses, last_used, is_consolidated, has_given_vector, episodes }, vector))
     }
 }
 
@@ -92,7 +97,8 @@ mod tests {
 
     fn entry(episodes: impl Iterator<Item = u64>) -> Entry {
         let episodes: Vec<_> = episodes.map(|number| Episode { number, time: 1000 - number }).collect();
-        Entry { hash: 7, count: episodes.len() as u64, uses: 300, last_used: 9, is_consolidated: true, episodes }
+        let count = episodes.len() as u64;
+        Entry { hash: 7, count, uses: 300, last_used: 9, is_consolidated: true, has_given_vector: true, episodes }
     }
 
     #[test]

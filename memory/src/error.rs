@@ -78,6 +78,21 @@ pub enum MemoryError {
     /// Graphs cannot be compared with these costs.
     #[error(transparent)]
     Edit(#[from] EditError),
+    /// Vectors that were given and vectors that are computed are not comparable.
+    #[error(
+        "the vectors of this memory {}; use another memory for others",
+        if *given { "were given with its graphs, so give one" } else { "are computed of its graphs, so give none" }
+    )]
+    Vectors {
+        /// Whether those of the memory were given.
+        given: bool,
+    },
+    /// What a model makes of a graph is no vector.
+    #[error("an embedding has {width} values of which all have to be finite; give 1 to {max}", max = crate::DIMENSIONS)]
+    Embedding {
+        /// The number of values.
+        width: usize,
+    },
     /// The queue is full.
     #[error("the queue of the memory is full; ask again once it has answered")]
     Busy,

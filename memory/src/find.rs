@@ -31,6 +31,8 @@ pub struct Query {
     /// The number of graphs, nearest by their vectors, whose edit distances are computed. With 0 graphs are ranked by
     /// their vectors alone.
     pub shortlist: usize,
+    /// The vector of the graph, if those in the memory were [given](crate::NewGraph::vector).
+    pub vector: Option<GraphVector>,
     /// The costs of edit operations.
     pub costs: EditCosts,
     /// The budget of each comparison. A time limit makes answers depend on the machine.
@@ -41,7 +43,7 @@ pub struct Query {
 impl Default for Query {
     fn default() -> Self {
         let budget = SearchBudget { expansions: Some(1_000), time: None };
-        Self { count: 10, shortlist: 80, costs: EditCosts::default(), budget }
+        Self { count: 10, shortlist: 80, vector: None, costs: EditCosts::default(), budget }
     }
 }
 
@@ -94,10 +96,14 @@ impl GraphMemory {
     /// The cost is that of a scan of 128 bytes for each graph, and of the comparisons.
     ///
     /// # Errors
-    /// If a graph cannot be compared with these costs, or the file cannot be read.
+    /// If a graph cannot be compared with these costs, the query has a vector and the memory has computed its own or the
+    /// other way about, or the file cannot be read.
     pub fn find(&self, graph: &LabeledGraph, query: &Query) -> Result<Answer, MemoryError> {
         let (hash, [labels, refined]) = canonical_hash(graph);
-        let vector = GraphVector::from_colors(graph, &labels, &refined);
+        if let Some(given) = self.has_given_vectors().filter(|given| *given != query.vector.is_some()) {
+            return Err(MemoryError::Vectors { given });
+        }
+        let vector = query.vector.unwrap_or_else(|| GraphVector::from_colors(graph, &labels, &refined));
         let nearest = self.index.nearest(&vector, query.shortlist.max(query.count), &self.workers);
         let mut matches: Vec<Match> = nearest
             .iter()

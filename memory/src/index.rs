@@ -138,8 +138,15 @@ mod tests {
     use super::*;
 
     fn insert(index: &mut Index, id: u64, value: u8, uses: u64) {
-        let entry =
-            Entry { hash: value.into(), count: 1, uses, last_used: id, is_consolidated: false, episodes: vec![] };
+        let entry = Entry {
+            hash: value.into(),
+            count: 1,
+            uses,
+            last_used: id,
+            is_consolidated: false,
+            has_given_vector: false,
+            episodes: vec![],
+        };
         index.insert(id, entry, GraphVector([value; DIMENSIONS]));
     }
 

@@ -28,6 +28,9 @@ pub struct NewGraph {
     pub metadata: Metadata,
     /// When it was seen, in a unit of your own such as ticks of the world.
     pub time: u64,
+    /// A vector by which similar graphs are found, such as what a trained model makes of the graph; that of
+    /// [`GraphVector::of`] if none. Either all graphs of a memory have one, or none has.
+    pub vector: Option<GraphVector>,
 }
 
 impl From<LabeledGraph> for NewGraph {
@@ -216,23 +219,38 @@ impl GraphMemory {
     ///
     /// # Errors
     /// If a graph has more than [`MAX_NODES`](crate::MAX_NODES) nodes, [`MAX_EDGES`](crate::MAX_EDGES) edges or
-    /// [`MAX_METADATA`](crate::MAX_METADATA) bytes of metadata, or the file cannot be written; then none is stored.
+    /// [`MAX_METADATA`](crate::MAX_METADATA) bytes of metadata, if some have vectors of their own and others have none, or the
+    /// file cannot be written; then none is stored.
     pub fn put_many(&mut self, graphs: impl IntoIterator<Item = NewGraph>) -> Result<Change, MemoryError> {
         let graphs: Vec<NewGraph> = graphs.into_iter().collect();
         let prepared = self.workers.map(graphs.len(), |index| Prepared::new(&graphs[index]));
         self.put_prepared(prepared.into_iter().collect::<Result<_, _>>()?)
     }
 
+    /// Whether the vectors of its graphs were given; none without graphs.
+    pub(crate) fn has_given_vectors(&self) -> Option<bool> {
+        Some(self.index.entry(*self.ids().first()?)?.has_given_vector)
+    }
+
     pub(crate) fn put_prepared(&mut self, graphs: Vec<Prepared>) -> Result<Change, MemoryError> {
         if graphs.is_empty() {
             return Ok(Change { version: self.version(), ..Change::default() });
         }
+        Prepared::check_vectors(&graphs, self.has_given_vectors())?;
         let (version, first) = (self.state.version + 1, self.state.next_id);
         let ids = first..first + graphs.len() as u64;
         let written = ids.clone().zip(graphs).map(|(id, graph)| {
-            let Prepared { hash, vector, bytes, time } = graph;
+            let Prepared { hash, vector, has_given_vector, bytes, time } = graph;
             let episodes = vec![Episode { number: id, time }];
-            let entry = Entry { hash, count: 1, uses: 0, last_used: version, is_consolidated: false, episodes };
+            let entry = Entry {
+                hash,
+                count: 1,
+                uses: 0,
+                last_used: version,
+                is_consolidated: false,
+                has_given_vector,
+                episodes,
+            };
             Written { id, entry, vector, bytes: Some(bytes) }
         });
         let written: Vec<Written> = written.collect();
@@ -355,13 +373,23 @@ impl GraphMemory {
 pub(crate) struct Prepared {
     hash: u64,
     vector: GraphVector,
+    has_given_vector: bool,
     bytes: Vec<u8>,
     time: u64,
 }
 
 impl Prepared {
+    /// Whether vectors were given with these graphs, as with those `before` them; none if there are no graphs at all.
+    pub fn check_vectors(new: &[Self], before: Option<bool>) -> Result<Option<bool>, MemoryError> {
+        let given = before.or(new.first().map(|new| new.has_given_vector));
+        match given.filter(|given| new.iter().any(|new| new.has_given_vector != *given)) {
+            Some(given) => Err(MemoryError::Vectors { given }),
+            None => Ok(given),
+        }
+    }
+
     pub fn new(new: &NewGraph) -> Result<Self, MemoryError> {
-        let NewGraph { graph, metadata, time } = new;
+        let NewGraph { graph, metadata, time, vector } = new;
         let text: usize = metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
         for (what, count, max) in [
             ("nodes", graph.node_count(), MAX_NODES),
@@ -376,6 +404,8 @@ impl Prepared {
         let mut bytes = Vec::new();
         write_metadata(&mut bytes, metadata);
         write_graph(&mut bytes, graph);
-        Ok(Self { hash, vector: GraphVector::from_colors(graph, &labels, &refined), bytes, time: *time })
+        let has_given_vector = vector.is_some();
+        let vector = vector.unwrap_or_else(|| GraphVector::from_colors(graph, &labels, &refined));
+        Ok(Self { hash, vector, has_given_vector, bytes, time: *time })
     }
 }

@@ -216,12 +216,14 @@ fn put(
             Err(_) => break,
         }
     }
-    let (mut prepared, mut accepted) = (Vec::new(), Vec::new());
+    let (mut prepared, mut accepted, mut given) = (Vec::new(), Vec::new(), memory.has_given_vectors());
     for (graphs, reply) in requests {
         let new = memory.workers.map(graphs.len(), |index| Prepared::new(&graphs[index]));
         // A graph that is refused concerns its own request alone.
-        match new.into_iter().collect::<Result<Vec<Prepared>, MemoryError>>() {
-            Ok(new) => {
+        let new = new.into_iter().collect::<Result<Vec<Prepared>, MemoryError>>();
+        match new.and_then(|new| Ok((Prepared::check_vectors(&new, given)?, new))) {
+            Ok((same, new)) => {
+                given = same;
                 accepted.push((new.len(), reply));
                 prepared.extend(new);
             }

@@ -3,6 +3,7 @@
 use connectome_systems::algorithms::{LabeledGraph, ParallelGraph};
 
 use crate::colors::{Colors, hash};
+use crate::error::MemoryError;
 
 /// The number of dimensions of a vector.
 pub const DIMENSIONS: usize = 128;
@@ -81,6 +82,26 @@ impl GraphVector {
             }
         }
         Self(counts.map(compressed))
+    }
+
+    /// The direction of an embedding, such as what a trained model makes of a graph: of at most 128 values, each as one of
+    /// 255 steps between -4 and 4 times their root mean square; what is beyond is cut off. Zeros have no direction, and are as
+    /// near to an embedding as to its opposite.
+    ///
+    /// # Errors
+    /// If there are no values, more than 128, or one is not finite.
+    pub fn from_embedding(embedding: &[f32]) -> Result<Self, MemoryError> {
+        let width = embedding.len();
+        if !(1..=DIMENSIONS).contains(&width) || embedding.iter().any(|value| !value.is_finite()) {
+            return Err(MemoryError::Embedding { width });
+        }
+        let squares: f64 = embedding.iter().map(|value| f64::from(*value).powi(2)).sum();
+        let unit = (squares / width as f64).sqrt();
+        let step =
+            |value: f32| if unit > 0.0 { 127.0 * (f64::from(value) / (4.0 * unit)).clamp(-1.0, 1.0) } else { 0.0 };
+        let mut values = [128; DIMENSIONS];
+        values.iter_mut().zip(embedding).for_each(|(byte, value)| *byte = (128.0 + step(*value)).round() as u8);
+        Ok(Self(values))
     }
 
     /// The counts, as bytes: exact below 128.

@@ -21,7 +21,7 @@ pub fn graph(seed: u64, nodes: u32, extra: u32) -> LabeledGraph {
 /// The graph of a seed, as it is stored.
 pub fn new(seed: u64) -> NewGraph {
     let metadata = [("seed".to_owned(), seed.to_string())].into();
-    NewGraph { graph: graph(seed, 3 + seed as u32 % 9, seed as u32 % 4), metadata, time: 10 * seed }
+    NewGraph { graph: graph(seed, 3 + seed as u32 % 9, seed as u32 % 4), metadata, time: 10 * seed, vector: None }
 }
 
 /// The same graph with its nodes in another order.

@@ -1,7 +1,9 @@
 //! Answers are those of the edit distances of all graphs of the shortlist, ranked by distance and identifier, for any
 //! number of workers.
 
-use connectome_memory::{GraphMemory, GraphVector, MAX_COMPARED_NODES, Match, MemoryError, Query};
+use connectome_memory::{
+    GraphMemory, GraphVector, MAX_COMPARED_NODES, Match, MemoryError, MemoryService, NewGraph, Query,
+};
 use connectome_systems::{
     Workers,
     algorithms::{
@@ -10,7 +12,7 @@ use connectome_systems::{
     },
 };
 
-use crate::common::{graph, memory};
+use crate::common::{graph, memory, new, renumbered};
 
 const EXACT: SearchBudget = SearchBudget::EXACT;
 
@@ -70,6 +72,63 @@ fn without_a_shortlist_vectors_rank() {
         all[..7].iter().map(|(distance, id)| Match { id: *id, vector_distance: *distance, bounds: None }).collect();
     assert_eq!(memory.find(&graph, &query).unwrap().matches, expected);
     assert_eq!(memory.find(&graph, &Query { count: 0, ..query }).unwrap().matches, []);
+}
+
+/// A direction in the plane.
+fn direction(degrees: f32) -> GraphVector {
+    let (sine, cosine) = degrees.to_radians().sin_cos();
+    GraphVector::from_embedding(&[7.0 * cosine, 7.0 * sine]).unwrap()
+}
+
+#[test]
+fn vectors_that_are_given_rank_and_are_kept() {
+    let (_folder, path) = crate::common::folder();
+    let mut memory = GraphMemory::create(&path).unwrap();
+    let with = |seed, degrees| NewGraph { vector: Some(direction(degrees)), ..new(seed) };
+    memory.put_many((0..12).map(|seed| with(seed, 30.0 * seed as f32))).unwrap();
+    let query = Query { count: 3, shortlist: 0, vector: Some(direction(95.0)), ..Query::default() };
+    let nearest = |memory: &GraphMemory| {
+        let found = memory.find(&graph(50, 5, 1), &query).unwrap().matches;
+        found.iter().map(|found| found.id).collect::<Vec<_>>()
+    };
+    assert_eq!(nearest(&memory), [3, 4, 2]);
+    // Others are not comparable.
+    let given = MemoryError::Vectors { given: true };
+    assert_eq!(memory.put(new(20)).unwrap_err(), given);
+    assert_eq!(memory.find(&graph(50, 5, 1), &Query::default()).unwrap_err(), given);
+    assert_eq!(memory.put_many([with(20, 5.0), new(21)]).unwrap_err(), given);
+    // A copy keeps the vector of the first.
+    let copy = NewGraph { graph: renumbered(&new(3).graph, 1), ..with(3, 200.0) };
+    memory.put(copy).unwrap();
+    memory.mark_used(&[2]).unwrap();
+    memory.consolidate(100).unwrap();
+    assert_eq!(memory.check().unwrap(), [""; 0]);
+    drop(memory);
+    let mut memory = GraphMemory::open(&path).unwrap();
+    assert_eq!((memory.len(), nearest(&memory), memory.check().unwrap()), (12, vec![3, 4, 2], Vec::new()));
+    // In a group each request is refused for itself.
+    let service = MemoryService::start(memory, 8, false).unwrap();
+    let handle = service.handle();
+    let [first, second, third] =
+        [vec![with(30, 1.0)], vec![new(31)], vec![with(32, 2.0)]].map(|new| handle.put(new).unwrap());
+    assert_eq!((first.wait().is_ok(), second.wait().unwrap_err(), third.wait().is_ok()), (true, given, true));
+    assert_eq!(service.close().unwrap().len(), 14);
+
+    let (_folder, mut computed) = crate::common::memory(0..3);
+    assert_eq!(computed.find(&graph(1, 5, 1), &query).unwrap_err(), MemoryError::Vectors { given: false });
+    assert_eq!(computed.put(with(9, 1.0)).unwrap_err(), MemoryError::Vectors { given: false });
+}
+
+#[test]
+fn embeddings_are_directions() {
+    let vector = |embedding: &[f32]| GraphVector::from_embedding(embedding);
+    assert_eq!(vector(&[3.0, -1.0, 0.5]), vector(&[6.0, -2.0, 1.0]));
+    assert_eq!(vector(&[0.0; 128]).unwrap().values(), &[128; 128]);
+    let [one, near, far] = [[1.0, 0.0, 0.1], [1.0, 0.1, 0.0], [-1.0, 0.0, -0.1]].map(|it| vector(&it).unwrap());
+    assert!(one.distance(&near) < one.distance(&far));
+    for wrong in [vec![], vec![0.0; 129], vec![1.0, f32::NAN], vec![f32::INFINITY]] {
+        assert_eq!(vector(&wrong), Err(MemoryError::Embedding { width: wrong.len() }));
+    }
 }
 
 #[test]

@@ -68,7 +68,8 @@ fn copies_are_merged_and_counted() {
     for round in 0..3 {
         for seed in [11, 23, 47] {
             let metadata = [(format!("round {round}"), "seen".to_owned())].into();
-            memory.put(NewGraph { graph: renumbered(&graph(seed, 9, 3), round), metadata, time: 100 - round }).unwrap();
+            let graph = renumbered(&graph(seed, 9, 3), round);
+            memory.put(NewGraph { graph, metadata, time: 100 - round, vector: None }).unwrap();
         }
     }
     memory.mark_used(&[1, 4, 7]).unwrap();

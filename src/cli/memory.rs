@@ -197,6 +197,7 @@ impl Add {
             graph,
             metadata: [("source".to_owned(), name)].into(),
             time: self.time,
+            vector: None,
         });
         let change = memory.put_many(new)?;
         let forgotten = match change.forgotten.len() {
@@ -222,7 +223,8 @@ impl Find {
             return Err(format!("{path} holds {count} graphs; name one of them, such as {path}#0").into());
         };
         let budget = SearchBudget { expansions: Some(self.expansions), time: None };
-        let query = Query { count: self.count, shortlist: self.shortlist, costs: self.costs.checked()?, budget };
+        let (count, shortlist, costs) = (self.count, self.shortlist, self.costs.checked()?);
+        let query = Query { count, shortlist, costs, budget, vector: None };
         let answer = memory.find(&graph.graph, &query)?;
         let ids: Vec<u64> = answer.matches.iter().map(|found| found.id).collect();
         for (found, stored) in answer.matches.iter().zip(memory.get_many(&ids)?) {

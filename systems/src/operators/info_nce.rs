@@ -6,13 +6,14 @@ use crate::{
     program::{Cost, Domain, Footprint, Operator, Shape, Step, Value},
 };
 
-/// Symmetric InfoNCE of two views `X` and `Y` of the same rows (van den Oord et al. 2018; Chen et al., "A simple
+/// Symmetric InfoNCE of two views `X` and `Y` of the same things (van den Oord et al. 2018; Chen et al., "A simple
 /// framework for contrastive learning", 2020; Radford et al. 2021): with rows of length 1, logits `X Y' / temperature`,
 /// the mean of the cross-entropies of all rows and of all columns, where row `i` belongs to column `i`.
 ///
-/// An operator for the loss of a head ([`Head::operator_loss`](crate::Head::operator_loss)): the output is `[X | Y]`,
-/// `[N, 2F]`; targets are not read. Costs `3 N N F` multiplications and memory of `N N` numbers. Border: a row of zeros
-/// stays as it is and has gradient 0; without rows the loss is NaN, which the step reports.
+/// An operator for the loss of a head ([`Head::operator_loss`](crate::Head::operator_loss)): the output, `[2N, F]`, has
+/// both views of each thing in rows that follow each other, such as graphs of a batch; targets are not read. Costs
+/// `3 N N F` multiplications and memory of `N N` numbers. Border: a row of zeros stays as it is and has gradient 0;
+/// without rows, or if the last has no partner, the loss is NaN, which the step reports.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InfoNce {
     /// By what logits are divided, above 0.
@@ -28,9 +29,6 @@ impl Operator for InfoNce {
         let views = inputs[0].shape();
         if !(self.temperature.is_finite() && self.temperature > 0.0) {
             return Err(format!("has the temperature {}; give a finite number above 0", self.temperature));
-        }
-        if !views.width.is_multiple_of(2) {
-            return Err(format!("compares two views of one width, but its input is {views}; give both, side by side"));
         }
         if inputs.len() > 2 {
             return Err("counts all rows alike; leave out the weights of rows".to_owned());
@@ -51,21 +49,17 @@ impl Operator for InfoNce {
         // Rows in the order of keys, as far as they are in it.
         let order = step.order().map(|order| order.rows.clone());
         let order = order.unwrap_or_else(|| (0..views.row_count() as u32).collect());
-        let width = views.width() / 2;
-        let side = |start: usize| -> Vec<f32> {
-            order.iter().flat_map(|row| &views.row(*row as usize)[start..start + width]).copied().collect()
+        let width = views.width();
+        let side = |first: usize| -> Vec<f32> {
+            order.iter().skip(first).step_by(2).flat_map(|row| views.row(*row as usize)).copied().collect()
         };
-        let (x, y) = (side(0), side(width));
-        let (loss, by_x, by_y) = self.compare([&x, &y], width, step.workers());
+        let (loss, gradients) = self.compare([0, 1].map(side), width, step.workers());
         let mut ranks = vec![None; step.input(0).row_count()];
         order.iter().enumerate().for_each(|(rank, row)| ranks[*row as usize] = Some(rank));
         for (rank, gradient) in ranks.iter().zip(step.output(0).rows_mut()) {
-            let (by_first, by_second) = gradient.split_at_mut(width);
-            match rank {
-                Some(rank) => {
-                    by_first.copy_from_slice(&by_x[rank * width..][..width]);
-                    by_second.copy_from_slice(&by_y[rank * width..][..width]);
-                }
+            let known = rank.and_then(|rank| gradients[rank % 2].chunks_exact(width).nth(rank / 2));
+            match known {
+                Some(known) => gradient.copy_from_slice(known),
                 None => gradient.fill(0.0),
             }
         }
@@ -75,12 +69,12 @@ impl Operator for InfoNce {
 
 impl InfoNce {
     /// The loss, and the gradients with respect to both views `[N, F]`.
-    fn compare(&self, [x, y]: [&[f32]; 2], width: usize, workers: &Workers) -> (f32, Vec<f32>, Vec<f32>) {
+    fn compare(&self, [x, y]: [Vec<f32>; 2], width: usize, workers: &Workers) -> (f32, [Vec<f32>; 2]) {
         let rows = x.len() / width.max(1);
-        if rows == 0 {
-            return (f32::NAN, Vec::new(), Vec::new());
+        if rows == 0 || x.len() != y.len() {
+            return (f32::NAN, [Vec::new(), Vec::new()]);
         }
-        let ((x, x_lengths), (y, y_lengths)) = (normalized(x, width), normalized(y, width));
+        let ((x, x_lengths), (y, y_lengths)) = (normalized(&x, width), normalized(&y, width));
         let factor = 1.0 / self.temperature;
         let mut logits = vec![0.0; rows * rows];
         matmul(Operand::new(&x, width), Operand::new(&y, width).transposed(), &mut logits);
@@ -108,7 +102,7 @@ impl InfoNce {
         matmul(Operand::new(&logits, rows).transposed(), Operand::new(&x, width), &mut by_y);
         through_lengths(&mut by_x, &x, &x_lengths);
         through_lengths(&mut by_y, &y, &y_lengths);
-        ((0.5 * total / rows as f64) as f32, by_x, by_y)
+        ((0.5 * total / rows as f64) as f32, [by_x, by_y])
     }
 }
 
