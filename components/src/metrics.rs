@@ -271,7 +271,7 @@ impl HeadMetrics {
             ("f1_macro", self.f1_macro(split)),
             ("area_under_curve", sums.area_under_curve),
             ("average_precision", self.ranking.average_precision(split)),
-            ("mean_absolute_error", mean(sums.absolute_error_sum, sums.count - sums.classified)),
+            ("mean_absolute_error", mean(sums.absolute_error_sum, sums.regressed)),
             ("root_mean_squared_error", sums.root_mean_squared_error()),
             ("r2", sums.r2()),
         ];
@@ -297,11 +297,13 @@ pub struct SplitMetrics {
     pub weight: f64,
     /// Sum of their losses, times their weights.
     pub loss_sum: f64,
-    /// Number of terms of classification, which are right or wrong: all of them, or none in regression.
+    /// Number of terms of classification, which are right or wrong: all of them, or none in regression and for a loss of yours.
     pub classified: u64,
     /// Number of these that are right: the output of the class is the greatest, or it is positive exactly if the target
     /// is 1.
     pub correct: u64,
+    /// Number of terms of regression, which have an error: all of them, or none in classification and for a loss of yours.
+    pub regressed: u64,
     /// Sum of the absolute differences between outputs and targets, over the terms of regression.
     pub absolute_error_sum: f64,
     /// Sum of the squares of these differences.
@@ -325,6 +327,7 @@ impl SplitMetrics {
         self.loss_sum += other.loss_sum;
         self.classified += other.classified;
         self.correct += other.correct;
+        self.regressed += other.regressed;
         self.absolute_error_sum += other.absolute_error_sum;
         self.squared_error_sum += other.squared_error_sum;
         self.target_sum += other.target_sum;
@@ -336,27 +339,25 @@ impl SplitMetrics {
         (self.loss_sum / self.weight) as f32
     }
 
-    /// The fraction of correct terms; NaN in regression.
+    /// The fraction of correct terms; NaN without terms of classification.
     pub fn accuracy(&self) -> f32 {
         self.correct as f32 / self.classified as f32
     }
 
-    /// The mean absolute difference between output and target; NaN in classification.
+    /// The mean absolute difference between output and target; NaN without terms of regression.
     pub fn mean_absolute_error(&self) -> f32 {
-        (self.absolute_error_sum / (self.count - self.classified) as f64) as f32
+        (self.absolute_error_sum / self.regressed as f64) as f32
     }
 
-    /// The root of the mean squared difference between output and target; none in classification.
+    /// The root of the mean squared difference between output and target; none without terms of regression.
     pub fn root_mean_squared_error(&self) -> Option<f64> {
-        let count = self.count - self.classified;
-        (count > 0).then(|| (self.squared_error_sum / count as f64).sqrt())
+        (self.regressed > 0).then(|| (self.squared_error_sum / self.regressed as f64).sqrt())
     }
 
     /// The coefficient of determination `1 - sum (y - z)^2 / sum (y - mean y)^2` over all output dimensions together;
-    /// none in classification, and if all targets are equal.
+    /// none without terms of regression, and if all targets are equal.
     pub fn r2(&self) -> Option<f64> {
-        let count = self.count - self.classified;
-        let variation = self.squared_target_sum - self.target_sum * self.target_sum / count as f64;
-        (count > 0 && variation > 0.0).then(|| 1.0 - self.squared_error_sum / variation)
+        let variation = self.squared_target_sum - self.target_sum * self.target_sum / self.regressed as f64;
+        (self.regressed > 0 && variation > 0.0).then(|| 1.0 - self.squared_error_sum / variation)
     }
 }

@@ -35,16 +35,6 @@ impl Trainer {
         Ok(())
     }
 
-    /// Leaves the loss as the only metric of a training pass: its operator knows of no other.
-    pub(super) fn keep_loss_alone(&mut self) {
-        if self.misuse.is_some() {
-            let head = self.merged.head_mut(0);
-            let SplitMetrics { loss_sum, weight, .. } = head.of(Split::Train);
-            head.clear();
-            head.add("loss", Split::Train, loss_sum, weight);
-        }
-    }
-
     /// Measures those functions of some splits that are known to have a misuse or none.
     pub(super) fn measure_misuses(&mut self, splits: &[Split]) -> Result<(), TrainError> {
         let (Some(functions), Some(corpus)) = (&self.misuse, &mut self.corpus) else { return Ok(()) };

@@ -164,7 +164,6 @@ impl Trainer {
         if !loss.is_finite() {
             return Err(TrainError::Diverged { epoch, loss });
         }
-        self.keep_loss_alone();
         let trained = Instant::now();
         let mut metrics = mem::take(&mut self.report.metrics);
         let mut end = metrics.write(0, self.metrics(), &[Split::Train]);

@@ -325,6 +325,9 @@ fn a_loss_of_the_users_own_is_an_operator() {
     }
     let loss = |model| scene.world.get::<Metrics>(model).unwrap().of(Split::Train).loss();
     assert!((loss(own) - loss(known)).abs() < 1e-5, "{} and not {}", loss(own), loss(known));
+    // Nothing is known of its terms but their loss.
+    let metrics = scene.world.get::<Metrics>(own).unwrap();
+    assert_eq!(metrics.heads[0].values(Split::Train).map(|metric| metric.name).collect::<Vec<_>>(), ["loss"]);
 
     let wide = Head::new("mass").layer(Linear::new(2)).operator_loss(Squared { gradients: 2 });
     let refused = learned(trunk(&scene, input).head(wide)).build(&mut scene.world).unwrap_err().to_string();

@@ -206,7 +206,8 @@ impl<L: ElementwiseLoss> Elementwise<L> {
         } else {
             let (absolute_error_sum, squared_error_sum) = (sum(scores), sum(squares));
             let (target_sum, squared_target_sum) = (sum(sums), sum(target_squares));
-            SplitMetrics { absolute_error_sum, squared_error_sum, target_sum, squared_target_sum, ..metrics }
+            let regressed = count;
+            SplitMetrics { regressed, absolute_error_sum, squared_error_sum, target_sum, squared_target_sum, ..metrics }
         }
     }
 

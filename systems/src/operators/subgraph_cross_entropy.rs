@@ -1,12 +1,7 @@
 //! The loss of a choice among the nodes of a subgraph.
 
-use crate::{
-    kernels::vectorize,
-    parallel::{Blocks, RowsMut},
-    program::{Cost, Domain, Footprint, Operator, Partition, Shape, Step, Value},
-};
-
-use super::pointer_cross_entropy::LogSums;
+use super::choice::choose;
+use crate::program::{Cost, Domain, Footprint, Operator, Shape, Step, Value};
 
 /// For each subgraph the softmax of the scores of its nodes, and as loss the mean over the subgraphs with a right node of
 /// `-log sum over right nodes of their probability`: any of the right nodes will do.
@@ -44,35 +39,12 @@ impl Operator for SubgraphCrossEntropy {
     }
 
     fn run(&self, step: &mut Step<'_>) {
-        let (topology, scores, targets) = (step.topology(), step.input(0), step.input(1));
-        let members = &topology.members;
-        let subgraphs = members.offsets.len().saturating_sub(1);
-        let mut log_sums = vec![LogSums::NONE; subgraphs];
-        let blocks = Blocks::Boundaries(&members.blocks);
-        step.workers().for_each_block(blocks, 16, RowsMut::new(&mut log_sums, 1), |rows, sums| {
-            vectorize(
-                #[inline(always)]
-                || {
-                    for (subgraph, sums) in rows.zip(&mut *sums.data) {
-                        *sums = LogSums::new(members.of(subgraph).0, [&scores, &targets]);
-                    }
-                },
-            );
-        });
-        let (loss, count) = LogSums::mean_loss(&log_sums, topology.subgraph_order.permutation());
-        let scale = 1.0 / count as f32;
-        step.write_rows(
-            Partition::Uniform,
-            [0, 1],
+        let topology = step.topology();
+        choose(
+            step,
+            (&topology.members, &topology.subgraph_order),
             #[inline(always)]
-            |topology, [scores, targets], rows, gradient| {
-                for (node, gradient) in rows.zip(gradient) {
-                    let subgraph = topology.membership.of(node).0.first().copied();
-                    let sums = subgraph.map_or(LogSums::NONE, |subgraph| log_sums[subgraph as usize]);
-                    *gradient = scale * sums.gradient(scores.row(node)[0], targets.row(node)[0]);
-                }
-            },
+            |topology, node| topology.membership.of(node).0.first().copied(),
         );
-        step.output(1).rows_mut().flatten().for_each(|output| *output = loss);
     }
 }
