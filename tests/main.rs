@@ -3,6 +3,7 @@
 //!
 //! `cargo test --test main determinism::` runs those of one module.
 
+mod averaging;
 mod batches;
 #[cfg(feature = "cli")]
 mod bench;

@@ -90,6 +90,8 @@ fn nodes() {
     for rest in [
         "model: [Dropout(0.3), GcnConv(width: 8), BatchNorm(), Relu, GcnConv(width: 2)], task: NodeClassification,
          training: (EPOCHS, schedule: Cosine(epochs: 4, final_factor: 0.1), clip_norm: 0.1)",
+        "model: [GcnConv(width: 8), BatchNorm(), Relu, GcnConv(width: 2)], task: NodeClassification,
+         training: (EPOCHS, averaging: 0.9)",
         "model: [Linear(width: 2)], task: NodeMultiLabel, training: (EPOCHS, keep: Last), order: Degree",
         "model: [Linear(width: 4), Tanh, Linear(width: 2)], task: NodeRegression(), training: (EPOCHS, patience: 1)",
     ] {
@@ -113,7 +115,7 @@ fn edges_and_links() {
 fn graphs_in_batches_with_accumulated_gradients() {
     for rest in [
         "model: [GinConv(nn: (widths: [8, 8], batch_norm: true)), BatchNorm(), Relu, Readout(Sum), Dropout(0.5), Linear(width: 2)],
-         task: GraphClassification, training: (EPOCHS, batch_size: 2, accumulation_steps: 3, clip_norm: 1.0)",
+         task: GraphClassification, training: (EPOCHS, batch_size: 2, accumulation_steps: 3, clip_norm: 1.0, averaging: 0.6)",
         "model: [Readout(Sum), Linear(width: 2)], task: GraphRegression(loss: Huber(delta: 1.0)),
          training: (EPOCHS, batch_size: 3, steps_per_epoch: 5, schedule: Step(every: 2, factor: 0.5))",
         "model: [Linear(width: 2)], task: NodeMultiLabel, training: (EPOCHS, batch_size: 2)",

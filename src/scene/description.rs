@@ -321,6 +321,12 @@ pub struct Training {
     /// Gradients longer than this are shortened to it: the length of all of them as one vector. Without it, none is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f32>,
+    /// What the parameters are measured and kept as: their exponential moving average over the steps, which keeps this fraction of
+    /// itself at each, `average += (1 - averaging) * (value - average)`, and begins as the parameters after the first step (B. T.
+    /// Polyak & A. B. Juditsky, *Acceleration of Stochastic Approximation by Averaging*, 1992; `AveragedModel` of PyTorch). Without
+    /// it, they are taken as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub averaging: Option<f32>,
 }
 
 impl Default for Training {
@@ -337,6 +343,7 @@ impl Default for Training {
             steps_per_epoch: None,
             accumulation_steps: 1,
             clip_norm: None,
+            averaging: None,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::output::metrics::{decode_metrics, encode_metrics};
 use crate::output::{EpochReport, OutputError, RunIdentity, write_file};
 
 /// The version of the arrays in a checkpoint; one of another version is refused.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Keys of the metadata.
 const ABOUT: &str = "checkpoint";

@@ -1,5 +1,6 @@
 //! Trains the model of a scene in its own world.
 
+mod averages;
 mod checkpoint;
 mod corpus;
 mod degrees;
@@ -7,13 +8,15 @@ mod error;
 mod misuse;
 mod order;
 mod outputs;
+mod passes;
 mod recorder;
 mod rewriting;
 mod state;
 
-use bevy_ecs::{entity::Entity, world::World};
+use bevy_ecs::world::World;
 use std::{borrow::Cow, mem, ops::ControlFlow, path::Path, sync::Arc, time::Instant};
 
+use averages::steps;
 use corpus::{Corpus, Examples};
 use misuse::Functions;
 use state::Progress;
@@ -25,14 +28,12 @@ pub use recorder::{CheckpointInterval, RecordError, RunRecorder};
 pub use rewriting::{RewriteScore, Rewritten};
 pub use state::RunState;
 
-use crate::components::{
-    GradientAccumulation, HeadMetrics, LearningRateSchedule, Metrics, Optimizer, Parameter, Split, TrainingState,
-};
+use crate::components::{GradientAccumulation, LearningRateSchedule, Metrics, Optimizer, Parameter, Split};
 use crate::data::{GraphData, RewriteData};
 use crate::output::{EpochReport, Measures, Summary, Tensor, ValidationCriteria};
 use crate::scene::{SceneFile, model::Purpose};
 use crate::spawn::{SceneEntities, spawn_for};
-use crate::systems::{Evaluate, LearningError, Train, Workers, layers::BuildError, run};
+use crate::systems::{LearningError, Workers, layers::BuildError};
 use crate::weights::{Rename, load_weights, numbers, parameters as model_parameters, weights};
 
 /// A scene in a world, and how far it has been trained.
@@ -168,10 +169,10 @@ impl Trainer {
         let mut metrics = mem::take(&mut self.report.metrics);
         let mut end = metrics.write(0, self.metrics(), &[Split::Train]);
         let evaluated = [Split::Validation, Split::Test];
-        self.measure(&evaluated)?;
+        self.measure_averages(&evaluated)?;
         end = metrics.write(end, self.metrics(), &evaluated);
         metrics.truncate(end);
-        let steps = self.world.get::<TrainingState>(self.entities.model).map_or(0, |state| state.step);
+        let steps = steps(&self.world, self.entities.model);
         self.report = EpochReport {
             epoch,
             metrics,
@@ -182,77 +183,13 @@ impl Trainer {
         Ok(&self.report)
     }
 
-    /// Trains on the first batches of the present epoch, and does not evaluate; returns the number of examples in them. A
-    /// graph that is computed as a whole is one example of each step. No epoch is counted.
-    ///
-    /// # Errors
-    /// Those of [`Trainer::epoch`].
-    pub fn train_batches(&mut self, count: usize) -> Result<usize, TrainError> {
-        if self.corpus.is_none() {
-            (0..count).try_for_each(|_| run(&mut self.world, Train(self.entities.model)))?;
-            return Ok(count);
-        }
-        self.train_pass(Examples::Batches { epoch: self.progress.epochs, count })
-    }
-
-    /// Trains on examples once; returns their number.
-    fn train_pass(&mut self, examples: Examples) -> Result<usize, TrainError> {
-        self.draw_functions()?;
-        let (graph, model) = (self.entities.graph, self.entities.model);
-        let Self { world, corpus, merged, .. } = self;
-        let Some(corpus) = corpus else {
-            run(world, Train(model))?;
-            return Ok(1);
-        };
-        let accumulate = |world: &mut World, passes: usize| {
-            if let Some(mut accumulation) = world.get_mut::<GradientAccumulation>(model) {
-                accumulation.micro_batches = u32::try_from(passes).unwrap_or(u32::MAX);
-            }
-        };
-        // A training step leaves those of other splits as they were.
-        if let Some(mut metrics) = world.get_mut::<Metrics>(model) {
-            metrics.heads.iter_mut().for_each(HeadMetrics::clear);
-        }
-        merged.heads.iter_mut().for_each(HeadMetrics::clear);
-        let (passes, mut count) = (self.scene.training.accumulation_steps, 0);
-        corpus.pass(
-            world,
-            graph,
-            Train(model),
-            examples,
-            // An epoch ends in a step: no gradient is left over for the next one.
-            |world, step| accumulate(world, if step.is_last { 1 } else { passes }),
-            |world, _, step| {
-                merge(merged, world, model);
-                count += step.examples;
-            },
-        )?;
-        Ok(count)
-    }
-
-    /// Measures loss and metrics on these splits; on all splits for a single graph.
-    fn measure(&mut self, splits: &[Split]) -> Result<(), TrainError> {
-        if self.misuse.is_some() {
-            return self.measure_misuses(splits);
-        }
-        let (graph, model) = (self.entities.graph, self.entities.model);
-        let Self { world, corpus, merged, .. } = self;
-        let Some(corpus) = corpus else { return Ok(run(world, Evaluate(model))?) };
-        merged.heads.iter_mut().for_each(HeadMetrics::clear);
-        let show = |world: &World, _: &_, _| merge(merged, world, model);
-        corpus.pass(world, graph, Evaluate(model), Examples::Of(splits), |_, _| {}, show)?;
-        // Once for all measures of all splits.
-        merged.heads.iter_mut().for_each(|head| head.ranking.sort());
-        Ok(())
-    }
-
     /// The metrics of the last pass.
     fn metrics(&self) -> &Metrics {
         let of_world = self.world.get::<Metrics>(self.entities.model).filter(|_| self.corpus.is_none());
         of_world.unwrap_or(&self.merged)
     }
 
-    /// Trains as the scene says, and leaves the model with the parameters of the epoch that the scene selects.
+    /// Trains as the scene says, and leaves the model with the parameters of the epoch that the scene selects, or their averages.
     ///
     /// # Errors
     /// If the loss is no finite number any more; the parameters are then those of the best epoch before.
@@ -380,7 +317,7 @@ impl Trainer {
         corpus.load_first(&mut self.world, self.entities.graph)
     }
 
-    /// The parameters with their names and shapes in weight files.
+    /// The parameters with their names and shapes in weight files; during a training that averages them as the last step left them.
     pub fn weights(&self) -> Vec<Tensor> {
         weights(&self.world, self.entities.model)
     }
@@ -397,12 +334,5 @@ impl Trainer {
         let model = self.world.entity(self.entities.model);
         let rate = model.get::<Optimizer>().map_or(0.0, Optimizer::learning_rate);
         rate * model.get::<LearningRateSchedule>().map_or(1.0, |schedule| schedule.factor(step))
-    }
-}
-
-/// Merges the metrics of a batch.
-fn merge(merged: &mut Metrics, world: &World, model: Entity) {
-    if let Some(metrics) = world.get::<Metrics>(model) {
-        merged.merge(metrics);
     }
 }

@@ -16,8 +16,8 @@ use crate::weights::{numbers, set_numbers};
 ///
 /// It is plain data: what the model has learned, how far the run has come, and where links are predicted the pairs of the last
 /// step, by which its end is measured as well. The order of examples, sampled neighbors and dropout have no state of their own;
-/// they are drawn from the seed and the number of the epoch or step. Its size is that of the parameters, their moments, and
-/// their values in the best epoch, and 8 bytes for each pair.
+/// they are drawn from the seed and the number of the epoch or step. Its size is that of the parameters, their moments,
+/// their averages if they are averaged, and their values in the best epoch, and 8 bytes for each pair.
 ///
 /// What belongs to it is enumerated here: [`Trainer::state`] names each field of the trainer, the conversions to and from arrays
 /// each field of the state, so that a new one cannot be forgotten.
@@ -40,6 +40,8 @@ pub(super) struct Progress {
     watch: ValidationWatch,
     /// The values of the parameters in that epoch; their first ones before.
     pub kept: Vec<Vec<f32>>,
+    /// Their moving averages, if they are averaged; none before the first step.
+    pub averages: Vec<Vec<f32>>,
     /// The duration of training and of evaluation in each epoch.
     milliseconds: [Vec<f64>; 2],
 }
@@ -78,16 +80,18 @@ impl Progress {
     /// The training of the scene has ended; another one counts anew.
     pub fn end(&mut self) {
         self.trained = 0;
+        self.averages.clear();
         self.watch = ValidationWatch { kept: self.watch.kept, ..ValidationWatch::default() };
         self.milliseconds.iter_mut().for_each(Vec::clear);
     }
 }
 
 impl Trainer {
-    /// Keeps the parameters as they are.
+    /// Keeps the parameters as they are, or their averages.
     pub(super) fn keep(&mut self) {
-        for (parameter, kept) in self.parameters.iter().zip(&mut self.progress.kept) {
-            kept.copy_from_slice(numbers(&self.world, parameter.value));
+        let Progress { kept, averages, .. } = &mut self.progress;
+        for (number, (parameter, kept)) in self.parameters.iter().zip(kept).enumerate() {
+            kept.copy_from_slice(averages.get(number).map_or(numbers(&self.world, parameter.value), Vec::as_slice));
         }
     }
 
@@ -161,7 +165,7 @@ impl RunState {
         let Self { model, progress, pairs } = self;
         let ModelState { training, accumulated_terms, parameters } = model;
         let TrainingState { seed, step, micro_batch } = *training;
-        let Progress { epochs, trained, watch, kept, milliseconds } = progress;
+        let Progress { epochs, trained, watch, kept, averages, milliseconds } = progress;
         let ValidationWatch { kept: rank, best, waited } = watch;
         let number = |name: &str, value: u64| Array::new(name, Values::U64(vec![value]));
         let [training_times, evaluation_times] = milliseconds.clone().map(Values::F64);
@@ -186,7 +190,9 @@ impl RunState {
         for (number, parameter) in parameters.iter().enumerate() {
             let ParameterState { name, shape, values, moments, moments_since: _, accumulated } = parameter;
             let best = kept.get(number).cloned().unwrap_or_default();
-            for (kind, values) in [("moments", moments), ("accumulated", accumulated), ("best", &best)] {
+            let average = averages.get(number).cloned().unwrap_or_default();
+            let kinds = [("moments", moments), ("accumulated", accumulated), ("best", &best), ("average", &average)];
+            for (kind, values) in kinds {
                 arrays.push(Array::new(format!("{kind}.{name}"), Values::F32(values.clone())));
             }
             let (name, values) = (format!("values.{name}"), Values::F32(values.clone()));
@@ -202,15 +208,25 @@ impl RunState {
         let names: Vec<String> = serde_json::from_slice(&names)
             .map_err(|error| source.damaged(format!("the names of its parameters are damaged, {error}")))?;
         let since = source.numbers("moments_since", names.len())?;
-        let (mut parameters, mut kept) = (Vec::new(), Vec::new());
+        let (mut parameters, mut kept, mut averages) = (Vec::new(), Vec::new(), Vec::new());
         for (name, moments_since) in names.into_iter().zip(since) {
             let Array { shape, .. } = source.peek(&format!("values.{name}"))?;
             let shape = <[usize; 2]>::try_from(&**shape)
                 .map_err(|_| source.damaged(format!("`values.{name}` is no matrix")))?;
             let mut values = |kind: &str| source.values(&format!("{kind}.{name}"));
             kept.push(values("best")?);
+            averages.push(values("average")?);
             let (moments, accumulated, values) = (values("moments")?, values("accumulated")?, values("values")?);
             parameters.push(ParameterState { name, shape, values, moments, moments_since, accumulated });
+        }
+        // A parameter has values, so averages without any are none.
+        averages.retain(|averages: &Vec<f32>| !averages.is_empty());
+        let fit = |all: &[Vec<f32>]| {
+            let mut lengths = all.iter().zip(&parameters).map(|(one, parameter)| [one.len(), parameter.values.len()]);
+            all.len() == parameters.len() && lengths.all(|[found, expected]| found == expected)
+        };
+        if !fit(&kept) || !averages.is_empty() && !fit(&averages) {
+            return Err(source.damaged("`best` or `average` has not the length of the parameters".to_owned()));
         }
         let micro_batch = u32::try_from(source.number("micro_batch")?)
             .map_err(|_| source.damaged("`micro_batch` is too large".to_owned()))?;
@@ -227,6 +243,7 @@ impl RunState {
             trained: source.number("trained")?,
             watch,
             kept,
+            averages,
             milliseconds: [source.doubles("training_milliseconds")?, source.doubles("evaluation_milliseconds")?],
         };
         let pairs = source.halves("pairs")?.as_chunks().0.to_vec();

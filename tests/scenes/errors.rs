@@ -306,6 +306,9 @@ fn batches_and_clipping_must_make_sense() {
     check("patience: 3", "clip_norm: §0", "the norm to clip to is 0", "above 0");
     check("patience: 3", "clip_norm: §-1", "the norm to clip to is -1", "remove clip_norm");
     check("patience: 3", "clip_norm: §inf", "the norm to clip to is inf", "finite");
+    check("patience: 3", "averaging: §1", "keep 1 of themselves", "below 1");
+    check("patience: 3", "averaging: §-0.1", "keep -0.1 of themselves", "such as 0.999");
+    check("patience: 3", "averaging: §NaN", "keep NaN of themselves", "remove averaging");
 }
 
 #[test]

@@ -78,8 +78,9 @@ fn training() -> impl Strategy<Value = Training> {
     let monitor = select(vec![Monitor::Loss, Monitor::Score, Monitor::LossOrScore]);
     let watch = (keep, option::of(1_u64..), monitor);
     let norm = option::of(positive().prop_filter("above 0", |norm| *norm > 0.0));
-    (any::<u64>(), any::<u64>(), schedule, watch, norm).prop_map(
-        |(epochs, seed, schedule, (keep, patience, monitor), clip_norm)| Training {
+    let averaging = option::of(0.0_f32..1.0);
+    (any::<u64>(), any::<u64>(), schedule, watch, norm, averaging).prop_map(
+        |(epochs, seed, schedule, (keep, patience, monitor), clip_norm, averaging)| Training {
             epochs,
             seed,
             schedule,
@@ -87,6 +88,7 @@ fn training() -> impl Strategy<Value = Training> {
             patience,
             monitor,
             clip_norm,
+            averaging,
             ..Training::default()
         },
     )

@@ -159,6 +159,10 @@ fn check_training(training: &Training, faults: &mut Vec<Fault>) {
         let help = "write a finite number above 0, or remove clip_norm";
         faults.push(Fault::new(of("clip_norm"), format!("the norm to clip to is {norm}"), help));
     }
+    if let Some(averaging) = training.averaging.filter(|averaging| !(0.0..1.0).contains(averaging)) {
+        let help = "write a number from 0 to below 1, such as 0.999, or remove averaging";
+        faults.push(Fault::new(of("averaging"), format!("averages keep {averaging} of themselves at a step"), help));
+    }
 }
 
 fn check_schedule(schedule: &EpochSchedule, faults: &mut Vec<Fault>) {
