@@ -1,15 +1,14 @@
 //! Functions as graphs in which a misused variable can be found.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
-    CodeGraph, Function, Grammar, MisuseError, Occurrence,
-    misuse_words::{
-        Counts, MAX_EXPRESSIONS, MAX_PARTS, ends, expressions, name_parts, nearness, surroundings, usage_name,
-    },
-    syntax::Meaning,
+    CodeGraph, Function, Grammar, MisuseError, Occurrence, Usage,
+    misuse_repeats::Repeats,
+    misuse_tree::{MAX_EXPRESSIONS, Tree},
+    misuse_words::{Counts, MAX_PARTS, name_parts, nearness, usage_name},
 };
 
 /// A variable in the place of a load, where another one stands.
@@ -53,9 +52,10 @@ pub struct MisuseEdge {
 /// | the hypothesis that a variable is meant | the next place where it stands |
 /// | a load | the node of no misuse |
 ///
-/// What a node says is a set of *words*, hashes of its kind, its text and the parts of its name, at a load and a hypothesis of
-/// what stands around it, how often the variable is read and bound in the function, and how near it is used again: names that no training data have are
-/// words as well, and a model needs no vocabulary.
+/// What a node says is a set of *words*, hashes of its kind, its text and the parts of its name, at a load and a hypothesis also of
+/// what stands around it, how often the variable is read and bound in the function, how near it is used again, where it was bound
+/// last and to what, and how many of the expressions around it stand elsewhere as well: names that no training data have are words
+/// as well, and a model needs no vocabulary.
 ///
 /// ```
 /// use connectome_languages::code::{CodeGraph, MisuseGraph, Python};
@@ -93,8 +93,9 @@ impl MisuseGraph {
     /// Number of words.
     pub const WORDS: u32 = 8192;
     /// The most words of a node: its kind, its usage, its text, what stands around it, both together, how often and how near it
-    /// is used, and the parts of its name.
-    pub const MAX_WORDS: usize = 7 + MAX_PARTS;
+    /// is used, the expressions that stand elsewhere, where and to what it was bound, this and what stands around it together, and
+    /// the parts of its name.
+    pub const MAX_WORDS: usize = 11 + MAX_PARTS;
     /// The most nodes of a graph.
     pub const MAX_NODES: usize = 4096;
 
@@ -118,17 +119,6 @@ impl MisuseGraph {
         grammar: &dyn Grammar,
         is_hidden: &dyn Fn(&str) -> bool,
     ) -> Result<Self, MisuseError> {
-        let inside = code.occurrences();
-        let start = inside.partition_point(|one| one.node < function.node);
-        let inside = &inside[start..inside.partition_point(|one| one.node < function.end)];
-        let mut builder = Builder {
-            code,
-            function,
-            graph: Self::default(),
-            places: HashMap::new(),
-            counts: HashMap::new(),
-            is_hidden,
-        };
         // Loads and candidates are few in what people write; their product is counted before it is made.
         let hypotheses = function.loads.len().saturating_mul(function.candidates.len().saturating_sub(1));
         let nodes = ((function.end - function.node) as usize).saturating_add(hypotheses);
@@ -138,13 +128,27 @@ impl MisuseGraph {
         if hypotheses == 0 {
             return Err(MisuseError::NoChoice);
         }
+        let inside = code.occurrences();
+        let start = inside.partition_point(|one| one.node < function.node);
+        let inside = &inside[start..inside.partition_point(|one| one.node < function.end)];
+        let tree = Tree::new(code, function, grammar);
+        let mut builder = Builder {
+            graph: Self::default(),
+            places: HashMap::new(),
+            counts: HashMap::new(),
+            uses: HashMap::new(),
+            repeats: Repeats::new(&tree),
+            tree,
+            is_hidden,
+        };
         let of_nodes: HashMap<u32, &Occurrence> = inside.iter().map(|one| (one.node, one)).collect();
         for one in inside {
             builder.counts.entry(builder.name(one)).or_default().add(one.usage);
+            builder.uses.entry(builder.name(one)).or_default().push(one);
         }
-        builder.add_syntax(grammar, &of_nodes);
+        builder.add_syntax(&of_nodes);
         builder.add_variables(inside);
-        builder.add_hypotheses(inside, grammar);
+        builder.add_hypotheses(inside);
         Ok(builder.graph)
     }
 
@@ -178,7 +182,7 @@ impl MisuseGraph {
         self.node_count().saturating_sub(self.hypotheses.len() + 1)
     }
 
-    fn add_node(&mut self, words: &[(&str, &str)]) -> u32 {
+    fn add_node(&mut self, words: &[Word]) -> u32 {
         let start = self.words.len();
         for (kind, text) in words {
             let word = (xxh3_64(format!("{kind}\n{text}").as_bytes()) % u64::from(Self::WORDS)) as u32;
@@ -196,152 +200,180 @@ impl MisuseGraph {
     }
 }
 
+/// What a word is about, and its text.
+type Word<'a> = (&'static str, Cow<'a, str>);
+
 struct Builder<'a> {
-    code: &'a CodeGraph,
-    function: &'a Function,
     graph: MisuseGraph,
     /// The nodes by those of the code.
     places: HashMap<u32, u32>,
     /// How often each name is used.
     counts: HashMap<&'a str, Counts>,
+    /// Where each name stands, in order.
+    uses: HashMap<&'a str, Vec<&'a Occurrence>>,
+    tree: Tree<'a>,
+    repeats: Repeats,
     /// Whether the words of a name are left out.
     is_hidden: &'a dyn Fn(&str) -> bool,
 }
 
 impl<'a> Builder<'a> {
     fn name(&self, one: &Occurrence) -> &'a str {
-        self.code.symbol(one.symbol).map_or("", |symbol| &symbol.name)
+        self.tree.code.symbol(one.symbol).map_or("", |symbol| &symbol.name)
+    }
+
+    fn uses(&self, name: &str) -> &[&'a Occurrence] {
+        self.uses.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    fn count(&self, name: &str) -> String {
+        self.counts.get(name).copied().unwrap_or_default().text()
+    }
+
+    /// How the variable of a name was bound before a load.
+    fn words_of_binding(&self, name: &str, load: u32, around: &str) -> [Word<'static>; 3] {
+        let binding = self.tree.binding(self.uses(name), load);
+        let fit = format!("{} {around}", binding.value);
+        [("place", binding.place), ("value", binding.value), ("value fit", fit)].map(|(kind, text)| (kind, text.into()))
     }
 
     /// Adds the nodes of the syntax tree, and the edges of parents and tokens.
-    fn add_syntax(&mut self, grammar: &dyn Grammar, of_nodes: &HashMap<u32, &Occurrence>) {
-        let Self { code, function, graph, places, counts, is_hidden } = self;
-        // Each node of the tree but the root has one, in the order of the nodes, before all other edges.
-        let children = function.node as usize..function.end as usize - 1;
-        let inside = code.graph().language_edges().get(children).unwrap_or_default();
-        let label = |node: u32| code.graph().label(node).unwrap_or_default();
-        places.insert(function.node, graph.add_node(&[("kind", label(function.node))]));
+    fn add_syntax(&mut self, of_nodes: &HashMap<u32, &Occurrence>) {
+        let function = self.tree.function;
+        let root = self.graph.add_node(&[("kind", self.tree.label(function.node).into())]);
+        self.places.insert(function.node, root);
         let mut last_leaf = None;
-        for edge in inside {
-            let (node, is_leaf) = (edge.source, code.is_leaf(edge.source));
-            let (kind, text) = label(node).split_once(' ').filter(|_| is_leaf).unwrap_or((label(node), ""));
-            let is_sign = is_leaf && text.is_empty() && !grammar.has_operator(label(edge.target));
-            if is_sign || code.meanings[node as usize] == Meaning::Comment {
-                continue;
+        for node in function.node + 1..function.end {
+            let Some(edge) = self.tree.edge(node).filter(|_| !self.tree.is_silent(node)) else { continue };
+            let words = self.words_of_syntax(node, of_nodes.get(&node).copied());
+            let place = self.graph.add_node(&words);
+            self.places.insert(node, place);
+            if let Some(parent) = self.places.get(&edge.target) {
+                self.graph.connect([place, *parent], CHILD, Some(edge.position));
             }
-            let (around, fit, count);
-            let mut words = vec![("kind", kind)];
-            let is_shown = !(grammar.is_identifier(kind) && is_hidden(text));
-            if !text.is_empty() && is_shown {
-                words.push(("text", text));
-            }
-            if let Some(one) = of_nodes.get(&node) {
-                around = surroundings(code, edge, grammar);
-                count = code
-                    .symbol(one.symbol)
-                    .and_then(|symbol| counts.get(&*symbol.name))
-                    .copied()
-                    .unwrap_or_default()
-                    .text();
-                fit = format!("{text} {around}");
-                words.extend([("usage", usage_name(one.usage)), ("around", &around), ("count", &count)]);
-                words.extend(is_shown.then_some(("fit", fit.as_str())));
-            }
-            if grammar.is_identifier(kind) && is_shown {
-                words.extend(name_parts(text).map(|part| ("part", part)));
-            }
-            let place = graph.add_node(&words);
-            places.insert(node, place);
-            if let Some(parent) = places.get(&edge.target) {
-                graph.connect([place, *parent], CHILD, Some(edge.position));
-            }
-            if is_leaf && let Some(last) = last_leaf.replace(place) {
-                graph.connect([last, place], TOKEN, None);
+            if self.tree.code.is_leaf(node)
+                && let Some(last) = last_leaf.replace(place)
+            {
+                self.graph.connect([last, place], TOKEN, None);
             }
         }
     }
 
+    /// The words of a node of the syntax tree, which may be a variable.
+    fn words_of_syntax(&self, node: u32, variable: Option<&Occurrence>) -> Vec<Word<'a>> {
+        let (kind, text) = self.tree.kind_and_text(node);
+        let is_name = self.tree.grammar.is_identifier(kind);
+        let is_shown = !(is_name && (self.is_hidden)(text));
+        let mut words: Vec<Word> = vec![("kind", kind.into())];
+        if !text.is_empty() && is_shown {
+            words.push(("text", text.into()));
+        }
+        if let Some(one) = variable {
+            let (name, around) = (self.name(one), self.tree.surroundings(node));
+            let fit = is_shown.then(|| ("fit", format!("{text} {around}").into()));
+            words.extend([("usage", usage_name(one.usage).into()), ("around", around.clone().into())]);
+            words.push(("count", self.count(name).into()));
+            if one.usage == Usage::Load {
+                let repeats = self.repeats.levels(&self.tree, node, self.tree.label(node));
+                words.push(("repeats", repeats.to_string().into()));
+                words.extend(self.words_of_binding(name, node, &around));
+            }
+            words.extend(fit);
+        }
+        if is_name && is_shown {
+            words.extend(name_parts(text).map(|part| ("part", part.into())));
+        }
+        words
+    }
+
     /// Adds the variables that stand in the function, with edges between the places of one.
     fn add_variables(&mut self, inside: &[Occurrence]) {
-        let Self { code, graph, places, counts, is_hidden, .. } = self;
         let mut last_places = HashMap::new();
         for one in inside {
-            let (Some(symbol), Some(place)) = (code.symbol(one.symbol), places.get(&one.node).copied()) else {
+            let (Some(symbol), Some(place)) = (self.tree.code.symbol(one.symbol), self.places.get(&one.node).copied())
+            else {
                 continue;
             };
-            let node = *places.entry(one.symbol).or_insert_with(|| {
-                let binding = if symbol.is_bound { "bound" } else { "free" };
-                let count = counts.get(&*symbol.name).copied().unwrap_or_default().text();
-                let mut words = vec![("kind", "symbol"), ("usage", binding), ("count", &count)];
-                if !is_hidden(&symbol.name) {
-                    words.push(("text", &symbol.name));
-                    words.extend(name_parts(&symbol.name).map(|part| ("part", part)));
+            let node = match self.places.get(&one.symbol) {
+                Some(node) => *node,
+                None => {
+                    let binding = if symbol.is_bound { "bound" } else { "free" };
+                    let mut words: Vec<Word> = vec![("kind", "symbol".into()), ("usage", binding.into())];
+                    words.push(("count", self.count(&symbol.name).into()));
+                    if !(self.is_hidden)(&symbol.name) {
+                        words.push(("text", (&*symbol.name).into()));
+                        words.extend(name_parts(&symbol.name).map(|part| ("part", part.into())));
+                    }
+                    let node = self.graph.add_node(&words);
+                    self.places.insert(one.symbol, node);
+                    node
                 }
-                graph.add_node(&words)
-            });
-            graph.connect([place, node], SYMBOL, None);
+            };
+            self.graph.connect([place, node], SYMBOL, None);
             if let Some(last) = last_places.insert(node, place) {
-                graph.connect([last, place], NEXT_USE, None);
+                self.graph.connect([last, place], NEXT_USE, None);
             }
         }
     }
 
     /// Adds the hypotheses and the node of no misuse.
-    fn add_hypotheses(&mut self, inside: &[Occurrence], grammar: &dyn Grammar) {
-        let Self { code, function, graph, places, counts, is_hidden } = self;
-        let edges = code.graph().language_edges();
-        let ends = ends(edges, function);
-        // Where each name stands, in order.
-        let mut uses: HashMap<&str, Vec<&Occurrence>> = HashMap::new();
-        let mut names = HashMap::new();
-        for one in inside {
-            let name = code.symbol(one.symbol).map_or("", |symbol| &symbol.name);
-            uses.entry(name).or_default().push(one);
-            names.insert(one.node, name);
-        }
+    fn add_hypotheses(&mut self, inside: &[Occurrence]) {
+        let names: HashMap<u32, &str> = inside.iter().map(|one| (one.node, self.name(one))).collect();
+        let function = self.tree.function;
         for (load, node) in function.loads.iter().enumerate() {
-            let (Some(place), read) = (places.get(node), names.get(node)) else { continue };
-            let around = node.checked_sub(1).and_then(|edge| edges.get(edge as usize));
-            let around = around.map_or(String::new(), |edge| surroundings(code, edge, grammar));
-            let count_of = |name: &str| counts.get(name).copied().unwrap_or_default().text();
-            let of_read = read.map_or(String::new(), |name| count_of(name));
-            let expressions = expressions(edges, function, &ends, *node);
-            let nearness = |name: &str| nearness(uses.get(name).map_or(&[], Vec::as_slice), *node, &expressions);
-            let near_read = read.map_or(MAX_EXPRESSIONS, |name| nearness(name));
+            let (Some(place), read) = (self.places.get(node).copied(), names.get(node).copied()) else { continue };
+            let (around, (kind, _)) = (self.tree.surroundings(*node), self.tree.kind_and_text(*node));
+            let expressions = self.tree.expressions(*node);
+            let near = |name: &str| nearness(self.uses(name), *node, &expressions);
+            let repeats = |label: &str| self.repeats.levels(&self.tree, *node, label);
+            let of_read = read.map_or(String::new(), |name| self.count(name));
+            let near_read = read.map_or(MAX_EXPRESSIONS, near);
+            let repeats_read = repeats(self.tree.label(*node));
+            let words_of = |name: &'a str, order: &'static str| {
+                let mut words: Vec<Word> = vec![("kind", "hypothesis".into()), ("usage", order.into())];
+                words.push(("around", around.clone().into()));
+                words.push(("count", format!("{of_read} for {}", self.count(name)).into()));
+                words.push(("near", format!("{near_read} for {}", near(name)).into()));
+                words.push(("repeats", format!("{repeats_read} for {}", repeats(&format!("{kind} {name}"))).into()));
+                words.extend(self.words_of_binding(name, *node, &around));
+                if !(self.is_hidden)(name) {
+                    words.extend([("text", name.into()), ("fit", format!("{name} {around}").into())]);
+                    words.extend(name_parts(name).map(|part| ("part", part.into())));
+                }
+                words
+            };
+            let mut others = Vec::new();
             for (candidate, name) in function.candidates.iter().enumerate() {
-                if read == Some(&name.as_str()) {
+                if read == Some(name.as_str()) {
                     continue;
                 }
-                let stands = uses.get(name.as_str()).map_or(&[][..], Vec::as_slice);
+                let stands = self.uses(name);
                 let after = stands.partition_point(|other| other.node < *node);
-                let before = after.checked_sub(1).and_then(|before| stands.get(before));
+                let before = after.checked_sub(1).and_then(|before| stands.get(before)).copied();
+                let after = stands.get(after).copied();
                 let order = if before.is_some() { "used before" } else { "used after" };
-                let count = format!("{of_read} for {}", count_of(name));
-                let (fit, near) = (format!("{name} {around}"), format!("{near_read} for {}", nearness(name)));
-                let mut words = vec![("kind", "hypothesis"), ("usage", order), ("around", &around)];
-                words.extend([("count", count.as_str()), ("near", &near)]);
-                if !is_hidden(name) {
-                    words.extend([("text", name.as_str()), ("fit", &fit)]);
-                    words.extend(name_parts(name).map(|part| ("part", part)));
-                }
-                let hypothesis = graph.add_node(&words);
-                graph.connect([*place, hypothesis], PLACE, None);
+                others.push((candidate as u32, words_of(name, order), before, after));
+            }
+            for (candidate, words, before, after) in others {
+                let hypothesis = self.graph.add_node(&words);
+                self.graph.connect([place, hypothesis], PLACE, None);
+                let place_of = |node: u32| self.places.get(&node).copied();
                 // Of several variables of one name the nearest is meant.
-                if let Some(symbol) = before.or(stands.get(after)).and_then(|nearest| places.get(&nearest.symbol)) {
-                    graph.connect([*symbol, hypothesis], MEANT, None);
+                if let Some(symbol) = before.or(after).and_then(|nearest| place_of(nearest.symbol)) {
+                    self.graph.connect([symbol, hypothesis], MEANT, None);
                 }
-                if let Some(before) = before.and_then(|before| places.get(&before.node)) {
-                    graph.connect([*before, hypothesis], USED_BEFORE, None);
+                if let Some(before) = before.and_then(|before| place_of(before.node)) {
+                    self.graph.connect([before, hypothesis], USED_BEFORE, None);
                 }
-                if let Some(after) = stands.get(after).and_then(|after| places.get(&after.node)) {
-                    graph.connect([hypothesis, *after], USED_AFTER, None);
+                if let Some(after) = after.and_then(|after| place_of(after.node)) {
+                    self.graph.connect([hypothesis, after], USED_AFTER, None);
                 }
-                graph.hypotheses.push(Hypothesis { load: load as u32, candidate: candidate as u32 });
+                self.graph.hypotheses.push(Hypothesis { load: load as u32, candidate });
             }
         }
-        let none = graph.add_node(&[("kind", "no misuse")]);
-        for place in function.loads.iter().filter_map(|load| places.get(load)) {
-            graph.connect([*place, none], NO_MISUSE, None);
+        let none = self.graph.add_node(&[("kind", "no misuse".into())]);
+        for place in function.loads.iter().filter_map(|load| self.places.get(load)) {
+            self.graph.connect([*place, none], NO_MISUSE, None);
         }
     }
 }

@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use super::{CodeGraph, Function, Grammar, Occurrence, Usage};
-use crate::LanguageEdge;
+use super::{Occurrence, Usage, misuse_tree::MAX_EXPRESSIONS};
 
 /// The most parts of a name that are words.
 pub(super) const MAX_PARTS: usize = 3;
@@ -25,43 +24,6 @@ impl Counts {
     pub(super) fn text(self) -> String {
         format!("{} {}", self.reads.min(4), self.bindings.min(3))
     }
-}
-
-/// What stands around the child of a node: its position, in what, or behind what in a list of arguments.
-pub(super) fn surroundings(code: &CodeGraph, edge: &LanguageEdge, grammar: &dyn Grammar) -> String {
-    let label = |node: u32| code.graph().label(node).unwrap_or_default();
-    let parent = label(edge.target);
-    // What is called ends before its arguments.
-    let called = edge.target.checked_sub(1).filter(|_| grammar.is_arguments(parent)).map_or("", label);
-    format!("{parent} {called} {}", edge.position)
-}
-
-/// The node after the last part of each node of a function.
-pub(super) fn ends(edges: &[LanguageEdge], function: &Function) -> Vec<u32> {
-    let mut ends: Vec<u32> = (function.node + 1..=function.end).collect();
-    for node in (function.node + 1..function.end).rev() {
-        let end = ends[(node - function.node) as usize];
-        if let Some(parent) = edges.get(node as usize - 1).and_then(|edge| edge.target.checked_sub(function.node)) {
-            let of_parent = &mut ends[parent as usize];
-            *of_parent = end.max(*of_parent);
-        }
-    }
-    ends
-}
-
-/// How many of the expressions around a load are looked at for other uses of a variable.
-pub(super) const MAX_EXPRESSIONS: usize = 4;
-
-/// The expressions and statements around a node, from the innermost one on, each as the range of its nodes.
-pub(super) fn expressions(edges: &[LanguageEdge], function: &Function, ends: &[u32], mut node: u32) -> Vec<Range<u32>> {
-    let mut around = Vec::new();
-    while around.len() < MAX_EXPRESSIONS && node > function.node {
-        let Some(edge) = edges.get(node as usize - 1) else { break };
-        node = edge.target;
-        let Some(place) = node.checked_sub(function.node) else { break };
-        around.push(node..ends[place as usize]);
-    }
-    around
 }
 
 /// The number of the innermost expression around a node in which a variable stands elsewhere.
