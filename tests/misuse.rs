@@ -8,6 +8,7 @@ use connectome::{
     languages::code::{CodeGraph, Misuse, MisuseExample, Python},
     scene::{GraphSource, SceneFile},
     systems::Workers,
+    task::{Task, VariableMisuse},
 };
 use std::{fs, ops::ControlFlow, path::Path};
 use tempfile::TempDir;
@@ -21,7 +22,7 @@ const SCENE: &str = r#"(
         test: ["test.jsonl"],
     ),
     model: [Embedding(width: 16), LayerNorm(), GraphNetBlock(hidden: [32]), GraphNetBlock(hidden: [32]), Linear(width: 1)],
-    task: VariableMisuse,
+    task: VariableMisuse(),
     optimizer: Adam(learning_rate: 0.01),
     training: (epochs: 20, batch_size: 8),
 )"#;
@@ -170,6 +171,18 @@ fn misuses_are_found_after_a_few_epochs_by_any_number_of_workers_alike() {
     resumed.restore(&state).unwrap();
     assert_eq!(resumed.train(|_| {}).unwrap().metrics, metrics);
     assert!(resumed.weights() == weights);
+    // Of the loss of training nothing else is known.
+    assert_eq!(resumed.report().metrics.iter().filter(|(split, ..)| *split == Split::Train).count(), 1);
+    // Where hardly a function counts as free of misuses, all that are there are found, and none otherwise.
+    for (threshold, kept) in [(0.0, 1.0), (1.0, 0.0)] {
+        let task = Some(Task::VariableMisuse(VariableMisuse { threshold }));
+        let mut trainer = Trainer::new(&SceneFile { task, ..scene.clone() }, &data, 5, Workers::single()).unwrap();
+        trainer.restore(&state).unwrap();
+        let measured = trainer.evaluate().unwrap();
+        let value = |name| measured.heads[0].values(Split::Test).find(|metric| metric.name == name).unwrap().value;
+        assert_eq!(value("clean_kept"), kept);
+        assert_eq!(value("joint_accuracy") > 0.5, kept == 0.0);
+    }
 }
 
 #[test]
@@ -182,6 +195,8 @@ fn functions_that_cannot_be_read_or_learned_from_are_named() {
     };
     let none = error(&[("\"more.jsonl\"", "\"none.jsonl\"")]);
     assert!(none.contains("wrong.ron:4:32") && none.contains("none.jsonl: the file cannot be read"), "{none}");
+    let none = error(&[("VariableMisuse()", "VariableMisuse(threshold: 1.5)")]);
+    assert!(none.contains("wrong.ron:10:") && none.contains("is compared with 1.5"), "{none}");
     let none = error(&[("per_epoch: 12", "per_epoch: 0")]);
     assert!(none.contains("wrong.ron:5:") && none.contains("has no functions"), "{none}");
     fs::write(folder.path().join("train.jsonl"), line(&example("def f(a):\n    return a\n"))).unwrap();
@@ -191,7 +206,7 @@ fn functions_that_cannot_be_read_or_learned_from_are_named() {
     assert!(error(&[]).contains("train.jsonl:2:"), "{}", error(&[]));
     let text = fs::read_to_string("assets/karate.ron").unwrap();
     let mut scene = SceneFile::parse(&text, "karate.ron").unwrap();
-    scene.task = Some(connectome::task::Task::VariableMisuse);
+    scene.task = Some(Task::VariableMisuse(VariableMisuse::default()));
     let none = scene.read_graph("assets").unwrap_err().to_string();
     assert!(none.contains("may be misused") && none.contains("Functions("), "{none}");
 }

@@ -9,7 +9,6 @@ use connectome::{
         decode,
     },
     scene::{Position, SceneFile},
-    task::Task,
 };
 use std::{error::Error, fs, path::PathBuf};
 
@@ -39,9 +38,8 @@ const MAX_NODES: usize = 1 << 16;
 impl Repair {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
         let scene = SceneFile::load_model(&self.scene.scene)?;
-        if scene.tasks().iter().all(|(_, task)| *task != Task::VariableMisuse) {
-            return Err(NothingToRepair.into());
-        }
+        let task = scene.tasks().iter().find_map(|(_, task)| task.misuse());
+        let threshold = task.ok_or(NothingToRepair)?.threshold;
         let file = self.program.display();
         let bytes = fs::read(&self.program)
             .map_err(|error| format!("{file}: the program cannot be read: {error}; check the path"))?;
@@ -60,18 +58,25 @@ impl Repair {
                 Err(_) => continue,
             };
             if nodes + choice.nodes > MAX_NODES {
-                self.report(&scene, &code, source, std::mem::take(&mut group))?;
+                self.report(&scene, threshold, &code, source, std::mem::take(&mut group))?;
                 nodes = 0;
             }
             nodes += choice.nodes;
             group.functions.push(function);
             group.graphs.push((graph, choice));
         }
-        self.report(&scene, &code, source, group)
+        self.report(&scene, threshold, &code, source, group)
     }
 
     /// Prints the misuses of some functions.
-    fn report(&self, scene: &SceneFile, code: &CodeGraph, source: &str, group: Group) -> Result<(), Box<dyn Error>> {
+    fn report(
+        &self,
+        scene: &SceneFile,
+        threshold: f64,
+        code: &CodeGraph,
+        source: &str,
+        group: Group,
+    ) -> Result<(), Box<dyn Error>> {
         if group.functions.is_empty() {
             return Ok(());
         }
@@ -87,7 +92,7 @@ impl Repair {
             let (Some(node), Some(meant)) = (function.loads.get(load), function.candidates.get(candidate)) else {
                 continue;
             };
-            if verdict.is_misuse() {
+            if verdict.is_misuse(threshold) {
                 let Position { line, column } = position(code, source, *node);
                 let read = code.graph().spans()[*node as usize].and_then(|span| span.text(source)).unwrap_or_default();
                 let percent = 100.0 * verdict.place.1 * verdict.repair.1;

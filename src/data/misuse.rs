@@ -49,9 +49,9 @@ pub struct MisuseVerdict {
 }
 
 impl MisuseVerdict {
-    /// Whether a variable is misused, wherever it is: that is likelier than not.
-    pub fn is_misuse(&self) -> bool {
-        self.none < 0.5
+    /// Whether a variable is misused, wherever it is: the probability that none is, is below the threshold.
+    pub fn is_misuse(&self, threshold: f64) -> bool {
+        self.none < threshold
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
         let near = |found: f64, expected: f64| (found - expected).abs() < 1e-6;
         assert!(verdict.place.0 == 0 && near(verdict.place.1, 0.5), "{verdict:?}");
         assert!(verdict.repair.0 == 1 && near(verdict.repair.1, 0.6), "{verdict:?}");
-        assert!(near(verdict.none, 0.1) && verdict.is_misuse(), "{verdict:?}");
+        assert!(near(verdict.none, 0.1) && verdict.is_misuse(0.2) && !verdict.is_misuse(0.05), "{verdict:?}");
         assert!(near(choice.loss(scores), 5f64.ln()));
         assert_eq!(choice.repairs_right_place(scores), Some(false));
     }
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!((verdict.place, verdict.repair, verdict.none), ((0, 1.0), (2, 1.0), 0.0));
         assert_eq!(choice.repairs_right_place(&[0.0; 4]), None);
         let verdict = MisuseChoice { nodes: 1, ..MisuseChoice::default() }.verdict(&[0.0]);
-        assert!(!verdict.is_misuse() && verdict.none == 1.0);
-        assert!(!choice.verdict(&[f32::NAN; 4]).is_misuse());
+        assert!(!verdict.is_misuse(1.0) && verdict.none == 1.0);
+        assert!(!choice.verdict(&[f32::NAN; 4]).is_misuse(0.5));
     }
 }

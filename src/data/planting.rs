@@ -31,8 +31,9 @@ const RIGHT: f32 = 1.0;
 const WRONG: f32 = 0.0;
 const EXCLUDED: f32 = -1.0;
 
-/// One name in this number is hidden in a function that is learned from.
-const HIDDEN_ONE_IN: u64 = 4;
+/// How many of 256 names are hidden in a graph that is learned from, as it is drawn for the graph: by a few of them it learns
+/// what names mean, by many what it can do without.
+const HIDDEN_OF_256: [u64; 4] = [32, 64, 128, 192];
 
 /// The graph of an example, and what is right in it.
 ///
@@ -136,7 +137,8 @@ impl PlantedFunctions {
         });
         [planted.as_ref(), Some(function)].map(|example| {
             let key = draws.below(u64::MAX);
-            let is_hidden = |name: &str| xxh3_64_with_seed(name.as_bytes(), key).is_multiple_of(HIDDEN_ONE_IN);
+            let hidden = HIDDEN_OF_256[draws.below(HIDDEN_OF_256.len() as u64) as usize];
+            let is_hidden = |name: &str| xxh3_64_with_seed(name.as_bytes(), key) % 256 < hidden;
             graph_without_names(example?, &is_hidden).ok()
         })
     }

@@ -22,7 +22,7 @@ pub use link_prediction::LinkPrediction;
 use multi_label::MultiLabel;
 pub use regression::Regression;
 use rewriting::Rewriting;
-use variable_misuse::VariableMisuse;
+pub use variable_misuse::VariableMisuse;
 
 /// What a model, or a head of it, is to predict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ pub enum Task {
     /// What becomes of each node of a graph: the slots of [`rewriting`](crate::languages::rewriting).
     Rewriting,
     /// Which variable of a function is misused, if one is, and which one is meant.
-    VariableMisuse,
+    VariableMisuse(VariableMisuse),
 }
 
 /// A kind of task.
@@ -122,7 +122,7 @@ impl Task {
             | Self::NodeRegression(_)
             | Self::LinkPrediction(_)
             | Self::Rewriting
-            | Self::VariableMisuse => RowKind::Nodes,
+            | Self::VariableMisuse(_) => RowKind::Nodes,
             Self::EdgeClassification | Self::EdgeMultiLabel | Self::EdgeRegression(_) => RowKind::Edges,
             Self::GraphClassification | Self::GraphMultiLabel | Self::GraphRegression(_) => RowKind::Graphs,
         }
@@ -131,6 +131,11 @@ impl Task {
     /// The arrays that inference writes for an output `[rows, width]`, by name.
     pub fn predictions(&self, output: ArrayView2<f32>) -> Vec<(&'static str, Prediction)> {
         self.kind().predictions(output)
+    }
+
+    /// Its settings, if it finds misused variables.
+    pub fn misuse(&self) -> Option<VariableMisuse> {
+        if let Self::VariableMisuse(misuse) = self { Some(*misuse) } else { None }
     }
 
     /// Its settings, if it predicts links.
@@ -148,7 +153,7 @@ impl Task {
             }
             Self::LinkPrediction(links) => links,
             Self::Rewriting => &Rewriting,
-            Self::VariableMisuse => &VariableMisuse,
+            Self::VariableMisuse(misuse) => misuse,
         }
     }
 }

@@ -39,6 +39,7 @@ impl Trainer {
     pub(super) fn measure_misuses(&mut self, splits: &[Split]) -> Result<(), TrainError> {
         let (Some(functions), Some(corpus)) = (&self.misuse, &mut self.corpus) else { return Ok(()) };
         let (graph, model) = (self.entities.graph, self.entities.model);
+        let threshold = self.scene.tasks().iter().find_map(|(_, task)| task.misuse()).unwrap_or_default().threshold;
         self.merged.heads.iter_mut().for_each(HeadMetrics::clear);
         let merged = self.merged.head_mut(0);
         for split in splits.iter().copied().filter(|split| *split != Split::Train) {
@@ -51,7 +52,7 @@ impl Trainer {
                 while !rest.is_empty() {
                     let Some(choice) = choices.next() else { return };
                     let (of_graph, after) = rest.split_at(choice.nodes.min(rest.len()));
-                    add(merged, split, choice, choice.scores(of_graph));
+                    add(merged, split, choice, choice.scores(of_graph), threshold);
                     rest = after;
                 }
                 debug_assert_eq!(scores.len(), batch.nodes().len());
@@ -65,9 +66,9 @@ impl Trainer {
 /// Adds the metrics of one function.
 ///
 /// A function is right if it has no misuse and none is found, or if place and repair of its misuse are found.
-fn add(metrics: &mut HeadMetrics, split: Split, choice: &MisuseChoice, scores: &[f32]) {
+fn add(metrics: &mut HeadMetrics, split: Split, choice: &MisuseChoice, scores: &[f32], threshold: f64) {
     let verdict = choice.verdict(scores);
-    let (found, share) = (verdict.is_misuse(), |is_right: bool| f64::from(u8::from(is_right)));
+    let (found, share) = (verdict.is_misuse(threshold), |is_right: bool| f64::from(u8::from(is_right)));
     let right = choice.right.map(|right| choice.hypotheses[right]);
     let is_right = match right {
         None => !found,
