@@ -7,7 +7,7 @@
 //! | edge | [`Edge`], [`EdgeWeight`], [`EdgeKind`], [`EdgePosition`], and fields |
 //! | subgraph | [`Subgraph`] or a component of your own, [`GraphKey`], and fields |
 //! | clique | [`Clique`], [`CliqueOf`] |
-//! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`GradientAccumulation`], [`GradientClipping`], [`TrainingState`], [`Metrics`], [`LearningFault`], [`ModelMarker`] |
+//! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`GradientAccumulation`], [`GradientClipping`], [`TrainingState`], [`Metrics`], [`LearningFault`], [`ModelMarker`], [`MixtureOfExperts`] |
 //! | comparison | [`GraphPair`], [`EditDistance`] |
 //! | parameter | [`Parameter`], and its fields: value, gradient, moments |
 
@@ -26,6 +26,7 @@ mod levels;
 mod loss;
 mod matrix;
 mod metrics;
+mod mixture;
 mod model;
 mod model_marker;
 mod node;
@@ -58,6 +59,7 @@ pub use levels::{Cycle, Direction, Levels};
 pub use loss::{Loss, SoftmaxGroups};
 pub use matrix::{Matrix, MatrixMut};
 pub use metrics::{ClassCounts, HeadMetrics, MAX_CONFUSED, MetricValue, Metrics, SplitMetrics};
+pub use mixture::{Expert, GateLosses, MixtureOfExperts};
 pub use model::{FeatureField, Model, ModelHead, TrainingState};
 pub use model_marker::ModelMarker;
 pub use node::{ClassLabel, GraphNode, NodeColor, Split};

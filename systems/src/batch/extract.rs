@@ -102,6 +102,16 @@ impl Extract {
         Ok(())
     }
 
+    /// Copies the fields of the rows again that a batch has, as long as the topology is the one that it was extracted from.
+    ///
+    /// # Errors
+    /// If there is no such graph, or it has fewer rows.
+    pub(crate) fn refresh(&self, corpus: &World, batch: &mut Batch) -> Result<(), BatchError> {
+        let topology = corpus.get::<Topology>(self.graph).ok_or(BatchError::NoGraph(self.graph))?;
+        let Batch { nodes, edges, subgraphs, buffers, .. } = batch;
+        copy_fields(corpus, topology, [nodes, edges, subgraphs], buffers).ok_or(BatchError::Stale(self.graph))
+    }
+
     /// Fills a batch: `collect` selects rows, endpoints and subgraphs; their fields are copied.
     fn fill(
         &self,
@@ -155,21 +165,31 @@ impl Extract {
             origins.entities.extend(origins.rows.iter().map(|row| rows.entities()[*row as usize]));
         }
         gather_weights(corpus, &topology.edges, edges, weights);
-        for buffer in buffers {
-            let (origins, rows) = match buffer.domain() {
-                Domain::Nodes => (&*nodes, &topology.nodes),
-                Domain::Edges => (&*edges, &topology.edges),
-                Domain::Subgraphs => (&*subgraphs, &topology.subgraphs),
-            };
+        for buffer in &*buffers {
             if !buffer.is_from(corpus) {
                 return Err(BatchError::OtherWorld);
             }
-            if !buffer.fill(corpus, &origins.rows, rows.len()) {
-                return Err(BatchError::Stale(self.graph));
-            }
         }
-        Ok(())
+        copy_fields(corpus, topology, [nodes, edges, subgraphs], buffers).ok_or(BatchError::Stale(self.graph))
     }
+}
+
+/// Copies the fields of the selected nodes, edges and subgraphs; none if a field has other rows than the topology.
+fn copy_fields(
+    corpus: &World,
+    topology: &Topology,
+    [nodes, edges, subgraphs]: [&Origins; 3],
+    buffers: &mut [AnyBuffer],
+) -> Option<()> {
+    let mut copied = buffers.iter_mut().map(|buffer| {
+        let (origins, rows) = match buffer.domain() {
+            Domain::Nodes => (nodes, &topology.nodes),
+            Domain::Edges => (edges, &topology.edges),
+            Domain::Subgraphs => (subgraphs, &topology.subgraphs),
+        };
+        buffer.fill(corpus, &origins.rows, rows.len())
+    });
+    copied.all(|copied| copied).then_some(())
 }
 
 /// Copies the weights of the selected edges, if any edge of the corpus has one.

@@ -67,6 +67,14 @@ impl Batch {
 
         self.assign_subgraphs(world, &nodes, &subgraphs)?;
         self.connect_edges(world, &edge_rows, &nodes)?;
+        self.write_fields(world)
+    }
+
+    /// Writes the fields of the batch that was loaded last.
+    ///
+    /// # Errors
+    /// If the graph does not have its rows any more.
+    pub(crate) fn write_fields(&self, world: &mut World) -> Result<(), BatchError> {
         let written = self.buffers.iter().all(|buffer| buffer.write(world));
         written.then_some(()).ok_or(BatchError::Disturbed)
     }

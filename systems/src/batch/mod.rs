@@ -52,14 +52,13 @@
 
 mod buffers;
 mod column;
-mod error;
 mod extract;
 mod load;
 pub(crate) mod negatives;
 mod sample;
 mod union;
 
+pub use crate::error::BatchError;
 pub use buffers::Batch;
 pub use column::{BatchElement, Domain};
-pub use error::BatchError;
 pub use extract::Extract;

@@ -3,7 +3,7 @@
 use bevy_ecs::entity::Entity;
 use connectome_components::{Cycle, FieldError};
 
-use super::LearningError;
+use super::{LearningError, MixtureError};
 
 /// A model cannot be built or run.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -59,6 +59,9 @@ pub enum BuildError {
     /// A training step was not applied.
     #[error(transparent)]
     Learning(#[from] LearningError),
+    /// A mixture of experts cannot be built or run.
+    #[error(transparent)]
+    Mixture(#[from] MixtureError),
     /// The model needs more memory than its [`MemoryBudget`](crate::MemoryBudget).
     #[error(
         "up to layer {layer}{path} the model needs more memory than its budget; make the layer narrower, or the graph \

@@ -36,6 +36,7 @@ use super::{
 /// assert_eq!(output.get(&world, b)?.len(), 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Clone)]
 pub struct ModelBuilder {
     pub(super) name: String,
     pub(super) graph: Entity,
@@ -44,7 +45,7 @@ pub struct ModelBuilder {
     pub(super) coordinates: Option<Input>,
     /// Inputs whose gradient is requested, each with the field that receives it.
     pub(super) input_gradients: Vec<(Field, Field)>,
-    pub(super) layers: Vec<Box<dyn Layer>>,
+    pub(super) layers: Vec<Arc<dyn Layer>>,
     pub(super) seed: u64,
     pub(super) limits: ProgramLimits,
     pub(super) optimizer: Option<Optimizer>,
@@ -263,7 +264,7 @@ impl ModelBuilder {
 
     /// Appends a layer.
     pub fn layer(mut self, layer: impl Layer + 'static) -> Self {
-        self.layers.push(Box::new(layer));
+        self.layers.push(Arc::new(layer));
         self
     }
 

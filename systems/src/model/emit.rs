@@ -106,9 +106,6 @@ impl Emission<'_> {
                   mut scratch: Local<Vec<f32>>| {
                 // Without the model its columns may belong to another model.
                 let Ok((_, state)) = models.get(model) else { return };
-                if let (Pass::Forward, Sets::Single) = (pass, sets) {
-                    fault.take();
-                }
                 let exactly = is_watched.load(Ordering::Relaxed) || matches!(sets, Sets::Shared(_));
                 for (graph, rows) in graphs.iter().zip(&rows) {
                     let Ok(topology) = topologies.get(*graph) else { return };

@@ -13,9 +13,10 @@ use crate::{layers::Layer, program::Operator};
 /// [`InnerProductDecoder`](crate::layers::InnerProductDecoder).
 ///
 /// Parameters of its layers are named `heads.NAME.0.weight` and so on, by the index of the layer in the head.
+#[derive(Clone)]
 pub struct Head {
     pub(super) name: String,
-    pub(super) layers: Vec<Box<dyn Layer>>,
+    pub(super) layers: Vec<Arc<dyn Layer>>,
     pub(super) loss: HeadLoss,
     pub(super) weight: f32,
     pub(super) targets: Option<HeadTargets>,
@@ -79,20 +80,12 @@ impl Head {
 
     /// The same head, without its layers.
     pub(super) fn without_layers(&self) -> Self {
-        Self {
-            name: self.name.clone(),
-            layers: Vec::new(),
-            loss: self.loss.clone(),
-            weight: self.weight,
-            targets: self.targets,
-            row_weights: self.row_weights,
-            class_weights: self.class_weights.clone(),
-        }
+        Self { layers: Vec::new(), ..self.clone() }
     }
 
     /// Appends a layer.
     pub fn layer(mut self, layer: impl Layer + 'static) -> Self {
-        self.layers.push(Box::new(layer));
+        self.layers.push(Arc::new(layer));
         self
     }
 

@@ -45,6 +45,8 @@ pub struct Plans {
     pub(super) borrowed: Vec<Field>,
     /// The fields whose values one step leaves to the next.
     pub(super) carried: Carried,
+    /// The output of the first head in training, if the model is trained.
+    pub(super) trained_output: Option<Field>,
 }
 
 /// The fields of a model whose values one step leaves to the next, or to systems of the user: all others are computed

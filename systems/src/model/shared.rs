@@ -21,7 +21,7 @@ use super::{
 use crate::{
     error::{BuildError, StepFault},
     optimizers::{self, Moments},
-    phases::{AllOf, COPY_PHASES, GraphSystems, MODEL_PHASES, ModelSystems, Sets},
+    phases::{AllOf, COPY_PHASES, GraphSystems, MODEL_PHASES, ModelSystems, PassSystem, Sets},
     topology::{Scratch, attach_all_fields, update_topology},
 };
 
@@ -259,12 +259,14 @@ fn remove_idle_systems(world: &mut World, schedule: &mut Schedule) {
 fn remove_model_systems(world: &mut World, schedule: &mut Schedule, model: Entity) {
     // The sets as well, because the cost of building a schedule is quadratic in their number.
     let phases = MODEL_PHASES.into_iter().chain(COPY_PHASES).map(|phase| ModelSystems(model, phase).intern());
-    let sets = phases.chain(optimizers::sets(model)).chain([AllOf(model).intern()]);
+    let passes = [GraphSystems::Forward, GraphSystems::Backward].map(|pass| PassSystem(model, pass).intern());
+    let sets = phases.chain(passes).chain(optimizers::sets(model)).chain([AllOf(model).intern()]);
     let sets: Vec<InternedSystemSet> = sets.collect();
     remove_systems(world, schedule, &sets, ScheduleCleanupPolicy::RemoveSetAndSystemsAllowBreakages);
 }
 
-fn remove_systems(
+/// Removes the systems of some sets from a schedule.
+pub(super) fn remove_systems(
     world: &mut World,
     schedule: &mut Schedule,
     sets: &[InternedSystemSet],

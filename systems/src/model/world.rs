@@ -7,7 +7,7 @@ use bevy_ecs::{
     world::World,
 };
 
-use super::{Evaluate, Infer, ModelBuilder, Train, add_systems, remove_model, replace_model, run};
+use super::{Evaluate, Infer, MixtureBuilder, ModelBuilder, Train, add_systems, remove_model, replace_model, run};
 use crate::error::BuildError;
 
 /// Methods of [`World`] that spawn, run, replace and remove models.
@@ -17,6 +17,12 @@ pub trait WorldModelExt {
     /// # Errors
     /// If the entity is no graph, a layer does not fit its input, or two systems conflict.
     fn spawn_model(&mut self, model: ModelBuilder) -> Result<Entity, BuildError>;
+
+    /// Spawns a mixture of experts, which is run and trained as a model; see [`MixtureBuilder::build`].
+    ///
+    /// # Errors
+    /// If there is no expert, or one of the models does not fit.
+    fn spawn_mixture(&mut self, mixture: MixtureBuilder) -> Result<Entity, BuildError>;
 
     /// Removes a model: its schedules, its parameters and its entity.
     ///
@@ -76,6 +82,10 @@ pub trait WorldModelExt {
 impl WorldModelExt for World {
     fn spawn_model(&mut self, model: ModelBuilder) -> Result<Entity, BuildError> {
         model.build(self)
+    }
+
+    fn spawn_mixture(&mut self, mixture: MixtureBuilder) -> Result<Entity, BuildError> {
+        mixture.build(self)
     }
 
     fn remove_model(&mut self, model: Entity) -> Result<(), BuildError> {

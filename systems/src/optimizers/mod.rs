@@ -42,18 +42,21 @@ pub use step::OptimizerStep;
 /// Number of weights in a block; a multiple of every vector width.
 const BLOCK: usize = 4096;
 
-/// The order of the systems of a model within [`GraphSystems::Optimize`].
+/// The systems by which a model learns: `Accumulate`, `Measure` and `Step` within [`GraphSystems::Optimize`], `Save`
+/// before its forward pass and `Restore` behind the step.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum OptimizeSystems {
+    Save(Entity),
     Accumulate(Entity),
     Measure(Entity),
     Step(Entity),
+    Restore(Entity),
 }
 
-/// The sets of a model's systems within [`GraphSystems::Optimize`].
-pub(crate) fn sets(model: Entity) -> [InternedSystemSet; 3] {
-    use OptimizeSystems::{Accumulate, Measure, Step};
-    [Accumulate(model), Measure(model), Step(model)].map(|set| set.intern())
+/// The sets of the systems by which a model learns.
+pub(crate) fn sets(model: Entity) -> [InternedSystemSet; 5] {
+    use OptimizeSystems::{Accumulate, Measure, Restore, Save, Step};
+    [Save(model), Accumulate(model), Measure(model), Step(model), Restore(model)].map(|set| set.intern())
 }
 
 /// The fields of a learned parameter.
@@ -82,14 +85,15 @@ pub fn add(
     sets: Sets,
     fault: &StepFault,
 ) {
-    use OptimizeSystems::{Accumulate, Measure, Step};
+    use OptimizeSystems::{Accumulate, Measure, Restore, Save, Step};
     if !buffers.is_empty() {
         world.entity_mut(model).insert(BufferCopies::default());
         let (save, restore) =
             (save_buffers(world, model, buffers), restore_buffers(world, model, buffers, fault.clone()));
         let (forward, commit) = (sets.of(GraphSystems::Forward), sets.of(GraphSystems::Commit));
-        schedule.add_systems(sets.of_no_phase(save).after(GraphSystems::Observe).before(forward));
-        schedule.add_systems(sets.of_no_phase(restore).after(sets.of(GraphSystems::Optimize)).before(commit));
+        schedule.add_systems(sets.of_no_phase(save).in_set(Save(model)).after(GraphSystems::Observe).before(forward));
+        let restore = sets.of_no_phase(restore).in_set(Restore(model));
+        schedule.add_systems(restore.after(sets.of(GraphSystems::Optimize)).before(commit));
     }
     let order = (Accumulate(model), Measure(model), Step(model)).chain();
     schedule.configure_sets(order.in_set(sets.of(GraphSystems::Optimize)));

@@ -2,7 +2,7 @@
 
 use bevy_ecs::resource::Resource;
 use core::ops::Range;
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 use std::{sync::Arc, time::Instant};
 
 use super::{Blocks, SplitRows, WorkerLog};
@@ -92,6 +92,14 @@ impl Workers {
         match &self.pool {
             Some(pool) => pool.install(|| (0..count).into_par_iter().map(&map).collect()),
             None => (0..count).map(map).collect(),
+        }
+    }
+
+    /// Calls `body` with each item, in parallel, or one after the other with a single worker.
+    pub fn for_each<T: Send>(&self, items: &mut [T], body: impl Fn(&mut T) + Sync) {
+        match &self.pool {
+            Some(pool) => pool.install(|| items.par_iter_mut().with_max_len(1).for_each(&body)),
+            None => items.iter_mut().for_each(body),
         }
     }
 

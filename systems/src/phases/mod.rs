@@ -7,7 +7,7 @@ use bevy_ecs::schedule::{IntoScheduleConfigs, Schedule, SystemSet};
 
 pub(crate) use access::model_query;
 pub use sets::ModelSystems;
-pub(crate) use sets::{AllOf, COPY_PHASES, MODEL_PHASES, Sets};
+pub(crate) use sets::{AllOf, COPY_PHASES, MODEL_PHASES, PassSystem, Sets};
 
 /// The phases of a step of a model, in order. Put your systems into `Observe` and `Act`, or order them against the
 /// others: `.after(GraphSystems::Backward).before(GraphSystems::Optimize)`.

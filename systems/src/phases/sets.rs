@@ -38,6 +38,10 @@ enum CopySystems {
     Out,
 }
 
+/// The system of a model that runs the operations of its forward pass, or of its backward pass.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PassSystem(pub(crate) Entity, pub(crate) GraphSystems);
+
 /// All systems of a model.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct AllOf(pub(crate) Entity);
@@ -93,9 +97,9 @@ impl Sets {
 
     /// Skips the rest of a step after a fault.
     pub(crate) fn stop_at(self, schedule: &mut Schedule, fault: &StepFault) {
-        use GraphSystems::{Act, Backward, Commit, Loss, Optimize, Reduce};
+        use GraphSystems::{Act, Backward, Commit, Forward, Loss, Optimize, Reduce};
         let phases: Vec<GraphSystems> = match self {
-            Self::Single => vec![Loss, Backward, Reduce, Optimize, Commit, Act],
+            Self::Single => vec![Forward, Loss, Backward, Reduce, Optimize, Commit, Act],
             Self::Shared(_) => MODEL_PHASES.into_iter().chain(COPY_PHASES).collect(),
         };
         let copies = matches!(self, Self::Single).then(|| self.copies_out());

@@ -1,5 +1,7 @@
 //! What records a formula into a program.
 
+use std::sync::Arc;
+
 use super::{Program, Value};
 use crate::error::BuildError;
 
@@ -55,7 +57,13 @@ pub trait Layer: Send + Sync {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError>;
 }
 
-impl Layer for Box<dyn Layer> {
+impl<L: Layer + ?Sized> Layer for Box<L> {
+    fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        (**self).build(input, program)
+    }
+}
+
+impl<L: Layer + ?Sized> Layer for Arc<L> {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         (**self).build(input, program)
     }

@@ -179,8 +179,8 @@ impl Program {
     ///
     /// # Errors
     /// Those of the layers.
-    pub fn layers(&mut self, layers: &[Box<dyn Layer>], input: Value) -> Result<Value, BuildError> {
-        layers.iter().enumerate().try_fold(input, |value, (index, layer)| self.outermost(index, index, &**layer, value))
+    pub fn layers(&mut self, layers: &[impl Layer], input: Value) -> Result<Value, BuildError> {
+        layers.iter().enumerate().try_fold(input, |value, (index, layer)| self.outermost(index, index, layer, value))
     }
 
     /// Records a layer of the model, the `layer`th of all of them, which is called by `index` among those beside it.
@@ -206,14 +206,14 @@ impl Program {
         &mut self,
         name: &str,
         first: usize,
-        layers: &[Box<dyn Layer>],
+        layers: &[impl Layer],
         input: Value,
     ) -> Result<Value, BuildError> {
         self.path = format!("heads.{name}");
         let output = layers
             .iter()
             .enumerate()
-            .try_fold(input, |value, (index, layer)| self.outermost(first + index, index, &**layer, value));
+            .try_fold(input, |value, (index, layer)| self.outermost(first + index, index, layer, value));
         self.path.clear();
         output
     }

@@ -12,6 +12,7 @@ mod ticks;
 use bevy_ecs::{change_detection::Tick, entity::Entity, system::Local, world::World};
 use connectome_components::{Edge, Graph, GraphKey, HugePages, Rows, Topology, attach_fields, attach_keys};
 
+use crate::error::StepFault;
 use coefficients::Degrees;
 pub use dangling::despawn_dangling_edges;
 pub use keys::key_by;
@@ -35,9 +36,10 @@ pub fn rebuild_topology(graph: Entity) -> impl FnMut(&mut World, Local<Scratch>)
     move |world, mut scratch| update_topology(world, graph, &mut scratch)
 }
 
-/// The same for several graphs over the same nodes.
-pub(crate) fn rebuild_topologies(graphs: Vec<Entity>) -> impl FnMut(&mut World, Local<Scratch>) {
+/// The same for several graphs over the same nodes, at the begin of a step, which has no fault yet.
+pub(crate) fn rebuild_topologies(graphs: Vec<Entity>, fault: StepFault) -> impl FnMut(&mut World, Local<Scratch>) {
     move |world, mut scratch| {
+        fault.take();
         // All fields first: attaching those of one graph may move rows of another.
         graphs.iter().for_each(|graph| attach_all_fields(world, *graph));
         graphs.iter().for_each(|graph| update_topology(world, *graph, &mut scratch));

@@ -233,6 +233,7 @@ impl Construction<'_> {
             parameters: self.parameters.clone(),
             borrowed: self.borrowed.clone(),
             carried,
+            trained_output: planned.training.as_ref().and_then(|plan| field(plan, plan.output(0)?)),
         };
         world.entity_mut(self.model).insert((model, plans));
         Ok(())

@@ -21,7 +21,7 @@ use crate::{
         schedules::{finish, settings},
     },
     optimizers::{self, LossWeighting, Moments},
-    phases::{GraphSystems, Sets},
+    phases::{GraphSystems, PassSystem, Sets},
     program::{Pass, Plan},
     topology::rebuild_topologies,
 };
@@ -142,7 +142,7 @@ impl Emitter {
         GraphSystems::chain(&mut schedule);
         Sets::Single.order_copies(&mut schedule);
         Sets::Single.stop_at(&mut schedule, fault);
-        let rebuild = IntoSystem::into_system(rebuild_topologies(graphs.to_vec()));
+        let rebuild = IntoSystem::into_system(rebuild_topologies(graphs.to_vec(), fault.clone()));
         schedule.add_systems(rebuild.with_name("rebuild_topology").in_set(GraphSystems::Sync));
         self.emit(world, &mut schedule, Sets::Single)?;
         finish(world, schedule)
@@ -155,7 +155,8 @@ fn add_pass(world: &mut World, schedule: &mut Schedule, emission: &Emission, pas
         Pass::Backward => GraphSystems::Backward,
     };
     if let Some(system) = emission.system(world, pass)? {
-        schedule.add_systems(system.in_set(emission.sets.of(set)));
+        let model = emission.bindings.model;
+        schedule.add_systems(system.in_set(emission.sets.of(set)).in_set(PassSystem(model, set)));
     }
     Ok(())
 }

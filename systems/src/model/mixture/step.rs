@@ -1,0 +1,302 @@
+//! The step of a mixture of experts.
+
+use bevy_ecs::{component::ComponentId, entity::Entity, name::Name, world::World};
+use connectome_components::{
+    Field, Graph, LearningFault, MixtureOfExperts, Model, Parameter, Split, Topology,
+};
+
+use super::{
+    builder::check_top_k,
+    gating::Gating,
+    member::Member,
+    part::{Part, abandon, is_trained, run_forward},
+};
+use crate::{
+    error::{BuildError, LearningError, MixtureError},
+    model::{ModelBuilder, Plans},
+    parallel::Workers,
+    topology::{Scratch, update_topology},
+};
+
+/// The experts of a mixture, and what a step keeps for its way back.
+pub(super) struct Mixture {
+    /// The builder of the gate, without its last layer.
+    pub(super) gate: ModelBuilder,
+    pub(super) members: Vec<Member>,
+    pub(super) graph: Entity,
+    /// The component of the rows: nodes or subgraphs.
+    pub(super) domain: ComponentId,
+    /// What the experts predict together `[R, F]`.
+    mixed: Field,
+    /// The gradient of the loss with respect to it.
+    gradient: Option<Field>,
+    splits: Field<Split>,
+    gating: Gating,
+    /// Whether the gate has run forward in this training step.
+    gate_has_run: bool,
+    /// Rows in the order of their keys.
+    order: Vec<u32>,
+    /// `[R, F]`.
+    values: Vec<f32>,
+    /// The gradients with respect to the weights, and then to the logits `[R, E]`.
+    slopes: Vec<f32>,
+    scratch: Scratch,
+}
+
+impl Mixture {
+    pub(super) fn new(
+        world: &mut World,
+        gate: ModelBuilder,
+        members: Vec<Member>,
+        (graph, domain): (Entity, ComponentId),
+        (mixed, gradient): (Field, Option<Field>),
+    ) -> Result<Self, BuildError> {
+        let splits = Field::of_component(world, domain)?;
+        Ok(Self {
+            gate,
+            members,
+            graph,
+            domain,
+            mixed,
+            gradient,
+            splits,
+            gating: Gating::default(),
+            gate_has_run: false,
+            order: Vec::new(),
+            values: Vec::new(),
+            slopes: Vec::new(),
+            scratch: Scratch::default(),
+        })
+    }
+
+    /// The forward pass of gate and experts, up to what the model of the mixture reads.
+    pub(super) fn forward(&mut self, world: &mut World, mixture: Entity, trains: bool) -> Result<(), BuildError> {
+        self.members.iter_mut().for_each(|member| member.has_run = false);
+        self.gate_has_run = false;
+        let outcome = self.compute(world, mixture, trains);
+        if outcome.is_err() {
+            self.abandon(world, mixture);
+        }
+        outcome
+    }
+
+    fn compute(&mut self, world: &mut World, mixture: Entity, trains: bool) -> Result<(), BuildError> {
+        let settings = world.get::<MixtureOfExperts>(mixture).ok_or(MixtureError::NoMixture(mixture))?;
+        let (found, expected) = (settings.experts.len(), self.members.len());
+        if found != expected {
+            return Err(MixtureError::Entries { found, expected }.into());
+        }
+        let top_k = check_top_k(settings.top_k, expected)?;
+        for (member, expert) in self.members.iter_mut().zip(&settings.experts) {
+            member.trains = trains && !expert.is_frozen && member.is_trained();
+        }
+        let (gate, side_by_side, weights) = (settings.gate, settings.side_by_side, settings.weights);
+        let trains_gate = trains && is_trained(world, gate);
+        run_forward(world, gate, trains_gate)?;
+        self.gate_has_run = trains_gate;
+        self.choose(world, gate, trains_gate, top_k)?;
+        let workers = world.get_resource_or_init::<Workers>().clone();
+        let corpus: &World = world;
+        each(&mut self.members, &workers, side_by_side, |member, workers| member.forward(corpus, workers));
+        self.take_error()?;
+        self.mix(world);
+        for (to, from) in weights.matrix_mut(world).rows_mut().zip(self.gating.weights().chunks_exact(expected)) {
+            to.copy_from_slice(from);
+        }
+        self.report(world, mixture);
+        Ok(())
+    }
+
+    /// Distributes the rows among the experts.
+    fn choose(&mut self, world: &mut World, gate: Entity, trains: bool, top_k: usize) -> Result<(), BuildError> {
+        for index in 0..self.members.len() {
+            let origin = self.members[index].origin;
+            let is_first = self.members[..index].iter().all(|member| member.origin != origin);
+            if origin != self.graph && is_first {
+                update_topology(world, origin, &mut self.scratch);
+            }
+        }
+        let trained = world.get::<Plans>(gate).and_then(|plans| plans.trained_output).filter(|_| trains);
+        let logits = trained.or_else(|| world.get::<Model>(gate).map(|model| model.output));
+        let logits = logits.ok_or(BuildError::NoModel(gate))?.matrix(world);
+        self.gating.choose(&logits, top_k);
+        let graph = world.get::<Graph>(self.graph).ok_or(BuildError::NoGraph(self.graph))?;
+        let topology = world.get::<Topology>(self.graph).ok_or(BuildError::NoGraph(self.graph))?;
+        let (rows, order) = match self.domain == graph.nodes {
+            true => (topology.nodes.len(), &topology.node_order),
+            false => (topology.subgraphs.len(), &topology.subgraph_order),
+        };
+        if rows != self.gating.row_count() {
+            return Err(BuildError::ChangedRows(self.graph));
+        }
+        self.order.clear();
+        match order.permutation() {
+            Some(order) => self.order.extend_from_slice(order),
+            None => self.order.extend(0..rows as u32),
+        }
+        for (expert, member) in self.members.iter_mut().enumerate() {
+            member.rows.clear();
+            let chosen = |row: &&u32| self.gating.is_chosen(**row as usize, expert);
+            member.rows.extend(self.order.iter().filter(chosen));
+        }
+        Ok(())
+    }
+
+    /// Sums what the experts predict, in their order.
+    fn mix(&mut self, world: &mut World) {
+        let width = self.mixed.width();
+        self.values.clear();
+        self.values.resize(self.gating.row_count() * width, 0.0);
+        for (expert, member) in self.members.iter().enumerate().filter(|(_, member)| !member.rows.is_empty()) {
+            let Some(output) = member.output() else { continue };
+            for (row, output) in member.rows.iter().zip(output.rows()) {
+                let row = *row as usize;
+                let weight = self.gating.weight(row, expert);
+                let sum = &mut self.values[row * width..(row + 1) * width];
+                sum.iter_mut().zip(output).for_each(|(sum, value)| *sum += weight * value);
+            }
+        }
+        for (to, from) in self.mixed.matrix_mut(world).rows_mut().zip(self.values.chunks_exact(width)) {
+            to.copy_from_slice(from);
+        }
+    }
+
+    /// Writes what the step has found.
+    fn report(&self, world: &mut World, mixture: Entity) {
+        let Some(mut component) = world.get_mut::<MixtureOfExperts>(mixture) else { return };
+        for (index, (expert, member)) in component.experts.iter_mut().zip(&self.members).enumerate() {
+            let weights = self.order.iter().map(|row| f64::from(self.gating.weight(*row as usize, index)));
+            let sum: f64 = weights.sum();
+            expert.rows = member.rows.len();
+            expert.weight = (sum / self.order.len().max(1) as f64) as f32;
+        }
+    }
+
+    /// The backward pass of gate and experts, and then the steps of their optimizers: all of them or, if a gradient is not
+    /// finite, none.
+    pub(super) fn backward(&mut self, world: &mut World, mixture: Entity) -> Result<(), BuildError> {
+        if world.get::<LearningFault>(mixture).is_some_and(|fault| fault.0.is_some()) {
+            // The optimizer of the model reports it.
+            self.abandon(world, mixture);
+            return Ok(());
+        }
+        let outcome = self.learn(world, mixture);
+        if outcome.is_err() {
+            self.abandon(world, mixture);
+        }
+        outcome
+    }
+
+    fn learn(&mut self, world: &mut World, mixture: Entity) -> Result<(), BuildError> {
+        let settings = world.get::<MixtureOfExperts>(mixture).ok_or(MixtureError::NoMixture(mixture))?;
+        let (gate, side_by_side) = (settings.gate, settings.side_by_side);
+        self.write_gradients(world, mixture, gate);
+        let workers = world.get_resource_or_init::<Workers>().clone();
+        each(&mut self.members, &workers, side_by_side, |member, workers| member.run(Part::Backward, workers));
+        self.take_error()?;
+        if self.gate_has_run {
+            Part::Backward(gate).run(world, gate)?;
+            faulty_gradient(world, gate)?;
+        }
+        faulty_gradient(world, mixture)?;
+        for member in self.members.iter().filter(|member| member.has_run) {
+            faulty_gradient(&member.world, member.model)?;
+        }
+        each(&mut self.members, &workers, side_by_side, |member, workers| member.run(Part::Optimize, workers));
+        let outcome = self.take_error();
+        if self.gate_has_run {
+            Part::Optimize(gate).run(world, gate)?;
+        }
+        self.members.iter_mut().for_each(|member| member.has_run = false);
+        self.gate_has_run = false;
+        outcome
+    }
+
+    /// Writes the gradients with respect to the outputs of the experts and the logits of the gate.
+    fn write_gradients(&mut self, world: &mut World, mixture: Entity, gate: Entity) {
+        let (width, experts) = (self.mixed.width(), self.members.len());
+        let Some(gradient) = self.gradient else { return };
+        self.values.clear();
+        gradient.matrix(world).rows().for_each(|row| self.values.extend_from_slice(row));
+        self.slopes.clear();
+        self.slopes.resize(self.gating.row_count() * experts, 0.0);
+        for (expert, member) in self.members.iter_mut().enumerate().filter(|(_, member)| !member.rows.is_empty()) {
+            if let Some(output) = member.output().filter(|_| self.gate_has_run) {
+                for (row, output) in member.rows.iter().zip(output.rows()) {
+                    let row = *row as usize;
+                    let gradient = &self.values[row * width..(row + 1) * width];
+                    self.slopes[row * experts + expert] =
+                        gradient.iter().zip(output).map(|(gradient, output)| gradient * output).sum();
+                }
+            }
+            if member.has_run {
+                member.write_gradient(width, &self.values, |row| self.gating.weight(row, expert));
+            }
+        }
+        if !self.gate_has_run {
+            return;
+        }
+        self.gating.differentiate(&mut self.slopes);
+        let splits = self.splits.matrix(world);
+        let is_train = |row: &u32| splits.row(*row as usize)[0] == Split::Train;
+        if self.order.iter().any(is_train) {
+            self.order.retain(is_train);
+        }
+        let weights = world.get::<MixtureOfExperts>(mixture).map(|settings| settings.loss_weights);
+        let losses = self.gating.losses(&self.order, weights.unwrap_or_default(), &mut self.slopes);
+        if let Some(mut component) = world.get_mut::<MixtureOfExperts>(mixture) {
+            component.losses = losses;
+        }
+        let Some(gradient) = world.get::<Model>(gate).and_then(|model| model.output_gradient) else { return };
+        for (to, from) in gradient.matrix_mut(world).rows_mut().zip(self.slopes.chunks_exact(experts)) {
+            to.copy_from_slice(from);
+        }
+    }
+
+    /// The first error of an expert.
+    fn take_error(&mut self) -> Result<(), BuildError> {
+        // All are taken, so that none remains for a later step.
+        let outcomes = self.members.iter_mut().map(|member| core::mem::replace(&mut member.outcome, Ok(())));
+        outcomes.fold(Ok(()), |first, outcome| first.and(outcome))
+    }
+
+    /// Ends the training step of gate and experts without a change of their parameters and buffers.
+    fn abandon(&mut self, world: &mut World, mixture: Entity) {
+        self.members.iter_mut().for_each(Member::abandon);
+        if core::mem::take(&mut self.gate_has_run)
+            && let Some(gate) = world.get::<MixtureOfExperts>(mixture).map(|settings| settings.gate)
+        {
+            abandon(world, gate);
+        }
+    }
+}
+
+/// Calls `body` with each expert that has rows: side by side with a worker each, or one after another with all of them.
+fn each(members: &mut [Member], workers: &Workers, side_by_side: bool, body: impl Fn(&mut Member, &Workers) + Sync) {
+    let has_rows = |member: &Member| !member.rows.is_empty();
+    let busy = members.iter().filter(|member| has_rows(member)).count();
+    if side_by_side && busy > 1 && 2 * busy >= workers.count() {
+        // A worker that waited within one expert could be given another one to compute, so each has just one.
+        let single = Workers::single();
+        workers.for_each(members, |member| {
+            if has_rows(member) {
+                body(member, &single);
+            }
+        });
+    } else {
+        members.iter_mut().filter(|member| has_rows(member)).for_each(|member| body(member, workers));
+    }
+}
+
+/// The error of a gradient that is not finite.
+fn faulty_gradient(world: &World, model: Entity) -> Result<(), BuildError> {
+    let parameters = world.get::<Model>(model).map_or(&[][..], |model| &model.parameters);
+    for parameter in parameters.iter().filter_map(|parameter| world.get::<Parameter>(*parameter)) {
+        let Some(gradient) = parameter.gradient else { continue };
+        if gradient.matrix(world).rows().flatten().any(|value| !value.is_finite()) {
+            let model = world.get::<Name>(model).map_or_else(|| model.to_string(), |name| name.to_string());
+            return Err(LearningError::Gradient { model, parameter: parameter.name.clone() }.into());
+        }
+    }
+    Ok(())
+}
