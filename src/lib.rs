@@ -73,12 +73,12 @@ pub mod prelude {
     pub use bevy_ecs::system::{ParamBuilder, SystemParamBuilder};
 
     pub use crate::components::{
-        ClassLabel, Column, ColumnMut, Edge, EdgeWeight, FeatureField, Features, Field, Graph, GraphNode, InSubgraph,
-        LearningRateSchedule, Loss, Metrics, Model, Optimizer, Split, Subgraph, Topology,
+        ClassLabel, Column, ColumnMut, Edge, EdgeWeight, FeatureField, Features, Field, GateLosses, Graph, GraphNode,
+        InSubgraph, LearningRateSchedule, Loss, Metrics, MixtureOfExperts, Model, Optimizer, Split, Subgraph, Topology,
     };
     pub use crate::scene::SceneFile;
     pub use crate::systems::{
-        Evaluate, GraphSystems, Infer, ModelBuilder, Train, Workers, WorldModelExt, despawn_dangling_edges,
+        Evaluate, GraphSystems, Infer, MixtureBuilder, ModelBuilder, Train, Workers, WorldModelExt, despawn_dangling_edges,
         kernels::Activation, layers::*, operators::Reduction,
     };
     pub use crate::trained::WorldTrainedExt;

@@ -26,6 +26,7 @@ mod levels;
 mod life;
 mod losses;
 mod metrics;
+mod mixture;
 mod model_state;
 mod optimize;
 mod ordering;

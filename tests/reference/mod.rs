@@ -14,6 +14,7 @@ use crate::common;
 pub mod case;
 mod dag;
 mod layers;
+mod mixture;
 mod pooling;
 mod printed;
 mod training;
@@ -130,7 +131,10 @@ impl Subject {
         }
         if meta.class.is_empty() {
             let loss = Self::of_loss(&meta.case).map(Self::Loss);
-            return Ok(loss.or_else(|| transport::check(case).or_else(|| pooling::check(case)).map(Self::Function)));
+            return Ok(loss.or_else(|| {
+                let function = transport::check(case).or_else(|| pooling::check(case)).or_else(|| mixture::check(case));
+                function.map(Self::Function)
+            }));
         }
         Ok(layers::layer(&Printed::of_class(&meta.class), case)?.map(Self::Layer))
     }

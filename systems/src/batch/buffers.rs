@@ -46,6 +46,11 @@ impl Batch {
         &self.nodes.entities
     }
 
+    /// The rows of the corpus's nodes in this batch.
+    pub(crate) fn node_rows(&self) -> &[u32] {
+        &self.nodes.rows
+    }
+
     /// The edges of the corpus in this batch, in the order of its rows.
     pub fn edges(&self) -> &[Entity] {
         &self.edges.entities

@@ -1,11 +1,11 @@
 //! The builder of mixtures of experts.
 
-use bevy_ecs::{entity::Entity, world::World};
+use bevy_ecs::{component::ComponentId, entity::Entity, world::World};
 use connectome_components::{Expert, Field, FieldPool, GateLosses, Graph, MixtureOfExperts, Model};
 
 use super::{
     Experts, attach,
-    member::{Member, same_width},
+    member::{Member, same_rows, same_width},
     part::Part,
     step::Mixture,
 };
@@ -77,8 +77,8 @@ impl MixtureBuilder {
         }
     }
 
-    /// Appends an expert: a model on the same nodes, without a head or loss, that predicts the rows of the gate. It is
-    /// trained if it has an optimizer.
+    /// Appends an expert: a model on the same nodes, without a head or loss, that predicts the rows of the gate, or nodes
+    /// where the gate chooses for subgraphs. It is trained if it has an optimizer.
     ///
     /// It is built in a world of its own, where its inputs are copies of the rows that it computes: they are fields, or
     /// components that are [`Pod`](bytemuck::Pod). Of an expert on nodes these are also the nodes from which messages
@@ -120,7 +120,7 @@ impl MixtureBuilder {
     ///
     /// # Errors
     /// Those of [`ModelBuilder::build`] for each model; and if there is no expert, they predict other rows than the gate
-    /// or differ in width, or one has a head, loss or targets of its own or an input that cannot be copied.
+    /// or differ in rows or width, or one has a head, loss or targets of its own or an input that cannot be copied.
     pub fn build(self, world: &mut World) -> Result<Entity, BuildError> {
         let mut built = Built::default();
         match built.build(world, self) {
@@ -169,14 +169,17 @@ impl Built {
         let widths: Vec<usize> = members.iter().filter_map(Member::width).collect();
         let width = widths[0];
         members.iter().zip(&widths).try_for_each(|(member, found)| same_width(&member.name, *found, width))?;
-        let mut take = |world: &mut World, width: usize| -> Result<Field, BuildError> {
+        let of_nodes = members[0].of_nodes;
+        members.iter().try_for_each(|member| same_rows(&member.name, member.of_nodes, of_nodes))?;
+        let predicted = if of_nodes { rows.nodes } else { rows.subgraphs };
+        let mut take = |world: &mut World, domain: ComponentId, width: usize| -> Result<Field, BuildError> {
             let field = FieldPool::take(world, Some(domain), width)?;
             self.fields.push(field);
             Ok(field)
         };
-        let mixed = take(world, width)?;
-        let weights = take(world, members.len())?;
-        let gradient = model.optimizer.map(|_| take(world, width)).transpose()?;
+        let mixed = take(world, predicted, width)?;
+        let weights = take(world, domain, members.len())?;
+        let gradient = model.optimizer.map(|_| take(world, predicted, width)).transpose()?;
         model = model.input(mixed);
         if let Some(gradient) = gradient {
             model = model.input_gradient(mixed, gradient);

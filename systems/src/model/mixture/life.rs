@@ -6,7 +6,7 @@ use connectome_components::{FieldPool, Graph, MixtureOfExperts, Model, Parameter
 use super::{
     Experts,
     builder::{check_top_k, entry, gate_builder},
-    member::{Member, same_width},
+    member::{Member, same_rows, same_width},
     part::Part,
     step::Mixture,
     with_experts,
@@ -29,6 +29,8 @@ pub fn add_expert(world: &mut World, mixture: Entity, expert: ModelBuilder) -> R
         let member = Member::new(world, expert, index, rows)?;
         let width = experts.members.first().and_then(Member::width);
         same_width(&member.name, member.width().unwrap_or(0), width.unwrap_or(0))?;
+        let of_nodes = experts.members.first().is_none_or(|member| member.of_nodes);
+        same_rows(&member.name, member.of_nodes, of_nodes)?;
         let kept: Vec<Option<usize>> = (0..index).map(Some).chain([None]).collect();
         resize_gate(world, mixture, experts, &kept)?;
         if let Some(mut component) = world.get_mut::<MixtureOfExperts>(mixture) {

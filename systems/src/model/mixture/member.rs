@@ -25,6 +25,8 @@ pub(super) struct Member {
     pub(super) origin: Entity,
     /// Whether rows are subgraphs; otherwise nodes with their neighborhoods.
     of_subgraphs: bool,
+    /// Whether it predicts nodes.
+    pub(super) of_nodes: bool,
     /// How far a node's output depends on others.
     hops: usize,
     extract: Extract,
@@ -33,6 +35,9 @@ pub(super) struct Member {
     batch: Batch,
     /// The rows that it computes in this step, in the order of their keys.
     pub(super) rows: Vec<u32>,
+    /// The row of each of its first outputs, and the row for which the gate has chosen it: the same, or a node and its
+    /// subgraph.
+    pub(super) outputs: Vec<[u32; 2]>,
     /// The rows that its world holds, and the version of the topology from which they were copied.
     loaded: Option<(u64, Vec<u32>)>,
     /// Whether it is trained in this step.
@@ -67,11 +72,13 @@ impl Member {
             graph,
             origin,
             of_subgraphs,
+            of_nodes: false,
             hops: 0,
             extract,
             taken,
             batch: Batch::default(),
             rows: Vec::new(),
+            outputs: Vec::new(),
             loaded: None,
             trains: false,
             outcome: Ok(()),
@@ -93,13 +100,14 @@ impl Member {
         let of_subgraphs = rows.1 == rows.0.subgraphs;
         let Converted { origin, builder, extract, taken } =
             Converted::new(world, (&mut self.world, self.graph), builder, index, (rows.0, of_subgraphs))?;
-        let (before, width) = (self.model, self.width());
+        let (before, width, of_nodes) = (self.model, self.width(), self.of_nodes);
         // First beside the old one, which stays if the new one does not fit.
         let trial = builder.clone().build(&mut self.world).map_err(|error| of_expert(&name, error))?;
         let found = self.world.get::<Model>(trial).map_or(0, |model| model.output.width());
         self.model = trial;
         let fits = self.check().and_then(|()| same_width(&name, found, width.unwrap_or(0)));
-        self.model = before;
+        let fits = fits.and_then(|()| same_rows(&name, self.of_nodes, of_nodes));
+        (self.model, self.of_nodes) = (before, of_nodes);
         remove_model(&mut self.world, trial)?;
         fits?;
         Part::remove_all(&mut self.world, before);
@@ -114,20 +122,39 @@ impl Member {
     fn check(&mut self) -> Result<(), BuildError> {
         let graph = *self.world.get::<Graph>(self.graph).ok_or(BuildError::NoGraph(self.graph))?;
         let output = self.world.get::<Model>(self.model).ok_or(BuildError::NoModel(self.model))?.output;
-        let (expected, rows) =
-            if self.of_subgraphs { (graph.subgraphs, "subgraphs") } else { (graph.nodes, "nodes") };
-        if output.domain() != expected {
-            let reason = format!("does not predict {rows}, which the gate distributes; end both on the same rows");
+        let fits = output.domain() == graph.nodes || self.of_subgraphs && output.domain() == graph.subgraphs;
+        if !fits {
+            let reason = match self.of_subgraphs {
+                true => "predicts neither nodes nor the subgraphs that the gate distributes; end it on one of these",
+                false => "does not predict nodes, which the gate distributes; end both on the same rows",
+            };
             return Err(unfit(&self.name, reason));
         }
+        self.of_nodes = output.domain() == graph.nodes;
         let plans = self.world.get::<Plans>(self.model).ok_or(BuildError::NoModel(self.model))?;
         let operations = plans.inference().program.operations();
-        let reaches = |operation: &&Operation| {
-            (0..operation.inputs.len()).any(|input| {
-                matches!(operation.operator.footprint(input), Footprint::Incoming | Footprint::IncomingEdges)
-            })
+        let reads = |operation: &Operation, footprints: &[Footprint]| {
+            (0..operation.inputs.len()).any(|input| footprints.contains(&operation.operator.footprint(input)))
         };
-        let hops = operations.iter().filter(reaches).count();
+        let reads_subgraphs = |operation: &Operation| reads(operation, &[Footprint::Members, Footprint::Membership]);
+        let reaches_far = |operation: &Operation| {
+            operation.operator.direction().is_some()
+                || reads(operation, &[Footprint::Outgoing, Footprint::OutgoingEdges])
+        };
+        if !self.of_subgraphs && operations.iter().any(reads_subgraphs) {
+            let reason = "reads subgraphs, to which nodes that are chosen one by one do not belong; let the gate \
+                          choose for subgraphs";
+            return Err(unfit(&self.name, reason));
+        }
+        if !self.of_subgraphs && operations.iter().any(reaches_far) {
+            let reason = "reads more of a graph than a number of incoming edges away from a node; let the gate choose \
+                          for subgraphs";
+            return Err(unfit(&self.name, reason));
+        }
+        let hops = operations
+            .iter()
+            .filter(|operation| reads(operation, &[Footprint::Incoming, Footprint::IncomingEdges]))
+            .count();
         // The coefficients of an edge may depend on the degree of its source.
         let is_normalized = operations.iter().any(|operation| operation.operator.normalization().is_some());
         self.hops = hops + usize::from(is_normalized);
@@ -175,11 +202,18 @@ impl Member {
             self.extract.sample_neighbors(world, &entities, &fan_outs, 0, 0, &mut self.batch)?;
         }
         self.batch.load(&mut self.world, self.graph)?;
+        self.outputs.clear();
+        if self.of_subgraphs && self.of_nodes {
+            let subgraphs = self.batch.subgraph_of().iter().map(|subgraph| self.rows[*subgraph as usize]);
+            self.outputs.extend(self.batch.node_rows().iter().zip(subgraphs).map(|(node, subgraph)| [*node, subgraph]));
+        } else {
+            self.outputs.extend(self.rows.iter().map(|row| [*row; 2]));
+        }
         self.loaded = Some((topology.version, self.rows.clone()));
         Ok(())
     }
 
-    /// What it predicts; its first rows are those of [`Member::rows`].
+    /// What it predicts; its first rows are [`Member::outputs`].
     pub(super) fn output(&self) -> Option<Matrix<'_>> {
         let trained = self.world.get::<Plans>(self.model)?.trained_output.filter(|_| self.trains);
         let output = trained.or_else(|| self.world.get::<Model>(self.model).map(|model| model.output))?;
@@ -190,11 +224,11 @@ impl Member {
     pub(super) fn write_gradient(&mut self, width: usize, gradients: &[f32], weight: impl Fn(usize) -> f32) {
         let gradient = self.world.get::<Model>(self.model).and_then(|model| model.output_gradient);
         let Some(gradient) = gradient else { return };
-        let mut rows = self.rows.iter().map(|row| *row as usize);
+        let mut outputs = self.outputs.iter().map(|rows| rows.map(|row| row as usize));
         for to in gradient.matrix_mut(&mut self.world).rows_mut() {
-            match rows.next() {
-                Some(row) => {
-                    let (weight, from) = (weight(row), &gradients[row * width..(row + 1) * width]);
+            match outputs.next() {
+                Some([row, chosen]) => {
+                    let (weight, from) = (weight(chosen), &gradients[row * width..(row + 1) * width]);
                     to.iter_mut().zip(from).for_each(|(to, from)| *to = weight * from);
                 }
                 None => to.fill(0.0),
@@ -244,6 +278,16 @@ pub(super) fn same_width(name: &str, found: usize, expected: usize) -> Result<()
         return Ok(());
     }
     Err(unfit(name, format!("outputs {found} values and others {expected}; give all experts the same last width")))
+}
+
+/// Checks that an expert predicts the same kind of rows as the others.
+pub(super) fn same_rows(name: &str, of_nodes: bool, expected: bool) -> Result<(), BuildError> {
+    let rows = |of_nodes: bool| if of_nodes { "nodes" } else { "subgraphs" };
+    if of_nodes == expected {
+        return Ok(());
+    }
+    let (found, expected) = (rows(of_nodes), rows(expected));
+    Err(unfit(name, format!("predicts {found} and others {expected}; end all experts on the same rows")))
 }
 
 /// The builder of a model in a world of its own, whose inputs are copies.

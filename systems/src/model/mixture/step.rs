@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     error::{BuildError, LearningError, MixtureError},
+    kernels::dot,
     model::{ModelBuilder, Plans},
     parallel::Workers,
     topology::{Scratch, update_topology},
@@ -146,12 +147,12 @@ impl Mixture {
     fn mix(&mut self, world: &mut World) {
         let width = self.mixed.width();
         self.values.clear();
-        self.values.resize(self.gating.row_count() * width, 0.0);
+        self.values.resize(self.mixed.matrix(world).row_count() * width, 0.0);
         for (expert, member) in self.members.iter().enumerate().filter(|(_, member)| !member.rows.is_empty()) {
             let Some(output) = member.output() else { continue };
-            for (row, output) in member.rows.iter().zip(output.rows()) {
-                let row = *row as usize;
-                let weight = self.gating.weight(row, expert);
+            for (rows, output) in member.outputs.iter().zip(output.rows()) {
+                let [row, chosen] = rows.map(|row| row as usize);
+                let weight = self.gating.weight(chosen, expert);
                 let sum = &mut self.values[row * width..(row + 1) * width];
                 sum.iter_mut().zip(output).for_each(|(sum, value)| *sum += weight * value);
             }
@@ -222,11 +223,10 @@ impl Mixture {
         self.slopes.resize(self.gating.row_count() * experts, 0.0);
         for (expert, member) in self.members.iter_mut().enumerate().filter(|(_, member)| !member.rows.is_empty()) {
             if let Some(output) = member.output().filter(|_| self.gate_has_run) {
-                for (row, output) in member.rows.iter().zip(output.rows()) {
-                    let row = *row as usize;
+                for (rows, output) in member.outputs.iter().zip(output.rows()) {
+                    let [row, chosen] = rows.map(|row| row as usize);
                     let gradient = &self.values[row * width..(row + 1) * width];
-                    self.slopes[row * experts + expert] =
-                        gradient.iter().zip(output).map(|(gradient, output)| gradient * output).sum();
+                    self.slopes[chosen * experts + expert] += dot(gradient, output);
                 }
             }
             if member.has_run {

@@ -1,0 +1,151 @@
+//! A mixture computes what a loop over all experts and all rows would.
+
+use super::*;
+use common::STANDSTILL;
+
+/// The weights of a row's experts and the losses of all rows, as their formulas say.
+fn weights_of(logits: &[f64], top_k: usize) -> Vec<f64> {
+    let sum: f64 = logits.iter().map(|logit| logit.exp()).sum();
+    let probabilities: Vec<f64> = logits.iter().map(|logit| logit.exp() / sum).collect();
+    let mut order: Vec<usize> = (0..logits.len()).collect();
+    order.sort_by(|one, other| logits[*other].total_cmp(&logits[*one]));
+    let chosen = &order[..top_k];
+    let kept: f64 = if top_k == 1 { 1.0 } else { chosen.iter().map(|expert| probabilities[*expert]).sum() };
+    let weight = |expert: usize| if chosen.contains(&expert) { probabilities[expert] / kept } else { 0.0 };
+    (0..logits.len()).map(weight).collect()
+}
+
+/// Balance, importance and z over some rows.
+fn losses_of(logits: &[Vec<f64>]) -> [f64; 3] {
+    let (experts, count) = (logits[0].len(), logits.len() as f64);
+    let mut means = vec![0.0; experts];
+    let mut shares = vec![0.0; experts];
+    let mut z = 0.0;
+    for row in logits {
+        let probabilities = weights_of(row, experts);
+        means.iter_mut().zip(&probabilities).for_each(|(mean, probability)| *mean += probability / count);
+        let first = (0..experts).fold(0, |first, expert| if row[expert] > row[first] { expert } else { first });
+        shares[first] += 1.0 / count;
+        z += row.iter().map(|logit| logit.exp()).sum::<f64>().ln().powi(2) / count;
+    }
+    let width = experts as f64;
+    let balance = width * shares.iter().zip(&means).map(|(share, mean)| share * mean).sum::<f64>();
+    let mean = means.iter().sum::<f64>() / width;
+    let variance = means.iter().map(|one| (one - mean).powi(2)).sum::<f64>() / width;
+    [balance, variance / mean.powi(2), z]
+}
+
+/// The gradient of the losses with respect to logit `expert` of row `row`, with the shares held fixed.
+fn slope(logits: &[Vec<f64>], [row, expert]: [usize; 2], objective: impl Fn(&[Vec<f64>]) -> f64) -> f64 {
+    let step = 1e-6;
+    let moved = |by: f64| {
+        let mut moved = logits.to_vec();
+        moved[row][expert] += by;
+        objective(&moved)
+    };
+    (moved(step) - moved(-step)) / (2.0 * step)
+}
+
+fn rows_of(values: &[f32], width: usize) -> Vec<Vec<f64>> {
+    values.chunks_exact(width).map(|row| row.iter().map(|value| f64::from(*value)).collect()).collect()
+}
+
+fn check(rows: Rows, experts: usize, top_k: usize, graphs: usize, seed: u64) {
+    let mut corpus = Corpus::new(graphs, rows, seed);
+    let builder = corpus.builder(experts, STANDSTILL).top_k(top_k);
+    let mixture = corpus.spawn(builder);
+    // The same models, each on all rows of the world.
+    let dense: Vec<Entity> = (0..experts as u64)
+        .map(|index| {
+            let expert = corpus.expert(STANDSTILL).seed(seed.wrapping_add(index)).external_gradient();
+            corpus.scene.world.spawn_model(expert).unwrap()
+        })
+        .collect();
+    let world = &mut corpus.scene.world;
+    dense.iter().for_each(|model| world.infer(*model).unwrap());
+    world.train(mixture).unwrap();
+
+    let gate = component(world, mixture).gate;
+    let logits = rows_of(&output(world, gate), experts);
+    let predicted: Vec<Vec<Vec<f64>>> = dense.iter().map(|model| rows_of(&output(world, *model), OUTPUTS)).collect();
+    let weights: Vec<Vec<f64>> = logits.iter().map(|logits| weights_of(logits, top_k)).collect();
+    let outputs = if rows == Rows::Members { corpus.of.len() } else { logits.len() };
+    let chosen = |row: usize| if rows == Rows::Members { corpus.of[row] } else { row };
+    let mix = |weights: &[Vec<f64>], row: usize, column: usize| -> f64 {
+        weights[chosen(row)].iter().zip(&predicted).map(|(weight, predicted)| weight * predicted[row][column]).sum()
+    };
+    let cells = (0..outputs).flat_map(|row| (0..OUTPUTS).map(move |column| (row, column)));
+    let expected: Vec<f32> = cells.map(|(row, column)| mix(&weights, row, column) as f32).collect();
+    assert_close(&output(world, mixture), &expected, "the output");
+    let field = component(world, mixture).weights;
+    let found: Vec<f32> = field.matrix(world).rows().flatten().copied().collect();
+    assert_close(&found, &weights.concat().iter().map(|weight| *weight as f32).collect::<Vec<_>>(), "the weights");
+
+    // Of the rows that are trained; subgraphs have no split where nodes are predicted.
+    let is_train = |row: &usize| rows == Rows::Members || row % 5 != 4;
+    let trained: Vec<usize> = (0..logits.len()).filter(is_train).collect();
+    let select = |logits: &[Vec<f64>]| trained.iter().map(|row| logits[*row].clone()).collect::<Vec<_>>();
+    let losses = losses_of(&select(&logits));
+    let found = component(world, mixture).losses;
+    assert_close(&[found.balance, found.importance, found.z], &losses.map(|loss| loss as f32), "the losses");
+
+    let gradient = world.get::<Model>(mixture).unwrap().output_gradient.unwrap();
+    let cotangent: Vec<f32> = gradient.matrix(world).rows().flatten().copied().collect();
+    let objective = |moved: &[Vec<f64>]| {
+        let weights: Vec<Vec<f64>> = moved.iter().map(|logits| weights_of(logits, top_k)).collect();
+        let cells = (0..outputs).flat_map(|row| (0..OUTPUTS).map(move |column| (row, column)));
+        let mixed = cells.map(|(row, column)| f64::from(cotangent[row * OUTPUTS + column]) * mix(&weights, row, column));
+        let mixed: f64 = mixed.sum();
+        let [balance, importance, z] = losses_of(&select(moved));
+        mixed + 0.3 * balance + 0.2 * importance + 0.1 * z
+    };
+    let cells = (0..logits.len()).flat_map(|row| (0..experts).map(move |expert| [row, expert]));
+    let expected: Vec<f32> = cells.map(|cell| slope(&logits, cell, objective) as f32).collect();
+    let gradient = world.get::<Model>(gate).unwrap().output_gradient.unwrap();
+    let found: Vec<f32> = gradient.matrix(world).rows().flatten().copied().collect();
+    assert_close(&found, &expected, "the gradient of the logits");
+
+    // What flows into an expert is what flows into the same model on all rows.
+    for (index, model) in dense.iter().enumerate() {
+        let to = world.get::<Model>(*model).unwrap().output_gradient.unwrap();
+        let cotangent = Array2::from_shape_fn((outputs, OUTPUTS), |(row, column)| {
+            weights[chosen(row)][index] * f64::from(cotangent[row * OUTPUTS + column])
+        });
+        assert_eq!(to.width(), OUTPUTS);
+        common::seed_cotangent(world, *model, &cotangent).unwrap();
+        world.train(*model).unwrap();
+        let expected = read(world, *model, |parameter| parameter.gradient);
+        if component(world, mixture).experts[index].rows == 0 {
+            continue;
+        }
+        let (own, model) = expert_world(world, mixture, index).unwrap();
+        for ((name, found), (_, expected)) in read(own, model, |parameter| parameter.gradient).iter().zip(&expected) {
+            assert_close(found, expected, &format!("the gradient of {name} of expert {index}"));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(few_cases())]
+
+    #[test]
+    fn a_mixture_over_graphs_is_a_loop_over_experts(
+        experts in 1..5usize, top_k in 0..4usize, graphs in 1..9usize, seed in 0..1000u64,
+    ) {
+        check(Rows::Subgraphs, experts, 1 + top_k % experts, graphs, seed);
+    }
+
+    #[test]
+    fn a_mixture_of_predictions_of_nodes_over_graphs_is_a_loop_over_experts(
+        experts in 1..4usize, top_k in 0..3usize, graphs in 1..7usize, seed in 0..1000u64,
+    ) {
+        check(Rows::Members, experts, 1 + top_k % experts, graphs, seed);
+    }
+
+    #[test]
+    fn a_mixture_over_nodes_is_a_loop_over_experts(
+        experts in 1..4usize, top_k in 0..3usize, graphs in 1..5usize, seed in 0..1000u64,
+    ) {
+        check(Rows::Nodes, experts, 1 + top_k % experts, graphs, seed);
+    }
+}
