@@ -47,7 +47,7 @@ fn graphs() -> (World, Entity, Field) {
 /// A GIN of five layers, as for MUTAG.
 fn network(graph: Entity, features: Field) -> ModelBuilder {
     let layers = (0..5).fold(ModelBuilder::new(graph).input(features), |model, _| {
-        model.layer(GinConv::new(vec![WIDTH, WIDTH])).layer(Activation::Relu)
+        model.layer(GinConv::new(Mlp::new([WIDTH, WIDTH]))).layer(Activation::Relu)
     });
     layers.layer(Readout::Sum).layer(Linear::new(2)).optimizer(adam())
 }

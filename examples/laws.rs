@@ -86,9 +86,12 @@ pub(crate) fn learn(seed: u64, steps: u64, systems: usize) -> Result<Report, Box
     world.insert_resource(Workers::new(0)?);
 
     let model = optimized(ModelBuilder::new(graph), steps);
-    let builder = MixtureBuilder::new(gate(graph, seed, steps), model.learns::<NextChange>(Loss::MeanSquaredError, Optimizer::adam(0.01)))
-        .expert(network(graph, WIDTH, seed, steps).name("expert 0"))
-        .expert(network(graph, WIDTH, seed, steps).name("expert 1"));
+    let builder = MixtureBuilder::new(
+        gate(graph, seed, steps),
+        model.learns::<NextChange>(Loss::MeanSquaredError, Optimizer::adam(0.01)),
+    )
+    .expert(network(graph, WIDTH, seed, steps).name("expert 0"))
+    .expert(network(graph, WIDTH, seed, steps).name("expert 1"));
     let mixture = world.spawn_mixture(builder)?;
     let count = |model: DryRun| model.parameter_count();
     let gated = gate(graph, seed, steps).layer(Linear::new(2)).dry_run()?;
@@ -114,7 +117,7 @@ pub(crate) fn learn(seed: u64, steps: u64, systems: usize) -> Result<Report, Box
     let mut errors = [0.0; 3];
     for (model, error) in models.into_iter().zip(&mut errors) {
         world.evaluate(model)?;
-        *error = world.get::<Metrics>(model).ok_or("it is measured")?.of(Split::Test).loss();
+        *error = world.get::<Metrics>(model).ok_or("it is measured")?.of(Split::Test).loss().into();
     }
     let information = information(&world, mixture, &tested)?;
     let complete = errors_by_law(&mut world, mixture, &tested)?;
@@ -133,7 +136,9 @@ fn information(world: &World, mixture: Entity, systems: &[Entity]) -> Result<f64
         let weights = weights.get(world, *system)?;
         shares[law as usize][usize::from(weights[1] > weights[0])] += 1.0 / systems.len() as f64;
     }
-    let entropy = |shares: [f64; 2]| -> f64 { -shares.iter().filter(|share| **share > 0.0).map(|share| share * share.ln()).sum::<f64>() };
+    let entropy = |shares: [f64; 2]| -> f64 {
+        -shares.iter().filter(|share| **share > 0.0).map(|share| share * share.ln()).sum::<f64>()
+    };
     let laws = shares.map(|[one, other]| one + other);
     let experts = [0, 1].map(|expert| shares[0][expert] + shares[1][expert]);
     let (of_laws, of_experts) = (entropy(laws), entropy(experts));
@@ -142,7 +147,11 @@ fn information(world: &World, mixture: Entity, systems: &[Entity]) -> Result<f64
 }
 
 /// The mean squared error for springs and for charges.
-fn errors_by_law(world: &mut World, mixture: Entity, systems: &[Entity]) -> Result<[f64; 2], Box<dyn std::error::Error>> {
+fn errors_by_law(
+    world: &mut World,
+    mixture: Entity,
+    systems: &[Entity],
+) -> Result<[f64; 2], Box<dyn std::error::Error>> {
     world.infer(mixture)?;
     let output = world.get::<Model>(mixture).ok_or("it is a model")?.output;
     let mut nodes = world.query::<(Entity, &InSubgraph, &NextChange)>();

@@ -74,12 +74,13 @@ pub mod prelude {
 
     pub use crate::components::{
         ClassLabel, Column, ColumnMut, Edge, EdgeWeight, FeatureField, Features, Field, GateLosses, Graph, GraphNode,
-        InSubgraph, LearningRateSchedule, Loss, Metrics, MixtureOfExperts, Model, Optimizer, Split, Subgraph, Topology,
+        InSubgraph, LearningRateSchedule, Loss, Metrics, Mixing, MixtureOfExperts, Model, Optimizer, Split, Subgraph,
+        Topology,
     };
     pub use crate::scene::SceneFile;
     pub use crate::systems::{
-        Evaluate, GraphSystems, Infer, MixtureBuilder, ModelBuilder, Train, Workers, WorldModelExt, despawn_dangling_edges,
-        kernels::Activation, layers::*, operators::Reduction,
+        Evaluate, GraphSystems, Infer, MixtureBuilder, ModelBuilder, Train, Workers, WorldModelExt,
+        despawn_dangling_edges, kernels::Activation, layers::*, operators::Reduction,
     };
     pub use crate::trained::WorldTrainedExt;
     pub use connectome_derive::Features;

@@ -59,7 +59,7 @@ pub use levels::{Cycle, Direction, Levels};
 pub use loss::{Loss, SoftmaxGroups};
 pub use matrix::{Matrix, MatrixMut};
 pub use metrics::{ClassCounts, HeadMetrics, MAX_CONFUSED, MetricValue, Metrics, SplitMetrics};
-pub use mixture::{Expert, GateLosses, MixtureOfExperts};
+pub use mixture::{Expert, GateLosses, Mixing, MixtureOfExperts};
 pub use model::{FeatureField, Model, ModelHead, TrainingState};
 pub use model_marker::ModelMarker;
 pub use node::{ClassLabel, GraphNode, NodeColor, Split};

@@ -18,6 +18,8 @@ pub struct MixtureOfExperts {
     /// How many experts compute each row, those with the largest logits; all of them if none. Their weights are the
     /// softmax over them or, of a single one, its probability among all.
     pub top_k: Option<usize>,
+    /// How the outputs of experts are summed.
+    pub mixing: Mixing,
     /// What the auxiliary losses of the gate weigh; 0 by default.
     pub loss_weights: GateLosses,
     /// Whether experts are computed side by side, each by one worker; otherwise one after another, each by all workers.
@@ -29,6 +31,18 @@ pub struct MixtureOfExperts {
     pub weights: Field,
     /// The auxiliary losses of the last training step, without their weights.
     pub losses: GateLosses,
+}
+
+/// How the outputs of experts are summed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Mixing {
+    /// `sum over e of weight_e y_e`.
+    #[default]
+    Values,
+    /// `ln sum over e of weight_e softmax(y_e)`: logits of the mean of the classes' probabilities. Below 1e-30 a mean counts
+    /// as that. From a loss of classes a gate that chooses a single expert learns nothing by it.
+    Probabilities,
 }
 
 /// One of the experts of a [`MixtureOfExperts`].

@@ -4,9 +4,7 @@ use super::{Comparison, Result, case::Case, common};
 use bevy_ecs::{entity::Entity, world::World};
 use common::{STANDSTILL, Scene, seed_cotangent};
 use connectome_components::{GateLosses, MixtureOfExperts, Model, Parameter};
-use connectome_systems::{
-    MixtureBuilder, ModelBuilder, WorldModelExt, expert_world, expert_world_mut, layers::Linear,
-};
+use connectome_systems::{MixtureBuilder, ModelBuilder, WorldModelExt, expert_world, expert_world_mut, layers::Linear};
 use ndarray::{Array2, Axis, Ix3, array};
 
 /// The check of a case, if it is of a mixture.
@@ -67,7 +65,8 @@ fn mixture(case: &Case, comparison: &mut Comparison) -> Result<()> {
 
 fn parameter(world: &World, model: Entity, name: &str) -> Result<(Entity, Parameter)> {
     let parameters = world.get::<Model>(model).map_or(&[][..], |model| &model.parameters);
-    let mut parameters = parameters.iter().filter_map(|entity| Some((*entity, world.get::<Parameter>(*entity)?.clone())));
+    let mut parameters =
+        parameters.iter().filter_map(|entity| Some((*entity, world.get::<Parameter>(*entity)?.clone())));
     parameters.find(|(_, parameter)| parameter.name.ends_with(name)).ok_or_else(|| format!("no `{name}`").into())
 }
 

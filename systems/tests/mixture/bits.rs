@@ -19,9 +19,10 @@ enum Executor {
 fn learned(top_k: usize, workers: usize, side_by_side: bool, executor: Executor) -> Vec<Vec<u32>> {
     let mut corpus = Corpus::new(40, Rows::Subgraphs, 3);
     let expert = corpus.expert(Corpus::adam()).layer(Dropout(0.2)).layer(BatchNorm::default());
-    let mut builder = MixtureBuilder::new(corpus.gate(Corpus::adam()), corpus.model(Corpus::adam()).layer(Linear::new(OUTPUTS)))
-        .top_k(top_k)
-        .side_by_side(side_by_side);
+    let mut builder =
+        MixtureBuilder::new(corpus.gate(Corpus::adam()), corpus.model(Corpus::adam()).layer(Linear::new(OUTPUTS)))
+            .top_k(top_k)
+            .side_by_side(side_by_side);
     for _ in 0..4 {
         builder = builder.expert(expert.clone());
     }

@@ -50,9 +50,9 @@ fn rows_of(values: &[f32], width: usize) -> Vec<Vec<f64>> {
     values.chunks_exact(width).map(|row| row.iter().map(|value| f64::from(*value)).collect()).collect()
 }
 
-fn check(rows: Rows, experts: usize, top_k: usize, graphs: usize, seed: u64) {
+fn check(rows: Rows, mixing: Mixing, [experts, top_k, graphs]: [usize; 3], seed: u64) {
     let mut corpus = Corpus::new(graphs, rows, seed);
-    let builder = corpus.builder(experts, STANDSTILL).top_k(top_k);
+    let builder = corpus.builder(experts, STANDSTILL).top_k(top_k).mixing(mixing);
     let mixture = corpus.spawn(builder);
     // The same models, each on all rows of the world.
     let dense: Vec<Entity> = (0..experts as u64)
@@ -71,11 +71,18 @@ fn check(rows: Rows, experts: usize, top_k: usize, graphs: usize, seed: u64) {
     let weights: Vec<Vec<f64>> = logits.iter().map(|logits| weights_of(logits, top_k)).collect();
     let outputs = if rows == Rows::Members { corpus.of.len() } else { logits.len() };
     let chosen = |row: usize| if rows == Rows::Members { corpus.of[row] } else { row };
-    let mix = |weights: &[Vec<f64>], row: usize, column: usize| -> f64 {
-        weights[chosen(row)].iter().zip(&predicted).map(|(weight, predicted)| weight * predicted[row][column]).sum()
+    // Of a row, with another output of one of the experts.
+    let mix = |weights: &[Vec<f64>], row: usize, other: Option<(usize, &[f64])>| -> Vec<f64> {
+        let mut sum = vec![0.0; OUTPUTS];
+        for (expert, weight) in weights[chosen(row)].iter().enumerate() {
+            let predicted =
+                other.filter(|(other, _)| *other == expert).map_or(&predicted[expert][row][..], |(_, row)| row);
+            let values = if mixing == Mixing::Values { predicted.to_vec() } else { weights_of(predicted, OUTPUTS) };
+            sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
+        }
+        if mixing == Mixing::Probabilities { sum.into_iter().map(f64::ln).collect() } else { sum }
     };
-    let cells = (0..outputs).flat_map(|row| (0..OUTPUTS).map(move |column| (row, column)));
-    let expected: Vec<f32> = cells.map(|(row, column)| mix(&weights, row, column) as f32).collect();
+    let expected: Vec<f32> = (0..outputs).flat_map(|row| mix(&weights, row, None)).map(|value| value as f32).collect();
     assert_close(&output(world, mixture), &expected, "the output");
     let field = component(world, mixture).weights;
     let found: Vec<f32> = field.matrix(world).rows().flatten().copied().collect();
@@ -91,11 +98,12 @@ fn check(rows: Rows, experts: usize, top_k: usize, graphs: usize, seed: u64) {
 
     let gradient = world.get::<Model>(mixture).unwrap().output_gradient.unwrap();
     let cotangent: Vec<f32> = gradient.matrix(world).rows().flatten().copied().collect();
+    let along = |row: usize, mixed: &[f64]| -> f64 {
+        mixed.iter().zip(&cotangent[row * OUTPUTS..]).map(|(value, slope)| value * f64::from(*slope)).sum()
+    };
     let objective = |moved: &[Vec<f64>]| {
         let weights: Vec<Vec<f64>> = moved.iter().map(|logits| weights_of(logits, top_k)).collect();
-        let cells = (0..outputs).flat_map(|row| (0..OUTPUTS).map(move |column| (row, column)));
-        let mixed = cells.map(|(row, column)| f64::from(cotangent[row * OUTPUTS + column]) * mix(&weights, row, column));
-        let mixed: f64 = mixed.sum();
+        let mixed: f64 = (0..outputs).map(|row| along(row, &mix(&weights, row, None))).sum();
         let [balance, importance, z] = losses_of(&select(moved));
         mixed + 0.3 * balance + 0.2 * importance + 0.1 * z
     };
@@ -109,7 +117,12 @@ fn check(rows: Rows, experts: usize, top_k: usize, graphs: usize, seed: u64) {
     for (index, model) in dense.iter().enumerate() {
         let to = world.get::<Model>(*model).unwrap().output_gradient.unwrap();
         let cotangent = Array2::from_shape_fn((outputs, OUTPUTS), |(row, column)| {
-            weights[chosen(row)][index] * f64::from(cotangent[row * OUTPUTS + column])
+            let [more, less] = [1e-6, -1e-6].map(|step| {
+                let mut moved = predicted[index][row].clone();
+                moved[column] += step;
+                along(row, &mix(&weights, row, Some((index, &moved))))
+            });
+            (more - less) / 2e-6
         });
         assert_eq!(to.width(), OUTPUTS);
         common::seed_cotangent(world, *model, &cotangent).unwrap();
@@ -132,20 +145,27 @@ proptest! {
     fn a_mixture_over_graphs_is_a_loop_over_experts(
         experts in 1..5usize, top_k in 0..4usize, graphs in 1..9usize, seed in 0..1000u64,
     ) {
-        check(Rows::Subgraphs, experts, 1 + top_k % experts, graphs, seed);
+        check(Rows::Subgraphs, Mixing::Values, [experts, 1 + top_k % experts, graphs], seed);
+    }
+
+    #[test]
+    fn a_mixture_of_probabilities_is_a_loop_over_experts(
+        experts in 1..5usize, top_k in 0..4usize, graphs in 1..9usize, seed in 0..1000u64,
+    ) {
+        check(Rows::Subgraphs, Mixing::Probabilities, [experts, 1 + top_k % experts, graphs], seed);
     }
 
     #[test]
     fn a_mixture_of_predictions_of_nodes_over_graphs_is_a_loop_over_experts(
         experts in 1..4usize, top_k in 0..3usize, graphs in 1..7usize, seed in 0..1000u64,
     ) {
-        check(Rows::Members, experts, 1 + top_k % experts, graphs, seed);
+        check(Rows::Members, Mixing::Values, [experts, 1 + top_k % experts, graphs], seed);
     }
 
     #[test]
     fn a_mixture_over_nodes_is_a_loop_over_experts(
         experts in 1..4usize, top_k in 0..3usize, graphs in 1..5usize, seed in 0..1000u64,
     ) {
-        check(Rows::Nodes, experts, 1 + top_k % experts, graphs, seed);
+        check(Rows::Nodes, Mixing::Values, [experts, 1 + top_k % experts, graphs], seed);
     }
 }

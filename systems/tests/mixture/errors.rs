@@ -52,16 +52,21 @@ fn mixtures_that_do_not_fit_are_refused() {
         "expert `expert` has gradients of inputs, which are copies; remove `input_gradient`",
     );
     refuse(
-        |corpus| MixtureBuilder::new(corpus.gate(adam).loss(Loss::CrossEntropy), corpus.model(adam)).expert(corpus.expert(adam)),
+        |corpus| {
+            MixtureBuilder::new(corpus.gate(adam).loss(Loss::CrossEntropy), corpus.model(adam))
+                .expert(corpus.expert(adam))
+        },
         "the gate has a head, a loss or targets; set `loss_weights` of the mixture instead",
     );
     refuse(
-        |corpus| MixtureBuilder::new(corpus.gate(adam), corpus.model(adam).input(corpus.input)).expert(corpus.expert(adam)),
+        |corpus| {
+            MixtureBuilder::new(corpus.gate(adam), corpus.model(adam).input(corpus.input)).expert(corpus.expert(adam))
+        },
         "the model of the mixture has an input, but it reads what the experts predict; remove it",
     );
     refuse(
         |corpus| empty(corpus).expert(corpus.expert(adam).layer(Linear::new(0))),
-        "expert `expert`: layer 5 has width 0; set it to at least 1",
+        "expert `expert`: layer 5 has width 0; a layer is at least 1 wide",
     );
 }
 
@@ -81,6 +86,19 @@ fn a_gate_of_another_graph_is_refused() {
     let builder = MixtureBuilder::new(corpus.gate(adam), model).expert(corpus.expert(adam));
     let error = corpus.scene.world.spawn_mixture(builder).unwrap_err().to_string();
     assert_eq!(error, "the model of the mixture is on another graph than the gate; give it the same");
+}
+
+#[test]
+fn experts_of_nodes_that_read_subgraphs_are_refused() {
+    let mut corpus = Corpus::new(4, Rows::Nodes, 1);
+    let adam = Corpus::adam();
+    let builder = corpus.builder(1, adam).expert(corpus.expert(adam).layer(GraphNorm::default()).name("normalized"));
+    let error = corpus.scene.world.spawn_mixture(builder).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "expert `normalized` reads subgraphs, to which nodes that are chosen one by one do not belong; let the gate choose \
+         for subgraphs"
+    );
 }
 
 #[test]
@@ -131,7 +149,8 @@ fn stops_all(broken: &[(&str, f32)]) {
         parameter.value.set(own, entity, &vec![*value; parameter.value.width()]).unwrap();
     }
     assert!(healthy.len() >= broken.len());
-    let bits = |world: &World| -> Vec<u32> { state(world, mixture).iter().flatten().map(|value| value.to_bits()).collect() };
+    let bits =
+        |world: &World| -> Vec<u32> { state(world, mixture).iter().flatten().map(|value| value.to_bits()).collect() };
     let before = bits(world);
     let error = world.train(mixture).unwrap_err();
     assert!(matches!(error, BuildError::Learning(_)), "{error}");
@@ -152,5 +171,11 @@ fn a_loss_that_is_not_finite_because_of_one_expert_stops_all() {
 #[test]
 fn a_gradient_that_is_not_finite_in_one_expert_stops_all() {
     // The outputs are finite: what the large weights are multiplied by is 0.
-    stops_all(&[("2.lin_rel.weight", 0.0), ("2.lin_rel.bias", 0.0), ("2.lin_root.weight", 0.0), ("4.weight", 3e38), ("4.bias", 1e6)]);
+    stops_all(&[
+        ("2.lin_rel.weight", 0.0),
+        ("2.lin_rel.bias", 0.0),
+        ("2.lin_root.weight", 0.0),
+        ("4.weight", 3e38),
+        ("4.bias", 1e6),
+    ]);
 }

@@ -10,13 +10,13 @@ use crate::common;
 use bevy_ecs::prelude::*;
 use common::{Link, Scene, few_cases};
 use connectome_components::{
-    Field, GateLosses, Graph, GraphNode, Loss, Metrics, MixtureOfExperts, Model, Optimizer, Parameter, Split, Subgraph,
-    attach_fields,
+    Field, GateLosses, Graph, GraphNode, Loss, Metrics, Mixing, MixtureOfExperts, Model, Optimizer, Parameter, Split,
+    Subgraph, attach_fields,
 };
 use connectome_systems::{
     Infer, MixtureBuilder, ModelBuilder, Train, Workers, WorldModelExt, add_expert, expert_world, expert_world_mut,
     kernels::Activation,
-    layers::{BatchNorm, BuildError, Dropout, GcnConv, GraphConv, Linear, Readout},
+    layers::{BatchNorm, BuildError, Dropout, GcnConv, GraphConv, GraphNorm, Linear, Readout},
     random::Philox,
     remove_expert, replace_expert, run,
 };

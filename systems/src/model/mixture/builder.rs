@@ -1,7 +1,7 @@
 //! The builder of mixtures of experts.
 
 use bevy_ecs::{component::ComponentId, entity::Entity, world::World};
-use connectome_components::{Expert, Field, FieldPool, GateLosses, Graph, MixtureOfExperts, Model};
+use connectome_components::{Expert, Field, FieldPool, GateLosses, Graph, Mixing, MixtureOfExperts, Model};
 
 use super::{
     Experts, attach,
@@ -23,7 +23,7 @@ use crate::{
 /// ```
 /// use bevy_ecs::prelude::*;
 /// use connectome_components::{Field, Graph, GraphNode, InSubgraph, Loss, MixtureOfExperts, Optimizer, Split, Subgraph};
-/// use connectome_systems::{MixtureBuilder, ModelBuilder, WorldModelExt, layers::{GinConv, Linear, Readout}};
+/// use connectome_systems::{MixtureBuilder, ModelBuilder, WorldModelExt, layers::{GinConv, Linear, Mlp, Readout}};
 ///
 /// let mut world = World::new();
 /// let graph = Graph::spawn(&mut world);
@@ -33,7 +33,7 @@ use crate::{
 /// let gate = ModelBuilder::new(graph).input(features).layer(Readout::Mean).optimizer(adam);
 /// let expert = ModelBuilder::new(graph)
 ///     .input(features)
-///     .layer(GinConv::new(vec![8, 8]))
+///     .layer(GinConv::new(Mlp::new([8, 8])))
 ///     .layer(Readout::Mean)
 ///     .layer(Linear::new(1))
 ///     .optimizer(adam);
@@ -56,6 +56,7 @@ pub struct MixtureBuilder {
     model: ModelBuilder,
     experts: Vec<ModelBuilder>,
     top_k: Option<usize>,
+    mixing: Mixing,
     loss_weights: GateLosses,
     side_by_side: bool,
 }
@@ -72,6 +73,7 @@ impl MixtureBuilder {
             model,
             experts: Vec::new(),
             top_k: None,
+            mixing: Mixing::Values,
             loss_weights: GateLosses::default(),
             side_by_side: true,
         }
@@ -91,6 +93,12 @@ impl MixtureBuilder {
     /// Lets each row be computed by so many experts only; see [`MixtureOfExperts::top_k`].
     pub fn top_k(mut self, top_k: usize) -> Self {
         self.top_k = Some(top_k);
+        self
+    }
+
+    /// Sets how the outputs of experts are summed; [`Mixing::Values`] by default.
+    pub fn mixing(mut self, mixing: Mixing) -> Self {
+        self.mixing = mixing;
         self
     }
 
@@ -147,7 +155,7 @@ struct Built {
 
 impl Built {
     fn build(&mut self, world: &mut World, builder: MixtureBuilder) -> Result<Entity, BuildError> {
-        let MixtureBuilder { gate, mut model, experts, top_k, loss_weights, side_by_side } = builder;
+        let MixtureBuilder { gate, mut model, experts, top_k, mixing, loss_weights, side_by_side } = builder;
         if experts.is_empty() {
             return Err(MixtureError::NoExperts.into());
         }
@@ -193,7 +201,7 @@ impl Built {
         let experts = members.iter().map(|member| entry(&member.name)).collect();
         let losses = GateLosses::default();
         let component =
-            MixtureOfExperts { gate: gate_model, top_k, loss_weights, side_by_side, experts, weights, losses };
+            MixtureOfExperts { gate: gate_model, top_k, mixing, loss_weights, side_by_side, experts, weights, losses };
         let state = Mixture::new(world, gate, members, (graph, domain), (mixed, gradient))?;
         let experts = Experts { gate: gate_model, fields: self.fields.clone(), state: Some(Box::new(state)) };
         world.entity_mut(mixture).insert((component, experts));
@@ -239,7 +247,10 @@ fn check_model(model: &ModelBuilder, graph: Entity) -> Result<(), BuildError> {
         return Err(unfit("the model of the mixture", "is on another graph than the gate; give it the same"));
     }
     if !matches!(model.input, Input::Width(1)) {
-        return Err(unfit("the model of the mixture", "has an input, but it reads what the experts predict; remove it"));
+        return Err(unfit(
+            "the model of the mixture",
+            "has an input, but it reads what the experts predict; remove it",
+        ));
     }
     Ok(())
 }

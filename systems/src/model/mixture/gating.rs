@@ -116,7 +116,10 @@ impl Gating {
         let mut z = 0.0;
         for row in rows.iter().map(|row| *row as usize) {
             let probabilities = &self.probabilities[row * experts..(row + 1) * experts];
-            means.iter_mut().zip(probabilities).for_each(|(mean, probability)| *mean += f64::from(*probability) / count);
+            means
+                .iter_mut()
+                .zip(probabilities)
+                .for_each(|(mean, probability)| *mean += f64::from(*probability) / count);
             shares[self.first[row] as usize] += 1.0 / count;
             z += f64::from(self.log_sums[row]).powi(2) / count;
         }

@@ -220,17 +220,14 @@ impl Member {
         Some(output.matrix(&self.world))
     }
 
-    /// Writes the gradient with respect to the output: that of each of its rows times a weight, and 0 for the others.
-    pub(super) fn write_gradient(&mut self, width: usize, gradients: &[f32], weight: impl Fn(usize) -> f32) {
+    /// Writes the gradient with respect to [`Member::outputs`], row by row; that of all others is 0.
+    pub(super) fn write_gradient(&mut self, gradients: &[f32]) {
         let gradient = self.world.get::<Model>(self.model).and_then(|model| model.output_gradient);
         let Some(gradient) = gradient else { return };
-        let mut outputs = self.outputs.iter().map(|rows| rows.map(|row| row as usize));
+        let mut rows = gradients.chunks_exact(gradient.width());
         for to in gradient.matrix_mut(&mut self.world).rows_mut() {
-            match outputs.next() {
-                Some([row, chosen]) => {
-                    let (weight, from) = (weight(chosen), &gradients[row * width..(row + 1) * width]);
-                    to.iter_mut().zip(from).for_each(|(to, from)| *to = weight * from);
-                }
+            match rows.next() {
+                Some(row) => to.copy_from_slice(row),
                 None => to.fill(0.0),
             }
         }
@@ -313,10 +310,16 @@ impl Converted {
         let origin = builder.graph;
         let found = *world.get::<Graph>(origin).ok_or(BuildError::NoGraph(origin))?;
         if found.nodes != rows.nodes || of_subgraphs && found.subgraphs != rows.subgraphs {
-            return Err(unfit(&name, "is on a graph of other nodes or subgraphs than the gate; give it one over the same"));
+            return Err(unfit(
+                &name,
+                "is on a graph of other nodes or subgraphs than the gate; give it one over the same",
+            ));
         }
         if !builder.heads.is_empty() || builder.is_output_set || builder.target_component.is_some() {
-            return Err(unfit(&name, "has a head, a loss or targets of its own; give them to the model of the mixture"));
+            return Err(unfit(
+                &name,
+                "has a head, a loss or targets of its own; give them to the model of the mixture",
+            ));
         }
         if builder.written.is_some() || !builder.actors.is_empty() {
             return Err(unfit(&name, "writes components; let the model of the mixture write them"));
@@ -324,7 +327,8 @@ impl Converted {
         if !builder.input_gradients.is_empty() {
             return Err(unfit(&name, "has gradients of inputs, which are copies; remove `input_gradient`"));
         }
-        let mut extract = Extract::new(world, origin).map_err(|error| MixtureError::Batch { name: name.clone(), error })?;
+        let mut extract =
+            Extract::new(world, origin).map_err(|error| MixtureError::Batch { name: name.clone(), error })?;
         let mut taken = Vec::new();
         let own_graph = *own.get::<Graph>(graph).ok_or(BuildError::NoGraph(graph))?;
         let inputs = [Some(&mut builder.input), builder.edges.as_mut(), builder.coordinates.as_mut()];

@@ -95,8 +95,9 @@ fn attach(world: &mut World, mixture: Entity) -> Result<(), BuildError> {
             };
             let forward = IntoSystem::into_system(system(Mixture::forward)).with_name("forward_experts");
             let forward = forward.in_set(sets.of(Forward)).before(PassSystem(mixture, Forward));
-            let backward = IntoSystem::into_system(system(|experts, world, mixture, _| experts.backward(world, mixture)))
-                .with_name("train_experts");
+            let backward =
+                IntoSystem::into_system(system(|experts, world, mixture, _| experts.backward(world, mixture)))
+                    .with_name("train_experts");
             let backward = backward.in_set(sets.of(Backward)).after(PassSystem(mixture, Backward));
             for system in [Some(forward), trains.then_some(backward)].into_iter().flatten() {
                 schedule.add_systems(match sets {

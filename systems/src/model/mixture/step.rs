@@ -1,9 +1,7 @@
 //! The step of a mixture of experts.
 
 use bevy_ecs::{component::ComponentId, entity::Entity, name::Name, world::World};
-use connectome_components::{
-    Field, Graph, LearningFault, MixtureOfExperts, Model, Parameter, Split, Topology,
-};
+use connectome_components::{Field, Graph, LearningFault, Mixing, MixtureOfExperts, Model, Parameter, Split, Topology};
 
 use super::{
     builder::check_top_k,
@@ -13,7 +11,7 @@ use super::{
 };
 use crate::{
     error::{BuildError, LearningError, MixtureError},
-    kernels::dot,
+    kernels::{dot, exp, ln},
     model::{ModelBuilder, Plans},
     parallel::Workers,
     topology::{Scratch, update_topology},
@@ -39,6 +37,10 @@ pub(super) struct Mixture {
     order: Vec<u32>,
     /// `[R, F]`.
     values: Vec<f32>,
+    /// The gradients with respect to the outputs of an expert.
+    gradients: Vec<f32>,
+    /// The probabilities of a row.
+    shares: Vec<f32>,
     /// The gradients with respect to the weights, and then to the logits `[R, E]`.
     slopes: Vec<f32>,
     scratch: Scratch,
@@ -65,6 +67,8 @@ impl Mixture {
             gate_has_run: false,
             order: Vec::new(),
             values: Vec::new(),
+            gradients: Vec::new(),
+            shares: Vec::new(),
             slopes: Vec::new(),
             scratch: Scratch::default(),
         })
@@ -91,7 +95,8 @@ impl Mixture {
         for (member, expert) in self.members.iter_mut().zip(&settings.experts) {
             member.trains = trains && !expert.is_frozen && member.is_trained();
         }
-        let (gate, side_by_side, weights) = (settings.gate, settings.side_by_side, settings.weights);
+        let (gate, side_by_side, mixing, weights) =
+            (settings.gate, settings.side_by_side, settings.mixing, settings.weights);
         let trains_gate = trains && is_trained(world, gate);
         run_forward(world, gate, trains_gate)?;
         self.gate_has_run = trains_gate;
@@ -100,7 +105,7 @@ impl Mixture {
         let corpus: &World = world;
         each(&mut self.members, &workers, side_by_side, |member, workers| member.forward(corpus, workers));
         self.take_error()?;
-        self.mix(world);
+        self.mix(world, mixing);
         for (to, from) in weights.matrix_mut(world).rows_mut().zip(self.gating.weights().chunks_exact(expected)) {
             to.copy_from_slice(from);
         }
@@ -144,7 +149,7 @@ impl Mixture {
     }
 
     /// Sums what the experts predict, in their order.
-    fn mix(&mut self, world: &mut World) {
+    fn mix(&mut self, world: &mut World, mixing: Mixing) {
         let width = self.mixed.width();
         self.values.clear();
         self.values.resize(self.mixed.matrix(world).row_count() * width, 0.0);
@@ -153,9 +158,14 @@ impl Mixture {
             for (rows, output) in member.outputs.iter().zip(output.rows()) {
                 let [row, chosen] = rows.map(|row| row as usize);
                 let weight = self.gating.weight(chosen, expert);
+                let output = shares(mixing, output, &mut self.shares);
                 let sum = &mut self.values[row * width..(row + 1) * width];
                 sum.iter_mut().zip(output).for_each(|(sum, value)| *sum += weight * value);
             }
+        }
+        if mixing == Mixing::Probabilities {
+            // A NaN stays one, so that the loss reports it.
+            self.values.iter_mut().for_each(|value| *value = ln(if *value < SMALLEST { SMALLEST } else { *value }));
         }
         for (to, from) in self.mixed.matrix_mut(world).rows_mut().zip(self.values.chunks_exact(width)) {
             to.copy_from_slice(from);
@@ -219,18 +229,34 @@ impl Mixture {
         let Some(gradient) = self.gradient else { return };
         self.values.clear();
         gradient.matrix(world).rows().for_each(|row| self.values.extend_from_slice(row));
+        let mixing = world.get::<MixtureOfExperts>(mixture).map_or(Mixing::Values, |settings| settings.mixing);
+        if mixing == Mixing::Probabilities {
+            let sums = self.mixed.matrix(world);
+            let sums = sums.rows().flatten();
+            self.values.iter_mut().zip(sums).for_each(|(value, sum)| *value /= exp(*sum));
+        }
         self.slopes.clear();
         self.slopes.resize(self.gating.row_count() * experts, 0.0);
         for (expert, member) in self.members.iter_mut().enumerate().filter(|(_, member)| !member.rows.is_empty()) {
-            if let Some(output) = member.output().filter(|_| self.gate_has_run) {
-                for (rows, output) in member.outputs.iter().zip(output.rows()) {
-                    let [row, chosen] = rows.map(|row| row as usize);
-                    let gradient = &self.values[row * width..(row + 1) * width];
-                    self.slopes[chosen * experts + expert] += dot(gradient, output);
+            let Some(output) = member.output() else { continue };
+            self.gradients.clear();
+            for (rows, output) in member.outputs.iter().zip(output.rows()) {
+                let [row, chosen] = rows.map(|row| row as usize);
+                let (weight, gradient) =
+                    (self.gating.weight(chosen, expert), &self.values[row * width..(row + 1) * width]);
+                let output = shares(mixing, output, &mut self.shares);
+                let slope = dot(gradient, output);
+                self.slopes[chosen * experts + expert] += slope;
+                match mixing {
+                    Mixing::Values => self.gradients.extend(gradient.iter().map(|gradient| weight * gradient)),
+                    Mixing::Probabilities => {
+                        let terms = gradient.iter().zip(output);
+                        self.gradients.extend(terms.map(|(gradient, share)| weight * share * (gradient - slope)));
+                    }
                 }
             }
             if member.has_run {
-                member.write_gradient(width, &self.values, |row| self.gating.weight(row, expert));
+                member.write_gradient(&self.gradients);
             }
         }
         if !self.gate_has_run {
@@ -269,6 +295,22 @@ impl Mixture {
             abandon(world, gate);
         }
     }
+}
+
+/// A smaller mean of probabilities counts as this.
+const SMALLEST: f32 = 1e-30;
+
+/// What is summed of an output: itself, or its softmax.
+fn shares<'a>(mixing: Mixing, output: &'a [f32], shares: &'a mut Vec<f32>) -> &'a [f32] {
+    if mixing == Mixing::Values {
+        return output;
+    }
+    let most = output.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    shares.clear();
+    shares.extend(output.iter().map(|value| exp(value - most)));
+    let sum: f32 = shares.iter().sum();
+    shares.iter_mut().for_each(|share| *share /= sum);
+    shares
 }
 
 /// Calls `body` with each expert that has rows: side by side with a worker each, or one after another with all of them.
