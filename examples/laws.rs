@@ -72,7 +72,9 @@ fn optimized(model: ModelBuilder, steps: u64) -> ModelBuilder {
 
 fn gate(graph: Entity, seed: u64, steps: u64) -> ModelBuilder {
     let messages = EdgeConv::new(Mlp::new([24, 24])).with_aggregation(Reduction::Sum);
-    let gate = ModelBuilder::new(graph).reads::<Motion>().seed(seed + 100).layer(messages);
+    // Forces beside the last change of the velocity, to be compared.
+    let forces = Residual::new(vec![messages]).with_shortcut();
+    let gate = ModelBuilder::new(graph).reads::<Motion>().seed(seed + 100).layer(forces).layer(Activation::Relu);
     let gate = gate.layer(Linear::new(24)).layer(Activation::Relu).layer(Readout::Mean);
     optimized(gate, steps)
 }

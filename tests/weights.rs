@@ -13,10 +13,11 @@ use connectome::{
     weights,
 };
 use connectome_systems::{
-    Infer, ModelBuilder,
+    Infer, MixtureBuilder, ModelBuilder, WorldModelExt,
     layers::{GatConv, GcnConv, Layer, Linear, SageConv},
     run,
 };
+use ndarray::Array2;
 use std::{collections::BTreeMap, path::Path};
 
 fn open(name: &str) -> Case {
@@ -89,4 +90,29 @@ fn a_model_of_pytorch_geometric_gives_its_outputs() {
     check("gcn_conv", GcnConv::new(4));
     check("gat_conv_concat", GatConv { heads: 3, ..GatConv::new(4) });
     check("sage_conv_mean", SageConv::new(4));
+}
+
+#[test]
+fn the_weights_of_a_mixture_are_those_of_gate_and_experts() {
+    let spawn = |seed: u64| {
+        let mut scene = Scene::new(5, &[]);
+        let input = scene.field("input", &Array2::from_elem((5, 3), 0.5)).unwrap();
+        let model = || ModelBuilder::new(scene.graph).seed(seed);
+        let mixture = MixtureBuilder::new(model().input(input), model().layer(Linear::new(2)));
+        let mixture = (0..2).fold(mixture, |mixture, _| mixture.expert(model().input(input).layer(Linear::new(4))));
+        let mixture = scene.world.spawn_mixture(mixture).unwrap();
+        (scene, mixture)
+    };
+    let ((one, from), (mut other, to)) = (spawn(1), spawn(2));
+    let saved = weights(&one.world, from);
+    let names: Vec<&str> = saved.iter().map(|tensor| tensor.name.as_str()).collect();
+    let expected = ["", "gate.", "experts.0.", "experts.1."]
+        .map(|part| ["weight", "bias"].map(|name| format!("{part}layers.0.{name}")));
+    assert_eq!(names, expected.concat());
+    assert_ne!(weights(&other.world, to), saved);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mixture.safetensors");
+    write_weights(&file, &saved, BTreeMap::new()).unwrap();
+    load_weights(&mut other.world, to, &file, &[]).unwrap();
+    assert_eq!(weights(&other.world, to), saved);
 }
