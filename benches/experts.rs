@@ -1,4 +1,4 @@
-//! A training step of a mixture of four experts on 128 graphs, and of one expert of their size.
+//! A training step of a mixture of four experts on 512 graphs, and of one expert of their size.
 //!
 //! The ids are `experts/step/case/workers`:
 //! - `one` is a model of the experts' size on all graphs,
@@ -17,7 +17,7 @@ use common::{adam, fill_normal, hurry};
 use connectome::{prelude::*, systems::random::Philox};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
-const GRAPHS: usize = 128;
+const GRAPHS: usize = 512;
 const NODES: usize = 30;
 const EXPERTS: usize = 4;
 const WIDTH: usize = 64;

@@ -330,12 +330,18 @@ fn each(members: &mut [Member], workers: &Workers, side_by_side: bool, body: imp
     }
 }
 
+/// Whether all values are finite: of the bits without the sign the largest tell it, which vectors find quickly.
+fn are_finite(values: &[f32]) -> bool {
+    let largest = values.iter().fold(0, |largest, value| (value.to_bits() & !(1 << 31)).max(largest));
+    f32::from_bits(largest).is_finite()
+}
+
 /// The error of a gradient that is not finite.
 fn faulty_gradient(world: &World, model: Entity) -> Result<(), BuildError> {
     let parameters = world.get::<Model>(model).map_or(&[][..], |model| &model.parameters);
     for parameter in parameters.iter().filter_map(|parameter| world.get::<Parameter>(*parameter)) {
         let Some(gradient) = parameter.gradient else { continue };
-        if gradient.matrix(world).rows().flatten().any(|value| !value.is_finite()) {
+        if !gradient.matrix(world).rows().all(are_finite) {
             let model = world.get::<Name>(model).map_or_else(|| model.to_string(), |name| name.to_string());
             return Err(LearningError::Gradient { model, parameter: parameter.name.clone() }.into());
         }
