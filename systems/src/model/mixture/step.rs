@@ -281,9 +281,15 @@ impl Mixture {
 
     /// The first error of an expert.
     fn take_error(&mut self) -> Result<(), BuildError> {
+        let mut first = Ok(());
         // All are taken, so that none remains for a later step.
-        let outcomes = self.members.iter_mut().map(|member| core::mem::replace(&mut member.outcome, Ok(())));
-        outcomes.fold(Ok(()), |first, outcome| first.and(outcome))
+        for member in &mut self.members {
+            let outcome = core::mem::replace(&mut member.outcome, Ok(()));
+            if first.is_ok() {
+                first = outcome;
+            }
+        }
+        first
     }
 
     /// Ends the training step of gate and experts without a change of their parameters and buffers.
@@ -332,7 +338,7 @@ fn each(members: &mut [Member], workers: &Workers, side_by_side: bool, body: imp
 
 /// Whether all values are finite: of the bits without the sign the largest tell it, which vectors find quickly.
 fn are_finite(values: &[f32]) -> bool {
-    let largest = values.iter().fold(0, |largest, value| (value.to_bits() & !(1 << 31)).max(largest));
+    let largest = values.iter().map(|value| value.to_bits() & !(1 << 31)).fold(0, u32::max);
     f32::from_bits(largest).is_finite()
 }
 
