@@ -22,9 +22,9 @@ use simulation::{Law, Motion, NextChange};
 const WIDTH: usize = 32;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let steps = std::env::args().nth(1).map_or(Ok(3000), |steps| steps.parse())?;
+    let steps = std::env::args().nth(1).map_or(Ok(1000), |steps| steps.parse())?;
     for seed in 0..3 {
-        let report = learn(seed, steps, 500)?;
+        let report = learn(seed, steps, 1000)?;
         println!("seed {seed}: {report}");
     }
     Ok(())
@@ -93,7 +93,9 @@ pub(crate) fn learn(seed: u64, steps: u64, systems: usize) -> Result<Report, Box
         model.learns::<NextChange>(Loss::MeanSquaredError, Optimizer::adam(0.01)),
     )
     .expert(network(graph, WIDTH, seed, steps).name("expert 0"))
-    .expert(network(graph, WIDTH, seed, steps).name("expert 1"));
+    .expert(network(graph, WIDTH, seed, steps).name("expert 1"))
+    // Both experts are needed; without it one of them may learn most of both laws.
+    .loss_weights(GateLosses { importance: 0.1, ..GateLosses::default() });
     let mixture = world.spawn_mixture(builder)?;
     let count = |model: DryRun| model.parameter_count();
     let gated = gate(graph, seed, steps).layer(Linear::new(2)).dry_run()?;
