@@ -59,7 +59,7 @@ impl AsyncGraphMemory {
     /// # Errors
     /// As there, or if the memory is closed.
     pub async fn find(&self, graph: LabeledGraph, query: Query) -> Result<Answer, MemoryError> {
-        self.ask(|reply| Request::Find(graph, query, reply)).await
+        self.ask(|reply| Request::Find(Box::new((graph, query)), reply)).await
     }
 
     /// Finds [copies](crate::GraphMemory::find_copies).

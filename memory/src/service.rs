@@ -22,7 +22,7 @@ pub(crate) type Reply<T> = Box<dyn FnOnce(Result<T, MemoryError>) + Send>;
 /// What a memory is asked to do.
 pub(crate) enum Request {
     Put(Vec<NewGraph>, Reply<Change>),
-    Find(LabeledGraph, Query, Reply<Answer>),
+    Find(Box<(LabeledGraph, Query)>, Reply<Answer>),
     FindCopies(LabeledGraph, Reply<Vec<u64>>),
     MarkUsed(Vec<u64>, Reply<Change>),
     Forget(Vec<u64>, Reply<Change>),
@@ -122,7 +122,7 @@ impl MemoryHandle {
     /// # Errors
     /// If the queue is full, or the memory is closed.
     pub fn find(&self, graph: LabeledGraph, query: Query) -> Result<Pending<Answer>, MemoryError> {
-        self.ask(|reply| Request::Find(graph, query, reply))
+        self.ask(|reply| Request::Find(Box::new((graph, query)), reply))
     }
 
     /// Asks for [copies](GraphMemory::find_copies).
@@ -189,7 +189,7 @@ fn serve(mut memory: GraphMemory, receiver: &Receiver<Request>, consolidates: bo
                 has_pending = consolidates;
                 next = put(&mut memory, vec![(graphs, reply)], receiver);
             }
-            Request::Find(graph, query, reply) => reply(memory.find(&graph, &query)),
+            Request::Find(asked, reply) => reply(memory.find(&asked.0, &asked.1)),
             Request::FindCopies(graph, reply) => reply(memory.find_copies(&graph)),
             Request::MarkUsed(ids, reply) => reply(memory.mark_used(&ids)),
             Request::Forget(ids, reply) => reply(memory.forget(&ids)),
