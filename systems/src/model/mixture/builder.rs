@@ -83,7 +83,7 @@ impl MixtureBuilder {
     /// where the gate chooses for subgraphs. It is trained if it has an optimizer.
     ///
     /// It is built in a world of its own, where its inputs are copies of the rows that it computes: they are fields, or
-    /// components that are [`Pod`](bytemuck::Pod). Of an expert on nodes these are also the nodes from which messages
+    /// components that are `Pod`. Of an expert on nodes these are also the nodes from which messages
     /// reach the rows. Its seed is increased by its index, so that like experts begin differently.
     pub fn expert(mut self, expert: ModelBuilder) -> Self {
         self.experts.push(expert);
