@@ -18,7 +18,7 @@ const HUGE_PAGE: usize = 2 << 20;
 ///
 /// Aggregation reads rows in any order. A column of 100 MB has 25,000 pages, of which a processor finds some 2,000 at
 /// once, so every other row costs a walk through the page tables; of huge pages it has 50. Linux gives them to those who
-/// ask (`madvise`), elsewhere nothing is done. It changes no value.
+/// ask (`madvise`, from 6.1 on), elsewhere nothing is done. It changes no value.
 #[derive(Debug, Default)]
 pub struct HugePages {
     /// The addresses for which they were asked.
@@ -49,7 +49,7 @@ impl HugePages {
                 };
                 let start = if asked.start == pages.start { asked.end } else { pages.start };
                 if start < pages.end {
-                    advise(start..pages.end);
+                    _ = advise(start..pages.end);
                 }
             }
         }
@@ -65,19 +65,21 @@ fn huge_pages(table: &Table, id: ComponentId, size: usize) -> Range<usize> {
     start.next_multiple_of(HUGE_PAGE)..end / HUGE_PAGE * HUGE_PAGE
 }
 
+/// Returns whether the system has done so.
 #[cfg(all(target_os = "linux", not(miri)))]
-fn advise(pages: Range<usize>) {
-    /// Of Linux 6.1; not in all versions of libc.
+fn advise(pages: Range<usize>) -> bool {
+    /// Of Linux 6.1; not in all versions of libc. Unlike `MADV_HUGEPAGE` it says nothing of what the addresses are used
+    /// for later, when the column has moved: what is small would take huge pages then.
     const MADV_COLLAPSE: libc::c_int = 25;
-    for advice in [libc::MADV_HUGEPAGE, MADV_COLLAPSE] {
-        // SAFETY: advice on pages that a column holds whole; it changes neither their contents nor who may access them.
-        // A system that has no huge pages, or none left, refuses it, and all stays as it was.
-        unsafe { libc::madvise(core::ptr::with_exposed_provenance_mut(pages.start), pages.len(), advice) };
-    }
+    // SAFETY: advice on pages that a column holds whole; it changes neither their contents nor who may access them. A
+    // system that has no huge pages, or none left, refuses it, and all stays as it was.
+    unsafe { libc::madvise(core::ptr::with_exposed_provenance_mut(pages.start), pages.len(), MADV_COLLAPSE) == 0 }
 }
 
 #[cfg(not(all(target_os = "linux", not(miri))))]
-fn advise(_: Range<usize>) {}
+fn advise(_: Range<usize>) -> bool {
+    false
+}
 
 #[cfg(test)]
 mod tests {
@@ -109,18 +111,20 @@ mod tests {
             Some(whole.clone())
         );
         assert!((3..5).contains(&(whole.len() / HUGE_PAGE)), "{whole:?}");
-        assert!(is_advised(whole.start).unwrap_or(true));
+        if advise(whole.clone()) {
+            assert!(is_huge(whole.start).unwrap_or(true));
+        }
     }
 
-    /// Whether huge pages were asked for at an address; none if the system does not know of any.
-    fn is_advised(address: usize) -> Option<bool> {
-        std::fs::metadata("/sys/kernel/mm/transparent_hugepage").ok()?;
+    /// Whether there are huge pages in the mapping of an address; none if the system does not tell.
+    fn is_huge(address: usize) -> Option<bool> {
         let maps = std::fs::read_to_string("/proc/self/smaps").ok()?;
         let bounds = |line: &str| -> Option<Range<usize>> {
             let (start, end) = line.split_once(' ')?.0.split_once('-')?;
             Some(usize::from_str_radix(start, 16).ok()?..usize::from_str_radix(end, 16).ok()?)
         };
         let mut lines = maps.lines().skip_while(|line| !bounds(line).is_some_and(|bounds| bounds.contains(&address)));
-        Some(lines.find(|line| line.starts_with("VmFlags:"))?.split(' ').any(|flag| flag == "hg"))
+        let line = lines.find_map(|line| line.strip_prefix("AnonHugePages:"))?;
+        Some(line.trim() != "0 kB")
     }
 }
