@@ -36,7 +36,7 @@ pub enum NumberError {
 }
 
 impl Number {
-    /// The largest exponent of a number that can be read.
+    /// The largest power of ten, up or down, that the first digit of a number may count.
     pub const MAX_EXPONENT: i64 = 1_000_000_000;
 
     /// The longest prefix of a text that is written as a number; empty if there is none.
@@ -105,10 +105,14 @@ impl std::str::FromStr for Number {
         if significant.is_empty() {
             return Ok(Self::from(0));
         }
-        if exponent.unsigned_abs() > Self::MAX_EXPONENT.unsigned_abs() {
+        let exponent = exponent.checked_add(zeros as i64 - fraction.len() as i64).ok_or(NumberError::Exponent)?;
+        let number = Self { digits: significant.into(), exponent };
+        // Of the first digit, for so it is written, and read again.
+        let power = exponent.saturating_add(number.digits.len() as i64 - 1);
+        if power.unsigned_abs() > Self::MAX_EXPONENT.unsigned_abs() {
             return Err(NumberError::Exponent);
         }
-        Ok(Self { digits: significant.into(), exponent: exponent + zeros as i64 - fraction.len() as i64 })
+        Ok(number)
     }
 }
 
