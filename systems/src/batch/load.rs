@@ -54,14 +54,18 @@ impl Batch {
                 // Nodes spawned by the user may lack it.
                 nodes.complete(world, rows, NO_SUBGRAPH)
             })?;
-        let mut edge_rows = edges.resize(world, |world| world.spawn(UNCONNECTED).id())?;
+        // Without keys parallel edges would be ordered by the indices of entities, and these by what was loaded before.
+        let has_parallels = self.endpoints.array_windows().any(|[one, other]| one == other);
+        let mut edge_rows = edges.resize(world, |world| match has_parallels {
+            true => world.spawn((UNCONNECTED, GraphKey::new(0))).id(),
+            false => world.spawn(UNCONNECTED).id(),
+        })?;
         let had_weights = edge_rows.components::<EdgeWeight>(world).any(|(_, weights)| !weights.is_empty());
         if had_weights || !self.weights.is_empty() {
             edge_rows = edges.complete(world, edge_rows, EdgeWeight(1.0))?;
         }
-        // Without keys parallel edges would be ordered by the indices of entities, and these by what was loaded before.
         let had_keys = edge_rows.components::<GraphKey>(world).any(|(_, keys)| !keys.is_empty());
-        if had_keys || self.endpoints.array_windows().any(|[one, other]| one == other) {
+        if had_keys || has_parallels {
             edge_rows = edges.complete(world, edge_rows, GraphKey::new(0))?;
         }
 
