@@ -79,7 +79,7 @@ fn gate(graph: Entity, seed: u64, steps: u64) -> ModelBuilder {
     optimized(gate, steps)
 }
 
-/// Lets the three models learn from so many systems in so many steps.
+/// Trains the three models on a number of systems, for a number of steps.
 pub(crate) fn learn(seed: u64, steps: u64, systems: usize) -> Result<Report, Box<dyn std::error::Error>> {
     let mut world = World::new();
     let graph = Graph::of::<Motion, Edge>(&mut world);

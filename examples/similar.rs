@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut random = RandomStream::new(Philox::new(0, 0, step));
         let mut below = |count: usize| random.below(count as u64) as usize;
         let mut pairs = Vec::new();
-        // No molecule is in two pairs: it would be told to be far from itself.
+        // No molecule is in two pairs: it would be pushed away from itself.
         while pairs.len() < 2 * PAIRS {
             let first = below(learned.len());
             let pair = [learned[first], near[first][below(NEAR)]];

@@ -27,6 +27,7 @@ mod find;
 mod index;
 mod isomorphism;
 mod memory;
+mod prepared;
 mod service;
 mod store;
 mod vector;

@@ -8,7 +8,8 @@ use std::{
 
 use crate::error::MemoryError;
 use crate::find::{Answer, Query};
-use crate::memory::{Change, GraphMemory, NewGraph, Prepared};
+use crate::memory::{Change, GraphMemory, NewGraph};
+use crate::prepared::Prepared;
 
 /// The graphs that are stored in one transaction at most.
 const MAX_GROUP: usize = 4096;

@@ -3,7 +3,7 @@
 use super::{Occurrence, Usage, misuse_tree::Tree};
 use crate::LanguageEdge;
 
-/// The positions of children that are told apart.
+/// The positions of children that are distinguished; later ones count as the last.
 const MAX_POSITION: u32 = 5;
 
 /// The last binding of a variable before a node, or else the first one after it.

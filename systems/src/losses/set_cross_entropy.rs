@@ -4,7 +4,10 @@ use connectome_components::{SoftmaxGroups, SplitMetrics};
 use core::ops::Range;
 
 use super::row::RowLoss;
-use crate::kernels::{exp, ln};
+use crate::{
+    kernels::{exp, ln},
+    operators::choice::{is_candidate, is_right},
+};
 
 /// `ln sum over candidates of exp z - ln sum over right answers of exp z` in each group, with gradient
 /// `softmax(z over candidates) - softmax(z over right answers)`.
@@ -43,16 +46,6 @@ impl Softmax {
     fn probability(self, logit: f32) -> f32 {
         exp(logit - self.largest) / self.sum
     }
-}
-
-#[inline(always)]
-fn is_candidate(target: f32) -> bool {
-    target >= 0.0
-}
-
-#[inline(always)]
-fn is_right(target: f32) -> bool {
-    target > 0.0
 }
 
 impl SetCrossEntropy {

@@ -58,13 +58,13 @@ pub(super) fn choose(
 
 /// Whether a target is that of a candidate.
 #[inline(always)]
-fn is_candidate(target: f32) -> bool {
+pub(crate) fn is_candidate(target: f32) -> bool {
     target >= 0.0
 }
 
 /// Whether a target is that of a right answer.
 #[inline(always)]
-fn is_right(target: f32) -> bool {
+pub(crate) fn is_right(target: f32) -> bool {
     target > 0.0
 }
 

@@ -8,7 +8,7 @@ mod assign_members;
 mod assignment_losses;
 mod attend;
 mod batch_norm;
-mod choice;
+pub(crate) mod choice;
 mod clusters;
 mod concatenate;
 mod dag;

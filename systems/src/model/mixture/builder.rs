@@ -90,7 +90,7 @@ impl MixtureBuilder {
         self
     }
 
-    /// Lets each row be computed by so many experts only; see [`MixtureOfExperts::top_k`].
+    /// Sets the number of experts that compute each row; see [`MixtureOfExperts::top_k`].
     pub fn top_k(mut self, top_k: usize) -> Self {
         self.top_k = Some(top_k);
         self
@@ -118,7 +118,7 @@ impl MixtureBuilder {
     /// [`Infer`], and with an optimizer [`Train`] and [`Evaluate`].
     ///
     /// A step runs the gate, copies each row to the experts that were chosen for it, runs these, and then the model; in
-    /// training gradients take the same way back, and all optimizers take their steps, or none of them if a gradient is
+    /// training gradients are copied back in the same way, and all optimizers take their steps, or none of them if a gradient is
     /// not finite. An expert without rows is skipped: its weights, moments and count of steps stay as they are. Sums
     /// follow the order of experts and of keys, so neither workers nor the way of running experts change a bit.
     ///
@@ -214,7 +214,7 @@ pub(super) fn entry(name: &str) -> Expert {
     Expert { name: name.to_owned(), is_frozen: false, rows: 0, weight: 0.0 }
 }
 
-/// Builds a gate for so many experts.
+/// Builds a gate for a number of experts.
 pub(super) fn build_gate(world: &mut World, gate: &ModelBuilder, experts: usize) -> Result<Entity, BuildError> {
     let gate = gate_builder(gate, experts).build(world)?;
     Part::add_all(world, gate)?;

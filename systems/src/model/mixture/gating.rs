@@ -38,6 +38,7 @@ impl Gating {
             order.extend(0..experts);
             let rank = |expert: usize| if row[expert].is_nan() { f32::NEG_INFINITY } else { row[expert] };
             order.sort_by(|one, other| rank(*other).total_cmp(&rank(*one)));
+            self.first.push(order[0] as u32);
             let most = row[order[0]];
             let start = self.weights.len();
             self.probabilities.extend(row.iter().map(|logit| exp(logit - most)));
@@ -59,8 +60,6 @@ impl Gating {
             }
             probabilities.iter_mut().for_each(|probability| *probability /= sum);
             self.log_sums.push(most + ln(sum));
-            let largest = (0..experts).fold(0, |first, expert| if rank(expert) > rank(first) { expert } else { first });
-            self.first.push(largest as u32);
         }
     }
 

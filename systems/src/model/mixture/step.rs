@@ -17,7 +17,7 @@ use crate::{
     topology::{Scratch, update_topology},
 };
 
-/// The experts of a mixture, and what a step keeps for its way back.
+/// The experts of a mixture, and what a step saves for its backward pass.
 pub(super) struct Mixture {
     /// The builder of the gate, without its last layer.
     pub(super) gate: ModelBuilder,
