@@ -164,8 +164,14 @@ fn component(world: &World, mixture: Entity) -> &MixtureOfExperts {
 
 #[track_caller]
 fn assert_close(found: &[f32], expected: &[f32], what: &str) {
+    assert_close_in_sums(found, expected, 1e-2, what);
+}
+
+/// The same for sums, whose terms have this size and may cancel.
+#[track_caller]
+fn assert_close_in_sums(found: &[f32], expected: &[f32], terms: f32, what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
-    let scale = expected.iter().fold(1e-2f32, |most, value| most.max(value.abs()));
+    let scale = expected.iter().fold(terms, |most, value| most.max(value.abs()));
     for (found, expected) in found.iter().zip(expected) {
         assert!((found - expected).abs() <= 2e-5 * scale, "{what}: {found} instead of {expected}");
     }
