@@ -22,6 +22,11 @@ pub struct MixtureOfExperts {
     pub mixing: Mixing,
     /// What the auxiliary losses of the gate weigh; 0 by default.
     pub loss_weights: GateLosses,
+    /// In training, experts are chosen by `logit + noise * g` with `g` of the standard Gumbel distribution, drawn by seed, step and
+    /// row, so that experts which are not the best ones learn, too; 0 by default. Weights are made of the logits alone. With noise
+    /// 1 experts are drawn by their probabilities, without replacement (Kool et al., "Stochastic beams and where to find them",
+    /// ICML 2019). It changes nothing where all experts compute all rows.
+    pub noise: f32,
     /// Whether experts are computed side by side, each by one worker; otherwise one after another, each by all workers.
     /// Experts of which fewer than half as many have rows as there are workers are computed one after another.
     pub side_by_side: bool,

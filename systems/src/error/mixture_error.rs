@@ -21,6 +21,9 @@ pub enum MixtureError {
         /// The number of experts.
         count: usize,
     },
+    /// The noise by which experts are chosen is no number from 0 on.
+    #[error("the noise is {0}; set `noise` to a finite number from 0 on")]
+    Noise(f32),
     /// The number of experts for each row is 0, or more than there are.
     #[error("each row is computed by {top_k} of {experts} experts; set `top_k` from 1 to {experts}")]
     TopK {

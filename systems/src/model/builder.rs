@@ -6,7 +6,10 @@ use connectome_components::{
 };
 use std::sync::Arc;
 
-use crate::{layers::Layer, program::ProgramLimits};
+use crate::{
+    layers::Layer,
+    program::{Domain, ProgramLimits},
+};
 
 use super::{
     Act, Head, Observe,
@@ -74,6 +77,8 @@ pub(super) enum Input {
     Width(usize),
     /// Sparse features of this width, with `stored` values for each row: for a dry run.
     Sparse { width: usize, stored: usize },
+    /// What experts predict: for a dry run.
+    Predicted { domain: Domain, width: usize },
     /// Existing fields.
     Given(FeatureField),
     /// A user-defined component.
@@ -87,7 +92,11 @@ pub(super) enum Input {
 impl Input {
     pub(super) fn width(&self) -> usize {
         match self {
-            Self::Width(width) | Self::State(width) | Self::Observed(width) | Self::Sparse { width, .. } => *width,
+            Self::Width(width)
+            | Self::State(width)
+            | Self::Observed(width)
+            | Self::Sparse { width, .. }
+            | Self::Predicted { width, .. } => *width,
             Self::Component(component) => component.width,
             Self::Given(features) => features.width(),
         }

@@ -25,7 +25,9 @@ pub use describe::{SystemDescription, describe_schedule};
 pub use dry_run::{DryRun, MemoryBudget};
 pub use head::{Head, HeadLoss, HeadTargets};
 pub use life::{remove_model, replace_model};
-pub use mixture::{MixtureBuilder, add_expert, expert_world, expert_world_mut, remove_expert, replace_expert};
+pub use mixture::{
+    MixtureBuilder, MixturePart, add_expert, expert_world, expert_world_mut, remove_expert, replace_expert,
+};
 pub use plans::Plans;
 pub use schedules::{Evaluate, Infer, Train, add_systems, run};
 pub use shared::{add_model_to_schedule, take_error};

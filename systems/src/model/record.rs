@@ -26,12 +26,17 @@ impl ModelBuilder {
         let mut program = Program::new(self.graph).with_limits(self.limits);
         let has_gradient = |field: Field| self.input_gradients.iter().any(|(input, _)| *input == field);
         let mut add = |name: &str, input: &Input, default: Domain| -> Result<Value, BuildError> {
-            let domain = input.given().map_or(Ok(default), |features| domain(features.values()))?;
+            let domain = match input {
+                Input::Predicted { domain, .. } => *domain,
+                input => input.given().map_or(Ok(default), |features| domain(features.values()))?,
+            };
             let shape = Shape::new(domain, input.width());
             Ok(match input {
                 Input::Sparse { stored, .. } => program.sparse_input(name, shape, *stored),
                 Input::Given(FeatureField::Sparse { values, .. }) => program.sparse_input(name, shape, values.width()),
                 Input::Given(FeatureField::Dense(value)) => program.input(name, shape, has_gradient(*value)),
+                // What experts predict gets a gradient, as in training.
+                Input::Predicted { .. } => program.input(name, shape, self.optimizer.is_some()),
                 Input::Width(_) | Input::Component(_) | Input::Observed(_) => program.input(name, shape, false),
                 Input::State(_) => program.state(name, shape),
             })

@@ -2,6 +2,7 @@
 
 use super::*;
 use bevy_ecs::schedule::{MultiThreadedExecutor, Schedules, SingleThreadedExecutor};
+use common::STANDSTILL;
 use connectome_systems::add_model_to_schedule;
 
 #[derive(bevy_ecs::schedule::ScheduleLabel, Clone, Debug, PartialEq, Eq, Hash)]
@@ -22,6 +23,7 @@ fn learned(top_k: usize, workers: usize, side_by_side: bool, executor: Executor)
     let mut builder =
         MixtureBuilder::new(corpus.gate(Corpus::adam()), corpus.model(Corpus::adam()).layer(Linear::new(OUTPUTS)))
             .top_k(top_k)
+            .noise(if top_k == 2 { 1.0 } else { 0.0 })
             .side_by_side(side_by_side);
     for _ in 0..4 {
         builder = builder.expert(expert.clone());
@@ -103,4 +105,59 @@ fn training_lowers_the_loss_and_evaluation_measures_it() {
     assert_eq!(rows, 2 * 40);
     let weight: f32 = component(world, mixture).experts.iter().map(|expert| expert.weight).sum();
     assert!((weight - 1.0).abs() < 1e-5);
+}
+
+/// With noise 1 a row is given to an expert as often as the gate's softmax says; without training there is no noise.
+#[test]
+fn noise_draws_experts_by_their_probabilities() {
+    let mut corpus = Corpus::new(60, Rows::Subgraphs, 7);
+    let builder = corpus.builder(3, STANDSTILL).top_k(1).noise(1.0);
+    let mixture = corpus.spawn(builder);
+    let world = &mut corpus.scene.world;
+    let mut counts = [0.0; 3];
+    let mut expected = [0.0; 3];
+    let mut chosen = Vec::new();
+    for _ in 0..50 {
+        world.train(mixture).unwrap();
+        let MixtureOfExperts { gate, weights, .. } = component(world, mixture).clone();
+        chosen.push(weights.matrix(world).rows().map(|row| row.iter().position(|one| *one > 0.0)).collect::<Vec<_>>());
+        for (expert, entry) in component(world, mixture).experts.iter().enumerate() {
+            counts[expert] += entry.rows as f64 / 3000.0;
+        }
+        for logits in output(world, gate).chunks_exact(3) {
+            let terms = [0, 1, 2].map(|expert| f64::from(logits[expert]).exp());
+            let sum: f64 = terms.iter().sum();
+            (0..3).for_each(|expert| expected[expert] += terms[expert] / sum / 3000.0);
+        }
+    }
+    assert!(counts.iter().zip(expected).all(|(count, share)| (count - share).abs() < 0.04), "{counts:?} {expected:?}");
+    assert!(chosen.windows(2).all(|steps| steps[0] != steps[1]));
+    let best = |world: &mut World| {
+        world.infer(mixture).unwrap();
+        component(world, mixture).experts.iter().map(|expert| expert.rows).collect::<Vec<_>>()
+    };
+    assert_eq!(best(world), best(world));
+}
+
+/// What gate and experts read may be given to the model once, for all of them.
+#[test]
+fn gate_and_experts_read_what_the_model_is_given() {
+    let predicted = |shared: bool| {
+        let mut corpus = Corpus::new(9, Rows::Subgraphs, 4);
+        let input = corpus.input;
+        let read = |model: ModelBuilder, reads: bool| if reads { model.input(input) } else { model };
+        let part = |layers: fn(ModelBuilder) -> ModelBuilder| {
+            let part = ModelBuilder::new(corpus.scene.graph).optimizer(Corpus::adam());
+            read(layers(part), !shared)
+        };
+        let gate = part(|gate| gate.layer(Readout::Mean));
+        let expert = part(|expert| expert.layer(GcnConv::new(OUTPUTS)).layer(Readout::Sum));
+        let model = read(corpus.model(Corpus::adam()), shared);
+        let builder = MixtureBuilder::new(gate, model).expert(expert.clone()).expert(expert);
+        assert_eq!(builder.dry_run().unwrap().len(), 4);
+        let mixture = corpus.spawn(builder);
+        (0..3).for_each(|_| corpus.scene.world.train(mixture).unwrap());
+        output(&corpus.scene.world, mixture)
+    };
+    assert_eq!(predicted(true), predicted(false));
 }

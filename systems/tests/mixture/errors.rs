@@ -58,12 +58,7 @@ fn mixtures_that_do_not_fit_are_refused() {
         },
         "the gate has a head, a loss or targets; set `loss_weights` of the mixture instead",
     );
-    refuse(
-        |corpus| {
-            MixtureBuilder::new(corpus.gate(adam), corpus.model(adam).input(corpus.input)).expert(corpus.expert(adam))
-        },
-        "the model of the mixture has an input, but it reads what the experts predict; remove it",
-    );
+    refuse(|corpus| corpus.builder(2, adam).noise(-1.0), "the noise is -1; set `noise` to a finite number from 0 on");
     refuse(
         |corpus| empty(corpus).expert(corpus.expert(adam).layer(Linear::new(0))),
         "expert `expert`: layer 5 has width 0; a layer is at least 1 wide",
@@ -112,6 +107,9 @@ fn settings_that_are_wrong_at_run_time_are_errors() {
     let error = world.train(mixture).unwrap_err().to_string();
     assert_eq!(error, "each row is computed by 5 of 2 experts; set `top_k` from 1 to 2");
     world.get_mut::<MixtureOfExperts>(mixture).unwrap().top_k = None;
+    world.get_mut::<MixtureOfExperts>(mixture).unwrap().noise = f32::NAN;
+    assert!(world.train(mixture).unwrap_err().to_string().starts_with("the noise is NaN"));
+    world.get_mut::<MixtureOfExperts>(mixture).unwrap().noise = 0.0;
     let expert = world.get_mut::<MixtureOfExperts>(mixture).unwrap().experts.pop().unwrap();
     let error = world.infer(mixture).unwrap_err().to_string();
     assert_eq!(

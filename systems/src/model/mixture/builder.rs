@@ -52,12 +52,13 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct MixtureBuilder {
-    gate: ModelBuilder,
-    model: ModelBuilder,
-    experts: Vec<ModelBuilder>,
-    top_k: Option<usize>,
+    pub(super) gate: ModelBuilder,
+    pub(super) model: ModelBuilder,
+    pub(super) experts: Vec<ModelBuilder>,
+    pub(super) top_k: Option<usize>,
     mixing: Mixing,
     loss_weights: GateLosses,
+    pub(super) noise: f32,
     side_by_side: bool,
 }
 
@@ -66,7 +67,9 @@ impl MixtureBuilder {
     ///
     /// `gate` computes the features of nodes or subgraphs by which experts are chosen; a [`Linear`] layer is appended
     /// that makes a logit of each expert of them. `model` reads what the experts predict together, `[R, F]`, and has the
-    /// heads, losses and metrics; without layers it predicts just that. Each is trained if it has an optimizer.
+    /// heads, losses and metrics; without layers it predicts just that. If it is given an input, that is what gate and
+    /// experts read that have none of their own; the same for features of edges and coordinates. Each is trained if it
+    /// has an optimizer.
     pub fn new(gate: ModelBuilder, model: ModelBuilder) -> Self {
         Self {
             gate,
@@ -75,6 +78,7 @@ impl MixtureBuilder {
             top_k: None,
             mixing: Mixing::Values,
             loss_weights: GateLosses::default(),
+            noise: 0.0,
             side_by_side: true,
         }
     }
@@ -108,6 +112,12 @@ impl MixtureBuilder {
         self
     }
 
+    /// Sets the noise by which experts are chosen in training; 0 by default. See [`MixtureOfExperts::noise`].
+    pub fn noise(mut self, noise: f32) -> Self {
+        self.noise = noise;
+        self
+    }
+
     /// Sets whether experts are computed side by side; true by default. See [`MixtureOfExperts::side_by_side`].
     pub fn side_by_side(mut self, side_by_side: bool) -> Self {
         self.side_by_side = side_by_side;
@@ -131,7 +141,7 @@ impl MixtureBuilder {
     /// or differ in rows or width, or one has a head, loss or targets of its own or an input that cannot be copied.
     pub fn build(self, world: &mut World) -> Result<Entity, BuildError> {
         let mut built = Built::default();
-        match built.build(world, self) {
+        match built.build(world, self.with_shared_inputs()) {
             Ok(mixture) => Ok(mixture),
             Err(error) => {
                 for model in built.model.into_iter().chain(built.gate) {
@@ -145,6 +155,26 @@ impl MixtureBuilder {
     }
 }
 
+impl MixtureBuilder {
+    /// Gives gate and experts what the model reads and they do not, and the model's bounds on programs.
+    pub(super) fn with_shared_inputs(mut self) -> Self {
+        let given = |input: &Input| !matches!(input, Input::Width(1));
+        let model = &mut self.model;
+        let input = core::mem::replace(&mut model.input, Input::Width(1));
+        let observer = model.observer.take();
+        for part in core::iter::once(&mut self.gate).chain(&mut self.experts) {
+            if given(&input) && !given(&part.input) {
+                part.input = input;
+                part.observer.clone_from(&observer);
+            }
+            part.edges = part.edges.or(model.edges);
+            part.coordinates = part.coordinates.or(model.coordinates);
+            part.limits = model.limits;
+        }
+        self
+    }
+}
+
 /// What has been built so far.
 #[derive(Default)]
 struct Built {
@@ -155,11 +185,12 @@ struct Built {
 
 impl Built {
     fn build(&mut self, world: &mut World, builder: MixtureBuilder) -> Result<Entity, BuildError> {
-        let MixtureBuilder { gate, mut model, experts, top_k, mixing, loss_weights, side_by_side } = builder;
+        let MixtureBuilder { gate, model, experts, top_k, mixing, loss_weights, noise, side_by_side } = builder;
         if experts.is_empty() {
             return Err(MixtureError::NoExperts.into());
         }
         check_top_k(top_k, experts.len())?;
+        check_noise(noise)?;
         let graph = gate.graph;
         check_gate(&gate)?;
         check_model(&model, graph)?;
@@ -168,7 +199,7 @@ impl Built {
         let rows = *world.get::<Graph>(graph).ok_or(BuildError::NoGraph(graph))?;
         let domain = world.get::<Model>(gate_model).ok_or(BuildError::NoModel(gate_model))?.output.domain();
         if domain != rows.nodes && domain != rows.subgraphs {
-            return Err(unfit("the gate", "chooses for neither nodes nor subgraphs; end it on one of these"));
+            return Err(unfit_gate());
         }
         let mut members = Vec::new();
         for (index, expert) in experts.into_iter().enumerate() {
@@ -188,20 +219,26 @@ impl Built {
         let mixed = take(world, predicted, width)?;
         let weights = take(world, domain, members.len())?;
         let gradient = model.optimizer.map(|_| take(world, predicted, width)).transpose()?;
-        model = model.input(mixed);
+        let mut model = complete(model).input(mixed);
         if let Some(gradient) = gradient {
             model = model.input_gradient(mixed, gradient);
-        }
-        if model.layers.is_empty() && model.heads().iter().any(|head| head.layers.is_empty()) {
-            model = model.layer(Identity);
         }
         let mixture = model.build(world)?;
         self.model = Some(mixture);
         attach(world, mixture)?;
         let experts = members.iter().map(|member| entry(&member.name)).collect();
         let losses = GateLosses::default();
-        let component =
-            MixtureOfExperts { gate: gate_model, top_k, mixing, loss_weights, side_by_side, experts, weights, losses };
+        let component = MixtureOfExperts {
+            gate: gate_model,
+            top_k,
+            mixing,
+            loss_weights,
+            noise,
+            side_by_side,
+            experts,
+            weights,
+            losses,
+        };
         let state = Mixture::new(world, gate, members, (graph, domain), (mixed, gradient))?;
         let experts = Experts { gate: gate_model, fields: self.fields.clone(), state: Some(Box::new(state)) };
         world.entity_mut(mixture).insert((component, experts));
@@ -223,8 +260,20 @@ pub(super) fn build_gate(world: &mut World, gate: &ModelBuilder, experts: usize)
 
 /// The builder of a gate with a logit for each expert.
 pub(super) fn gate_builder(gate: &ModelBuilder, experts: usize) -> ModelBuilder {
-    let gate = gate.clone().layer(Linear::new(experts));
-    if gate.optimizer.is_some() { gate.external_gradient() } else { gate }
+    gate.clone().layer(Linear::new(experts)).trained_from_outside()
+}
+
+impl ModelBuilder {
+    /// Learns from a gradient that is written from outside, if it learns.
+    pub(super) fn trained_from_outside(self) -> Self {
+        if self.optimizer.is_some() { self.external_gradient() } else { self }
+    }
+}
+
+/// The model of a mixture with one layer at least.
+pub(super) fn complete(model: ModelBuilder) -> ModelBuilder {
+    let is_empty = model.layers.is_empty() && model.heads().iter().any(|head| head.layers.is_empty());
+    if is_empty { model.layer(Identity) } else { model }
 }
 
 /// Checks how many of the experts compute a row.
@@ -233,6 +282,11 @@ pub(super) fn check_top_k(top_k: Option<usize>, experts: usize) -> Result<usize,
         top_k if (1..=experts).contains(&top_k) => Ok(top_k),
         top_k => Err(MixtureError::TopK { top_k, experts }.into()),
     }
+}
+
+/// Checks the noise by which experts are chosen.
+pub(super) fn check_noise(noise: f32) -> Result<(), BuildError> {
+    if noise.is_finite() && noise >= 0.0 { Ok(()) } else { Err(MixtureError::Noise(noise).into()) }
 }
 
 fn check_gate(gate: &ModelBuilder) -> Result<(), BuildError> {
@@ -246,13 +300,12 @@ fn check_model(model: &ModelBuilder, graph: Entity) -> Result<(), BuildError> {
     if model.graph != graph {
         return Err(unfit("the model of the mixture", "is on another graph than the gate; give it the same"));
     }
-    if !matches!(model.input, Input::Width(1)) {
-        return Err(unfit(
-            "the model of the mixture",
-            "has an input, but it reads what the experts predict; remove it",
-        ));
-    }
     Ok(())
+}
+
+/// The error of a gate for other rows.
+pub(super) fn unfit_gate() -> BuildError {
+    unfit("the gate", "chooses for neither nodes nor subgraphs; end it on one of these")
 }
 
 fn unfit(model: &str, reason: &str) -> BuildError {

@@ -22,9 +22,9 @@ pub(super) struct Gating {
 }
 
 impl Gating {
-    /// Chooses the `top_k` largest logits of each row; of equal ones that of the earlier expert. A logit of NaN is the
-    /// lowest.
-    pub(super) fn choose(&mut self, logits: &Matrix<'_>, top_k: usize) {
+    /// Chooses the `top_k` largest logits of each row, to which `noise` `[R, E]` is added unless there is none; of equal
+    /// ones that of the earlier expert. A logit of NaN is the lowest.
+    pub(super) fn choose(&mut self, logits: &Matrix<'_>, top_k: usize, noise: &[f32]) {
         let experts = logits.width();
         (self.experts, self.top_k) = (experts, top_k);
         for values in [&mut self.probabilities, &mut self.weights, &mut self.log_sums] {
@@ -34,13 +34,15 @@ impl Gating {
         self.first.clear();
         let mut order: Vec<usize> = Vec::with_capacity(experts);
         for row in logits.rows() {
+            let start = self.weights.len();
+            let logit = |expert: usize| if row[expert].is_nan() { f32::NEG_INFINITY } else { row[expert] };
+            let first = (1..experts).fold(0, |first, expert| if logit(expert) > logit(first) { expert } else { first });
+            self.first.push(first as u32);
+            let most = row[first];
+            let rank = |expert: usize| logit(expert) + noise.get(start + expert).unwrap_or(&0.0);
             order.clear();
             order.extend(0..experts);
-            let rank = |expert: usize| if row[expert].is_nan() { f32::NEG_INFINITY } else { row[expert] };
             order.sort_by(|one, other| rank(*other).total_cmp(&rank(*one)));
-            self.first.push(order[0] as u32);
-            let most = row[order[0]];
-            let start = self.weights.len();
             self.probabilities.extend(row.iter().map(|logit| exp(logit - most)));
             let probabilities = &mut self.probabilities[start..];
             let sum: f32 = probabilities.iter().sum();

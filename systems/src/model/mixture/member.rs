@@ -124,11 +124,7 @@ impl Member {
         let output = self.world.get::<Model>(self.model).ok_or(BuildError::NoModel(self.model))?.output;
         let fits = output.domain() == graph.nodes || self.of_subgraphs && output.domain() == graph.subgraphs;
         if !fits {
-            let reason = match self.of_subgraphs {
-                true => "predicts neither nodes nor the subgraphs that the gate distributes; end it on one of these",
-                false => "does not predict nodes, which the gate distributes; end both on the same rows",
-            };
-            return Err(unfit(&self.name, reason));
+            return Err(unfit(&self.name, other_rows(self.of_subgraphs)));
         }
         self.of_nodes = output.domain() == graph.nodes;
         let plans = self.world.get::<Plans>(self.model).ok_or(BuildError::NoModel(self.model))?;
@@ -269,6 +265,14 @@ pub(super) fn unfit(name: &str, reason: impl Into<String>) -> BuildError {
     MixtureError::Unfit { model: format!("expert `{name}`"), reason: reason.into() }.into()
 }
 
+/// What is wrong with an expert that predicts other rows than the gate distributes.
+pub(super) fn other_rows(of_subgraphs: bool) -> &'static str {
+    match of_subgraphs {
+        true => "predicts neither nodes nor the subgraphs that the gate distributes; end it on one of these",
+        false => "does not predict nodes, which the gate distributes; end both on the same rows",
+    }
+}
+
 /// Checks that an expert outputs as many values as the others.
 pub(super) fn same_width(name: &str, found: usize, expected: usize) -> Result<(), BuildError> {
     if found == expected {
@@ -369,9 +373,6 @@ impl Converted {
         }
         builder.graph = graph;
         builder.seed = builder.seed.wrapping_add(index as u64);
-        if builder.optimizer.is_some() {
-            builder = builder.external_gradient();
-        }
-        Ok(Self { origin, builder, extract, taken })
+        Ok(Self { origin, builder: builder.trained_from_outside(), extract, taken })
     }
 }

@@ -6,6 +6,7 @@
 //! training world has a batch of a corpus, so that experts share nothing and run side by side.
 
 mod builder;
+mod dry_run;
 mod gating;
 mod life;
 mod member;
@@ -31,6 +32,7 @@ use part::Part;
 use step::Mixture;
 
 pub use builder::MixtureBuilder;
+pub use dry_run::MixturePart;
 pub use life::{add_expert, expert_world, expert_world_mut, remove_expert, replace_expert};
 
 /// The experts of a mixture, a component of its entity. When it is removed, as when the entity is despawned, its hook

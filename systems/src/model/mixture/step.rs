@@ -1,10 +1,12 @@
 //! The step of a mixture of experts.
 
 use bevy_ecs::{component::ComponentId, entity::Entity, name::Name, world::World};
-use connectome_components::{Field, Graph, LearningFault, Mixing, MixtureOfExperts, Model, Parameter, Split, Topology};
+use connectome_components::{
+    Field, Graph, LearningFault, Mixing, MixtureOfExperts, Model, Parameter, Split, Topology, TrainingState,
+};
 
 use super::{
-    builder::check_top_k,
+    builder::{check_noise, check_top_k},
     gating::Gating,
     member::Member,
     part::{Part, abandon, is_trained, run_forward},
@@ -14,6 +16,7 @@ use crate::{
     kernels::{dot, exp, ln},
     model::{ModelBuilder, Plans},
     parallel::Workers,
+    random::Philox,
     topology::{Scratch, update_topology},
 };
 
@@ -35,6 +38,8 @@ pub(super) struct Mixture {
     gate_has_run: bool,
     /// Rows in the order of their keys.
     order: Vec<u32>,
+    /// What is added to the logits where experts are chosen `[R, E]`; empty without noise.
+    noise: Vec<f32>,
     /// `[R, F]`.
     values: Vec<f32>,
     /// The gradients with respect to the outputs of an expert.
@@ -66,6 +71,7 @@ impl Mixture {
             gating: Gating::default(),
             gate_has_run: false,
             order: Vec::new(),
+            noise: Vec::new(),
             values: Vec::new(),
             gradients: Vec::new(),
             shares: Vec::new(),
@@ -97,9 +103,14 @@ impl Mixture {
         }
         let (gate, side_by_side, mixing, weights) =
             (settings.gate, settings.side_by_side, settings.mixing, settings.weights);
+        check_noise(settings.noise)?;
+        let noise = if trains && top_k < expected { settings.noise } else { 0.0 };
         let trains_gate = trains && is_trained(world, gate);
         run_forward(world, gate, trains_gate)?;
         self.gate_has_run = trains_gate;
+        self.order_rows(world)?;
+        let state = world.get::<TrainingState>(mixture).copied().unwrap_or_default();
+        self.draw(noise, state, expected);
         self.choose(world, gate, trains_gate, top_k)?;
         let workers = world.get_resource_or_init::<Workers>().clone();
         let corpus: &World = world;
@@ -125,20 +136,9 @@ impl Mixture {
         let trained = world.get::<Plans>(gate).and_then(|plans| plans.trained_output).filter(|_| trains);
         let logits = trained.or_else(|| world.get::<Model>(gate).map(|model| model.output));
         let logits = logits.ok_or(BuildError::NoModel(gate))?.matrix(world);
-        self.gating.choose(&logits, top_k);
-        let graph = world.get::<Graph>(self.graph).ok_or(BuildError::NoGraph(self.graph))?;
-        let topology = world.get::<Topology>(self.graph).ok_or(BuildError::NoGraph(self.graph))?;
-        let (rows, order) = match self.domain == graph.nodes {
-            true => (topology.nodes.len(), &topology.node_order),
-            false => (topology.subgraphs.len(), &topology.subgraph_order),
-        };
-        if rows != self.gating.row_count() {
+        self.gating.choose(&logits, top_k, &self.noise);
+        if self.gating.row_count() != self.order.len() {
             return Err(BuildError::ChangedRows(self.graph));
-        }
-        self.order.clear();
-        match order.permutation() {
-            Some(order) => self.order.extend_from_slice(order),
-            None => self.order.extend(0..rows as u32),
         }
         for (expert, member) in self.members.iter_mut().enumerate() {
             member.rows.clear();
@@ -146,6 +146,42 @@ impl Mixture {
             member.rows.extend(self.order.iter().filter(chosen));
         }
         Ok(())
+    }
+
+    /// Finds the order of the rows.
+    fn order_rows(&mut self, world: &World) -> Result<(), BuildError> {
+        let graph = world.get::<Graph>(self.graph).ok_or(BuildError::NoGraph(self.graph))?;
+        let topology = world.get::<Topology>(self.graph).ok_or(BuildError::NoGraph(self.graph))?;
+        let (rows, order) = match self.domain == graph.nodes {
+            true => (topology.nodes.len(), &topology.node_order),
+            false => (topology.subgraphs.len(), &topology.subgraph_order),
+        };
+        self.order.clear();
+        match order.permutation() {
+            Some(order) => self.order.extend_from_slice(order),
+            None => self.order.extend(0..rows as u32),
+        }
+        Ok(())
+    }
+
+    /// Draws the noise of a step, by the places of rows in the order of their keys.
+    fn draw(&mut self, scale: f32, state: TrainingState, experts: usize) {
+        self.noise.clear();
+        if scale == 0.0 {
+            return;
+        }
+        self.slopes.clear();
+        self.slopes.resize(self.order.len() * experts, 0.0);
+        Philox::new(state.seed, CHOICES, state.micro_step()).fill_uniform(&mut self.slopes);
+        self.noise.resize(self.slopes.len(), 0.0);
+        for (row, uniform) in self.order.iter().zip(self.slopes.chunks_exact(experts)) {
+            let start = *row as usize * experts;
+            for (noise, uniform) in self.noise[start..start + experts].iter_mut().zip(uniform) {
+                // Whose logarithm is finite.
+                let uniform = uniform.max(0.5 / (1 << 24) as f32);
+                *noise = -scale * ln(-ln(uniform));
+            }
+        }
     }
 
     /// Sums what the experts predict, in their order.
@@ -302,6 +338,9 @@ impl Mixture {
         }
     }
 }
+
+/// The stream of random numbers for the choice of experts.
+const CHOICES: u32 = 0x4D69_0000;
 
 /// A smaller mean of probabilities counts as this.
 const SMALLEST: f32 = 1e-30;
