@@ -41,6 +41,7 @@ pub mod data;
 #[cfg(feature = "import")]
 pub mod import;
 pub mod output;
+mod parts;
 mod rewriter;
 pub mod scene;
 mod spawn;

@@ -137,8 +137,8 @@ impl WorldTrainedExt for World {
         connect: impl FnOnce(ModelBuilder) -> ModelBuilder,
     ) -> Result<Entity, SpawnTrainedError> {
         let scene = SceneFile::load_model(scene)?;
-        let builder = scene.with_layers(Purpose::Inference, ModelBuilder::new(graph), &HeadFields::default());
-        let model = self.spawn_model(connect(builder))?;
+        let seed = scene.training.seed;
+        let model = scene.with_layers(Purpose::Inference, graph, connect, seed, &HeadFields::default()).build(self)?;
         match load_weights(self, model, weights.as_ref(), &[]) {
             Ok(()) => Ok(model),
             Err(error) => {

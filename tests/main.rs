@@ -39,6 +39,7 @@ mod links;
 mod memory;
 #[cfg(feature = "import")]
 mod misuse;
+mod mixtures;
 mod order;
 mod reference;
 #[cfg(feature = "cli")]

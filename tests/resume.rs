@@ -138,6 +138,19 @@ fn heads() {
 }
 
 #[test]
+fn mixtures_of_experts() {
+    let rest = "mixture: (
+            experts: [(layers: [Dropout(0.2), GcnConv(width: 4), BatchNorm(), Readout(Sum)], count: 2)],
+            gate: TopK(1), gate_layers: [Readout(Mean)], losses: (balance: 0.1), noise: 1.0,
+        ),
+        model: [Linear(width: 2)], task: GraphClassification, training: (EPOCHS, batch_size: 2, averaging: 0.9)";
+    check_task(rest, 12);
+    let rest = "mixture: (experts: [(layers: [GcnConv(width: 2)], count: 2)]), model: [], task: NodeClassification,
+        training: (EPOCHS, schedule: Cosine(epochs: 4))";
+    check_task(rest, 1);
+}
+
+#[test]
 fn sampled_neighbors() {
     let rest =
         "model: [SageConv(width: 8), BatchNorm(), Relu, Dropout(0.3), SageConv(width: 2)], task: NodeClassification,

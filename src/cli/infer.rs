@@ -100,7 +100,8 @@ pub struct Infer {
     weights: Weights,
     /// The file to write: arrays `logits` [N, classes] and `prediction` [N]; with `probability` and all [N, labels], where rows
     /// have several labels; `prediction` [N, targets] alone, where the targets are values; or `pairs` [N, 2], `logits` [N, 1] and
-    /// the `probability` [N] of a link, where links are predicted. With several heads `NAME_logits` and so on.
+    /// the `probability` [N] of a link, where links are predicted. With several heads `NAME_logits` and so on. Of a mixture also
+    /// `expert_weights` [R, experts] of the rows that its gate chooses for.
     #[arg(long, value_name = "FILE.npz")]
     output: PathBuf,
 }
@@ -110,7 +111,7 @@ impl Infer {
         let (scene, data) = self.scene.load()?;
         let mut trainer = Trainer::for_inference(&scene, data, self.scene.workers()?)?;
         trainer.load_weights(&self.weights.weights, &self.weights.rename)?;
-        let (outputs, pairs) = (trainer.outputs()?, trainer.pairs());
+        let (outputs, experts, pairs) = (trainer.outputs()?, trainer.expert_weights()?, trainer.pairs());
         drop(trainer);
         let mut npz = NpzWriter::new_compressed(Cursor::new(Vec::new()));
         let mut rows = 0;
@@ -129,6 +130,9 @@ impl Infer {
                     Prediction::Indices(indices) => npz.add_array(named(array), &indices)?,
                 }
             }
+        }
+        if let Some(HeadOutput { name, values, width }) = experts {
+            npz.add_array(name, &Array2::from_shape_vec((values.len() / width, width), values)?)?;
         }
         write_file(&self.output, npz.finish()?.get_ref())?;
         print_line(format_args!("wrote {rows} rows to {}", self.output.display()))?;

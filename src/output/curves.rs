@@ -6,6 +6,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::measures::{SHARE, SPECIALIZATION};
 use super::{EpochReport, MetricFormat};
 use crate::components::Split;
 
@@ -63,15 +64,22 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 impl Curve {
-    /// The curves of a run: those of the loss, of the first metric of each head, and of all others, up to six. Fractions are in percent. A metric
-    /// whose values are those of another one is left out.
+    /// The curves of a run: those of the loss, of the first metric of each head, of how the experts of a mixture are used in
+    /// training, and of all others, up to six. Fractions are in percent. A metric whose values are those of another one is left
+    /// out.
     #[must_use]
     pub fn from_reports(reports: &[EpochReport]) -> Vec<Self> {
-        let measured = reports.iter().flat_map(|report| report.metrics.iter()).map(|(_, name, _)| name);
+        let measured = || reports.iter().flat_map(|report| report.metrics.iter()).map(|(_, name, _)| name);
         let first = reports.last().map_or_else(Vec::new, |report| report.metrics.main_metrics());
         let mut panels: Vec<Vec<Self>> = Vec::new();
-        for name in distinct(std::iter::once("loss").chain(first).chain(measured)) {
-            let curves = Self::of_metric(name, reports);
+        let is_of_experts = |name: &&str| name.starts_with(SHARE) || *name == SPECIALIZATION;
+        let of_experts = measured().filter(is_of_experts);
+        for name in distinct(std::iter::once("loss").chain(first).chain(of_experts).chain(measured())) {
+            let curves = match name.strip_prefix(SHARE) {
+                Some("0") => Self::of_experts(reports),
+                Some(_) => continue,
+                None => Self::of_metric(name, reports),
+            };
             let repeats = |shown: &Vec<Self>| curves.iter().all(|new| shown.iter().any(|old| old.has_values_of(new)));
             if panels.len() < PANELS && !panels.iter().any(repeats) {
                 panels.push(curves);
@@ -94,6 +102,18 @@ impl Curve {
             (!values.is_empty()).then(|| Self { metric: metric.clone(), split: split.name().to_owned(), values })
         };
         Split::MEASURED.into_iter().filter_map(curve).collect()
+    }
+
+    /// The curves of the shares of experts in training, one for each.
+    fn of_experts(reports: &[EpochReport]) -> Vec<Self> {
+        let curve = |expert: usize| {
+            let name = format!("{SHARE}{expert}");
+            let value = |report: &EpochReport| Some((report.epoch, 100.0 * report.get(Split::Train, &name)?));
+            let values: Vec<_> = reports.iter().filter_map(value).collect();
+            let split = format!("expert {expert}");
+            (!values.is_empty()).then(|| Self { metric: "Shares in training (%)".to_owned(), split, values })
+        };
+        (0..).map_while(curve).collect()
     }
 
     fn has_values_of(&self, other: &Self) -> bool {

@@ -1,7 +1,9 @@
 //! How metrics are printed for people.
 
+use super::measures::SHARE;
+
 /// Metrics that are fractions between 0 and 1 or whose names are not their words, and whether they are fractions.
-const KNOWN: [(&str, &str, bool); 17] = [
+const KNOWN: [(&str, &str, bool); 18] = [
     ("accuracy", "accuracy", true),
     ("f1_micro", "micro F1", true),
     ("f1_macro", "macro F1", true),
@@ -19,6 +21,7 @@ const KNOWN: [(&str, &str, bool); 17] = [
     ("localization_accuracy", "localized", true),
     ("repair_accuracy", "repaired at the place", true),
     ("classification_accuracy", "classified", true),
+    ("specialization", "specialization of experts", true),
 ];
 
 /// How a metric is printed.
@@ -36,7 +39,8 @@ impl MetricFormat {
     pub fn of(name: &str) -> Self {
         let (head, metric) = name.rsplit_once('.').unwrap_or(("", name));
         let known = KNOWN.iter().find(|(known, ..)| *known == metric);
-        let (words, is_fraction) = known.map_or((metric, false), |(_, words, is_fraction)| (words, *is_fraction));
+        let is_share = metric.starts_with(SHARE);
+        let (words, is_fraction) = known.map_or((metric, is_share), |(_, words, is_fraction)| (words, *is_fraction));
         Self { label: format!("{head} {words}").trim_start().replace('_', " "), is_fraction }
     }
 

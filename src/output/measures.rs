@@ -7,6 +7,12 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::components::{Metrics, Split};
 
+/// What the names of the shares of experts begin with, before the number of the expert.
+pub(crate) const SHARE: &str = "share_of_expert_";
+
+/// The name of how far experts differ in what they compute.
+pub(crate) const SPECIALIZATION: &str = "specialization";
+
 /// The values of metrics on the splits of the data: an open list, with whatever was measured.
 ///
 /// Names are those of [`HeadMetrics::values`](crate::components::HeadMetrics::values), such as `loss` and `accuracy`. If a
@@ -83,18 +89,23 @@ impl Measures {
                 head.values(*split).map(move |value| ([head_name, dot, value.name], value.value))
             });
             for (name, value) in of_all.chain(of_heads) {
-                let is_same = |old: &Measure| old.name.bytes().eq(name.iter().flat_map(|part| part.bytes()));
-                match self.0.get_mut(index) {
-                    Some(old) if old.split == *split && is_same(old) => old.value = value,
-                    old => {
-                        let new = Measure { split: *split, name: name.concat().into(), value };
-                        if let Some(old) = old { *old = new } else { self.0.push(new) }
-                    }
-                }
-                index += 1;
+                index = self.place(index, *split, name, value);
             }
         }
         index
+    }
+
+    /// Writes a value over the one at `index`, whose name is kept if it is the same; returns the next index.
+    pub(crate) fn place(&mut self, index: usize, split: Split, name: [&str; 3], value: f64) -> usize {
+        let is_same = |old: &Measure| old.name.bytes().eq(name.iter().flat_map(|part| part.bytes()));
+        match self.0.get_mut(index) {
+            Some(old) if old.split == split && is_same(old) => old.value = value,
+            old => {
+                let new = Measure { split, name: name.concat().into(), value };
+                if let Some(old) = old { *old = new } else { self.0.push(new) }
+            }
+        }
+        index + 1
     }
 
     pub(crate) fn truncate(&mut self, length: usize) {

@@ -18,7 +18,7 @@ mod curves;
 mod disk;
 mod error;
 mod format;
-mod measures;
+pub(crate) mod measures;
 pub(crate) mod metrics;
 mod report;
 mod run;

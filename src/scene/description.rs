@@ -4,6 +4,7 @@ use connectome_components::{Optimizer, Split};
 use serde::{Deserialize, Serialize};
 
 use super::layer::LayerDescription;
+use super::mixture::MixtureDescription;
 use super::schedule::EpochSchedule;
 use crate::task::Task;
 
@@ -24,6 +25,9 @@ pub struct SceneFile {
     /// In which order the nodes lie in memory.
     #[serde(default)]
     pub order: NodeOrder,
+    /// Several models that are mixed, and what is read by the layers of `model` in place of the features of the nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixture: Option<MixtureDescription>,
     /// The layers, first to last.
     pub model: Vec<LayerDescription>,
     /// What the model predicts by the output of its layers: `NodeClassification` if neither this nor `heads` is written.

@@ -1,7 +1,7 @@
 //! The heads of a scene's model: those that it describes, or the one that its task is.
 
 use connectome_components::{Field, SoftmaxGroups};
-use connectome_systems::{Head, ModelBuilder, layers::InnerProductDecoder};
+use connectome_systems::{Head, MixturePart, ModelBuilder, layers::InnerProductDecoder};
 
 use bevy_ecs::entity::Entity;
 
@@ -109,21 +109,22 @@ impl SceneFile {
         })
     }
 
-    /// Where a layer stands that the model counts by this number: those of the heads come after its own.
-    pub(super) fn layer_at(&self, number: usize) -> (Vec<Step<'static>>, Option<&LayerDescription>) {
-        let model = self.model.len();
-        if number < model {
-            return (vec![Named("model"), Index(number)], self.model.get(number));
+    /// Where a layer stands that a part of the model counts by this number: those of the heads come after the model's own.
+    pub(super) fn layer_at(&self, part: MixturePart, number: usize) -> (Vec<Step<'static>>, Option<&LayerDescription>) {
+        let (layers, mut path) = self.layers_of(part);
+        if let Some(layer) = layers.get(number) {
+            path.push(Index(number));
+            return (path, Some(layer));
         }
-        let mut first = model;
-        for (head, described) in self.heads.iter().enumerate() {
-            if number < first + described.layers.len() {
+        let mut first = layers.len();
+        for (head, described) in self.heads.iter().enumerate().filter(|_| part == MixturePart::Model) {
+            if let Some(layer) = number.checked_sub(first).and_then(|number| described.layers.get(number)) {
                 let path = vec![Named("heads"), Index(head), Named("layers"), Index(number - first)];
-                return (path, described.layers.get(number - first));
+                return (path, Some(layer));
             }
             first += described.layers.len();
         }
-        (vec![Named("model")], None)
+        (path, None)
     }
 }
 
@@ -141,13 +142,14 @@ impl<'a> SceneHead<'a> {
         }
     }
 
-    /// Its layers and, if it has none that can change the width, those of the model; and where they stand.
+    /// Its layers and, if it has none, those of the model or of the first expert; and where they stand.
     pub fn layers(&self, scene: &'a SceneFile) -> (&'a [LayerDescription], Vec<Step<'static>>) {
         match self.described {
             Some((number, head)) if !head.layers.is_empty() => {
                 (&head.layers, vec![Named("heads"), Index(number), Named("layers")])
             }
-            _ => (&scene.model, vec![Named("model")]),
+            _ if scene.model.is_empty() && scene.mixture.is_some() => scene.layers_of(MixturePart::Expert(0)),
+            _ => scene.layers_of(MixturePart::Model),
         }
     }
 

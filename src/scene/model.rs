@@ -1,15 +1,16 @@
 //! From the layers of a scene to a model.
 
-use bevy_ecs::entity::Entity;
+use bevy_ecs::{entity::Entity, world::World};
 use connectome_components::FeatureField;
 use connectome_systems::{
-    DryRun, ModelBuilder,
+    DryRun, MixtureBuilder, MixturePart, ModelBuilder,
     layers::BuildError,
     program::{Domain, MAX_COLUMNS, MAX_OPERATIONS, MAX_PARAMETERS, ProgramLimits, RowCounts},
 };
 
 use super::description::SceneFile;
 use super::heads::HeadFields;
+use super::layer::LayerDescription;
 use crate::data::{Features, RowKind, memory::available};
 
 /// Bytes that an operation takes while it is planned, at most: as measured it is some 2,300.
@@ -32,7 +33,7 @@ pub(crate) enum Purpose {
 }
 
 /// What a scene's model is once it is built.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Plan {
     /// The output of each head.
     pub outputs: Vec<Output>,
@@ -72,6 +73,32 @@ pub(super) struct ModelSize {
     pub directions: usize,
 }
 
+impl Plan {
+    /// The same together with what another one takes, which computes before it.
+    pub(super) fn after(self, other: Option<Self>) -> Self {
+        let Some(other) = other else { return self };
+        Self { size: self.size.plus(&other.size), ..self }
+    }
+}
+
+impl ModelSize {
+    fn plus(&self, other: &Self) -> Self {
+        let Self { nodes, edges, graphs, values, numbers, scratch, programs, idle, normalizations, directions } = *self;
+        Self {
+            nodes: nodes.plus(other.nodes),
+            edges: edges.plus(other.edges),
+            graphs: graphs.plus(other.graphs),
+            values: values.saturating_add(other.values),
+            numbers: numbers.saturating_add(other.numbers),
+            scratch: scratch.saturating_add(other.scratch),
+            programs: programs.saturating_add(other.programs),
+            idle: idle.saturating_add(other.idle),
+            normalizations: normalizations + other.normalizations,
+            directions: directions.max(other.directions),
+        }
+    }
+}
+
 /// Some columns of `f32`s.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Columns {
@@ -83,6 +110,14 @@ pub(super) struct Columns {
 }
 
 impl Columns {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            count: self.count + other.count,
+            width: self.width.saturating_add(other.width),
+            copied: self.copied.max(other.copied),
+        }
+    }
+
     pub(super) fn add(&mut self, width: usize) {
         self.count += 1;
         self.width = self.width.saturating_add(width);
@@ -105,22 +140,71 @@ pub(super) fn idle_bytes(rows: usize, width: usize) -> usize {
     if capacity.saturating_mul(row) >= LARGEST { 0 } else { (capacity - rows).saturating_mul(row) / 5 * 2 }
 }
 
-impl SceneFile {
-    /// The scene's model over the nodes of `graph`, which reads `input`, and learns as the scene says from `seed`.
-    pub fn model(&self, graph: Entity, input: FeatureField, seed: u64) -> ModelBuilder {
-        let builder = ModelBuilder::new(graph).input(input).seed(seed);
-        self.with_layers(Purpose::Training, builder, &HeadFields::default())
+/// The model of a scene, or the mixture that it is.
+#[derive(Clone)]
+pub enum SceneModel {
+    /// One model.
+    Single(ModelBuilder),
+    /// A mixture of experts.
+    Mixture(MixtureBuilder),
+}
+
+/// The parts of a model that was planned without a world, in the order in which they compute.
+pub(super) type Parts = Vec<(MixturePart, DryRun)>;
+
+impl SceneModel {
+    /// Builds the model, or the mixture, in a world; returns its entity.
+    ///
+    /// # Errors
+    /// Those of [`ModelBuilder::build`] and [`MixtureBuilder::build`].
+    pub fn build(self, world: &mut World) -> Result<Entity, BuildError> {
+        match self {
+            Self::Single(model) => model.build(world),
+            Self::Mixture(mixture) => mixture.build(world),
+        }
     }
 
-    /// The layers and heads of the scene, and how they learn if that is the purpose.
-    pub(crate) fn with_layers(&self, purpose: Purpose, builder: ModelBuilder, fields: &HeadFields) -> ModelBuilder {
-        let training = &self.training;
-        let builder = builder.name(&self.name);
-        let builder = self.model.iter().fold(builder, |builder, layer| builder.layer(layer.clone()));
-        let mut builder = self.with_heads(builder, purpose, fields);
-        if purpose == Purpose::Inference {
-            return builder;
+    /// Plans it without a world; an error comes with the part that is refused.
+    pub(super) fn dry_run(&self) -> Result<Parts, (MixturePart, BuildError)> {
+        let whole = MixturePart::Model;
+        match self {
+            Self::Single(model) => Ok(vec![(whole, model.dry_run().map_err(|error| (whole, error))?)]),
+            Self::Mixture(mixture) => mixture.dry_run(),
         }
+    }
+}
+
+impl SceneFile {
+    /// The scene's model over the nodes of `graph`, which reads `input`, and learns as the scene says from `seed`.
+    pub fn model(&self, graph: Entity, input: FeatureField, seed: u64) -> SceneModel {
+        let reads = |model: ModelBuilder| model.input(input);
+        self.with_layers(Purpose::Training, graph, reads, seed, &HeadFields::default())
+    }
+
+    /// The layers and heads of the scene on a graph, and how they learn if that is the purpose; `connect` says what the model
+    /// reads.
+    pub(crate) fn with_layers(
+        &self,
+        purpose: Purpose,
+        graph: Entity,
+        connect: impl FnOnce(ModelBuilder) -> ModelBuilder,
+        seed: u64,
+        fields: &HeadFields,
+    ) -> SceneModel {
+        let part = |layers: &[LayerDescription]| {
+            let builder = layers.iter().fold(ModelBuilder::new(graph), |builder, layer| builder.layer(layer.clone()));
+            if purpose == Purpose::Training { self.learning(builder) } else { builder }
+        };
+        let model = self.with_heads(part(&self.model).name(&self.name).seed(seed), purpose, fields);
+        match &self.mixture {
+            None => SceneModel::Single(connect(model)),
+            Some(mixture) => SceneModel::Mixture(mixture.builder(connect(model), part, seed)),
+        }
+    }
+
+    /// A model that learns as the scene says.
+    fn learning(&self, mut builder: ModelBuilder) -> ModelBuilder {
+        let training = &self.training;
         builder = builder.optimizer(self.optimizer).learning_rate_schedule(training.schedule.in_steps(1));
         if training.accumulation_steps > 1 {
             builder = builder.accumulate_gradients(u32::try_from(training.accumulation_steps).unwrap_or(u32::MAX));
@@ -139,27 +223,32 @@ impl SceneFile {
             return None;
         }
         let input = Input { width: *width, stored: Some(longest), edges: None };
-        let is_refused = matches!(self.unbuilt(&input, available()).record(), Err(BuildError::Sparse { .. }));
+        let is_refused = match self.unbuilt(&input, available()) {
+            SceneModel::Single(model) => matches!(model.record(), Err(BuildError::Sparse { .. })),
+            SceneModel::Mixture(mixture) => matches!(mixture.dry_run(), Err((_, BuildError::Sparse { .. }))),
+        };
         (!is_refused).then_some(longest)
     }
 
     /// The model that learns, without a world; a layer is refused with which it takes more than so many bytes in any
     /// case.
-    pub(super) fn unbuilt(&self, input: &Input, available: usize) -> ModelBuilder {
-        let builder = ModelBuilder::new(Entity::PLACEHOLDER).limits(limits(available));
-        let builder = self.with_layers(Purpose::Training, builder, &HeadFields::default());
-        let builder = match input.stored {
-            Some(stored) => builder.sparse_input_width(input.width, stored),
-            None => builder.input_width(input.width),
+    pub(super) fn unbuilt(&self, input: &Input, available: usize) -> SceneModel {
+        let reads = |builder: ModelBuilder| {
+            let builder = builder.limits(limits(available));
+            let builder = match input.stored {
+                Some(stored) => builder.sparse_input_width(input.width, stored),
+                None => builder.input_width(input.width),
+            };
+            match input.edges {
+                Some(width) => builder.edge_input_width(width),
+                None => builder,
+            }
         };
-        match input.edges {
-            Some(width) => builder.edge_input_width(width),
-            None => builder,
-        }
+        self.with_layers(Purpose::Training, Entity::PLACEHOLDER, reads, 0, &HeadFields::default())
     }
 
-    /// What a model of this scene is that was planned for one purpose, on so many rows.
-    pub(super) fn describe(&self, planned: &DryRun, purpose: Purpose, rows: &RowCounts) -> Result<Plan, BuildError> {
+    /// What a part of the model is that was planned for one purpose, on so many rows.
+    pub(super) fn describe(&self, planned: &DryRun, purpose: Purpose, rows: &RowCounts) -> Plan {
         let output = |(domain, width)| Output {
             rows: match domain {
                 Domain::Nodes => RowKind::Nodes,
@@ -196,7 +285,7 @@ impl SceneFile {
                 size.numbers = size.numbers.saturating_add(planned.stored_count());
             }
         }
-        Ok(Plan { outputs, size })
+        Plan { outputs, size }
     }
 }
 

@@ -3,7 +3,7 @@
 use bevy_ecs::{entity::Entity, name::Name, schedule::IntoScheduleConfigs, world::World};
 use std::borrow::Cow;
 
-use super::{GraphEntities, SceneEntities, model};
+use super::{GraphEntities, SceneEntities, build_model};
 use crate::components::{Edge, Field, FieldError, Graph, Marker, Split};
 use crate::data::{CandidatePair, GraphData, LinkSplit, hide_edges};
 use crate::scene::{SceneFile, model::Purpose};
@@ -27,7 +27,7 @@ pub(super) fn spawn(
     let rows = Graph { nodes: graph.node_marker.id(), edges: pair_marker.id(), subgraphs: graph.subgraph_marker.id() };
     let pairs = world.spawn((Name::new(format!("pairs of {}", scene.name)), rows)).id();
     let targets = Field::<f32>::register(world, "link", pair_marker.id(), 1)?;
-    let model = model(scene, &graph, Some((pairs, targets)), purpose, seed).build(world)?;
+    let model = build_model(world, scene, &graph, Some((pairs, targets)), purpose, seed)?;
     graph.fill(world, Cow::Owned(with_messages(data, &split)))?;
     let negatives = spawn_pairs(world, &split.pairs, &graph.nodes, pair_marker, targets, purpose)?;
     if purpose == Purpose::Training {

@@ -107,22 +107,27 @@ pub(crate) fn spawn_for(
         return links::spawn(world, scene, data, links, purpose, seed);
     }
     let mut graph = GraphEntities::declare(world, scene, &data)?;
-    let model = model(scene, &graph, None, purpose, seed).build(world)?;
+    let model = build_model(world, scene, &graph, None, purpose, seed)?;
     graph.fill(world, data)?;
     Ok(graph.with_model(model))
 }
 
-/// The model of a scene on its graph, and on pairs of nodes with a field of whether an edge joins them.
-pub(crate) fn model(
+/// Builds the model of a scene on its graph, and on pairs of nodes with a field of whether an edge joins them.
+pub(crate) fn build_model(
+    world: &mut World,
     scene: &SceneFile,
     graph: &GraphEntities,
     pairs: Option<(Entity, Field)>,
     purpose: Purpose,
     seed: u64,
-) -> ModelBuilder {
-    let mut builder = ModelBuilder::new(graph.graph).input(graph.input).seed(seed);
-    if let Some(edges) = graph.edge_input {
-        builder = builder.edge_input(edges);
-    }
-    scene.with_layers(purpose, builder, &HeadFields { targets: graph.targets, pairs, groups: graph.groups })
+) -> Result<Entity, BuildError> {
+    let reads = |model: ModelBuilder| {
+        let model = model.input(graph.input);
+        match graph.edge_input {
+            Some(edges) => model.edge_input(edges),
+            None => model,
+        }
+    };
+    let fields = HeadFields { targets: graph.targets, pairs, groups: graph.groups };
+    scene.with_layers(purpose, graph.graph, reads, seed, &fields).build(world)
 }

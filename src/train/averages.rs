@@ -4,8 +4,8 @@ use bevy_ecs::{entity::Entity, world::World};
 use core::mem::{replace, swap};
 
 use super::{TrainError, Trainer};
-use crate::components::{Parameter, Split, TrainingState};
-use crate::weights::numbers;
+use crate::components::{Split, TrainingState};
+use crate::parts::PartParameter;
 
 /// Averages the parameters of a model over its steps, if the scene asks for it.
 pub(super) struct Averaging<'a> {
@@ -13,7 +13,7 @@ pub(super) struct Averaging<'a> {
     model: Entity,
     /// Steps taken so far.
     steps: u64,
-    parameters: &'a [Parameter],
+    parameters: &'a [PartParameter],
     averages: &'a mut Vec<Vec<f32>>,
 }
 
@@ -22,7 +22,7 @@ impl<'a> Averaging<'a> {
     pub fn new(
         decay: Option<f32>,
         (world, model): (&World, Entity),
-        parameters: &'a [Parameter],
+        parameters: &'a [PartParameter],
         averages: &'a mut Vec<Vec<f32>>,
     ) -> Self {
         Self { decay, model, steps: steps(world, model), parameters, averages }
@@ -35,11 +35,11 @@ impl<'a> Averaging<'a> {
         let is_step = replace(&mut self.steps, taken) != taken;
         let Some(decay) = self.decay.filter(|_| is_step) else { return };
         if self.averages.is_empty() {
-            self.averages.extend(self.parameters.iter().map(|parameter| numbers(world, parameter.value).to_vec()));
+            self.averages.extend(self.parameters.iter().map(|of| of.numbers(world, self.model).to_vec()));
             return;
         }
-        for (parameter, averages) in self.parameters.iter().zip(&mut *self.averages) {
-            let values = numbers(world, parameter.value);
+        for (of, averages) in self.parameters.iter().zip(&mut *self.averages) {
+            let values = of.numbers(world, self.model);
             averages.iter_mut().zip(values).for_each(|(average, value)| *average += (1.0 - decay) * (value - *average));
         }
     }
@@ -60,9 +60,9 @@ impl Trainer {
     }
 
     fn swap_averages(&mut self) {
-        for (parameter, averages) in self.parameters.iter().zip(&mut self.progress.averages) {
-            let values = parameter.value.matrix_mut(&mut self.world).rows_mut().flatten();
-            values.zip(averages).for_each(|(value, average)| swap(value, average));
+        for (of, averages) in self.parameters.iter().zip(&mut self.progress.averages) {
+            let values = of.numbers_mut(&mut self.world, self.entities.model);
+            values.iter_mut().zip(averages).for_each(|(value, average)| swap(value, average));
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::RunState;
-use super::state::Source;
+use super::arrays::Source;
 use crate::output::arrays::{Array, ArrayFile, Values, encode_arrays, read_arrays};
 use crate::output::metrics::{decode_metrics, encode_metrics};
 use crate::output::{EpochReport, OutputError, RunIdentity, write_file};

@@ -12,7 +12,7 @@ use super::{TrainError, degrees::set_mean_degrees, order::Shuffled};
 use crate::components::{ClassLabel, FeatureField, Field, Split};
 use crate::data::GraphData;
 use crate::scene::{SceneFile, model::Purpose};
-use crate::spawn::{GraphEntities, SceneEntities, model};
+use crate::spawn::{GraphEntities, SceneEntities, build_model};
 use crate::systems::{
     LearningError, Workers,
     batch::{Batch, BatchError, Extract},
@@ -42,6 +42,13 @@ pub(super) struct Step {
     pub is_sampled: bool,
     /// Whether it is the last one of the pass.
     pub is_last: bool,
+}
+
+impl Step {
+    /// How many rows of nodes count: of a sample the examples, which come first; the others are their neighbors.
+    pub fn counted(self) -> usize {
+        if self.is_sampled { self.examples } else { usize::MAX }
+    }
 }
 
 /// A set of graphs, or one graph of which each batch takes some nodes with their neighbors.
@@ -81,7 +88,7 @@ impl Corpus {
         seed: u64,
     ) -> Result<(Self, SceneEntities), TrainError> {
         let place = GraphEntities::declare(training, scene, &data).map_err(BatchError::from)?;
-        let model = model(scene, &place, None, purpose, seed).build(training)?;
+        let model = build_model(training, scene, &place, None, purpose, seed)?;
         set_mean_degrees(training, model, &data);
 
         let corpus = Self::of_graphs(training, &place, scene, data, seed)?;

@@ -4,7 +4,7 @@ use bevy_ecs::{entity::Entity, world::World};
 
 use crate::components::Split;
 use crate::data::GraphData;
-use crate::weights::{numbers, parameters, set_numbers};
+use crate::parts::parameters;
 
 /// What the name of a buffer ends with, and what of a degree is averaged.
 type MeanDegree = (&'static str, fn(f64) -> f64);
@@ -16,12 +16,12 @@ const MEANS: [MeanDegree; 2] = [("aggr_module.avg_deg_lin", |degree| degree), ("
 /// there are. What the scene gives is kept.
 pub(super) fn set_mean_degrees(world: &mut World, model: Entity, data: &GraphData) {
     let mut degrees = None;
-    for parameter in parameters(world, model) {
-        let mean = MEANS.iter().find(|(name, _)| parameter.name.ends_with(name));
-        let Some((_, value)) = mean.filter(|_| numbers(world, parameter.value) == [0.0]) else { continue };
+    for of in parameters(world, model) {
+        let mean = MEANS.iter().find(|(name, _)| of.parameter.name.ends_with(name));
+        let Some((_, value)) = mean.filter(|_| of.numbers(world, model) == [0.0]) else { continue };
         let degrees = degrees.get_or_insert_with(|| training_degrees(data));
         let sum: f64 = degrees.iter().map(|degree| value(f64::from(*degree))).sum();
-        set_numbers(world, parameter.value, &[(sum / degrees.len().max(1) as f64) as f32]);
+        of.numbers_mut(world, model).fill((sum / degrees.len().max(1) as f64) as f32);
     }
 }
 

@@ -35,6 +35,16 @@ pub enum TrainError {
         /// The pairs of the run.
         expected: usize,
     },
+    /// The state is of a run with another number of experts.
+    #[error(
+        "the state has {found} models, but the scene {expected}: its model, its gate and its experts; give it the same scene"
+    )]
+    OtherExperts {
+        /// The models of the state.
+        found: usize,
+        /// The models of the scene.
+        expected: usize,
+    },
     /// The state is of a run with another seed.
     #[error("the state is one of seed {found}, but the run has seed {seed}; give it that seed")]
     OtherSeed {

@@ -1,10 +1,12 @@
 //! Trains the model of a scene in its own world.
 
+mod arrays;
 mod averages;
 mod checkpoint;
 mod corpus;
 mod degrees;
 mod error;
+mod experts;
 mod misuse;
 mod order;
 mod outputs;
@@ -18,6 +20,7 @@ use std::{borrow::Cow, mem, ops::ControlFlow, path::Path, sync::Arc, time::Insta
 
 use averages::steps;
 use corpus::{Corpus, Examples};
+use experts::ExpertUse;
 use misuse::Functions;
 use state::Progress;
 
@@ -28,13 +31,14 @@ pub use recorder::{CheckpointInterval, RecordError, RunRecorder};
 pub use rewriting::{RewriteScore, Rewritten};
 pub use state::RunState;
 
-use crate::components::{GradientAccumulation, LearningRateSchedule, Metrics, Optimizer, Parameter, Split};
+use crate::components::{GradientAccumulation, LearningRateSchedule, Metrics, Optimizer, Split};
 use crate::data::{GraphData, RewriteData};
 use crate::output::{EpochReport, Measures, Summary, Tensor, ValidationCriteria};
+use crate::parts::{PartParameter, parameters as model_parameters, parts};
 use crate::scene::{SceneFile, model::Purpose};
 use crate::spawn::{SceneEntities, spawn_for};
 use crate::systems::{LearningError, Workers, layers::BuildError};
-use crate::weights::{Rename, load_weights, numbers, parameters as model_parameters, weights};
+use crate::weights::{Rename, load_weights, weights};
 
 /// A scene in a world, and how far it has been trained.
 ///
@@ -63,9 +67,11 @@ pub struct Trainer {
     seed: u64,
     progress: Progress,
     /// The parameters, if they are learned.
-    parameters: Vec<Parameter>,
+    parameters: Vec<PartParameter>,
     /// Metrics of the last pass over the corpus, merged over its batches.
     merged: Metrics,
+    /// How the experts of a mixture were used in the last pass.
+    experts: Option<ExpertUse>,
     /// Of the last epoch; the next one reuses its memory.
     report: EpochReport,
 }
@@ -84,7 +90,7 @@ impl Trainer {
         let mut trainer = Self::of(scene, data.into(), Purpose::Training, seed, workers)?;
         let Self { world, entities, parameters, progress, .. } = &mut trainer;
         *parameters = model_parameters(world, entities.model);
-        progress.kept.extend(parameters.iter().map(|parameter| numbers(world, parameter.value).to_vec()));
+        progress.kept.extend(parameters.iter().map(|of| of.numbers(world, entities.model).to_vec()));
         Ok(trainer)
     }
 
@@ -114,13 +120,17 @@ impl Trainer {
         let (corpus, entities) = if data.graphs.is_some() || !scene.training.fan_outs.is_empty() {
             let (corpus, entities) = Corpus::spawn(&mut world, scene, data, purpose, seed)?;
             let steps = corpus.steps_per_epoch(scene.training.accumulation_steps);
-            if let Some(mut schedule) = world.get_mut::<LearningRateSchedule>(entities.model) {
-                *schedule = scene.training.schedule.in_steps(steps);
+            for part in parts(&world, entities.model) {
+                let Some((world, model)) = part.of_mut(&mut world, entities.model) else { continue };
+                if let Some(mut schedule) = world.get_mut::<LearningRateSchedule>(model) {
+                    *schedule = scene.training.schedule.in_steps(steps);
+                }
             }
             (Some(corpus), entities)
         } else {
             (None, spawn_for(&mut world, scene, data, purpose, seed)?)
         };
+        let experts = ExpertUse::of(&mut world, entities.model).map_err(BuildError::from)?;
         Ok(Self {
             world,
             entities,
@@ -132,6 +142,7 @@ impl Trainer {
             progress: Progress::default(),
             parameters: Vec::new(),
             merged: Metrics::default(),
+            experts,
             report: EpochReport::default(),
         })
     }
@@ -167,10 +178,10 @@ impl Trainer {
         }
         let trained = Instant::now();
         let mut metrics = mem::take(&mut self.report.metrics);
-        let mut end = metrics.write(0, self.metrics(), &[Split::Train]);
+        let mut end = self.write_measures(&mut metrics, 0, &[Split::Train]);
         let evaluated = [Split::Validation, Split::Test];
         self.measure_averages(&evaluated)?;
-        end = metrics.write(end, self.metrics(), &evaluated);
+        end = self.write_measures(&mut metrics, end, &evaluated);
         metrics.truncate(end);
         let steps = steps(&self.world, self.entities.model);
         self.report = EpochReport {
@@ -187,6 +198,12 @@ impl Trainer {
     fn metrics(&self) -> &Metrics {
         let of_world = self.world.get::<Metrics>(self.entities.model).filter(|_| self.corpus.is_none());
         of_world.unwrap_or(&self.merged)
+    }
+
+    /// Writes what the last pass has measured on some splits over the measures from `index` on; returns the index behind.
+    fn write_measures(&self, measures: &mut Measures, index: usize, splits: &[Split]) -> usize {
+        let end = measures.write(index, self.metrics(), splits);
+        self.experts.as_ref().map_or(end, |experts| experts.write(measures, end, splits))
     }
 
     /// Trains as the scene says, and leaves the model with the parameters of the epoch that the scene selects, or their averages.
@@ -267,7 +284,8 @@ impl Trainer {
         if self.rewriting.is_some() {
             self.measure_rewrites(&mut metrics)?;
         }
-        metrics.write(metrics.len(), self.metrics(), &Split::MEASURED);
+        let end = metrics.len();
+        self.write_measures(&mut metrics, end, &Split::MEASURED);
         let Progress { epochs, trained, .. } = self.progress;
         // The last step may have made weights that no epoch has shown yet.
         let loss = metrics.get(Split::Train, "loss").filter(|loss| trained > 0 && !loss.is_finite());

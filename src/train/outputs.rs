@@ -7,7 +7,7 @@ use super::{
     TrainError, Trainer,
     corpus::{Examples, Step},
 };
-use crate::components::{Edge, Model, ModelHead, Rows};
+use crate::components::{Edge, Field, MixtureOfExperts, Model, Rows};
 use crate::spawn::SceneEntities;
 use crate::systems::{Infer, batch::Batch, run};
 
@@ -22,15 +22,10 @@ pub struct HeadOutput {
     pub width: usize,
 }
 
-fn heads_of(world: &World, model: Entity) -> impl Iterator<Item = &ModelHead> {
-    world.get::<Model>(model).into_iter().flat_map(|model| &model.heads)
-}
-
-/// The outputs of all heads, without rows.
-fn empty_outputs(world: &World, model: Entity) -> Vec<HeadOutput> {
-    let empty =
-        |head: &ModelHead| HeadOutput { name: head.name.clone(), values: Vec::new(), width: head.output.width() };
-    heads_of(world, model).map(empty).collect()
+/// The outputs of all heads.
+fn heads_of(world: &World, model: Entity) -> Vec<(String, Field)> {
+    let heads = world.get::<Model>(model).into_iter().flat_map(|model| &model.heads);
+    heads.map(|head| (head.name.clone(), head.output)).collect()
 }
 
 impl Trainer {
@@ -49,14 +44,38 @@ impl Trainer {
     /// # Errors
     /// If the schedules were taken out of the world.
     pub fn outputs(&mut self) -> Result<Vec<HeadOutput>, TrainError> {
+        let fields = heads_of(&self.world, self.entities.model);
+        self.collect(fields)
+    }
+
+    /// The weights of the experts for the nodes or graphs of the scene, in its order; none unless the model is a mixture.
+    ///
+    /// # Errors
+    /// If the schedules were taken out of the world.
+    pub fn expert_weights(&mut self) -> Result<Option<HeadOutput>, TrainError> {
+        let mixture = self.world.get::<MixtureOfExperts>(self.entities.model);
+        let fields = mixture.map(|mixture| ("expert_weights".to_owned(), mixture.weights)).into_iter().collect();
+        Ok(self.collect(fields)?.into_iter().next())
+    }
+
+    /// Runs the model on all examples and collects the rows of some fields.
+    fn collect(&mut self, fields: Vec<(String, Field)>) -> Result<Vec<HeadOutput>, TrainError> {
+        let empty = |(name, field): &(String, Field)| HeadOutput {
+            name: name.clone(),
+            values: Vec::new(),
+            width: field.width(),
+        };
+        let mut outputs: Vec<HeadOutput> = fields.iter().map(empty).collect();
+        if outputs.is_empty() {
+            return Ok(outputs);
+        }
         let SceneEntities { graph, model, ref nodes, ref edges, node_marker, edge_marker, .. } = self.entities;
         if let Some(corpus) = &mut self.corpus {
-            let mut outputs = empty_outputs(&self.world, model);
             let [nodes, edges] = [false, true].map(|of_edges| corpus.numbers(of_edges));
             let show = |world: &World, batch: &Batch, step: Step| {
-                for (collected, head) in outputs.iter_mut().zip(heads_of(world, model)) {
-                    let (matrix, width) = (head.output.matrix(world), head.output.width());
-                    let (numbers, entities) = match head.output.domain() {
+                for (collected, (_, field)) in outputs.iter_mut().zip(&fields) {
+                    let (matrix, width) = (field.matrix(world), field.width());
+                    let (numbers, entities) = match field.domain() {
                         // Of the nodes of a sample the examples come first; the others are their neighbors.
                         domain if domain == node_marker.id() && step.is_sampled => {
                             collected.values.extend(matrix.rows().take(step.examples).flatten());
@@ -82,9 +101,7 @@ impl Trainer {
             return Ok(outputs);
         }
         run(&mut self.world, Infer(model))?;
-        let mut outputs = empty_outputs(&self.world, model);
-        for (collected, head) in outputs.iter_mut().zip(heads_of(&self.world, model)) {
-            let output = head.output;
+        for (collected, (_, output)) in outputs.iter_mut().zip(&fields) {
             let entities = match output.domain() {
                 domain if domain == node_marker.id() => nodes,
                 domain if domain == edge_marker.id() => edges,
@@ -111,8 +128,8 @@ impl Trainer {
     pub(super) fn pair_rows(&self) -> Vec<Entity> {
         let tasks = self.scene.tasks();
         let number = tasks.iter().position(|(_, task)| task.links().is_some());
-        let head = number.and_then(|number| heads_of(&self.world, self.entities.model).nth(number));
-        let Some(output) = head.map(|head| head.output) else { return Vec::new() };
+        let heads = heads_of(&self.world, self.entities.model);
+        let Some((_, output)) = number.and_then(|number| heads.get(number)) else { return Vec::new() };
         let mut rows = Rows::default();
         rows.update(&self.world, &[output.domain(), output.id()]);
         rows.entities().to_vec()

@@ -2,7 +2,12 @@
 
 use bevy_ecs::{entity::Entity, world::World};
 
-use super::{TrainError, Trainer, averages::Averaging, corpus::Examples};
+use super::{
+    TrainError, Trainer,
+    averages::Averaging,
+    corpus::{Examples, Step},
+    experts::ExpertUse,
+};
 use crate::components::{GradientAccumulation, HeadMetrics, Metrics, Split};
 use crate::systems::{Evaluate, Train, run};
 
@@ -23,12 +28,14 @@ impl Trainer {
     pub(super) fn train_pass(&mut self, examples: Examples) -> Result<usize, TrainError> {
         self.draw_functions()?;
         let (graph, model) = (self.entities.graph, self.entities.model);
-        let Self { world, corpus, merged, parameters, progress, .. } = self;
+        let Self { world, corpus, merged, experts, parameters, progress, .. } = self;
+        experts.iter_mut().for_each(ExpertUse::clear);
         let decay = self.scene.training.averaging;
         let mut averaging = Averaging::new(decay, (world, model), parameters, &mut progress.averages);
         let Some(corpus) = corpus else {
             run(world, Train(model))?;
             averaging.add(world);
+            experts.iter_mut().for_each(|experts| experts.add(world, model, usize::MAX));
             return Ok(1);
         };
         let accumulate = |world: &mut World, passes: usize| {
@@ -51,6 +58,7 @@ impl Trainer {
             |world, step| accumulate(world, if step.is_last { 1 } else { passes }),
             |world, _, step| {
                 merge(merged, world, model);
+                experts.iter_mut().for_each(|experts| experts.add(world, model, step.counted()));
                 averaging.add(world);
                 count += step.examples;
             },
@@ -64,10 +72,18 @@ impl Trainer {
             return self.measure_misuses(splits);
         }
         let (graph, model) = (self.entities.graph, self.entities.model);
-        let Self { world, corpus, merged, .. } = self;
-        let Some(corpus) = corpus else { return Ok(run(world, Evaluate(model))?) };
+        let Self { world, corpus, merged, experts, .. } = self;
+        experts.iter_mut().for_each(ExpertUse::clear);
+        let Some(corpus) = corpus else {
+            run(world, Evaluate(model))?;
+            experts.iter_mut().for_each(|experts| experts.add(world, model, usize::MAX));
+            return Ok(());
+        };
         merged.heads.iter_mut().for_each(HeadMetrics::clear);
-        let show = |world: &World, _: &_, _| merge(merged, world, model);
+        let show = |world: &World, _: &_, step: Step| {
+            merge(merged, world, model);
+            experts.iter_mut().for_each(|experts| experts.add(world, model, step.counted()));
+        };
         corpus.pass(world, graph, Evaluate(model), Examples::Of(splits), |_, _| {}, show)?;
         // Once for all measures of all splits.
         merged.heads.iter_mut().for_each(|head| head.ranking.sort());

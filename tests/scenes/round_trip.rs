@@ -1,11 +1,11 @@
 //! Any scene that is written reads back equal.
 
 use connectome::scene::{
-    EpochSchedule, GraphSource, HeadDescription, LayerDescription, Monitor, NodeFeatures, NodeOrder, SceneEdge,
-    SceneFile, SceneNode, Selection, Training, options,
+    EpochSchedule, ExpertDescription, Gate, GraphSource, HeadDescription, LayerDescription, MixtureDescription,
+    Monitor, NodeFeatures, NodeOrder, SceneEdge, SceneFile, SceneNode, Selection, Training, options,
 };
 use connectome::task::{Regression, Task};
-use connectome_components::{Loss, Optimizer, Split};
+use connectome_components::{GateLosses, Loss, Mixing, Optimizer, Split};
 use connectome_systems::layers;
 use proptest::collection::vec;
 use proptest::option;
@@ -130,8 +130,10 @@ fn scene() -> impl Strategy<Value = SceneFile> {
     let scaling = select(vec![Given, Identity, Degree, Ones]);
     let order = select(vec![NodeOrder::Given, NodeOrder::Degree, NodeOrder::ReverseCuthillMcKee]);
     let heads = (any::<bool>(), any::<bool>());
-    (".*", graph(), (scaling, order), vec(layer(), 0..6), heads, optimizer(), training()).prop_map(
-        |(name, graph, (features, order), mut model, (is_default, has_heads), optimizer, training)| {
+    let mixed = option::of((1_usize..3, 0_usize..3, positive()));
+    let layers = (vec(layer(), 0..6), mixed);
+    (".*", graph(), (scaling, order), layers, heads, optimizer(), training()).prop_map(
+        |(name, graph, (features, order), (mut model, mixed), (is_default, has_heads), optimizer, training)| {
             let classes = match &graph {
                 GraphSource::Inline { nodes, .. } => nodes.iter().map(|node| node.label + 1).max().unwrap_or(1),
                 _ => 1,
@@ -157,7 +159,20 @@ fn scene() -> impl Strategy<Value = SceneFile> {
                 }),
                 false => model.push(last),
             }
-            SceneFile { name, graph, features, order, model, task, heads, optimizer, training }
+            // Experts in place of the layers before the last.
+            let mixture = mixed.filter(|_| model.len() > 1 && !has_heads).map(|(count, top_k, noise)| {
+                let layers = model.drain(..model.len() - 1).collect();
+                let gate = if top_k == 0 { Gate::Softmax } else { Gate::TopK(top_k.min(count)) };
+                MixtureDescription {
+                    experts: vec![ExpertDescription { layers, count }],
+                    gate,
+                    gate_layers: vec![with_width("Linear", 3, None)],
+                    losses: GateLosses { balance: noise, ..GateLosses::default() },
+                    noise,
+                    mixing: if count > 1 { Mixing::Probabilities } else { Mixing::Values },
+                }
+            });
+            SceneFile { name, graph, features, order, mixture, model, task, heads, optimizer, training }
         },
     )
 }

@@ -2,22 +2,46 @@
 
 use connectome::components::Split;
 use connectome::data::RowKind;
-use connectome::scene::{HeadDescription, Memory, options};
+use connectome::scene::{HeadDescription, LayerDescription, Memory, options};
 use connectome::systems::program::{Column, Operation, ParameterDescription, Pass, Plan, RowCounts, Run, Shape, Value};
-use connectome::systems::{GraphSystems, Plans, SystemDescription};
+use connectome::systems::{GraphSystems, SystemDescription};
 use serde::Serialize;
 use std::error::Error;
 
 use super::Inspected;
+use super::parts::Part;
 
 #[derive(Serialize)]
 pub struct Document {
     scene: String,
     graph: GraphSize,
     memory: Purposes,
+    #[serde(flatten)]
+    model: ModelText,
+    heads: Vec<HeadText>,
+    mixture: Option<MixtureText>,
+}
+
+#[derive(Serialize)]
+struct MixtureText {
+    /// As a scene writes it.
+    choice: String,
+    gate: ModelText,
+    experts: Vec<ExpertText>,
+}
+
+#[derive(Serialize)]
+struct ExpertText {
+    /// The numbers of those that are built alike.
+    numbers: Vec<usize>,
+    #[serde(flatten)]
+    model: ModelText,
+}
+
+#[derive(Serialize)]
+struct ModelText {
     /// As a scene writes them.
     layers: Vec<String>,
-    heads: Vec<HeadText>,
     parameters: Vec<ParameterSize>,
     columns: Columns,
     training: Option<PlanText>,
@@ -154,12 +178,8 @@ struct SystemText {
 }
 
 impl Document {
-    /// Of a scene; `training` and `inference` are the plans that are shown, each with the systems of its schedule.
-    pub fn new(
-        inspected: &Inspected,
-        plans: &Plans,
-        [training, inference]: [Option<(&Plan, Vec<SystemDescription>)>; 2],
-    ) -> Result<Self, Box<dyn Error>> {
+    /// Of a scene and the models that it consists of; `purposes` are those whose plans are shown, to train and to infer.
+    pub fn new(inspected: &Inspected, parts: &[Part], purposes: [bool; 2]) -> Result<Self, Box<dyn Error>> {
         let Inspected { scene, data, memory, rows } = inspected;
         let predicted = scene.predicted(data).into_iter().map(|column| Predicted {
             rows: match column.rows {
@@ -172,16 +192,23 @@ impl Document {
         });
         let [train, validation, test] =
             [Split::Train, Split::Validation, Split::Test].map(|split| inspected.count(split));
-        let texts = |layers: &[_]| -> Result<Vec<String>, ron::Error> {
-            layers.iter().map(|layer| options().to_string(layer)).collect()
-        };
         let head = |head: &HeadDescription| -> Result<HeadText, ron::Error> {
             let (name, task) = (head.name.clone(), options().to_string(&head.task)?);
             Ok(HeadText { name, task, layers: texts(&head.layers)? })
         };
-        let plan = |shown: Option<(&Plan, Vec<SystemDescription>)>| {
-            shown.map(|(plan, systems)| PlanText::new(plan, rows, &systems))
-        };
+        let (mut gate, mut experts, mut model) = (None, Vec::new(), None);
+        for part in parts {
+            let text = ModelText::new(part, rows, purposes)?;
+            match part {
+                Part { experts: numbers, .. } if !numbers.is_empty() => {
+                    experts.push(ExpertText { numbers: numbers.clone(), model: text });
+                }
+                Part { title, .. } if title.is_empty() => model = Some(text),
+                _ => gate = Some(text),
+            }
+        }
+        let choice = scene.mixture.as_ref().map(|mixture| options().to_string(&mixture.gate)).transpose()?;
+        let mixture = choice.zip(gate).map(|(choice, gate)| MixtureText { choice, gate, experts });
         Ok(Self {
             scene: scene.name.clone(),
             graph: GraphSize {
@@ -195,8 +222,27 @@ impl Document {
                 splits: Splits { train, validation, test },
             },
             memory: Purposes::of(memory),
-            layers: texts(&scene.model)?,
+            model: model.ok_or("the model was removed")?,
             heads: scene.heads.iter().map(head).collect::<Result<_, _>>()?,
+            mixture,
+        })
+    }
+}
+
+/// Layers as a scene writes them.
+fn texts(layers: &[LayerDescription]) -> Result<Vec<String>, ron::Error> {
+    layers.iter().map(|layer| options().to_string(layer)).collect()
+}
+
+impl ModelText {
+    fn new(part: &Part, rows: &RowCounts, purposes: [bool; 2]) -> Result<Self, ron::Error> {
+        let [training, inference] = part.shown(purposes);
+        let plan = |shown: Option<(&Plan, Vec<SystemDescription>)>| {
+            shown.map(|(plan, systems)| PlanText::new(plan, rows, &systems))
+        };
+        let plans = part.plans;
+        Ok(Self {
+            layers: texts(part.layers)?,
             parameters: plans.inference().program().parameters().iter().map(ParameterSize::of).collect(),
             columns: Columns {
                 bytes: plans.layout().bytes(rows),

@@ -1,6 +1,7 @@
 //! `connectome inspect`.
 
 mod json;
+mod parts;
 mod picture;
 mod program;
 
@@ -10,9 +11,9 @@ use connectome::components::{Parameter, Split};
 use connectome::data::{GraphData, RowKind};
 use connectome::output::write_file;
 use connectome::scene::{Memory, SceneFile, Usage, options};
-use connectome::systems::program::{Pass, RowCounts};
-use connectome::systems::{GraphSystems, Infer, Plans, SystemDescription, Train, describe_schedule};
-use connectome::{SceneEntities, spawn};
+use connectome::spawn;
+use connectome::systems::program::{Pass, Plan, RowCounts};
+use connectome::systems::{GraphSystems, Plans, SystemDescription};
 use std::{
     error::Error,
     fmt::Write,
@@ -20,6 +21,7 @@ use std::{
 };
 
 use super::{SceneArguments, print_line};
+use parts::Part;
 
 /// Show what a scene holds, what its model computes, and what that takes.
 #[derive(Args, Debug)]
@@ -73,49 +75,50 @@ impl Inspect {
         // The schedules of a model are the same whatever the graph: one without nodes takes no memory.
         let mut world = World::new();
         let entities = spawn(&mut world, &scene, data.without_rows(), scene.training.seed)?;
-        if let Some(file) = &self.picture {
-            self.draw(&world, &entities, file)?;
-        }
         let inspected = Inspected::new(scene, data)?;
-        let parameters = parameters(&mut world);
-        let Some(plans) = world.get::<Plans>(entities.model) else { return Ok(()) };
-        let model = entities.model;
-        let training = plans.training().filter(|_| !self.infer);
-        let training = training.map(|plan| (plan, describe_schedule(&world, Train(model))));
-        let inference = (!self.train).then(|| (plans.inference(), describe_schedule(&world, Infer(model))));
+        let parts = Part::all(&world, entities.model, &inspected.scene);
+        if let Some(file) = &self.picture {
+            self.draw(&parts, file)?;
+        }
         if self.json {
-            let document = json::Document::new(&inspected, plans, [training, inference])?;
+            let document = json::Document::new(&inspected, &parts, [!self.infer, !self.train])?;
             return Ok(print_line(serde_json::to_string(&document)?)?);
         }
         let (mut text, rows) = (String::new(), &inspected.rows);
-        write_graph(&mut text, &inspected)?;
-        write_parameters(&mut text, &parameters)?;
-        program::write_columns(&mut text, plans.layout(), rows)?;
-        if let Some((plan, systems)) = training {
-            program::write_plan(&mut text, plan, rows, ["training, forward", "training, backward"])?;
-            write_phases(&mut text, "training", &systems)?;
-        }
-        if let Some((plan, systems)) = inference {
-            program::write_plan(&mut text, plan, rows, ["inference", ""])?;
-            write_phases(&mut text, "inference", &systems)?;
+        write_graph(&mut text, &inspected, &parts)?;
+        write_parameters(&mut text, &parts)?;
+        for part in &parts {
+            let heading = part.heading();
+            program::write_columns(&mut text, &heading, part.plans.layout(), rows)?;
+            let [training, inference] = part.shown([!self.infer, !self.train]);
+            if let Some((plan, systems)) = training {
+                let titles = ["training, forward", "training, backward"].map(|title| format!("{heading}{title}"));
+                program::write_plan(&mut text, plan, rows, &titles)?;
+                write_phases(&mut text, &format!("{heading}training"), &systems)?;
+            }
+            if let Some((plan, systems)) = inference {
+                let titles = [format!("{heading}inference"), String::new()];
+                program::write_plan(&mut text, plan, rows, &titles)?;
+                write_phases(&mut text, &format!("{heading}inference"), &systems)?;
+            }
         }
         print_line(text.trim_end())?;
         Ok(())
     }
 
-    fn draw(&self, world: &World, entities: &SceneEntities, file: &Path) -> Result<(), Box<dyn Error>> {
-        let Some(plans) = world.get::<Plans>(entities.model) else { return Ok(()) };
-        let plan = plans.training().filter(|_| !self.infer).unwrap_or(plans.inference());
+    fn draw(&self, parts: &[Part], file: &Path) -> Result<(), Box<dyn Error>> {
+        let plan = |plans: &Plans| plans.training().filter(|_| !self.infer).unwrap_or(plans.inference()).clone();
+        let plans: Vec<(String, Plan)> = parts.iter().map(|part| (part.title.clone(), plan(part.plans))).collect();
         let picture = match file.extension().and_then(|extension| extension.to_str()) {
-            Some("svg") => picture::svg(plan),
-            Some("dot") => picture::dot(plan),
+            Some("svg") => picture::svg(&plans),
+            Some("dot") => picture::dot(&plans),
             _ => return Err(format!("cannot draw {}; end its name in .svg or .dot", file.display()).into()),
         };
         Ok(write_file(file, picture.as_bytes())?)
     }
 }
 
-fn write_graph(text: &mut String, inspected: &Inspected) -> Result<(), Box<dyn Error>> {
+fn write_graph(text: &mut String, inspected: &Inspected, parts: &[Part]) -> Result<(), Box<dyn Error>> {
     let Inspected { scene, data, memory, .. } = inspected;
     writeln!(text, "{}", scene.name)?;
     let predicted = scene.predicted(data);
@@ -142,9 +145,16 @@ fn write_graph(text: &mut String, inspected: &Inspected) -> Result<(), Box<dyn E
             writeln!(text, "              at rest {node} bytes a node, {edge} an edge")?;
         }
     }
-    writeln!(text, "\nlayers")?;
-    for (number, layer) in scene.model.iter().enumerate() {
-        writeln!(text, "  {number} {}", options().to_string(layer)?)?;
+    for part in parts {
+        writeln!(text, "\n{}", if part.title.is_empty() { "layers" } else { &part.title })?;
+        for (number, layer) in part.layers.iter().enumerate() {
+            writeln!(text, "  {number} {}", options().to_string(layer)?)?;
+        }
+        if part.prefix == "gate." {
+            let (Some(mixture), number) = (&scene.mixture, part.layers.len()) else { continue };
+            let (count, gate) = (mixture.expert_count(), options().to_string(&mixture.gate)?);
+            writeln!(text, "  {number} a logit for each of {count} experts, of which {gate} is taken")?;
+        }
     }
     for head in &scene.heads {
         writeln!(text, "\nhead {}: {}", head.name, options().to_string(&head.task)?)?;
@@ -155,20 +165,21 @@ fn write_graph(text: &mut String, inspected: &Inspected) -> Result<(), Box<dyn E
     Ok(())
 }
 
-/// The parameters and buffers, by name.
-fn parameters(world: &mut World) -> Vec<Parameter> {
-    let mut parameters: Vec<Parameter> = world.query::<&Parameter>().iter(world).cloned().collect();
-    parameters.sort_by(|a, b| a.name.cmp(&b.name));
-    parameters
-}
-
-fn write_parameters(text: &mut String, parameters: &[Parameter]) -> Result<(), Box<dyn Error>> {
+fn write_parameters(text: &mut String, parts: &[Part]) -> Result<(), Box<dyn Error>> {
     writeln!(text, "\nparameters")?;
-    let width = parameters.iter().map(|parameter| parameter.name.len()).max().unwrap_or(0);
-    for parameter in parameters {
-        writeln!(text, "  {:<width$}  {} x {}", parameter.name, parameter.shape[0], parameter.shape[1])?;
+    let parameters: Vec<(usize, String, Parameter)> = parts
+        .iter()
+        .flat_map(|part| {
+            let times = part.experts.len().max(1);
+            part.parameters().into_iter().map(move |(name, parameter)| (times, name, parameter))
+        })
+        .collect();
+    let width = parameters.iter().map(|(_, name, _)| name.len()).max().unwrap_or(0);
+    for (times, name, parameter) in &parameters {
+        let each = if *times > 1 { format!(", {times} times") } else { String::new() };
+        writeln!(text, "  {name:<width$}  {} x {}{each}", parameter.shape[0], parameter.shape[1])?;
     }
-    let count: usize = parameters.iter().map(|parameter| parameter.value.width()).sum();
+    let count: usize = parameters.iter().map(|(times, _, parameter)| times * parameter.value.width()).sum();
     writeln!(text, "  {:<width$}  {count}", "together")?;
     Ok(())
 }

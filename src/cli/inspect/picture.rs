@@ -12,6 +12,8 @@ use super::program::{parameters, value};
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Input,
+    /// What passes between the models of a mixture.
+    Mixture,
     Forward,
     Loss,
     Backward,
@@ -21,6 +23,7 @@ impl Kind {
     fn color(self) -> &'static str {
         match self {
             Self::Input => "#eeeeee",
+            Self::Mixture => "#ece2f6",
             Self::Forward => "#dcebf9",
             Self::Loss => "#f9e6cf",
             Self::Backward => "#e4f2dd",
@@ -48,43 +51,84 @@ struct Drawing {
     lines: Vec<Line>,
 }
 
+/// Where values come from: the box of each by the number of the value; and the box of the first inputs, how many these are.
+#[derive(Clone, Default)]
+struct Sources {
+    boxes: BTreeMap<usize, usize>,
+    given: Option<(usize, usize)>,
+}
+
 impl Drawing {
-    fn of(plan: &Plan) -> Self {
-        let mut drawing = Self::default();
-        let mut source: BTreeMap<usize, usize> = BTreeMap::new();
-        drawing.pass(plan, Pass::Forward, 1, &mut source);
-        let level = drawing.depth();
-        if !plan.operations(Pass::Backward).is_empty() {
-            let loss = drawing.add(Kind::Loss, vec!["loss".to_owned()], level);
-            for head in plan.program().heads() {
-                drawing.connect(&source, head.output, loss);
+    /// Of models of which the last one reads what those before predict, if there are any: first a gate, and then experts.
+    fn of(parts: &[(String, Plan)]) -> Self {
+        let (mut drawing, mut sources) = (Self::default(), vec![Sources::default(); parts.len()]);
+        let Some(((_, model), others)) = parts.split_last() else { return drawing };
+        let last = others.len();
+        let output = |plan: &Plan| plan.program().heads()[0].output;
+        if let Some(((_, gate), experts)) = others.split_first() {
+            drawing.pass(gate, Pass::Forward, 1, &mut sources[0]);
+            let level = drawing.depth();
+            for (number, (title, expert)) in (1..).zip(experts) {
+                let rows = drawing.add(Kind::Mixture, vec![format!("rows of {title}")], level);
+                drawing.connect(&sources[0], output(gate), rows);
+                sources[number].given = Some((rows, usize::MAX));
+                drawing.pass(expert, Pass::Forward, level + 1, &mut sources[number]);
             }
-            // What the forward pass does not write of what the backward pass reads, the loss does.
-            for value in plan.operations(Pass::Backward).iter().flat_map(|operation| &operation.inputs) {
-                if matches!(plan.column(*value), Some(Column::Layout(_))) {
-                    source.entry(value.id()).or_insert(loss);
-                }
+            let mixed = drawing.add(Kind::Mixture, vec!["sum by weights".to_owned()], drawing.depth());
+            for ((_, plan), sources) in others.iter().zip(&sources) {
+                drawing.connect(sources, output(plan), mixed);
             }
-            for operation in plan.operations(Pass::Backward) {
-                operation.outputs.iter().for_each(|output| _ = source.remove(&output.id()));
+            sources[last].given = Some((mixed, 1));
+        }
+        drawing.pass(model, Pass::Forward, drawing.depth(), &mut sources[last]);
+        if model.operations(Pass::Backward).is_empty() {
+            return drawing;
+        }
+        let loss = drawing.add(Kind::Loss, vec!["loss".to_owned()], drawing.depth());
+        for head in model.program().heads() {
+            drawing.connect(&sources[last], head.output, loss);
+        }
+        drawing.backward(model, loss, &mut sources[last]);
+        if !others.is_empty() {
+            let from = drawing.boxes.len() - 1;
+            let gradients = drawing.add(Kind::Loss, vec!["gradients of outputs, weights".to_owned()], drawing.depth());
+            drawing.lines.push(Line { from, to: gradients, is_kept: false });
+            for ((_, plan), sources) in others.iter().zip(&mut sources) {
+                drawing.backward(plan, gradients, sources);
             }
-            drawing.pass(plan, Pass::Backward, level + 1, &mut source);
         }
         drawing
     }
 
-    fn pass(&mut self, plan: &Plan, pass: Pass, first: usize, source: &mut BTreeMap<usize, usize>) {
+    /// The backward pass of a model, which follows a box.
+    fn backward(&mut self, plan: &Plan, after: usize, sources: &mut Sources) {
+        // What the forward pass does not write of what the backward pass reads comes from there.
+        for value in plan.operations(Pass::Backward).iter().flat_map(|operation| &operation.inputs) {
+            if matches!(plan.column(*value), Some(Column::Layout(_))) {
+                sources.boxes.entry(value.id()).or_insert(after);
+            }
+        }
+        for operation in plan.operations(Pass::Backward) {
+            operation.outputs.iter().for_each(|output| _ = sources.boxes.remove(&output.id()));
+        }
+        self.pass(plan, Pass::Backward, self.boxes[after].level + 1, sources);
+    }
+
+    fn pass(&mut self, plan: &Plan, pass: Pass, first: usize, sources: &mut Sources) {
         let kind = if pass == Pass::Forward { Kind::Forward } else { Kind::Backward };
         for (operation, level) in plan.operations(pass).iter().zip(plan.levels(pass)) {
             let to = self.add(kind, lines(plan, operation), first + level);
             for read in operation.inputs.iter().chain(&operation.in_place_of) {
-                if let (Some(Column::Input(_)), false) = (plan.column(*read), source.contains_key(&read.id())) {
-                    let input = self.add(Kind::Input, vec![value(plan, *read)], 0);
-                    source.insert(read.id(), input);
+                if let (Some(Column::Input(input)), false) =
+                    (plan.column(*read), sources.boxes.contains_key(&read.id()))
+                {
+                    let given = sources.given.filter(|(_, count)| input < *count).map(|(given, _)| given);
+                    let from = given.unwrap_or_else(|| self.add(Kind::Input, vec![value(plan, *read)], 0));
+                    sources.boxes.insert(read.id(), from);
                 }
-                self.connect(source, *read, to);
+                self.connect(sources, *read, to);
             }
-            operation.outputs.iter().for_each(|output| _ = source.insert(output.id(), to));
+            operation.outputs.iter().for_each(|output| _ = sources.boxes.insert(output.id(), to));
         }
     }
 
@@ -93,13 +137,13 @@ impl Drawing {
         self.boxes.len() - 1
     }
 
-    fn connect(&mut self, source: &BTreeMap<usize, usize>, value: Value, to: usize) {
-        let Some(from) = source.get(&value.id()).copied() else { return };
+    fn connect(&mut self, sources: &Sources, value: Value, to: usize) {
+        let Some(from) = sources.boxes.get(&value.id()).copied() else { return };
         if self.lines.iter().rev().take_while(|line| line.to == to).any(|line| line.from == from) {
             return;
         }
-        let is_kept =
-            self.boxes[to].kind == Kind::Backward && matches!(self.boxes[from].kind, Kind::Forward | Kind::Input);
+        let is_kept = self.boxes[to].kind == Kind::Backward
+            && matches!(self.boxes[from].kind, Kind::Forward | Kind::Input | Kind::Mixture);
         self.lines.push(Line { from, to, is_kept });
     }
 
@@ -137,8 +181,8 @@ fn lines(plan: &Plan, operation: &Operation) -> Vec<String> {
 }
 
 /// For Graphviz: `dot -Tsvg`.
-pub fn dot(plan: &Plan) -> String {
-    let drawing = Drawing::of(plan);
+pub fn dot(parts: &[(String, Plan)]) -> String {
+    let drawing = Drawing::of(parts);
     let mut text = "digraph program {\n  node [shape=box, style=filled, fontname=\"sans-serif\"];\n".to_owned();
     for (number, Box { kind, lines, .. }) in drawing.boxes.iter().enumerate() {
         let label = lines.join("\\n").replace('"', "'");
@@ -177,8 +221,8 @@ impl Place {
 }
 
 /// A picture by itself.
-pub fn svg(plan: &Plan) -> String {
-    let drawing = Drawing::of(plan);
+pub fn svg(parts: &[(String, Plan)]) -> String {
+    let drawing = Drawing::of(parts);
     let (places, [width, height]) = places(&drawing);
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \

@@ -7,13 +7,13 @@ use std::{
 };
 
 /// The columns that training and inference share, by kind of row and width.
-pub fn write_columns(text: &mut String, layout: &Layout, rows: &RowCounts) -> fmt::Result {
+pub fn write_columns(text: &mut String, heading: &str, layout: &Layout, rows: &RowCounts) -> fmt::Result {
     let mut kinds = BTreeMap::<_, Vec<usize>>::new();
     for (column, shape) in layout.shapes().enumerate() {
         kinds.entry((shape.domain, shape.width)).or_default().push(column);
     }
     let bytes = layout.bytes(rows).map_or_else(|| "more than can be counted".to_owned(), megabytes);
-    writeln!(text, "\ncolumns: {}, {bytes} on this graph", layout.shapes().count())?;
+    writeln!(text, "\n{heading}columns: {}, {bytes} on this graph", layout.shapes().count())?;
     for ((domain, width), columns) in kinds {
         let numbers: Vec<String> = columns.iter().map(|column| format!("@{column}")).collect();
         writeln!(text, "  [{domain}, {width}]  {}", abridged(&numbers, 12))?;
@@ -25,7 +25,7 @@ pub fn write_columns(text: &mut String, layout: &Layout, rows: &RowCounts) -> fm
 ///
 /// `level` counts how many operations have to run before, one after the other: those of one level could run beside each
 /// other.
-pub fn write_plan(text: &mut String, plan: &Plan, rows: &RowCounts, titles: [&str; 2]) -> fmt::Result {
+pub fn write_plan(text: &mut String, plan: &Plan, rows: &RowCounts, titles: &[String; 2]) -> fmt::Result {
     for (pass, title) in [Pass::Forward, Pass::Backward].into_iter().zip(titles) {
         let (operations, levels) = (plan.operations(pass), plan.levels(pass));
         if operations.is_empty() {

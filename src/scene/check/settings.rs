@@ -1,6 +1,6 @@
 //! Whether what a scene says makes sense by itself.
 
-use connectome_components::Optimizer;
+use connectome_components::{GateLosses, Optimizer};
 use connectome_systems::{
     layers::{BatchNorm, Dropout, GraphNorm, LayerNorm},
     program::MAX_HEADS,
@@ -11,6 +11,7 @@ use crate::scene::description::{SceneFile, Training};
 use crate::scene::error::Fault;
 use crate::scene::layer::LayerDescription;
 use crate::scene::locate::Step::{self, Field, Index};
+use crate::scene::mixture::{Gate, MAX_EXPERTS, MixtureDescription};
 use crate::scene::schedule::EpochSchedule;
 use crate::suggest::quote;
 
@@ -26,13 +27,57 @@ pub(in crate::scene) fn check_parameters(scene: &SceneFile) -> Vec<Fault> {
 }
 
 fn check_model(scene: &SceneFile, faults: &mut Vec<Fault>) {
-    if scene.model.is_empty() && scene.all_heads().iter().any(|head| head.layers(scene).0.is_empty()) {
+    if scene.mixture.is_none()
+        && scene.model.is_empty()
+        && scene.all_heads().iter().any(|head| head.layers(scene).0.is_empty())
+    {
         let help = "write at least one layer, such as GcnConv(width: 7)";
         faults.push(Fault::new([Field("model")], "the model has no layers", help));
     }
     check_layers(&scene.model, &[Field("model")], faults);
+    scene.mixture.iter().for_each(|mixture| check_mixture(mixture, scene, faults));
     for (number, head) in scene.heads.iter().enumerate() {
         check_layers(&head.layers, &[Field("heads"), Index(number), Field("layers")], faults);
+    }
+}
+
+fn check_mixture(mixture: &MixtureDescription, scene: &SceneFile, faults: &mut Vec<Fault>) {
+    let of = |name| [Field("mixture"), Field(name)];
+    let count = mixture.expert_count();
+    if count == 0 {
+        let help = "write at least one, such as (layers: [GcnConv(width: 16)])";
+        faults.push(Fault::new(of("experts"), "the mixture has no experts", help));
+    } else if count > MAX_EXPERTS {
+        let message = format!("the mixture has {count} experts, and at most {MAX_EXPERTS} are possible");
+        faults.push(Fault::new(of("experts"), message, "write fewer"));
+    }
+    for (number, expert) in mixture.experts.iter().enumerate() {
+        let path = [&of("experts")[..], &[Index(number)]].concat();
+        if expert.layers.is_empty() {
+            let help = "write at least one layer, such as GcnConv(width: 16)";
+            faults.push(Fault::new([&path[..], &[Field("layers")]].concat(), "the expert has no layers", help));
+        }
+        check_layers(&expert.layers, &[&path[..], &[Field("layers")]].concat(), faults);
+    }
+    check_layers(&mixture.gate_layers, &of("gate_layers"), faults);
+    match mixture.gate {
+        Gate::TopK(top_k) if count > 0 && !(1..=count).contains(&top_k) => {
+            let message = format!("each row is computed by {top_k} of {count} experts");
+            let path = [&of("gate")[..], &[Index(0)]].concat();
+            faults.push(Fault::new(path, message, format!("write from 1 to {count}")));
+        }
+        Gate::Softmax | Gate::TopK(_) => {}
+    }
+    check(mixture.noise, Range::NotNegative, "the noise", &of("noise"), faults);
+    let GateLosses { balance, importance, z } = mixture.losses;
+    for (name, weight) in [("balance", balance), ("importance", importance), ("z", z)] {
+        let path = [&of("losses")[..], &[Field(name)]].concat();
+        check(weight, Range::NotNegative, "the weight of the loss", &path, faults);
+    }
+    if scene.training.accumulation_steps > 1 {
+        let message = "the gradients of experts, which have rows in some batches only, are not summed up over batches";
+        let path = [Field("training"), Field("accumulation_steps")];
+        faults.push(Fault::new(path, message, "remove accumulation_steps, or raise batch_size"));
     }
 }
 

@@ -61,12 +61,18 @@ impl ModelState {
     /// # Errors
     /// If the entity is no model that learns, or one of other parameters; it stays unchanged then.
     pub fn restore(&self, world: &mut World, model: Entity) -> Result<(), BuildError> {
-        check_learns(world, model)?;
-        if let Some(reason) = self.mismatch(world, model) {
-            return Err(BuildError::CannotLearn { model, reason });
-        }
+        self.check(world, model)?;
         self.write(world, model);
         Ok(())
+    }
+
+    /// Checks that [`restore`](Self::restore) can give the state to a model, and changes nothing.
+    ///
+    /// # Errors
+    /// Those of [`restore`](Self::restore).
+    pub fn check(&self, world: &World, model: Entity) -> Result<(), BuildError> {
+        check_learns(world, model)?;
+        self.mismatch(world, model).map_or(Ok(()), |reason| Err(BuildError::CannotLearn { model, reason }))
     }
 
     /// Copies the state of a model, which need not learn, in place of this one; warm buffers do not allocate.

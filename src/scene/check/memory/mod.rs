@@ -4,7 +4,7 @@ mod usage;
 
 use connectome_components::Split;
 use connectome_systems::{
-    MemoryBudget,
+    MemoryBudget, MixturePart,
     layers::BuildError,
     program::{MAX_COLUMNS, MAX_OPERATIONS, MAX_PARAMETERS, Program, RowCounts},
 };
@@ -18,7 +18,7 @@ use crate::scene::description::SceneFile;
 use crate::scene::error::Fault;
 use crate::scene::layer::LayerDescription;
 use crate::scene::locate::Step::{self, Field};
-use crate::scene::model::{Columns, Input, ModelSize, Plan, Purpose, idle_bytes};
+use crate::scene::model::{Columns, Input, ModelSize, Plan, Purpose, SceneModel, idle_bytes};
 
 /// What a scene takes of the memory of the machine, in bytes, beside the program itself, which is some 10 MB.
 ///
@@ -179,6 +179,19 @@ impl Extent {
         nodes.max(edges.saturating_add(left)).saturating_add(self.others)
     }
 
+    /// What an expert takes if it computes all rows, with the copies of them in a world of its own.
+    fn expert(&self, model: &ModelSize) -> usize {
+        let row = self.computed_row(model);
+        let row = match self.resting {
+            // Those of a corpus have these already.
+            Some(_) => row,
+            None => row.plus(RowBytes::on_the_way()).plus(RowBytes::in_batches(&self.carried)),
+        };
+        let rows = row.of_all(self.computed).saturating_add(self.computed.places());
+        let parts = [rows, self.parameters(model), model.scratch.saturating_mul(NUMBER), model.programs, model.idle];
+        parts.into_iter().fold(0, usize::saturating_add)
+    }
+
     fn parameters(&self, model: &ModelSize) -> usize {
         model.numbers.saturating_mul(NUMBER)
     }
@@ -242,14 +255,32 @@ pub(in crate::scene) fn estimate(scene: &SceneFile, extent: Extent) -> Result<(P
     let before = extent.running(&ModelSize::default());
     let Counts { nodes, edges, graphs, .. } = extent.computed;
     let rows = RowCounts { nodes, edges, subgraphs: graphs.max(1) };
-    let place = |error| fault(scene, error, before, available);
-    let planned = scene.unbuilt(&extent.carried.input, available).dry_run().map_err(place)?;
-    planned.check(&MemoryBudget { rows, bytes: available.saturating_sub(before) }).map_err(place)?;
-    let training = scene.describe(&planned, Purpose::Training, &rows).map_err(place)?;
-    let planned = planned.for_inference().map_err(place)?;
-    let inference = scene.describe(&planned, Purpose::Inference, &rows).map_err(place)?;
+    let place = |(part, error)| fault(scene, part, error, before, available);
+    let parts = scene.unbuilt(&extent.carried.input, available).dry_run().map_err(place)?;
+    let budget = MemoryBudget { rows, bytes: available.saturating_sub(before) };
+    let (mut training, mut inference) = (None, None);
+    let mut apart = [0usize; 2];
+    for (part, planned) in &parts {
+        let place = |error| place((*part, error));
+        planned.check(&budget).map_err(place)?;
+        let learning = scene.describe(planned, Purpose::Training, &rows);
+        let telling = scene.describe(&planned.for_inference().map_err(place)?, Purpose::Inference, &rows);
+        match part {
+            MixturePart::Expert(_) => {
+                apart[0] = apart[0].saturating_add(extent.expert(&learning.size));
+                apart[1] = apart[1].saturating_add(extent.expert(&telling.size));
+            }
+            MixturePart::Gate | MixturePart::Model => {
+                training = Some(learning.after(training));
+                inference = Some(telling.after(inference));
+            }
+        }
+    }
+    let (training, inference) = (training.unwrap_or_default(), inference.unwrap_or_default());
     let mut memory =
         Memory { training: extent.usage(&training.size), inference: extent.for_inference().usage(&inference.size) };
+    memory.training.peak = memory.training.peak.saturating_add(apart[0]);
+    memory.inference.peak = memory.inference.peak.saturating_add(apart[1]);
     // What is predicted is collected before it is written.
     let counts = extent.resting.unwrap_or(extent.computed);
     let collected = training.outputs.iter().map(|output| {
@@ -274,40 +305,41 @@ pub(in crate::scene) fn check_size(scene: &SceneFile) -> Result<(), Fault> {
     let budget = MemoryBudget { rows: RowCounts { nodes: 1, edges: 0, subgraphs: 0 }, bytes: available() };
     let model = scene.unbuilt(&Input { width: 1, stored: None, edges: None }, budget.bytes);
     let is_small = |program: &Program| program.most_bytes().is_some_and(|bytes| bytes <= budget.bytes);
-    let recorded = model.record();
-    let checked = match recorded {
+    let checked = match &model {
         // Almost always: to plan it costs more than to record it.
-        Ok(program) if is_small(&program) => return Ok(()),
-        Ok(_) => model.dry_run().and_then(|planned| planned.check(&budget)),
-        Err(error) => Err(error),
+        SceneModel::Single(single) if single.record().is_ok_and(|program| is_small(&program)) => return Ok(()),
+        model => model.dry_run().and_then(|parts| {
+            parts.iter().try_for_each(|(part, planned)| planned.check(&budget).map_err(|error| (*part, error)))
+        }),
     };
     match checked {
-        Err(
+        Err((
+            part,
             error @ (BuildError::TooLarge { .. }
             | BuildError::TooManyOperations { .. }
             | BuildError::TooManyColumns { .. }
             | BuildError::TooManyParameters { .. }),
-        ) => Err(fault(scene, error, 0, budget.bytes)),
+        )) => Err(fault(scene, part, error, 0, budget.bytes)),
         _ => Ok(()),
     }
 }
 
 /// Where in the scene it lies that its model cannot be built.
-fn fault(scene: &SceneFile, error: BuildError, before: usize, available: usize) -> Fault {
+fn fault(scene: &SceneFile, part: MixturePart, error: BuildError, before: usize, available: usize) -> Fault {
     match error {
         BuildError::Layer { layer, path, setting, reason } => {
             let (reason, help) =
                 reason.split_once("; ").unwrap_or((&reason, "change the layer, or what comes before it"));
-            let place = Place::of(scene, layer, &path);
+            let place = Place::of(scene, part, layer, &path);
             Fault::new(place.path(setting), format!("{} {reason}", place.name), help)
         }
         BuildError::Sparse { layer, path } => {
-            let place = Place::of(scene, layer, &path);
+            let place = Place::of(scene, part, layer, &path);
             let message = format!("{} reads every number of its input, but the features are sparse", place.name);
             Fault::new(place.path(None), message, "put a Linear or GcnConv before it")
         }
         BuildError::TooLarge { layer, path, needed } => {
-            let place = Place::of(scene, layer, &path);
+            let place = Place::of(scene, part, layer, &path);
             let needed = needed.and_then(|needed| needed.checked_add(before));
             let needed = needed.map_or_else(|| "more than can be counted".to_owned(), megabytes);
             let available = megabytes(available);
@@ -316,7 +348,7 @@ fn fault(scene: &SceneFile, error: BuildError, before: usize, available: usize) 
             Fault::new(place.path(Some("width")), message, help)
         }
         BuildError::TooManyOperations { layer, path, most } => {
-            let place = Place::of(scene, layer, &path);
+            let place = Place::of(scene, part, layer, &path);
             let setting = match place.layer {
                 Some(LayerDescription::Appnp(_) | LayerDescription::SgConv(_)) => "hops",
                 _ => "layers",
@@ -326,18 +358,27 @@ fn fault(scene: &SceneFile, error: BuildError, before: usize, available: usize) 
             Fault::new(place.path(Some(setting)), message, "give it fewer layers or hops")
         }
         BuildError::TooManyParameters { layer, path, most } => {
-            let place = Place::of(scene, layer, &path);
+            let place = Place::of(scene, part, layer, &path);
             let reason = if most < MAX_PARAMETERS { ", as many as there is memory for" } else { "" };
             let message = format!("with {place} the model has more than {most} parameters and buffers{reason}");
             Fault::new(place.path(Some("layers")), message, "give it fewer layers")
         }
         BuildError::TooManyColumns { layer, most } => {
-            let place = Place::of(scene, layer, "");
+            let place = Place::of(scene, part, layer, "");
             let reason = if most < MAX_COLUMNS { ", as many as there is memory for" } else { "" };
             let message = format!("with {place} the model needs more than {most} columns for its values{reason}");
             Fault::new(place.path(Some("layers")), message, "give it fewer layers")
         }
-        error => Fault::new([Field("model")], error.to_string(), "change the model"),
+        BuildError::Mixture(error) => {
+            let message = error.to_string();
+            let (message, help) = message.split_once("; ").unwrap_or((&message, "change the mixture"));
+            let path = match part {
+                MixturePart::Model => vec![Field("mixture")],
+                part => scene.layers_of(part).1,
+            };
+            Fault::new(path, message, help)
+        }
+        error => Fault::new(scene.layers_of(part).1, error.to_string(), "change the model"),
     }
 }
 
@@ -351,8 +392,8 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn of(scene: &'a SceneFile, layer: usize, path: &str) -> Self {
-        let (mut steps, outer) = scene.layer_at(layer);
+    fn of(scene: &'a SceneFile, part: MixturePart, layer: usize, path: &str) -> Self {
+        let (mut steps, outer) = scene.layer_at(part, layer);
         let Some(outer) = outer else {
             return Self { steps, layer: None, name: "the model", number: layer.to_string() };
         };
