@@ -74,6 +74,47 @@ fn json_says_what_the_text_shows() {
     }
 }
 
+/// Of a mixture the text shows the models of the document, which are those of the scene, and the picture draws them all.
+#[test]
+fn gate_and_experts_are_shown() {
+    let (text, document) = (inspect("mutag-experts", &[]), document("mutag-experts", &[]));
+    assert_eq!(document["mixture"]["choice"], "TopK(2)");
+    let experts = list(&document, "/mixture/experts");
+    assert_eq!(experts.iter().map(|expert| expert["numbers"].to_string()).collect::<Vec<_>>(), ["[0,1]", "[2]"]);
+    let models = experts.iter().chain([&document["mixture"]["gate"], &document]);
+    let mut operations = 0;
+    for model in models {
+        for pass in ["/training/forward", "/training/backward", "/inference/forward"] {
+            for operation in list(model, &format!("{pass}/operations")) {
+                assert!(text.contains(&line(operation)), "{operation} is not in {text}");
+                operations += 1;
+            }
+        }
+    }
+    let shown = text.lines().filter(|line| line.contains(" = ") || line.contains("+= ") || line.contains("~= "));
+    assert_eq!(shown.count(), operations);
+    assert!(text.contains("experts 0 to 1: training, forward"), "{text}");
+    // Each number of each model is counted, of experts that are built alike for all of them.
+    let weights = |model: &Value| -> u64 {
+        let sizes = list(model, "/parameters").iter().map(|parameter| {
+            list(parameter, "/shape").iter().map(|side| side.as_u64().unwrap()).product::<u64>()
+        });
+        sizes.sum()
+    };
+    let of_experts = experts.iter().map(|expert| weights(expert) * list(expert, "/numbers").len() as u64);
+    let all = of_experts.sum::<u64>() + weights(&document["mixture"]["gate"]) + weights(&document);
+    assert!(text.lines().any(|line| line.trim().starts_with("together") && line.ends_with(&format!(" {all}"))), "{text}");
+
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["mixture.svg", "mixture.dot"].map(|name| folder.path().join(name)) {
+        inspect("mutag-experts", &["--picture", file.to_str().unwrap()]);
+        let picture = fs::read_to_string(&file).unwrap();
+        for text in ["rows of experts 0 to 1", "rows of expert 2", "sum by weights", "loss", "weight_gradient"] {
+            assert!(picture.contains(text), "{text} is not in {picture}");
+        }
+    }
+}
+
 #[test]
 fn operations_of_a_level_depend_on_none_of_it() {
     let document = document("rooms", &[]);
@@ -116,9 +157,9 @@ fn keys<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
 #[test]
 fn each_key_is_documented() {
     let documentation = fs::read_to_string("docs/inspect.md").unwrap();
-    let document = document("rooms", &[]);
+    let documents = ["rooms", "mutag-experts"].map(|scene| document(scene, &[]));
     let mut found = BTreeSet::new();
-    keys(&document, &mut found);
+    documents.iter().for_each(|document| keys(document, &mut found));
     let missing: Vec<&str> = found.into_iter().filter(|key| !documentation.contains(&format!("`{key}`"))).collect();
     assert!(missing.is_empty(), "docs/inspect.md does not name {missing:?}");
 }

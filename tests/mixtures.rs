@@ -30,9 +30,20 @@ const MEMBERS: &str = "mixture: (
     ),
     model: [Linear(width: 2)], task: NodeMultiLabel, training: (epochs: 60, batch_size: 4)";
 
+const COMPETING: &str = "mixture: (
+        experts: [(layers: [GcnConv(width: 8), Relu, Readout(Sum), Linear(width: 2)], count: 2)], gate_layers: [Readout(Mean)],
+        competition: 1.0, gate: TopK(1),
+    ),
+    model: [], task: GraphClassification, training: (epochs: 60, batch_size: 6)";
+
 /// All cases, each with the number of graphs that it is for and the metric that it is to be good at.
-const CASES: [(&str, usize, &str); 4] =
-    [(GRAPHS, 40, "accuracy"), (NODES, 1, "accuracy"), (SAMPLED, 1, "accuracy"), (MEMBERS, 8, "f1_micro")];
+const CASES: [(&str, usize, &str); 5] = [
+    (GRAPHS, 40, "accuracy"),
+    (NODES, 1, "accuracy"),
+    (SAMPLED, 1, "accuracy"),
+    (MEMBERS, 8, "f1_micro"),
+    (COMPETING, 40, "accuracy"),
+];
 
 fn trainer(scene: &SceneFile, graphs: usize, workers: usize) -> Trainer {
     Trainer::new(scene, data(graphs), 3, Workers::new(workers).unwrap()).unwrap()
@@ -160,6 +171,8 @@ fn mixtures_that_make_no_sense_are_refused_at_the_place() {
     assert!(error.contains("the noise is -1"), "{error}");
     let error = mixture("experts: [(layers: [Relu])], losses: (balance: -2.0)");
     assert!(error.contains("the weight of the loss is -2"), "{error}");
+    let error = mixture("experts: [(layers: [Relu])], competition: 0.0");
+    assert!(error.contains("a sharpness of 0") && error.contains("write `model: []`"), "{error}");
     let error = mixture("experts: [(layers: [Dropout(1.5)])]");
     assert!(error.contains("the dropout probability is 1.5"), "{error}");
     let error = mixture("experts: [(layers: [Relu], count: 5000)]");

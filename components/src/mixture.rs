@@ -27,6 +27,13 @@ pub struct MixtureOfExperts {
     /// 1 experts are drawn by their probabilities, without replacement (Kool et al., "Stochastic beams and where to find them",
     /// ICML 2019). It changes nothing where all experts compute all rows.
     pub noise: f32,
+    /// If it is given, experts compete: in training all of them compute all rows, and gate and experts minimize the mean of `-ln sum
+    /// over e of weight_e exp(-competition L_e)` with `L_e`, the sum of the losses of what expert `e` alone predicts for a row (Jacobs
+    /// et al. 1991, eq. 1.3). An expert learns a row the more, the better it is at it beside the others, so that each finds a
+    /// part of the data that is its own; without it they learn together what their sum gets wrong. For a loss that is a
+    /// negative log-likelihood, as that of classes, 1 is right; for squares of errors one half by their variance. The larger, the sooner
+    /// experts part. The metrics are those of the sum.
+    pub competition: Option<f32>,
     /// Whether experts are computed side by side, each by one worker; otherwise one after another, each by all workers.
     /// Experts of which fewer than half as many have rows as there are workers are computed one after another.
     pub side_by_side: bool,

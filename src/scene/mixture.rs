@@ -56,6 +56,10 @@ pub struct MixtureDescription {
     /// [`MixtureOfExperts::noise`](crate::components::MixtureOfExperts::noise).
     #[serde(default)]
     pub noise: f32,
+    /// Whether experts compete for rows, and how sharply, instead of learning what their sum gets wrong; `model` has no layers then.
+    /// See [`MixtureOfExperts::competition`](crate::components::MixtureOfExperts::competition).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub competition: Option<f32>,
     /// How the outputs of experts are summed.
     #[serde(default)]
     pub mixing: Mixing,
@@ -113,6 +117,10 @@ impl MixtureDescription {
         // That of the model, and those of the experts, which add their number, come before.
         let gate = part(&self.gate_layers).name("gate").seed(seed.wrapping_add(1 + self.expert_count() as u64));
         let builder = MixtureBuilder::new(gate, model).mixing(self.mixing).loss_weights(self.losses).noise(self.noise);
+        let builder = match self.competition {
+            Some(sharpness) => builder.competition(sharpness),
+            None => builder,
+        };
         let builder = match self.gate {
             Gate::Softmax => builder,
             Gate::TopK(top_k) => builder.top_k(top_k),

@@ -169,6 +169,7 @@ fn scene() -> impl Strategy<Value = SceneFile> {
                     gate_layers: vec![with_width("Linear", 3, None)],
                     losses: GateLosses { balance: noise, ..GateLosses::default() },
                     noise,
+                    competition: None,
                     mixing: if count > 1 { Mixing::Probabilities } else { Mixing::Values },
                 }
             });

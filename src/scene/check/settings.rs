@@ -69,6 +69,7 @@ fn check_mixture(mixture: &MixtureDescription, scene: &SceneFile, faults: &mut V
         Gate::Softmax | Gate::TopK(_) => {}
     }
     check(mixture.noise, Range::NotNegative, "the noise", &of("noise"), faults);
+    check_competition(mixture, scene, faults);
     let GateLosses { balance, importance, z } = mixture.losses;
     for (name, weight) in [("balance", balance), ("importance", importance), ("z", z)] {
         let path = [&of("losses")[..], &[Field(name)]].concat();
@@ -78,6 +79,25 @@ fn check_mixture(mixture: &MixtureDescription, scene: &SceneFile, faults: &mut V
         let message = "the gradients of experts, which have rows in some batches only, are not summed up over batches";
         let path = [Field("training"), Field("accumulation_steps")];
         faults.push(Fault::new(path, message, "remove accumulation_steps, or raise batch_size"));
+    }
+}
+
+/// Checks that experts can compete: each predicts by itself what the only head is about.
+fn check_competition(mixture: &MixtureDescription, scene: &SceneFile, faults: &mut Vec<Fault>) {
+    let Some(sharpness) = mixture.competition else { return };
+    let path = [Field("mixture"), Field("competition")];
+    if !(sharpness.is_finite() && sharpness > 0.0) {
+        let help = "write a finite number above 0, such as 1, or remove competition";
+        faults.push(Fault::new(path, format!("experts compete with a sharpness of {sharpness}"), help));
+    }
+    let heads = scene.all_heads();
+    let layers = || scene.heads.iter().any(|head| !head.layers.is_empty()) || !scene.model.is_empty();
+    let links = || heads.iter().any(|head| head.task.links().is_some());
+    if heads.len() > 1 || layers() || links() || heads.iter().any(|head| !head.class_weights().is_empty()) {
+        let message = "experts compete by what each of them predicts alone, without layers of the model or of a head, class weights, \
+                       links or several heads";
+        let help = "write `model: []` and one task without class_weights, with all layers in the experts, or remove competition";
+        faults.push(Fault::new(path, message, help));
     }
 }
 

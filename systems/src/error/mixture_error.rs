@@ -21,6 +21,11 @@ pub enum MixtureError {
         /// The number of experts.
         count: usize,
     },
+    /// The sharpness by which experts compete is no number above 0.
+    #[error(
+        "experts compete with a sharpness of {0}; set `competition` to a finite number above 0, such as 1, or to none"
+    )]
+    Competition(f32),
     /// The noise by which experts are chosen is no number from 0 on.
     #[error("the noise is {0}; set `noise` to a finite number from 0 on")]
     Noise(f32),

@@ -3,6 +3,7 @@
 //! [`row`] defines the interface of a loss, `cross_entropy`, `elementwise` and `set_cross_entropy` implement it, [`systems`]
 //! evaluates it over all rows, and `quality` measures the metrics of classification.
 
+mod by_row;
 mod cross_entropy;
 mod elementwise;
 mod loss_head;
@@ -19,9 +20,11 @@ use connectome_components::{Field, Loss};
 
 use cross_entropy::CrossEntropy;
 use elementwise::{BinaryCrossEntropy, Elementwise, Huber, MeanAbsoluteError, MeanSquaredError};
+use row::RowLoss;
 use set_cross_entropy::SetCrossEntropy;
 use systems::system;
 
+pub(crate) use by_row::{LossByRow, loss_by_row};
 pub(crate) use loss_head::LossHead;
 pub(crate) use operator::{OperatorFields, operator_system};
 pub use targets::{LossError, Targets};
@@ -72,26 +75,46 @@ pub(crate) fn head_system(
 ) -> Result<BoxedSystem, LossError> {
     targets.check(world, loss, head.output)?;
     head.check(world)?;
+    if matches!(loss, Loss::SetCrossEntropy(_)) && !head.class_weights.is_empty() {
+        return Err(LossError::SetWeights);
+    }
+    visit(loss, targets, HeadSystem(world, head))
+}
+
+struct HeadSystem<'w>(&'w mut World, LossHead);
+
+impl LossVisitor for HeadSystem<'_> {
+    type Output = BoxedSystem;
+
+    fn visit<L: RowLoss>(self, loss: L, targets: Field<L::Target>) -> BoxedSystem {
+        system(self.0, loss, self.1, targets)
+    }
+}
+
+/// What is done with a loss, whichever it is.
+trait LossVisitor {
+    type Output;
+
+    fn visit<L: RowLoss>(self, loss: L, targets: Field<L::Target>) -> Self::Output;
+}
+
+/// Shows a visitor the loss and its targets.
+fn visit<V: LossVisitor>(loss: Loss, targets: Targets, visitor: V) -> Result<V::Output, LossError> {
     Ok(match (loss, targets) {
-        (Loss::CrossEntropy, Targets::Classes { labels, .. }) => system(world, CrossEntropy::NEW, head, labels),
-        (Loss::CrossEntropy, Targets::Indices { labels, .. }) => system(world, CrossEntropy::NEW, head, labels),
+        (Loss::CrossEntropy, Targets::Classes { labels, .. }) => visitor.visit(CrossEntropy::NEW, labels),
+        (Loss::CrossEntropy, Targets::Indices { labels, .. }) => visitor.visit(CrossEntropy::NEW, labels),
         (Loss::BinaryCrossEntropy, Targets::Values { values, .. }) => {
-            system(world, Elementwise(BinaryCrossEntropy), head, values)
+            visitor.visit(Elementwise(BinaryCrossEntropy), values)
         }
         (Loss::MeanSquaredError, Targets::Values { values, .. }) => {
-            system(world, Elementwise(MeanSquaredError), head, values)
+            visitor.visit(Elementwise(MeanSquaredError), values)
         }
         (Loss::MeanAbsoluteError, Targets::Values { values, .. }) => {
-            system(world, Elementwise(MeanAbsoluteError), head, values)
+            visitor.visit(Elementwise(MeanAbsoluteError), values)
         }
-        (Loss::Huber { delta }, Targets::Values { values, .. }) => {
-            system(world, Elementwise(Huber { delta }), head, values)
-        }
+        (Loss::Huber { delta }, Targets::Values { values, .. }) => visitor.visit(Elementwise(Huber { delta }), values),
         (Loss::SetCrossEntropy(groups), Targets::Values { values, .. }) => {
-            if !head.class_weights.is_empty() {
-                return Err(LossError::SetWeights);
-            }
-            system(world, SetCrossEntropy(groups), head, values)
+            visitor.visit(SetCrossEntropy(groups), values)
         }
         (loss, _) => return Err(LossError::WrongKind { loss }),
     })

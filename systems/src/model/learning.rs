@@ -47,7 +47,7 @@ impl Head {
     }
 
     /// The targets of a built-in loss.
-    fn targets_of(&self, world: &mut World, fields: &ModelHead, loss: Loss) -> Result<Targets, BuildError> {
+    pub(super) fn targets_of(&self, world: &mut World, fields: &ModelHead, loss: Loss) -> Result<Targets, BuildError> {
         let splits = Field::of_component(world, fields.output.domain())?;
         let targets = self.targets.or(fields.labels.map(Into::into)).or(fields.targets.map(Into::into));
         let targets = targets.ok_or_else(|| self.error(format!("has no targets for {loss:?}; set its `targets`")))?;

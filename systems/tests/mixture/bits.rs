@@ -28,6 +28,11 @@ fn learned(top_k: usize, workers: usize, side_by_side: bool, executor: Executor)
     for _ in 0..4 {
         builder = builder.expert(expert.clone());
     }
+    if top_k == 3 {
+        let model = corpus.model(Corpus::adam());
+        builder = MixtureBuilder::new(corpus.gate(Corpus::adam()), model).top_k(top_k).side_by_side(side_by_side);
+        builder = (0..4).fold(builder, |builder, _| builder.expert(expert.clone())).competition(2.0);
+    }
     let mixture = corpus.spawn(builder);
     let world = &mut corpus.scene.world;
     world.insert_resource(Workers::new(workers).unwrap());
@@ -53,7 +58,8 @@ fn learned(top_k: usize, workers: usize, side_by_side: bool, executor: Executor)
 
 #[test]
 fn neither_workers_nor_executors_nor_the_order_of_experts_change_a_bit() {
-    for top_k in [1, 2, 4] {
+    // Of three experts they compete.
+    for top_k in [1, 2, 3, 4] {
         let expected = learned(top_k, 1, false, Executor::Own);
         for workers in [1, 2, 3, 8] {
             for side_by_side in [false, true] {

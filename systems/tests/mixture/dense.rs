@@ -141,8 +141,94 @@ fn check(rows: Rows, mixing: Mixing, [experts, top_k, graphs]: [usize; 3], seed:
     }
 }
 
+/// Experts that compete minimize the negative logarithm of the sum of what each of them makes likely.
+fn check_competition(rows: Rows, [experts, graphs]: [usize; 2], sharpness: f32, seed: u64) {
+    let mut corpus = Corpus::new(graphs, rows, seed);
+    let builder = corpus.builder(experts, STANDSTILL).top_k(1).competition(sharpness);
+    let mixture = corpus.spawn(builder);
+    let dense: Vec<Entity> = (0..experts as u64)
+        .map(|index| {
+            let expert = corpus.expert(STANDSTILL).seed(seed.wrapping_add(index)).external_gradient();
+            corpus.scene.world.spawn_model(expert).unwrap()
+        })
+        .collect();
+    let world = &mut corpus.scene.world;
+    dense.iter().for_each(|model| world.infer(*model).unwrap());
+    world.train(mixture).unwrap();
+    let gate = component(world, mixture).gate;
+    let logits = rows_of(&output(world, gate), experts);
+    let predicted: Vec<Vec<Vec<f64>>> = dense.iter().map(|model| rows_of(&output(world, *model), OUTPUTS)).collect();
+    let outputs = if rows == Rows::Members { corpus.of.len() } else { logits.len() };
+    let chosen = |row: usize| if rows == Rows::Members { corpus.of[row] } else { row };
+    let target = |row: usize, column: usize| f64::from(number(seed, 50_000 + 2 * row + column));
+    // In sums over rows; the losses of the gate are added below.
+    let likelihood = |logits: &[Vec<f64>], predicted: &[Vec<Vec<f64>>]| -> f64 {
+        let mut losses = vec![vec![0.0; experts]; logits.len()];
+        let mut is_learned = vec![false; logits.len()];
+        for row in (0..outputs).filter(|row| row % 5 != 4) {
+            is_learned[chosen(row)] = true;
+            for (expert, predicted) in predicted.iter().enumerate() {
+                let errors = (0..OUTPUTS).map(|column| predicted[row][column] - target(row, column));
+                losses[chosen(row)][expert] += errors.map(|error| error * error).sum::<f64>();
+            }
+        }
+        let learned = (0..logits.len()).filter(|row| is_learned[*row]);
+        let of_row = |row: usize| {
+            let terms = weights_of(&logits[row], experts).into_iter().zip(&losses[row]);
+            -terms.map(|(weight, loss)| weight * (-f64::from(sharpness) * loss).exp()).sum::<f64>().ln()
+        };
+        learned.map(of_row).sum()
+    };
+    let learned = (0..outputs).filter(|row| row % 5 != 4);
+    let rows_learned: std::collections::BTreeSet<usize> = learned.clone().map(chosen).collect();
+    let terms = (OUTPUTS * learned.count()) as f64;
+
+    let is_train = |row: &usize| rows == Rows::Members || row % 5 != 4;
+    let trained: Vec<usize> = (0..logits.len()).filter(is_train).collect();
+    let objective = |moved: &[Vec<f64>]| {
+        let select: Vec<Vec<f64>> = trained.iter().map(|row| moved[*row].clone()).collect();
+        let [balance, importance, z] = losses_of(&select);
+        likelihood(moved, &predicted) / rows_learned.len() as f64 + 0.3 * balance + 0.2 * importance + 0.1 * z
+    };
+    let cells = (0..logits.len()).flat_map(|row| (0..experts).map(move |expert| [row, expert]));
+    let expected: Vec<f32> = cells.map(|cell| slope(&logits, cell, objective) as f32).collect();
+    let gradient = world.get::<Model>(gate).unwrap().output_gradient.unwrap();
+    let found: Vec<f32> = gradient.matrix(world).rows().flatten().copied().collect();
+    assert_close(&found, &expected, "the gradient of the logits");
+
+    for (index, model) in dense.iter().enumerate() {
+        let cotangent = Array2::from_shape_fn((outputs, OUTPUTS), |(row, column)| {
+            let [more, less] = [1e-5, -1e-5].map(|step| {
+                let mut moved = predicted.clone();
+                moved[index][row][column] += step;
+                likelihood(&logits, &moved)
+            });
+            (more - less) / 2e-5 / (f64::from(sharpness) * terms)
+        });
+        common::seed_cotangent(world, *model, &cotangent).unwrap();
+        world.train(*model).unwrap();
+        let expected = read(world, *model, |parameter| parameter.gradient);
+        assert_eq!(component(world, mixture).experts[index].rows, logits.len(), "all experts learn all rows");
+        let (own, model) = expert_world(world, mixture, index).unwrap();
+        for ((name, found), (_, expected)) in read(own, model, |parameter| parameter.gradient).iter().zip(&expected) {
+            assert_close_in_sums(found, expected, 1.0, &format!("the gradient of {name} of expert {index}"));
+        }
+    }
+    // Trained or not, each row is told by one expert.
+    world.infer(mixture).unwrap();
+    let told: usize = component(world, mixture).experts.iter().map(|expert| expert.rows).sum();
+    assert_eq!(told, logits.len());
+}
+
 proptest! {
     #![proptest_config(few_cases())]
+
+    #[test]
+    fn competing_experts_share_rows_by_their_posteriors(
+        experts in 1..4usize, graphs in 2..9usize, sharpness in 0.1..4.0f32, rows in 0..3usize, seed in 0..1000u64,
+    ) {
+        check_competition([Rows::Subgraphs, Rows::Nodes, Rows::Members][rows], [experts, graphs], sharpness, seed);
+    }
 
     #[test]
     fn a_mixture_over_graphs_is_a_loop_over_experts(

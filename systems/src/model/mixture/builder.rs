@@ -5,6 +5,7 @@ use connectome_components::{Expert, Field, FieldPool, GateLosses, Graph, Mixing,
 
 use super::{
     Experts, attach,
+    competition::Competition,
     member::{Member, same_rows, same_width},
     part::Part,
     step::Mixture,
@@ -59,6 +60,7 @@ pub struct MixtureBuilder {
     mixing: Mixing,
     loss_weights: GateLosses,
     pub(super) noise: f32,
+    pub(super) competition: Option<f32>,
     side_by_side: bool,
 }
 
@@ -79,6 +81,7 @@ impl MixtureBuilder {
             mixing: Mixing::Values,
             loss_weights: GateLosses::default(),
             noise: 0.0,
+            competition: None,
             side_by_side: true,
         }
     }
@@ -115,6 +118,13 @@ impl MixtureBuilder {
     /// Sets the noise by which experts are chosen in training; 0 by default. See [`MixtureOfExperts::noise`].
     pub fn noise(mut self, noise: f32) -> Self {
         self.noise = noise;
+        self
+    }
+
+    /// Lets experts compete, instead of learning what their sum gets wrong; see [`MixtureOfExperts::competition`]. The model
+    /// has no layers then, and one head with a built-in loss.
+    pub fn competition(mut self, competition: f32) -> Self {
+        self.competition = Some(competition);
         self
     }
 
@@ -185,12 +195,14 @@ struct Built {
 
 impl Built {
     fn build(&mut self, world: &mut World, builder: MixtureBuilder) -> Result<Entity, BuildError> {
-        let MixtureBuilder { gate, model, experts, top_k, mixing, loss_weights, noise, side_by_side } = builder;
+        let MixtureBuilder { gate, model, experts, top_k, mixing, loss_weights, noise, competition, side_by_side } =
+            builder;
         if experts.is_empty() {
             return Err(MixtureError::NoExperts.into());
         }
         check_top_k(top_k, experts.len())?;
         check_noise(noise)?;
+        check_competition(competition)?;
         let graph = gate.graph;
         check_gate(&gate)?;
         check_model(&model, graph)?;
@@ -219,6 +231,7 @@ impl Built {
         let mixed = take(world, predicted, width)?;
         let weights = take(world, domain, members.len())?;
         let gradient = model.optimizer.map(|_| take(world, predicted, width)).transpose()?;
+        let described = model.clone();
         let mut model = complete(model).input(mixed);
         if let Some(gradient) = gradient {
             model = model.input_gradient(mixed, gradient);
@@ -226,6 +239,10 @@ impl Built {
         let mixture = model.build(world)?;
         self.model = Some(mixture);
         attach(world, mixture)?;
+        let competing = match Competition::new(world, &described, mixture) {
+            Err(error) if competition.is_some() => return Err(error),
+            competing => competing,
+        };
         let experts = members.iter().map(|member| entry(&member.name)).collect();
         let losses = GateLosses::default();
         let component = MixtureOfExperts {
@@ -234,12 +251,13 @@ impl Built {
             mixing,
             loss_weights,
             noise,
+            competition,
             side_by_side,
             experts,
             weights,
             losses,
         };
-        let state = Mixture::new(world, gate, members, (graph, domain), (mixed, gradient))?;
+        let state = Mixture::new(world, gate, members, (graph, domain), (mixed, gradient), competing)?;
         let experts = Experts { gate: gate_model, fields: self.fields.clone(), state: Some(Box::new(state)) };
         world.entity_mut(mixture).insert((component, experts));
         Ok(mixture)
@@ -289,6 +307,16 @@ pub(super) fn check_noise(noise: f32) -> Result<(), BuildError> {
     if noise.is_finite() && noise >= 0.0 { Ok(()) } else { Err(MixtureError::Noise(noise).into()) }
 }
 
+/// Checks how sharply experts compete.
+pub(super) fn check_competition(competition: Option<f32>) -> Result<(), BuildError> {
+    match competition {
+        Some(sharpness) if !(sharpness.is_finite() && sharpness > 0.0) => {
+            Err(MixtureError::Competition(sharpness).into())
+        }
+        _ => Ok(()),
+    }
+}
+
 fn check_gate(gate: &ModelBuilder) -> Result<(), BuildError> {
     if !gate.heads.is_empty() || gate.is_output_set || gate.target_component.is_some() {
         return Err(unfit("the gate", "has a head, a loss or targets; set `loss_weights` of the mixture instead"));
@@ -301,6 +329,11 @@ fn check_model(model: &ModelBuilder, graph: Entity) -> Result<(), BuildError> {
         return Err(unfit("the model of the mixture", "is on another graph than the gate; give it the same"));
     }
     Ok(())
+}
+
+/// The error of the model that reads what experts predict.
+pub(super) fn unfit_model(reason: &str) -> BuildError {
+    unfit("the model of the mixture", reason)
 }
 
 /// The error of a gate for other rows.

@@ -2,7 +2,7 @@
 
 use super::{
     MixtureBuilder,
-    builder::{check_noise, check_top_k, complete, gate_builder, unfit_gate},
+    builder::{check_competition, check_noise, check_top_k, complete, gate_builder, unfit_gate},
     member::{other_rows, same_rows, same_width, unfit},
 };
 use crate::{
@@ -30,8 +30,11 @@ impl MixtureBuilder {
     /// Those of [`MixtureBuilder::build`] that can be known without a world, with the part that is refused.
     pub fn dry_run(&self) -> Result<Vec<(MixturePart, DryRun)>, (MixturePart, BuildError)> {
         use MixturePart::{Expert, Gate, Model};
-        let Self { gate, model, experts, top_k, noise, .. } = self.clone().with_shared_inputs();
-        check_top_k(top_k, experts.len()).and_then(|_| check_noise(noise)).map_err(|error| (Gate, error))?;
+        let Self { gate, model, experts, top_k, noise, competition, .. } = self.clone().with_shared_inputs();
+        check_top_k(top_k, experts.len())
+            .and_then(|_| check_noise(noise))
+            .and_then(|()| check_competition(competition))
+            .map_err(|error| (Gate, error))?;
         let plan = |part: MixturePart, builder: &ModelBuilder| -> Result<(DryRun, (Domain, usize)), _> {
             let planned = builder.dry_run().map_err(|error| (part, error))?;
             let output = planned.outputs().next().ok_or((part, BuildError::Empty))?;

@@ -6,10 +6,12 @@
 //! training world has a batch of a corpus, so that experts share nothing and run side by side.
 
 mod builder;
+mod competition;
 mod dry_run;
 mod gating;
 mod life;
 mod member;
+mod mixing;
 mod part;
 mod step;
 

@@ -2,18 +2,19 @@
 
 use bevy_ecs::{component::ComponentId, entity::Entity, name::Name, world::World};
 use connectome_components::{
-    Field, Graph, LearningFault, Mixing, MixtureOfExperts, Model, Parameter, Split, Topology, TrainingState,
+    Field, Graph, LearningFault, MixtureOfExperts, Model, Parameter, Split, Topology, TrainingState,
 };
 
 use super::{
-    builder::{check_noise, check_top_k},
+    builder::{check_competition, check_noise, check_top_k},
+    competition::Competition,
     gating::Gating,
     member::Member,
     part::{Part, abandon, is_trained, run_forward},
 };
 use crate::{
     error::{BuildError, LearningError, MixtureError},
-    kernels::{dot, exp, ln},
+    kernels::ln,
     model::{ModelBuilder, Plans},
     parallel::Workers,
     random::Philox,
@@ -29,11 +30,11 @@ pub(super) struct Mixture {
     /// The component of the rows: nodes or subgraphs.
     pub(super) domain: ComponentId,
     /// What the experts predict together `[R, F]`.
-    mixed: Field,
+    pub(super) mixed: Field,
     /// The gradient of the loss with respect to it.
-    gradient: Option<Field>,
+    pub(super) gradient: Option<Field>,
     splits: Field<Split>,
-    gating: Gating,
+    pub(super) gating: Gating,
     /// Whether the gate has run forward in this training step.
     gate_has_run: bool,
     /// Rows in the order of their keys.
@@ -41,13 +42,17 @@ pub(super) struct Mixture {
     /// What is added to the logits where experts are chosen `[R, E]`; empty without noise.
     noise: Vec<f32>,
     /// `[R, F]`.
-    values: Vec<f32>,
+    pub(super) values: Vec<f32>,
     /// The gradients with respect to the outputs of an expert.
-    gradients: Vec<f32>,
+    pub(super) gradients: Vec<f32>,
     /// The probabilities of a row.
-    shares: Vec<f32>,
+    pub(super) shares: Vec<f32>,
     /// The gradients with respect to the weights, and then to the logits `[R, E]`.
-    slopes: Vec<f32>,
+    pub(super) slopes: Vec<f32>,
+    /// How experts compete, or why they cannot.
+    competition: Result<Competition, BuildError>,
+    /// Whether they do in this step.
+    competes: bool,
     scratch: Scratch,
 }
 
@@ -58,6 +63,7 @@ impl Mixture {
         members: Vec<Member>,
         (graph, domain): (Entity, ComponentId),
         (mixed, gradient): (Field, Option<Field>),
+        competition: Result<Competition, BuildError>,
     ) -> Result<Self, BuildError> {
         let splits = Field::of_component(world, domain)?;
         Ok(Self {
@@ -76,6 +82,8 @@ impl Mixture {
             gradients: Vec::new(),
             shares: Vec::new(),
             slopes: Vec::new(),
+            competition,
+            competes: false,
             scratch: Scratch::default(),
         })
     }
@@ -98,6 +106,12 @@ impl Mixture {
             return Err(MixtureError::Entries { found, expected }.into());
         }
         let top_k = check_top_k(settings.top_k, expected)?;
+        check_competition(settings.competition)?;
+        self.competes = trains && settings.competition.is_some();
+        if let (true, Err(error)) = (self.competes, &self.competition) {
+            return Err(error.clone());
+        }
+        let top_k = if self.competes { expected } else { top_k };
         for (member, expert) in self.members.iter_mut().zip(&settings.experts) {
             member.trains = trains && !expert.is_frozen && member.is_trained();
         }
@@ -184,30 +198,6 @@ impl Mixture {
         }
     }
 
-    /// Sums what the experts predict, in their order.
-    fn mix(&mut self, world: &mut World, mixing: Mixing) {
-        let width = self.mixed.width();
-        self.values.clear();
-        self.values.resize(self.mixed.matrix(world).row_count() * width, 0.0);
-        for (expert, member) in self.members.iter().enumerate().filter(|(_, member)| !member.rows.is_empty()) {
-            let Some(output) = member.output() else { continue };
-            for (rows, output) in member.outputs.iter().zip(output.rows()) {
-                let [row, chosen] = rows.map(|row| row as usize);
-                let weight = self.gating.weight(chosen, expert);
-                let output = shares(mixing, output, &mut self.shares);
-                let sum = &mut self.values[row * width..(row + 1) * width];
-                sum.iter_mut().zip(output).for_each(|(sum, value)| *sum += weight * value);
-            }
-        }
-        if mixing == Mixing::Probabilities {
-            // A NaN stays one, so that the loss reports it.
-            self.values.iter_mut().for_each(|value| *value = ln(if *value < SMALLEST { SMALLEST } else { *value }));
-        }
-        for (to, from) in self.mixed.matrix_mut(world).rows_mut().zip(self.values.chunks_exact(width)) {
-            to.copy_from_slice(from);
-        }
-    }
-
     /// Writes what the step has found.
     fn report(&self, world: &mut World, mixture: Entity) {
         let Some(mut component) = world.get_mut::<MixtureOfExperts>(mixture) else { return };
@@ -261,51 +251,34 @@ impl Mixture {
 
     /// Writes the gradients with respect to the outputs of the experts and the logits of the gate.
     fn write_gradients(&mut self, world: &mut World, mixture: Entity, gate: Entity) {
-        let (width, experts) = (self.mixed.width(), self.members.len());
-        let Some(gradient) = self.gradient else { return };
-        self.values.clear();
-        gradient.matrix(world).rows().for_each(|row| self.values.extend_from_slice(row));
-        let mixing = world.get::<MixtureOfExperts>(mixture).map_or(Mixing::Values, |settings| settings.mixing);
-        if mixing == Mixing::Probabilities {
-            let sums = self.mixed.matrix(world);
-            let sums = sums.rows().flatten();
-            self.values.iter_mut().zip(sums).for_each(|(value, sum)| *value /= exp(*sum));
-        }
+        let Some(settings) = world.get::<MixtureOfExperts>(mixture) else { return };
+        let (mixing, loss_weights, experts) = (settings.mixing, settings.loss_weights, self.members.len());
+        let sharpness = settings.competition.filter(|_| self.competes);
         self.slopes.clear();
         self.slopes.resize(self.gating.row_count() * experts, 0.0);
-        for (expert, member) in self.members.iter_mut().enumerate().filter(|(_, member)| !member.rows.is_empty()) {
-            let Some(output) = member.output() else { continue };
-            self.gradients.clear();
-            for (rows, output) in member.outputs.iter().zip(output.rows()) {
-                let [row, chosen] = rows.map(|row| row as usize);
-                let (weight, gradient) =
-                    (self.gating.weight(chosen, expert), &self.values[row * width..(row + 1) * width]);
-                let output = shares(mixing, output, &mut self.shares);
-                let slope = dot(gradient, output);
-                self.slopes[chosen * experts + expert] += slope;
-                match mixing {
-                    Mixing::Values => self.gradients.extend(gradient.iter().map(|gradient| weight * gradient)),
-                    Mixing::Probabilities => {
-                        let terms = gradient.iter().zip(output);
-                        self.gradients.extend(terms.map(|(gradient, share)| weight * share * (gradient - slope)));
-                    }
+        match (sharpness, &mut self.competition) {
+            (Some(sharpness), Ok(competition)) => {
+                competition.compete(world, sharpness, (&self.gating, &self.members), &mut self.slopes);
+                for (expert, member) in self.members.iter_mut().enumerate().filter(|(_, member)| member.has_run) {
+                    self.gradients.clear();
+                    competition.differentiate(world, (expert, experts), member, &mut self.gradients);
+                    member.write_gradient(&self.gradients);
                 }
             }
-            if member.has_run {
-                member.write_gradient(&self.gradients);
+            _ => {
+                self.differentiate(world, mixing);
+                self.gating.differentiate(&mut self.slopes);
             }
         }
         if !self.gate_has_run {
             return;
         }
-        self.gating.differentiate(&mut self.slopes);
         let splits = self.splits.matrix(world);
         let is_train = |row: &u32| splits.row(*row as usize)[0] == Split::Train;
         if self.order.iter().any(is_train) {
             self.order.retain(is_train);
         }
-        let weights = world.get::<MixtureOfExperts>(mixture).map(|settings| settings.loss_weights);
-        let losses = self.gating.losses(&self.order, weights.unwrap_or_default(), &mut self.slopes);
+        let losses = self.gating.losses(&self.order, loss_weights, &mut self.slopes);
         if let Some(mut component) = world.get_mut::<MixtureOfExperts>(mixture) {
             component.losses = losses;
         }
@@ -341,22 +314,6 @@ impl Mixture {
 
 /// The stream of random numbers for the choice of experts.
 const CHOICES: u32 = 0x4D69_0000;
-
-/// A smaller mean of probabilities counts as this.
-const SMALLEST: f32 = 1e-30;
-
-/// What is summed of an output: itself, or its softmax.
-fn shares<'a>(mixing: Mixing, output: &'a [f32], shares: &'a mut Vec<f32>) -> &'a [f32] {
-    if mixing == Mixing::Values {
-        return output;
-    }
-    let most = output.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    shares.clear();
-    shares.extend(output.iter().map(|value| exp(value - most)));
-    let sum: f32 = shares.iter().sum();
-    shares.iter_mut().for_each(|share| *share /= sum);
-    shares
-}
 
 /// Calls `body` with each expert that has rows: side by side with a worker each, or one after another with all of them.
 fn each(members: &mut [Member], workers: &Workers, side_by_side: bool, body: impl Fn(&mut Member, &Workers) + Sync) {
