@@ -1,8 +1,8 @@
 //! Two laws of motion, mixed and not told.
 //!
 //! Systems of five particles, some of which are bound: in one half of the systems by springs, in the other by their charges.
-//! A mixture of two experts learns how velocities change. Which law holds nobody says; a gate that sees a system finds out,
-//! and lets the expert for that law predict. Beside it learn a single model of an expert's size, and one of as many weights
+//! A mixture of two experts learns how velocities change. Which law holds nobody says; the experts compete for systems, the more
+//! sharply the longer they have learned, and a gate that sees a system finds out which of them predicts it best. Beside it learn a single model of an expert's size, and one of as many weights
 //! as gate and experts together.
 //!
 //! Run it with `cargo run --release --example laws`.
@@ -20,6 +20,9 @@ use simulation::{Law, Motion, NextChange};
 
 /// The hidden width of an expert.
 const WIDTH: usize = 32;
+
+/// How sharply experts compete in the last step: about one half by the variance of their errors.
+const SHARPNESS: f32 = 20.0;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let steps = std::env::args().nth(1).map_or(Ok(1000), |steps| steps.parse())?;
@@ -94,8 +97,8 @@ pub(crate) fn learn(seed: u64, steps: u64, systems: usize) -> Result<Report, Box
     )
     .expert(network(graph, WIDTH, seed, steps).name("expert 0"))
     .expert(network(graph, WIDTH, seed, steps).name("expert 1"))
-    // Both experts are needed; without it one of them may learn most of both laws.
-    .loss_weights(GateLosses { importance: 0.1, ..GateLosses::default() });
+    // Both experts are needed; without it one of them may learn both laws.
+    .loss_weights(GateLosses { importance: 1.0, ..GateLosses::default() });
     let mixture = world.spawn_mixture(builder)?;
     let count = |model: DryRun| model.parameter_count();
     let gated = gate(graph, seed, steps).layer(Linear::new(2)).dry_run()?;
@@ -113,7 +116,10 @@ pub(crate) fn learn(seed: u64, steps: u64, systems: usize) -> Result<Report, Box
     };
     let models = [mixture, alone(WIDTH)?, alone(width)?];
 
-    for _ in 0..steps {
+    for step in 1..=steps {
+        // Experts that competed sharply from the start would leave all to the first one that is better at both laws.
+        let mut mixture = world.get_mut::<MixtureOfExperts>(mixture).ok_or("it is a mixture")?;
+        mixture.competition = Some(SHARPNESS * step as f32 / steps as f32);
         for model in models {
             world.train(model)?;
         }

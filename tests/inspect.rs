@@ -96,14 +96,17 @@ fn gate_and_experts_are_shown() {
     assert!(text.contains("experts 0 to 1: training, forward"), "{text}");
     // Each number of each model is counted, of experts that are built alike for all of them.
     let weights = |model: &Value| -> u64 {
-        let sizes = list(model, "/parameters").iter().map(|parameter| {
-            list(parameter, "/shape").iter().map(|side| side.as_u64().unwrap()).product::<u64>()
-        });
+        let sizes = list(model, "/parameters")
+            .iter()
+            .map(|parameter| list(parameter, "/shape").iter().map(|side| side.as_u64().unwrap()).product::<u64>());
         sizes.sum()
     };
     let of_experts = experts.iter().map(|expert| weights(expert) * list(expert, "/numbers").len() as u64);
     let all = of_experts.sum::<u64>() + weights(&document["mixture"]["gate"]) + weights(&document);
-    assert!(text.lines().any(|line| line.trim().starts_with("together") && line.ends_with(&format!(" {all}"))), "{text}");
+    assert!(
+        text.lines().any(|line| line.trim().starts_with("together") && line.ends_with(&format!(" {all}"))),
+        "{text}"
+    );
 
     let folder = tempfile::tempdir().unwrap();
     for file in ["mixture.svg", "mixture.dot"].map(|name| folder.path().join(name)) {

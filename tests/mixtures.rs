@@ -206,6 +206,8 @@ fn experts_that_do_not_fit_are_refused_at_the_place() {
         "mixture: (experts: [(layers: [Linear(width: 2)])], gate_layers: [EdgeDecoder(nn: (widths: [2]))]), model: []",
     );
     assert!(error.contains("the gate chooses for neither nodes nor subgraphs"), "{error}");
+    let error = refused("mixture: (experts: [(layers: [Linear(width: 2)])], gate_layers: [Readout(Mean)]), model: []");
+    assert!(error.contains("the gate chooses for graphs, but the scene has only one"), "{error}");
     let error = refused("mixture: (experts: [(layers: [Linear(width: 900000000000)])]), model: []");
     assert!(error.contains("x.ron:2:45"), "{error}");
 }

@@ -56,8 +56,9 @@ pub struct MixtureDescription {
     /// [`MixtureOfExperts::noise`](crate::components::MixtureOfExperts::noise).
     #[serde(default)]
     pub noise: f32,
-    /// Whether experts compete for rows, and how sharply, instead of learning what their sum gets wrong; `model` has no layers then.
-    /// See [`MixtureOfExperts::competition`](crate::components::MixtureOfExperts::competition).
+    /// Whether experts compete for rows, and how sharply in the last epoch, instead of learning what their sum gets wrong; before,
+    /// in proportion to the epoch, since of experts that compete sharply from the start one may win all rows. `model` has no layers
+    /// then. See [`MixtureOfExperts::competition`](crate::components::MixtureOfExperts::competition).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub competition: Option<f32>,
     /// How the outputs of experts are summed.

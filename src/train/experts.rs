@@ -5,6 +5,17 @@ use bevy_ecs::{entity::Entity, world::World};
 use crate::components::{Field, FieldError, MixtureOfExperts, Split};
 use crate::output::Measures;
 use crate::output::measures::{SHARE, SPECIALIZATION};
+use crate::scene::SceneFile;
+
+/// Sets how sharply experts compete in an epoch, counted from 0: the scene says how sharply in the last one, before it less in
+/// proportion.
+pub(super) fn sharpen(world: &mut World, model: Entity, scene: &SceneFile, epoch: u64) {
+    let competition = scene.mixture.as_ref().and_then(|mixture| mixture.competition);
+    if let (Some(last), Some(mut mixture)) = (competition, world.get_mut::<MixtureOfExperts>(model)) {
+        let epochs = scene.training.epochs.max(1);
+        mixture.competition = Some((f64::from(last) * ((epoch + 1) as f64 / epochs as f64).min(1.0)) as f32);
+    }
+}
 
 /// How experts were used in a pass, for each split.
 pub(super) struct ExpertUse {

@@ -6,7 +6,7 @@ use super::{
     TrainError, Trainer,
     averages::Averaging,
     corpus::{Examples, Step},
-    experts::ExpertUse,
+    experts::{ExpertUse, sharpen},
 };
 use crate::components::{GradientAccumulation, HeadMetrics, Metrics, Split};
 use crate::systems::{Evaluate, Train, run};
@@ -30,6 +30,7 @@ impl Trainer {
         let (graph, model) = (self.entities.graph, self.entities.model);
         let Self { world, corpus, merged, experts, parameters, progress, .. } = self;
         experts.iter_mut().for_each(ExpertUse::clear);
+        sharpen(world, model, &self.scene, progress.epochs);
         let decay = self.scene.training.averaging;
         let mut averaging = Averaging::new(decay, (world, model), parameters, &mut progress.averages);
         let Some(corpus) = corpus else {

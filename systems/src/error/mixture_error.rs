@@ -21,6 +21,12 @@ pub enum MixtureError {
         /// The number of experts.
         count: usize,
     },
+    /// The gate chooses for subgraphs, to which no node belongs.
+    #[error(
+        "the gate chooses for subgraphs, but graph {0} has nodes and no subgraphs; spawn subgraphs, to which nodes belong by \
+         `InSubgraph`, or let the gate choose for nodes"
+    )]
+    NoSubgraphs(Entity),
     /// The sharpness by which experts compete is no number above 0.
     #[error(
         "experts compete with a sharpness of {0}; set `competition` to a finite number above 0, such as 1, or to none"

@@ -127,6 +127,21 @@ fn settings_that_are_wrong_at_run_time_are_errors() {
     assert!(error.ends_with("is no mixture of experts; pass the entity that `spawn_mixture` returned"), "{error}");
 }
 
+/// Nodes that belong to no subgraph would silently be predicted as 0.
+#[test]
+fn a_gate_of_subgraphs_without_any_is_refused() {
+    let mut corpus = Corpus::new(4, Rows::Members, 1);
+    let builder = corpus.builder(2, Corpus::adam());
+    let mixture = corpus.spawn(builder);
+    let world = &mut corpus.scene.world;
+    world.infer(mixture).unwrap();
+    corpus.scene.subgraphs.iter().for_each(|subgraph| _ = world.despawn(*subgraph));
+    let error = world.infer(mixture).unwrap_err().to_string();
+    assert!(error.starts_with("the gate chooses for subgraphs, but graph "), "{error}");
+    corpus.scene.nodes.iter().for_each(|node| _ = world.despawn(*node));
+    world.infer(mixture).unwrap();
+}
+
 /// All optimizers take their steps, or none: neither weights nor moments nor running statistics change.
 fn stops_all(broken: &[(&str, f32)]) {
     let mut corpus = Corpus::new(20, Rows::Subgraphs, 2);

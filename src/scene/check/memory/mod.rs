@@ -6,7 +6,7 @@ use connectome_components::Split;
 use connectome_systems::{
     MemoryBudget, MixturePart,
     layers::BuildError,
-    program::{MAX_COLUMNS, MAX_OPERATIONS, MAX_PARAMETERS, Program, RowCounts},
+    program::{Domain, MAX_COLUMNS, MAX_OPERATIONS, MAX_PARAMETERS, Program, RowCounts},
 };
 
 use std::fmt;
@@ -262,6 +262,12 @@ pub(in crate::scene) fn estimate(scene: &SceneFile, extent: Extent) -> Result<(P
     let mut apart = [0usize; 2];
     for (part, planned) in &parts {
         let place = |error| place((*part, error));
+        let is_of_graphs = planned.outputs().any(|(domain, _)| matches!(domain, Domain::Subgraphs(_)));
+        if *part == MixturePart::Gate && is_of_graphs && !extent.carried.in_sets {
+            let message = "the gate chooses for graphs, but the scene has only one";
+            let help = "remove its readout, so that it chooses for nodes";
+            return Err(Fault::new(scene.layers_of(*part).1, message, help));
+        }
         planned.check(&budget).map_err(place)?;
         let learning = scene.describe(planned, Purpose::Training, &rows);
         let telling = scene.describe(&planned.for_inference().map_err(place)?, Purpose::Inference, &rows);

@@ -240,7 +240,7 @@ impl Built {
         self.model = Some(mixture);
         attach(world, mixture)?;
         let competing = match Competition::new(world, &described, mixture) {
-            Err(error) if competition.is_some() => return Err(error),
+            Err(error) if competition.is_some() && described.optimizer.is_some() => return Err(error),
             competing => competing,
         };
         let experts = members.iter().map(|member| entry(&member.name)).collect();

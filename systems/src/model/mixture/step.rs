@@ -170,6 +170,9 @@ impl Mixture {
             true => (topology.nodes.len(), &topology.node_order),
             false => (topology.subgraphs.len(), &topology.subgraph_order),
         };
+        if rows == 0 && !topology.nodes.is_empty() {
+            return Err(MixtureError::NoSubgraphs(self.graph).into());
+        }
         self.order.clear();
         match order.permutation() {
             Some(order) => self.order.extend_from_slice(order),
