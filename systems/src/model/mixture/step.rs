@@ -170,7 +170,7 @@ impl Mixture {
             true => (topology.nodes.len(), &topology.node_order),
             false => (topology.subgraphs.len(), &topology.subgraph_order),
         };
-        if rows == 0 && !topology.nodes.is_empty() {
+        if rows == 0 && self.mixed.domain() == graph.nodes && !topology.nodes.is_empty() {
             return Err(MixtureError::NoSubgraphs(self.graph).into());
         }
         self.order.clear();
