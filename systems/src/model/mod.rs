@@ -8,6 +8,7 @@ mod describe;
 mod dry_run;
 mod emit;
 mod fault;
+mod field_copies;
 mod head;
 mod learning;
 mod life;

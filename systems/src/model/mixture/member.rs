@@ -1,13 +1,17 @@
 //! An expert in a world of its own.
 
 use bevy_ecs::{component::ComponentId, entity::Entity, world::World};
-use connectome_components::{FeatureField, Field, FieldPool, Graph, Matrix, Model, Topology};
+use connectome_components::{Field, FieldPool, Graph, Matrix, Model, Topology};
 
 use super::part::{Part, abandon, is_trained, run_forward};
 use crate::{
     batch::{Batch, BatchError, Extract},
     error::{BuildError, MixtureError},
-    model::{ModelBuilder, Plans, builder::Input, remove_model, replace_model},
+    model::{
+        ModelBuilder, Plans,
+        field_copies::{CopyError, FieldCopies},
+        remove_model, replace_model,
+    },
     parallel::Workers,
     program::{Footprint, Operation},
 };
@@ -331,46 +335,17 @@ impl Converted {
         if !builder.input_gradients.is_empty() {
             return Err(unfit(&name, "has gradients of inputs, which are copies; remove `input_gradient`"));
         }
-        let mut extract =
-            Extract::new(world, origin).map_err(|error| MixtureError::Batch { name: name.clone(), error })?;
-        let mut taken = Vec::new();
-        let own_graph = *own.get::<Graph>(graph).ok_or(BuildError::NoGraph(graph))?;
-        let inputs = [Some(&mut builder.input), builder.edges.as_mut(), builder.coordinates.as_mut()];
-        for (input, marker) in inputs.into_iter().zip([found.nodes, found.edges, found.nodes]) {
-            let Some(input) = input else { continue };
-            let given = match *input {
-                Input::Given(features) => Some(features),
-                Input::Component(binding) => (binding.column)(world, marker)?.map(FeatureField::from),
-                _ => None,
-            };
-            let given = given.ok_or_else(|| {
-                unfit(&name, "has an input that cannot be copied into its world; give it fields by `input` and `edge_input`, or components that are `Pod`")
-            })?;
-            let own_marker = match given.values().domain() {
-                domain if domain == found.nodes => own_graph.nodes,
-                domain if domain == found.edges => own_graph.edges,
-                domain if domain == found.subgraphs => own_graph.subgraphs,
-                _ => return Err(BuildError::OtherRows { field: given.values().name(world) }),
-            };
-            let refused = |error| BuildError::from(MixtureError::Batch { name: name.clone(), error });
-            let copied = match given {
-                FeatureField::Dense(values) => {
-                    let to = FieldPool::take(own, Some(own_marker), values.width())?;
-                    taken.push(to);
-                    extract.copy(world, values, to).map_err(refused)?;
-                    FeatureField::Dense(to)
-                }
-                FeatureField::Sparse { indices, values, width } => {
-                    let to = FieldPool::take(own, Some(own_marker), values.width())?;
-                    taken.push(to);
-                    let to_indices = Field::<u32>::register(own, "indices", own_marker, indices.width())?;
-                    extract.copy(world, values, to).map_err(refused)?;
-                    extract.copy(world, indices, to_indices).map_err(refused)?;
-                    FeatureField::Sparse { indices: to_indices, values: to, width }
-                }
-            };
-            *input = Input::Given(copied);
-        }
+        let refused = |error| match error {
+            CopyError::Input => unfit(
+                &name,
+                "has an input that cannot be copied into its world; give it fields by `input` and `edge_input`, or components that are `Pod`",
+            ),
+            CopyError::Batch(error) => MixtureError::Batch { name: name.clone(), error }.into(),
+            CopyError::Build(error) => error,
+        };
+        let mut copies = FieldCopies::new(world, origin, own, graph).map_err(refused)?;
+        copies.inputs(world, own, &mut builder).map_err(refused)?;
+        let FieldCopies { extract, taken, .. } = copies;
         builder.graph = graph;
         builder.seed = builder.seed.wrapping_add(index as u64);
         Ok(Self { origin, builder: builder.trained_from_outside(), extract, taken })

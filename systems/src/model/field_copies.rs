@@ -1,0 +1,110 @@
+//! The inputs of a model in a world of its own, as copies of those of another world.
+
+use bevy_ecs::{component::ComponentId, entity::Entity, world::World};
+use connectome_components::{FeatureField, Field, FieldPool, Graph};
+
+use super::{ModelBuilder, builder::Input};
+use crate::{
+    batch::{BatchError, Extract},
+    error::BuildError,
+};
+
+/// The fields of a graph that are copied to a graph of another world.
+pub(super) struct FieldCopies {
+    /// Copies rows with these fields.
+    pub(super) extract: Extract,
+    /// The fields of the copies, taken from the pool of the other world.
+    pub(super) taken: Vec<Field>,
+    from: Graph,
+    to: Graph,
+}
+
+/// Why a field cannot be copied.
+pub(super) enum CopyError {
+    /// An input is neither a field nor a component that is `Pod`.
+    Input,
+    /// It cannot be extracted.
+    Batch(BatchError),
+    /// There is no such graph, or no field can be registered.
+    Build(BuildError),
+}
+
+impl From<BatchError> for CopyError {
+    fn from(error: BatchError) -> Self {
+        Self::Batch(error)
+    }
+}
+
+impl<E: Into<BuildError>> From<E> for CopyError {
+    fn from(error: E) -> Self {
+        Self::Build(error.into())
+    }
+}
+
+impl FieldCopies {
+    /// None so far, of `origin` in `world`, to `graph` in `own`.
+    pub(super) fn new(world: &World, origin: Entity, own: &World, graph: Entity) -> Result<Self, CopyError> {
+        let known = |world: &World, graph: Entity| world.get::<Graph>(graph).copied().ok_or(BuildError::NoGraph(graph));
+        let (from, to) = (known(world, origin)?, known(own, graph)?);
+        Ok(Self { extract: Extract::new(world, origin)?, taken: Vec::new(), from, to })
+    }
+
+    /// Lets a model read copies of its inputs, in a world of its own.
+    pub(super) fn inputs(
+        &mut self,
+        world: &mut World,
+        own: &mut World,
+        builder: &mut ModelBuilder,
+    ) -> Result<(), CopyError> {
+        let inputs = [Some(&mut builder.input), builder.edges.as_mut(), builder.coordinates.as_mut()];
+        for (input, marker) in inputs.into_iter().zip([self.from.nodes, self.from.edges, self.from.nodes]) {
+            let Some(input) = input else { continue };
+            let given = match *input {
+                Input::Given(features) => Some(features),
+                Input::Component(binding) => (binding.column)(world, marker)?.map(FeatureField::from),
+                _ => None,
+            };
+            *input = Input::Given(self.features(world, own, given.ok_or(CopyError::Input)?)?);
+        }
+        Ok(())
+    }
+
+    /// The copy of features.
+    fn features(&mut self, world: &World, own: &mut World, features: FeatureField) -> Result<FeatureField, CopyError> {
+        Ok(match features {
+            FeatureField::Dense(values) => self.values(world, own, values)?.into(),
+            FeatureField::Sparse { indices, values, width } => {
+                let values = self.values(world, own, values)?;
+                FeatureField::Sparse { indices: self.indices(world, own, indices)?, values, width }
+            }
+        })
+    }
+
+    /// The copy of a field of values.
+    pub(super) fn values(&mut self, world: &World, own: &mut World, from: Field) -> Result<Field, CopyError> {
+        let to = FieldPool::take(own, Some(self.own_marker(world, from)?), from.width())?;
+        self.taken.push(to);
+        self.extract.copy(world, from, to)?;
+        Ok(to)
+    }
+
+    /// The copy of a field of indices.
+    pub(super) fn indices(
+        &mut self,
+        world: &World,
+        own: &mut World,
+        from: Field<u32>,
+    ) -> Result<Field<u32>, CopyError> {
+        let to = Field::<u32>::register(own, "indices", self.own_marker(world, from)?, from.width())?;
+        self.extract.copy(world, from, to)?;
+        Ok(to)
+    }
+
+    /// The component that marks the rows of the copy of a field.
+    fn own_marker<T: Send + Sync + 'static>(&self, world: &World, field: Field<T>) -> Result<ComponentId, CopyError> {
+        let Self { from, to, .. } = self;
+        let pairs = [(from.nodes, to.nodes), (from.edges, to.edges), (from.subgraphs, to.subgraphs)];
+        let pair = pairs.into_iter().find(|(marker, _)| *marker == field.domain());
+        pair.map(|(_, marker)| marker).ok_or_else(|| BuildError::OtherRows { field: field.name(world) }.into())
+    }
+}
