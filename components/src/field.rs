@@ -192,7 +192,7 @@ impl<T: Send + Sync + 'static> Field<T> {
     }
 
     /// Whether only the entities have it into which it was inserted, as for the weights of a parameter.
-    pub(crate) fn is_detached(&self) -> bool {
+    pub fn is_detached(&self) -> bool {
         self.is_detached
     }
 

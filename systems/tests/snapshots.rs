@@ -7,7 +7,7 @@
 use bevy_ecs::{entity_disabling::Disabled, prelude::*};
 use connectome_components::{
     ClassLabel, Edge, EdgeWeight, Field, Graph, GraphKey, GraphNode, InSubgraph, Metrics, Model, Optimizer, Parameter,
-    Split, Subgraph, Topology, TrainingState,
+    Split, Subgraph, Topology, TrainingState, register_default,
 };
 use connectome_systems::{
     Infer, ModelBuilder, Train, Workers, WorldModelExt,
@@ -368,7 +368,7 @@ fn damaged_bytes_are_an_error() {
     assert_eq!(snapshot.checksum(), checksum, "a snapshot that could not be loaded is unchanged");
     let mut newer = bytes.clone();
     newer[8] += 1;
-    assert_eq!(snapshot.load(&game.world, &newer), Err(SnapshotError::Version { found: 3, expected: 2 }));
+    assert_eq!(snapshot.load(&game.world, &newer), Err(SnapshotError::Version { found: 4, expected: 3 }));
     let mut other = Snapshot::new(game.graph).model(game.walker).model(game.learner).with_saved::<Follows>();
     assert!(matches!(other.load(&game.world, &bytes), Err(SnapshotError::Mismatch { .. })));
     let mut other = Snapshot::new(game.graph).model(game.walker).with_saved::<Position>().with_saved::<Follows>();
@@ -561,4 +561,28 @@ fn components_of_the_user_mark_nodes_and_edges() {
     assert_eq!(world.get(bob), Some(&Citizen));
     let edges: Vec<Edge> = world.query_filtered::<&Edge, With<Friendship>>().iter(&world).copied().collect();
     assert_eq!(edges, [Edge { source: bob, target: bob }]);
+}
+
+/// A component that marks nodes, and that a model reads in place.
+#[derive(Component, Clone, Copy, Default, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+struct Place([f32; 2]);
+
+#[test]
+fn a_component_that_marks_the_nodes_and_is_an_input_is_held_row_by_row() {
+    let mut world = World::new();
+    register_default::<Place>(&mut world);
+    let graph = Graph::of::<Place, Edge>(&mut world);
+    let model = ModelBuilder::new(graph).reads::<Place>().layer(Linear::new(2)).build(&mut world).unwrap();
+    let nodes: Vec<Entity> = (0..5).map(|number| world.spawn(Place([number as f32, 1.0])).id()).collect();
+    run(&mut world, Infer(model)).unwrap();
+    let mut snapshot = Snapshot::new(graph).model(model);
+    snapshot.take(&world).unwrap();
+    nodes.iter().for_each(|node| world.get_mut::<Place>(*node).unwrap().0[0] = 9.0);
+    world.despawn(nodes[2]);
+    let replaced = snapshot.restore(&mut world).unwrap();
+    for (number, node) in nodes.iter().enumerate() {
+        let node = replaced.get(node).unwrap_or(node);
+        assert_eq!(world.get(*node), Some(&Place([number as f32, 1.0])));
+    }
 }

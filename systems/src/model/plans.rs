@@ -66,8 +66,8 @@ pub(crate) struct Carried {
 impl Carried {
     /// Adds a field, unless it is known.
     pub(super) fn add(&mut self, field: Field) {
-        // A field of one row is its own domain.
-        let fields = if field.domain() == field.id() { &mut self.single } else { &mut self.rows };
+        // A component that marks the rows, and is read in place, is its own domain, too.
+        let fields = if field.is_detached() { &mut self.single } else { &mut self.rows };
         if !fields.contains(&field) {
             fields.push(field);
         }
