@@ -6,14 +6,12 @@ use connectome_components::{
 };
 use std::sync::Arc;
 
-use crate::{
-    layers::Layer,
-    program::{Domain, ProgramLimits},
-};
+use crate::{layers::Layer, program::ProgramLimits};
 
 use super::{
     Act, Head, Observe,
     components::{ComponentBinding, RowSystem},
+    input::Input,
 };
 
 /// Describes a model; [`WorldModelExt::spawn_model`](crate::WorldModelExt::spawn_model) builds it in a world.
@@ -68,47 +66,6 @@ pub struct ModelBuilder {
     pub(super) actors: Vec<RowSystem>,
     pub(super) accumulation: Option<GradientAccumulation>,
     pub(super) clipping: Option<GradientClipping>,
-}
-
-/// An input of a model.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Input {
-    /// A new field of this width.
-    Width(usize),
-    /// Sparse features of this width, with `stored` values for each row: for a dry run.
-    Sparse { width: usize, stored: usize },
-    /// What experts predict: for a dry run.
-    Predicted { domain: Domain, width: usize },
-    /// Existing fields.
-    Given(FeatureField),
-    /// A user-defined component.
-    Component(ComponentBinding),
-    /// The result, of this width, of a function of components.
-    Observed(usize),
-    /// The previous output of the model, of this width.
-    State(usize),
-}
-
-impl Input {
-    pub(super) fn width(&self) -> usize {
-        match self {
-            Self::Width(width)
-            | Self::State(width)
-            | Self::Observed(width)
-            | Self::Sparse { width, .. }
-            | Self::Predicted { width, .. } => *width,
-            Self::Component(component) => component.width,
-            Self::Given(features) => features.width(),
-        }
-    }
-
-    /// The existing fields, if these are the input.
-    pub(super) fn given(&self) -> Option<FeatureField> {
-        match self {
-            Self::Given(features) => Some(*features),
-            _ => None,
-        }
-    }
 }
 
 impl ModelBuilder {
@@ -391,6 +348,11 @@ impl ModelBuilder {
         self.output = change(self.output);
         self.is_output_set = true;
         self
+    }
+
+    /// As [`ModelBuilder::heads`], to change them.
+    pub(super) fn heads_mut(&mut self) -> &mut [Head] {
+        if self.heads.is_empty() { core::slice::from_mut(&mut self.output) } else { &mut self.heads }
     }
 
     /// The heads; at least one.

@@ -1,11 +1,15 @@
 //! The inputs of a model in a world of its own, as copies of those of another world.
 
-use bevy_ecs::{component::ComponentId, entity::Entity, world::World};
+use bevy_ecs::{
+    component::{Component, ComponentId, Mutable},
+    entity::Entity,
+    world::World,
+};
 use connectome_components::{FeatureField, Field, FieldPool, Graph};
 
-use super::{ModelBuilder, builder::Input};
+use super::{ModelBuilder, input::Input};
 use crate::{
-    batch::{BatchError, Extract},
+    batch::{BatchElement, BatchError, Extract},
     error::BuildError,
 };
 
@@ -15,6 +19,8 @@ pub(super) struct FieldCopies {
     pub(super) extract: Extract,
     /// The fields of the copies, taken from the pool of the other world.
     pub(super) taken: Vec<Field>,
+    /// The components that are copied, each with that of their rows.
+    components: Vec<(ComponentId, ComponentId)>,
     from: Graph,
     to: Graph,
 }
@@ -46,7 +52,7 @@ impl FieldCopies {
     pub(super) fn new(world: &World, origin: Entity, own: &World, graph: Entity) -> Result<Self, CopyError> {
         let known = |world: &World, graph: Entity| world.get::<Graph>(graph).copied().ok_or(BuildError::NoGraph(graph));
         let (from, to) = (known(world, origin)?, known(own, graph)?);
-        Ok(Self { extract: Extract::new(world, origin)?, taken: Vec::new(), from, to })
+        Ok(Self { extract: Extract::new(world, origin)?, taken: Vec::new(), components: Vec::new(), from, to })
     }
 
     /// Lets a model read copies of its inputs, in a world of its own.
@@ -85,6 +91,25 @@ impl FieldCopies {
         let to = FieldPool::take(own, Some(self.own_marker(world, from)?), from.width())?;
         self.taken.push(to);
         self.extract.copy(world, from, to)?;
+        Ok(to)
+    }
+
+    /// The copy of a component; one that is copied already is not copied again.
+    pub(super) fn component<T>(
+        &mut self,
+        world: &mut World,
+        own: &mut World,
+        domain: ComponentId,
+    ) -> Result<Field<T>, CopyError>
+    where
+        T: Component<Mutability = Mutable> + BatchElement + Default,
+    {
+        let from = Field::<T>::of_component(world, domain)?;
+        let to = Field::<T>::of_component(own, self.own_marker(world, from)?)?;
+        if !self.components.contains(&(from.id(), domain)) {
+            self.extract.copy(world, from, to)?;
+            self.components.push((from.id(), domain));
+        }
         Ok(to)
     }
 

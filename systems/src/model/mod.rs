@@ -10,6 +10,7 @@ mod emit;
 mod fault;
 mod field_copies;
 mod head;
+mod input;
 mod learning;
 mod life;
 mod mixture;

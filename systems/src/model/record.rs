@@ -3,7 +3,7 @@
 use bevy_ecs::world::World;
 use connectome_components::{FeatureField, Field, Graph};
 
-use super::{DryRun, ModelBuilder, builder::Input};
+use super::{DryRun, ModelBuilder, input::Input};
 use crate::{
     error::BuildError,
     program::{Column, Domain, GraphIndex, MAX_HEADS, Program, Shape, Value},

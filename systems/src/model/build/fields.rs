@@ -9,9 +9,9 @@ use crate::{
     error::BuildError,
     model::{
         HeadLoss, HeadTargets, RowAccess,
-        builder::Input,
         components::{ComponentBinding, Copied, CopyIn, RowSystem},
         emit::Bindings,
+        input::Input,
         plans::Carried,
     },
     optimizers::LearnedParameter,

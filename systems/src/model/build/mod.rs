@@ -9,10 +9,10 @@ use std::sync::{Arc, atomic::AtomicBool};
 
 use super::{
     ModelBuilder, Plans,
-    builder::Input,
     components::{Copies, CopyIn},
     dry_run::DryRun,
     emit::Bindings,
+    input::Input,
     life::take_out,
     plans::Emitter,
     record::domain_of,

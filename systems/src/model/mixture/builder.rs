@@ -13,7 +13,7 @@ use super::{
 use crate::{
     error::{BuildError, MixtureError},
     layers::{Layer, Linear},
-    model::{ModelBuilder, builder::Input, remove_model},
+    model::{ModelBuilder, input::Input, remove_model},
     operators::copy,
     program::{Program, Value},
 };

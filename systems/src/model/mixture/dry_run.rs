@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     error::{BuildError, MixtureError},
-    model::{DryRun, ModelBuilder, builder::Input},
+    model::{DryRun, ModelBuilder, input::Input},
     program::Domain,
 };
 
