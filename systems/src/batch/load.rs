@@ -9,6 +9,10 @@ use bevy_ecs::{
 use connectome_components::{Edge, EdgeWeight, Graph, GraphKey, InSubgraph, Rows, attach_fields, insert_default};
 
 use super::{Batch, BatchError};
+use crate::parallel::Workers;
+
+/// Rows between two passes of the gate of a lesson in slices.
+const SLICE: usize = 2048;
 
 /// The membership of a node in no subgraph.
 const NO_SUBGRAPH: InSubgraph = InSubgraph(Entity::PLACEHOLDER);
@@ -40,6 +44,7 @@ impl Batch {
         let graph = world.get::<Graph>(graph).copied().ok_or(BatchError::NoGraph(graph))?;
         graph.check(world)?;
         self.buffers.iter().try_for_each(|buffer| buffer.check(world, &graph))?;
+        let workers = world.get_resource::<Workers>().cloned().unwrap_or_default();
         let edge = world.register_component::<Edge>();
         let subgraphs = Kind { marker: graph.subgraphs, component: graph.subgraphs, count: self.subgraphs.rows.len() };
         let nodes = Kind { marker: graph.nodes, component: graph.nodes, count: self.nodes.rows.len() };
@@ -48,15 +53,16 @@ impl Batch {
             kind.mark(world, &[])?;
         }
 
-        let subgraphs = subgraphs.resize(world, |world| world.spawn(GraphKey::default()).id())?;
-        let nodes =
-            nodes.resize(world, |world| world.spawn((NO_SUBGRAPH, GraphKey::default())).id()).and_then(|rows| {
+        let subgraphs = subgraphs.resize(world, &workers, |world| world.spawn(GraphKey::default()).id())?;
+        let nodes = nodes
+            .resize(world, &workers, |world| world.spawn((NO_SUBGRAPH, GraphKey::default())).id())
+            .and_then(|rows| {
                 // Nodes spawned by the user may lack it.
                 nodes.complete(world, rows, NO_SUBGRAPH)
             })?;
         // Without keys parallel edges would be ordered by the indices of entities, and these by what was loaded before.
         let has_parallels = self.endpoints.array_windows().any(|[one, other]| one == other);
-        let mut edge_rows = edges.resize(world, |world| match has_parallels {
+        let mut edge_rows = edges.resize(world, &workers, |world| match has_parallels {
             true => world.spawn((UNCONNECTED, GraphKey::new(0))).id(),
             false => world.spawn(UNCONNECTED).id(),
         })?;
@@ -69,8 +75,10 @@ impl Batch {
             edge_rows = edges.complete(world, edge_rows, GraphKey::new(0))?;
         }
 
+        workers.pass_gate();
         self.assign_subgraphs(world, &nodes, &subgraphs)?;
-        self.connect_edges(world, &edge_rows, &nodes)?;
+        self.connect_edges(world, &edge_rows, &nodes, &workers)?;
+        workers.pass_gate();
         self.write_fields(world)
     }
 
@@ -94,11 +102,20 @@ impl Batch {
         Ok(())
     }
 
-    fn connect_edges(&self, world: &mut World, edges: &Rows, nodes: &Rows) -> Result<(), BatchError> {
+    fn connect_edges(
+        &self,
+        world: &mut World,
+        edges: &Rows,
+        nodes: &Rows,
+        workers: &Workers,
+    ) -> Result<(), BatchError> {
         let node = |row: u32| nodes.entities().get(row as usize).copied().ok_or(BatchError::Disturbed);
         let mut query = world.query::<(&mut Edge, Option<&mut EdgeWeight>, Option<&mut GraphKey>)>();
         let mut edges = query.iter_many_mut(world, edges.entities());
         for (row, [source, target]) in self.endpoints.iter().enumerate() {
+            if row.is_multiple_of(SLICE) {
+                workers.pass_gate();
+            }
             let Some(Ok((mut edge, weight, key))) = edges.fetch_next() else { return Err(BatchError::Disturbed) };
             edge.set_if_neq(Edge { source: node(*source)?, target: node(*target)? });
             if let Some(mut weight) = weight {
@@ -131,14 +148,25 @@ impl Kind {
     }
 
     /// Spawns missing entities, and despawns surplus ones from the last row on.
-    fn resize(&self, world: &mut World, spawn: impl Fn(&mut World) -> Entity) -> Result<Rows, BatchError> {
+    fn resize(
+        &self,
+        world: &mut World,
+        workers: &Workers,
+        spawn: impl Fn(&mut World) -> Entity,
+    ) -> Result<Rows, BatchError> {
         let mut rows = Rows::default();
         rows.update(world, &[self.marker, self.component]);
         for entity in rows.entities().iter().skip(self.count).rev() {
             // A hook may have despawned it with another one.
             _ = world.try_despawn(*entity);
         }
-        let new: Vec<Entity> = (rows.len()..self.count).map(|_| spawn(world)).collect();
+        let spawn = |row: usize| {
+            if row.is_multiple_of(SLICE) {
+                workers.pass_gate();
+            }
+            spawn(world)
+        };
+        let new: Vec<Entity> = (rows.len()..self.count).map(spawn).collect();
         self.mark(world, &new)?;
         attach_fields(world, self.marker);
         self.update(world, rows)

@@ -4,12 +4,14 @@
 //! have the same bits for any number of workers.
 
 mod blocks;
+mod gate;
 mod rows;
 mod worker_log;
 mod workers;
 
 pub use blocks::Blocks;
 pub(crate) use blocks::even_size;
+pub(crate) use gate::Gate;
 pub use rows::{PerBlock, RowsMut, SplitRows};
 pub use worker_log::{WorkerLog, WorkerSpan};
 pub use workers::{Workers, WorkersError};

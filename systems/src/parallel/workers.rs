@@ -5,7 +5,7 @@ use core::ops::Range;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 use std::{sync::Arc, time::Instant};
 
-use super::{Blocks, SplitRows, WorkerLog};
+use super::{Blocks, Gate, SplitRows, WorkerLog};
 
 /// The workers that compute blocks of rows in parallel, a resource.
 #[derive(Resource, Clone)]
@@ -13,6 +13,8 @@ pub struct Workers {
     /// None for a single worker: the calling thread itself.
     pool: Option<Arc<rayon::ThreadPool>>,
     log: Option<Arc<WorkerLog>>,
+    /// What a single worker passes before each block.
+    gate: Option<Arc<Gate>>,
 }
 
 /// The threads of a pool could not be started.
@@ -51,12 +53,12 @@ impl Workers {
         let builder = rayon::ThreadPoolBuilder::new().num_threads(count);
         let pool = builder.thread_name(|index| format!("connectome worker {index}")).build();
         let pool = pool.map_err(|source| WorkersError::Refused { count, source })?;
-        Ok(Self { pool: Some(Arc::new(pool)), log: None })
+        Ok(Self { pool: Some(Arc::new(pool)), log: None, gate: None })
     }
 
     /// The calling thread alone.
     pub fn single() -> Self {
-        Self { pool: None, log: None }
+        Self { pool: None, log: None, gate: None }
     }
 
     /// Number of workers.
@@ -67,7 +69,20 @@ impl Workers {
     /// The same workers with a log of the blocks that they compute.
     pub fn with_log(&self) -> (Self, Arc<WorkerLog>) {
         let log = Arc::new(WorkerLog::new(self.count()));
-        (Self { pool: self.pool.clone(), log: Some(log.clone()) }, log)
+        (Self { pool: self.pool.clone(), log: Some(log.clone()), gate: self.gate.clone() }, log)
+    }
+
+    /// The same workers, which pass a gate before each block: only a single one, since those of a pool are not
+    /// distinguished.
+    pub(crate) fn with_gate(&self, gate: &Arc<Gate>) -> Self {
+        Self { gate: self.pool.is_none().then(|| gate.clone()), ..self.clone() }
+    }
+
+    /// Waits until the gate is open, if there is one.
+    pub(crate) fn pass_gate(&self) {
+        if let Some(gate) = &self.gate {
+            gate.pass();
+        }
     }
 
     /// Runs `work` on one of the workers, so that the loops in it start inside of the pool: starting each from outside
@@ -114,6 +129,7 @@ impl Workers {
         body: impl Fn(Range<usize>, O) + Sync,
     ) {
         let body = |rows: Range<usize>, output: O| {
+            self.pass_gate();
             let begin = self.log.as_ref().map(|_| (Instant::now(), rows.clone()));
             body(rows, output);
             if let (Some(log), Some((begin, rows))) = (&self.log, begin) {

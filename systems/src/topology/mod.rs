@@ -12,7 +12,7 @@ mod ticks;
 use bevy_ecs::{change_detection::Tick, entity::Entity, system::Local, world::World};
 use connectome_components::{Edge, Graph, GraphKey, HugePages, Rows, Topology, attach_fields, attach_keys};
 
-use crate::error::StepFault;
+use crate::{error::StepFault, parallel::Workers};
 use coefficients::Degrees;
 pub use dangling::despawn_dangling_edges;
 pub use keys::key_by;
@@ -83,7 +83,8 @@ pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Sc
         *same_keys = of_nodes.or(of_subgraphs);
     }
     if derive_edges {
-        derive(&mut topology, world, scratch);
+        let workers = world.get_resource::<Workers>().cloned().unwrap_or_default();
+        derive(&mut topology, world, scratch, &workers);
     }
     if derive_members {
         members::derive(&mut topology, world, scratch);
@@ -100,8 +101,8 @@ pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Sc
     }
 }
 
-/// Derives endpoints, adjacencies, coefficients and levels.
-fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
+/// Derives endpoints, adjacencies, coefficients and levels; a lesson in slices may wait between them.
+fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch, workers: &Workers) {
     let Scratch { row_of, next, by_source, degrees, levels, .. } = scratch;
     row_of.fill(&topology.nodes);
     let Topology { nodes, edges, node_order, edge_order, orders_edges, endpoints, incoming, outgoing, .. } = topology;
@@ -113,7 +114,9 @@ fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
             if endpoints.contains(&Topology::NO_ROW) { [Topology::NO_ROW; 2] } else { endpoints }
         }));
     }
+    workers.pass_gate();
     let has_parallels = sort::by_endpoints(endpoints, nodes, node_order, incoming, outgoing, next, by_source);
+    workers.pass_gate();
     // Of the outgoing edges only those can be parallel that are among the incoming ones.
     if has_parallels && order::sort_parallel(incoming, edges, world) {
         order::sort_parallel(outgoing, edges, world);
@@ -122,7 +125,9 @@ fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch) {
         order::of_edges(edge_order, node_order, incoming, edges);
     }
     topology.dangling = endpoints.len() - incoming.len();
+    workers.pass_gate();
     coefficients::derive(topology, world, degrees);
+    workers.pass_gate();
     levels::derive(topology, levels);
 }
 
