@@ -97,6 +97,11 @@ impl KeyOrder {
         self.is_permuted.then_some(&self.rows)
     }
 
+    /// All rows in the order of keys, of which there are `count`.
+    pub fn in_order(&self, count: usize) -> Vec<u32> {
+        self.permutation().map_or_else(|| (0..count as u32).collect(), <[u32]>::to_vec)
+    }
+
     /// The place of a row in the order of keys.
     #[inline(always)]
     pub fn rank(&self, row: u32) -> u32 {

@@ -30,6 +30,15 @@ impl Domain {
         }
     }
 
+    /// The one of nodes, edges and subgraphs that is meant.
+    pub(super) fn of_kinds<T>(self, [nodes, edges, subgraphs]: [T; 3]) -> T {
+        match self {
+            Self::Nodes => nodes,
+            Self::Edges => edges,
+            Self::Subgraphs => subgraphs,
+        }
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Nodes => "nodes",
@@ -74,6 +83,12 @@ impl<T: Copy + Send + Sync + 'static> Buffer<T> {
         written == self.data.len()
     }
 
+    /// Sets all values; returns how many there are.
+    pub(super) fn set(&mut self, data: Vec<T>) -> usize {
+        self.data = data;
+        self.data.len()
+    }
+
     fn check(&self, world: &World, graph: &Graph) -> Result<(), BatchError> {
         if !self.to.is_of(world) {
             return Err(BatchError::OtherWorld);
@@ -115,6 +130,10 @@ macro_rules! with {
 impl AnyBuffer {
     pub(super) fn domain(&self) -> Domain {
         with!(self, buffer => buffer.domain)
+    }
+
+    pub(super) fn width(&self) -> usize {
+        with!(self, buffer => buffer.to.width())
     }
 
     pub(super) fn is_from(&self, corpus: &World) -> bool {

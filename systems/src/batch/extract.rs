@@ -7,7 +7,7 @@ use super::{
     Batch, BatchElement, BatchError, Domain,
     buffers::Origins,
     column::{AnyBuffer, Buffer},
-    sample, union,
+    sample, union, whole,
 };
 use crate::topology::{Scratch, update_topology};
 
@@ -58,6 +58,15 @@ impl Extract {
         update_topology(corpus, self.graph, &mut Scratch::default());
     }
 
+    /// Extracts the whole graph: nodes and subgraphs in the order of their keys, edges in that of the keys of target and
+    /// source. Edges without both nodes are not extracted.
+    ///
+    /// # Errors
+    /// If the corpus has changed since [`Extract::update`]. The batch is empty then.
+    pub fn whole(&self, corpus: &World, batch: &mut Batch) -> Result<(), BatchError> {
+        self.fill(corpus, batch, whole::collect)
+    }
+
     /// Extracts the disjoint union of subgraphs, in the given order; one may occur twice. Within each, nodes are
     /// in the order of their keys, and edges in that of the keys of target and source. Edges between two subgraphs, and nodes in none, are not extracted.
     ///
@@ -100,6 +109,11 @@ impl Extract {
             }
         }
         Ok(())
+    }
+
+    /// An empty buffer for each pair of fields.
+    pub(super) fn buffers(&self) -> &[AnyBuffer] {
+        &self.buffers
     }
 
     /// Copies the fields of the rows again that a batch has, as long as the topology is the one that it was extracted from.
@@ -182,11 +196,11 @@ fn copy_fields(
     buffers: &mut [AnyBuffer],
 ) -> Option<()> {
     let mut copied = buffers.iter_mut().map(|buffer| {
-        let (origins, rows) = match buffer.domain() {
-            Domain::Nodes => (nodes, &topology.nodes),
-            Domain::Edges => (edges, &topology.edges),
-            Domain::Subgraphs => (subgraphs, &topology.subgraphs),
-        };
+        let (origins, rows) = buffer.domain().of_kinds([
+            (nodes, &topology.nodes),
+            (edges, &topology.edges),
+            (subgraphs, &topology.subgraphs),
+        ]);
         buffer.fill(corpus, &origins.rows, rows.len())
     });
     copied.all(|copied| copied).then_some(())

@@ -56,9 +56,13 @@ mod extract;
 mod load;
 pub(crate) mod negatives;
 mod sample;
+mod saved;
 mod union;
+mod whole;
 
 pub use crate::error::BatchError;
 pub use buffers::Batch;
 pub use column::{BatchElement, Domain};
 pub use extract::Extract;
+pub(crate) use sample::choose;
+pub(crate) use saved::SavedBatch;

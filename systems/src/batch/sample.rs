@@ -57,7 +57,7 @@ pub(super) fn collect(
 
 /// Samples up to `size` distinct integers below `count`, in ascending order; all sets are equally likely (Floyd, in
 /// Bentley, "Programming pearls: a sample of brilliance", CACM 1987).
-fn choose(count: usize, size: usize, random: &mut RandomStream, chosen: &mut Vec<u32>) {
+pub(crate) fn choose(count: usize, size: usize, random: &mut RandomStream, chosen: &mut Vec<u32>) {
     chosen.clear();
     if count <= size {
         chosen.extend(0..count as u32);
