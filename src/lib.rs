@@ -75,12 +75,12 @@ pub mod prelude {
 
     pub use crate::components::{
         ClassLabel, Column, ColumnMut, Edge, EdgeWeight, FeatureField, Features, Field, GateLosses, Graph, GraphNode,
-        InSubgraph, LearningRateSchedule, Loss, Metrics, Mixing, MixtureOfExperts, Model, Optimizer, Split, Subgraph,
-        Topology,
+        InSubgraph, LearningRateSchedule, LessonProgress, Loss, Metrics, Mixing, MixtureOfExperts, Model, Optimizer,
+        Split, Subgraph, Topology,
     };
     pub use crate::scene::SceneFile;
     pub use crate::systems::{
-        Evaluate, GraphSystems, Infer, MixtureBuilder, ModelBuilder, Train, Workers, WorldModelExt,
+        Evaluate, GraphSystems, Infer, LessonBuilder, MixtureBuilder, ModelBuilder, Train, Workers, WorldModelExt,
         despawn_dangling_edges, kernels::Activation, layers::*, operators::Reduction,
     };
     pub use crate::trained::WorldTrainedExt;

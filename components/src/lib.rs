@@ -7,7 +7,7 @@
 //! | edge | [`Edge`], [`EdgeWeight`], [`EdgeKind`], [`EdgePosition`], and fields |
 //! | subgraph | [`Subgraph`] or a component of your own, [`GraphKey`], and fields |
 //! | clique | [`Clique`], [`CliqueOf`] |
-//! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`GradientAccumulation`], [`GradientClipping`], [`TrainingState`], [`Metrics`], [`LearningFault`], [`ModelMarker`], [`MixtureOfExperts`] |
+//! | model | [`Model`], [`Optimizer`], [`LearningRateSchedule`], [`GradientAccumulation`], [`GradientClipping`], [`TrainingState`], [`Metrics`], [`LearningFault`], [`ModelMarker`], [`MixtureOfExperts`], [`LessonProgress`] |
 //! | comparison | [`GraphPair`], [`EditDistance`] |
 //! | parameter | [`Parameter`], and its fields: value, gradient, moments |
 
@@ -22,6 +22,7 @@ mod field;
 mod gradient;
 mod graph;
 mod key;
+mod lesson;
 mod levels;
 mod loss;
 mod matrix;
@@ -55,6 +56,7 @@ pub use field::{DoubleBuffer, Element, Field, Parity};
 pub use gradient::{GradientAccumulation, GradientClipping};
 pub use graph::Graph;
 pub use key::{GraphKey, KeyOrder};
+pub use lesson::LessonProgress;
 pub use levels::{Cycle, Direction, Levels};
 pub use loss::{Loss, SoftmaxGroups};
 pub use matrix::{Matrix, MatrixMut};

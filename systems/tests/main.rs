@@ -22,6 +22,7 @@ mod heads;
 mod histories;
 mod interactions;
 mod learning;
+mod lessons;
 mod levels;
 mod life;
 mod losses;

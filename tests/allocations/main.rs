@@ -7,6 +7,7 @@
 mod batch;
 mod corpus;
 mod epoch;
+mod lesson;
 mod snapshot;
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -57,6 +58,7 @@ static ALLOCATOR: Counting = Counting;
 fn nothing_is_allocated_that_need_not_be() {
     batch::warm_batches_allocate_nothing_for_their_rows();
     epoch::a_warm_epoch_allocates_no_more_than_bevy_does();
+    lesson::memory_stays_the_same_from_lesson_to_lesson();
     snapshot::a_warm_snapshot_allocates_nothing();
     corpus::memory_follows_the_batch_and_not_the_corpus();
 }

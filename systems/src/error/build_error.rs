@@ -3,7 +3,7 @@
 use bevy_ecs::entity::Entity;
 use connectome_components::{Cycle, FieldError};
 
-use super::{LearningError, MixtureError};
+use super::{LearningError, LessonError, MixtureError};
 
 /// A model cannot be built or run.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -59,6 +59,9 @@ pub enum BuildError {
     /// A training step was not applied.
     #[error(transparent)]
     Learning(#[from] LearningError),
+    /// A model cannot take lessons, or one of them was discarded.
+    #[error(transparent)]
+    Lesson(#[from] LessonError),
     /// A mixture of experts cannot be built or run.
     #[error(transparent)]
     Mixture(#[from] MixtureError),

@@ -22,7 +22,7 @@ pub(super) struct ComponentBinding {
     pub(super) width: usize,
     /// The column of the component, if it need not be copied.
     pub(super) column: fn(&mut World, ComponentId) -> Result<Option<Field>, FieldError>,
-    copy_in: fn(&mut World, Copied) -> Result<BoxedSystem, FieldError>,
+    pub(super) copy_in: fn(&mut World, Copied) -> Result<BoxedSystem, FieldError>,
     copy_out: fn(&mut World, Copied) -> Result<BoxedSystem, FieldError>,
 }
 

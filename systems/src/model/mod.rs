@@ -12,6 +12,7 @@ mod field_copies;
 mod head;
 mod input;
 mod learning;
+mod lesson;
 mod life;
 mod mixture;
 mod plans;
@@ -26,6 +27,8 @@ pub use closures::{Act, Observe, RowAccess};
 pub use describe::{SystemDescription, describe_schedule};
 pub use dry_run::{DryRun, MemoryBudget};
 pub use head::{Head, HeadLoss, HeadTargets};
+pub use lesson::{LessonBuilder, run_lesson};
+pub(crate) use lesson::{LessonState, SavedLessons};
 pub use life::{remove_model, replace_model};
 pub use mixture::{
     MixtureBuilder, MixturePart, add_expert, expert_world, expert_world_mut, remove_expert, replace_expert,

@@ -13,8 +13,12 @@ use connectome_components::{Graph, Model, Parameter};
 use core::{any::Any, panic::AssertUnwindSafe, sync::atomic::Ordering};
 use std::panic::{catch_unwind, resume_unwind};
 
-use super::{Plans, fault::take_fault, plans::Emitter, shared};
-use crate::{error::BuildError, optimizers::Moments, parallel::Workers};
+use super::{Plans, fault::take_fault, lesson::takes_lessons, plans::Emitter, shared};
+use crate::{
+    error::{BuildError, LessonError},
+    optimizers::Moments,
+    parallel::Workers,
+};
 
 /// Runs a model forward: observe, compute, act.
 #[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -144,7 +148,10 @@ pub fn run(world: &mut World, label: impl ScheduleLabel) -> Result<(), BuildErro
         }
     }
     let Some(mut schedule) = world.get_resource_or_init::<Schedules>().remove(label) else {
-        return Err(BuildError::NoSchedule(format!("{label:?}")));
+        return Err(match model.filter(|model| takes_lessons(world, *model)) {
+            Some(model) => LessonError::TrainedByLessons(model).into(),
+            None => BuildError::NoSchedule(format!("{label:?}")),
+        });
     };
     if let Err(error) = schedule.initialize(world) {
         let refused = BuildError::Schedule(error.to_string(schedule.graph(), world));

@@ -7,7 +7,10 @@ use bevy_ecs::{
     world::World,
 };
 
-use super::{Evaluate, Infer, MixtureBuilder, ModelBuilder, Train, add_systems, remove_model, replace_model, run};
+use super::{
+    Evaluate, Infer, LessonBuilder, MixtureBuilder, ModelBuilder, Train, add_systems, remove_model, replace_model, run,
+    run_lesson,
+};
 use crate::error::BuildError;
 
 /// Methods of [`World`] that spawn, run, replace and remove models.
@@ -23,6 +26,19 @@ pub trait WorldModelExt {
     /// # Errors
     /// If there is no expert, or one of the models does not fit.
     fn spawn_mixture(&mut self, mixture: MixtureBuilder) -> Result<Entity, BuildError>;
+
+    /// Spawns a model that is trained beside the frame; see [`LessonBuilder::build`].
+    ///
+    /// # Errors
+    /// Those of [`WorldModelExt::spawn_model`], and if a setting is invalid or the model cannot be trained in a world of
+    /// its own.
+    fn spawn_lesson(&mut self, lesson: LessonBuilder) -> Result<Entity, BuildError>;
+
+    /// Takes the lessons of a model a frame further; see [`run_lesson`].
+    ///
+    /// # Errors
+    /// If a lesson was discarded, or none can begin; the next ones go on.
+    fn run_lesson(&mut self, model: Entity) -> Result<(), BuildError>;
 
     /// Removes a model: its schedules, its parameters and its entity.
     ///
@@ -86,6 +102,14 @@ impl WorldModelExt for World {
 
     fn spawn_mixture(&mut self, mixture: MixtureBuilder) -> Result<Entity, BuildError> {
         mixture.build(self)
+    }
+
+    fn spawn_lesson(&mut self, lesson: LessonBuilder) -> Result<Entity, BuildError> {
+        lesson.build(self)
+    }
+
+    fn run_lesson(&mut self, model: Entity) -> Result<(), BuildError> {
+        run_lesson(self, model)
     }
 
     fn remove_model(&mut self, model: Entity) -> Result<(), BuildError> {

@@ -106,6 +106,15 @@ impl ModelState {
         self.parameters.iter().zip(parameters_of(world, model)).find_map(|(given, present)| given.mismatch(present))
     }
 
+    /// Whether it is a state of the same parameters.
+    pub(crate) fn has_shapes_of(&self, other: &Self) -> bool {
+        let shape = |parameter: &ParameterState| {
+            let ParameterState { name, shape, values, moments, moments_since: _, accumulated } = parameter;
+            (name.clone(), *shape, values.len(), moments.len(), accumulated.len())
+        };
+        self.parameters.iter().map(shape).eq(other.parameters.iter().map(shape))
+    }
+
     /// Gives the state to a model whose parameters match; values that are there already are not written again.
     pub(crate) fn write(&self, world: &mut World, model: Entity) {
         let Self { training, accumulated_terms, parameters } = self;

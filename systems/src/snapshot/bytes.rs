@@ -19,13 +19,13 @@ use super::{
     model::{ModelSnapshot, Settings},
     section::Section,
 };
-use crate::optimizers::ModelState;
+use crate::{model::SavedLessons, optimizers::ModelState};
 
 /// What the bytes of a snapshot begin with.
 const MAGIC: &[u8; 8] = b"connsnap";
 
 /// The version of the format.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Bytes before the content: [`MAGIC`], [`VERSION`] and the checksum of the content.
 const HEADER: usize = 20;
@@ -66,6 +66,8 @@ pub(super) struct SavedModel {
     pub(super) state: ModelState,
     pub(super) settings: Settings,
     pub(super) metrics: Metrics,
+    /// Of a model that takes lessons.
+    pub(super) lessons: Option<SavedLessons>,
 }
 
 /// How values of a component are written to bytes and read again.

@@ -45,7 +45,8 @@ use section::Section;
 /// [`Snapshot::with_saved`]; the fields named by [`Snapshot::field`]; and of each model the fields of its inputs,
 /// outputs, targets and recurrent state. Of a model it holds parameters, moments, accumulated gradients and running
 /// statistics, `TrainingState`, `Optimizer`, `LearningRateSchedule`, `GradientAccumulation`, `GradientClipping` and
-/// `Metrics`. Gradients are not held: a step overwrites them.
+/// `Metrics`. Gradients are not held: a step overwrites them. Of a model that takes lessons it holds the lesson under way,
+/// which goes on from there: by reference, since a lesson does not change.
 ///
 /// Parallel edges without keys that have one weight are summed by the indices of their entities, which differ after
 /// some of them were spawned again: give them keys if they differ in other values that a model reads.

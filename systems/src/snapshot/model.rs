@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{SnapshotError, bytes::SavedModel};
 use crate::{
-    model::Plans,
+    model::{LessonState, Plans},
     optimizers::{ModelState, Moments, set_component, write_row},
 };
 
@@ -25,6 +25,8 @@ pub(super) struct ModelSnapshot {
     state: ModelState,
     settings: Settings,
     metrics: Metrics,
+    /// Of a model that takes lessons.
+    lessons: Option<LessonState>,
 }
 
 /// Components of a model that a game may change between frames, or that a step leaves behind, beside its [`ModelState`].
@@ -43,8 +45,8 @@ pub(super) struct Settings {
 impl ModelSnapshot {
     pub(super) fn new(model: Entity) -> Self {
         let (row_fields, index_fields, outputs, values) = Default::default();
-        let (state, settings, metrics) = Default::default();
-        Self { model, row_fields, index_fields, outputs, values, state, settings, metrics }
+        let (state, settings, metrics, lessons) = Default::default();
+        Self { model, row_fields, index_fields, outputs, values, state, settings, metrics, lessons }
     }
 
     /// The fields on nodes, edges or subgraphs.
@@ -88,8 +90,9 @@ impl ModelSnapshot {
     }
 
     pub(super) fn take(&mut self, world: &World) {
-        let Self { model, row_fields: _, index_fields: _, outputs, values, state, settings, metrics } = self;
+        let Self { model, row_fields: _, index_fields: _, outputs, values, state, settings, metrics, lessons } = self;
         let model = *model;
+        *lessons = LessonState::of(world, model);
         values.clear();
         for field in outputs {
             field.matrix(world).rows().for_each(|row| values.extend_from_slice(row));
@@ -109,7 +112,7 @@ impl ModelSnapshot {
     }
 
     pub(super) fn restore(&self, world: &mut World) {
-        let Self { model, row_fields: _, index_fields: _, outputs, values, state, settings, metrics } = self;
+        let Self { model, row_fields: _, index_fields: _, outputs, values, state, settings, metrics, lessons } = self;
         let model = *model;
         let mut rest = &values[..];
         for field in outputs {
@@ -131,6 +134,9 @@ impl ModelSnapshot {
         if let Some(mut known) = world.get_mut::<Metrics>(model).filter(|known| **known != *metrics) {
             known.clone_from(metrics);
         }
+        if let Some(lessons) = lessons {
+            lessons.restore(world, model);
+        }
     }
 
     /// The metrics of the last step.
@@ -140,7 +146,13 @@ impl ModelSnapshot {
 
     /// What is saved to bytes, with these metrics.
     pub(super) fn save(&self, metrics: Metrics) -> SavedModel {
-        SavedModel { values: self.values.clone(), state: self.state.clone(), settings: self.settings, metrics }
+        SavedModel {
+            values: self.values.clone(),
+            state: self.state.clone(),
+            settings: self.settings,
+            metrics,
+            lessons: self.lessons.as_ref().map(LessonState::save),
+        }
     }
 
     /// Takes from bytes what is to be restored in a world.
@@ -150,7 +162,16 @@ impl ModelSnapshot {
             let values = |count: usize| format!("a model with {count} values of outputs that belong to no entity");
             return Err(SnapshotError::Mismatch { expected: values(expected), found: values(saved.values.len()) });
         }
-        SavedModel { values: self.values, state: self.state, settings: self.settings, metrics: self.metrics } = saved;
+        let SavedModel { values, state, settings, metrics, lessons } = saved;
+        let takes_lessons = LessonState::of(world, self.model).is_some();
+        let loaded = lessons.map(|lessons| lessons.load(world, self.model));
+        if loaded.is_some() != takes_lessons || matches!(loaded, Some(None)) {
+            let reason = "its lessons have other layers, fields or settings, or one of both takes none; build it by the \
+                          same `LessonBuilder`";
+            return Err(SnapshotError::OtherModel { model: self.model, reason: reason.to_owned() });
+        }
+        self.lessons = loaded.flatten();
+        (self.values, self.state, self.settings, self.metrics) = (values, state, settings, metrics);
         self.check_state(world)
     }
 }
