@@ -67,7 +67,7 @@ pub use train::{
     TrainError, Trainer,
 };
 pub use trained::{SpawnTrainedError, WorldTrainedExt};
-pub use weights::{Rename, RenameError, load_weights, weights};
+pub use weights::{Rename, RenameError, load_weights, set_weights, weights};
 
 /// What most programs need.
 pub mod prelude {

@@ -35,11 +35,19 @@ pub fn load_weights(world: &mut World, model: Entity, path: &Path, renames: &[Re
         }
         None => true,
     });
+    set_weights(world, model, path, &tensors)
+}
+
+/// Takes the parameters of a model from tensors that were read from `path`.
+///
+/// # Errors
+/// If a parameter is missing, one has another shape, or one that the model has not; then none is changed.
+pub fn set_weights(world: &mut World, model: Entity, path: &Path, tensors: &[Tensor]) -> Result<(), OutputError> {
     let parameters: Vec<(String, PartParameter)> =
         parameters(world, model).into_iter().map(|of| (of.name(), of)).collect();
     let found = parameters
         .iter()
-        .map(|(name, of)| expect_tensor(path, &tensors, name, &of.parameter.layout.shape))
+        .map(|(name, of)| expect_tensor(path, tensors, name, &of.parameter.layout.shape))
         .collect::<Result<Vec<&Tensor>, OutputError>>()?;
     // Other layers may have parameters of the same names: a file that has more than the model reads is one of another model.
     let mut unread: HashSet<&str> = parameters.iter().map(|(name, _)| name.as_str()).collect();

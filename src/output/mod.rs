@@ -34,4 +34,4 @@ pub use metrics::{MetricsWriter, read_metrics};
 pub use report::{EpochReport, Summary};
 pub use run::{FolderLock, HeldOutFold, Opened, RunError, RunFolder, RunIdentity, RunRecord, RunStatus};
 pub use watch::{ValidationCriteria, ValidationWatch, best_epoch};
-pub use weights::{Tensor, expect_tensor, read_metadata, read_weights, write_weights};
+pub use weights::{Tensor, decode_weights, expect_tensor, read_metadata, read_weights, write_weights};

@@ -111,10 +111,22 @@ pub(super) fn encode_weights(
 /// there is not enough memory; [`OutputError::WrongDtype`] and [`OutputError::NonFinite`] when a tensor holds something else
 /// than finite floats.
 pub fn read_weights(path: &Path) -> Result<Vec<Tensor>, OutputError> {
-    let (header, data) = read(path)?;
+    decode_all(path, &read(path)?)
+}
+
+/// As [`read_weights`], of the bytes of a file that were read already; `path` is for errors.
+///
+/// # Errors
+///
+/// As [`read_weights`].
+pub fn decode_weights(path: &Path, bytes: &[u8]) -> Result<Vec<Tensor>, OutputError> {
+    decode_all(path, &read_from(path, bytes, bytes.len() as u64)?)
+}
+
+fn decode_all(path: &Path, (header, data): &(Metadata, Vec<u8>)) -> Result<Vec<Tensor>, OutputError> {
     let sorted: BTreeMap<String, &TensorInfo> = header.tensors().into_iter().collect();
     let numbers = sorted.into_iter().filter(|(name, _)| !is_counter(name));
-    numbers.map(|(name, info)| decode(path, name, info, &data)).collect()
+    numbers.map(|(name, info)| decode(path, name, info, data)).collect()
 }
 
 /// Reads the metadata of a safetensors file and leaves its tensors alone. Empty when the file has none.
@@ -123,7 +135,8 @@ pub fn read_weights(path: &Path) -> Result<Vec<Tensor>, OutputError> {
 ///
 /// [`OutputError::CannotRead`] and [`OutputError::NotSafetensors`] as for [`read_weights`].
 pub fn read_metadata(path: &Path) -> Result<BTreeMap<String, String>, OutputError> {
-    let (header, ..) = open(path)?;
+    let (file, length) = open(path)?;
+    let (header, ..) = read_metadata_of(path, file, length)?;
     let metadata = header.metadata().clone().unwrap_or_default();
     Ok(metadata.into_iter().collect())
 }
@@ -205,7 +218,12 @@ pub(super) fn encode_views<'a>(
 ///
 /// The crate's own reader adds up lengths without a check for overflow, which a damaged header can bring about.
 pub(super) fn read(path: &Path) -> Result<(Metadata, Vec<u8>), OutputError> {
-    let (header, length, mut file) = open(path)?;
+    let (file, length) = open(path)?;
+    read_from(path, file, length)
+}
+
+fn read_from(path: &Path, file: impl Read, length: u64) -> Result<(Metadata, Vec<u8>), OutputError> {
+    let (header, length, mut file) = read_metadata_of(path, file, length)?;
     let mut data = Vec::new();
     // As many values of 32 bits come of values of 16 bits as take twice their memory, and the model has them once more.
     if length > memory::available() / 4 {
@@ -216,12 +234,16 @@ pub(super) fn read(path: &Path) -> Result<(Metadata, Vec<u8>), OutputError> {
     Ok((header, data))
 }
 
-/// Reads the header of a file; returns as well how many bytes of values follow, and the file where they begin.
-fn open(path: &Path) -> Result<(Metadata, usize, Take<File>), OutputError> {
-    let damaged = |reason| not_safetensors(path, reason);
+/// Opens a file; returns its length as well. A device has no end; its length is zero.
+fn open(path: &Path) -> Result<(File, u64), OutputError> {
     let file = File::open(path).map_err(|source| cannot_read(path, source))?;
-    // A device has no end; its length is zero.
     let length = file.metadata().map_err(|source| cannot_read(path, source))?.len();
+    Ok((file, length))
+}
+
+/// Reads the header of a file of so many bytes; returns as well how many bytes of values follow, and the file where they begin.
+fn read_metadata_of<R: Read>(path: &Path, file: R, length: u64) -> Result<(Metadata, usize, Take<R>), OutputError> {
+    let damaged = |reason| not_safetensors(path, reason);
     let mut file = file.take(length);
     let (header, follow) = read_header(&mut file, length)
         .map_err(|source| cannot_read(path, source))?

@@ -42,7 +42,7 @@ impl SceneFile {
         let file = path.display().to_string();
         let bytes = read_scene(path, &file)?;
         let source = Source { file: &file, text: decode(&file, &bytes)? };
-        let scene = syntax::read(&source)?;
+        let scene: Self = syntax::read(&source)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let (data, notes) = scene.inspect_with_graph(folder).map_err(|faults| source.locate_all(faults))?;
         Ok((scene, data, notes))
@@ -95,7 +95,7 @@ impl SceneFile {
     /// If the text is malformed or makes no sense; the error shows where.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, SceneError> {
         let source = Source { file: file_name, text: without_mark(text) };
-        let scene = syntax::read(&source)?;
+        let scene: Self = syntax::read(&source)?;
         scene.inspect().map_err(|faults| source.locate_all(faults))?;
         Ok(scene)
     }
@@ -238,11 +238,11 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// A text without the byte order mark that some editors write before it.
-fn without_mark(text: &str) -> &str {
+pub(super) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, SceneError> {
+pub(super) fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, SceneError> {
     if bytes.starts_with(ARCHIVE) {
         let message = "this is an archive of arrays, as of a graph, but no scene".to_owned();
         let help = "write a scene that names it, as in `graph: Npz(\"cora.npz\")`, or let `connectome import --scene` write one";

@@ -34,6 +34,7 @@
 
 #![forbid(unsafe_code)]
 
+mod brain;
 pub(crate) mod check;
 mod description;
 mod error;
@@ -53,6 +54,7 @@ mod terms;
 mod tokens;
 mod words;
 
+pub use self::brain::{BrainFile, BrainTraining};
 pub use self::check::memory::{Memory, Usage};
 pub use self::description::{
     GraphSource, HeadDescription, Monitor, NodeFeatures, NodeOrder, SceneEdge, SceneFile, SceneNode, Selection,

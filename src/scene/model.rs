@@ -191,15 +191,18 @@ impl SceneFile {
         seed: u64,
         fields: &HeadFields,
     ) -> SceneModel {
-        let part = |layers: &[LayerDescription]| {
-            let builder = layers.iter().fold(ModelBuilder::new(graph), |builder, layer| builder.layer(layer.clone()));
-            if purpose == Purpose::Training { self.learning(builder) } else { builder }
-        };
+        let part = |layers: &[LayerDescription]| self.with_part(purpose, ModelBuilder::new(graph), layers);
         let model = self.with_heads(part(&self.model).name(&self.name).seed(seed), purpose, fields);
         match &self.mixture {
             None => SceneModel::Single(connect(model)),
             Some(mixture) => SceneModel::Mixture(mixture.builder(connect(model), part, seed)),
         }
+    }
+
+    /// Gives a model layers, and makes it learn if that is the purpose.
+    pub(super) fn with_part(&self, purpose: Purpose, model: ModelBuilder, layers: &[LayerDescription]) -> ModelBuilder {
+        let model = layers.iter().fold(model, |model, layer| model.layer(layer.clone()));
+        if purpose == Purpose::Training { self.learning(model) } else { model }
     }
 
     /// A model that learns as the scene says.

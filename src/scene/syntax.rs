@@ -1,14 +1,15 @@
-//! Reads and writes scene files as RON, and rewrites the parser's errors.
+//! Reads and writes scenes, and other descriptions of models, as RON, and rewrites the parser's errors.
 
 use std::ops::Range;
 
 use ron::error::{Error, SpannedError};
 use ron::extensions::Extensions;
 use ron::ser::PrettyConfig;
+use serde::de::DeserializeOwned;
 
 use super::check::settings;
 use super::description::{SceneEdge, SceneFile, SceneNode};
-use super::error::{MAX_MISTAKES, SceneError, Source};
+use super::error::{Fault, MAX_MISTAKES, SceneError, Source};
 use super::layer::LayerDescription;
 use super::locate::Position;
 use super::tokens::{Kind, Token, Tokens};
@@ -23,24 +24,36 @@ pub fn options() -> ron::Options {
     ron::Options::default().with_default_extension(Extensions::UNWRAP_VARIANT_NEWTYPES | Extensions::IMPLICIT_SOME)
 }
 
-/// Reads a scene without checking what it means.
-pub(super) fn read(source: &Source) -> Result<SceneFile, SceneError> {
+/// What a text describes.
+pub(super) trait Description: DeserializeOwned {
+    /// What is wrong with it by itself.
+    fn faults(&self) -> Vec<Fault>;
+}
+
+impl Description for SceneFile {
+    fn faults(&self) -> Vec<Fault> {
+        settings::check_parameters(self)
+    }
+}
+
+/// Reads a scene, or another description, without checking what it means.
+pub(super) fn read<D: Description>(source: &Source) -> Result<D, SceneError> {
     let (needed, available) = (values_in(source.text), memory::available());
     if needed > available {
         let [needed, available] = [needed, available].map(|bytes| bytes.div_ceil(1_000_000));
-        let message = format!("the scene needs {needed} MB of memory, but {available} MB are available");
+        let message = format!("the file needs {needed} MB of memory, but {available} MB are available");
         return Err(SceneError::unreadable(source.file, message, "put the graph into an npz file"));
     }
     options().from_str(source.text).map_err(|error| {
         let mut first = explain(source, &error);
-        first.others = others(source, error);
+        first.others = others::<D>(source, error);
         first
     })
 }
 
 /// What else is wrong with a text: what its parser finds once the mistakes before are taken out, as far as it is known where they
 /// end.
-fn others(source: &Source, first: SpannedError) -> Box<[SceneError]> {
+fn others<D: Description>(source: &Source, first: SpannedError) -> Box<[SceneError]> {
     let (mut text, mut error, mut others) = (source.text.to_owned(), first, Vec::new());
     while others.len() + 1 < MAX_MISTAKES {
         let Some(range) = mistake(&text, &error).filter(|range| !range.is_empty()) else { break };
@@ -51,10 +64,10 @@ fn others(source: &Source, first: SpannedError) -> Box<[SceneError]> {
             .chain(text[range.clone()].chars().map(blank))
             .chain(text[range.end..].chars())
             .collect();
-        match options().from_str::<SceneFile>(&text) {
-            Ok(scene) => {
+        match options().from_str::<D>(&text) {
+            Ok(description) => {
                 // Where layers were taken out it does not count that none is left.
-                let faults = settings::check_parameters(&scene).into_iter().filter(|fault| !fault.is_at("model"));
+                let faults = description.faults().into_iter().filter(|fault| !fault.is_at("model"));
                 let errors = faults.map(|fault| {
                     let SceneError { position, message, help, .. } = Source { text: &text, ..*source }.locate(fault);
                     source.error(position, message, help)
@@ -289,8 +302,8 @@ fn plain_words(error: &Error, rest: &str) -> (Option<&'static str>, &'static str
             "write a field as in `width: 16` or a variant as in `Relu`, or close the open bracket",
         ),
         Error::ExpectedDifferentLength { .. } => (None, "write as many values as it takes"),
-        Error::TrailingCharacters => (None, "a file holds one scene: remove what follows it"),
-        Error::ExceededRecursionLimit => (Some("brackets are nested too deep"), "no scene needs that: remove brackets"),
+        Error::TrailingCharacters => (None, "a file holds one description: remove what follows it"),
+        Error::ExceededRecursionLimit => (Some("brackets are nested too deep"), "nothing needs that: remove brackets"),
         _ => (None, "see assets/cora.ron for a scene that reads well"),
     }
 }
@@ -305,10 +318,11 @@ fn starts_with_field(text: &str) -> bool {
 fn owner(outer: &Option<String>) -> &str {
     match outer.as_deref() {
         Some("Scene") => "the scene",
+        Some("Brain") => "the brain",
         Some("SceneNode") => "a node",
         Some("SceneEdge") => "an edge",
         Some("HeadDescription") => "a head",
-        Some("Training") => "the training",
+        Some("Training" | "BrainTraining") => "the training",
         Some(layer) => layer,
         None => "this",
     }

@@ -220,6 +220,20 @@ fn components_that_are_not_plain_numbers_are_copied_in_and_out() {
 }
 
 #[test]
+fn several_components_are_one_input_side_by_side() {
+    let (mut world, graph, nodes) = world();
+    for (node, mass) in nodes.into_iter().zip([10.0, 20.0, 30.0]) {
+        world.entity_mut(node).insert(Body { name: String::new(), mass, charge: 0.5 });
+    }
+    let model = ModelBuilder::new(graph).reads::<Mood>().reads::<Body>().writes::<Steering>().layer(Linear::new(2));
+    let model = world.spawn_model(model).unwrap();
+    // Of mood, mass and ten times the charge: mass + 2 mood, and charge.
+    set(&mut world, model, "weight", &[2.0, 1.0, 0.0, 0.0, 0.0, 0.1]);
+    world.infer(model).unwrap();
+    assert_eq!(steering(&world, nodes), [[12.0, 0.5], [24.0, 0.5], [36.0, 0.5]]);
+}
+
+#[test]
 fn a_component_is_learned() {
     for copied in [false, true] {
         let (mut world, graph, nodes) = world();

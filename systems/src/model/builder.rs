@@ -60,6 +60,8 @@ pub struct ModelBuilder {
     pub(super) target_component: Option<ComponentBinding>,
     /// The component to which the output of the first head is written.
     pub(super) written: Option<ComponentBinding>,
+    /// The components of an input of several.
+    pub(super) components: Vec<ComponentBinding>,
     /// The function that computes the input from components, for an observed input.
     pub(super) observer: Option<RowSystem>,
     /// The functions that write the output to components.
@@ -88,6 +90,7 @@ impl ModelBuilder {
             heads: Vec::new(),
             target_component: None,
             written: None,
+            components: Vec::new(),
             observer: None,
             actors: Vec::new(),
             accumulation: None,
@@ -123,6 +126,9 @@ impl ModelBuilder {
     /// Reads a component of the nodes: in place if it is `Pod`, otherwise copied by [`Features`]. Its default is
     /// inserted into nodes that lack it.
     ///
+    /// Called several times, the input is the components side by side, in this order; each is copied. So systems that write
+    /// different ones of them do not conflict.
+    ///
     /// ```
     /// use bevy_ecs::prelude::*;
     /// use bytemuck::{Pod, Zeroable};
@@ -148,7 +154,20 @@ impl ModelBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reads<T: Features>(mut self) -> Self {
-        self.input = Input::Component(ComponentBinding::of::<T>());
+        let binding = ComponentBinding::of::<T>();
+        let first = match self.input {
+            Input::Component(first) => Some(first),
+            Input::Components(_) => None,
+            _ => {
+                self.input = Input::Component(binding);
+                return self;
+            }
+        };
+        if let Some(first) = first {
+            self.components = vec![first];
+        }
+        self.components.push(binding);
+        self.input = Input::Components(self.components.iter().map(|component| component.width).sum());
         self
     }
 
@@ -320,9 +339,15 @@ impl ModelBuilder {
     /// assert!(world.get::<Metrics>(model).unwrap().of(Split::Train).loss() < 1e-2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn learns<T: Features>(mut self, loss: Loss, optimizer: Optimizer) -> Self {
+    pub fn learns<T: Features>(self, loss: Loss, optimizer: Optimizer) -> Self {
+        self.predicts::<T>().loss(loss).optimizer(optimizer)
+    }
+
+    /// Takes the target values of the first head from a component, as [`ModelBuilder::learns`] does, for a loss and an optimizer
+    /// that are set elsewhere. It has no effect without an [optimizer](Self::optimizer).
+    pub fn predicts<T: Features>(mut self) -> Self {
         self.target_component = Some(ComponentBinding::of::<T>());
-        self.loss(loss).optimizer(optimizer)
+        self
     }
 
     /// Sets the loss; [`Loss::CrossEntropy`] by default.

@@ -26,11 +26,12 @@ pub(super) struct ComponentBinding {
     copy_out: fn(&mut World, Copied) -> Result<BoxedSystem, FieldError>,
 }
 
-/// The field from or to which a component is copied, and the domain of both.
+/// The field from or to which a component is copied, the domain of both, and the first of its columns in the field.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Copied {
     pub(super) field: Field,
     pub(super) domain: ComponentId,
+    pub(super) first: usize,
 }
 
 impl ComponentBinding {
@@ -47,24 +48,27 @@ impl ComponentBinding {
 }
 
 /// A system that copies components to rows.
-fn copy_in<T: Features>(world: &mut World, Copied { field, domain }: Copied) -> Result<BoxedSystem, FieldError> {
+fn copy_in<T: Features>(world: &mut World, Copied { field, domain, first }: Copied) -> Result<BoxedSystem, FieldError> {
     let components = Field::<T>::of_component(world, domain)?;
     let state = (components.read(), field.write()).build_state(world);
-    let system = state.build_system(|components: Column<T>, mut rows: ColumnMut| {
+    let system = state.build_system(move |components: Column<T>, mut rows: ColumnMut| {
         for (row, component) in rows.matrix().rows_mut().zip(components.matrix().rows()) {
-            component.iter().for_each(|component| component.read(row));
+            component.iter().for_each(|component| component.read(&mut row[first..first + T::WIDTH]));
         }
     });
     Ok(Box::new(system.with_name("read_features")))
 }
 
 /// A system that copies rows to components and marks these as changed.
-fn copy_out<T: Features>(world: &mut World, Copied { field, domain }: Copied) -> Result<BoxedSystem, FieldError> {
+fn copy_out<T: Features>(
+    world: &mut World,
+    Copied { field, domain, first }: Copied,
+) -> Result<BoxedSystem, FieldError> {
     let components = Field::<T>::of_component(world, domain)?;
     let state = (field.read(), components.write()).build_state(world);
-    let system = state.build_system(|rows: Column, mut components: ColumnMut<T>| {
+    let system = state.build_system(move |rows: Column, mut components: ColumnMut<T>| {
         for (component, row) in components.matrix().rows_mut().zip(rows.matrix().rows()) {
-            component.iter_mut().for_each(|component| component.write(row));
+            component.iter_mut().for_each(|component| component.write(&row[first..first + T::WIDTH]));
         }
         components.set_changed();
     });
@@ -108,29 +112,31 @@ impl Copies {
         output: Field,
         has_targets: bool,
     ) -> Result<(), BuildError> {
+        let mut systems = Vec::new();
         for copy in &self.into_fields {
-            let system = match copy {
+            systems.push(match copy {
                 CopyIn::Component { is_target: true, .. } if !has_targets => continue,
                 CopyIn::Component { binding, copied, .. } => (binding.copy_in)(world, *copied)?,
                 CopyIn::Observed { observe, rows } => observe(world, rows),
-            };
-            schedule.add_systems(system.in_set(sets.copies_in()));
+            });
+        }
+        // One after the other, because several may write the same field.
+        if let Some(systems) = in_order(systems) {
+            schedule.add_systems(systems.in_set(sets.copies_in()));
         }
         let rows = RowAccess::new(self.graph, output, self.domain);
-        let copied = Copied { field: output, domain: output.domain() };
+        let copied = Copied { field: output, domain: output.domain(), first: 0 };
         let copy = self.written.map(|binding| (binding.copy_out)(world, copied)).transpose()?;
         let systems = copy.into_iter().chain(self.actors.iter().map(|act| act(world, &rows)));
         // One after the other, because several may write the same component.
-        let mut chained: Option<ScheduleConfigs<ScheduleSystem>> = None;
-        for system in systems {
-            chained = Some(match chained {
-                Some(before) => (before, system).chain(),
-                None => system.into_configs(),
-            });
-        }
-        if let Some(systems) = chained {
+        if let Some(systems) = in_order(systems) {
             schedule.add_systems(systems.in_set(sets.copies_out()));
         }
         Ok(())
     }
+}
+
+/// Systems one after the other; none if there are none.
+fn in_order(systems: impl IntoIterator<Item = BoxedSystem>) -> Option<ScheduleConfigs<ScheduleSystem>> {
+    systems.into_iter().map(IntoScheduleConfigs::into_configs).reduce(|before, system| (before, system).chain())
 }

@@ -1,4 +1,4 @@
-//! The inputs of a model builder.
+//! The inputs of models.
 
 use connectome_components::FeatureField;
 
@@ -18,6 +18,8 @@ pub(super) enum Input {
     Given(FeatureField),
     /// A user-defined component.
     Component(ComponentBinding),
+    /// User-defined components side by side, of this width together.
+    Components(usize),
     /// The result, of this width, of a function of components.
     Observed(usize),
     /// The previous output of the model, of this width.
@@ -27,11 +29,9 @@ pub(super) enum Input {
 impl Input {
     pub(super) fn width(&self) -> usize {
         match self {
-            Self::Width(width)
-            | Self::State(width)
-            | Self::Observed(width)
-            | Self::Sparse { width, .. }
-            | Self::Predicted { width, .. } => *width,
+            Self::Width(width) | Self::State(width) => *width,
+            Self::Sparse { width, .. } | Self::Predicted { width, .. } => *width,
+            Self::Components(width) | Self::Observed(width) => *width,
             Self::Component(component) => component.width,
             Self::Given(features) => features.width(),
         }

@@ -37,7 +37,9 @@ impl ModelBuilder {
                 Input::Given(FeatureField::Dense(value)) => program.input(name, shape, has_gradient(*value)),
                 // What experts predict gets a gradient, as in training.
                 Input::Predicted { .. } => program.input(name, shape, self.optimizer.is_some()),
-                Input::Width(_) | Input::Component(_) | Input::Observed(_) => program.input(name, shape, false),
+                Input::Width(_) | Input::Component(_) | Input::Components(_) | Input::Observed(_) => {
+                    program.input(name, shape, false)
+                }
                 Input::State(_) => program.state(name, shape),
             })
         };

@@ -331,6 +331,10 @@ pub(in crate::scene) fn check_size(scene: &SceneFile) -> Result<(), Fault> {
 }
 
 /// Where in the scene it lies that its model cannot be built.
+pub(in crate::scene) fn build_fault(scene: &SceneFile, error: BuildError) -> Fault {
+    fault(scene, MixturePart::Model, error, 0, available())
+}
+
 fn fault(scene: &SceneFile, part: MixturePart, error: BuildError, before: usize, available: usize) -> Fault {
     match error {
         BuildError::Layer { layer, path, setting, reason } => {

@@ -32,6 +32,7 @@ impl Construction<'_> {
             (Input::Component(binding), _) => {
                 Ok(self.read_component(world, binding, input.value.domain(), false)?.into())
             }
+            (Input::Components(width), _) => Ok(self.read_components(world, width)?.into()),
             (Input::Observed(width), _) => {
                 let field = self.take(world, Domain::Nodes, width)?;
                 let rows = RowAccess::new(self.builder.graph, field, Domain::Nodes);
@@ -66,7 +67,19 @@ impl Construction<'_> {
             return Ok(column);
         }
         let field = self.take(world, domain, binding.width)?;
-        self.copies.push(CopyIn::Component { binding, copied: Copied { field, domain: marker }, is_target });
+        self.copies.push(CopyIn::Component { binding, copied: Copied { field, domain: marker, first: 0 }, is_target });
+        Ok(field)
+    }
+
+    /// A field into which the components of the input are copied, side by side.
+    fn read_components(&mut self, world: &mut World, width: usize) -> Result<Field, BuildError> {
+        let (field, domain) = (self.take(world, Domain::Nodes, width)?, self.graphs[0].nodes);
+        let mut first = 0;
+        for binding in &self.builder.components {
+            let copied = Copied { field, domain, first };
+            self.copies.push(CopyIn::Component { binding: *binding, copied, is_target: false });
+            first += binding.width;
+        }
         Ok(field)
     }
 
