@@ -2,8 +2,8 @@
 
 use bevy_ecs::{
     component::Component,
-    query::{Changed, Or, QueryData, QueryFilter, ReadOnlyQueryData},
-    world::World,
+    query::{Changed, Or, QueryData, QueryFilter, ReadOnlyQueryData, Without},
+    system::EntityCommands,
 };
 use connectome::{components::Features, systems::ModelBuilder};
 use std::any::type_name;
@@ -65,8 +65,11 @@ pub trait BrainInput: 'static {
     /// Makes a model read them.
     fn connect(model: ModelBuilder) -> ModelBuilder;
 
-    /// Lets nodes be born with them, so that systems find them before the first tick.
-    fn require<Node: Component>(world: &mut World);
+    /// The nodes that lack one.
+    type Missing: QueryFilter + 'static;
+
+    /// Inserts the default of each that an entity lacks, so that systems find it before the brain does.
+    fn insert_missing(entity: &mut EntityCommands);
 
     /// The first number of a node that is not finite. `row` is scratch.
     fn find_not_finite(node: <Self::Read as QueryData>::Item<'_, '_>, row: &mut Vec<f32>) -> Option<NotFinite>;
@@ -102,14 +105,14 @@ macro_rules! input {
             type Read = ($(&'static $component,)+);
             type Write = ($(&'static mut $component,)+);
             type Changed = Or<($(Changed<$component>,)+)>;
+            type Missing = Or<($(Without<$component>,)+)>;
 
             fn connect(model: ModelBuilder) -> ModelBuilder {
                 model$(.reads::<$component>())+
             }
 
-            fn require<Node: Component>(world: &mut World) {
-                // An error says that nodes have it already, or that some exist without: these get it in the first tick.
-                $(let _ = world.try_register_required_components::<Node, $component>();)+
+            fn insert_missing(entity: &mut EntityCommands) {
+                entity.insert_if_new(($($component::default(),)+));
             }
 
             #[allow(non_snake_case, reason = "the names of types name what is of them")]

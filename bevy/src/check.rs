@@ -1,10 +1,10 @@
-//! Whether the input of a brain can be computed with.
+//! Whether the nodes of a brain have its input, and whether it can be computed with.
 
 use bevy_ecs::{
     entity::Entity,
-    query::With,
+    query::{Or, With},
     resource::Resource,
-    system::{If, Local, Query, Res, ResMut},
+    system::{Commands, If, Local, Query, Res, ResMut},
     world::World,
 };
 use std::marker::PhantomData;
@@ -36,6 +36,15 @@ impl<B: Brain> InputFault<B> {
 }
 
 type Nodes<'w, 's, B> = Query<'w, 's, (Entity, <<B as Brain>::Input as BrainInput>::Read), With<<B as Brain>::Node>>;
+
+/// Gives nodes what the brain reads of them, before systems look for it.
+pub(crate) fn complete_nodes<B: Brain>(
+    _active: If<Res<ActiveBrain<B>>>,
+    nodes: Query<Entity, (With<B::Node>, Or<(<B::Input as BrainInput>::Missing,)>)>,
+    mut commands: Commands,
+) {
+    nodes.iter().for_each(|node| B::Input::insert_missing(&mut commands.entity(node)));
+}
 
 /// Looks for a number that is not finite: a network would pass it on to all that hear of the node.
 pub(crate) fn check_input<B: Brain>(

@@ -1,7 +1,7 @@
 //! The plugins, and where their systems run.
 
-use bevy_app::{App, FixedUpdate, Plugin, PluginGroup, PluginGroupBuilder, PreUpdate};
-use bevy_asset::{AssetPath, AssetServer, AssetTrackingSystems, Handle};
+use bevy_app::{App, FixedUpdate, Plugin, PluginGroup, PluginGroupBuilder, PostUpdate};
+use bevy_asset::{AssetEventSystems, AssetPath, AssetServer, Handle};
 use bevy_ecs::{
     intern::Interned,
     name::Name,
@@ -14,8 +14,8 @@ use connectome::systems::Workers;
 
 use crate::{
     asset::{BrainAsset, BrainAssetPlugin},
-    brain::{Brain, BrainInput},
-    check::{InputFault, check_input},
+    brain::Brain,
+    check::{InputFault, check_input, complete_nodes},
     components::{BrainClock, BrainHandle, BrainMode, BrainOf, BrainStatus},
     diagnostics::{BrainDiagnosticsPlugin, CountSystems, count_changes, has_run},
     error::{BrainBuilt, BrainError, BrainFailed},
@@ -35,7 +35,7 @@ pub struct BrainSchedule;
 /// Where the systems of brains run. Order yours against them.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BrainSystems {
-    /// In `PreUpdate`: brains whose files have changed are built.
+    /// In `PostUpdate`: brains whose files have changed are built.
     Reload,
     /// In the schedule of [`ConnectomePlugins::in_schedule`]: all of [`BrainSchedule`].
     Tick,
@@ -103,7 +103,8 @@ impl Plugin for BrainPlugin {
         app.register_type::<BrainClock>().register_type::<BrainStatus>();
         let registry = app.world().resource::<AppTypeRegistry>().clone();
         connectome::components::register_types(&mut registry.write());
-        app.add_systems(PreUpdate, reload_brains.in_set(BrainSystems::Reload).after(AssetTrackingSystems));
+        // Where the events of assets and the assets are of one frame.
+        app.add_systems(PostUpdate, reload_brains.in_set(BrainSystems::Reload).after(AssetEventSystems));
         app.add_systems(self.schedule, run_schedule.in_set(BrainSystems::Tick));
         app.init_schedule(BrainSchedule).edit_schedule(BrainSchedule, |schedule| {
             use BrainSystems::{Act, Observe, Report, Run};
@@ -136,7 +137,6 @@ impl BrainApp for App {
             world.entity_mut(brain).insert((mode, BrainHandle(handle.unwrap_or_default())));
             return self;
         }
-        B::Input::require::<B::Node>(world);
         world.init_resource::<InputFault<B>>();
         let is_loadable = handle.is_some();
         let handle = BrainHandle(handle.unwrap_or_else(Handle::default));
@@ -148,6 +148,7 @@ impl BrainApp for App {
             registered.tell(world, BrainError::NoAssetServer { path: name }, |status| &mut status.build_error);
         }
         use BrainSystems::{Observe, Run};
+        self.add_systems(BrainSchedule, complete_nodes::<B>.before(Observe));
         self.add_systems(BrainSchedule, check_input::<B>.after(Observe).before(Run).run_if(is_due::<B>));
         if self.is_plugin_added::<BrainDiagnosticsPlugin>() {
             self.add_systems(BrainSchedule, count_changes::<B>.in_set(CountSystems).run_if(has_run::<B>));

@@ -93,7 +93,10 @@ fn asset_error(path: &str, error: &AssetLoadError) -> BrainError {
     match loader.and_then(|error| error.downcast_ref::<AssetError>()) {
         Some(AssetError::File(scene)) => scene.clone().into(),
         Some(own) => BrainError::Asset { path: path.to_owned(), message: own.to_string() },
-        None => BrainError::Asset { path: path.to_owned(), message: error.to_string() },
+        None => {
+            let message = error.to_string();
+            BrainError::Asset { path: path.to_owned(), message: message.trim_end_matches([';', '.']).to_owned() }
+        }
     }
 }
 

@@ -1,1 +1,10 @@
-//! x
+//! The plugin for Bevy: brains as assets, reloading, parameters, races, clocks, diagnostics, and what may go wrong.
+
+mod clocks;
+mod common;
+mod diagnostics;
+mod errors;
+mod flock;
+mod parameters;
+mod reflection;
+mod reloads;
