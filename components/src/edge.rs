@@ -40,5 +40,6 @@ pub struct EdgeKind(pub u32);
 /// The position of an edge among those of its kind at its target, counted from 0, where their order counts: which child of
 /// an expression the source is. 0 without this component.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "reflect", derive(bevy_reflect::Reflect), reflect(bevy_ecs::reflect::Component))]
 #[repr(transparent)]
 pub struct EdgePosition(pub u32);

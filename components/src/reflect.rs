@@ -3,15 +3,16 @@
 use bevy_reflect::TypeRegistry;
 
 use crate::{
-    ClassLabel, Clique, CliqueOf, CliqueSearch, CliquesOf, Edge, EdgeKind, EdgeWeight, EditDistance,
+    ClassLabel, Clique, CliqueOf, CliqueSearch, CliquesOf, Edge, EdgeKind, EdgePosition, EdgeWeight, EditDistance,
     GradientAccumulation, GradientClipping, GraphKey, GraphNode, GraphPair, InSubgraph, LearningFault,
     LearningRateSchedule, Metrics, NodeColor, Optimizer, Parity, Split, Subgraph, TrainingState,
 };
 
 /// Registers the components of this crate for reflection, behind the feature `reflect`.
 ///
-/// Left out are [`Graph`](crate::Graph), [`Model`](crate::Model), [`Parameter`](crate::Parameter) and
-/// [`Topology`](crate::Topology), which refer to columns of one world.
+/// Left out are [`Graph`](crate::Graph), [`Model`](crate::Model), [`MixtureOfExperts`](crate::MixtureOfExperts),
+/// [`ModelMarker`](crate::ModelMarker), [`Parameter`](crate::Parameter) and [`Topology`](crate::Topology), which refer to columns of
+/// one world.
 ///
 /// ```
 /// use bevy_ecs::{prelude::*, reflect::AppTypeRegistry};
@@ -29,6 +30,7 @@ pub fn register_types(registry: &mut TypeRegistry) {
     registry.register::<Edge>();
     registry.register::<EdgeWeight>();
     registry.register::<EdgeKind>();
+    registry.register::<EdgePosition>();
     registry.register::<Subgraph>();
     registry.register::<InSubgraph>();
     registry.register::<Clique>();

@@ -227,8 +227,8 @@ fn several_components_are_one_input_side_by_side() {
     }
     let model = ModelBuilder::new(graph).reads::<Mood>().reads::<Body>().writes::<Steering>().layer(Linear::new(2));
     let model = world.spawn_model(model).unwrap();
-    // Of mood, mass and ten times the charge: mass + 2 mood, and charge.
-    set(&mut world, model, "weight", &[2.0, 1.0, 0.0, 0.0, 0.0, 0.1]);
+    // From mood, mass and ten times the charge: 2 mood + mass, and charge.
+    set(&mut world, model, "weight", &[2.0, 0.0, 1.0, 0.0, 0.0, 0.1]);
     world.infer(model).unwrap();
     assert_eq!(steering(&world, nodes), [[12.0, 0.5], [24.0, 0.5], [36.0, 0.5]]);
 }

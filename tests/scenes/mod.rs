@@ -3,6 +3,7 @@
 //! A failure in `errors` prints the error as a user would see it; one in `mutations` prints the text that broke.
 
 mod assets;
+mod brains;
 mod errors;
 pub mod graph_files;
 mod graph_sets;

@@ -21,12 +21,14 @@ fn notes() -> BTreeMap<String, String> {
     ["model", "seed", "dataset", "epochs"].map(|key| (key.to_owned(), format!("{key} “x”"))).into()
 }
 
-/// Puts `bytes` into a file and reads them as weights.
+/// Puts `bytes` into a file and reads them as weights; as bytes they are read as the same.
 fn read_bytes(bytes: &[u8]) -> Result<Vec<Tensor>, OutputError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("damaged.safetensors");
     fs::write(&path, bytes).unwrap();
-    read_weights(&path)
+    let read = read_weights(&path);
+    assert_eq!(format!("{read:?}"), format!("{:?}", decode_weights(&path, bytes)));
+    read
 }
 
 fn with_header(header: &str, data: &[u8]) -> Vec<u8> {
