@@ -35,16 +35,16 @@ fn steer(flock: Output<Flock>, mut agents: Query<(Entity, &mut Velocity)>) {
     }
 }
 
-pub(crate) fn app(assets: AssetPlugin) -> App {
-    let mut app = App::new();
-    app.add_plugins((TaskPoolPlugin::default(), TimePlugin, assets, ConnectomePlugins::in_schedule(FixedUpdate)));
-    app.add_plugins(boids::plugin).add_brain::<Flock>("flock.brain.ron", BrainMode::Train);
+pub(crate) fn plugin(app: &mut App) {
+    app.add_plugins((ConnectomePlugins::in_schedule(FixedUpdate), boids::plugin));
+    app.add_brain::<Flock>("flock.brain.ron", BrainMode::Train);
     app.add_systems(BrainSchedule, steer.in_set(BrainSystems::Act).before(boids::fly));
-    app
 }
 
 fn main() {
-    app(AssetPlugin::default()).add_plugins(ScheduleRunnerPlugin::default()).add_systems(FixedUpdate, report).run();
+    let mut app = App::new();
+    app.add_plugins((TaskPoolPlugin::default(), TimePlugin, AssetPlugin::default(), ScheduleRunnerPlugin::default()));
+    app.add_plugins(plugin).add_systems(FixedUpdate, report).run();
 }
 
 /// Says now and then how it goes.

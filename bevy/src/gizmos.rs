@@ -28,7 +28,7 @@ pub enum EdgeMeasure {
 }
 
 /// How the edges of the brain of kind `B` are drawn.
-#[derive(Resource, Clone, Debug)]
+#[derive(Resource)]
 pub struct EdgeGizmos<B: Brain> {
     /// What their color shows.
     pub measure: EdgeMeasure,

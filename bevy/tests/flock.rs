@@ -5,10 +5,10 @@
 #[expect(clippy::module_inception, reason = "the example is a module of this test")]
 mod flock;
 
-use bevy_app::App;
+use bevy_app::{App, TaskPoolPlugin};
 use bevy_connectome::{ActiveBrain, prelude::*};
 use bevy_ecs::prelude::*;
-use bevy_time::TimeUpdateStrategy;
+use bevy_time::{TimePlugin, TimeUpdateStrategy};
 use flock::{Flock, Steering, boids::Wish};
 use std::{fs, thread, time::Duration};
 
@@ -45,7 +45,8 @@ fn a_flock_learns_while_its_brain_is_edited() {
     let folder = tempfile::tempdir().unwrap();
     let text = include_str!("../assets/flock.brain.ron");
     fs::write(folder.path().join(FILE), text).unwrap();
-    let mut app = flock::app(asset_plugin(folder.path()));
+    let mut app = App::new();
+    app.add_plugins((TaskPoolPlugin::default(), TimePlugin, asset_plugin(folder.path()), flock::plugin));
     app.insert_resource(TimeUpdateStrategy::FixedTimesteps(1));
     frames(&mut app, |status| status.builds == 1, 1);
     let untaught = distance(&mut app);

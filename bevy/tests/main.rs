@@ -5,6 +5,8 @@ mod common;
 mod diagnostics;
 mod errors;
 mod flock;
+#[cfg(feature = "gizmos")]
+mod gizmos;
 mod parameters;
 mod reflection;
 mod reloads;

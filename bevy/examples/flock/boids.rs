@@ -10,11 +10,11 @@ const AGENTS: usize = 120;
 /// How many neighbors an agent sees.
 const SEEN: usize = 6;
 /// The world is a square of this side: who flies out on the right comes in on the left.
-const SIDE: f32 = 40.0;
+pub(crate) const SIDE: f32 = 40.0;
 const SPEED: f32 = 0.5;
 
 #[derive(Component)]
-pub(crate) struct Position(Vec2);
+pub(crate) struct Position(pub(crate) Vec2);
 
 /// In units of the speed.
 #[derive(Component, Default, Features)]
