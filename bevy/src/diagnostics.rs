@@ -6,14 +6,14 @@ use bevy_ecs::{
     query::{Changed, Or, With},
     resource::Resource,
     schedule::{IntoScheduleConfigs, SystemSet},
-    system::{Query, Res},
+    system::{If, Local, Query, Res},
 };
-use connectome::components::{Edge, Metrics, Split};
+use connectome::components::{Edge, Metrics, Model, Split, Topology};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{
     brain::{Brain, BrainInput},
-    components::{BrainMode, BrainOf, BrainStatus},
+    components::{ActiveBrain, BrainMode, BrainOf, BrainStatus},
     plugin::{BrainSchedule, BrainSystems},
 };
 
@@ -57,13 +57,22 @@ type ChangedNodes<B> = (With<<B as Brain>::Node>, Or<(<<B as Brain>::Input as Br
 
 type ChangedEdges<B> = (With<<B as Brain>::Edge>, Changed<Edge>);
 
-/// Counts what has changed since the brain ran before.
+/// Counts what has changed since the brain ran before. Edges are looked through only if the topology was derived anew, as it is
+/// when one of them has changed.
 pub(crate) fn count_changes<B: Brain>(
+    active: If<Res<ActiveBrain<B>>>,
+    models: Query<&Model>,
+    topologies: Query<&Topology>,
     nodes: Query<(), ChangedNodes<B>>,
     edges: Query<(), ChangedEdges<B>>,
     changed: Res<ChangedRows>,
+    mut known: Local<Option<u64>>,
 ) {
-    changed.0.fetch_add((nodes.iter().count() + edges.iter().count()) as u64, Ordering::Relaxed);
+    let topology = models.get(active.model).and_then(|model| topologies.get(model.graph));
+    let version = topology.ok().map(|topology| topology.version);
+    let edges = if *known == version { 0 } else { edges.iter().count() };
+    *known = version;
+    changed.0.fetch_add((nodes.iter().count() + edges) as u64, Ordering::Relaxed);
 }
 
 fn report(

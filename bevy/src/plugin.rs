@@ -7,7 +7,9 @@ use bevy_ecs::{
     name::Name,
     query::With,
     reflect::AppTypeRegistry,
-    schedule::{IntoScheduleConfigs, LogLevel, ScheduleBuildSettings, ScheduleLabel, SystemSet},
+    schedule::{
+        IntoScheduleConfigs, LogLevel, ScheduleBuildSettings, ScheduleLabel, SingleThreadedExecutor, SystemSet,
+    },
     world::World,
 };
 use connectome::systems::Workers;
@@ -112,6 +114,8 @@ impl Plugin for BrainPlugin {
                 ambiguity_detection: LogLevel::Error,
                 ..ScheduleBuildSettings::default()
             });
+            // Of a few systems, of which the one that counts has threads of its own, a threaded executor takes longer than they do.
+            schedule.set_executor(SingleThreadedExecutor::new());
             schedule.configure_sets((Observe, Run, Act, Report).chain());
             schedule.add_systems(run_brains.in_set(Run));
         });

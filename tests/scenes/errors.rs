@@ -66,7 +66,7 @@ fn syntax_is_explained() {
     check_text("(name: §\"a", "expected end of string", "double quote");
     check_text("§", "expected opening `(`", "round brackets");
     check_text(&format!("§Scenery{COUPLE}"), "expected Scene, but found \"Scenery\"", "leave the name");
-    check_text(&format!("{COUPLE} §x"), "trailing", "one scene");
+    check_text(&format!("{COUPLE} §x"), "trailing", "one description");
 }
 
 #[test]
