@@ -37,10 +37,12 @@ impl<B: Brain> InputFault<B> {
 
 type Nodes<'w, 's, B> = Query<'w, 's, (Entity, <<B as Brain>::Input as BrainInput>::Read), With<<B as Brain>::Node>>;
 
+type Incomplete<B> = (With<<B as Brain>::Node>, Or<(<<B as Brain>::Input as BrainInput>::Missing,)>);
+
 /// Gives nodes what the brain reads of them, before systems look for it.
 pub(crate) fn complete_nodes<B: Brain>(
     _active: If<Res<ActiveBrain<B>>>,
-    nodes: Query<Entity, (With<B::Node>, Or<(<B::Input as BrainInput>::Missing,)>)>,
+    nodes: Query<Entity, Incomplete<B>>,
     mut commands: Commands,
 ) {
     nodes.iter().for_each(|node| B::Input::insert_missing(&mut commands.entity(node)));

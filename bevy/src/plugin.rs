@@ -1,8 +1,9 @@
 //! The plugins, and where their systems run.
 
 use bevy_app::{App, FixedUpdate, Plugin, PluginGroup, PluginGroupBuilder, PostUpdate};
-use bevy_asset::{AssetEventSystems, AssetPath, AssetServer, Handle};
+use bevy_asset::{AssetEventSystems, AssetPath, AssetServer, Assets};
 use bevy_ecs::{
+    entity::Entity,
     intern::Interned,
     name::Name,
     query::With,
@@ -135,15 +136,17 @@ impl BrainApp for App {
     fn add_brain<B: Brain>(&mut self, path: impl Into<AssetPath<'static>>, mode: BrainMode) -> &mut Self {
         let (path, kind) = (path.into(), Kind::of::<B>());
         let name = path.to_string();
-        let handle = self.world().get_resource::<AssetServer>().map(|server| server.load::<BrainAsset>(path));
+        // Without the assets of brains a server could not load one.
+        let server = self.world().get_resource::<AssetServer>();
+        let server = server.filter(|_| self.world().contains_resource::<Assets<BrainAsset>>());
+        let handle = server.map(|server| server.load::<BrainAsset>(path));
+        let is_loadable = handle.is_some();
+        let handle = BrainHandle(handle.unwrap_or_default());
         let world = self.world_mut();
         if let Some(brain) = brain_of::<B>(world) {
-            world.entity_mut(brain).insert((mode, BrainHandle(handle.unwrap_or_default())));
+            world.entity_mut(brain).insert((mode, handle));
             return self;
         }
-        world.init_resource::<InputFault<B>>();
-        let is_loadable = handle.is_some();
-        let handle = BrainHandle(handle.unwrap_or_else(Handle::default));
         let state = (BrainStatus::default(), Build::default(), BrainOf::<B>::default());
         let brain = world.spawn((Name::new(kind.name), handle, mode, BrainClock::default(), state)).id();
         let registered = Registered { brain, kind, model: None };
@@ -151,17 +154,26 @@ impl BrainApp for App {
         if !is_loadable {
             registered.tell(world, BrainError::NoAssetServer { path: name }, |status| &mut status.build_error);
         }
-        use BrainSystems::{Observe, Run};
-        self.add_systems(BrainSchedule, complete_nodes::<B>.before(Observe));
-        self.add_systems(BrainSchedule, check_input::<B>.after(Observe).before(Run).run_if(is_due::<B>));
-        if self.is_plugin_added::<BrainDiagnosticsPlugin>() {
-            self.add_systems(BrainSchedule, count_changes::<B>.in_set(CountSystems).run_if(has_run::<B>));
+        // Once for each kind, also if its brain was despawned.
+        if !world.contains_resource::<InputFault<B>>() {
+            world.init_resource::<InputFault<B>>();
+            add_systems::<B>(self);
         }
         self
     }
 }
 
-fn brain_of<B: Brain>(world: &mut World) -> Option<bevy_ecs::entity::Entity> {
-    let mut brains = world.query_filtered::<bevy_ecs::entity::Entity, With<BrainOf<B>>>();
+/// Adds the systems of a kind of brain.
+fn add_systems<B: Brain>(app: &mut App) {
+    use BrainSystems::{Observe, Run};
+    app.add_systems(BrainSchedule, complete_nodes::<B>.before(Observe));
+    app.add_systems(BrainSchedule, check_input::<B>.after(Observe).before(Run).run_if(is_due::<B>));
+    if app.is_plugin_added::<BrainDiagnosticsPlugin>() {
+        app.add_systems(BrainSchedule, count_changes::<B>.in_set(CountSystems).run_if(has_run::<B>));
+    }
+}
+
+fn brain_of<B: Brain>(world: &mut World) -> Option<Entity> {
+    let mut brains = world.query_filtered::<Entity, With<BrainOf<B>>>();
     brains.iter(world).next()
 }

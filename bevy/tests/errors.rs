@@ -1,6 +1,7 @@
 //! Bad input: an error says where and what to do, and the app goes on.
 
-use bevy_app::{App, Update};
+use bevy_app::{App, TaskPoolPlugin, Update};
+use bevy_asset::AssetPlugin;
 use bevy_connectome::prelude::*;
 
 use crate::common::{BRAIN, Doubler, Own, Truth, app, assets, edit, error, set_mode, status, until_built};
@@ -92,12 +93,17 @@ fn until_told(app: &mut App, part: &str) -> String {
 }
 
 #[test]
-fn an_app_without_an_asset_server_is_told() {
-    let mut app = App::new();
-    app.add_plugins(ConnectomePlugins::in_schedule(Update));
-    app.add_brain::<Doubler>("doubler.brain.ron", BrainMode::Infer);
-    app.update();
-    assert!(status(&mut app).build_error.unwrap().contains("add AssetPlugin before ConnectomePlugins"));
+fn an_app_without_an_asset_server_or_with_a_late_one_is_told() {
+    for is_late in [false, true] {
+        let mut app = App::new();
+        app.add_plugins(ConnectomePlugins::in_schedule(Update));
+        if is_late {
+            app.add_plugins((TaskPoolPlugin::default(), AssetPlugin::default()));
+        }
+        app.add_brain::<Doubler>("doubler.brain.ron", BrainMode::Infer);
+        app.update();
+        assert!(status(&mut app).build_error.unwrap().contains("add AssetPlugin before ConnectomePlugins"));
+    }
 }
 
 #[test]

@@ -204,6 +204,10 @@ fn a_brain_is_added_again_or_despawned() {
     app.update();
     assert!(app.world().get_resource::<ActiveBrain<Doubler>>().is_none());
     assert!(app.world().get_entity(now).is_err());
+    app.add_brain::<Doubler>(FILE, BrainMode::Train);
+    until_built(&mut app, 1);
+    app.update();
+    assert!(status(&mut app).has_run && status(&mut app).tick_error.is_none());
 }
 
 #[test]

@@ -91,3 +91,17 @@ fn without_an_optimizer_a_model_infers_only() {
         assert_eq!(model.dry_run().unwrap().training.is_some(), learns);
     }
 }
+
+#[test]
+fn damaged_brains_never_panic() {
+    for end in 0..BRAIN.len() {
+        let _ = BrainFile::parse(&BRAIN.as_bytes()[..end], "x.brain.ron");
+        for replacement in [b'(', b']', b',', b'-', b'9', b'"', 0xff] {
+            let mut damaged = BRAIN.as_bytes().to_vec();
+            damaged[end] = replacement;
+            if let Err(error) = BrainFile::parse(&damaged, "x.brain.ron") {
+                assert!(!error.message.is_empty() && !error.help.is_empty(), "{error}");
+            }
+        }
+    }
+}
