@@ -8,11 +8,12 @@ use bevy_ecs::{
     resource::Resource,
     schedule::IntoScheduleConfigs,
     system::{If, Query, Res},
+    world::World,
 };
 use bevy_gizmos::{config::GizmoConfigGroup, gizmos::GizmoBuffer, prelude::Gizmos};
 use bevy_math::Vec3;
 use bevy_transform::{TransformSystems, components::GlobalTransform};
-use connectome::components::{Edge, EdgeWeight, Features};
+use connectome::components::{Edge, EdgeWeight, Features, Model};
 use std::marker::PhantomData;
 
 use crate::{brain::Brain, components::ActiveBrain};
@@ -25,6 +26,9 @@ pub enum EdgeMeasure {
     Message,
     /// Its weight.
     Weight,
+    /// The attention that its target pays it, the mean of all heads, in this one of the layers that attend, from 0. The model
+    /// keeps it if [`Brain::connect`] calls [`keep_attention`](connectome::prelude::ModelBuilder::keep_attention).
+    Attention(usize),
 }
 
 /// How the edges of the brain of kind `B` are drawn.
@@ -53,6 +57,13 @@ impl<B: Brain> Default for EdgeGizmos<B> {
     }
 }
 
+impl<B: Brain> EdgeGizmos<B> {
+    /// Colors that show a measure.
+    pub fn by(measure: EdgeMeasure) -> Self {
+        Self { measure, ..Self::default() }
+    }
+}
+
 /// An edge as it is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DrawnEdge {
@@ -78,10 +89,11 @@ impl EdgeGizmosApp for App {
     }
 }
 
-type Edges<'w, 's, B> = Query<'w, 's, (&'static Edge, Option<&'static EdgeWeight>), With<<B as Brain>::Edge>>;
+type Edges<'w, 's, B> = Query<'w, 's, (Entity, &'static Edge, Option<&'static EdgeWeight>), With<<B as Brain>::Edge>>;
 
 fn draw_edges<B: Brain>(
-    _active: If<Res<ActiveBrain<B>>>,
+    active: If<Res<ActiveBrain<B>>>,
+    world: &World,
     settings: Res<EdgeGizmos<B>>,
     edges: Edges<B>,
     places: Query<&GlobalTransform>,
@@ -99,12 +111,18 @@ fn draw_edges<B: Brain>(
         }
         Err(_) => 0.0,
     };
-    let drawn = edges.iter().filter_map(|(edge, weight)| {
+    let model = world.get::<Model>(active.model);
+    let attention = |layer: usize, edge: Entity| {
+        let row = model.and_then(|model| model.kept.get(layer)).and_then(|kept| kept.get(world, edge).ok());
+        row.map_or(0.0, |heads| heads.iter().sum::<f32>() / heads.len() as f32)
+    };
+    let drawn = edges.iter().filter_map(|(entity, edge, weight)| {
         let [source, target] = places.get_many([edge.source, edge.target]).ok()?.map(GlobalTransform::translation);
         let weight = weight.map_or(1.0, |weight| weight.0);
         let strength = match settings.measure {
             EdgeMeasure::Message => weight * message(edge.source),
             EdgeMeasure::Weight => weight,
+            EdgeMeasure::Attention(layer) => attention(layer, entity),
         };
         Some(DrawnEdge { source, target, strength: strength.abs() })
     });

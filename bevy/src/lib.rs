@@ -70,7 +70,7 @@
 //!   file, line, column and a suggestion, in [`BrainStatus`], as [`BrainFailed`] and in the log; the brain before lives on.
 //! - **Clocks.** [`BrainClock`] lets a brain run at every n-th tick, or pauses it.
 //! - **Diagnostics.** [`TICK`], [`LOSS`] and [`CHANGED_ROWS`].
-//! - **Pictures.** With the feature `gizmos`, edges are drawn by the size of their messages.
+//! - **Pictures.** With the feature `gizmos`, edges are drawn by the size of their messages, or by attention.
 //!
 //! `derive(Features)` needs `connectome` among the dependencies of your crate; components that are `Pod` need no derive, see
 //! [`Features`](connectome::components::Features).

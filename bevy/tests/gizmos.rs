@@ -4,6 +4,7 @@ use bevy_app::App;
 use bevy_asset::Assets;
 use bevy_color::LinearRgba;
 use bevy_connectome::{
+    connectome::components::Model,
     gizmos::{DrawnEdge, EdgeGizmos, EdgeGizmosApp, EdgeMeasure, draw},
     prelude::*,
 };
@@ -12,7 +13,7 @@ use bevy_gizmos::{GizmoAsset, GizmoPlugin, config::DefaultGizmoConfigGroup, gizm
 use bevy_math::Vec3;
 use bevy_transform::components::GlobalTransform;
 
-use crate::common::{BRAIN, Doubler, Guess, Own, app, assets, until_built};
+use crate::common::{BRAIN, Doubler, Guess, Own, app, assets, until_built, world};
 
 /// The lines of a frame: where they begin and end, and the color at the end.
 fn lines(app: &App) -> Vec<(Vec3, Vec3, LinearRgba)> {
@@ -65,6 +66,54 @@ fn edges_are_drawn_by_the_size_of_their_messages_or_their_weight() {
     app.world_mut().resource_mut::<EdgeGizmos<Doubler>>().is_visible = false;
     app.update();
     assert_eq!(lines(&app), []);
+}
+
+/// A brain that attends, and keeps its attention.
+struct Attentive;
+
+impl Brain for Attentive {
+    type Node = Own;
+    type Edge = Edge;
+    type Input = (Own,);
+    type Output = Guess;
+
+    fn connect(model: ModelBuilder) -> ModelBuilder {
+        model.keep_attention()
+    }
+}
+
+#[test]
+fn edges_are_drawn_by_attention() {
+    let folder = assets("(model: [GatConv(width: 1, heads: 2, concat: false)])");
+    let mut app = world(folder.path());
+    app.add_brain::<Attentive>("doubler.brain.ron", BrainMode::Infer).add_plugins(GizmoPlugin);
+    let nodes: Vec<Entity> = app.world_mut().query_filtered::<Entity, With<Own>>().iter(app.world()).collect();
+    for (number, node) in nodes.iter().enumerate() {
+        app.world_mut().entity_mut(*node).insert(GlobalTransform::from_xyz(number as f32, 0.0, 0.0));
+    }
+    let settings = EdgeGizmos::<Attentive>::by(EdgeMeasure::Attention(0));
+    let strong = settings.strong;
+    app.draw_edges(settings);
+    for _ in 0..10_000 {
+        app.update();
+        if app.world().contains_resource::<ActiveBrain<Attentive>>() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    app.update();
+    let model = app.world().resource::<ActiveBrain<Attentive>>().model;
+    let kept = app.world().get::<Model>(model).unwrap().kept[0];
+    let edges: Vec<(Entity, Edge)> =
+        app.world_mut().query::<(Entity, &Edge)>().iter(app.world()).map(|(entity, edge)| (entity, *edge)).collect();
+    let attention = |edge: Entity| kept.get(app.world(), edge).unwrap().iter().sum::<f32>();
+    let (_, most) = edges.iter().max_by(|a, b| attention(a.0).total_cmp(&attention(b.0))).unwrap();
+    let place = nodes.iter().position(|node| *node == most.source).unwrap() as f32;
+    let drawn = lines(&app);
+    assert_eq!(drawn.len(), 10);
+    for line in drawn {
+        assert_eq!(line.2 == strong, line.0.x == place, "{line:?}");
+    }
 }
 
 #[test]

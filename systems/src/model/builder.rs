@@ -49,6 +49,7 @@ pub struct ModelBuilder {
     pub(super) layers: Vec<Arc<dyn Layer>>,
     pub(super) seed: u64,
     pub(super) limits: ProgramLimits,
+    pub(super) keeps_attention: bool,
     pub(super) optimizer: Option<Optimizer>,
     pub(super) schedule: LearningRateSchedule,
     /// The only head, if `heads` is empty.
@@ -60,7 +61,7 @@ pub struct ModelBuilder {
     pub(super) target_component: Option<ComponentBinding>,
     /// The component to which the output of the first head is written.
     pub(super) written: Option<ComponentBinding>,
-    /// The components of an input of several.
+    /// The components of the input.
     pub(super) components: Vec<ComponentBinding>,
     /// The function that computes the input from components, for an observed input.
     pub(super) observer: Option<RowSystem>,
@@ -83,6 +84,7 @@ impl ModelBuilder {
             layers: Vec::new(),
             seed: 0,
             limits: ProgramLimits::default(),
+            keeps_attention: false,
             optimizer: None,
             schedule: LearningRateSchedule::Constant,
             output: Head::new("output"),
@@ -154,20 +156,14 @@ impl ModelBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reads<T: Features>(mut self) -> Self {
-        let binding = ComponentBinding::of::<T>();
-        let first = match self.input {
-            Input::Component(first) => Some(first),
-            Input::Components(_) => None,
-            _ => {
-                self.input = Input::Component(binding);
-                return self;
-            }
-        };
-        if let Some(first) = first {
-            self.components = vec![first];
+        if !matches!(self.input, Input::Component(_) | Input::Components(_)) {
+            self.components.clear();
         }
-        self.components.push(binding);
-        self.input = Input::Components(self.components.iter().map(|component| component.width).sum());
+        self.components.push(ComponentBinding::of::<T>());
+        self.input = match self.components[..] {
+            [only] => Input::Component(only),
+            ref several => Input::Components(several.iter().map(|component| component.width).sum()),
+        };
         self
     }
 
@@ -256,6 +252,13 @@ impl ModelBuilder {
     /// Sets bounds on the size of the program; a layer that exceeds one of them is refused.
     pub fn limits(mut self, limits: ProgramLimits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Keeps the weights of attention to neighbors in [`Model::kept`](connectome_components::Model::kept), for pictures and
+    /// explanations: a field `[E, heads]` for each such layer, in order, before other kept values.
+    pub fn keep_attention(mut self) -> Self {
+        self.keeps_attention = true;
         self
     }
 

@@ -24,6 +24,9 @@ impl ModelBuilder {
     pub(super) fn program(&self, domain: impl Fn(Field) -> Result<Domain, BuildError>) -> Result<Program, BuildError> {
         self.check_heads()?;
         let mut program = Program::new(self.graph).with_limits(self.limits);
+        if self.keeps_attention {
+            program.keep_attention();
+        }
         let has_gradient = |field: Field| self.input_gradients.iter().any(|(input, _)| *input == field);
         let mut add = |name: &str, input: &Input, default: Domain| -> Result<Value, BuildError> {
             let domain = match input {

@@ -82,6 +82,7 @@ pub struct Program {
     layer_path: usize,
     random_streams: u32,
     limits: ProgramLimits,
+    keeps_attention: bool,
 }
 
 /// What a value is.
@@ -148,6 +149,16 @@ impl Program {
     /// Values other than outputs of heads that are kept.
     pub fn kept(&self) -> &[Value] {
         &self.kept
+    }
+
+    /// Makes attention that is recorded from now on keep its weights, in [`Program::kept`].
+    pub fn keep_attention(&mut self) {
+        self.keeps_attention = true;
+    }
+
+    /// Whether attention keeps its weights.
+    pub fn keeps_attention(&self) -> bool {
+        self.keeps_attention
     }
 
     /// The graph of the operations that are recorded at the moment.

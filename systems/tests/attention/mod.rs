@@ -8,6 +8,7 @@ use crate::common;
 mod formula;
 mod given;
 mod harness;
+mod weights;
 
 use common::{
     Given, Link, Matrices, Scene,

@@ -78,6 +78,17 @@ impl Attending<'_> {
         }
     }
 
+    /// The weights of one link for each head: the exponentials of its scores minus the logarithms that [`Attending::end`] has
+    /// written for its target.
+    #[inline(always)]
+    pub fn weigh(&self, tile: &mut Tile, link: Link, logarithms: &[f32], weights: &mut [f32]) {
+        (tile.links[0], tile.count) = (link, 1);
+        self.score(tile);
+        for ((weight, score), logarithm) in weights.iter_mut().zip(&tile.weights).zip(logarithms) {
+            *weight = exp(score - logarithm);
+        }
+    }
+
     /// Adds rows of the links to a sum, each head times its weight.
     #[inline(always)]
     pub(super) fn add_rows(

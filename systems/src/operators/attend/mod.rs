@@ -2,6 +2,7 @@
 
 mod backward;
 mod specification;
+mod weights;
 
 use std::sync::Arc;
 
@@ -71,6 +72,8 @@ pub enum Scores {
 /// subtracted first, so no exponential overflows. Each pass costs `(E + N) H` exponentials and `2 (E + N) H C`
 /// multiplications, and up to three times as many for additive and scaled-dot scores.
 ///
+/// If the program [keeps attention](Program::keep_attention), the weights of edges are a value of their own that is kept.
+///
 /// # Errors
 /// If a value is sparse, or on the wrong rows, or of the wrong width; if the width of `X` is not
 /// a multiple of the heads, or there are more than 256.
@@ -83,6 +86,7 @@ pub fn attend(
 ) -> Result<Value, BuildError> {
     let mut inputs = vec![program.dense(input)?];
     let specification = AttentionSpec::new(program, &attention, relation, &mut inputs)?;
+    let scored = inputs.len();
     let mut add = |value: Value| {
         inputs.push(value);
         inputs.len() - 1
@@ -92,7 +96,15 @@ pub fn attend(
     let edges = draw_mask(program, relation.links(program.graph()), heads, rate)?.map(&mut add);
     let self_loops = if attention.add_self_loops { draw_mask(program, to, heads, rate)?.map(&mut add) } else { None };
     let masks = edges.map(|edges| [edges, self_loops.unwrap_or(edges)]);
-    program.record_one(Attend { specification: AttentionSpec { masks, ..specification }, bias }, &inputs)
+    let attend = Attend { specification: AttentionSpec { masks, ..specification }, bias };
+    let [output, logarithms] = program.record(attend, &inputs)?[..] else {
+        return Err(program.error("attends without logarithms of its sums; report this as a bug"));
+    };
+    if program.keeps_attention() && relation == Relation::Neighbors {
+        let weights = weights::record(program, specification, &inputs[..scored], logarithms)?;
+        program.keep(weights);
+    }
+    Ok(output)
 }
 
 /// [`attend`]: reads the values, the terms of the scores, the bias and then the masks. Its second output is, for each
