@@ -142,6 +142,7 @@ pub(super) fn idle_bytes(rows: usize, width: usize) -> usize {
 
 /// The model of a scene, or the mixture that it is.
 #[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "a scene has one, which is moved a few times")]
 pub enum SceneModel {
     /// One model.
     Single(ModelBuilder),
