@@ -23,6 +23,15 @@ impl Features for Seen {
     }
 }
 
+/// The same as [`Sight`] in two parts.
+#[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
+#[repr(C)]
+struct Near([f32; 2]);
+
+#[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
+#[repr(C)]
+struct Far(f32);
+
 /// The same as [`Wish`], copied value by value.
 #[derive(Component, Clone, Copy, Default)]
 struct Wanted([f32; 2]);
@@ -48,7 +57,12 @@ fn components_that_are_copied_and_observed_ones_are_those_that_are_read_in_place
             let mut agents = game.world.query_filtered::<Entity, With<Sight>>();
             for agent in agents.iter(&game.world).collect::<Vec<_>>() {
                 let (sight, wish) = (*game.world.get::<Sight>(agent).unwrap(), *game.world.get::<Wish>(agent).unwrap());
-                game.world.entity_mut(agent).insert((Seen(sight.0), Wanted(wish.0)));
+                game.world.entity_mut(agent).insert((
+                    Seen(sight.0),
+                    Wanted(wish.0),
+                    Near([sight.0[0], sight.0[1]]),
+                    Far(sight.0[2]),
+                ));
             }
             game.world.run_lesson(game.model).unwrap();
             game.world.infer(game.model).unwrap();
@@ -63,6 +77,7 @@ fn components_that_are_copied_and_observed_ones_are_those_that_are_read_in_place
     assert_ne!(in_place[0], in_place[11]);
     assert_eq!(play(&|graph| learns(ModelBuilder::new(graph).reads::<Seen>())), in_place);
     assert_eq!(play(&|graph| learns(ModelBuilder::new(graph).observe(|sight: &Sight| sight.0))), in_place);
+    assert_eq!(play(&|graph| learns(ModelBuilder::new(graph).reads::<Near>().reads::<Far>())), in_place);
     let wanted =
         |graph| layers(ModelBuilder::new(graph).reads::<Sight>()).learns::<Wanted>(Loss::MeanSquaredError, adam);
     assert_eq!(play(&wanted), in_place);

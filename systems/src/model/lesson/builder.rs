@@ -277,6 +277,15 @@ impl Copying<'_> {
                 builder.input = Input::Given(field.into());
             }
             Input::Component(binding) => builder.input = Input::Given(self.component(binding, graph.nodes)?.into()),
+            Input::Components(width) => {
+                let field = self.take(graph.nodes, width)?;
+                let mut first = 0;
+                for binding in core::mem::take(&mut builder.components) {
+                    self.observe(binding, Copied { field, domain: graph.nodes, first })?;
+                    first += binding.width;
+                }
+                builder.input = Input::Given(field.into());
+            }
             _ => {}
         }
         if let Some(Input::Component(binding)) = builder.edges {
@@ -342,9 +351,15 @@ impl Copying<'_> {
             return Ok(column);
         }
         let field = self.take(domain, binding.width)?;
-        let observer = (binding.copy_in)(self.world, Copied { field, domain })?;
-        self.add_observer(observer);
+        self.observe(binding, Copied { field, domain, first: 0 })?;
         Ok(field)
+    }
+
+    /// Copies a component before a batch is extracted.
+    fn observe(&mut self, binding: ComponentBinding, copied: Copied) -> Result<(), CopyError> {
+        let observer = (binding.copy_in)(self.world, copied)?;
+        self.add_observer(observer);
+        Ok(())
     }
 
     fn take(&mut self, domain: ComponentId, width: usize) -> Result<Field, CopyError> {

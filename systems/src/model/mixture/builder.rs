@@ -171,11 +171,12 @@ impl MixtureBuilder {
         let given = |input: &Input| !matches!(input, Input::Width(1));
         let model = &mut self.model;
         let input = core::mem::replace(&mut model.input, Input::Width(1));
-        let observer = model.observer.take();
+        let (observer, components) = (model.observer.take(), core::mem::take(&mut model.components));
         for part in core::iter::once(&mut self.gate).chain(&mut self.experts) {
             if given(&input) && !given(&part.input) {
                 part.input = input;
                 part.observer.clone_from(&observer);
+                part.components.clone_from(&components);
             }
             part.edges = part.edges.or(model.edges);
             part.coordinates = part.coordinates.or(model.coordinates);
