@@ -57,9 +57,8 @@ fn mixtures_learn_and_say_who_computes_what() {
         let mut trainer = trainer(&scene, graphs, 2);
         let summary = trainer.train(|report| {
             for split in [Split::Train, Split::Validation, Split::Test] {
-                let shares =
-                    (0..experts).map(|expert| report.get(split, &format!("share_of_expert_{expert}")).unwrap());
-                assert!((shares.sum::<f64>() - 1.0).abs() < 1e-6, "{rest}");
+                let loads = (0..experts).map(|expert| report.get(split, &format!("load_of_expert_{expert}")).unwrap());
+                assert!((loads.sum::<f64>() - 1.0).abs() < 1e-6, "{rest}");
                 assert!((0.0..=1.0).contains(&report.get(split, "specialization").unwrap()), "{rest}");
             }
         });

@@ -6,7 +6,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::measures::{SHARE, SPECIALIZATION};
+use super::measures::{LOAD, SPECIALIZATION};
 use super::{EpochReport, MetricFormat};
 use crate::components::Split;
 
@@ -72,10 +72,10 @@ impl Curve {
         let measured = || reports.iter().flat_map(|report| report.metrics.iter()).map(|(_, name, _)| name);
         let first = reports.last().map_or_else(Vec::new, |report| report.metrics.main_metrics());
         let mut panels: Vec<Vec<Self>> = Vec::new();
-        let is_of_experts = |name: &&str| name.starts_with(SHARE) || *name == SPECIALIZATION;
+        let is_of_experts = |name: &&str| name.starts_with(LOAD) || *name == SPECIALIZATION;
         let of_experts = measured().filter(is_of_experts);
         for name in distinct(std::iter::once("loss").chain(first).chain(of_experts).chain(measured())) {
-            let curves = match name.strip_prefix(SHARE) {
+            let curves = match name.strip_prefix(LOAD) {
                 Some("0") => Self::of_experts(reports),
                 Some(_) => continue,
                 None => Self::of_metric(name, reports),
@@ -104,14 +104,14 @@ impl Curve {
         Split::MEASURED.into_iter().filter_map(curve).collect()
     }
 
-    /// The curves of the shares of experts in training, one for each.
+    /// The curves of the loads of experts in training, one for each.
     fn of_experts(reports: &[EpochReport]) -> Vec<Self> {
         let curve = |expert: usize| {
-            let name = format!("{SHARE}{expert}");
+            let name = format!("{LOAD}{expert}");
             let value = |report: &EpochReport| Some((report.epoch, 100.0 * report.get(Split::Train, &name)?));
             let values: Vec<_> = reports.iter().filter_map(value).collect();
             let split = format!("expert {expert}");
-            (!values.is_empty()).then(|| Self { metric: "Shares in training (%)".to_owned(), split, values })
+            (!values.is_empty()).then(|| Self { metric: "Loads in training (%)".to_owned(), split, values })
         };
         (0..).map_while(curve).collect()
     }

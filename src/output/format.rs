@@ -1,6 +1,6 @@
 //! How metrics are printed for people.
 
-use super::measures::SHARE;
+use super::measures::LOAD;
 
 /// Metrics that are fractions between 0 and 1 or whose names are not their words, and whether they are fractions.
 const KNOWN: [(&str, &str, bool); 18] = [
@@ -39,8 +39,8 @@ impl MetricFormat {
     pub fn of(name: &str) -> Self {
         let (head, metric) = name.rsplit_once('.').unwrap_or(("", name));
         let known = KNOWN.iter().find(|(known, ..)| *known == metric);
-        let is_share = metric.starts_with(SHARE);
-        let (words, is_fraction) = known.map_or((metric, is_share), |(_, words, is_fraction)| (words, *is_fraction));
+        let is_load = metric.starts_with(LOAD);
+        let (words, is_fraction) = known.map_or((metric, is_load), |(_, words, is_fraction)| (words, *is_fraction));
         Self { label: format!("{head} {words}").trim_start().replace('_', " "), is_fraction }
     }
 

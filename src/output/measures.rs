@@ -7,8 +7,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::components::{Metrics, Split};
 
-/// What the names of the shares of experts begin with, before the number of the expert.
-pub(crate) const SHARE: &str = "share_of_expert_";
+/// What the names of the loads of experts begin with, before the number of the expert.
+pub(crate) const LOAD: &str = "load_of_expert_";
 
 /// The name of how far experts differ in what they compute.
 pub(crate) const SPECIALIZATION: &str = "specialization";

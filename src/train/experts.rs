@@ -4,7 +4,7 @@ use bevy_ecs::{entity::Entity, world::World};
 
 use crate::components::{Field, FieldError, MixtureOfExperts, Split};
 use crate::output::Measures;
-use crate::output::measures::{SHARE, SPECIALIZATION};
+use crate::output::measures::{LOAD, SPECIALIZATION};
 use crate::scene::SceneFile;
 
 /// Sets how sharply experts compete in an epoch, counted from 0: the scene says how sharply in the last one, before it less in
@@ -21,7 +21,7 @@ pub(super) fn sharpen(world: &mut World, model: Entity, scene: &SceneFile, epoch
 pub(super) struct ExpertUse {
     splits: Field<Split>,
     sums: [Sums; 4],
-    /// The names of the shares.
+    /// The names of the loads.
     names: Vec<String>,
 }
 
@@ -40,7 +40,7 @@ impl ExpertUse {
         let Some(mixture) = world.get::<MixtureOfExperts>(model) else { return Ok(None) };
         let (domain, experts) = (mixture.weights.domain(), mixture.experts.len());
         let sums = Sums { weights: vec![0.0; experts], ..Sums::default() };
-        let names = (0..experts).map(|expert| format!("{SHARE}{expert}")).collect();
+        let names = (0..experts).map(|expert| format!("{LOAD}{expert}")).collect();
         let splits = Field::of_component(world, domain)?;
         Ok(Some(Self { splits, sums: std::array::from_fn(|_| sums.clone()), names }))
     }
@@ -79,12 +79,12 @@ impl ExpertUse {
             if *rows == 0.0 {
                 continue;
             }
-            let shares = weights.iter().map(|weight| weight / rows);
-            for (name, share) in self.names.iter().zip(shares.clone()) {
-                index = measures.place(index, *split, [name, "", ""], share);
+            let loads = weights.iter().map(|weight| weight / rows);
+            for (name, load) in self.names.iter().zip(loads.clone()) {
+                index = measures.place(index, *split, [name, "", ""], load);
             }
             if weights.len() > 1 {
-                let information = shares.map(entropy).sum::<f64>() - of_rows / rows;
+                let information = loads.map(entropy).sum::<f64>() - of_rows / rows;
                 let most = (weights.len() as f64).ln();
                 index = measures.place(index, *split, [SPECIALIZATION, "", ""], (information / most).max(0.0));
             }

@@ -50,19 +50,23 @@ fn rows_of(values: &[f32], width: usize) -> Vec<Vec<f64>> {
     values.chunks_exact(width).map(|row| row.iter().map(|value| f64::from(*value)).collect()).collect()
 }
 
+/// The experts of a mixture as models of the world itself, each of which has inferred all rows.
+fn experts_on_all_rows(corpus: &mut Corpus, experts: usize) -> Vec<Entity> {
+    let spawn = |index: u64| {
+        let expert = corpus.expert(STANDSTILL).seed(corpus.seed.wrapping_add(index)).external_gradient();
+        let model = corpus.scene.world.spawn_model(expert).unwrap();
+        corpus.scene.world.infer(model).unwrap();
+        model
+    };
+    (0..experts as u64).map(spawn).collect()
+}
+
 fn check(rows: Rows, mixing: Mixing, [experts, top_k, graphs]: [usize; 3], seed: u64) {
     let mut corpus = Corpus::new(graphs, rows, seed);
     let builder = corpus.builder(experts, STANDSTILL).top_k(top_k).mixing(mixing);
     let mixture = corpus.spawn(builder);
-    // The same models, each on all rows of the world.
-    let dense: Vec<Entity> = (0..experts as u64)
-        .map(|index| {
-            let expert = corpus.expert(STANDSTILL).seed(seed.wrapping_add(index)).external_gradient();
-            corpus.scene.world.spawn_model(expert).unwrap()
-        })
-        .collect();
+    let dense = experts_on_all_rows(&mut corpus, experts);
     let world = &mut corpus.scene.world;
-    dense.iter().for_each(|model| world.infer(*model).unwrap());
     world.train(mixture).unwrap();
 
     let gate = component(world, mixture).gate;
@@ -146,14 +150,8 @@ fn check_competition(rows: Rows, [experts, graphs]: [usize; 2], sharpness: f32, 
     let mut corpus = Corpus::new(graphs, rows, seed);
     let builder = corpus.builder(experts, STANDSTILL).top_k(1).competition(sharpness);
     let mixture = corpus.spawn(builder);
-    let dense: Vec<Entity> = (0..experts as u64)
-        .map(|index| {
-            let expert = corpus.expert(STANDSTILL).seed(seed.wrapping_add(index)).external_gradient();
-            corpus.scene.world.spawn_model(expert).unwrap()
-        })
-        .collect();
+    let dense = experts_on_all_rows(&mut corpus, experts);
     let world = &mut corpus.scene.world;
-    dense.iter().for_each(|model| world.infer(*model).unwrap());
     world.train(mixture).unwrap();
     let gate = component(world, mixture).gate;
     let logits = rows_of(&output(world, gate), experts);
