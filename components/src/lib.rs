@@ -73,4 +73,4 @@ pub use ranking::Ranking;
 pub use reflect::register_types;
 pub use rows::Rows;
 pub use subgraph::{InSubgraph, Subgraph};
-pub use topology::{Adjacency, Coefficients, Normalization, Topology};
+pub use topology::{Adjacency, Coefficients, Normalization, Sources, Topology};

@@ -23,6 +23,8 @@ pub struct Model {
     pub targets: Option<Field>,
     /// All its heads. `output`, `output_gradient` and `targets` are those of the first.
     pub heads: Vec<ModelHead>,
+    /// The inputs of the kinds of nodes beside that of the graph, by name.
+    pub kinds: Vec<(String, FeatureField)>,
     /// The coordinates of the nodes after the last layer, written by inference, if the model reads coordinates.
     pub coordinates: Option<Field>,
     /// The entities of its parameters, in the order of its layers.
@@ -33,6 +35,11 @@ pub struct Model {
 }
 
 impl Model {
+    /// What the model reads of a kind of nodes beside that of its graph, by the name of the kind.
+    pub fn input_of(&self, kind: &str) -> Option<FeatureField> {
+        self.kinds.iter().find(|(name, _)| name == kind).map(|(_, input)| *input)
+    }
+
     /// The head of this name.
     pub fn head(&self, name: &str) -> Option<&ModelHead> {
         self.heads.iter().find(|head| head.name == name)

@@ -14,6 +14,8 @@ use crate::{Cycle, Direction, KeyOrder, Levels, Rows};
 pub struct Topology {
     /// The rows of the nodes.
     pub nodes: Rows,
+    /// The sources of messages, where these are entities of another kind than the nodes.
+    pub other_sources: Option<Sources>,
     /// The rows of the edges, dangling ones included.
     pub edges: Rows,
     /// The rows of the subgraphs.
@@ -27,7 +29,7 @@ pub struct Topology {
     pub subgraph_order: KeyOrder,
     /// Whether the order of edges is derived: if a model has values on them.
     pub orders_edges: bool,
-    /// Two nodes, or two subgraphs, that have one key, which no model computes with.
+    /// Two nodes of a kind, or two subgraphs, that have one key, which no model computes with.
     pub same_keys: Option<[Entity; 2]>,
     /// The rows of source and target of each edge, `[E]`; [`Topology::NO_ROW`] twice for a dangling edge.
     pub endpoints: Vec<[u32; 2]>,
@@ -53,6 +55,15 @@ pub struct Topology {
     /// The tick up to which changes of edges and memberships are included; none if it is to be derived again, as when that
     /// was so many ticks ago that bevy_ecs cannot tell any more what was changed since.
     pub derived_at: Option<Tick>,
+}
+
+/// The nodes that send messages along a relation.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// Their rows.
+    pub rows: Rows,
+    /// Their rows in the order of their keys.
+    pub order: KeyOrder,
 }
 
 /// One direction of the edges, or of the memberships, in compressed sparse rows (CSR).
@@ -128,6 +139,12 @@ pub struct Coefficients {
 impl Topology {
     /// In [`Topology::endpoints`], for an endpoint without a row.
     pub const NO_ROW: u32 = u32::MAX;
+
+    /// The rows of the nodes that send messages, and the order of their keys: those of the nodes, but in a relation.
+    #[inline]
+    pub fn sources(&self) -> (&Rows, &KeyOrder) {
+        self.other_sources.as_ref().map_or((&self.nodes, &self.node_order), |sources| (&sources.rows, &sources.order))
+    }
 
     /// Requires the coefficients of a normalization from now on; returns their index in [`Adjacency::coefficients`].
     pub fn require(&mut self, normalization: Normalization) -> usize {

@@ -255,7 +255,7 @@ impl SceneFile {
     pub(super) fn describe(&self, planned: &DryRun, purpose: Purpose, rows: &RowCounts) -> Plan {
         let output = |(domain, width)| Output {
             rows: match domain {
-                Domain::Nodes => RowKind::Nodes,
+                Domain::Nodes(_) => RowKind::Nodes,
                 Domain::Edges(_) => RowKind::Edges,
                 Domain::Subgraphs(_) | Domain::Single => RowKind::Graphs,
             },
@@ -274,7 +274,7 @@ impl SceneFile {
         for shape in planned.layout.shapes() {
             size.idle = size.idle.saturating_add(idle_bytes(rows.of(shape.domain), shape.width));
             match shape.domain {
-                Domain::Nodes => size.nodes.add(shape.width),
+                Domain::Nodes(_) => size.nodes.add(shape.width),
                 Domain::Edges(_) => size.edges.add(shape.width),
                 Domain::Subgraphs(_) => size.graphs.add(shape.width),
                 Domain::Single => size.numbers = size.numbers.saturating_add(shape.width),

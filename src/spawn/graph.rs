@@ -22,7 +22,7 @@ impl GraphEntities {
         let node_marker = Marker::register(world, &format!("node of {name}"));
         let edge_marker = Marker::register(world, &format!("edge of {name}"));
         let subgraph_marker = Marker::register(world, &format!("subgraph of {name}"));
-        let graph = Graph { nodes: node_marker.id(), edges: edge_marker.id(), subgraphs: subgraph_marker.id() };
+        let graph = Graph::new(node_marker.id(), edge_marker.id(), subgraph_marker.id());
         let graph = world.spawn((Name::new(name.clone()), graph)).id();
         let stored = scene.stored_features(&data.features);
         let input = features::register(world, node_marker.id(), data.features.width(), stored)?;

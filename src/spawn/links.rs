@@ -24,7 +24,7 @@ pub(super) fn spawn(
     let split = hide_edges(&data, links.validation, links.test, seed);
     let mut graph = GraphEntities::declare(world, scene, &data)?;
     let pair_marker = Marker::register(world, &format!("pair of {}", scene.name));
-    let rows = Graph { nodes: graph.node_marker.id(), edges: pair_marker.id(), subgraphs: graph.subgraph_marker.id() };
+    let rows = Graph::new(graph.node_marker.id(), pair_marker.id(), graph.subgraph_marker.id());
     let pairs = world.spawn((Name::new(format!("pairs of {}", scene.name)), rows)).id();
     let targets = Field::<f32>::register(world, "link", pair_marker.id(), 1)?;
     let model = build_model(world, scene, &graph, Some((pairs, targets)), purpose, seed)?;

@@ -21,13 +21,13 @@ mod topology;
 pub mod transport;
 
 pub use batch::negatives::sample_negatives;
-pub use error::{LearningError, LessonError, MixtureError};
+pub use error::{KindError, LearningError, LessonError, MixtureError};
 pub use losses::{LossError, Targets, loss_and_gradient, measure};
 pub use model::{
-    Act, DryRun, Evaluate, Head, HeadLoss, HeadTargets, Infer, LessonBuilder, MemoryBudget, MixtureBuilder,
-    MixturePart, ModelBuilder, Observe, Plans, RowAccess, ScheduleTimings, SystemDescription, Train, WorldModelExt,
-    add_expert, add_model_to_schedule, add_systems, describe_schedule, expert_world, expert_world_mut, remove_expert,
-    remove_model, replace_expert, replace_model, run, run_lesson, take_error,
+    Act, DryRun, EdgeRelation, Evaluate, Head, HeadLoss, HeadTargets, Infer, LessonBuilder, MemoryBudget,
+    MixtureBuilder, MixturePart, ModelBuilder, NodeKind, Observe, Plans, RowAccess, ScheduleTimings, SystemDescription,
+    Train, WorldModelExt, add_expert, add_model_to_schedule, add_systems, describe_schedule, expert_world,
+    expert_world_mut, remove_expert, remove_model, replace_expert, replace_model, run, run_lesson, take_error,
 };
 pub use optimizers::{ModelState, OptimizerStep, ParameterState};
 pub use parallel::{Blocks, PerBlock, RowsMut, SplitRows, WorkerLog, WorkerSpan, Workers, WorkersError};

@@ -204,7 +204,7 @@ impl Training {
         let mut world = World::new();
         let markers = ["node", "edge", "subgraph"].map(|name| Marker::register(&mut world, name).id());
         let [nodes, edges, subgraphs] = markers;
-        let graph = Graph { nodes, edges, subgraphs };
+        let graph = Graph::new(nodes, edges, subgraphs);
         let fields = Fields::register(&mut world, &graph);
         let graph = world.spawn(graph).id();
         Self { world, graph, fields }

@@ -21,6 +21,7 @@ mod gradients;
 mod heads;
 mod histories;
 mod interactions;
+mod kinds;
 mod learning;
 mod lessons;
 mod levels;

@@ -24,7 +24,7 @@ use connectome_systems::{
 /// A program over features of the nodes, so wide.
 fn program(width: usize) -> (Program, Value) {
     let mut program = Program::new(Entity::PLACEHOLDER);
-    let input = program.input("x", Shape::new(Domain::Nodes, width), false);
+    let input = program.input("x", Shape::new(Domain::NODES, width), false);
     (program, input)
 }
 
@@ -181,7 +181,7 @@ fn sums_of_what_the_model_writes_or_learns_do_not_rest() {
     assert!(plan(&p, Mode::Inference).to_string().contains("when"));
 
     let mut p = Program::new(Entity::PLACEHOLDER);
-    let wanted = p.input("x", Shape::new(Domain::Nodes, 3), true);
+    let wanted = p.input("x", Shape::new(Domain::NODES, 3), true);
     let sums = aggregate(&mut p, wanted, Normalization::Symmetric).unwrap();
     p.head("output", sums);
     assert!(!plan(&p, Mode::Training).to_string().contains("when"));

@@ -13,6 +13,7 @@ use crate::common;
 
 pub mod case;
 mod dag;
+mod kinds;
 mod layers;
 mod mixture;
 mod pooling;
@@ -132,7 +133,10 @@ impl Subject {
         if meta.class.is_empty() {
             let loss = Self::of_loss(&meta.case).map(Self::Loss);
             return Ok(loss.or_else(|| {
-                let function = transport::check(case).or_else(|| pooling::check(case)).or_else(|| mixture::check(case));
+                let function = transport::check(case)
+                    .or_else(|| pooling::check(case))
+                    .or_else(|| mixture::check(case))
+                    .or_else(|| kinds::check(case));
                 function.map(Self::Function)
             }));
         }

@@ -159,11 +159,13 @@ impl Columns<'_, '_> {
             |rows: &Rows, components: &[ComponentId]| rows.fit_tables(self.tables, components, disabled, exactly);
         let rows = |column: &ColumnState<f32>| match column.field.domain() {
             domain if domain == graph.nodes => Some(topology.nodes.len()),
+            domain if domain == graph.sources => Some(topology.sources().0.len()),
             domain if domain == graph.edges => Some(topology.edges.len()),
             domain if domain == graph.subgraphs => Some(topology.subgraphs.len()),
             _ => None,
         };
         fits(&topology.nodes, &[graph.nodes])
+            && topology.other_sources.as_ref().is_none_or(|sources| fits(&sources.rows, &[graph.sources]))
             && fits(&topology.edges, &[edge, graph.edges])
             && fits(&topology.subgraphs, &[graph.subgraphs])
             && self

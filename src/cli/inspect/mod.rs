@@ -55,7 +55,7 @@ impl Inspected {
     fn new(scene: SceneFile, data: GraphData) -> Result<Self, Box<dyn Error>> {
         let memory = scene.memory(&data)?;
         let subgraphs = data.graphs.as_ref().map_or(1, |graphs| graphs.len());
-        let rows = RowCounts { nodes: data.nodes, edges: data.edges.len(), subgraphs };
+        let rows = RowCounts { nodes: data.nodes, edges: data.edges.len(), subgraphs, ..RowCounts::default() };
         Ok(Self { scene, data, memory, rows })
     }
 

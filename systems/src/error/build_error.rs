@@ -3,7 +3,7 @@
 use bevy_ecs::entity::Entity;
 use connectome_components::{Cycle, FieldError};
 
-use super::{LearningError, LessonError, MixtureError};
+use super::{KindError, LearningError, LessonError, MixtureError};
 
 /// A model cannot be built or run.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -56,6 +56,9 @@ pub enum BuildError {
         /// What is wrong, as the predicate of the sentence; and, after a semicolon, a fix.
         reason: String,
     },
+    /// The kinds of nodes or the relations do not fit.
+    #[error(transparent)]
+    Kind(#[from] KindError),
     /// A training step was not applied.
     #[error(transparent)]
     Learning(#[from] LearningError),

@@ -46,6 +46,7 @@ impl EdgeConv {
 
 impl Layer for EdgeConv {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        // The target of a message is subtracted from its source: both are of one kind.
         let width = input.width();
         let (weight, bias) = self.nn.first(program, "nn", 2 * width)?;
         let root = linear(program, input, &weight.rows(0..width), Some(&bias))?;

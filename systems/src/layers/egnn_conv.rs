@@ -95,7 +95,7 @@ impl Layer for EgnnConv {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let coordinates = program.coordinates()?;
         program.dense(input)?;
-        if program.dense(coordinates)?.domain() != Domain::Nodes {
+        if program.dense(coordinates)?.domain() != Domain::NODES {
             return Err(program.error("moves nodes, but the coordinates are not on nodes; use coordinates on nodes"));
         }
         let width = input.width();

@@ -73,13 +73,24 @@ impl Layer for GatConv {
         let &Self { width, heads: count, concat, dropout, add_self_loops, weight_decay, .. } = self;
         let heads = Heads { count, width, concat, weight_decay };
         let total_width = heads.total_width(program)?;
-        let weight = program.weight("lin.weight", [input.width(), total_width], weight_decay)?;
+        let is_relation = program.sources() != program.nodes();
+        let (features, name) =
+            (program.source_features(input)?, if is_relation { "lin_src.weight" } else { "lin.weight" });
+        let weight = program.weight(name, [features.width(), total_width], weight_decay)?;
         let by_source = heads.vectors(program, "att_src")?;
         let by_target = heads.vectors(program, "att_dst")?;
         let bias = program.vector("bias", heads.output_width(program)?, Initialization::ZEROS, weight_decay)?;
 
-        let values = linear(program, input, &weight, None)?;
-        let [sources, targets] = head_scores(program, values, [&by_source, &by_target])?;
+        let values = linear(program, features, &weight, None)?;
+        let [sources, targets] = if is_relation {
+            let weight = program.weight("lin_dst.weight", [input.width(), total_width], weight_decay)?;
+            let own = linear(program, input, &weight, None)?;
+            let ([sources], [targets]) =
+                (head_scores(program, values, [&by_source])?, head_scores(program, own, [&by_target])?);
+            [sources, targets]
+        } else {
+            head_scores(program, values, [&by_source, &by_target])?
+        };
         let edges = if self.edge_features { Some(edge_scores(program, &heads, total_width)?) } else { None };
         let self_loop_edges = match edges {
             Some(edges) if add_self_loops => Some(self_loop_mean(program, edges)?),

@@ -85,7 +85,8 @@ impl Layer for Gatv2Conv {
             weight_decay,
         };
 
-        let sources = map("lin_l").of(program, input)?;
+        let features = program.source_features(input)?;
+        let sources = map("lin_l").of(program, features)?;
         let targets = map("lin_r").of(program, input)?;
         let (mut edges, mut self_loop_edges) = (None, None);
         if self.edge_features {

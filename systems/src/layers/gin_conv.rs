@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Initialization, Layer, Mlp};
 use crate::{
     error::BuildError,
-    operators::{EdgeCoefficients, add_bias, aggregate, linear},
+    operators::{EdgeCoefficients, add, add_bias, aggregate, linear, scale_by},
     program::{Program, Value, Weight},
 };
 
@@ -47,6 +47,13 @@ impl Layer for GinConv {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let (weight, bias) = self.nn.first(program, "nn", input.width())?;
         let eps = eps(program, self.epsilon, self.train_epsilon)?;
+        if program.sources() != program.nodes() {
+            // The node itself is no row of the sources.
+            let sources = program.source_features(input)?;
+            let (root, sums) = (scale_by(program, input, &eps, 1.0)?, aggregate(program, sources, Normalization::Sum)?);
+            let features = add(program, [(root, 1.0), (sums, 1.0)])?;
+            return program.nested("nn", &self.nn, features);
+        }
         let coefficients = EdgeCoefficients::from(Normalization::Sum).with_self_loop(&eps);
         if input.width() <= weight.shape()[1] && !input.is_sparse() {
             let sums = aggregate(program, input, coefficients)?;

@@ -53,19 +53,19 @@ impl GineConv {
 
 impl Layer for GineConv {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
-        let mut edges = program.edge_features()?;
+        let (sources, mut edges) = (program.source_features(input)?, program.edge_features()?);
         if self.edge_features {
-            let (weight, bias) = torch_linear(program, "lin", [edges.width(), input.width()], None)?;
+            let (weight, bias) = torch_linear(program, "lin", [edges.width(), sources.width()], None)?;
             edges = linear(program, edges, &weight, Some(&bias))?;
-        } else if edges.width() != input.width() {
-            let (edges, nodes) = (edges.width(), input.width());
+        } else if edges.width() != sources.width() {
+            let (edges, nodes) = (edges.width(), sources.width());
             let reason = format!(
                 "adds edge features of width {edges} to node features of width {nodes}; use equal widths, or set \
                  `edge_features`"
             );
             return Err(program.error(reason));
         }
-        let [source, edge] = [input, edges].map(|value| Some((value, 1.0)));
+        let [source, edge] = [sources, edges].map(|value| Some((value, 1.0)));
         let terms = gather_endpoints(program, EdgeTerms { source, target: None, edge })?;
         let messages = activate(program, terms, Activation::Relu)?;
         let sums = reduce(program, messages, Relation::Edges, Reduction::Sum)?;

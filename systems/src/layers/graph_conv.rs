@@ -65,9 +65,9 @@ impl Layer for GraphConv {
                 return Err(program.setting_error("aggregation", reason));
             }
         };
-        let shape = [input.width(), self.width];
-        let map = torch_linear(program, "lin_rel", shape, self.weight_decay)?;
-        let root = torch_weight(program, "lin_root", shape, self.weight_decay)?;
-        aggregate_with_root(program, input, map, Some((input, root)), normalization)
+        let features = program.source_features(input)?;
+        let map = torch_linear(program, "lin_rel", [features.width(), self.width], self.weight_decay)?;
+        let root = torch_weight(program, "lin_root", [input.width(), self.width], self.weight_decay)?;
+        aggregate_with_root(program, features, map, Some((input, root)), normalization)
     }
 }

@@ -44,6 +44,9 @@
 //! | [`DagNetwork`] | none | none |
 //! | [`DagGru`] | `torch.nn.GRUCell` | `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh`; `gate.*`, `map.weight`; `key` |
 //! | [`TreeLevels`] | `torch.nn.Sequential` | `0.weight`, `0.bias`, `2.weight`, ...; `none` |
+//! | [`HeteroConv`] | `HeteroConv` | those of its convolutions, after `convolutions.RELATION.`; `attention.KIND.*` |
+//! | [`RgcnConv`] | `RGCNConv` | `weight`, `comp`, `root`, `bias` |
+//! | [`HgtConv`] | `HGTConv` | `kqv_lin.KIND.*`, `out_lin.KIND.*`, `skip.KIND`, `k_rel.RELATION`, `v_rel.RELATION`, `p_rel.RELATION` |
 //! | [`Residual`], [`JumpingKnowledge`] | none | those of their layers, after `layers.i.` or `blocks.k.i.` |
 
 mod activation;
@@ -74,6 +77,8 @@ mod graph_conv;
 mod graph_net_block;
 mod graph_norm;
 mod heads;
+mod hetero_conv;
+mod hgt_conv;
 mod inner_product_decoder;
 mod jumping_knowledge;
 mod layer_norm;
@@ -86,6 +91,7 @@ mod query_pool;
 mod readout;
 mod res_gated_graph_conv;
 mod residual;
+mod rgcn_conv;
 mod sage_conv;
 mod sequence;
 mod set2set;
@@ -121,6 +127,8 @@ pub use gine_conv::GineConv;
 pub use graph_conv::GraphConv;
 pub use graph_net_block::GraphNetBlock;
 pub use graph_norm::GraphNorm;
+pub use hetero_conv::{HeteroConv, RelationAggregation};
+pub use hgt_conv::HgtConv;
 pub use inner_product_decoder::InnerProductDecoder;
 pub use jumping_knowledge::{JumpingKnowledge, JumpingMode};
 pub use layer_norm::LayerNorm;
@@ -133,6 +141,7 @@ pub use query_pool::QueryPool;
 pub use readout::Readout;
 pub use res_gated_graph_conv::ResGatedGraphConv;
 pub use residual::Residual;
+pub use rgcn_conv::RgcnConv;
 pub use sage_conv::SageConv;
 pub use set2set::Set2Set;
 pub use sg_conv::SgConv;

@@ -51,10 +51,10 @@ impl NnConv {
 
 impl Layer for NnConv {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
-        let edges = program.edge_features()?;
-        let (found, expected) = (self.nn.width(), input.width().saturating_mul(self.width));
+        let (sources, edges) = (program.source_features(input)?, program.edge_features()?);
+        let (found, expected) = (self.nn.width(), sources.width().saturating_mul(self.width));
         if found != expected {
-            let shape = format!("{} by {}", input.width(), self.width);
+            let shape = format!("{} by {}", sources.width(), self.width);
             let reason = format!(
                 "computes {found} values for each edge, but needs a matrix of {shape}; set the last width of `nn` to \
                  {expected}"
@@ -62,7 +62,7 @@ impl Layer for NnConv {
             return Err(program.error(reason));
         }
         let matrices = program.nested("nn", &self.nn, edges)?;
-        let messages = transform_along_edges(program, input, matrices, self.width)?;
+        let messages = transform_along_edges(program, sources, matrices, self.width)?;
         let sums = reduce(program, messages, Relation::Edges, self.aggregation)?;
         let weight = torch_weight(program, "lin", [input.width(), self.width], self.weight_decay)?;
         let bias = program.vector("bias", self.width, Initialization::ZEROS, self.weight_decay)?;

@@ -40,9 +40,10 @@ impl Layer for ResGatedGraphConv {
         let map = |name, bias| Affine { name, width, bias, initialization: None, weight_decay };
         let bias = program.vector("bias", width, Initialization::ZEROS, weight_decay)?;
 
+        let sources = program.source_features(input)?;
         let key = map("lin_key", true).of(program, input)?;
-        let query = map("lin_query", true).of(program, input)?;
-        let value = map("lin_value", true).of(program, input)?;
+        let query = map("lin_query", true).of(program, sources)?;
+        let value = map("lin_value", true).of(program, sources)?;
         let skip = map("lin_skip", false).of(program, input)?;
         let [source, target] = [query, key].map(|value| Some((value, 1.0)));
         let agreement = gather_endpoints(program, EdgeTerms { source, target, edge: None })?;

@@ -93,7 +93,8 @@ impl SageConv {
     }
 
     fn combine(&self, program: &mut Program, input: Value) -> Result<Value, BuildError> {
-        let features = self.features(program, input)?;
+        let sources = program.source_features(input)?;
+        let features = self.features(program, sources)?;
         let map = torch_linear(program, "lin_l", [features.width(), self.width], self.weight_decay)?;
         let shape = [input.width(), self.width];
         let root = self.root_weight.then(|| torch_weight(program, "lin_r", shape, self.weight_decay)).transpose()?;

@@ -78,9 +78,10 @@ impl Layer for TransformerConv {
         let (total_width, output_width) = (heads.total_width(program)?, heads.output_width(program)?);
         let map = |name, width, bias| Affine { name, width, bias, initialization: None, weight_decay };
 
-        let keys = map("lin_key", total_width, true).of(program, input)?;
+        let sources = program.source_features(input)?;
+        let keys = map("lin_key", total_width, true).of(program, sources)?;
         let queries = map("lin_query", total_width, true).of(program, input)?;
-        let values = map("lin_value", total_width, true).of(program, input)?;
+        let values = map("lin_value", total_width, true).of(program, sources)?;
         let skip = if self.root { Some(map("lin_skip", output_width, true).of(program, input)?) } else { None };
         let edges = match self.edge_features {
             true => {

@@ -12,6 +12,7 @@ use super::{
     Act, Head, Observe,
     components::{ComponentBinding, RowSystem},
     input::Input,
+    kinds::{EdgeRelation, NodeKind},
 };
 
 /// Describes a model; [`WorldModelExt::spawn_model`](crate::WorldModelExt::spawn_model) builds it in a world.
@@ -42,6 +43,10 @@ pub struct ModelBuilder {
     pub(super) name: String,
     pub(super) graph: Entity,
     pub(super) input: Input,
+    /// The name of its own kind of nodes, the others, and the relations between them.
+    pub(super) own_kind: String,
+    pub(super) kinds: Vec<NodeKind>,
+    pub(super) relations: Vec<EdgeRelation>,
     pub(super) edges: Option<Input>,
     pub(super) coordinates: Option<Input>,
     /// Inputs whose gradient is requested, each with the field that receives it.
@@ -78,6 +83,9 @@ impl ModelBuilder {
             name: "model".to_owned(),
             graph,
             input: Input::Width(1),
+            own_kind: "node".to_owned(),
+            kinds: Vec::new(),
+            relations: Vec::new(),
             edges: None,
             coordinates: None,
             input_gradients: Vec::new(),
@@ -156,14 +164,7 @@ impl ModelBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reads<T: Features>(mut self) -> Self {
-        if !matches!(self.input, Input::Component(_) | Input::Components(_)) {
-            self.components.clear();
-        }
-        self.components.push(ComponentBinding::of::<T>());
-        self.input = match self.components[..] {
-            [only] => Input::Component(only),
-            ref several => Input::Components(several.iter().map(|component| component.width).sum()),
-        };
+        self.input.add_component::<T>(&mut self.components);
         self
     }
 
@@ -233,6 +234,62 @@ impl ModelBuilder {
     /// node features, edge features or coordinates, `gradient` a field of the same width on the same rows.
     pub fn input_gradient(mut self, input: Field, gradient: Field) -> Self {
         self.input_gradients.push((input, gradient));
+        self
+    }
+
+    /// Names the kind of the nodes of the model's graph, for relations; `node` by default.
+    pub fn kind_name(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.own_kind);
+        self
+    }
+
+    /// Adds another kind of nodes with what is read of them. Layers are applied to each kind with parameters of its own, but
+    /// for those that pass messages along relations.
+    pub fn kind(mut self, kind: NodeKind) -> Self {
+        self.kinds.push(kind);
+        self
+    }
+
+    /// Adds a relation, along which layers as [`HeteroConv`](crate::layers::HeteroConv) pass messages from nodes of one kind to
+    /// those of another, or of the same.
+    ///
+    /// ```
+    /// use bevy_ecs::prelude::*;
+    /// use bytemuck::{Pod, Zeroable};
+    /// use connectome_components::{Edge, Graph};
+    /// use connectome_systems::{
+    ///     EdgeRelation, ModelBuilder, NodeKind, WorldModelExt,
+    ///     layers::{HeteroConv, Linear, SageConv},
+    /// };
+    ///
+    /// #[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
+    /// #[repr(C)]
+    /// struct Player([f32; 3]);
+    /// #[derive(Component, Clone, Copy, Default, Pod, Zeroable)]
+    /// #[repr(C)]
+    /// struct Item([f32; 5]);
+    /// #[derive(Component)]
+    /// struct Owns;
+    ///
+    /// let mut world = World::new();
+    /// let owns = Graph::relation::<Player, Owns, Item>(&mut world);
+    /// let owned_by = Graph::reversed(&mut world, owns).unwrap();
+    /// let model = ModelBuilder::new(owned_by)
+    ///     .kind_name("player")
+    ///     .reads::<Player>()
+    ///     .kind(NodeKind::new("item").reads::<Item>())
+    ///     .relation(EdgeRelation::new("owns", owns, ["player", "item"]))
+    ///     .relation(EdgeRelation::new("owned_by", owned_by, ["item", "player"]))
+    ///     .layer(HeteroConv::new(SageConv::new(8)))
+    ///     .layer(Linear::new(2));
+    /// let model = world.spawn_model(model)?;
+    /// let (player, sword) = (world.spawn(Player::default()).id(), world.spawn(Item::default()).id());
+    /// world.spawn((Edge { source: player, target: sword }, Owns));
+    /// world.infer(model)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn relation(mut self, relation: EdgeRelation) -> Self {
+        self.relations.push(relation);
         self
     }
 

@@ -25,7 +25,7 @@ impl RowAccess {
         let rows: fn(&Topology) -> &Rows = match domain {
             Domain::Edges(_) => |topology| &topology.edges,
             Domain::Subgraphs(_) => |topology| &topology.subgraphs,
-            Domain::Nodes | Domain::Single => |topology| &topology.nodes,
+            Domain::Nodes(_) | Domain::Single => |topology| &topology.nodes,
         };
         Self { graph, field, rows }
     }

@@ -86,7 +86,7 @@ fn phases(schedule: &Schedule) -> HashMap<SystemKey, GraphSystems> {
     GraphSystems::ALL.into_iter().flat_map(|phase| systems_in(phase).map(move |system| (system, phase))).collect()
 }
 
-fn component_name(world: &World, id: ComponentId) -> String {
+pub(super) fn component_name(world: &World, id: ComponentId) -> String {
     world.components().get_name(id).map_or_else(|| format!("{id:?}"), |name| short_name(&name))
 }
 

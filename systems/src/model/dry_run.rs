@@ -10,7 +10,7 @@ use crate::{
 
 /// The memory that a model may use, and the number of rows that it is for: to reject a model that is too large before
 /// any memory is allocated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemoryBudget {
     /// The number of rows of the graph.
     pub rows: RowCounts,

@@ -3,7 +3,12 @@
 use connectome_components::{ClassLabel, Field, Loss};
 use std::sync::Arc;
 
-use crate::{layers::Layer, program::Operator};
+use crate::{
+    error::{BuildError, KindError},
+    layers::Layer,
+    operators::concatenate,
+    program::{KindIndex, Operator, Program, Value},
+};
 
 /// An output of a model: layers on the output of the model's layers, a loss and its targets.
 ///
@@ -16,6 +21,8 @@ use crate::{layers::Layer, program::Operator};
 #[derive(Clone)]
 pub struct Head {
     pub(super) name: String,
+    /// The kinds of nodes that it reads; the model's own if none.
+    kinds: Vec<String>,
     pub(super) layers: Vec<Arc<dyn Layer>>,
     pub(super) loss: HeadLoss,
     pub(super) weight: f32,
@@ -69,6 +76,7 @@ impl Head {
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            kinds: Vec::new(),
             layers: Vec::new(),
             loss: HeadLoss::Given(Loss::CrossEntropy),
             weight: 1.0,
@@ -81,6 +89,38 @@ impl Head {
     /// The same head, without its layers.
     pub(super) fn without_layers(&self) -> Self {
         Self { layers: Vec::new(), ..self.clone() }
+    }
+
+    /// Reads nodes of another kind than the model's own.
+    pub fn of_kind(self, kind: &str) -> Self {
+        self.of_kinds([kind])
+    }
+
+    /// Reads several kinds side by side, which are on the same rows, as after a readout of each.
+    pub fn of_kinds<'a>(mut self, kinds: impl IntoIterator<Item = &'a str>) -> Self {
+        self.kinds = kinds.into_iter().map(str::to_owned).collect();
+        self
+    }
+
+    /// The value that its layers begin with, and the kind of nodes that they are of.
+    pub(super) fn input(&self, program: &mut Program) -> Result<(KindIndex, Value), BuildError> {
+        let mut found = Vec::new();
+        for name in &self.kinds {
+            let kind = program.kind(name).ok_or_else(|| KindError::UnknownInHead {
+                head: self.name.clone(),
+                kind: name.clone(),
+                known: program.kind_names().map(|name| format!("`{name}`")).collect::<Vec<String>>().join(", "),
+            })?;
+            found.push((kind, program.features_of(kind)?));
+        }
+        match found[..] {
+            [] => Ok((KindIndex::OWN, program.features_of(KindIndex::OWN)?)),
+            [only] => Ok(only),
+            [(kind, _), ..] => {
+                let values: Vec<Value> = found.iter().map(|(_, value)| *value).collect();
+                Ok((kind, concatenate(program, &values)?))
+            }
+        }
     }
 
     /// Appends a layer.

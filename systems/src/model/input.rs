@@ -1,6 +1,6 @@
 //! The inputs of models.
 
-use connectome_components::FeatureField;
+use connectome_components::{FeatureField, Features};
 
 use super::components::ComponentBinding;
 use crate::program::Domain;
@@ -27,6 +27,18 @@ pub(super) enum Input {
 }
 
 impl Input {
+    /// Reads a component, beside those that it reads already.
+    pub(super) fn add_component<T: Features>(&mut self, components: &mut Vec<ComponentBinding>) {
+        if !matches!(self, Self::Component(_) | Self::Components(_)) {
+            components.clear();
+        }
+        components.push(ComponentBinding::of::<T>());
+        *self = match components[..] {
+            [only] => Self::Component(only),
+            ref several => Self::Components(several.iter().map(|component| component.width).sum()),
+        };
+    }
+
     pub(super) fn width(&self) -> usize {
         match self {
             Self::Width(width) | Self::State(width) => *width,

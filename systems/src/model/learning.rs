@@ -62,7 +62,7 @@ impl Head {
 /// The losses of a model.
 pub(super) struct Losses {
     pub(super) model: Entity,
-    /// The graphs of the model.
+    /// For each head the graph in whose topology the rows of its output are.
     pub(super) graphs: Vec<Entity>,
     /// The heads, without their layers.
     pub(super) heads: Vec<Head>,
@@ -77,7 +77,7 @@ pub(super) struct Losses {
 impl Losses {
     /// The graph of a head's output.
     fn graph(&self, head: usize) -> Entity {
-        self.graphs[self.domains[head].graph().0 as usize]
+        self.graphs[head]
     }
 
     /// Whether the gradients of all heads are external.

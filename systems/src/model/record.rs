@@ -1,12 +1,16 @@
 //! Recording of the program that a model builder describes.
 
-use bevy_ecs::world::World;
+use bevy_ecs::{entity::Entity, world::World};
 use connectome_components::{FeatureField, Field, Graph};
 
-use super::{DryRun, ModelBuilder, input::Input};
+use super::{
+    DryRun, ModelBuilder,
+    input::Input,
+    kinds::{InputOf, KindsInWorld, ModelInput},
+};
 use crate::{
     error::BuildError,
-    program::{Column, Domain, GraphIndex, MAX_HEADS, Program, Shape, Value},
+    program::{Column, Domain, GraphIndex, KindIndex, MAX_HEADS, Program, Shape, Value},
 };
 
 impl ModelBuilder {
@@ -16,14 +20,19 @@ impl ModelBuilder {
     /// # Errors
     /// If a layer does not fit its input, or the [limits](Self::limits) are exceeded.
     pub fn record(&self) -> Result<Program, BuildError> {
-        let edges = self.edges.as_ref().and_then(Input::given).map(|features| features.values());
-        self.program(|field| Ok(if Some(field) == edges { Domain::Edges(GraphIndex(0)) } else { Domain::Nodes }))
+        self.program(&[], |_, default| Ok(default))
     }
 
-    /// Records the program of the model; `domain` returns the domain of an existing field.
-    pub(super) fn program(&self, domain: impl Fn(Field) -> Result<Domain, BuildError>) -> Result<Program, BuildError> {
+    /// Records the program of the model; `domain` returns the domain of an existing field, of which by default the second
+    /// argument is. `homes` are the graphs of the kinds of nodes that no relation ends in.
+    pub(super) fn program(
+        &self,
+        homes: &[Entity],
+        domain: impl Fn(Field, Domain) -> Result<Domain, BuildError>,
+    ) -> Result<Program, BuildError> {
         self.check_heads()?;
         let mut program = Program::new(self.graph).with_limits(self.limits);
+        let relations = self.add_kinds(&mut program, homes)?;
         if self.keeps_attention {
             program.keep_attention();
         }
@@ -31,7 +40,7 @@ impl ModelBuilder {
         let mut add = |name: &str, input: &Input, default: Domain| -> Result<Value, BuildError> {
             let domain = match input {
                 Input::Predicted { domain, .. } => *domain,
-                input => input.given().map_or(Ok(default), |features| domain(features.values()))?,
+                input => input.given().map_or(Ok(default), |features| domain(features.values(), default))?,
             };
             let shape = Shape::new(domain, input.width());
             Ok(match input {
@@ -46,15 +55,35 @@ impl ModelBuilder {
                 Input::State(_) => program.state(name, shape),
             })
         };
-        let input = add("input", &self.input, Domain::Nodes)?;
-        let edges = self.edges.map(|edges| add("edge features", &edges, Domain::Edges(GraphIndex(0)))).transpose()?;
-        let coordinates = self.coordinates.map(|input| add("coordinates", &input, Domain::Nodes)).transpose()?;
-        edges.into_iter().for_each(|edges| program.set_edge_features(edges));
-        coordinates.into_iter().for_each(|coordinates| program.set_coordinates(coordinates));
+        let mut values = Vec::new();
+        for ModelInput { name, input, of, .. } in self.inputs() {
+            let default = match of {
+                InputOf::Nodes | InputOf::Coordinates => Domain::NODES,
+                InputOf::Edges => Domain::Edges(GraphIndex(0)),
+                InputOf::Kind(kind) => Domain::Nodes(KindIndex(kind as u32 + 1)),
+                InputOf::Relation(relation) => Domain::Edges(relations[relation]),
+            };
+            values.push((of, add(&name, input, default)?));
+        }
+        let (_, input) = values[0];
+        for (of, value) in &values {
+            match *of {
+                InputOf::Nodes => program.set_features(KindIndex::OWN, Some(*value)),
+                InputOf::Edges => program.set_edge_features(*value),
+                InputOf::Coordinates => program.set_coordinates(*value),
+                InputOf::Kind(kind) => program.set_features(KindIndex(kind as u32 + 1), Some(*value)),
+                InputOf::Relation(relation) => program.within(relations[relation], |program| {
+                    program.set_edge_features(*value);
+                    Ok(())
+                })?,
+            }
+        }
         let trunk = program.layers(&self.layers, input)?;
+        program.set_features(KindIndex::OWN, Some(trunk));
         let mut first = self.layers.len();
         for head in self.heads() {
-            let mut output = program.head_layers(&head.name, first, &head.layers, trunk)?;
+            let (kind, input) = head.input(&mut program)?;
+            let mut output = program.head_layers((&head.name, kind), first, &head.layers, input)?;
             first += head.layers.len();
             output = program.dense(output)?;
             if let Input::State(width) = self.input {
@@ -62,7 +91,7 @@ impl ModelBuilder {
             }
             program.head(&head.name, output);
         }
-        if coordinates.is_some() {
+        if self.coordinates.is_some() {
             let moved = program.coordinates()?;
             program.keep(moved);
         }
@@ -130,12 +159,24 @@ impl ModelBuilder {
     }
 }
 
-/// The domain of a field on a graph's nodes, edges or subgraphs.
-pub(super) fn domain_of(world: &World, graph: Graph, field: Field) -> Result<Domain, BuildError> {
-    match field.domain() {
-        domain if domain == graph.nodes => Ok(Domain::Nodes),
-        domain if domain == graph.edges => Ok(Domain::Edges(GraphIndex(0))),
-        domain if domain == graph.subgraphs => Ok(Domain::Subgraphs(GraphIndex(0))),
-        _ => Err(BuildError::OtherRows { field: field.name(world) }),
+/// The domain of a field on the nodes, edges or subgraphs of a model, of which `default` is expected.
+pub(super) fn domain_of(
+    world: &World,
+    (graph, kinds): (Graph, &KindsInWorld),
+    field: Field,
+    default: Domain,
+) -> Result<Domain, BuildError> {
+    let found = match field.domain() {
+        domain if domain == graph.edges => Some(Domain::Edges(GraphIndex(0))),
+        domain if domain == graph.subgraphs => Some(Domain::Subgraphs(GraphIndex(0))),
+        domain => kinds.domain(domain),
+    };
+    match default {
+        // Another graph's, whose component is compared when its columns are.
+        Domain::Edges(graph) if graph != GraphIndex(0) && found.is_none() => Ok(default),
+        Domain::Nodes(kind) if kind != KindIndex::OWN && found != Some(default) => {
+            Err(BuildError::OtherRows { field: field.name(world) })
+        }
+        _ => found.ok_or_else(|| BuildError::OtherRows { field: field.name(world) }),
     }
 }

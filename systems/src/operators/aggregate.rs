@@ -4,7 +4,7 @@ use connectome_components::{Adjacency, Coefficients, Matrix, Normalization, Topo
 use core::ops::Range;
 use std::sync::Arc;
 
-use super::{dropout::draw_mask, epilogue::Epilogue, linear::dense_map, scale_by::factor_gradient};
+use super::{dropout::draw_mask, epilogue::Epilogue, linear::dense_map, relation::Relation, scale_by::factor_gradient};
 use crate::{
     error::BuildError,
     kernels::{self, Operand, for_each_ahead, gather_rows, matmul},
@@ -34,7 +34,8 @@ pub fn aggregate(
     };
     let mask = mask.map(|mask| [add(mask.nodes), add(mask.edges)]);
     let self_loop = self_loop.map(|weight| add(weight.value()));
-    program.record_one(Aggregate { normalization, mask, self_loop, epilogue: Epilogue::default() }, &inputs)
+    let domains = Relation::Neighbors.domains(program);
+    program.record_one(Aggregate { normalization, domains, mask, self_loop, epilogue: Epilogue::default() }, &inputs)
 }
 
 /// The coefficients of a sum over neighbors.
@@ -87,6 +88,8 @@ impl EdgeDropout {
 #[derive(Clone, Copy, Debug)]
 struct Aggregate {
     normalization: Normalization,
+    /// The rows that send messages, and those that receive them.
+    domains: [Domain; 2],
     /// The inputs with the masks of the self-loops and of the edges.
     mask: Option<[usize; 2]>,
     /// The input `p` of the self-loops' coefficient `1 + p`; that of the normalization if none.
@@ -104,13 +107,20 @@ impl Operator for Aggregate {
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
-        if inputs[0].domain() != Domain::Nodes {
-            return Err("sums over neighbors, but its input is on other rows; give a value on nodes".to_owned());
+        let [from, to] = self.domains;
+        if inputs[0].domain() != from {
+            return Err(format!("sums over neighbors, but its input is on other rows; give a value on {from}"));
+        }
+        let has_self_loops = matches!(self.normalization, Normalization::Symmetric | Normalization::MeanWithSelf);
+        if from != to && (has_self_loops || self.self_loop.is_some()) {
+            return Err("adds self-loops, which a relation between two kinds has none of; use a layer without, as \
+                        `SageConv` or `GraphConv`"
+                .to_owned());
         }
         if let Some(parameter) = self.self_loop.map(|input| inputs[input]).filter(|value| value.width() != 1) {
             return Err(format!("multiplies by a parameter of {} values; give a scalar", parameter.width()));
         }
-        Ok(vec![inputs[0].shape()])
+        Ok(vec![Shape::new(to, inputs[0].width())])
     }
 
     fn normalization(&self) -> Option<Normalization> {
@@ -331,9 +341,12 @@ impl kernels::SparseRow for Neighbors<'_> {
         let (Adjacency { neighbors, edges, .. }, factor) = (self.adjacency, self.factor);
         let coefficients = &self.coefficients.edges;
         let self_loop = self.self_loop.unwrap_or_else(|| self.coefficients.self_loop[self.row]);
-        let self_loop = factor * self_loop * self.masks.map_or(1.0, |[nodes, _]| nodes.row(self.row)[0]);
+        // In a relation it is 0, and there is no such row.
         if self_loop != 0.0 {
-            add(self.row, self_loop, self.row);
+            let self_loop = factor * self_loop * self.masks.map_or(1.0, |[nodes, _]| nodes.row(self.row)[0]);
+            if self_loop != 0.0 {
+                add(self.row, self_loop, self.row);
+            }
         }
         let entries = self.adjacency.entries(self.row);
         let weights = coefficients[entries.clone()].iter();

@@ -60,7 +60,7 @@ impl Operator for AssignMembers {
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         match inputs[0].domain() {
-            Domain::Nodes => Ok(vec![inputs[0].shape()]),
+            Domain::Nodes(_) => Ok(vec![inputs[0].shape()]),
             _ => {
                 Err("assigns the nodes of subgraphs, but its input is on other rows; give a value on nodes".to_owned())
             }

@@ -8,7 +8,7 @@ use connectome_components::{Matrix, Topology};
 use crate::{
     error::BuildError,
     kernels::dot,
-    program::{Cost, Domain, Footprint, GraphIndex, Operation, Operator, Partition, Program, Shape, Step, Tape, Value},
+    program::{Cost, Domain, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value},
 };
 
 /// `P[g][k] = sum over nodes i of g of S[i, k] X[i]`: pools the values `X` `[N, F]` by the assignments `S` `[N, K]` to
@@ -46,7 +46,7 @@ pub fn score_clusters(program: &mut Program, clusters: Value, values: Value) -> 
 
 fn record(program: &mut Program, form: Form, inputs: [Value; 2]) -> Result<Value, BuildError> {
     let inputs = [program.dense(inputs[0])?, program.dense(inputs[1])?];
-    program.record_one(Clusters { form, graph: program.graph() }, &inputs)
+    program.record_one(Clusters { form, domains: [program.nodes(), program.subgraphs()] }, &inputs)
 }
 
 /// Which factor of the form is computed from the others.
@@ -63,7 +63,8 @@ enum Form {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Clusters {
     form: Form,
-    graph: GraphIndex,
+    /// The nodes and the subgraphs.
+    domains: [Domain; 2],
 }
 
 impl Operator for Clusters {
@@ -76,7 +77,7 @@ impl Operator for Clusters {
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
-        let (nodes, subgraphs) = (Domain::Nodes, Domain::Subgraphs(self.graph));
+        let [nodes, subgraphs] = self.domains;
         let [first, second] = [inputs[0].shape(), inputs[1].shape()];
         let (domains, shape) = match self.form {
             Form::Pool => ([nodes, nodes], Some(Shape::new(subgraphs, first.width.saturating_mul(second.width)))),

@@ -35,12 +35,16 @@ impl DegreeScaler {
 /// # Errors
 /// If the mean is not a single number.
 pub fn degree_factors(program: &mut Program, scaler: DegreeScaler, mean: &Weight) -> Result<Value, BuildError> {
-    program.record_one(DegreeFactors(scaler), &[mean.value().detached()])
+    let nodes = program.nodes();
+    program.record_one(DegreeFactors { scaler, nodes }, &[mean.value().detached()])
 }
 
 /// [`degree_factors`].
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct DegreeFactors(DegreeScaler);
+struct DegreeFactors {
+    scaler: DegreeScaler,
+    nodes: Domain,
+}
 
 impl Operator for DegreeFactors {
     fn name(&self) -> &'static str {
@@ -49,13 +53,13 @@ impl Operator for DegreeFactors {
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         match inputs[0].width() {
-            1 => Ok(vec![Shape::new(Domain::Nodes, 1)]),
+            1 => Ok(vec![Shape::new(self.nodes, 1)]),
             width => Err(format!("compares degrees with a mean of {width} values; give a scalar")),
         }
     }
 
     fn run(&self, step: &mut Step<'_>) {
-        let Self(scaler) = *self;
+        let scaler = self.scaler;
         step.write_rows(
             Partition::Uniform,
             [0],

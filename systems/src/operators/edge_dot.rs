@@ -13,14 +13,15 @@ use crate::{
 /// If a value is sparse, or not on nodes, or they differ in width.
 pub fn edge_dot(program: &mut Program, sources: Value, targets: Value) -> Result<Value, BuildError> {
     let inputs = [program.dense(sources)?, program.dense(targets)?];
-    let edges = program.edges();
-    program.record_one(EdgeDot { edges }, &inputs)
+    let domains = [program.sources(), program.nodes(), program.edges()];
+    program.record_one(EdgeDot { domains }, &inputs)
 }
 
 /// [`edge_dot`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct EdgeDot {
-    edges: Domain,
+    /// Those of sources, targets and edges.
+    domains: [Domain; 3],
 }
 
 impl Operator for EdgeDot {
@@ -29,7 +30,7 @@ impl Operator for EdgeDot {
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
-        if inputs.iter().any(|input| input.domain() != Domain::Nodes) {
+        if inputs.iter().zip(self.domains).any(|(input, domain)| input.domain() != domain) {
             return Err(
                 "compares the endpoints of edges, but its input is on other rows; give a value on nodes".to_owned()
             );
@@ -41,7 +42,7 @@ impl Operator for EdgeDot {
                 widths[0], widths[1]
             ));
         }
-        Ok(vec![Shape::new(self.edges, 1)])
+        Ok(vec![Shape::new(self.domains[2], 1)])
     }
 
     fn footprint(&self, _: usize) -> Footprint {

@@ -37,8 +37,8 @@ pub fn gather_endpoints(program: &mut Program, terms: EdgeTerms) -> Result<Value
         *factor = Some((inputs.len(), given));
         inputs.push(program.dense(value)?);
     }
-    let edges = program.edges();
-    program.record_one(GatherEndpoints { terms: factors, edges, epilogue: Epilogue::default() }, &inputs)
+    let domains = [program.sources(), program.nodes(), program.edges()];
+    program.record_one(GatherEndpoints { terms: factors, domains, epilogue: Epilogue::default() }, &inputs)
 }
 
 /// [`gather_endpoints`]: reads its terms, and then the inputs of the epilogue.
@@ -46,7 +46,8 @@ pub fn gather_endpoints(program: &mut Program, terms: EdgeTerms) -> Result<Value
 struct GatherEndpoints {
     /// Input and factor of the source, of the target and of the edge itself.
     terms: [Option<(usize, f32)>; 3],
-    edges: Domain,
+    /// Their domains.
+    domains: [Domain; 3],
     epilogue: Epilogue,
 }
 
@@ -69,10 +70,9 @@ impl Operator for GatherEndpoints {
         let Some(width) = inputs.first().map(Value::width) else {
             return Err("has no terms for its edges; give at least one value".to_owned());
         };
-        let domains = [Domain::Nodes, Domain::Nodes, self.edges];
         let fits = |(input, _): (usize, f32), domain| inputs[input].shape() == Shape::new(domain, width);
-        if self.terms.iter().zip(domains).all(|(term, domain)| term.is_none_or(|term| fits(term, domain))) {
-            return Ok(vec![Shape::new(self.edges, width)]);
+        if self.terms.iter().zip(self.domains).all(|(term, domain)| term.is_none_or(|term| fits(term, domain))) {
+            return Ok(vec![Shape::new(self.domains[2], width)]);
         }
         Err("gathers values of different widths, or not on nodes and edges; give all one width, on their rows"
             .to_owned())

@@ -45,7 +45,7 @@ impl Operator for KeepTop {
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let shape = inputs[0].shape();
-        if shape == Shape::new(Domain::Nodes, 1) {
+        if matches!(shape, Shape { domain: Domain::Nodes(_), width: 1 }) {
             return Ok(vec![shape]);
         }
         Err(format!("ranks nodes by {shape}; give one score for each node"))

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     error::BuildError,
     kernels::gather_rows,
-    program::{Cost, Footprint, GraphIndex, Operation, Operator, Program, Shape, Step, Tape, Value, kernel},
+    program::{Cost, Domain, Footprint, Operation, Operator, Program, Shape, Step, Tape, Value, kernel},
 };
 
 /// A variance up to this is taken as 0, as in PyTorch Geometric: the root of a smaller one is too steep.
@@ -19,15 +19,16 @@ const SMALLEST_VARIANCE: f32 = 1e-5;
 /// # Errors
 /// If the value is sparse, or not on the rows that the relation aggregates.
 pub fn moments(program: &mut Program, input: Value, relation: Relation) -> Result<Value, BuildError> {
-    let (input, graph) = (program.dense(input)?, program.graph());
-    program.record_one(Moments { relation, graph }, &[input])
+    let (input, domains) = (program.dense(input)?, relation.domains(program));
+    program.record_one(Moments { relation, domains }, &[input])
 }
 
 /// [`moments`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Moments {
     relation: Relation,
-    graph: GraphIndex,
+    /// The rows that are aggregated, and those of the result.
+    domains: [Domain; 2],
 }
 
 impl Operator for Moments {
@@ -36,7 +37,7 @@ impl Operator for Moments {
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
-        let domain = reduced_domain(self.relation, self.graph, inputs[0])?;
+        let domain = reduced_domain(self.relation, self.domains, inputs[0])?;
         Ok(vec![Shape::new(domain, 2 * inputs[0].width())])
     }
 

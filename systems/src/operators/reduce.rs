@@ -7,7 +7,7 @@ use super::relation::{Relation, Uniform};
 use crate::{
     error::BuildError,
     kernels::{SparseRow, gather_rows},
-    program::{Cost, Domain, Footprint, GraphIndex, Operation, Operator, Program, Shape, Step, Tape, Value, kernel},
+    program::{Cost, Domain, Footprint, Operation, Operator, Program, Shape, Step, Tape, Value, kernel},
 };
 
 /// How several rows are aggregated to one.
@@ -36,13 +36,13 @@ pub fn reduce(
     relation: Relation,
     reduction: Reduction,
 ) -> Result<Value, BuildError> {
-    let (input, graph) = (program.dense(input)?, program.graph());
-    program.record_one(Reduce { relation, reduction, graph }, &[input])
+    let (input, domains) = (program.dense(input)?, relation.domains(program));
+    program.record_one(Reduce { relation, reduction, domains }, &[input])
 }
 
-/// The domain of the result, if `input` is on the rows that the relation aggregates.
-pub(super) fn reduced_domain(relation: Relation, graph: GraphIndex, input: Value) -> Result<Domain, String> {
-    let [from, to] = relation.domains(graph);
+/// The domain of the result, if `input` is on the rows that the relation aggregates; `domains` are those of both.
+pub(super) fn reduced_domain(relation: Relation, domains: [Domain; 2], input: Value) -> Result<Domain, String> {
+    let [from, to] = domains;
     if input.domain() == from {
         Ok(to)
     } else {
@@ -55,7 +55,8 @@ pub(super) fn reduced_domain(relation: Relation, graph: GraphIndex, input: Value
 struct Reduce {
     relation: Relation,
     reduction: Reduction,
-    graph: GraphIndex,
+    /// The rows that are aggregated, and those of the result.
+    domains: [Domain; 2],
 }
 
 impl Operator for Reduce {
@@ -64,7 +65,7 @@ impl Operator for Reduce {
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
-        let domain = reduced_domain(self.relation, self.graph, inputs[0])?;
+        let domain = reduced_domain(self.relation, self.domains, inputs[0])?;
         Ok(vec![Shape::new(domain, inputs[0].width())])
     }
 

@@ -4,7 +4,7 @@ use connectome_components::{Adjacency, Topology};
 
 use crate::{
     kernels::{SparseRow, for_each_ahead},
-    program::{Domain, Footprint, GraphIndex, Partition},
+    program::{Domain, Footprint, Partition, Program},
 };
 
 /// Which rows are aggregated to one row of the output.
@@ -19,12 +19,12 @@ pub enum Relation {
 }
 
 impl Relation {
-    /// The domains of the aggregated rows and of the result.
-    pub(crate) fn domains(self, graph: GraphIndex) -> [Domain; 2] {
+    /// The domains of the aggregated rows and of the result, in the present graph of a program.
+    pub(crate) fn domains(self, program: &Program) -> [Domain; 2] {
         match self {
-            Self::Neighbors => [Domain::Nodes, Domain::Nodes],
-            Self::Edges => [Domain::Edges(graph), Domain::Nodes],
-            Self::Members => [Domain::Nodes, Domain::Subgraphs(graph)],
+            Self::Neighbors => [program.sources(), program.nodes()],
+            Self::Edges => [program.edges(), program.nodes()],
+            Self::Members => [program.nodes(), program.subgraphs()],
         }
     }
 
@@ -88,10 +88,10 @@ impl Relation {
 
     /// The domain of the *links*, by each of which one row is aggregated to another: the edges, or the members
     /// themselves.
-    pub(crate) fn links(self, graph: GraphIndex) -> Domain {
+    pub(crate) fn links(self, program: &Program) -> Domain {
         match self {
-            Self::Neighbors | Self::Edges => Domain::Edges(graph),
-            Self::Members => Domain::Nodes,
+            Self::Neighbors | Self::Edges => program.edges(),
+            Self::Members => program.nodes(),
         }
     }
 

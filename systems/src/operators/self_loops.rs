@@ -4,9 +4,7 @@ use connectome_components::Topology;
 
 use crate::{
     error::BuildError,
-    program::{
-        Cost, Domain, Footprint, GraphIndex, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel,
-    },
+    program::{Cost, Domain, Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel},
 };
 
 /// `Y[i] = mean of X[e]` over the incoming edges of `i` from other nodes, on nodes; zeros where there are none.
@@ -20,13 +18,14 @@ use crate::{
 /// If the value is sparse, or not on edges.
 pub fn self_loop_mean(program: &mut Program, input: Value) -> Result<Value, BuildError> {
     let input = program.dense(input)?;
-    program.record_one(SelfLoopMean { graph: program.graph() }, &[input])
+    program.record_one(SelfLoopMean { edges: program.edges(), nodes: program.nodes() }, &[input])
 }
 
 /// [`self_loop_mean`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct SelfLoopMean {
-    graph: GraphIndex,
+    edges: Domain,
+    nodes: Domain,
 }
 
 impl Operator for SelfLoopMean {
@@ -35,10 +34,10 @@ impl Operator for SelfLoopMean {
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
-        if inputs[0].domain() != Domain::Edges(self.graph) {
+        if inputs[0].domain() != self.edges {
             return Err("takes the mean over edges, but its input is on other rows; give a value on edges".to_owned());
         }
-        Ok(vec![Shape::new(Domain::Nodes, inputs[0].width())])
+        Ok(vec![Shape::new(self.nodes, inputs[0].width())])
     }
 
     fn footprint(&self, _: usize) -> Footprint {

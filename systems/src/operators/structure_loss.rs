@@ -46,7 +46,7 @@ impl Operator for StructureLoss {
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let output = inputs[0].shape();
-        if output.domain != Domain::Nodes || output.width < self.features.saturating_add(2) {
+        if !matches!(output.domain, Domain::Nodes(_)) || output.width < self.features.saturating_add(2) {
             let features = self.features;
             return Err(format!(
                 "compares graphs of nodes with {features} features, but its input is {output}; \

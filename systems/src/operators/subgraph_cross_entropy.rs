@@ -21,7 +21,7 @@ impl Operator for SubgraphCrossEntropy {
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let scores = inputs[0].shape();
-        if scores != Shape::new(Domain::Nodes, 1) {
+        if !matches!(scores, Shape { domain: Domain::Nodes(_), width: 1 }) {
             return Err(format!("scores nodes, but its input is {scores}; give one score for each node"));
         }
         if inputs.len() > 2 {

@@ -21,14 +21,15 @@ pub fn transform_along_edges(
     width: usize,
 ) -> Result<Value, BuildError> {
     let inputs = [program.dense(nodes)?, program.dense(matrices)?];
-    let edges = program.edges();
-    program.record_one(TransformAlongEdges { edges, width }, &inputs)
+    let domains = [program.sources(), program.edges()];
+    program.record_one(TransformAlongEdges { domains, width }, &inputs)
 }
 
 /// [`transform_along_edges`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct TransformAlongEdges {
-    edges: Domain,
+    /// The rows that send values, and the edges.
+    domains: [Domain; 2],
     width: usize,
 }
 
@@ -39,7 +40,7 @@ impl Operator for TransformAlongEdges {
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let ([x, m], width) = ([inputs[0].shape(), inputs[1].shape()], self.width);
-        if [x.domain, m.domain] != [Domain::Nodes, self.edges] {
+        if [x.domain, m.domain] != self.domains {
             return Err(
                 "sends nodes through matrices of edges, but its inputs are on other rows; give it values of nodes and \
                         of edges"
@@ -52,7 +53,7 @@ impl Operator for TransformAlongEdges {
                 "maps {from} features to {width}, but the matrices have {found} elements; give them {from} by {width}"
             ));
         }
-        Ok(vec![Shape::new(self.edges, width)])
+        Ok(vec![Shape::new(m.domain, width)])
     }
 
     fn footprint(&self, input: usize) -> Footprint {

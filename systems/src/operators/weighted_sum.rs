@@ -11,8 +11,7 @@ use crate::{
     error::BuildError,
     kernels::{HeadTerms, add_heads, multiply_heads},
     program::{
-        Cost, Domain, Footprint, Fusion, GraphIndex, Operation, Operator, Partition, Program, Shape, Step, Tape, Value,
-        kernel,
+        Cost, Domain, Footprint, Fusion, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel,
     },
 };
 
@@ -26,13 +25,15 @@ use crate::{
 /// If a value is sparse, or on the wrong rows, or the width of `X` is not a multiple of the heads.
 pub fn weighted_sum(program: &mut Program, input: Value, weights: Value) -> Result<Value, BuildError> {
     let inputs = [program.dense(input)?, program.dense(weights)?];
-    program.record_one(WeightedSum { graph: program.graph(), epilogue: Epilogue::default() }, &inputs)
+    let domains = [program.sources(), program.nodes(), program.edges()];
+    program.record_one(WeightedSum { domains, epilogue: Epilogue::default() }, &inputs)
 }
 
 /// [`weighted_sum`]: reads the values and the weights, and then the inputs of the epilogue.
 #[derive(Clone, Copy, Debug)]
 struct WeightedSum {
-    graph: GraphIndex,
+    /// The rows that send values, those that receive them, and the edges.
+    domains: [Domain; 3],
     epilogue: Epilogue,
 }
 
@@ -46,11 +47,12 @@ impl Operator for WeightedSum {
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
-        if [inputs[0].domain(), inputs[1].domain()] != [Domain::Nodes, Domain::Edges(self.graph)] {
+        let [from, to, edges] = self.domains;
+        if [inputs[0].domain(), inputs[1].domain()] != [from, edges] {
             return Err("sums neighbors by weights of edges, but its inputs are on other rows; give values on nodes and weights on edges".to_owned());
         }
         check_heads(inputs[0].width(), inputs[1].width())?;
-        Ok(vec![inputs[0].shape()])
+        Ok(vec![Shape::new(to, inputs[0].width())])
     }
 
     fn footprint(&self, input: usize) -> Footprint {

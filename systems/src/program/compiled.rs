@@ -21,7 +21,7 @@ pub(crate) struct Compiled {
     accumulates: bool,
     /// Whether its output has been computed, if it rests.
     settled: Option<Arc<AtomicBool>>,
-    /// The graph whose topology it reads: that of the rows that it is on.
+    /// The graph whose topology it reads.
     pub(crate) graph: usize,
 }
 
@@ -47,10 +47,7 @@ impl Compiled {
             domains,
             accumulates: operation.accumulates,
             settled,
-            graph: match domain {
-                Domain::Edges(graph) | Domain::Subgraphs(graph) => graph.0 as usize,
-                Domain::Nodes | Domain::Single => operation.graph.0 as usize,
-            },
+            graph: operation.graph.0 as usize,
         }
     }
 

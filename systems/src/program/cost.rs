@@ -1,13 +1,14 @@
 //! What the operations of a plan cost, and which of them could run beside each other.
 
-use super::{Column, Footprint, Operation, Pass, Plan, RowCounts, Value};
+use super::{Column, Domain, Footprint, GraphIndex, Operation, Pass, Plan, RowCounts, Value};
 
-/// How many rows are gathered by all rows together.
-fn entries(footprint: Footprint, rows: &RowCounts) -> usize {
+/// How many rows are gathered by all rows of a graph together.
+fn entries(footprint: Footprint, graph: GraphIndex, rows: &RowCounts) -> usize {
+    let edges = rows.of(Domain::Edges(graph));
     match footprint {
-        Footprint::Incoming | Footprint::Outgoing => rows.edges.saturating_add(rows.nodes),
-        Footprint::IncomingEdges | Footprint::OutgoingEdges => rows.edges,
-        Footprint::Endpoints => rows.edges.saturating_mul(2),
+        Footprint::Incoming | Footprint::Outgoing => edges.saturating_add(rows.nodes),
+        Footprint::IncomingEdges | Footprint::OutgoingEdges => edges,
+        Footprint::Endpoints => edges.saturating_mul(2),
         Footprint::Members | Footprint::Membership => rows.nodes,
         Footprint::Same | Footprint::All => 0,
     }
@@ -25,7 +26,7 @@ impl Plan {
             Some(input) => cost.per_row.saturating_mul(self.program.stored_width(*input)) / input.width(),
             None => cost.per_row,
         };
-        let entries = (0..inputs.len()).map(|input| entries(operator.footprint(input), rows)).max();
+        let entries = (0..inputs.len()).map(|input| entries(operator.footprint(input), operation.graph, rows)).max();
         let per_entry = cost.per_entry.saturating_mul(entries.unwrap_or(0));
         per_row.saturating_mul(count).saturating_add(per_entry)
     }

@@ -259,6 +259,7 @@ impl Tape<'_> {
         }
         self.program.require(self.layer, operator.name(), inputs)?;
         self.program.require(self.layer, operator.name(), in_place_of.as_slice())?;
+        let graph = self.program.graph_of(self.graph, &operator, inputs, &outputs);
         self.operations.push(Operation {
             operator: std::sync::Arc::new(operator),
             inputs: inputs.to_vec(),
@@ -266,7 +267,7 @@ impl Tape<'_> {
             in_place_of,
             accumulates,
             run: Run::Always,
-            graph: self.graph,
+            graph,
             layer: self.layer,
             recorded: self.recorded,
         });

@@ -55,16 +55,30 @@ pub trait Layer: Send + Sync {
     /// # Errors
     /// If the layer's settings are invalid, or do not fit the input.
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError>;
+
+    /// Whether it reads nodes of all kinds, as [`HeteroConv`](crate::layers::HeteroConv) does. Any other layer of a model with
+    /// several kinds is applied to each of them, with parameters of its own for each.
+    fn reads_all_kinds(&self) -> bool {
+        false
+    }
 }
 
 impl<L: Layer + ?Sized> Layer for Box<L> {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         (**self).build(input, program)
     }
+
+    fn reads_all_kinds(&self) -> bool {
+        (**self).reads_all_kinds()
+    }
 }
 
 impl<L: Layer + ?Sized> Layer for Arc<L> {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         (**self).build(input, program)
+    }
+
+    fn reads_all_kinds(&self) -> bool {
+        (**self).reads_all_kinds()
     }
 }

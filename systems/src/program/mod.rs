@@ -23,6 +23,7 @@ mod cost;
 mod differentiate;
 mod fuse;
 mod hoist;
+mod kinds;
 pub(crate) mod layer;
 mod levels;
 mod limits;
@@ -42,6 +43,7 @@ use crate::error::BuildError;
 
 pub(crate) use compiled::{Alone, Compiled};
 pub use differentiate::Tape;
+use kinds::{Kind, Relation};
 pub(crate) use levels::LevelPass;
 pub use limits::{MAX_COLUMNS, MAX_HEADS, MAX_OPERATIONS, MAX_PARAMETERS, ProgramLimits};
 pub use operator::{Cost, Footprint, Fusion, InInference, Kernel, Operation, Operator, Run, kernel};
@@ -50,10 +52,10 @@ pub use plan::{Column, Layout, Mode, Pass, Plan, RowCounts};
 pub(crate) use step::partial_sums;
 pub use step::{MAX_OUTPUTS, Partition, Step};
 use value::ProgramId;
-pub use value::{Domain, GraphIndex, Shape, Value, Weight};
+pub use value::{Domain, GraphIndex, KindIndex, Shape, Value, Weight};
 
 /// What a model computes: operations on values, in the order in which layers recorded them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Program {
     id: ProgramId,
     pub(crate) values: Vec<ValueKind>,
@@ -66,12 +68,18 @@ pub struct Program {
     pub(crate) inputs: Vec<Input>,
     /// The graphs; the first is the model's own.
     pub(crate) graphs: Vec<Entity>,
+    /// The kinds of nodes that send and that receive messages in each graph.
+    pub(crate) ends: Vec<[KindIndex; 2]>,
+    /// The kinds of nodes; the first is the model's own.
+    pub(crate) kinds: Vec<Kind>,
+    pub(crate) relations: Vec<Relation>,
     pub(crate) heads: Vec<Head>,
     /// Values other than outputs of heads that are asked for.
     pub(crate) kept: Vec<Value>,
     /// Buffers as operations have changed them.
     pub(crate) updates: Vec<Value>,
-    edge_features: Option<Value>,
+    /// Features of the edges of each graph.
+    edge_features: Vec<Option<Value>>,
     coordinates: Option<Value>,
     /// The graph and the layer of the operations that are recorded at the moment.
     graph: GraphIndex,
@@ -80,6 +88,10 @@ pub struct Program {
     path: String,
     /// How much of it is the layer itself; the rest leads to a layer within it.
     layer_path: usize,
+    /// The kind of nodes of the layer that records at the moment, if it is of one kind among several.
+    present_kind: Option<KindIndex>,
+    /// Whether a layer has asked for the features of the sources of the present graph.
+    pub(crate) reads_sources: bool,
     random_streams: u32,
     limits: ProgramLimits,
     keeps_attention: bool,
@@ -128,7 +140,33 @@ pub struct Head {
 impl Program {
     /// An empty program on a graph.
     pub fn new(graph: Entity) -> Self {
-        Self { graphs: vec![graph], ..Self::default() }
+        Self {
+            id: ProgramId::default(),
+            values: Vec::new(),
+            operations: Vec::new(),
+            parameters: Vec::new(),
+            parameter_indices: BTreeMap::new(),
+            parameter_elements: 0,
+            inputs: Vec::new(),
+            graphs: vec![graph],
+            ends: vec![[KindIndex::OWN; 2]],
+            kinds: vec![Kind::new("node", GraphIndex::default())],
+            relations: Vec::new(),
+            heads: Vec::new(),
+            kept: Vec::new(),
+            updates: Vec::new(),
+            edge_features: vec![None],
+            coordinates: None,
+            graph: GraphIndex::default(),
+            layer: 0,
+            path: String::new(),
+            layer_path: 0,
+            present_kind: None,
+            reads_sources: false,
+            random_streams: 0,
+            limits: ProgramLimits::default(),
+            keeps_attention: false,
+        }
     }
 
     /// The operations recorded so far.
@@ -166,9 +204,9 @@ impl Program {
         self.graph
     }
 
-    /// The rows of nodes.
+    /// The rows of the nodes of the present graph, which receive messages.
     pub fn nodes(&self) -> Domain {
-        Domain::Nodes
+        Domain::Nodes(self.ends[self.graph.0 as usize][1])
     }
 
     /// The rows of the edges of the present graph.
@@ -176,24 +214,29 @@ impl Program {
         Domain::Edges(self.graph)
     }
 
-    /// The rows of the subgraphs of the present graph.
+    /// The rows of the subgraphs of the present graph. Nodes of all kinds belong to the same ones.
     pub fn subgraphs(&self) -> Domain {
-        Domain::Subgraphs(self.graph)
+        Domain::Subgraphs(if self.has_kinds() { GraphIndex::default() } else { self.graph })
     }
 
-    /// Features of the edges: the model's, or what the layers before have made of them.
+    /// Features of the edges of the present graph: the model's, or what the layers before have made of them.
     ///
     /// # Errors
     /// If the model has none.
     pub fn edge_features(&self) -> Result<Value, BuildError> {
-        let reason =
-            "reads features of the edges, but the model has none; give it some with `ModelBuilder::edge_input`";
-        self.edge_features.ok_or_else(|| self.error(reason))
+        let reason = match self.relations.iter().find(|relation| relation.graph == self.graph) {
+            Some(Relation { name, .. }) => {
+                format!("reads features of the edges of `{name}`, which has none; give that relation some")
+            }
+            None => "reads features of the edges, but the model has none; give it some with `ModelBuilder::edge_input`"
+                .to_owned(),
+        };
+        self.edge_features[self.graph.0 as usize].ok_or_else(|| self.error(reason))
     }
 
-    /// Hands features of the edges to the layers that follow.
+    /// Hands features of the edges of the present graph to the layers that follow.
     pub fn set_edge_features(&mut self, features: Value) {
-        self.edge_features = Some(features);
+        self.edge_features[self.graph.0 as usize] = Some(features);
     }
 
     /// Coordinates of the nodes: the model's, or what the layers before have made of them.

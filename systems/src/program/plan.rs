@@ -176,26 +176,35 @@ fn operation_bytes(operations: &[Operation]) -> usize {
     size_of_val(operations) + operations.iter().map(heap).sum::<usize>()
 }
 
-/// How many rows there are of each kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How many rows there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowCounts {
-    /// Nodes.
+    /// Nodes of the model's own kind, and of those that are not counted.
     pub nodes: usize,
-    /// Edges of each graph.
+    /// Edges of the model's own graph, and of those that are not counted.
     pub edges: usize,
     /// Subgraphs of each graph.
     pub subgraphs: usize,
+    /// Nodes of the other kinds.
+    pub kinds: Vec<usize>,
+    /// Edges of the other graphs.
+    pub graphs: Vec<usize>,
 }
 
 impl RowCounts {
     /// The rows of a domain.
     pub fn of(&self, domain: Domain) -> usize {
         match domain {
-            Domain::Nodes => self.nodes,
-            Domain::Edges(_) => self.edges,
+            Domain::Nodes(kind) => Self::counted(&self.kinds, kind.0).unwrap_or(self.nodes),
+            Domain::Edges(graph) => Self::counted(&self.graphs, graph.0).unwrap_or(self.edges),
             Domain::Subgraphs(_) => self.subgraphs,
             Domain::Single => 1,
         }
+    }
+
+    /// The count of one of those beside the first.
+    fn counted(others: &[usize], index: u32) -> Option<usize> {
+        others.get((index as usize).checked_sub(1)?).copied()
     }
 }
 

@@ -3,7 +3,7 @@
 use bevy_ecs::entity::Entity;
 
 use super::{
-    GraphIndex, Head, Input, MAX_OUTPUTS, Operation, Operator, Program, Run, Shape, Value, ValueKind, Weight,
+    Head, Input, KindIndex, MAX_OUTPUTS, Operation, Operator, Program, Run, Shape, Value, ValueKind, Weight,
     layer::Layer,
 };
 use crate::error::BuildError;
@@ -42,15 +42,8 @@ impl Program {
         graph: Entity,
         operations: impl FnOnce(&mut Self) -> Result<R, BuildError>,
     ) -> Result<R, BuildError> {
-        let known = self.graphs.iter().position(|known| *known == graph);
-        let index = known.unwrap_or_else(|| {
-            self.graphs.push(graph);
-            self.graphs.len() - 1
-        });
-        let before = core::mem::replace(&mut self.graph, GraphIndex(index as u32));
-        let result = operations(self);
-        self.graph = before;
-        result
+        let graph = self.graph_index(graph);
+        self.within(graph, operations)
     }
 
     /// Records an operation; its outputs have the shapes that the operator says.
@@ -81,6 +74,7 @@ impl Program {
                 self.add_value(kind, shape, requires_gradient)
             })
             .collect();
+        let graph = self.graph_of(self.graph, &operator, inputs, &outputs);
         self.operations.push(Operation {
             operator: std::sync::Arc::new(operator),
             inputs: inputs.to_vec(),
@@ -88,7 +82,7 @@ impl Program {
             in_place_of: None,
             accumulates: false,
             run: Run::Always,
-            graph: self.graph,
+            graph,
             layer: self.layer,
             recorded: self.operations.len(),
         });
@@ -163,11 +157,20 @@ impl Program {
     /// # Errors
     /// Those of the layer.
     pub fn nested(&mut self, name: &str, layer: &dyn Layer, input: Value) -> Result<Value, BuildError> {
+        self.within_path(name, |program| layer.build(input, program))
+    }
+
+    /// Records operations whose parameters' names begin with `name`.
+    pub(crate) fn within_path<R>(
+        &mut self,
+        name: &str,
+        operations: impl FnOnce(&mut Self) -> Result<R, BuildError>,
+    ) -> Result<R, BuildError> {
         let path = self.path_to(name);
         let before = core::mem::replace(&mut self.path, path);
-        let output = layer.build(input, self);
+        let result = operations(self);
         self.path = before;
-        output
+        result
     }
 
     /// What the names of the parameters of a layer within the present one begin with.
@@ -194,26 +197,33 @@ impl Program {
         self.layer = layer;
         let name = index.to_string();
         self.layer_path = self.path_to(&name).len();
-        self.nested(&name, recorded, input)
+        self.within_path(&name, |program| match program.present_kind {
+            Some(_) => recorded.build(input, program),
+            None => program.layer_of_kinds(recorded, input),
+        })
     }
 
-    /// Records the layers of a head, one after another; the names of their parameters begin with `heads.` and its own. Layers
-    /// of a model are counted through all of it: `first` is the index of the first of these.
+    /// Records the layers of a head on the nodes of a kind, one after another; the names of their parameters begin with
+    /// `heads.` and its own. Layers of a model are counted through all of it: `first` is the index of the first of these.
     ///
     /// # Errors
     /// Those of the layers.
     pub(crate) fn head_layers(
         &mut self,
-        name: &str,
+        (name, kind): (&str, KindIndex),
         first: usize,
         layers: &[impl Layer],
         input: Value,
     ) -> Result<Value, BuildError> {
         self.path = format!("heads.{name}");
-        let output = layers
-            .iter()
-            .enumerate()
-            .try_fold(input, |value, (index, layer)| self.outermost(first + index, index, layer, value));
+        self.present_kind = Some(kind);
+        let output = self.within(self.home(kind), |program| {
+            layers
+                .iter()
+                .enumerate()
+                .try_fold(input, |value, (index, layer)| program.outermost(first + index, index, layer, value))
+        });
+        self.present_kind = None;
         self.path.clear();
         output
     }

@@ -10,8 +10,8 @@ use core::{
 /// Which rows a value has: one for each entity of a kind, or a single one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Domain {
-    /// The nodes, which all graphs of a program share.
-    Nodes,
+    /// The nodes of a kind.
+    Nodes(KindIndex),
     /// The edges of a graph.
     Edges(GraphIndex),
     /// The subgraphs of a graph.
@@ -21,24 +21,28 @@ pub enum Domain {
 }
 
 impl Domain {
-    /// The order of its keys in a topology, which is that of its graph; none if the rows are in this order.
+    /// The nodes of the model's own kind.
+    pub const NODES: Self = Self::Nodes(KindIndex::OWN);
+
+    /// The order of its keys in a topology that has its rows, nodes as its nodes; none if the rows are in this order.
     pub(crate) fn order(self, topology: &Topology) -> Option<&KeyOrder> {
         let order = match self {
-            Self::Nodes => &topology.node_order,
+            Self::Nodes(_) => &topology.node_order,
             Self::Edges(_) => &topology.edge_order,
             Self::Subgraphs(_) => &topology.subgraph_order,
             Self::Single => return None,
         };
         order.is_permuted.then_some(order)
     }
+}
 
-    /// The graph that it belongs to; that of the model, which has the same nodes as the others, for nodes.
-    pub(crate) fn graph(self) -> GraphIndex {
-        match self {
-            Self::Edges(graph) | Self::Subgraphs(graph) => graph,
-            Self::Nodes | Self::Single => GraphIndex(0),
-        }
-    }
+/// A kind of nodes of a program; 0 is the model's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KindIndex(pub u32);
+
+impl KindIndex {
+    /// The model's own kind.
+    pub const OWN: Self = Self(0);
 }
 
 /// A graph of a program; 0 is the model's own.
@@ -48,7 +52,8 @@ pub struct GraphIndex(pub u32);
 impl fmt::Display for Domain {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, graph) = match self {
-            Self::Nodes => ("nodes", GraphIndex(0)),
+            Self::Nodes(KindIndex::OWN) => ("nodes", GraphIndex(0)),
+            Self::Nodes(KindIndex(kind)) => return write!(formatter, "nodes of kind {kind}"),
             Self::Edges(graph) => ("edges", *graph),
             Self::Subgraphs(graph) => ("subgraphs", *graph),
             Self::Single => ("1", GraphIndex(0)),
@@ -166,6 +171,12 @@ pub struct Weight {
 }
 
 impl Weight {
+    /// A matrix `[rows, columns]` that is computed: all elements of a value with a single row; none if it has others.
+    pub fn computed(value: Value, [rows, columns]: [usize; 2]) -> Option<Self> {
+        let fits = value.domain() == Domain::Single && rows.checked_mul(columns) == Some(value.width());
+        fits.then_some(Self { value, start: 0, rows, columns })
+    }
+
     /// All elements of the parameter, in a single row.
     pub fn value(&self) -> Value {
         self.value

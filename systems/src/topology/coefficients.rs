@@ -16,11 +16,13 @@ pub(super) struct Degrees {
 
 /// Derives the coefficients of all required normalizations.
 pub(super) fn derive(topology: &mut Topology, world: &World, degrees: &mut Degrees) {
-    let Topology { edges, incoming, outgoing, normalizations, .. } = topology;
+    let Topology { edges, incoming, outgoing, normalizations, other_sources, .. } = topology;
     incoming.coefficients.resize_with(normalizations.len(), Coefficients::default);
     outgoing.coefficients.resize_with(normalizations.len(), Coefficients::default);
     for (index, normalization) in normalizations.iter().enumerate() {
         match normalization {
+            // No operator reads them: a node of another kind has no self-loop.
+            Normalization::Symmetric | Normalization::MeanWithSelf if other_sources.is_some() => continue,
             Normalization::Symmetric => {
                 degrees.read_weights(edges, world);
                 if degrees.weights.is_empty() {
@@ -142,6 +144,8 @@ fn by_count(
         forward.edges.extend(core::iter::repeat_n(edge(count), count));
     }
     backward.self_loop.extend_from_slice(&forward.self_loop);
+    // In a relation there are as many as sources, and all are 0.
+    backward.self_loop.resize(outgoing.offsets.len() - 1, 0.0);
     backward.edges.extend(outgoing.neighbors.iter().map(|target| edge(incoming.entries(*target as usize).len())));
     incoming.coefficients[index] = forward;
     outgoing.coefficients[index] = backward;

@@ -17,6 +17,10 @@ pub(super) struct Scratch {
 
 /// Derives the levels of all required directions, or finds a cycle.
 pub(super) fn derive(topology: &mut Topology, scratch: &mut Scratch) {
+    if topology.other_sources.is_some() {
+        // No operator passes through the levels of a relation, which has none.
+        return;
+    }
     let mut all = core::mem::take(&mut topology.levels);
     for levels in &mut all {
         let [predecessors, successors] = topology.neighbors(levels.direction);

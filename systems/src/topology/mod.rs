@@ -10,7 +10,7 @@ mod sort;
 mod ticks;
 
 use bevy_ecs::{change_detection::Tick, entity::Entity, system::Local, world::World};
-use connectome_components::{Edge, Graph, GraphKey, HugePages, Rows, Topology, attach_fields, attach_keys};
+use connectome_components::{Edge, Graph, GraphKey, HugePages, Rows, Sources, Topology, attach_fields, attach_keys};
 
 use crate::{error::StepFault, parallel::Workers};
 use coefficients::Degrees;
@@ -21,6 +21,8 @@ pub use keys::key_by;
 #[derive(Default)]
 pub struct Scratch {
     row_of: RowOf,
+    /// The same of the sources of a relation.
+    row_of_source: RowOf,
     /// The index of the next entry of each row while entries are sorted.
     next: [Vec<u32>; 2],
     /// The edges by their sources.
@@ -36,7 +38,7 @@ pub fn rebuild_topology(graph: Entity) -> impl FnMut(&mut World, Local<Scratch>)
     move |world, mut scratch| update_topology(world, graph, &mut scratch)
 }
 
-/// The same for several graphs over the same nodes, at the begin of a step, which has no fault yet.
+/// The same for several graphs, at the begin of a step, which has no fault yet.
 pub(crate) fn rebuild_topologies(graphs: Vec<Entity>, fault: StepFault) -> impl FnMut(&mut World, Local<Scratch>) {
     move |world, mut scratch| {
         fault.take();
@@ -49,8 +51,9 @@ pub(crate) fn rebuild_topologies(graphs: Vec<Entity>, fault: StepFault) -> impl 
 /// Attaches keys to new nodes and subgraphs of a graph, and fields to these and to new edges.
 pub(crate) fn attach_all_fields(world: &mut World, graph: Entity) {
     let Some(graph) = world.get::<Graph>(graph).copied() else { return };
-    [graph.nodes, graph.subgraphs].into_iter().for_each(|marker| attach_keys(world, marker));
-    [graph.nodes, graph.edges, graph.subgraphs].into_iter().for_each(|marker| attach_fields(world, marker));
+    let Graph { nodes, sources, edges, subgraphs, .. } = graph;
+    [nodes, sources, subgraphs].into_iter().for_each(|marker| attach_keys(world, marker));
+    [nodes, sources, edges, subgraphs].into_iter().for_each(|marker| attach_fields(world, marker));
 }
 
 /// Attaches keys and fields to new entities, and derives the graph's [`Topology`] again if edges,
@@ -62,6 +65,11 @@ pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Sc
     let Some(mut topology) = world.get_mut::<Topology>(graph_entity) else { return };
     let mut topology = core::mem::take(&mut *topology);
     let nodes_changed = topology.nodes.update(world, &[graph.nodes]);
+    let mut other_sources = topology.other_sources.take().filter(|_| graph.is_relation());
+    if graph.is_relation() {
+        other_sources.get_or_insert_default();
+    }
+    let sources_changed = other_sources.as_mut().is_some_and(|sources| sources.rows.update(world, &[graph.sources]));
     let edges_changed = topology.edges.update(world, &[edge, graph.edges]);
     let subgraphs_changed = topology.subgraphs.update(world, &[graph.subgraphs]);
     let Topology { nodes, edges, subgraphs, node_order, subgraph_order, same_keys, derived_at, .. } = &mut topology;
@@ -70,21 +78,30 @@ pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Sc
             scratch.huge_pages.request(world, rows);
         }
     }
+    if let Some(sources) = other_sources.as_ref().filter(|_| sources_changed) {
+        scratch.huge_pages.request(world, &sources.rows);
+    }
     let since = |changed: &dyn Fn(Tick) -> bool| derived_at.is_none_or(changed);
     let nodes_changed = nodes_changed || since(&|tick| nodes.keys_changed_since(world, tick));
     let subgraphs_changed = subgraphs_changed || since(&|tick| subgraphs.keys_changed_since(world, tick));
     let rewired = since(&|tick| edges.edges_changed_since(world, tick) || edges.keys_changed_since(world, tick));
     let moved = since(&|tick| nodes.memberships_changed_since(world, tick));
-    let derive_edges = nodes_changed || edges_changed || rewired;
+    let keys_changed = |sources: &Sources| since(&|tick| sources.rows.keys_changed_since(world, tick));
+    let sources_changed = sources_changed || other_sources.as_ref().is_some_and(keys_changed);
+    let derive_edges = nodes_changed || sources_changed || edges_changed || rewired;
     let derive_members = nodes_changed || subgraphs_changed || moved;
-    if nodes_changed || subgraphs_changed {
+    if nodes_changed || sources_changed || subgraphs_changed {
         let of_nodes = order::by_keys(node_order, nodes, world, &mut scratch.keys);
+        let of_sources = other_sources
+            .as_mut()
+            .and_then(|Sources { rows, order }| order::by_keys(order, rows, world, &mut scratch.keys));
         let of_subgraphs = order::by_keys(subgraph_order, subgraphs, world, &mut scratch.keys);
-        *same_keys = of_nodes.or(of_subgraphs);
+        *same_keys = of_nodes.or(of_sources).or(of_subgraphs);
     }
+    topology.other_sources = other_sources;
     if derive_edges {
         let workers = world.get_resource::<Workers>().cloned().unwrap_or_default();
-        derive(&mut topology, world, scratch, &workers);
+        derive(&mut topology, graph.is_reversed, world, scratch, &workers);
     }
     if derive_members {
         members::derive(&mut topology, world, scratch);
@@ -102,20 +119,31 @@ pub fn update_topology(world: &mut World, graph_entity: Entity, scratch: &mut Sc
 }
 
 /// Derives endpoints, adjacencies, coefficients and levels; a lesson in slices may wait between them.
-fn derive(topology: &mut Topology, world: &World, scratch: &mut Scratch, workers: &Workers) {
-    let Scratch { row_of, next, by_source, degrees, levels, .. } = scratch;
+fn derive(topology: &mut Topology, is_reversed: bool, world: &World, scratch: &mut Scratch, workers: &Workers) {
+    let Scratch { row_of, row_of_source, next, by_source, degrees, levels, .. } = scratch;
     row_of.fill(&topology.nodes);
-    let Topology { nodes, edges, node_order, edge_order, orders_edges, endpoints, incoming, outgoing, .. } = topology;
+    let row_of_source = match &topology.other_sources {
+        Some(sources) => {
+            row_of_source.fill(&sources.rows);
+            &*row_of_source
+        }
+        None => row_of,
+    };
+    let Topology { nodes, other_sources, edges, node_order, edge_order, orders_edges, .. } = topology;
+    let Topology { endpoints, incoming, outgoing, .. } = topology;
     endpoints.clear();
     endpoints.reserve(edges.len());
     for (_, edges) in edges.components::<Edge>(world) {
         endpoints.extend(edges.iter().map(|Edge { source, target }| {
-            let endpoints = [row_of.find(*source), row_of.find(*target)];
+            let [source, target] = if is_reversed { [target, source] } else { [source, target] };
+            let endpoints = [row_of_source.find(*source), row_of.find(*target)];
             if endpoints.contains(&Topology::NO_ROW) { [Topology::NO_ROW; 2] } else { endpoints }
         }));
     }
     workers.pass_gate();
-    let has_parallels = sort::by_endpoints(endpoints, nodes, node_order, incoming, outgoing, next, by_source);
+    let targets = (&*nodes, &*node_order);
+    let sources = other_sources.as_ref().map_or(targets, |sources| (&sources.rows, &sources.order));
+    let has_parallels = sort::by_endpoints(endpoints, [sources, targets], incoming, outgoing, next, by_source);
     workers.pass_gate();
     // Of the outgoing edges only those can be parallel that are among the incoming ones.
     if has_parallels && order::sort_parallel(incoming, edges, world) {

@@ -8,19 +8,19 @@ const BLOCK_WORK: usize = 4096;
 /// Sorts the edges by target into `incoming` and by source into `outgoing`, by stable counting sorts, and those of one row by
 /// the rank of the other end; returns whether parallel edges are possible, which stay in the order of their rows.
 ///
-/// Edges that lie in this order, as those that were spawned so, take one pass; others take three.
+/// Edges that lie in this order, as those that were spawned so, take one pass; others take three. `sources` and `targets` are
+/// rows with the order of their keys.
 pub(super) fn by_endpoints(
     endpoints: &[[u32; 2]],
-    nodes: &Rows,
-    order: &KeyOrder,
+    [sources, targets]: [(&Rows, &KeyOrder); 2],
     incoming: &mut Adjacency,
     outgoing: &mut Adjacency,
     next: &mut [Vec<u32>; 2],
     by_source: &mut Vec<u32>,
 ) -> bool {
-    for adjacency in [&mut *incoming, &mut *outgoing] {
+    for (adjacency, (rows, _)) in [(&mut *incoming, targets), (&mut *outgoing, sources)] {
         adjacency.offsets.clear();
-        adjacency.offsets.resize(nodes.len() + 1, 0);
+        adjacency.offsets.resize(rows.len() + 1, 0);
     }
     let edges = || endpoints.iter().enumerate().filter(|(_, [source, _])| *source != Topology::NO_ROW);
     for (_, [source, target]) in edges() {
@@ -33,7 +33,8 @@ pub(super) fn by_endpoints(
         adjacency.neighbors.resize(len, 0);
         adjacency.edges.resize(len, 0);
     }
-    let is_sorted = !order.is_permuted && endpoints.is_sorted_by(|one, other| (one[1], one[0]) < (other[1], other[0]));
+    let is_permuted = [sources, targets].iter().any(|(_, order)| order.is_permuted);
+    let is_sorted = !is_permuted && endpoints.is_sorted_by(|one, other| (one[1], one[0]) < (other[1], other[0]));
     if is_sorted {
         for (edge, [source, target]) in edges() {
             push(incoming, next_in, *target, *source, edge);
@@ -46,23 +47,28 @@ pub(super) fn by_endpoints(
             by_source[*next as usize] = edge as u32;
             *next += 1;
         }
-        let rows = || (0..nodes.len()).map(|rank| order.permutation().map_or(rank, |rows| rows[rank] as usize));
-        for source in rows() {
+        for source in in_order(sources) {
             for edge in &by_source[outgoing.entries(source)] {
                 push(incoming, next_in, endpoints[*edge as usize][1], source as u32, *edge as usize);
             }
         }
         next_out.copy_from_slice(&outgoing.offsets);
-        for target in rows() {
+        for target in in_order(targets) {
             let entries = incoming.entries(target);
             for (source, edge) in incoming.neighbors[entries.clone()].iter().zip(&incoming.edges[entries]) {
                 push(outgoing, next_out, *source, target as u32, *edge as usize);
             }
         }
     }
-    derive_blocks(incoming, nodes);
-    derive_blocks(outgoing, nodes);
+    derive_blocks(incoming, targets.0);
+    derive_blocks(outgoing, sources.0);
     !is_sorted
+}
+
+/// Rows in the order of their keys.
+fn in_order<'a>((rows, order): (&Rows, &'a KeyOrder)) -> impl Iterator<Item = usize> + use<'a> {
+    let permutation = order.permutation();
+    (0..rows.len()).map(move |rank| permutation.map_or(rank, |rows| rows[rank] as usize))
 }
 
 /// Turns counts, each at the index after its row, into offsets, and copies them to `next`; returns the number of

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 pub mod differences;
+pub mod kinds;
 
 use bevy_ecs::{
     component::ComponentId, entity::Entity, schedule::IntoScheduleConfigs, system::SystemParamBuilder, world::World,

@@ -159,8 +159,8 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
 /// The program, whose heads are the first ones asked for, and the last value.
 fn record(actions: &[Action]) -> Result<Program, BuildError> {
     let mut program = Program::new(Entity::PLACEHOLDER);
-    let fixed = program.input("fixed", Shape::new(Domain::Nodes, 1), false);
-    let wanted = program.input("wanted", Shape::new(Domain::Nodes, 2), true);
+    let fixed = program.input("fixed", Shape::new(Domain::NODES, 1), false);
+    let wanted = program.input("wanted", Shape::new(Domain::NODES, 2), true);
     let weights = [2, 4].map(|width| program.vector(&width.to_string(), width, Initialization::ZEROS, None));
     let weights: Vec<Weight> = weights.into_iter().collect::<Result<_, _>>()?;
     let mut buffer = program.buffer("buffer", 1, Initialization::ZEROS)?;

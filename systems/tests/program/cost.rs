@@ -7,7 +7,7 @@ use super::{
 use bevy_ecs::entity::Entity;
 use connectome_systems::program::RowCounts;
 
-const ROWS: RowCounts = RowCounts { nodes: 10, edges: 30, subgraphs: 1 };
+const ROWS: RowCounts = RowCounts { nodes: 10, edges: 30, subgraphs: 1, kinds: Vec::new(), graphs: Vec::new() };
 
 fn cost(plan: &Plan) -> Vec<[usize; 2]> {
     let operations = plan.operations(Pass::Forward).iter();
@@ -28,7 +28,7 @@ fn multiplications_and_bytes() {
 #[test]
 fn of_sparse_rows_what_is_stored_counts() {
     let mut p = Program::new(Entity::PLACEHOLDER);
-    let x = p.sparse_input("x", Shape::new(Domain::Nodes, 100), 5);
+    let x = p.sparse_input("x", Shape::new(Domain::NODES, 100), 5);
     let w = weight(&mut p, "w", [100, 3]);
     let y = linear(&mut p, x, &w, None).unwrap();
     p.head("output", y);

@@ -188,7 +188,7 @@ fn record(
     if is_also_kept {
         p.keep(y);
     }
-    let is_on_nodes = dropped.domain() == Domain::Nodes;
+    let is_on_nodes = dropped.domain() == Domain::NODES;
     let dropped = if is_on_nodes { dropped } else { reduce(p, dropped, Relation::Edges, Reduction::Sum)? };
     let v = p.weight("v", [dropped.width(), 2], None)?;
     linear(p, dropped, &v, None)
@@ -213,7 +213,7 @@ fn no_bit_differs_where_dropout_is_fused() {
         for activation in [Activation::Identity, Activation::Relu, Activation::LeakyRelu(0.25)] {
             let [fused, alone] = [false, true].map(|is_also_kept| {
                 let mut p = Program::new(Entity::PLACEHOLDER);
-                let x = p.input("x", Shape::new(Domain::Nodes, 6), true);
+                let x = p.input("x", Shape::new(Domain::NODES, 6), true);
                 let y = record(&mut p, x, operation, activation, is_also_kept).unwrap();
                 p.head("output", y);
                 let text = plan(&p, Mode::Training).to_string();

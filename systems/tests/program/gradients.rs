@@ -329,7 +329,7 @@ fn an_operation_without_a_derivative_cannot_learn() {
             "opaque"
         }
         fn shapes(&self, _: &[Value]) -> Result<Vec<Shape>, String> {
-            Ok(vec![Shape::new(Domain::Nodes, 1); self.0])
+            Ok(vec![Shape::new(Domain::NODES, 1); self.0])
         }
         fn run(&self, _: &mut Step<'_>) {}
     }

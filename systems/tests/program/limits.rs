@@ -84,7 +84,7 @@ fn a_gradient_read_after_it_was_changed() {
 #[test]
 fn too_many_operations() {
     let mut p = Program::new(Entity::PLACEHOLDER).with_limits(ProgramLimits { operations: 3, ..Default::default() });
-    let x = p.input("x", Shape::new(Domain::Nodes, 1), false);
+    let x = p.input("x", Shape::new(Domain::NODES, 1), false);
     let value = (0..3).try_fold(x, |x, _| p.record_one(Identity, &[x])).unwrap();
     let error = p.record_one(Identity, &[value]).unwrap_err();
     assert_eq!(error.to_string(), "with layer 0 the model has more than 3 operations; use fewer layers or hops");

@@ -254,7 +254,7 @@ pub(in crate::scene) fn estimate(scene: &SceneFile, extent: Extent) -> Result<(P
     let available = available().saturating_add(extent.features).saturating_add(extent.others);
     let before = extent.running(&ModelSize::default());
     let Counts { nodes, edges, graphs, .. } = extent.computed;
-    let rows = RowCounts { nodes, edges, subgraphs: graphs.max(1) };
+    let rows = RowCounts { nodes, edges, subgraphs: graphs.max(1), ..RowCounts::default() };
     let place = |(part, error)| fault(scene, part, error, before, available);
     let parts = scene.unbuilt(&extent.carried.input, available).dry_run().map_err(place)?;
     let budget = MemoryBudget { rows, bytes: available.saturating_sub(before) };
@@ -269,8 +269,8 @@ pub(in crate::scene) fn estimate(scene: &SceneFile, extent: Extent) -> Result<(P
             return Err(Fault::new(scene.layers_of(*part).1, message, help));
         }
         planned.check(&budget).map_err(place)?;
-        let learning = scene.describe(planned, Purpose::Training, &rows);
-        let telling = scene.describe(&planned.for_inference().map_err(place)?, Purpose::Inference, &rows);
+        let learning = scene.describe(planned, Purpose::Training, &budget.rows);
+        let telling = scene.describe(&planned.for_inference().map_err(place)?, Purpose::Inference, &budget.rows);
         match part {
             MixturePart::Expert(_) => {
                 apart[0] = apart[0].saturating_add(extent.expert(&learning.size));
@@ -308,7 +308,7 @@ pub(in crate::scene) fn estimate(scene: &SceneFile, extent: Extent) -> Result<(P
 
 /// Whether the model of a scene is too large for any graph. What else may be wrong with it, its graph will show.
 pub(in crate::scene) fn check_size(scene: &SceneFile) -> Result<(), Fault> {
-    let budget = MemoryBudget { rows: RowCounts { nodes: 1, edges: 0, subgraphs: 0 }, bytes: available() };
+    let budget = MemoryBudget { rows: RowCounts { nodes: 1, ..RowCounts::default() }, bytes: available() };
     let model = scene.unbuilt(&Input { width: 1, stored: None, edges: None }, budget.bytes);
     let is_small = |program: &Program| program.most_bytes().is_some_and(|bytes| bytes <= budget.bytes);
     let checked = match &model {

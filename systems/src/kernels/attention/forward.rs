@@ -64,7 +64,8 @@ impl Attending<'_> {
         }
     }
 
-    /// Ends a row: divides by the sum of the exponentials of the scores, and writes its logarithm to `logarithms`.
+    /// Ends a row: divides by the sum of the exponentials of the scores, and writes its logarithm to `logarithms`;
+    /// without links that is minus infinity.
     /// Zeros for a row without links.
     #[inline(always)]
     pub fn end(&self, tile: &Tile, output: &mut [f32], logarithms: &mut [f32]) {
@@ -74,7 +75,7 @@ impl Attending<'_> {
             let has_links = *total != 0.0;
             let factor = if has_links { 1.0 / total } else { 0.0 };
             scale(output, factor);
-            *logarithm = if has_links { largest + ln(*total) } else { 0.0 };
+            *logarithm = if has_links { largest + ln(*total) } else { f32::NEG_INFINITY };
         }
     }
 

@@ -12,10 +12,11 @@ use crate::{
         components::{ComponentBinding, Copied, CopyIn, RowSystem},
         emit::Bindings,
         input::Input,
+        kinds::{InputOf, ModelInput},
         plans::Carried,
     },
     optimizers::LearnedParameter,
-    program::{Column, Domain, Operation, Plan},
+    program::{Column, Domain, Operation, Plan, Shape},
 };
 
 impl Construction<'_> {
@@ -25,17 +26,20 @@ impl Construction<'_> {
         world: &mut World,
         state: Option<DoubleBuffer>,
     ) -> Result<Vec<FeatureField>, BuildError> {
-        let given = [Some(self.builder.input), self.builder.edges, self.builder.coordinates].into_iter().flatten();
-        let inputs = given.zip(&self.planned.program.inputs).map(|(given, input)| match (given, state) {
+        let builder = self.builder;
+        let given = builder.inputs().into_iter().zip(&self.planned.program.inputs);
+        let inputs = given.map(|(given, input)| match (*given.input, state) {
             (Input::Given(features), _) => Ok(features),
             (Input::State(_), Some(state)) => Ok(state.front.into()),
             (Input::Component(binding), _) => {
                 Ok(self.read_component(world, binding, input.value.domain(), false)?.into())
             }
-            (Input::Components(width), _) => Ok(self.read_components(world, width)?.into()),
+            (Input::Components(width), _) => {
+                Ok(self.read_components(world, given.components, Shape::new(input.value.domain(), width))?.into())
+            }
             (Input::Observed(width), _) => {
-                let field = self.take(world, Domain::Nodes, width)?;
-                let rows = RowAccess::new(self.builder.graph, field, Domain::Nodes);
+                let field = self.take(world, Domain::NODES, width)?;
+                let rows = RowAccess::new(self.builder.graph, field, Domain::NODES);
                 let observed = |observe: &RowSystem| CopyIn::Observed { observe: Arc::clone(observe), rows };
                 self.copies.extend(self.builder.observer.as_ref().map(observed));
                 Ok(field.into())
@@ -43,6 +47,15 @@ impl Construction<'_> {
             _ => Ok(self.take(world, input.value.domain(), input.value.width())?.into()),
         });
         inputs.collect()
+    }
+
+    /// The inputs of the kinds of nodes beside the model's own, by name.
+    pub(super) fn inputs_of_kinds(&self, inputs: &[FeatureField]) -> Vec<(String, FeatureField)> {
+        let of_kind = |(input, field): (ModelInput, &FeatureField)| match input.of {
+            InputOf::Kind(kind) => Some((self.builder.kinds[kind].name.clone(), *field)),
+            _ => None,
+        };
+        self.builder.inputs().into_iter().zip(inputs).filter_map(of_kind).collect()
     }
 
     /// Takes a field of a domain from the pool.
@@ -71,12 +84,17 @@ impl Construction<'_> {
         Ok(field)
     }
 
-    /// A field into which the components of the input are copied, side by side.
-    fn read_components(&mut self, world: &mut World, width: usize) -> Result<Field, BuildError> {
-        let (field, domain) = (self.take(world, Domain::Nodes, width)?, self.graphs[0].nodes);
+    /// A field into which components are copied, side by side.
+    fn read_components(
+        &mut self,
+        world: &mut World,
+        components: &[ComponentBinding],
+        shape: Shape,
+    ) -> Result<Field, BuildError> {
+        let field = self.take(world, shape.domain, shape.width)?;
         let mut first = 0;
-        for binding in &self.builder.components {
-            let copied = Copied { field, domain, first };
+        for binding in components {
+            let copied = Copied { field, domain: field.domain(), first };
             self.copies.push(CopyIn::Component { binding: *binding, copied, is_target: false });
             first += binding.width;
         }
@@ -212,8 +230,9 @@ impl Construction<'_> {
 
     /// The columns of the requested gradients with respect to inputs, and the fields given for them.
     fn input_gradients(&self, plan: &Plan) -> Vec<(Column, Field)> {
-        let given = [Some(self.builder.input), self.builder.edges, self.builder.coordinates].into_iter().flatten();
-        let given: Vec<Option<Field>> = given.map(|input| input.given().map(|features| features.values())).collect();
+        let given = self.builder.inputs().into_iter();
+        let given: Vec<Option<Field>> =
+            given.map(|input| input.input.given().map(|features| features.values())).collect();
         let gradients = plan.input_gradients.iter().filter_map(|(value, gradient)| {
             let Some(Column::Input(index)) = plan.column(*value) else { return None };
             let field = given[index]?;
@@ -226,7 +245,7 @@ impl Construction<'_> {
     /// The component that marks the rows of a domain; none for a single row.
     fn component(&self, domain: Domain) -> Option<ComponentId> {
         match domain {
-            Domain::Nodes => Some(self.graphs[0].nodes),
+            Domain::Nodes(_) => Some(self.graphs[self.planned.program.graph_with(domain).0 as usize].nodes),
             Domain::Edges(graph) => Some(self.graphs[graph.0 as usize].edges),
             Domain::Subgraphs(graph) => Some(self.graphs[graph.0 as usize].subgraphs),
             Domain::Single => None,

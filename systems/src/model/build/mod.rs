@@ -3,7 +3,7 @@
 mod fields;
 mod schedules;
 
-use bevy_ecs::{entity::Entity, name::Name, schedule::Schedules, world::World};
+use bevy_ecs::{component::ComponentId, entity::Entity, name::Name, schedule::Schedules, world::World};
 use connectome_components::{Field, FieldPool, Graph, Model, ModelMarker};
 use std::sync::{Arc, atomic::AtomicBool};
 
@@ -46,7 +46,8 @@ impl ModelBuilder {
         if matches!(self.input, Input::State(_)) && self.optimizer.is_some() {
             return Err(BuildError::Recurrent);
         }
-        let program = self.program(|field| domain_of(world, rows, field))?;
+        let kinds = self.kinds_in(world)?;
+        let program = self.program(&kinds.homes, |field, default| domain_of(world, (rows, &kinds), field, default))?;
         let mut planned = DryRun::new(&self, program)?;
         if self.written.is_some() && !planned.computes_output() {
             let mut program = planned.program;
@@ -55,7 +56,8 @@ impl ModelBuilder {
         }
         self.check_state(&planned)?;
         let planned = Planned::from(planned);
-        let graphs = planned.program.graphs.iter().map(|graph| graph_rows(world, *graph, rows));
+        let graphs = planned.program.graphs.iter().zip(&planned.program.ends);
+        let graphs = graphs.map(|(graph, ends)| graph_rows(world, *graph, ends.map(|kind| kinds.component(kind))));
         let graphs = graphs.collect::<Result<Vec<Graph>, BuildError>>()?;
         world.init_resource::<Workers>();
         world.init_resource::<Schedules>();
@@ -95,11 +97,11 @@ fn copy_outputs(program: &mut Program) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// The rows of a graph, which must have the same nodes as the model's graph.
-fn graph_rows(world: &World, graph: Entity, model_rows: Graph) -> Result<Graph, BuildError> {
+/// The rows of a graph, which must have sources and nodes of these kinds.
+fn graph_rows(world: &World, graph: Entity, ends: [Option<ComponentId>; 2]) -> Result<Graph, BuildError> {
     let rows = *world.get::<Graph>(graph).ok_or(BuildError::NoGraph(graph))?;
     rows.check(world)?;
-    if rows.nodes == model_rows.nodes { Ok(rows) } else { Err(BuildError::OtherNodes(graph)) }
+    if [rows.sources, rows.nodes].map(Some) == ends { Ok(rows) } else { Err(BuildError::OtherNodes(graph)) }
 }
 
 /// The result of a dry run, with plans that schedules share.
@@ -195,7 +197,7 @@ impl Construction<'_> {
             }
         }
         let copies = Arc::new(Copies {
-            graph: builder.graph,
+            graph: planned.program.graphs[planned.program.graph_with(domain).0 as usize],
             domain,
             into_fields: self.copies.clone(),
             written: builder.written.filter(|_| self.written.is_none()),
@@ -217,6 +219,7 @@ impl Construction<'_> {
             targets: heads.first().and_then(|head| head.targets),
             heads,
             coordinates,
+            kinds: self.inputs_of_kinds(&bindings.inputs),
             parameters: self.parameters.clone(),
             buffers: self.borrowed.clone(),
         };

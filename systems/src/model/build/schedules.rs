@@ -22,7 +22,7 @@ use crate::{
     },
     optimizers::{self, LossWeighting, Moments},
     phases::{GraphSystems, PassSystem, Sets},
-    program::{Pass, Plan},
+    program::{Domain, Pass, Plan},
     topology::rebuild_topologies,
 };
 
@@ -71,7 +71,7 @@ impl Construction<'_> {
 
         let losses = Arc::new(Losses {
             model,
-            graphs: self.planned.program.graphs.clone(),
+            graphs: training.program.heads.iter().map(|head| self.graph_with(head.output.domain())).collect(),
             heads: builder_heads.iter().map(Head::without_layers).collect(),
             fields: heads.to_vec(),
             domains: training.program.heads.iter().map(|head| head.output.domain()).collect(),
@@ -107,6 +107,12 @@ impl Construction<'_> {
             })
         };
         self.emit(world, Evaluate(model), 2, evaluate)
+    }
+
+    /// The graph in whose topology the rows of a domain are.
+    fn graph_with(&self, domain: Domain) -> Entity {
+        let program = &self.planned.program;
+        program.graphs[program.graph_with(domain).0 as usize]
     }
 
     /// Adds a schedule of the model, and stores the emitter of its systems.

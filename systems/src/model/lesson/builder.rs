@@ -270,7 +270,7 @@ impl Copying<'_> {
             Input::Observed(width) => {
                 let field = self.take(graph.nodes, width)?;
                 if let Some(observer) = builder.observer.take() {
-                    let rows = RowAccess::new(live.graph, field, Domain::Nodes);
+                    let rows = RowAccess::new(live.graph, field, Domain::NODES);
                     let observer = observer(self.world, &rows);
                     self.add_observer(observer);
                 }

@@ -49,13 +49,13 @@ impl MixtureBuilder {
         for (index, expert) in experts.into_iter().enumerate() {
             let expert = expert.trained_from_outside();
             let (planned, (domain, width)) = plan(Expert(index), &expert)?;
-            let is_of_nodes = domain == Domain::Nodes;
+            let is_of_nodes = domain == Domain::NODES;
             let (expected_domain, expected_width) = *first.get_or_insert((domain, width));
-            let fits = if is_row(domain) && (is_of_nodes || rows != Domain::Nodes) {
+            let fits = if is_row(domain) && (is_of_nodes || rows != Domain::NODES) {
                 same_width(&expert.name, width, expected_width)
-                    .and_then(|()| same_rows(&expert.name, is_of_nodes, expected_domain == Domain::Nodes))
+                    .and_then(|()| same_rows(&expert.name, is_of_nodes, expected_domain == Domain::NODES))
             } else {
-                Err(unfit(&expert.name, other_rows(rows != Domain::Nodes)))
+                Err(unfit(&expert.name, other_rows(rows != Domain::NODES)))
             };
             fits.map_err(|error| (Expert(index), error))?;
             parts.push((Expert(index), planned));
@@ -69,5 +69,5 @@ impl MixtureBuilder {
 }
 
 fn is_row(domain: Domain) -> bool {
-    matches!(domain, Domain::Nodes | Domain::Subgraphs(_))
+    matches!(domain, Domain::NODES | Domain::Subgraphs(_))
 }

@@ -15,15 +15,17 @@ const NAME: &str = "attend_backward";
 const INPUTS: [usize; 10] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 
 /// For each head of a row the logarithm of the sum of the exponentials of its scores, and the dot product of its output
-/// with the gradient with respect to the output. Reads the logarithms, the gradient, the output, and the bias if there
-/// is one.
-pub(super) fn states(has_bias: bool) -> impl Operator {
+/// with the gradient with respect to the output, less that with respect to the logarithm. Reads the logarithms, the gradient,
+/// the output and, if there are such, the gradient with respect to the logarithms and the bias.
+pub(super) fn states(has_by_logarithms: bool, has_bias: bool) -> impl Operator {
+    let by_logarithms = if has_by_logarithms { 3 } else { 0 };
+    let bias = if has_bias { 3 + usize::from(has_by_logarithms) } else { 0 };
     kernel("attend_states", Footprint::Same, move |step: &mut Step<'_>| {
         step.write_rows(
             Partition::Uniform,
-            [0, 1, 2, if has_bias { 3 } else { 2 }],
+            [0, 1, 2, by_logarithms, bias],
             #[inline(always)]
-            move |_, [logarithms, gradients, outputs, bias], rows, states| {
+            move |_, [logarithms, gradients, outputs, by_logarithms, bias], rows, states| {
                 let heads = logarithms.width();
                 let features = outputs.width() / heads;
                 let bias = bias.rows().next().filter(|_| has_bias);
@@ -36,6 +38,9 @@ pub(super) fn states(has_bias: bool) -> impl Operator {
                         let gradient = &gradient[range.clone()];
                         *mean = dot(gradient, &output[range.clone()])
                             - bias.map_or(0.0, |bias| dot(gradient, &bias[range]));
+                        if has_by_logarithms {
+                            *mean -= by_logarithms.row(row)[head];
+                        }
                     }
                 }
             },

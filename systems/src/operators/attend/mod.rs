@@ -1,6 +1,7 @@
 //! Attention: weighted sums over rows, with learned weights.
 
 mod backward;
+mod merge;
 mod specification;
 mod weights;
 
@@ -12,6 +13,7 @@ use crate::{
     kernels::Tile,
     program::{Cost, Footprint, InInference, Operation, Operator, Program, Shape, Step, Tape, Value, Weight},
 };
+pub use merge::merge_attention;
 use specification::AttentionSpec;
 
 /// How a row attends to others: for each head, by the softmax of their scores.
@@ -84,6 +86,29 @@ pub fn attend(
     relation: Relation,
     bias: Option<&Weight>,
 ) -> Result<Value, BuildError> {
+    attend_in_part(program, input, attention, relation, bias).map(|part| part.output)
+}
+
+/// Attention to some of the rows that a row attends to, which [`merge_attention`] puts together with that to others.
+#[derive(Clone, Copy, Debug)]
+pub struct PartialAttention {
+    /// What [`attend`] gives, `[M, H C]`.
+    pub output: Value,
+    /// For each head the logarithm of the sum of the exponentials of the scores, `[M, H]`; minus infinity without sources.
+    pub logarithms: Value,
+}
+
+/// As [`attend`], with what it takes to put the result together with attention to other rows.
+///
+/// # Errors
+/// As [`attend`].
+pub fn attend_in_part(
+    program: &mut Program,
+    input: Value,
+    attention: Attention,
+    relation: Relation,
+    bias: Option<&Weight>,
+) -> Result<PartialAttention, BuildError> {
     let mut inputs = vec![program.dense(input)?];
     let specification = AttentionSpec::new(program, &attention, relation, &mut inputs)?;
     let scored = inputs.len();
@@ -92,8 +117,8 @@ pub fn attend(
         inputs.len() - 1
     };
     let bias = bias.map(|bias| add(bias.value()));
-    let (heads, rate, [_, to]) = (attention.heads, attention.dropout, specification.domains());
-    let edges = draw_mask(program, relation.links(program.graph()), heads, rate)?.map(&mut add);
+    let (heads, rate, [_, to, links]) = (attention.heads, attention.dropout, specification.domains);
+    let edges = draw_mask(program, links, heads, rate)?.map(&mut add);
     let self_loops = if attention.add_self_loops { draw_mask(program, to, heads, rate)?.map(&mut add) } else { None };
     let masks = edges.map(|edges| [edges, self_loops.unwrap_or(edges)]);
     let attend = Attend { specification: AttentionSpec { masks, ..specification }, bias };
@@ -104,7 +129,7 @@ pub fn attend(
         let weights = weights::record(program, specification, &inputs[..scored], logarithms)?;
         program.keep(weights);
     }
-    Ok(output)
+    Ok(PartialAttention { output, logarithms })
 }
 
 /// [`attend`]: reads the values, the terms of the scores, the bias and then the masks. Its second output is, for each
@@ -127,7 +152,7 @@ impl Operator for Attend {
             let found = bias.width();
             return Err(format!("adds a bias {found} wide to a value {width} wide; give both one width"));
         }
-        let [_, to] = self.specification.domains();
+        let [_, to, _] = self.specification.domains;
         Ok(vec![Shape::new(to, width), Shape::new(to, heads)])
     }
 
@@ -192,15 +217,23 @@ impl Operator for Attend {
         );
     }
 
-    fn differentiate(&self, operation: &Operation, gradient: Value, tape: &mut Tape<'_>) -> Result<(), BuildError> {
+    fn differentiate_outputs(
+        &self,
+        operation: &Operation,
+        gradients: &[Option<Value>],
+        tape: &mut Tape<'_>,
+    ) -> Result<(), BuildError> {
         let &[output, logarithms] = &operation.outputs[..] else { return Ok(()) };
+        let &[Some(gradient), by_logarithms] = gradients else {
+            return Err(tape.error("cannot learn by the logarithms of attention alone; merge it with its output"));
+        };
         let bias = self.bias.map(|bias| operation.inputs[bias]);
         if let Some(bias) = bias {
             bias_gradient(bias, gradient, tape)?;
         }
-        let known: Vec<Value> = [logarithms, gradient, output].into_iter().chain(bias).collect();
+        let known: Vec<Value> = [logarithms, gradient, output].into_iter().chain(by_logarithms).chain(bias).collect();
         let shape = Shape::new(output.domain(), 2 * logarithms.width());
-        let states = tape.compute(backward::states(bias.is_some()), &known, shape)?;
+        let states = tape.compute(backward::states(by_logarithms.is_some(), bias.is_some()), &known, shape)?;
         backward::record(self.specification, operation, [states, gradient], tape)
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     error::BuildError,
     kernels::{Attending, Link, MAX_HEADS, Score, Tile},
     operators::relation::Relation,
-    program::{Domain, GraphIndex, Program, Shape, Value, Weight},
+    program::{Domain, Program, Shape, Value, Weight},
 };
 
 /// How links are scored, by the indices of the inputs; the values are input 0.
@@ -18,7 +18,8 @@ pub(super) struct AttentionSpec {
     /// The width of all heads together.
     pub(super) width: usize,
     pub(super) relation: Relation,
-    pub(super) graph: GraphIndex,
+    /// The rows that are attended to, those that attend, and the links.
+    pub(super) domains: [Domain; 3],
     /// Whether self-loops are added.
     pub(super) add_self_loops: bool,
     /// The values if none.
@@ -39,7 +40,7 @@ impl AttentionSpec {
         relation: Relation,
         inputs: &mut Vec<Value>,
     ) -> Result<Self, BuildError> {
-        let width = inputs.first().map_or(0, Value::width);
+        let (width, [from, to]) = (inputs.first().map_or(0, Value::width), relation.domains(program));
         let mut read = |value: Value| -> Result<usize, BuildError> {
             inputs.push(program.dense(value)?);
             Ok(inputs.len() - 1)
@@ -60,7 +61,7 @@ impl AttentionSpec {
             heads: attention.heads,
             width,
             relation,
-            graph: program.graph(),
+            domains: [from, to, relation.links(program)],
             add_self_loops: attention.add_self_loops,
             sources: sources.map(&mut read).transpose()?,
             targets: targets.map(&mut read).transpose()?,
@@ -76,7 +77,7 @@ impl AttentionSpec {
     /// Checks the rows and widths of all inputs.
     pub(super) fn check(&self, inputs: &[Value]) -> Result<(), String> {
         let Self { heads, width, relation, add_self_loops, .. } = *self;
-        let ([from, to], links) = (self.domains(), relation.links(self.graph));
+        let [from, to, links] = self.domains;
         if heads == 0 || heads > MAX_HEADS || !width.is_multiple_of(heads) {
             return Err(format!(
                 "divides {width} features among {heads} heads; give up to {MAX_HEADS} heads that divide them evenly"
@@ -112,11 +113,6 @@ impl AttentionSpec {
             return Err("has features of added self-loops, but adds none; leave them out".to_owned());
         }
         Ok(())
-    }
-
-    /// The domains of the sources and of the targets.
-    pub(super) fn domains(&self) -> [Domain; 2] {
-        self.relation.domains(self.graph)
     }
 
     /// Width of a row's term of the scores of all heads.

@@ -39,12 +39,12 @@ impl Operator for AttentionWeights {
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
-        let AttentionSpec { heads, relation, graph, .. } = self.specification;
+        let AttentionSpec { heads, relation, domains: [.., links], .. } = self.specification;
         self.specification.check(inputs)?;
         if relation != Relation::Neighbors {
             return Err(format!("gives the weights of {relation:?}; give it attention to neighbors"));
         }
-        Ok(vec![Shape::new(relation.links(graph), heads)])
+        Ok(vec![Shape::new(links, heads)])
     }
 
     fn footprint(&self, input: usize) -> Footprint {

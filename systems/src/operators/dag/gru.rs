@@ -5,7 +5,7 @@ use connectome_components::Direction;
 use super::{
     Messages, Rows, add_bias, elements, footprint,
     messages::{Known, Prepared, attended_sums, gated_backward, log_sum_exp, score_gradient, sum},
-    on_nodes, partitions, product, transpose,
+    of_one_kind, on_nodes, partitions, product, transpose,
 };
 use crate::{
     error::BuildError,
@@ -42,6 +42,7 @@ pub fn dag_gru(
     cell: DagGruCell,
     direction: Direction,
 ) -> Result<Value, BuildError> {
+    of_one_kind(program)?;
     let mut inputs = vec![program.dense(input_gates)?, cell.hidden.value(), cell.bias.value()];
     inputs.extend(cell.messages.values());
     let outputs = program.record(DagGru { cell, direction }, &inputs)?;

@@ -18,8 +18,9 @@ pub use network::dag_network;
 pub use tree::{TreeCell, tree_levels};
 
 use crate::{
+    error::BuildError,
     kernels::{Operand, SparseRow, for_each_ahead, matmul},
-    program::{Cost, Domain, Footprint, Operator, Partition, Shape, Step, Value, Weight, kernel},
+    program::{Cost, Domain, Footprint, Operator, Partition, Program, Shape, Step, Value, Weight, kernel},
 };
 
 /// The terms of a sum over the predecessors, or the successors, of a node.
@@ -141,10 +142,20 @@ fn product(weight: &Weight, bias: Option<&Weight>) -> impl Operator + use<> {
     .with_cost(cost)
 }
 
+/// The error of an operator on a relation between two kinds, in which nodes have no levels.
+fn of_one_kind(program: &Program) -> Result<(), BuildError> {
+    match program.sources() == program.nodes() {
+        true => Ok(()),
+        false => {
+            Err(program.error("passes through levels, which a relation between two kinds has none of; use a graph"))
+        }
+    }
+}
+
 /// The error of an operator whose input is not on nodes.
 fn on_nodes(input: &Value) -> Result<(), String> {
     match input.domain() {
-        Domain::Nodes => Ok(()),
+        Domain::Nodes(_) => Ok(()),
         _ => {
             Err("passes through the levels of nodes, but its input is on other rows; give a value on nodes".to_owned())
         }

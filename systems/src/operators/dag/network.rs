@@ -2,7 +2,7 @@
 
 use connectome_components::{Adjacency, Direction, Matrix, Normalization, Topology};
 
-use super::{Rows, Terms, ends, footprint, on_nodes, partitions};
+use super::{Rows, Terms, ends, footprint, of_one_kind, on_nodes, partitions};
 use crate::{
     error::BuildError,
     kernels::{Activation, dot, gather_rows},
@@ -27,6 +27,7 @@ pub fn dag_network(
     activation: Activation,
     direction: Direction,
 ) -> Result<Value, BuildError> {
+    of_one_kind(program)?;
     let mut inputs = vec![program.dense(input)?];
     if let Some(weights) = weights {
         inputs.push(program.dense(weights)?);

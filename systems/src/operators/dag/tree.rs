@@ -2,7 +2,7 @@
 
 use connectome_components::{Direction, Matrix};
 
-use super::{add_bias, elements, footprint, on_nodes, partitions, product, slots::Slots, transpose};
+use super::{add_bias, elements, footprint, of_one_kind, on_nodes, partitions, product, slots::Slots, transpose};
 use crate::{
     error::BuildError,
     kernels::{Activation, Operand, matmul},
@@ -43,6 +43,7 @@ pub fn tree_levels(
     cell: TreeCell,
     direction: Direction,
 ) -> Result<Value, BuildError> {
+    of_one_kind(program)?;
     let mut inputs = vec![program.dense(input)?, program.dense(places)?, cell.children.value()];
     inputs.extend(cell.missing.map(|missing| missing.value()));
     inputs.extend(cell.maps.iter().flatten().map(Weight::value));

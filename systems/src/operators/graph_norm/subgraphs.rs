@@ -17,7 +17,7 @@ impl Operator for MeasureSubgraphs {
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let [values, mean_scale] = [inputs[0], inputs[1]];
-        if values.domain() != Domain::Nodes {
+        if !matches!(values.domain(), Domain::Nodes(_)) {
             return Err(
                 "normalizes over the nodes of subgraphs, but its input is on other rows; give a value on nodes"
                     .to_owned(),
