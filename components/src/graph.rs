@@ -101,6 +101,11 @@ impl Graph {
         Self { sources: self.nodes, edges: world.register_component::<NoEdge>(), is_reversed: false, ..self }
     }
 
+    /// Whether it was made by [`Graph::without_edges`].
+    pub fn is_without_edges(&self, world: &World) -> bool {
+        world.component_id::<NoEdge>() == Some(self.edges)
+    }
+
     /// Whether its edges lead from one kind of nodes to another.
     pub fn is_relation(&self) -> bool {
         self.sources != self.nodes

@@ -13,6 +13,8 @@ use super::column::{AnyBuffer, BatchElement};
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     pub(super) nodes: Origins,
+    /// The number of sources of a relation, which are other entities than its nodes, all of them.
+    pub(super) sources: Option<u32>,
     pub(super) edges: Origins,
     pub(super) subgraphs: Origins,
     /// The rows of source and target of each edge.
@@ -22,6 +24,8 @@ pub struct Batch {
     /// The row of each node's subgraph, or [`Batch::NO_SUBGRAPH`].
     pub(super) subgraph_of: Vec<u32>,
     pub(super) buffers: Vec<AnyBuffer>,
+    /// The whole of further graphs, whose nodes are other kinds.
+    pub(super) parts: Vec<Batch>,
     /// The rows of the nodes that a sample has reached.
     pub(super) reached: EntityHashMap<u32>,
     /// The sampled edges of a node.
@@ -61,6 +65,11 @@ impl Batch {
         &self.subgraphs.entities
     }
 
+    /// The whole of the further graphs that were extracted with it.
+    pub(crate) fn parts(&self) -> &[Self] {
+        &self.parts
+    }
+
     /// The rows of source and target of each edge, `[E]`.
     pub fn endpoints(&self) -> &[[u32; 2]] {
         &self.endpoints
@@ -88,6 +97,8 @@ impl Batch {
             origins.rows.clear();
             origins.entities.clear();
         }
+        self.sources = None;
+        self.parts.iter_mut().for_each(Self::clear);
         self.endpoints.clear();
         self.weights.clear();
         self.subgraph_of.clear();

@@ -1,7 +1,7 @@
 //! Extraction of batches from a corpus.
 
 use bevy_ecs::{entity::Entity, world::World};
-use connectome_components::{Edge, EdgeWeight, Field, Graph, Rows, Split, Topology};
+use connectome_components::{Edge, EdgeWeight, Field, Graph, Rows, Sources, Split, Topology};
 
 use super::{
     Batch, BatchElement, BatchError, Domain,
@@ -19,6 +19,8 @@ pub struct Extract {
     graph: Entity,
     /// An empty buffer for each pair of fields.
     buffers: Vec<AnyBuffer>,
+    /// Further graphs, which are extracted as a whole.
+    others: Vec<Extract>,
 }
 
 impl Extract {
@@ -28,7 +30,13 @@ impl Extract {
     /// If the entity is no graph.
     pub fn new(corpus: &World, graph: Entity) -> Result<Self, BatchError> {
         corpus.get::<Graph>(graph).ok_or(BatchError::NoGraph(graph))?;
-        Ok(Self { graph, buffers: Vec::new() })
+        Ok(Self { graph, buffers: Vec::new(), others: Vec::new() })
+    }
+
+    /// Extracts the whole of another graph with that of the first: of other kinds of nodes, or a relation between two.
+    pub(crate) fn add_graph(&mut self, corpus: &World, graph: Entity) -> Result<(), BatchError> {
+        self.others.push(Self::new(corpus, graph)?);
+        Ok(())
     }
 
     /// Copies the field `from` of the corpus as well, to be loaded into the field `to` of a training world. Both have
@@ -43,6 +51,12 @@ impl Extract {
         }
         let name = from.name(corpus);
         let Some(domain) = Domain::of(graph, from.domain()) else {
+            let has = |other: &&mut Self| {
+                corpus.get::<Graph>(other.graph).is_some_and(|graph| Domain::of(graph, from.domain()).is_some())
+            };
+            if let Some(other) = self.others.iter_mut().find(has) {
+                return other.copy(corpus, from, to);
+            }
             return Err(BatchError::OtherRows { name, domain: "nodes, edges or subgraphs" });
         };
         if from.width() != to.width() {
@@ -55,7 +69,9 @@ impl Extract {
     /// Updates the topology of the corpus. Call it before the first batch, and whenever nodes, edges or subgraphs have
     /// changed, unless a model of the corpus has run since.
     pub fn update(&self, corpus: &mut World) {
-        update_topology(corpus, self.graph, &mut Scratch::default());
+        let mut scratch = Scratch::default();
+        let others = self.others.iter().map(|other| other.graph);
+        core::iter::once(self.graph).chain(others).for_each(|graph| update_topology(corpus, graph, &mut scratch));
     }
 
     /// Extracts the whole graph: nodes and subgraphs in the order of their keys, edges in that of the keys of target and
@@ -64,7 +80,10 @@ impl Extract {
     /// # Errors
     /// If the corpus has changed since [`Extract::update`]. The batch is empty then.
     pub fn whole(&self, corpus: &World, batch: &mut Batch) -> Result<(), BatchError> {
-        self.fill(corpus, batch, whole::collect)
+        self.fill(corpus, batch, whole::collect)?;
+        batch.parts.resize_with(self.others.len(), Batch::default);
+        let filled = self.others.iter().zip(&mut batch.parts).try_for_each(|(other, part)| other.whole(corpus, part));
+        filled.inspect_err(|_| batch.clear())
     }
 
     /// Extracts the disjoint union of subgraphs, in the given order; one may occur twice. Within each, nodes are
@@ -73,7 +92,10 @@ impl Extract {
     /// # Errors
     /// If one of them is no subgraph, or the corpus has changed since [`Extract::update`]. The batch is empty then.
     pub fn subgraphs(&self, corpus: &World, subgraphs: &[Entity], batch: &mut Batch) -> Result<(), BatchError> {
-        self.fill(corpus, batch, |topology, batch| union::collect(corpus, topology, subgraphs, batch))
+        self.fill(corpus, batch, |topology, batch| {
+            self.of_one_kind(topology)?;
+            union::collect(corpus, topology, subgraphs, batch)
+        })
     }
 
     /// Extracts the sampled neighborhoods of seed nodes, as in GraphSAGE (Hamilton et al. 2017).
@@ -101,6 +123,7 @@ impl Extract {
         batch: &mut Batch,
     ) -> Result<(), BatchError> {
         self.fill(corpus, batch, |topology, batch| {
+            self.of_one_kind(topology)?;
             sample::collect(corpus, topology, seeds, fan_outs, sample::random(seed, step), batch)
         })?;
         for buffer in &mut batch.buffers {
@@ -109,6 +132,16 @@ impl Extract {
             }
         }
         Ok(())
+    }
+
+    /// The error if the graph is a relation, which can be extracted as a whole alone.
+    fn of_one_kind(&self, topology: &Topology) -> Result<(), BatchError> {
+        if topology.other_sources.is_some() { Err(BatchError::Relation(self.graph)) } else { Ok(()) }
+    }
+
+    /// Those of the further graphs.
+    pub(super) fn others(&self) -> &[Self] {
+        &self.others
     }
 
     /// An empty buffer for each pair of fields.
@@ -156,7 +189,12 @@ impl Extract {
         let topology = corpus.get::<Topology>(self.graph).ok_or_else(no_graph)?;
         let Topology { nodes, edges, subgraphs, derived_at, .. } = topology;
         let edge = corpus.component_id::<Edge>();
+        let are_fresh = |sources: &Sources| {
+            sources.rows.fit(corpus, &[graph.sources])
+                && derived_at.is_some_and(|tick| !sources.rows.keys_changed_since(corpus, tick))
+        };
         let fresh = nodes.fit(corpus, &[graph.nodes])
+            && topology.other_sources.as_ref().is_none_or(are_fresh)
             && subgraphs.fit(corpus, &[graph.subgraphs])
             && edge.is_some_and(|edge| edges.fit(corpus, &[edge, graph.edges]))
             && derived_at.is_some_and(|tick| {

@@ -41,15 +41,21 @@ impl Batch {
     /// components cannot be inserted; the world is unchanged then. If hooks or observers despawn or move loaded
     /// entities.
     pub fn load(&self, world: &mut World, graph: Entity) -> Result<(), BatchError> {
-        let graph = world.get::<Graph>(graph).copied().ok_or(BatchError::NoGraph(graph))?;
+        let entity = graph;
+        let graph = world.get::<Graph>(entity).copied().ok_or(BatchError::NoGraph(entity))?;
         graph.check(world)?;
         self.buffers.iter().try_for_each(|buffer| buffer.check(world, &graph))?;
+        if self.sources.is_some() != graph.is_relation() {
+            return Err(BatchError::OtherKinds(entity));
+        }
         let workers = world.get_resource::<Workers>().cloned().unwrap_or_default();
         let edge = world.register_component::<Edge>();
         let subgraphs = Kind { marker: graph.subgraphs, component: graph.subgraphs, count: self.subgraphs.rows.len() };
         let nodes = Kind { marker: graph.nodes, component: graph.nodes, count: self.nodes.rows.len() };
         let edges = Kind { marker: graph.edges, component: edge, count: self.endpoints.len() };
-        for kind in [&subgraphs, &nodes, &edges] {
+        let sources =
+            self.sources.map(|count| Kind { marker: graph.sources, component: graph.sources, count: count as usize });
+        for kind in [&subgraphs, &nodes, &edges].into_iter().chain(&sources) {
             kind.mark(world, &[])?;
         }
 
@@ -60,6 +66,8 @@ impl Batch {
                 // Nodes spawned by the user may lack it.
                 nodes.complete(world, rows, NO_SUBGRAPH)
             })?;
+        let spawn_source = |world: &mut World| world.spawn((NO_SUBGRAPH, GraphKey::default())).id();
+        let sources = sources.map(|sources| sources.resize(world, &workers, spawn_source)).transpose()?;
         // Without keys parallel edges would be ordered by the indices of entities, and these by what was loaded before.
         let has_parallels = self.endpoints.array_windows().any(|[one, other]| one == other);
         let mut edge_rows = edges.resize(world, &workers, |world| match has_parallels {
@@ -77,7 +85,9 @@ impl Batch {
 
         workers.pass_gate();
         self.assign_subgraphs(world, &nodes, &subgraphs)?;
-        self.connect_edges(world, &edge_rows, &nodes, &workers)?;
+        let ends = [sources.as_ref().unwrap_or(&nodes), &nodes];
+        let ends = if graph.is_reversed { [ends[1], ends[0]] } else { ends };
+        self.connect_edges(world, &edge_rows, (ends, graph.is_reversed), &workers)?;
         workers.pass_gate();
         self.write_fields(world)
     }
@@ -106,18 +116,19 @@ impl Batch {
         &self,
         world: &mut World,
         edges: &Rows,
-        nodes: &Rows,
+        ([sources, targets], is_reversed): ([&Rows; 2], bool),
         workers: &Workers,
     ) -> Result<(), BatchError> {
-        let node = |row: u32| nodes.entities().get(row as usize).copied().ok_or(BatchError::Disturbed);
+        let node = |rows: &Rows, row: u32| rows.entities().get(row as usize).copied().ok_or(BatchError::Disturbed);
         let mut query = world.query::<(&mut Edge, Option<&mut EdgeWeight>, Option<&mut GraphKey>)>();
         let mut edges = query.iter_many_mut(world, edges.entities());
         for (row, [source, target]) in self.endpoints.iter().enumerate() {
+            let [source, target] = if is_reversed { [target, source] } else { [source, target] };
             if row.is_multiple_of(SLICE) {
                 workers.pass_gate();
             }
             let Some(Ok((mut edge, weight, key))) = edges.fetch_next() else { return Err(BatchError::Disturbed) };
-            edge.set_if_neq(Edge { source: node(*source)?, target: node(*target)? });
+            edge.set_if_neq(Edge { source: node(sources, *source)?, target: node(targets, *target)? });
             if let Some(mut weight) = weight {
                 weight.set_if_neq(EdgeWeight(self.weights.get(row).copied().unwrap_or(1.0)));
             }

@@ -12,6 +12,8 @@ pub(crate) struct SavedBatch {
     endpoints: Vec<[u32; 2]>,
     weights: Vec<f32>,
     subgraph_of: Vec<u32>,
+    sources: Option<u32>,
+    parts: Vec<SavedBatch>,
     /// The number of nodes of each subgraph.
     sizes: Vec<u32>,
     buffers: Vec<SavedBuffer>,
@@ -44,6 +46,8 @@ impl Batch {
             endpoints: self.endpoints.clone(),
             weights: self.weights.clone(),
             subgraph_of: self.subgraph_of.clone(),
+            sources: self.sources,
+            parts: self.parts.iter().map(Self::save).collect(),
             sizes,
             buffers: self.buffers.iter().map(save).collect(),
         }
@@ -54,13 +58,20 @@ impl SavedBatch {
     /// The batch with the fields of `extract`; none if the data is not of such a batch. Its entities are
     /// [`Entity::PLACEHOLDER`].
     pub(crate) fn load(self, extract: &Extract) -> Option<Batch> {
-        let Self { endpoints, weights, subgraph_of, sizes, buffers } = self;
+        let Self { endpoints, weights, subgraph_of, sources, parts, sizes, buffers } = self;
+        if parts.len() != extract.others().len() {
+            return None;
+        }
+        let parts = parts.into_iter().zip(extract.others()).map(|(part, extract)| part.load(extract));
+        let parts = parts.collect::<Option<Vec<Batch>>>()?;
         let [nodes, edges, subgraphs] = [subgraph_of.len(), endpoints.len(), sizes.len()];
         let mut members = vec![0; subgraphs];
         for subgraph in subgraph_of.iter().filter(|subgraph| **subgraph != Batch::NO_SUBGRAPH) {
             *members.get_mut(*subgraph as usize)? += 1;
         }
-        let is_whole = endpoints.iter().flatten().all(|node| (*node as usize) < nodes)
+        let source_count = sources.map_or(nodes, |sources| sources as usize);
+        let fits = |[source, target]: &[u32; 2]| (*source as usize) < source_count && (*target as usize) < nodes;
+        let is_whole = endpoints.iter().all(fits)
             && (weights.is_empty() || weights.len() == edges)
             && members == sizes
             && buffers.len() == extract.buffers().len();
@@ -85,8 +96,18 @@ impl SavedBatch {
             Some(Origins { rows, entities: vec![Entity::PLACEHOLDER; count] })
         };
         let (nodes, edges, subgraphs) = (origins(nodes)?, origins(edges)?, origins(subgraphs)?);
-        let batch =
-            Batch { nodes, edges, subgraphs, endpoints, weights, subgraph_of, buffers: loaded, ..Batch::default() };
+        let batch = Batch {
+            nodes,
+            edges,
+            subgraphs,
+            endpoints,
+            weights,
+            subgraph_of,
+            sources,
+            parts,
+            buffers: loaded,
+            ..Batch::default()
+        };
         is_whole.then_some(batch)
     }
 }

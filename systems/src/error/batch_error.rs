@@ -12,6 +12,14 @@ pub enum BatchError {
     /// The corpus has changed since its topology was derived.
     #[error("the topology of graph {0} is older than its world; call `Extract::update` when the corpus has changed")]
     Stale(Entity),
+    /// A relation between two kinds of nodes is to be extracted in part.
+    #[error("graph {0} leads from one kind of nodes to another; extract it as a whole by `Extract::whole`")]
+    Relation(Entity),
+    /// A batch of a graph is loaded into a relation between two kinds of nodes, or the reverse.
+    #[error(
+        "graph {0} leads from one kind of nodes to another and the batch does not, or the reverse; load it into one alike"
+    )]
+    OtherKinds(Entity),
     /// A seed is not a node.
     #[error("entity {0} is no node of the corpus, or was spawned after `Extract::update`; use living nodes as seeds")]
     NoNode(Entity),

@@ -21,8 +21,8 @@ pub(super) struct FieldCopies {
     pub(super) taken: Vec<Field>,
     /// The components that are copied, each with that of their rows.
     components: Vec<(ComponentId, ComponentId)>,
-    from: Graph,
-    to: Graph,
+    /// The graphs, each with that which its rows are copied to.
+    graphs: Vec<(Graph, Graph)>,
 }
 
 /// Why a field cannot be copied.
@@ -47,12 +47,27 @@ impl<E: Into<BuildError>> From<E> for CopyError {
     }
 }
 
+fn graph_of(world: &World, graph: Entity) -> Result<Graph, BuildError> {
+    world.get::<Graph>(graph).copied().ok_or(BuildError::NoGraph(graph))
+}
+
 impl FieldCopies {
     /// None so far, of `origin` in `world`, to `graph` in `own`.
     pub(super) fn new(world: &World, origin: Entity, own: &World, graph: Entity) -> Result<Self, CopyError> {
-        let known = |world: &World, graph: Entity| world.get::<Graph>(graph).copied().ok_or(BuildError::NoGraph(graph));
-        let (from, to) = (known(world, origin)?, known(own, graph)?);
-        Ok(Self { extract: Extract::new(world, origin)?, taken: Vec::new(), components: Vec::new(), from, to })
+        let graphs = vec![(graph_of(world, origin)?, graph_of(own, graph)?)];
+        Ok(Self { extract: Extract::new(world, origin)?, taken: Vec::new(), components: Vec::new(), graphs })
+    }
+
+    /// Copies the whole of another graph as well: of another kind of nodes, or a relation between two.
+    pub(super) fn add_graph(
+        &mut self,
+        world: &World,
+        origin: Entity,
+        own: &World,
+        graph: Entity,
+    ) -> Result<(), CopyError> {
+        self.graphs.push((graph_of(world, origin)?, graph_of(own, graph)?));
+        Ok(self.extract.add_graph(world, origin)?)
     }
 
     /// Lets a model read copies of its inputs, in a world of its own.
@@ -62,16 +77,34 @@ impl FieldCopies {
         own: &mut World,
         builder: &mut ModelBuilder,
     ) -> Result<(), CopyError> {
+        let from = self.graphs[0].0;
         let inputs = [Some(&mut builder.input), builder.edges.as_mut(), builder.coordinates.as_mut()];
-        for (input, marker) in inputs.into_iter().zip([self.from.nodes, self.from.edges, self.from.nodes]) {
-            let Some(input) = input else { continue };
-            let given = match *input {
-                Input::Given(features) => Some(features),
-                Input::Component(binding) => (binding.column)(world, marker)?.map(FeatureField::from),
-                _ => None,
-            };
-            *input = Input::Given(self.features(world, own, given.ok_or(CopyError::Input)?)?);
+        for (input, marker) in inputs.into_iter().zip([from.nodes, from.edges, from.nodes]) {
+            if let Some(input) = input {
+                self.input(world, own, input, Some(marker))?;
+            }
         }
+        let kinds = builder.kinds.iter_mut().map(|kind| &mut kind.input);
+        for input in kinds.chain(builder.relations.iter_mut().map(|relation| &mut relation.edges)).flatten() {
+            self.input(world, own, input, None)?;
+        }
+        Ok(())
+    }
+
+    /// Lets an input be a copy; a component is one of the rows that `marker` marks.
+    fn input(
+        &mut self,
+        world: &mut World,
+        own: &mut World,
+        input: &mut Input,
+        marker: Option<ComponentId>,
+    ) -> Result<(), CopyError> {
+        let given = match (*input, marker) {
+            (Input::Given(features), _) => Some(features),
+            (Input::Component(binding), Some(marker)) => (binding.column)(world, marker)?.map(FeatureField::from),
+            _ => None,
+        };
+        *input = Input::Given(self.features(world, own, given.ok_or(CopyError::Input)?)?);
         Ok(())
     }
 
@@ -127,9 +160,11 @@ impl FieldCopies {
 
     /// The component that marks the rows of the copy of a field.
     fn own_marker<T: Send + Sync + 'static>(&self, world: &World, field: Field<T>) -> Result<ComponentId, CopyError> {
-        let Self { from, to, .. } = self;
-        let pairs = [(from.nodes, to.nodes), (from.edges, to.edges), (from.subgraphs, to.subgraphs)];
-        let pair = pairs.into_iter().find(|(marker, _)| *marker == field.domain());
+        let mut pairs = self
+            .graphs
+            .iter()
+            .flat_map(|(from, to)| [(from.nodes, to.nodes), (from.edges, to.edges), (from.subgraphs, to.subgraphs)]);
+        let pair = pairs.find(|(marker, _)| *marker == field.domain());
         pair.map(|(_, marker)| marker).ok_or_else(|| BuildError::OtherRows { field: field.name(world) }.into())
     }
 }

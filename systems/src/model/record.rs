@@ -82,8 +82,8 @@ impl ModelBuilder {
         program.set_features(KindIndex::OWN, Some(trunk));
         let mut first = self.layers.len();
         for head in self.heads() {
-            let (kind, input) = head.input(&mut program)?;
-            let mut output = program.head_layers((&head.name, kind), first, &head.layers, input)?;
+            let (kind, read) = head.input(&mut program)?;
+            let mut output = program.head_layers((&head.name, kind), first, &head.layers, read)?;
             first += head.layers.len();
             output = program.dense(output)?;
             if let Input::State(width) = self.input {

@@ -6,7 +6,7 @@ use connectome_components::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{SnapshotError, bytes::SavedModel};
+use super::{SnapshotError, bytes::SavedModel, section};
 use crate::{
     model::{LessonState, Plans},
     optimizers::{ModelState, Moments, set_component, write_row},
@@ -62,7 +62,7 @@ impl ModelSnapshot {
     /// Finds the fields of the model, which reads these graphs.
     pub(super) fn resolve(&mut self, world: &World, graphs: &[Entity]) -> Result<(), SnapshotError> {
         let plans = world.get::<Plans>(self.model).ok_or(SnapshotError::NoModel(self.model))?;
-        if let Some(graph) = plans.graphs().iter().find(|graph| !graphs.contains(graph)) {
+        if let Some(graph) = plans.graphs().iter().find(|graph| !section::cover(graphs, **graph, world)) {
             return Err(SnapshotError::OtherGraph { model: self.model, graph: *graph });
         }
         let carried = plans.carried();

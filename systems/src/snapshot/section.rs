@@ -114,8 +114,11 @@ impl Clone for Section {
     }
 }
 
-/// The kinds of entities of graphs, each once: for each graph the subgraphs, the nodes and the edges, so that what is
-/// referred to comes first. Calls `each` with the marker and all components of a kind.
+/// The place of edges among the kinds of entities of a graph.
+const EDGES: usize = 3;
+
+/// The kinds of entities of graphs, each once: for each graph the subgraphs, the nodes, other sources and the edges, so that
+/// what is referred to comes first. Calls `each` with the marker and all components of a kind.
 fn each_kind(
     graphs: &[Entity],
     world: &World,
@@ -125,19 +128,36 @@ fn each_kind(
     for (index, graph) in graphs.iter().enumerate() {
         let known = |entity: &Entity| world.get::<Graph>(*entity).copied();
         let graph = known(graph).ok_or(SnapshotError::NoGraph(*graph))?;
-        let markers = |graph: Graph| [graph.subgraphs, graph.nodes, graph.edges];
+        let markers = |graph: Graph| [graph.subgraphs, graph.nodes, graph.sources, graph.edges];
         for (kind, marker) in markers(graph).into_iter().enumerate() {
             let earlier = graphs[..index].iter().filter_map(known).flat_map(markers);
             if earlier.chain(markers(graph).into_iter().take(kind)).any(|known| known == marker) {
                 continue;
             }
             match edge {
-                Some(edge) if kind == 2 && edge != marker => each(marker, &[edge, marker])?,
+                Some(edge) if kind == EDGES && edge != marker => each(marker, &[edge, marker])?,
                 _ => each(marker, &[marker])?,
             }
         }
     }
     Ok(())
+}
+
+/// Whether graphs have all entities of another one: it may be the reverse of one of them, or have no edges.
+pub(super) fn cover(graphs: &[Entity], other: Entity, world: &World) -> bool {
+    let known = |entity: &Entity| world.get::<Graph>(*entity).copied();
+    let Some(other) = known(&other) else { return false };
+    let mut entities = [Vec::new(), Vec::new(), Vec::new()];
+    for graph in graphs.iter().filter_map(known) {
+        entities[0].push(graph.subgraphs);
+        entities[1].extend([graph.nodes, graph.sources]);
+        entities[2].push(graph.edges);
+    }
+    let [subgraphs, nodes, edges] = entities;
+    let has_edges = edges.contains(&other.edges) || other.is_without_edges(world);
+    has_edges
+        && subgraphs.contains(&other.subgraphs)
+        && [other.nodes, other.sources].iter().all(|kind| nodes.contains(kind))
 }
 
 /// Brings the sections to the kinds of the graphs; sections that stay keep their buffers.

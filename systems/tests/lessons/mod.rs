@@ -4,6 +4,7 @@
 mod bits;
 mod errors;
 mod inputs;
+mod kinds;
 mod rollback;
 
 use bevy_ecs::prelude::*;

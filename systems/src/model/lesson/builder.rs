@@ -1,15 +1,15 @@
 //! The builder of models that take lessons.
 
-use bevy_ecs::{component::ComponentId, entity::Entity, system::BoxedSystem, world::World};
-use connectome_components::{
-    ClassLabel, Field, FieldPool, Graph, LessonProgress, Metrics, Model, ModelHead, Optimizer, Split,
-};
+use bevy_ecs::{entity::Entity, world::World};
+use connectome_components::{Field, FieldPool, Graph, LessonProgress, Metrics, Optimizer};
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
 use super::{
     Lessons,
+    copying::Copying,
     learner::Learner,
+    own_graphs::{self, OwnGraph},
     runner::{LessonState, Runner},
     settings::{BatchKind, Place, Settings},
 };
@@ -17,14 +17,12 @@ use crate::{
     batch::Batch,
     error::{BuildError, LessonError},
     model::{
-        Head, HeadLoss, HeadTargets, ModelBuilder, Plans, RowAccess,
-        components::{ComponentBinding, Copied},
+        ModelBuilder, Plans,
         field_copies::{CopyError, FieldCopies},
         input::Input,
         remove_model,
     },
     parallel::Workers,
-    program::Domain,
     topology::Scratch,
 };
 
@@ -191,11 +189,20 @@ fn attach(
     fields: &mut Vec<Field>,
 ) -> Result<(), BuildError> {
     let plans = world.get::<Plans>(model).ok_or(BuildError::NoModel(model))?;
-    if plans.graphs().len() > 1 {
+    let live = plans.graphs().to_vec();
+    let is_known = |graph: &Entity| {
+        builder.relations.iter().any(|relation| relation.graph == *graph)
+            || world.get::<Graph>(*graph).is_some_and(|graph| graph.is_without_edges(world))
+    };
+    if !live.iter().skip(1).all(is_known) {
         return Err(unfit(&builder, "has a layer that reads another graph, of which a batch has no edges; remove it"));
     }
+    if live.len() > 1 && !matches!(settings.batch, BatchKind::Whole) {
+        return Err(unfit(&builder, "has relations, so that batches are whole; remove `neighbors` or `subgraphs`"));
+    }
     let mut own = World::new();
-    let graph = Graph::spawn(&mut own);
+    let graphs = own_graphs::spawn(world, &live, &mut own)?;
+    let graph = graphs[0].own;
     let refused = |error| match error {
         CopyError::Input => {
             unfit(&builder, "has edge features without a field; give them by `edge_input` or `reads_edges`")
@@ -203,11 +210,20 @@ fn attach(
         CopyError::Batch(error) => LessonError::Batch { model: builder.name.clone(), frame: 0, error }.into(),
         CopyError::Build(error) => error,
     };
-    let copies = FieldCopies::new(world, builder.graph, &own, graph).map_err(refused)?;
+    let mut copies = FieldCopies::new(world, builder.graph, &own, graph).map_err(refused)?;
+    let parts: Vec<&OwnGraph> = graphs.iter().skip(1).filter(|graph| graph.is_part).collect();
+    for part in &parts {
+        copies.add_graph(world, part.live, &own, part.own).map_err(refused)?;
+    }
     let mut copying = Copying { world, own: &mut own, model, copies, fields, observers: Vec::new() };
     let mut copy = copying.copy(builder.clone()).map_err(refused)?;
     let Copying { copies: FieldCopies { extract, .. }, observers, .. } = copying;
     copy.graph = graph;
+    for relation in &mut copy.relations {
+        if let Some(known) = graphs.iter().find(|graph| graph.live == relation.graph) {
+            relation.graph = known.own;
+        }
+    }
     let copy = copy.build(&mut own)?;
     let components = (
         LessonProgress::default(),
@@ -216,10 +232,12 @@ fn attach(
         builder.schedule,
     );
     let nodes = world.get::<Graph>(builder.graph).ok_or(BuildError::NoGraph(builder.graph))?.nodes;
-    let learner = Learner { world: own, graph, model: copy, workers, origin: (builder.graph, model) };
+    let parts = parts.iter().map(|part| part.own).collect();
+    let learner = Learner { world: own, graph, parts, model: copy, workers, origin: (builder.graph, model) };
     let runner = Runner {
         settings,
         graph: builder.graph,
+        graphs: live,
         seed: builder.seed,
         extract,
         observers,
@@ -245,131 +263,4 @@ fn attach(
     entity.insert((progress, metrics, schedule, lessons));
     optimizer.map(|optimizer| entity.insert(optimizer));
     Ok(())
-}
-
-/// What the copy of a model reads.
-struct Copying<'a> {
-    world: &'a mut World,
-    own: &'a mut World,
-    /// The model in the live world.
-    model: Entity,
-    copies: FieldCopies,
-    /// The fields taken from the pool of the live world.
-    fields: &'a mut Vec<Field>,
-    /// Write these fields.
-    observers: Vec<BoxedSystem>,
-}
-
-impl Copying<'_> {
-    /// The builder of the copy, but for its graph.
-    fn copy(&mut self, mut builder: ModelBuilder) -> Result<ModelBuilder, CopyError> {
-        let live = self.world.get::<Model>(self.model).ok_or(BuildError::NoModel(self.model))?.clone();
-        let graph = *self.world.get::<Graph>(live.graph).ok_or(BuildError::NoGraph(live.graph))?;
-        match builder.input {
-            Input::Width(_) => builder.input = Input::Given(live.input),
-            Input::Observed(width) => {
-                let field = self.take(graph.nodes, width)?;
-                if let Some(observer) = builder.observer.take() {
-                    let rows = RowAccess::new(live.graph, field, Domain::NODES);
-                    let observer = observer(self.world, &rows);
-                    self.add_observer(observer);
-                }
-                builder.input = Input::Given(field.into());
-            }
-            Input::Component(binding) => builder.input = Input::Given(self.component(binding, graph.nodes)?.into()),
-            Input::Components(width) => {
-                let field = self.take(graph.nodes, width)?;
-                let mut first = 0;
-                for binding in core::mem::take(&mut builder.components) {
-                    self.observe(binding, Copied { field, domain: graph.nodes, first })?;
-                    first += binding.width;
-                }
-                builder.input = Input::Given(field.into());
-            }
-            _ => {}
-        }
-        if let Some(Input::Component(binding)) = builder.edges {
-            builder.edges = Some(Input::Given(self.component(binding, graph.edges)?.into()));
-        }
-        self.copies.inputs(self.world, self.own, &mut builder)?;
-        let component = builder.target_component.take();
-        let component = component.map(|binding| self.component(binding, live.output.domain())).transpose()?;
-        let name = builder.name.clone();
-        for (index, (head, known)) in builder.heads_mut().iter_mut().zip(&live.heads).enumerate() {
-            if let Some(component) = component.filter(|_| index == 0) {
-                *head = head.clone().targets(component);
-            }
-            self.head(&name, head, known)?;
-        }
-        builder.written = None;
-        builder.actors.clear();
-        Ok(builder)
-    }
-
-    /// Lets a head of the copy read copies.
-    fn head(&mut self, model: &str, head: &mut Head, known: &ModelHead) -> Result<(), CopyError> {
-        let unfit = |reason: String| LessonError::Unfit { model: model.to_owned(), reason };
-        let domain = known.output.domain();
-        let Self { world, own, copies, .. } = self;
-        let name = &head.name;
-        let values = match (&head.loss, head.targets) {
-            (HeadLoss::External, _) => {
-                let reason = format!(
-                    "has the head `{name}` with an external gradient, which no system writes in the world of its lessons; \
-                     give it a loss"
-                );
-                return Err(unfit(reason).into());
-            }
-            (_, Some(HeadTargets::Values(values))) => Some(HeadTargets::Values(copies.values(world, own, values)?)),
-            (_, Some(HeadTargets::Indices(labels))) => Some(HeadTargets::Indices(copies.indices(world, own, labels)?)),
-            (_, Some(HeadTargets::Classes(_))) => {
-                Some(HeadTargets::Classes(copies.component::<ClassLabel>(world, own, domain)?))
-            }
-            (HeadLoss::Given(loss), None) if loss.is_classification() => {
-                copies.component::<ClassLabel>(world, own, domain)?;
-                None
-            }
-            _ => {
-                let reason = format!(
-                    "has the head `{name}` without targets; give it a field by `targets`, or let the model learn a \
-                     component by `learns`"
-                );
-                return Err(unfit(reason).into());
-            }
-        };
-        head.targets = values;
-        copies.component::<Split>(world, own, domain)?;
-        if let Some(weights) = head.row_weights {
-            head.row_weights = Some(copies.values(world, own, weights)?);
-        }
-        Ok(())
-    }
-
-    /// The column of a component of the live world, or a field into which it is copied before a batch is extracted.
-    fn component(&mut self, binding: ComponentBinding, domain: ComponentId) -> Result<Field, CopyError> {
-        if let Some(column) = (binding.column)(self.world, domain)? {
-            return Ok(column);
-        }
-        let field = self.take(domain, binding.width)?;
-        self.observe(binding, Copied { field, domain, first: 0 })?;
-        Ok(field)
-    }
-
-    /// Copies a component before a batch is extracted.
-    fn observe(&mut self, binding: ComponentBinding, copied: Copied) -> Result<(), CopyError> {
-        let observer = (binding.copy_in)(self.world, copied)?;
-        self.add_observer(observer);
-        Ok(())
-    }
-
-    fn take(&mut self, domain: ComponentId, width: usize) -> Result<Field, CopyError> {
-        let field = FieldPool::take(self.world, Some(domain), width)?;
-        self.fields.push(field);
-        Ok(field)
-    }
-
-    fn add_observer(&mut self, mut observer: BoxedSystem) {
-        observer.initialize(self.world);
-        self.observers.push(observer);
-    }
 }

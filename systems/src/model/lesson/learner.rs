@@ -43,6 +43,8 @@ pub(crate) struct Assignment {
 pub(super) struct Learner {
     pub(super) world: World,
     pub(super) graph: Entity,
+    /// The graphs of the other parts of a batch.
+    pub(super) parts: Vec<Entity>,
     pub(super) model: Entity,
     pub(super) workers: Workers,
     /// The graph and the model in the live world.
@@ -64,6 +66,9 @@ impl Learner {
         let Assignment { began: frame, start, batch, .. } = assignment;
         gate.pass();
         batch.load(&mut self.world, self.graph).map_err(|error| self.of_batch(*frame, error))?;
+        for (part, graph) in batch.parts().iter().zip(&self.parts) {
+            part.load(&mut self.world, *graph).map_err(|error| self.of_batch(*frame, error))?;
+        }
         set_component(&mut self.world, self.model, assignment.optimizer);
         set_component(&mut self.world, self.model, assignment.schedule);
         if let (Some(optimizer), Some(mut moments)) = (start.moments_of, self.world.get_mut::<Moments>(self.model)) {
@@ -99,15 +104,19 @@ impl Learner {
     /// An error with the entities of the world from which the batch was extracted.
     fn in_origin(&self, mut error: BuildError, batch: &Batch) -> BuildError {
         let (origin_graph, origin_model) = self.origin;
-        let Some(topology) = self.world.get::<Topology>(self.graph) else { return error };
-        let kinds = [
-            (&topology.nodes, batch.nodes()),
-            (&topology.edges, batch.edges()),
-            (&topology.subgraphs, batch.subgraphs()),
-        ];
+        let graphs = core::iter::once((self.graph, batch)).chain(self.parts.iter().copied().zip(batch.parts()));
         let translate = |entity: &mut Entity| {
             let origin = |(rows, origins): (&Rows, &[Entity])| origins.get(rows.row_of(&self.world, *entity)?).copied();
-            if let Some(origin) = kinds.into_iter().find_map(origin) {
+            let found = graphs.clone().find_map(|(graph, batch)| {
+                let topology = self.world.get::<Topology>(graph)?;
+                let kinds = [
+                    (&topology.nodes, batch.nodes()),
+                    (&topology.edges, batch.edges()),
+                    (&topology.subgraphs, batch.subgraphs()),
+                ];
+                kinds.into_iter().find_map(origin)
+            });
+            if let Some(origin) = found {
                 *entity = origin;
             }
         };

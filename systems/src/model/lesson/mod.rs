@@ -6,7 +6,9 @@
 //! fast, decides no bit: a frame that comes too early waits.
 
 mod builder;
+mod copying;
 mod learner;
+mod own_graphs;
 mod runner;
 mod saved;
 mod settings;

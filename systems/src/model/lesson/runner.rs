@@ -65,6 +65,8 @@ impl LessonState {
 pub(super) struct Runner {
     pub(super) settings: Settings,
     pub(super) graph: Entity,
+    /// That graph and the others of the model.
+    pub(super) graphs: Vec<Entity>,
     pub(super) seed: u64,
     pub(super) extract: Extract,
     /// Write what the batch copies, out of components of the live world.
@@ -243,7 +245,9 @@ impl Runner {
     /// Extracts a batch, with which a lesson begins.
     fn begin(&mut self, world: &mut World, model: Entity, frame: u64) -> Result<(), BuildError> {
         let (start, found) = self.weights(world, model, frame);
-        update_topology(world, self.graph, &mut self.scratch);
+        for graph in &self.graphs {
+            update_topology(world, *graph, &mut self.scratch);
+        }
         for observer in &mut self.observers {
             // It reads queries and fields alone, which are never missing.
             _ = observer.run((), world);

@@ -335,6 +335,12 @@ impl Converted {
         if !builder.input_gradients.is_empty() {
             return Err(unfit(&name, "has gradients of inputs, which are copies; remove `input_gradient`"));
         }
+        if !builder.relations.is_empty() {
+            return Err(unfit(
+                &name,
+                "reads several kinds of nodes, of which a batch of a mixture has one; remove `relation`",
+            ));
+        }
         let refused = |error| match error {
             CopyError::Input => unfit(
                 &name,
