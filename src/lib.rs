@@ -80,8 +80,8 @@ pub mod prelude {
     };
     pub use crate::scene::SceneFile;
     pub use crate::systems::{
-        Evaluate, GraphSystems, Infer, LessonBuilder, MixtureBuilder, ModelBuilder, Train, Workers, WorldModelExt,
-        despawn_dangling_edges, kernels::Activation, layers::*, operators::Reduction,
+        EdgeRelation, Evaluate, GraphSystems, Infer, LessonBuilder, MixtureBuilder, ModelBuilder, NodeKind, Train,
+        Workers, WorldModelExt, despawn_dangling_edges, kernels::Activation, layers::*, operators::Reduction,
     };
     pub use crate::trained::WorldTrainedExt;
     pub use connectome_derive::Features;

@@ -146,6 +146,12 @@ impl Topology {
         self.other_sources.as_ref().map_or((&self.nodes, &self.node_order), |sources| (&sources.rows, &sources.order))
     }
 
+    /// The endpoints of each edge, where both are nodes of the graph, as algorithms of structure read them; none in a relation,
+    /// whose edges begin in other nodes.
+    pub fn endpoints_within(&self) -> &[[u32; 2]] {
+        if self.other_sources.is_none() { &self.endpoints } else { &[] }
+    }
+
     /// Requires the coefficients of a normalization from now on; returns their index in [`Adjacency::coefficients`].
     pub fn require(&mut self, normalization: Normalization) -> usize {
         if let Some(index) = self.normalizations.iter().position(|known| *known == normalization) {

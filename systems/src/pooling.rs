@@ -102,9 +102,11 @@ pub fn spawn_top<N: Component + Default, E: Component + Default>(
     kept.truncate(kept_count(kept.len(), ratio));
     let mut coarse = Coarse::default();
     coarse.nodes.extend(kept.iter().map(|_| spawn_node::<N>(world, within)));
+    // Nodes of a relation between two kinds have no edges among themselves.
+    let is_relation = topology.other_sources.is_some();
     let mut places = vec![None; entities.len()];
     kept.iter().zip(&coarse.nodes).for_each(|(node, place)| places[*node as usize] = Some(*place));
-    for (&node, &target) in kept.iter().zip(&coarse.nodes) {
+    for (&node, &target) in kept.iter().zip(&coarse.nodes).filter(|_| !is_relation) {
         let entries = topology.incoming.entries(node as usize);
         let links = topology.incoming.neighbors[entries.clone()].iter().zip(&topology.incoming.edges[entries]);
         for (source, edge) in links {

@@ -54,17 +54,17 @@ pub trait ParallelGraph: Sync {
     }
 }
 
-/// Nodes are identified by row.
+/// Nodes are identified by row. Those of a relation between two kinds have no edges among themselves.
 impl ParallelGraph for Topology {
     fn node_count(&self) -> usize {
         self.nodes.len()
     }
 
     fn edges(&self) -> impl Iterator<Item = [u32; 2]> {
-        self.endpoints.iter().copied().filter(|endpoints| *endpoints != [Self::NO_ROW; 2])
+        self.endpoints_within().iter().copied().filter(|endpoints| *endpoints != [Self::NO_ROW; 2])
     }
 
     fn par_edges(&self) -> impl ParallelIterator<Item = [u32; 2]> {
-        self.endpoints.par_iter().copied().filter(|endpoints| *endpoints != [Self::NO_ROW; 2])
+        self.endpoints_within().par_iter().copied().filter(|endpoints| *endpoints != [Self::NO_ROW; 2])
     }
 }

@@ -83,7 +83,8 @@ pub fn to_petgraph(graph: &impl ParallelGraph) -> DiGraph<(), ()> {
 /// ```
 pub fn topology_to_petgraph(topology: &Topology) -> DiGraph<Entity, Entity> {
     let is_whole = |(endpoints, _): &([u32; 2], Entity)| *endpoints != [Topology::NO_ROW; 2];
-    let edges = topology.endpoints.iter().copied().zip(topology.edges.entities().iter().copied()).filter(is_whole);
+    let edges =
+        topology.endpoints_within().iter().copied().zip(topology.edges.entities().iter().copied()).filter(is_whole);
     with_weights::<_, _, Directed>(topology.nodes.entities().iter().copied(), edges)
 }
 

@@ -239,7 +239,9 @@ fn markets_that_are_rolled_back_or_loaded_go_on_with_the_same_bits() {
         for frame in saved..FRAMES {
             market.frame(frame);
             other.frame(frame);
-            assert!(market.bits() == other.bits(), "frame {frame} of the market saved at {saved}");
+            let learned = [&market, &other].map(|market| weights(&market.world, market.model));
+            assert!(learned[0] == learned[1], "weights of frame {frame} of the market saved at {saved}");
+            assert!(market.bits() == other.bits(), "deals of frame {frame} of the market saved at {saved}");
         }
     }
 }

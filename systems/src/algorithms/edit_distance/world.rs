@@ -139,7 +139,7 @@ fn labels_of(world: &World, topology: &Topology) -> [Vec<u32>; 2] {
 
 fn labeled(topology: &Topology, labels: Vec<u32>, edge_labels: &[u32]) -> LabeledGraph {
     // `LabeledGraph::new` skips dangling edges, whose endpoints are no nodes.
-    LabeledGraph::new(labels, topology.endpoints.iter().copied().zip(edge_labels.iter().copied()))
+    LabeledGraph::new(labels, topology.endpoints_within().iter().copied().zip(edge_labels.iter().copied()))
 }
 
 /// The label of each row by a component `T`; [`LabeledGraph::NO_LABEL`] for rows without it.

@@ -1,7 +1,7 @@
 //! The graphs of a model in a world of its own.
 
 use bevy_ecs::{component::ComponentId, entity::Entity, world::World};
-use connectome_components::{Edge, Graph, GraphNode, Marker, Subgraph};
+use connectome_components::{Edge, Graph, Marker, Subgraph};
 
 use crate::error::BuildError;
 
@@ -22,14 +22,17 @@ pub(super) fn spawn(world: &World, live: &[Entity], own: &mut World) -> Result<V
     let mut graphs = Vec::new();
     for entity in live {
         let graph = *world.get::<Graph>(*entity).ok_or(BuildError::NoGraph(*entity))?;
-        let [target, source] = [graph.nodes, graph.sources]
-            .map(|kind| marker(own, &mut nodes, kind, World::register_component::<GraphNode>));
+        let [target, source] = [graph.nodes, graph.sources].map(|kind| marker(own, &mut nodes, kind));
         let has_edges = !graph.is_without_edges(world);
         let is_part = !edges.iter().any(|(known, _)| *known == graph.edges) || !has_edges;
         let mut copy =
             Graph { sources: source, is_reversed: graph.is_reversed, ..Graph::new(target, target, subgraphs) };
         if has_edges {
-            copy.edges = marker(own, &mut edges, graph.edges, World::register_component::<Edge>);
+            // The edges of one graph are not those of another, as they were if one of them had all entities with `Edge`.
+            copy.edges = match live.len() {
+                1 => own.register_component::<Edge>(),
+                _ => marker(own, &mut edges, graph.edges),
+            };
         } else {
             copy = copy.without_edges(own);
         }
@@ -38,17 +41,12 @@ pub(super) fn spawn(world: &World, live: &[Entity], own: &mut World) -> Result<V
     Ok(graphs)
 }
 
-/// The component of a kind of entities in the other world; the first one is `first`.
-fn marker(
-    own: &mut World,
-    known: &mut Vec<(ComponentId, ComponentId)>,
-    live: ComponentId,
-    first: impl FnOnce(&mut World) -> ComponentId,
-) -> ComponentId {
+/// The component of a kind of entities in the other world.
+fn marker(own: &mut World, known: &mut Vec<(ComponentId, ComponentId)>, live: ComponentId) -> ComponentId {
     if let Some((_, component)) = known.iter().find(|(kind, _)| *kind == live) {
         return *component;
     }
-    let component = if known.is_empty() { first(own) } else { Marker::register(own, "kind").id() };
+    let component = Marker::register(own, "kind").id();
     known.push((live, component));
     component
 }
