@@ -6,7 +6,7 @@ use bevy_ecs::{
     world::World,
 };
 
-use crate::{Edge, FieldError, GraphKey, GraphNode, Subgraph, Topology, field::check_storage};
+use crate::{Edge, FieldError, GraphKey, GraphNode, Subgraph, Topology, field::check_storage, register_default};
 
 /// A graph: its nodes are the entities with one component, its edges those with [`Edge`] and another, its subgraphs
 /// those with a third.
@@ -35,7 +35,7 @@ pub struct Graph {
 }
 
 /// The component of edges that no entity has.
-#[derive(Component)]
+#[derive(Component, Clone, Default)]
 struct NoEdge;
 
 impl Graph {
@@ -98,7 +98,7 @@ impl Graph {
 
     /// A graph with the nodes and the subgraphs of this one, and without edges.
     pub fn without_edges(self, world: &mut World) -> Self {
-        Self { sources: self.nodes, edges: world.register_component::<NoEdge>(), is_reversed: false, ..self }
+        Self { sources: self.nodes, edges: register_default::<NoEdge>(world), is_reversed: false, ..self }
     }
 
     /// Whether it was made by [`Graph::without_edges`].

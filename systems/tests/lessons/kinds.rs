@@ -24,30 +24,34 @@ macro_rules! components {
     };
 }
 
-components!(Trader(3), Ware(2), Plan(1), Deal(1), Share(1));
+components!(Trader(3), Ware(2), Guild(1), Plan(1), Deal(1), Share(1));
 
 #[derive(Component, Clone, Debug, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 struct Owns;
 #[derive(Component, Clone, Debug, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 struct Knows;
+#[derive(Component, Clone, Debug, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+struct Backs;
 
-/// Traders who know each other and own wares, all of which come and go.
+/// Traders who know each other, own wares and are backed by guilds; traders and wares come and go.
 struct Market {
     world: World,
-    graphs: [Entity; 3],
+    graphs: [Entity; 4],
     model: Entity,
 }
 
-fn brain([knows, owns, owned_by]: [Entity; 3]) -> ModelBuilder {
+fn brain([knows, owns, owned_by, backs]: [Entity; 4]) -> ModelBuilder {
     ModelBuilder::new(knows)
         .name("brain")
         .seed(3)
         .kind_name("trader")
         .reads::<Trader>()
         .kind(NodeKind::new("ware").reads::<Ware>())
+        .kind(NodeKind::new("guild").reads::<Guild>())
         .relation(EdgeRelation::new("knows", knows, ["trader", "trader"]))
         .relation(EdgeRelation::new("owns", owns, ["trader", "ware"]).reads::<Share>())
         .relation(EdgeRelation::new("owned_by", owned_by, ["ware", "trader"]))
+        .relation(EdgeRelation::new("backs", backs, ["guild", "trader"]))
         .layer(HeteroConv::new(SageConv::new(6)))
         .layer(Activation::Tanh)
         .layer(HgtConv::new(4, 2))
@@ -56,10 +60,10 @@ fn brain([knows, owns, owned_by]: [Entity; 3]) -> ModelBuilder {
         .learns::<Plan>(Loss::MeanSquaredError, Optimizer::adam(0.02))
 }
 
-fn graphs(world: &mut World) -> [Entity; 3] {
+fn graphs(world: &mut World) -> [Entity; 4] {
     let knows = Graph::of::<Trader, Knows>(world);
     let owns = Graph::relation::<Trader, Owns, Ware>(world);
-    [knows, owns, Graph::reversed(world, owns).unwrap()]
+    [knows, owns, Graph::reversed(world, owns).unwrap(), Graph::relation::<Guild, Backs, Trader>(world)]
 }
 
 impl Market {
@@ -81,6 +85,7 @@ impl Market {
     fn settle(&mut self) {
         (0..16).for_each(|number| self.spawn_trader(number));
         (0..9).for_each(|number| self.spawn_ware(100 + number));
+        (0..4).for_each(|number| _ = self.world.spawn((Guild(draw(5, number)), GraphKey::new(number))));
         (0..40).for_each(|number| self.connect(number));
     }
 
@@ -102,11 +107,12 @@ impl Market {
 
     /// An edge of each relation; some are parallel.
     fn connect(&mut self, number: u64) {
-        let (traders, wares) = (self.sorted::<Trader>(), self.sorted::<Ware>());
-        let [one, other, ware, share] = draw(3, number);
+        let (traders, wares, guilds) = (self.sorted::<Trader>(), self.sorted::<Ware>(), self.sorted::<Guild>());
+        let [one, other, ware, share, guild] = draw(3, number);
         let at = |place: f32, of: &[Entity]| of[(place * of.len() as f32) as usize];
         let key = GraphKey::new(number);
         self.world.spawn((Edge { source: at(one, &traders), target: at(other, &traders) }, Knows, key));
+        self.world.spawn((Edge { source: at(guild, &guilds), target: at(one, &traders) }, Backs, key));
         let edge = Edge { source: at(other, &traders), target: at(ware, &wares) };
         self.world.spawn((edge, Owns, Share([share]), key));
     }
@@ -158,14 +164,17 @@ impl Market {
         // The reverse of a relation has the entities of the relation.
         Snapshot::new(self.graphs[0])
             .graph(self.graphs[1])
+            .graph(self.graphs[3])
             .model(self.model)
             .with_saved::<Trader>()
             .with_saved::<Ware>()
+            .with_saved::<Guild>()
             .with_saved::<Plan>()
             .with_saved::<Deal>()
             .with_saved::<Share>()
             .with_saved::<Owns>()
             .with_saved::<Knows>()
+            .with_saved::<Backs>()
     }
 }
 
