@@ -8,7 +8,7 @@ use crate::{
     error::BuildError,
     kernels::Activation,
     operators::{activate, add, columns, concatenate, linear, maximum, mean_rows, scale, scale_by, softmax},
-    program::{KindIndex, Program, Value, Weight},
+    program::{KindIndex, Program, Value},
 };
 
 /// A convolution for each relation, and the aggregation of what the nodes of a kind receive along several of them:
@@ -101,7 +101,7 @@ impl<L: Layer> HeteroConv<L> {
     /// What each kind receives along each relation that ends in it.
     fn messages(&self, program: &mut Program) -> Result<Vec<Vec<Value>>, BuildError> {
         let mut received: Vec<Vec<Value>> = program.kind_names().map(|_| Vec::new()).collect();
-        let along = program.for_each_relation(|program, relation, [source, target]| {
+        let along = program.map_relations(|program, relation, [source, target]| {
             let is_named = self.relations.contains_key(&relation.name);
             let Some(convolution) = self.convolution(&relation.name) else { return Ok(None) };
             if !is_named && [source, target].iter().any(|kind| program.features_of(*kind).is_err()) {
@@ -149,7 +149,7 @@ impl<L: Layer> Layer for HeteroConv<L> {
             let mut features = Vec::new();
             for (kind, values) in (0..).map(KindIndex).zip(received) {
                 check_widths(program, kind, &values)?;
-                let name = program.kind_names().nth(kind.0 as usize).unwrap_or_default().to_owned();
+                let name = program.kind_name(kind).to_owned();
                 features.push(
                     program
                         .within(program.home(kind), |program| self.aggregation.aggregate(program, &name, &values))?,
@@ -169,8 +169,7 @@ fn check_widths(program: &Program, kind: KindIndex, values: &[Value]) -> Result<
     let Some([one, other]) = values.array_windows().find(|[one, other]| one.width() != other.width()) else {
         return Ok(());
     };
-    let (name, one, other) =
-        (program.kind_names().nth(kind.0 as usize).unwrap_or_default(), one.width(), other.width());
+    let (name, one, other) = (program.kind_name(kind), one.width(), other.width());
     let reason = format!("gives nodes of the kind `{name}` features of width {one} along one relation and {other}");
     Err(program.error(format!("{reason} along another; give the convolutions that end there one width")))
 }
@@ -226,7 +225,7 @@ fn attend(program: &mut Program, (kind, width): (&str, usize), values: &[Value])
     let mut total: Option<Value> = None;
     for (index, value) in values.iter().enumerate() {
         let weight = columns(program, weights, index..index + 1)?;
-        let weight = computed(program, weight, [1, 1])?;
+        let weight = program.computed_weight(weight, [1, 1])?;
         let term = scale_by(program, *value, &weight, 0.0)?;
         total = Some(match total {
             Some(total) => add(program, [(total, 1.0), (term, 1.0)])?,
@@ -234,10 +233,4 @@ fn attend(program: &mut Program, (kind, width): (&str, usize), values: &[Value])
         });
     }
     total.ok_or_else(|| program.error("attends to no relations; report this as a bug"))
-}
-
-/// A matrix whose elements are computed.
-pub(super) fn computed(program: &Program, value: Value, shape: [usize; 2]) -> Result<Weight, BuildError> {
-    Weight::computed(value, shape)
-        .ok_or_else(|| program.error("computes weights of another shape; report this as a bug"))
 }

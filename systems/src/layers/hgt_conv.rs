@@ -7,7 +7,6 @@ use super::{
     Initialization, Layer,
     affine::Affine,
     heads::{Heads, one},
-    hetero_conv::computed,
 };
 use crate::{
     error::BuildError,
@@ -30,7 +29,8 @@ use crate::{
 /// `X` is `[N, F]` with a width of its own for each kind; `width` is that of all heads together, `H D`. Costs
 /// `8 N F H D` for the maps of nodes, `4 N H D D` for each relation that begins there, and `2 E H D`.
 ///
-/// Border: where no edge ends `h` is 0.
+/// Border: where no edge ends `h` is 0. Weights that [`ModelBuilder::keep_attention`](crate::ModelBuilder::keep_attention)
+/// keeps are those among the edges of one relation.
 ///
 /// Parameters are called as in PyTorch Geometric, by kind and by relation: `kqv_lin.KIND.weight`, `.bias`, `out_lin.KIND.*`,
 /// `skip.KIND`, `k_rel.RELATION`, `v_rel.RELATION` (`[H, D, D]`) and `p_rel.RELATION` (`[H]`).
@@ -122,7 +122,7 @@ impl HgtConv {
         }
         let skip = program.vector(&format!("skip.{kind}"), 1, Initialization::Constant(1.0), None)?;
         let gate = activate(program, skip.value(), Activation::Sigmoid)?;
-        let gate = computed(program, gate, [1, 1])?;
+        let gate = program.computed_weight(gate, [1, 1])?;
         let change = add(program, [(mapped, 1.0), (features, -1.0)])?;
         let change = scale_by(program, change, &gate, 0.0)?;
         add(program, [(features, 1.0), (change, 1.0)])
@@ -139,12 +139,12 @@ impl Layer for HgtConv {
         program.of_all_kinds(input, |program| {
             let names: Vec<String> = program.kind_names().map(str::to_owned).collect();
             let mut maps = Vec::new();
-            let features = program.for_each_kind(|program, kind, features| {
+            let features = program.map_kinds(|program, kind, features| {
                 maps.push((kind, self.maps(program, &names[kind.0 as usize], features)?));
                 Ok(features)
             })?;
             let maps_of = |kind| maps.iter().find(|(known, _)| *known == kind).map(|(_, maps)| maps);
-            let along = program.for_each_relation(|program, relation, [source, target]| {
+            let along = program.map_relations(|program, relation, [source, target]| {
                 let Some((source, target)) = maps_of(source).zip(maps_of(target)) else { return Ok(None) };
                 self.attend(program, &relation.name, [source, target]).map(Some)
             })?;

@@ -3,7 +3,7 @@
 use connectome_components::{Normalization, TensorLayout};
 use serde::{Deserialize, Serialize};
 
-use super::{Initialization, Layer, hetero_conv::computed};
+use super::{Initialization, Layer};
 use crate::{
     error::BuildError,
     operators::{add, aggregate, columns, linear},
@@ -59,12 +59,12 @@ impl RgcnConv {
         };
         let layout = TensorLayout { shape: vec![relations, bases], transposed: false };
         let shares = program.parameter("comp", [relations, bases], layout, Initialization::Glorot, None)?;
-        let all = computed(program, all.value(), [bases, size])?;
+        let all = program.computed_weight(all.value(), [bases, size])?;
         (0..relations)
             .map(|relation| {
                 let share = columns(program, shares.value(), relation * bases..(relation + 1) * bases)?;
                 let weight = linear(program, share, &all, None)?;
-                computed(program, weight, [inputs, self.width])
+                program.computed_weight(weight, [inputs, self.width])
             })
             .collect()
     }
@@ -83,16 +83,16 @@ impl Layer for RgcnConv {
                 None,
             )?;
             let bias = program.vector("bias", self.width, Initialization::ZEROS, None)?;
-            let mut outputs = program.for_each_kind(|program, kind, features| {
+            let mut outputs = program.map_kinds(|program, kind, features| {
                 if features.width() != inputs {
-                    let name = program.kind_names().nth(kind.0 as usize).unwrap_or_default();
+                    let name = program.kind_name(kind);
                     let reason = format!("reads features of width {} of the kind `{name}`", features.width());
                     return Err(program.error(format!("{reason} and {inputs} of others; put a `Linear` before it")));
                 }
                 linear(program, features, &root, Some(&bias))
             })?;
             let mut weights = weights.into_iter();
-            let along = program.for_each_relation(|program, _, [source, _]| {
+            let along = program.map_relations(|program, _, [source, _]| {
                 let (features, weight) = (program.features_of(source)?, weights.next());
                 let weight = weight.ok_or_else(|| program.error("has too few matrices; report this as a bug"))?;
                 if inputs <= self.width && !features.is_sparse() {

@@ -86,9 +86,14 @@ impl Program {
     /// The names of the relations, each with the kinds of its sources and of its targets.
     pub fn relation_names(&self) -> impl Iterator<Item = (&str, [&str; 2])> {
         self.relations.iter().map(|relation| {
-            let ends = self.ends[relation.graph.0 as usize].map(|kind| &*self.kinds[kind.0 as usize].name);
+            let ends = self.ends[relation.graph.0 as usize].map(|kind| self.kind_name(kind));
             (&*relation.name, ends)
         })
+    }
+
+    /// The name of a kind.
+    pub(crate) fn kind_name(&self, kind: KindIndex) -> &str {
+        &self.kinds[kind.0 as usize].name
     }
 
     /// The kind of this name.
@@ -158,7 +163,7 @@ impl Program {
     }
 
     /// Records something for each kind that has features, on the graph whose nodes they are, and returns what it gives.
-    pub(crate) fn for_each_kind(
+    pub(crate) fn map_kinds(
         &mut self,
         mut record: impl FnMut(&mut Self, KindIndex, Value) -> Result<Value, BuildError>,
     ) -> Result<Vec<Option<Value>>, BuildError> {
@@ -174,8 +179,9 @@ impl Program {
         Ok(all)
     }
 
-    /// Records something for each relation whose sources have features, on its graph: `record` gets the kinds of its ends.
-    pub(crate) fn for_each_relation<R>(
+    /// Records something for each relation, on its graph, and returns what it gives with the kind of the targets: `record` gets
+    /// the kinds of both ends.
+    pub(crate) fn map_relations<R>(
         &mut self,
         mut record: impl FnMut(&mut Self, &Relation, [KindIndex; 2]) -> Result<R, BuildError>,
     ) -> Result<Vec<(KindIndex, R)>, BuildError> {
@@ -207,10 +213,10 @@ impl Program {
             return layer.build(input, self);
         }
         self.of_all_kinds(input, |program| {
-            program.for_each_kind(|program, kind, features| {
+            program.map_kinds(|program, kind, features| {
                 let recorded = program.operations.len();
                 program.present_kind = Some(kind);
-                let name = program.kinds[kind.0 as usize].name.clone();
+                let name = program.kind_name(kind).to_owned();
                 let output = program.nested(&name, layer, features);
                 program.present_kind = None;
                 let output = output?;

@@ -2,7 +2,7 @@
 
 use connectome_components::TensorLayout;
 
-use super::{Domain, Program, Shape, ValueKind, Weight};
+use super::{Domain, Program, Shape, Value, ValueKind, Weight};
 use crate::{error::BuildError, random::Philox};
 
 /// Random streams from this one on initialize parameters; those below belong to operations.
@@ -80,6 +80,19 @@ impl Program {
         weight_decay: Option<f32>,
     ) -> Result<Weight, BuildError> {
         self.add_parameter(name, shape, layout, initialization, weight_decay, true)
+    }
+
+    /// A matrix `[rows, columns]` that is computed: all elements of a value with a single row.
+    ///
+    /// # Errors
+    /// If the value has more rows, or other than so many elements.
+    pub fn computed_weight(&self, value: Value, [rows, columns]: [usize; 2]) -> Result<Weight, BuildError> {
+        if value.domain() == Domain::Single && rows.checked_mul(columns) == Some(value.width()) {
+            return Ok(Weight { value, start: 0, rows, columns });
+        }
+        let found = value.shape();
+        Err(self
+            .error(format!("takes a value of shape {found} for a matrix of {rows} by {columns}; give it its elements")))
     }
 
     /// The weights of a linear map, `[inputs, outputs]`; `[outputs, inputs]` in files.

@@ -171,12 +171,6 @@ pub struct Weight {
 }
 
 impl Weight {
-    /// A matrix `[rows, columns]` that is computed: all elements of a value with a single row; none if it has others.
-    pub fn computed(value: Value, [rows, columns]: [usize; 2]) -> Option<Self> {
-        let fits = value.domain() == Domain::Single && rows.checked_mul(columns) == Some(value.width());
-        fits.then_some(Self { value, start: 0, rows, columns })
-    }
-
     /// All elements of the parameter, in a single row.
     pub fn value(&self) -> Value {
         self.value
