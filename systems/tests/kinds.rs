@@ -11,13 +11,16 @@ use common::{
 };
 use connectome_components::{ClassLabel, Edge, Graph, GraphKey, Marker, Model, Optimizer, Parameter, Split, Topology};
 use connectome_systems::{
-    EdgeRelation, Head, ModelBuilder, NodeKind, Workers, WorldModelExt,
+    EdgeRelation, Head, ModelBuilder, NodeKind, Scratch, Train, Workers, WorldModelExt, add_systems,
+    algorithms::{SimpleGraph, cliques::maximum_clique, edit_distance::labeled_graph},
+    batch::{Batch, Extract},
     kernels::Activation,
     layers::{
         BuildError, DagGru, EdgeConv, GatConv, Gatv2Conv, GcnConv, GinConv, GraphConv, HeteroConv, HgtConv, Layer,
         Linear, Mlp, Readout, RelationAggregation, ResGatedGraphConv, RgcnConv, SageConv, TransformerConv,
     },
     operators::Reduction,
+    sample_negatives, update_topology,
 };
 use ndarray::{Array2, Axis};
 use proptest::prelude::*;
@@ -536,4 +539,84 @@ fn models_of_kinds_learn_from_typed_worlds_and_are_removed_without_a_trace() {
         world.remove_model(again).unwrap();
     }
     assert_eq!((world.entities().len(), world.components().len()), (entities, components));
+}
+
+#[test]
+fn a_relation_is_extracted_as_a_whole_and_loaded_into_another_world() {
+    let mut scene = scene(12, [14, 6]);
+    let writes = scene.relations[1].1;
+    let extract = Extract::new(&scene.world, writes).unwrap();
+    extract.update(&mut scene.world);
+    let mut batch = Batch::default();
+    extract.whole(&scene.world, &mut batch).unwrap();
+    let order =
+        |kind: &str, entity: Entity| scene.nodes[kind].iter().position(|known| *known == entity).unwrap() as u32;
+    let mut expected: Vec<[u32; 2]> = scene.edges[1]
+        .iter()
+        .filter_map(|edge| scene.world.get::<Edge>(*edge))
+        .map(|edge| [order(AUTHOR, edge.source), order(PAPER, edge.target)])
+        .collect();
+    expected.sort_unstable_by_key(|[source, target]| [*target, *source]);
+    assert_eq!(batch.endpoints(), expected);
+
+    let mut other = World::new();
+    let [authors, papers, edges] = ["a", "p", "e"].map(|name| Marker::register(&mut other, name).id());
+    let subgraphs = other.register_component::<connectome_components::Subgraph>();
+    let relation = other.spawn(Graph { sources: authors, ..Graph::new(papers, edges, subgraphs) }).id();
+    batch.load(&mut other, relation).unwrap();
+    update_topology(&mut other, relation, &mut Scratch::default());
+    let topology = other.get::<Topology>(relation).unwrap();
+    assert_eq!((topology.nodes.len(), topology.sources().0.len()), (14, 6));
+    let mut found: Vec<[u32; 2]> = topology.endpoints.clone();
+    found.sort_unstable_by_key(|[source, target]| [*target, *source]);
+    assert_eq!(found, expected);
+
+    let plain = other.spawn(Graph::new(papers, edges, subgraphs)).id();
+    let refused = batch.load(&mut other, plain).unwrap_err().to_string();
+    assert!(
+        refused.contains("leads from one kind of nodes to another and the batch does not, or the reverse"),
+        "{refused}"
+    );
+    let refused = extract.sample_neighbors(&scene.world, &scene.nodes[PAPER][..1], &[2], 0, 0, &mut batch).unwrap_err();
+    assert!(refused.to_string().contains("extract it as a whole"), "{refused}");
+    let refused = extract.subgraphs(&scene.world, &[], &mut batch).unwrap_err();
+    assert!(refused.to_string().contains("extract it as a whole"), "{refused}");
+}
+
+#[test]
+fn algorithms_of_structure_see_the_nodes_of_a_relation_without_edges() {
+    let mut scene = scene(13, [9, 30]);
+    let writes = scene.relations[1].1;
+    update_topology(&mut scene.world, writes, &mut Scratch::default());
+    let topology = scene.world.get::<Topology>(writes).unwrap();
+    assert!(topology.incoming.len() > 20 && topology.endpoints_within().is_empty());
+    let simple = SimpleGraph::of(topology);
+    assert_eq!(maximum_clique(&simple, &Workers::single(), None).nodes.len(), 1);
+    let labeled = labeled_graph(&scene.world, writes).unwrap();
+    assert_eq!((labeled.labels().len(), labeled.labeled_edges().count()), (9, 0));
+}
+
+#[test]
+fn negative_samples_of_a_relation_are_pairs_of_its_kinds_without_an_edge() {
+    let (kinds, mut relations) = library(14, [12, 7]);
+    // Nobody has written most of them.
+    relations[1].edges.truncate(20);
+    let mut scene = KindScene::new(&kinds, &relations);
+    let writes = scene.relations[1].1;
+    let cotangents = cotangents(14, [12, 7], 4);
+    let model =
+        scene.build(|builder| builder.layer(HeteroConv::new(SageConv::new(4))), &cotangents, &|_| None).unwrap();
+    let [author, paper] = [scene.nodes[AUTHOR][0], scene.nodes[PAPER][0]];
+    let pairs: Vec<Entity> = (0..30).map(|_| scene.world.spawn(Edge { source: author, target: paper }).id()).collect();
+    add_systems(&mut scene.world, Train(model), sample_negatives(model, writes, pairs.clone())).unwrap();
+    scene.world.train(model).unwrap();
+    let known: Vec<Edge> = scene.edges[1].iter().filter_map(|edge| scene.world.get::<Edge>(*edge).copied()).collect();
+    let mut drawn = Vec::new();
+    for pair in pairs {
+        let edge = *scene.world.get::<Edge>(pair).unwrap();
+        assert!(scene.nodes[AUTHOR].contains(&edge.source) && scene.nodes[PAPER].contains(&edge.target));
+        assert!(!known.contains(&edge), "{edge:?} is no negative");
+        drawn.push(edge);
+    }
+    assert!(drawn.iter().any(|edge| *edge != drawn[0]), "all are one pair");
 }
