@@ -15,7 +15,7 @@
 use bevy_ecs::prelude::*;
 use bytemuck::{Pod, Zeroable};
 use connectome::{
-    components::{Adjacency, GraphKey},
+    components::{Adjacency, GraphKey, register_default},
     prelude::*,
     systems::{
         random::Philox,
@@ -105,6 +105,8 @@ impl Market {
     fn new(buyers: usize) -> Result<Self> {
         let mut world = World::new();
         world.insert_resource(Workers::new(1)?);
+        // A buyer who was replaced is spawned again when a frame is restored.
+        register_default::<Buyer>(&mut world);
         let knows = Graph::of::<Buyer, Knows>(&mut world);
         // An edge leads from a buyer to the goods that it sees: messages go back.
         let sight = Graph::relation::<Buyer, Sees, Goods>(&mut world);

@@ -3,7 +3,7 @@
 
 use crate::common;
 
-use bevy_ecs::{entity::Entity, world::World};
+use bevy_ecs::{entity::Entity, schedule::IntoScheduleConfigs, world::World};
 use common::{
     Matrices, few_cases,
     kinds::{KindPasses, KindScene, Links},
@@ -11,7 +11,7 @@ use common::{
 };
 use connectome_components::{ClassLabel, Edge, Graph, GraphKey, Marker, Model, Optimizer, Parameter, Split, Topology};
 use connectome_systems::{
-    EdgeRelation, Head, ModelBuilder, NodeKind, Scratch, Train, Workers, WorldModelExt, add_systems,
+    EdgeRelation, GraphSystems, Head, ModelBuilder, NodeKind, Scratch, Train, Workers, WorldModelExt, add_systems,
     algorithms::{SimpleGraph, cliques::maximum_clique, edit_distance::labeled_graph},
     batch::{Batch, Extract},
     kernels::Activation,
@@ -608,7 +608,8 @@ fn negative_samples_of_a_relation_are_pairs_of_its_kinds_without_an_edge() {
         scene.build(|builder| builder.layer(HeteroConv::new(SageConv::new(4))), &cotangents, &|_| None).unwrap();
     let [author, paper] = [scene.nodes[AUTHOR][0], scene.nodes[PAPER][0]];
     let pairs: Vec<Entity> = (0..30).map(|_| scene.world.spawn(Edge { source: author, target: paper }).id()).collect();
-    add_systems(&mut scene.world, Train(model), sample_negatives(model, writes, pairs.clone())).unwrap();
+    let sample = sample_negatives(model, writes, pairs.clone()).before(GraphSystems::Sync);
+    add_systems(&mut scene.world, Train(model), sample).unwrap();
     scene.world.train(model).unwrap();
     let known: Vec<Edge> = scene.edges[1].iter().filter_map(|edge| scene.world.get::<Edge>(*edge).copied()).collect();
     let mut drawn = Vec::new();
