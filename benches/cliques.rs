@@ -4,7 +4,8 @@
 //! degree 10, one end of each edge drawn by a power law, and a clique of 20 nodes hidden in it. `p_hat` and `brock` are made
 //! as the DIMACS graphs p_hat300-3 and brock200_4 were, from other random numbers: in `p_hat` each node draws how willing it
 //! is, between a half and one, and two are joined with the mean of both; in `brock` a clique of 17 of 200 nodes is hidden
-//! whose nodes have no more neighbors than others, 65 % of all.
+//! whose nodes have no more neighbors than others, 65 % of all. `san` is like san200_0.9_3: 200 nodes in 44 classes, no two of
+//! a class are joined, a clique of a node of each is hidden, and 90 % of all pairs are joined.
 
 #[expect(dead_code, reason = "shared with benchmarks that need more")]
 mod common;
@@ -65,6 +66,17 @@ fn brock() -> SimpleGraph {
     })
 }
 
+fn san() -> SimpleGraph {
+    const CLASSES: u32 = 44;
+    // Of pairs that are neither in a class nor in the clique, so that 90 % of all are joined.
+    const JOINED: f32 = 0.912;
+    dense(200, |one, other| match (one % CLASSES == other % CLASSES, one < CLASSES && other < CLASSES) {
+        (true, _) => 0.0,
+        (_, true) => 1.0,
+        _ => JOINED,
+    })
+}
+
 fn measure<R>(group: &mut BenchmarkGroup<WallTime>, name: &str, search: impl Fn(&Workers) -> R) {
     for count in WORKERS {
         let workers = Workers::new(count).expect("the machine has so many threads");
@@ -86,7 +98,7 @@ fn cliques(criterion: &mut Criterion) {
         }
         measure(&mut group, &format!("maximum/{name}"), |workers| maximum_clique(&graph, workers, None));
     }
-    for (name, graph) in [("p_hat/300", p_hat()), ("brock/200", brock())] {
+    for (name, graph) in [("p_hat/300", p_hat()), ("brock/200", brock()), ("san/200", san())] {
         measure(&mut group, &format!("maximum/{name}"), |workers| maximum_clique(&graph, workers, None));
     }
     group.finish();

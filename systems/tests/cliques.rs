@@ -142,6 +142,23 @@ fn any_number_of_workers_finds_the_same_in_the_same_order() {
 }
 
 #[test]
+fn a_maximum_clique_is_as_large_as_the_largest_maximal_one() {
+    for (nodes, probability) in [(40, 0.9), (60, 0.8), (90, 0.7), (140, 0.5), (300, 0.3), (700, 0.1)] {
+        for seed in 0..5 {
+            let graph = random_graph(nodes, probability, seed);
+            let mut largest = 0;
+            visit_cliques(&graph, CliqueKind::maximal(), &workers(2), ALL, |clique| {
+                largest = largest.max(clique.len());
+                ControlFlow::Continue(())
+            });
+            let found = maximum_clique(&graph, &workers(2), None).nodes;
+            assert_eq!(found.len(), largest, "{nodes} nodes, seed {seed}");
+            assert!(found.iter().all(|one| found.iter().all(|other| one == other || graph.has_edge(*one, *other))));
+        }
+    }
+}
+
+#[test]
 fn sets_of_each_width_find_what_is_there() {
     let workers = workers(2);
     for half in [20, 64, 100, 200, 400, 600] {

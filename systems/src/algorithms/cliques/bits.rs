@@ -38,7 +38,7 @@ pub(super) trait Bits: Clone + Send + Sync {
 
     #[inline(always)]
     fn is_empty(&self) -> bool {
-        self.words().iter().all(|word| *word == 0)
+        self.words().iter().fold(0, |all, word| all | word) == 0
     }
 
     #[inline(always)]
@@ -77,6 +77,12 @@ pub(super) trait Bits: Clone + Send + Sync {
     fn first(&self) -> Option<usize> {
         let (index, word) = self.words().iter().enumerate().find(|(_, word)| **word != 0)?;
         Some(64 * index + word.trailing_zeros() as usize)
+    }
+
+    /// Whether no element is in both sets.
+    #[inline(always)]
+    fn is_disjoint(&self, other: &Self) -> bool {
+        self.words().iter().zip(other.words()).fold(0, |common, (one, other)| common | (one & other)) == 0
     }
 
     /// Removes and returns the least element.
@@ -135,6 +141,55 @@ impl Bits for Vec<u64> {
     }
 }
 
+/// Reorders the rows and columns of a symmetric matrix of bits: `permuted[i][j] = rows[order[i]][order[j]]`.
+///
+/// The rows are taken in the new order, transposed in blocks of 64 x 64 bits, and taken in the new order again.
+#[inline(always)]
+pub(super) fn permute<B: Bits>(rows: &[B], order: &[u32], transposed: &mut Vec<B>, permuted: &mut Vec<B>) {
+    let empty = B::empty(rows.len());
+    transposed.clear();
+    transposed.resize(rows.len(), empty);
+    for word in 0..rows.len().div_ceil(64) {
+        for (column, order) in order.chunks(64).enumerate() {
+            let mut block = [0; 64];
+            for (bits, row) in block.iter_mut().zip(order) {
+                *bits = rows[*row as usize].words()[word];
+            }
+            transpose(&mut block);
+            for (row, bits) in transposed[64 * word..].iter_mut().zip(block) {
+                row.words_mut()[column] = bits;
+            }
+        }
+    }
+    permuted.clear();
+    permuted.extend(order.iter().map(|row| transposed[*row as usize].clone()));
+}
+
+/// Transposes 64 x 64 bits (Warren, *Hacker's Delight*, 7-3).
+#[inline(always)]
+fn transpose(block: &mut [u64; 64]) {
+    swap_quarters::<32>(block);
+    swap_quarters::<16>(block);
+    swap_quarters::<8>(block);
+    swap_quarters::<4>(block);
+    swap_quarters::<2>(block);
+    swap_quarters::<1>(block);
+}
+
+/// Swaps the upper right and the lower left quarter of each square of `2 * SIZE` rows and bits.
+#[inline(always)]
+fn swap_quarters<const SIZE: usize>(block: &mut [u64; 64]) {
+    let mask = u64::MAX / ((1 << SIZE) + 1);
+    for square in block.chunks_exact_mut(2 * SIZE) {
+        let (upper, lower) = square.split_at_mut(SIZE);
+        for (upper, lower) in upper.iter_mut().zip(lower) {
+            let swapped = (*upper >> SIZE ^ *lower) & mask;
+            *upper ^= swapped << SIZE;
+            *lower ^= swapped;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +211,7 @@ mod tests {
         assert_eq!(list(&a.intersection(&b)), one.intersection(other).copied().collect::<Vec<_>>());
         assert_eq!(a.intersection_count(&b), one.intersection(other).count());
         assert_eq!((a.count(), a.is_empty(), a.first()), (one.len(), one.is_empty(), one.first().copied()));
+        assert_eq!(a.is_disjoint(&b), one.is_disjoint(other));
         assert!((0..size).all(|index| a.contains(index) == one.contains(&index)));
         let mut rest = a.clone();
         rest.subtract(&b);
@@ -164,6 +220,29 @@ mod tests {
         rest.pop_first();
         assert_eq!(list(&rest), one.union(other).skip(1).copied().collect::<Vec<_>>());
         assert_eq!(list(&B::full(size)), (0..size).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn permuted_matrices_have_the_bits_of_both_positions() {
+        for size in [0, 1, 63, 64, 65, 150, 256] {
+            let is_set = |one: usize, other: usize| (one * other + one + other) % 7 < 3;
+            let row = |one| {
+                let mut row = <[u64; 4]>::empty(size);
+                (0..size).filter(|other| is_set(one, *other)).for_each(|other| row.insert(other));
+                row
+            };
+            let rows: Vec<_> = (0..size).map(row).collect();
+            // 97 is prime to all sizes; the last nodes are left out.
+            let order: Vec<u32> = (0..size - size / 3).map(|index| (index * 97 % size) as u32).collect();
+            let (mut transposed, mut permuted) = (Vec::new(), Vec::new());
+            permute(&rows, &order, &mut transposed, &mut permuted);
+            assert_eq!(permuted.len(), order.len());
+            for (row, one) in permuted.iter().zip(&order) {
+                let expected = order.iter().map(|other| is_set(*one as usize, *other as usize));
+                assert!((0..order.len()).map(|index| row.contains(index)).eq(expected), "{size} nodes");
+                assert_eq!(row.count(), (0..order.len()).filter(|index| row.contains(*index)).count());
+            }
+        }
     }
 
     proptest! {

@@ -1,7 +1,8 @@
 //! Branch and bound for cliques of at least a given size that start at one root.
 
 use super::{
-    bits::Bits,
+    bits::{Bits, permute},
+    coloring::Coloring,
     ordered::{LocalIndices, Ordered, read_later},
 };
 
@@ -21,15 +22,20 @@ pub(super) trait Goal {
 pub(super) struct MaximumSearch<B> {
     /// The adjacency of the later neighbors of the root, in graph order.
     unsorted: Vec<B>,
-    /// The same in search order.
+    /// The remaining degree of each of these neighbors, and its index.
+    degrees: Vec<u64>,
+    /// Their indices in search order.
+    order: Vec<u32>,
+    transposed: Vec<B>,
+    /// Their adjacency in search order.
     rows: Vec<B>,
     /// The nodes of the rows in search order.
     nodes: Vec<u32>,
     levels: Vec<Level<B>>,
     /// For each level the candidates to branch on, each with its color, by ascending color.
     branches: Vec<(u32, u32)>,
-    /// The color classes of the first colors, which are too few for a clique of the required size.
-    classes: Vec<B>,
+    /// Candidates of so few colors that there is no clique of the required size among them.
+    coloring: Coloring<B>,
     path: Vec<u32>,
 }
 
@@ -42,8 +48,9 @@ struct Level<B> {
 
 impl<B> Default for MaximumSearch<B> {
     fn default() -> Self {
-        let (unsorted, rows, nodes, levels, branches, classes, path) = Default::default();
-        Self { unsorted, rows, nodes, levels, branches, classes, path }
+        let (unsorted, degrees, order, transposed, rows, nodes) = Default::default();
+        let (levels, branches, coloring, path) = Default::default();
+        Self { unsorted, degrees, order, transposed, rows, nodes, levels, branches, coloring, path }
     }
 }
 
@@ -99,49 +106,43 @@ impl<B: Bits> MaximumSearch<B> {
     #[inline(always)]
     fn sort(&mut self, graph: &Ordered, root: usize, size: usize) -> Option<B> {
         let members = graph.later(root);
-        let mut left = B::full(members.len());
-        let mut degrees: Vec<u32> = self.unsorted.iter().map(|row| row.count() as u32).collect();
-        let mut order = Vec::with_capacity(members.len());
-        let mut is_dense = false;
-        while !left.is_empty() {
-            let (mut least, mut next) = (u32::MAX, 0);
-            left.for_each(
-                #[inline(always)]
-                |member| {
-                    if degrees[member] < least {
-                        (least, next) = (degrees[member], member);
-                    }
-                },
-            );
-            left.remove(next);
-            left.intersection(&self.unsorted[next]).for_each(
-                #[inline(always)]
-                |neighbor| degrees[neighbor] -= 1,
-            );
-            // Plus the root and the member itself.
-            is_dense |= least as usize + 2 >= size;
-            if is_dense {
-                order.push(next);
-            }
+        // The degree in the upper half and the member in the lower one, in words of as many bits as the rows have.
+        self.degrees.clear();
+        self.degrees.resize(members.len().next_multiple_of(64), u64::MAX);
+        for (member, (degree, row)) in (0..).zip(self.degrees.iter_mut().zip(&self.unsorted)) {
+            *degree = (row.count() as u64) << 32 | member;
         }
-        if order.len() + 1 < size {
+        // The root and the member itself are in such a clique, too.
+        let needed = (size.saturating_sub(2) as u64) << 32;
+        if self.degrees[..members.len()].iter().filter(|degree| **degree >= needed).count() + 1 < size {
             return None;
         }
-        order.reverse();
-        self.nodes.clear();
-        self.nodes.extend(order.iter().map(|member| graph.order[members[*member] as usize]));
-        self.rows.clear();
-        for one in &order {
-            let mut row = B::empty(members.len());
-            for (index, other) in order.iter().enumerate() {
-                if self.unsorted[*one].contains(*other) {
-                    row.insert(index);
+        self.order.clear();
+        let mut is_dense = false;
+        for _ in members {
+            let least = self.degrees.iter().fold(u64::MAX, |least, degree| least.min(*degree));
+            let next = least as u32;
+            // A removed member stays larger than all others when its neighbors are removed.
+            self.degrees[next as usize] = u64::MAX;
+            for (degrees, word) in self.degrees.chunks_exact_mut(64).zip(self.unsorted[next as usize].words()) {
+                for (bit, degree) in degrees.iter_mut().enumerate() {
+                    *degree -= (word >> bit & 1) << 32;
                 }
             }
-            self.rows.push(row);
+            is_dense |= least >= needed;
+            if is_dense {
+                self.order.push(next);
+            }
         }
+        if self.order.len() + 1 < size {
+            return None;
+        }
+        self.order.reverse();
+        self.nodes.clear();
+        self.nodes.extend(self.order.iter().map(|member| graph.order[members[*member as usize] as usize]));
+        permute(&self.unsorted, &self.order, &mut self.transposed, &mut self.rows);
         let mut candidates = B::empty(members.len());
-        (0..order.len()).for_each(|member| candidates.insert(member));
+        (0..self.order.len()).for_each(|member| candidates.insert(member));
         Some(candidates)
     }
 
@@ -149,12 +150,12 @@ impl<B: Bits> MaximumSearch<B> {
     ///
     /// Greedy coloring gives adjacent candidates different colors, so candidates of `c` colors contain no clique of
     /// more than `c` nodes. Branching on candidates of the first colors, which are too few for a clique of the required
-    /// size, is not needed: such a clique has a node of a later color.
+    /// size, is not needed, nor on those that the [`Coloring`] absorbs: such a clique has a node of a later color.
     #[inline(always)]
     fn open(&mut self, candidates: B, size: usize) {
         let start = self.branches.len();
         let needed = size.saturating_sub(self.path.len()).max(1);
-        self.classes.clear();
+        self.coloring.clear();
         let mut uncolored = candidates.clone();
         let mut color = 1;
         while !uncolored.is_empty() {
@@ -165,7 +166,7 @@ impl<B: Bits> MaximumSearch<B> {
             while let Some(member) = rest.pop_first() {
                 uncolored.remove(member);
                 if color >= needed {
-                    if self.recolor(member) {
+                    if self.coloring.absorb(&self.rows, member) {
                         continue;
                     }
                     self.branches.push((member as u32, color as u32));
@@ -175,36 +176,12 @@ impl<B: Bits> MaximumSearch<B> {
                 rest.subtract(&self.rows[member]);
             }
             if color < needed {
-                self.classes.push(class);
+                self.coloring.push(class);
                 color += 1;
             } else if self.branches.len() > before {
                 color += 1;
             }
         }
         self.levels.push(Level { candidates, branches: start });
-    }
-
-    /// Gives `member` one of the first colors, if it is free or the only neighbor that has it can take another of them.
-    #[inline(always)]
-    fn recolor(&mut self, member: usize) -> bool {
-        for one in 0..self.classes.len() {
-            let conflicts = self.classes[one].intersection(&self.rows[member]);
-            let Some(conflict) = conflicts.first() else {
-                self.classes[one].insert(member);
-                return true;
-            };
-            if conflicts.count() > 1 {
-                continue;
-            }
-            for other in one + 1..self.classes.len() {
-                if self.classes[other].intersection_count(&self.rows[conflict]) == 0 {
-                    self.classes[one].remove(conflict);
-                    self.classes[one].insert(member);
-                    self.classes[other].insert(conflict);
-                    return true;
-                }
-            }
-        }
-        false
     }
 }

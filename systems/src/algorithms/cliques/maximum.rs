@@ -11,6 +11,7 @@ use super::{
     branch_and_bound::{Goal, MaximumSearch},
     degeneracy::{Degeneracy, degeneracy},
     limits::{Stop, Watch},
+    local_search,
     ordered::{LocalIndices, Ordered},
     ordered_output::run_tasks,
 };
@@ -31,10 +32,11 @@ pub struct MaximumClique {
 
 /// Finds a clique of maximum size, the same for any number of workers; if `time` runs out, the largest found so far.
 ///
-/// Branch and bound from each node in the reverse of a degeneracy order, which visits dense regions first. The number
-/// of colors of a greedy coloring of the candidates bounds the size of cliques among them, and recoloring single
-/// candidates lowers the bound. These are the algorithms of Tomita et al. (MCS, 2010) and San Segundo et al. (BBMCR,
-/// 2013), on bit sets.
+/// A tabu search finds a first clique. Branch and bound from each node in the reverse of a degeneracy order, which
+/// visits dense regions first, finds a larger one or proves that there is none. The number of colors of a greedy
+/// coloring of the candidates bounds the size of cliques among them; recoloring single candidates lowers the bound, and
+/// so does unit propagation. These are the algorithms of Tomita et al. (MCS, 2010), San Segundo et al. (BBMCR, 2013) and
+/// Li and Quan (MaxCLQ, 2010), on bit sets.
 pub fn maximum_clique(graph: &SimpleGraph, workers: &Workers, time: Option<Duration>) -> MaximumClique {
     workers.install(|| search(graph, workers, time))
 }
@@ -42,8 +44,14 @@ pub fn maximum_clique(graph: &SimpleGraph, workers: &Workers, time: Option<Durat
 fn search(graph: &SimpleGraph, workers: &Workers, time: Option<Duration>) -> MaximumClique {
     let stop = Stop::new(time);
     let found = degeneracy(graph);
-    let best = Best::new(greedy(graph, &found));
+    let first = greedy(graph, &found);
+    // Only nodes of at least this core number are in a larger clique.
+    let start = found.order.partition_point(|node| (found.cores[*node as usize] as usize) < first.len());
+    let positions = positions(&found.order);
     let ordered = Ordered::new(graph, found, workers);
+    let first = first.iter().map(|node| positions[*node as usize]).collect();
+    let first = local_search::improve(&ordered, start, first, &stop);
+    let best = Best::new(first.iter().map(|position| ordered.order[*position as usize]).collect());
     let roots = ordered.len();
     run_tasks(
         workers,
@@ -68,7 +76,7 @@ fn search(graph: &SimpleGraph, workers: &Workers, time: Option<Duration>) -> Max
     MaximumClique { nodes, completeness }
 }
 
-/// A first clique: the largest found greedily from each of the last nodes of the order, adding the last neighbors
+/// A large clique: the largest found greedily from each of the last nodes of the order, adding the last neighbors
 /// first.
 fn greedy(graph: &SimpleGraph, found: &Degeneracy) -> Vec<u32> {
     const STARTS: usize = 16;
@@ -93,7 +101,7 @@ fn greedy(graph: &SimpleGraph, found: &Degeneracy) -> Vec<u32> {
     largest
 }
 
-/// The largest clique so far and the task that found it; task 0 is the greedy clique.
+/// The largest clique so far and the task that found it; task 0 is the first clique.
 struct Best {
     /// Larger for a larger clique, and for one of the same size from an earlier task, so that the result does not
     /// depend on timing.

@@ -31,10 +31,12 @@
 
 mod bits;
 mod branch_and_bound;
+mod coloring;
 mod degeneracy;
 mod k_cliques;
 mod limits;
 mod list;
+mod local_search;
 mod maximal;
 mod maximum;
 mod ordered;
