@@ -88,6 +88,11 @@ impl SimpleGraph {
         self.neighbors(one).binary_search(&other).is_ok()
     }
 
+    /// The start of the neighbors of each node and the end of the last ones, and the neighbors of all.
+    pub(super) fn sparse_rows(&self) -> (&[usize], &[u32]) {
+        (&self.offsets, &self.neighbors)
+    }
+
     /// The neighbors of `node` with a higher index.
     fn later(&self, node: u32) -> &[u32] {
         let neighbors = self.neighbors(node);

@@ -57,9 +57,9 @@ impl<B> Default for MaximumSearch<B> {
 impl<B: Bits> MaximumSearch<B> {
     /// Reports cliques whose first node is `root` until none is left that reaches the goal.
     #[inline(always)]
-    pub fn search(&mut self, graph: &Ordered, root: usize, indices: &mut LocalIndices, mut goal: impl Goal) {
+    pub fn search(&mut self, graph: &Ordered, root: u32, indices: &mut LocalIndices, mut goal: impl Goal) {
         self.path.clear();
-        self.path.push(graph.order[root]);
+        self.path.push(root);
         if goal.size() <= 1 && !goal.reach(&self.path) {
             return;
         }
@@ -104,7 +104,7 @@ impl<B: Bits> MaximumSearch<B> {
     /// Sorts the later neighbors of the root by the reverse of a degeneracy order, without those whose remaining degree
     /// is too small for a clique of `size`. Returns none if too few remain.
     #[inline(always)]
-    fn sort(&mut self, graph: &Ordered, root: usize, size: usize) -> Option<B> {
+    fn sort(&mut self, graph: &Ordered, root: u32, size: usize) -> Option<B> {
         let members = graph.later(root);
         // The degree in the upper half and the member in the lower one, in words of as many bits as the rows have.
         self.degrees.clear();
@@ -139,7 +139,7 @@ impl<B: Bits> MaximumSearch<B> {
         }
         self.order.reverse();
         self.nodes.clear();
-        self.nodes.extend(self.order.iter().map(|member| graph.order[members[*member as usize] as usize]));
+        self.nodes.extend(self.order.iter().map(|member| members[*member as usize]));
         permute(&self.unsorted, &self.order, &mut self.transposed, &mut self.rows);
         let mut candidates = B::empty(members.len());
         (0..self.order.len()).for_each(|member| candidates.insert(member));

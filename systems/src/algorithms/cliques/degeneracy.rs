@@ -33,25 +33,33 @@ pub fn degeneracy(graph: &SimpleGraph) -> Degeneracy {
     let mut order = vec![0; cores.len() + 1];
     let mut count = 0;
     let mut left: Vec<u32> = graph.nodes().collect();
-    while let Some(core) = left.iter().map(|node| cores[*node as usize]).min() {
-        let mut removed = count;
+    let mut core = 0;
+    while !left.is_empty() {
+        let (mut removed, before) = (count, count);
         // Each node is visited once for each core up to its core number, which is at most its degree.
-        for node in &left {
-            order[count] = *node;
-            count += usize::from(cores[*node as usize] == core);
+        let mut kept = 0;
+        for index in 0..left.len() {
+            // Without branches, which would be mispredicted.
+            let node = left[index];
+            let degree = cores[node as usize];
+            (order[count], left[kept]) = (node, node);
+            count += usize::from(degree == core);
+            kept += usize::from(degree > core);
         }
+        left.truncate(kept);
         while removed < count {
             for &neighbor in graph.neighbors(order[removed]) {
-                // Without branches, which would be mispredicted.
                 let degree = &mut cores[neighbor as usize];
-                let stays = *degree > core;
-                *degree -= u32::from(stays);
                 order[count] = neighbor;
-                count += usize::from(stays & (*degree == core));
+                count += usize::from(*degree == core + 1);
+                *degree -= u32::from(*degree > core);
             }
             removed += 1;
         }
-        left.retain(|node| cores[*node as usize] > core);
+        core += 1;
+        if count == before {
+            core = left.iter().map(|node| cores[*node as usize]).min().unwrap_or(core);
+        }
     }
     order.truncate(count);
     let degeneracy = cores.iter().max().map_or(0, |core| *core as usize);

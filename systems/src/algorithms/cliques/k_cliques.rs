@@ -14,7 +14,7 @@ use super::{
 /// in subgraphs that shrink with each node. Here the subgraph of a root is an adjacency matrix of bits, and the smaller
 /// ones are sets of its rows.
 pub(super) struct SizedSearch<B> {
-    root: Option<usize>,
+    root: Option<u32>,
     /// The adjacency among the later neighbors of the root.
     rows: Vec<B>,
     /// For the root and each node of the path, the candidates that remain after it.
@@ -37,7 +37,7 @@ impl<B: Bits> SizedSearch<B> {
     pub fn search(
         &mut self,
         graph: &Ordered,
-        root: usize,
+        root: u32,
         branches: Option<Range<usize>>,
         size: usize,
         indices: &mut LocalIndices,
@@ -47,21 +47,20 @@ impl<B: Bits> SizedSearch<B> {
         if size == 0 || members.len() + 1 < size {
             return true;
         }
-        let node = |index: usize| graph.order[members[index] as usize];
-        let root_node = graph.order[root];
+        let node = |index: usize| members[index];
         self.path.clear();
         let mut first = B::full(members.len());
         let branches = branches.unwrap_or(0..members.len());
         (0..branches.start).for_each(|earlier| first.remove(earlier));
         if size == 1 {
             if branches.start == 0 {
-                sink.add(root_node, &B::empty(members.len()), node);
+                sink.add(root, &B::empty(members.len()), node);
             }
             return true;
         }
         if size == 2 {
             (branches.end..members.len()).for_each(|later| first.remove(later));
-            sink.add_each(root_node, &[], &first, node);
+            sink.add_each(root, &[], &first, node);
             return true;
         }
         if self.root != Some(root) {
@@ -70,7 +69,7 @@ impl<B: Bits> SizedSearch<B> {
         }
         self.levels.clear();
         self.levels.push(first);
-        self.search_levels(branches.end, root_node, size, node, sink)
+        self.search_levels(branches.end, root, size, node, sink)
     }
 
     /// Searches all levels; the first one only at branches below `end`.

@@ -3,7 +3,7 @@
 use super::{
     bits::Bits,
     limits::{Stop, Watch},
-    ordered::Ordered,
+    ordered::{LocalIndices, Ordered},
 };
 use crate::{
     kernels::vectorize,
@@ -14,7 +14,7 @@ use crate::{
 const MAX_NODES: usize = 512;
 
 /// Looks for a clique larger than `clique` among the nodes from position `start` on, for a number of steps that grows with
-/// the size of the largest one, or until the time limit. Returns that; nodes are identified by position.
+/// the size of the largest one, or until the time limit. Returns that.
 ///
 /// Each step adds a node that is adjacent to all of the clique, or swaps in one that is adjacent to all but one, or removes
 /// one; removed nodes stay outside for some steps (Wu, Hao and Glover, *Multi-neighborhood tabu search for the maximum
@@ -36,12 +36,11 @@ pub(super) fn improve(graph: &Ordered, start: usize, clique: Vec<u32>, stop: &St
 #[inline(always)]
 fn search<B: Bits>(graph: &Ordered, start: usize, mut largest: Vec<u32>, stop: &Stop) -> Vec<u32> {
     let mut watch = Watch::new(stop);
-    let mut search = TabuSearch::<B>::new(graph, start);
-    search.clique = largest.iter().filter_map(|node| (*node as usize).checked_sub(start)).collect();
+    let mut search = TabuSearch::<B>::new(graph, start, &largest);
     while search.step < steps(largest.len()) && !watch.is_over() {
         search.step();
         if search.clique.len() > largest.len() {
-            largest = search.clique.iter().map(|node| (node + start) as u32).collect();
+            largest = search.clique.iter().map(|index| graph.node(start + index)).collect();
         }
     }
     largest
@@ -57,7 +56,7 @@ fn steps(size: usize) -> usize {
 
 struct TabuSearch<B> {
     nodes: B,
-    /// For each node those that are not adjacent to it, itself included.
+    /// For each node those that are not adjacent to it, itself included; nodes are identified by their index here.
     strangers: Vec<B>,
     clique: Vec<usize>,
     /// The step from which on each node may join the clique.
@@ -68,19 +67,24 @@ struct TabuSearch<B> {
 
 impl<B: Bits> TabuSearch<B> {
     #[inline(always)]
-    fn new(graph: &Ordered, start: usize) -> Self {
-        let count = graph.len() - start;
+    fn new(graph: &Ordered, start: usize, clique: &[u32]) -> Self {
+        let members = &graph.found.order[start..];
+        let count = members.len();
         let nodes = B::full(count);
         let mut strangers = vec![nodes.clone(); count];
-        for node in 0..count {
-            for later in graph.later(start + node) {
-                let later = *later as usize - start;
-                strangers[node].remove(later);
-                strangers[later].remove(node);
+        let mut inner = Vec::new();
+        LocalIndices::new(graph).with(members, |indices| {
+            let index = |node: &u32| (indices[*node as usize] as usize).checked_sub(1);
+            inner.extend(clique.iter().filter_map(index));
+            for (one, member) in members.iter().enumerate() {
+                for other in graph.later(*member).iter().filter_map(index) {
+                    strangers[one].remove(other);
+                    strangers[other].remove(one);
+                }
             }
-        }
+        });
         let random = RandomStream::new(Philox::new(0, 0, 0));
-        Self { nodes, strangers, clique: Vec::new(), free_from: vec![0; count], step: 0, random }
+        Self { nodes, strangers, clique: inner, free_from: vec![0; count], step: 0, random }
     }
 
     #[inline(always)]
@@ -137,10 +141,7 @@ impl<B: Bits> TabuSearch<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        algorithms::{SimpleGraph, cliques::degeneracy},
-        parallel::Workers,
-    };
+    use crate::{algorithms::SimpleGraph, parallel::Workers};
 
     #[test]
     fn a_hidden_clique_is_found_by_sets_of_each_width() {
@@ -150,15 +151,12 @@ mod tests {
             let is_edge = |[one, other]: &[u32; 2]| (one % 9 == 0 && other % 9 == 0) || random.below(3) > 0;
             let pairs = (0..nodes).flat_map(|one| (0..one).map(move |other| [one, other]));
             let graph = SimpleGraph::new(nodes as usize, pairs.filter(is_edge));
-            let ordered = Ordered::new(&graph, degeneracy(&graph), &Workers::single());
-            let has_edge = |one: u32, other: u32| {
-                let [one, other] = [one, other].map(|position| ordered.order[position as usize]);
-                one == other || graph.has_edge(one, other)
-            };
+            let ordered = Ordered::new(&graph, &Workers::single());
+            let has_edge = |one: u32, other: u32| one == other || graph.has_edge(one, other);
             let mut first = Vec::new();
-            for position in 0..nodes {
-                if first.iter().all(|other| has_edge(position, *other)) {
-                    first.push(position);
+            for node in 0..nodes {
+                if first.iter().all(|other| has_edge(node, *other)) {
+                    first.push(node);
                 }
             }
             let found = improve(&ordered, 0, first.clone(), &Stop::new(None));

@@ -15,7 +15,7 @@ use super::{
 /// large as the graph.
 pub(super) struct MaximalSearch<B> {
     /// The root of the rows.
-    root: Option<usize>,
+    root: Option<u32>,
     /// Whether no earlier neighbor of the root is adjacent to all later ones; otherwise no clique is maximal.
     is_open: bool,
     /// Sets of later neighbors of the root: those adjacent to each later neighbor, then those adjacent to each earlier
@@ -54,16 +54,16 @@ impl<B: Bits> MaximalSearch<B> {
     pub fn search(
         &mut self,
         graph: &Ordered,
-        root: usize,
+        root: u32,
         branches: Option<Range<usize>>,
         indices: &mut LocalIndices,
         sink: &mut impl Sink,
     ) -> bool {
         let members = graph.later(root);
-        let node = |index: usize| graph.order[members[index] as usize];
+        let node = |index: usize| members[index];
         if members.is_empty() {
             if graph.earlier(root).is_empty() {
-                sink.add(graph.order[root], &B::empty(0), node);
+                sink.add(root, &B::empty(0), node);
             }
             return true;
         }
@@ -94,7 +94,7 @@ impl<B: Bits> MaximalSearch<B> {
                 }
             }
         }
-        self.search_levels(graph.order[root], B::empty(members.len()), node, sink)
+        self.search_levels(root, B::empty(members.len()), node, sink)
     }
 
     /// Searches all open levels. `clique` is the path as a set.

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use super::{
     Completeness,
     branch_and_bound::{Goal, MaximumSearch},
-    degeneracy::{Degeneracy, degeneracy},
+    degeneracy::Degeneracy,
     limits::{Stop, Watch},
     local_search,
     ordered::{LocalIndices, Ordered},
@@ -43,15 +43,12 @@ pub fn maximum_clique(graph: &SimpleGraph, workers: &Workers, time: Option<Durat
 
 fn search(graph: &SimpleGraph, workers: &Workers, time: Option<Duration>) -> MaximumClique {
     let stop = Stop::new(time);
-    let found = degeneracy(graph);
-    let first = greedy(graph, &found);
+    let ordered = Ordered::new(graph, workers);
+    let first = greedy(graph, &ordered.found);
     // Only nodes of at least this core number are in a larger clique.
-    let start = found.order.partition_point(|node| (found.cores[*node as usize] as usize) < first.len());
-    let positions = positions(&found.order);
-    let ordered = Ordered::new(graph, found, workers);
-    let first = first.iter().map(|node| positions[*node as usize]).collect();
-    let first = local_search::improve(&ordered, start, first, &stop);
-    let best = Best::new(first.iter().map(|position| ordered.order[*position as usize]).collect());
+    let is_lower = |node: &u32| (ordered.found.cores[*node as usize] as usize) < first.len();
+    let start = ordered.found.order.partition_point(is_lower);
+    let best = Best::new(local_search::improve(&ordered, start, first, &stop));
     let roots = ordered.len();
     run_tasks(
         workers,
@@ -59,7 +56,7 @@ fn search(graph: &SimpleGraph, workers: &Workers, time: Option<Duration>) -> Max
         || Searches::new(&ordered),
         |searches, task| {
             let goal = OfTask { best: &best, task: task as u32 + 1, watch: Watch::new(&stop) };
-            searches.search(&ordered, roots - 1 - task, goal);
+            searches.search(&ordered, ordered.node(roots - 1 - task), goal);
         },
     );
     let (size, task) = unpack(best.mark.load(Ordering::Relaxed));
@@ -68,7 +65,7 @@ fn search(graph: &SimpleGraph, workers: &Workers, time: Option<Duration>) -> Max
         // Which clique of the task was found first depends on what other tasks had found by then. Searching again with
         // the final size does not.
         let mut again = FirstOf { size, found: None, watch: Watch::new(&stop) };
-        Searches::new(&ordered).search(&ordered, roots - task as usize, &mut again);
+        Searches::new(&ordered).search(&ordered, ordered.node(roots - task as usize), &mut again);
         nodes = again.found.unwrap_or(nodes);
     }
     nodes.sort_unstable();
@@ -195,7 +192,7 @@ impl Searches {
         Self { indices: LocalIndices::new(graph), narrow, of_two, of_four, of_eight, wide }
     }
 
-    fn search(&mut self, graph: &Ordered, root: usize, goal: impl Goal) {
+    fn search(&mut self, graph: &Ordered, root: u32, goal: impl Goal) {
         let later = graph.later(root).len();
         if later + 1 < goal.size() {
             return;

@@ -139,7 +139,7 @@ pub fn count_cliques(graph: &SimpleGraph, kind: CliqueKind, workers: &Workers, l
 fn count(graph: &SimpleGraph, kind: CliqueKind, workers: &Workers, limits: Limits) -> Count {
     let stop = Stop::new(limits.time);
     let max = limits.max_count.map_or(u64::MAX, |max| max as u64);
-    let graph = Ordered::new(graph, degeneracy(graph), workers);
+    let graph = Ordered::new(graph, workers);
     let tasks = split(&graph);
     let total = AtomicU64::new(0);
     run_tasks(
@@ -170,7 +170,7 @@ fn stream(
     visitor: &mut ordered_output::Visitor,
 ) -> Completeness {
     let stop = Stop::new(limits.time);
-    let graph = Ordered::new(graph, degeneracy(graph), workers);
+    let graph = Ordered::new(graph, workers);
     let tasks = split(&graph);
     let output = OrderedOutput::new(&stop, limits, visitor);
     run_tasks(

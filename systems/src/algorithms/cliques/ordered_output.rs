@@ -34,7 +34,8 @@ pub(super) fn split(graph: &Ordered) -> Vec<Task> {
     let mut tasks = Vec::new();
     let (mut start, mut work) = (0, 0);
     for root in 0..graph.len() {
-        let later = graph.later(root).len();
+        let node = graph.node(root);
+        let later = graph.later(node).len();
         if later > MANY {
             tasks.extend((start < root).then_some(Task { roots: start..root, branches: None }));
             let branches = (0..later).step_by(FEW).map(|first| first..later.min(first + FEW));
@@ -42,7 +43,7 @@ pub(super) fn split(graph: &Ordered) -> Vec<Task> {
             (start, work) = (root + 1, 0);
             continue;
         }
-        work += 1 + graph.earlier(root).len() + later * later;
+        work += 1 + graph.earlier(node).len() + later * later;
         if work >= WORK {
             tasks.push(Task { roots: start..root + 1, branches: None });
             (start, work) = (root + 1, 0);

@@ -35,7 +35,8 @@ impl Searches {
             || {
                 task.roots.clone().all(
                     #[inline(always)]
-                    |root| {
+                    |position| {
+                        let root = graph.node(position);
                         let (indices, branches) = (&mut self.indices, &task.branches);
                         match graph.later(root).len() {
                             0..=64 => self.narrow.search(graph, kind, root, branches.clone(), indices, sink),
@@ -68,7 +69,7 @@ impl<B: Bits> Search<B> {
         &mut self,
         graph: &Ordered,
         kind: Kind,
-        root: usize,
+        root: u32,
         branches: Option<Range<usize>>,
         indices: &mut LocalIndices,
         sink: &mut impl Sink,
