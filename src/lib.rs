@@ -61,7 +61,7 @@ pub use connectome_languages as languages;
 pub use connectome_memory as memory;
 #[doc(inline)]
 pub use connectome_systems as systems;
-pub use spawn::{SceneEntities, spawn};
+pub use spawn::{KindEntities, RelationEntities, SceneEntities, spawn};
 pub use train::{
     Checkpoint, CheckpointInterval, HeadOutput, RecordError, RewriteScore, Rewritten, RunRecorder, RunState,
     TrainError, Trainer,

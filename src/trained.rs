@@ -7,7 +7,7 @@ use crate::data::RewriteData;
 use crate::languages::mathematics::Terms;
 use crate::output::OutputError;
 use crate::rewriter;
-use crate::scene::{SceneError, SceneFile, heads::HeadFields, model::Purpose};
+use crate::scene::{RelationDescription, SceneError, SceneFile, SceneModel, heads::HeadFields, model::Purpose};
 use crate::systems::{ModelBuilder, WorldModelExt, layers::BuildError};
 use crate::weights::load_weights;
 
@@ -23,6 +23,14 @@ pub enum SpawnTrainedError {
     /// The weights could not be read, or are not those of the model: above all if it reads a component of another width.
     #[error(transparent)]
     Weights(#[from] OutputError),
+    /// The model was given other kinds or relations than those of the scene, or in another order: weights are by their order.
+    #[error("the model reads {found}, but the scene has {expected}; give it these, in this order")]
+    Kinds {
+        /// Those of the scene.
+        expected: String,
+        /// Those of the model.
+        found: String,
+    },
     /// A world of terms was to be rewritten by what is made for words.
     #[error("the scene rewrites no terms; give one whose graph is Terms")]
     NoTerms,
@@ -34,7 +42,9 @@ pub trait WorldTrainedExt {
     ///
     /// Of the scene file only the model is read; its graph need not be there. `connect` says what the model reads and writes in
     /// this world, for one by [`ModelBuilder::reads`] and [`ModelBuilder::writes`]. What it reads is to be scaled as the
-    /// scene's features were. The weights are the file `weights.safetensors` that `connectome train SCENE --output FOLDER`
+    /// scene's features were. Where the scene has kinds of nodes, it also gives the model these, by
+    /// [`kind_name`](ModelBuilder::kind_name) and [`kind`](ModelBuilder::kind), and the relations with their reverses in the order
+    /// of the scene, by [`relation`](ModelBuilder::relation). The weights are the file `weights.safetensors` that `connectome train SCENE --output FOLDER`
     /// leaves in the folder.
     ///
     /// ```
@@ -128,6 +138,24 @@ pub trait WorldTrainedExt {
     ) -> Result<Entity, SpawnTrainedError>;
 }
 
+/// Checks that a model has the kinds and relations of its scene, in the same order.
+fn check_kinds(scene: &SceneFile, model: &SceneModel) -> Result<(), SpawnTrainedError> {
+    let (SceneModel::Single(model), Some(own)) = (model, &scene.kind) else { return Ok(()) };
+    let program = model.record()?;
+    let relation = |name: &str, [source, target]: [&str; 2]| format!("`{name}` from `{source}` to `{target}`");
+    let mut expected = vec![format!("nodes of the kind `{own}`")];
+    for RelationDescription { name, source, target, reverse } in &scene.relations {
+        expected.push(relation(name, [source, target]));
+        expected.extend(reverse.iter().map(|name| relation(name, [target, source])));
+    }
+    let found = program.kind_names().take(1).map(|name| format!("nodes of the kind `{name}`"));
+    let found: Vec<String> = found.chain(program.relation_names().map(|(name, ends)| relation(name, ends))).collect();
+    if found == expected {
+        return Ok(());
+    }
+    Err(SpawnTrainedError::Kinds { expected: expected.join(", "), found: found.join(", ") })
+}
+
 impl WorldTrainedExt for World {
     fn spawn_trained(
         &mut self,
@@ -138,7 +166,9 @@ impl WorldTrainedExt for World {
     ) -> Result<Entity, SpawnTrainedError> {
         let scene = SceneFile::load_model(scene)?;
         let seed = scene.training.seed;
-        let model = scene.with_layers(Purpose::Inference, graph, connect, seed, &HeadFields::default()).build(self)?;
+        let model = scene.with_layers(Purpose::Inference, graph, connect, seed, &HeadFields::default());
+        check_kinds(&scene, &model)?;
+        let model = model.build(self)?;
         match load_weights(self, model, weights.as_ref(), &[]) {
             Ok(()) => Ok(model),
             Err(error) => {

@@ -157,6 +157,7 @@ fn batches_without_a_weight_are_passed_over() {
     let (mut scene, data) = mutag();
     scene.heads = vec![HeadDescription {
         name: "mutagenic".to_owned(),
+        nodes: Vec::new(),
         layers: Vec::new(),
         task: Task::GraphClassification,
         weight: 1.0,

@@ -6,7 +6,7 @@
 use bevy_ecs::{entity::Entity, world::World};
 use connectome::{
     components::{Metrics, Model, Parameter, Split},
-    data::{DenseRows, EdgeLabels, Features, GraphData, GraphSet},
+    data::{DenseRows, EdgeLabels, Features, GraphData, GraphKinds, GraphSet, NodesOfKind, RelationEdges},
     scene::{LayerDescription, SceneFile},
     spawn,
     systems::{
@@ -83,6 +83,14 @@ const CASES: &[&str] = &[
     "[Linear(width: 16), Residual(layers: [SageConv(width: 32)], shortcut: true), Linear(width: 3)]",
     "[JumpingKnowledge(blocks: [[Linear(width: 16)], [GcnConv(width: 16), Relu], [SageConv(width: 16)]]), Linear(width: 3)]",
     "[JumpingKnowledge(mode: Max, blocks: [[Linear(width: 16)], [GcnConv(width: 16), Tanh]]), Linear(width: 3)]",
+    "[Linear(width: 16), HeteroConv(convolution: SageConv(width: 16)), Linear(width: 3)]",
+    "[Linear(width: 16), HeteroConv(convolution: GatConv(width: 8, add_self_loops: false), aggregation: Mean), Linear(width: 3)]",
+    "[Linear(width: 16), HeteroConv(convolution: GraphConv(width: 16), aggregation: Max), Linear(width: 3)]",
+    "[Linear(width: 16), HeteroConv(convolution: SageConv(width: 16), relations: {\"on\": GcnConv(width: 16)},
+        aggregation: Attention(8)), Linear(width: 3)]",
+    "[Linear(width: 16), RgcnConv(width: 32), Relu, RgcnConv(width: 8), Linear(width: 3)]",
+    "[Linear(width: 16), Dropout(0.3), RgcnConv(width: 16, bases: 2), Linear(width: 3)]",
+    "[Linear(width: 16), HgtConv(width: 16, heads: 2), BatchNorm(), HgtConv(width: 24, heads: 4), Linear(width: 3)]",
     "[Linear(width: 32), Readout(Sum), Linear(width: 3)]",
     "[Linear(width: 32), Readout(Mean), Linear(width: 3)]",
     "[Linear(width: 32), Readout(Max), BatchNorm(), Linear(width: 3)]",
@@ -106,6 +114,10 @@ fn names_in(layers: &[LayerDescription], names: &mut BTreeSet<String>) {
             LayerDescription::Residual(residual) => names_in(&residual.layers, names),
             LayerDescription::JumpingKnowledge(jumping) => {
                 jumping.blocks.iter().for_each(|block| names_in(block, names));
+            }
+            LayerDescription::HeteroConv(convolution) => {
+                convolution.convolution.iter().for_each(|layer| names_in(std::slice::from_ref(layer), names));
+                convolution.relations.values().for_each(|layer| names_in(std::slice::from_ref(layer), names));
             }
             _ => {}
         }
@@ -182,6 +194,35 @@ fn with_edge_labels(data: &GraphData) -> GraphData {
     GraphData { edge_labels: Some(labels), graphs: None, ..data.clone() }
 }
 
+/// Whether a case needs several kinds of nodes.
+fn has_kinds(case: &str) -> bool {
+    ["HeteroConv", "RgcnConv", "HgtConv"].iter().any(|layer| case.contains(layer))
+}
+
+/// The same nodes with another kind beside them, and three relations, one of them with nodes of many edges.
+fn with_kinds(data: &GraphData) -> GraphData {
+    let others = NODES / 3;
+    let features = Features::Dense { width: 8, values: (0..8 * others).map(|value| (value as f32).sin()).collect() };
+    let nodes = GraphData { nodes: others, features, ..GraphData::default() };
+    let relation = |name: &str, ends: [usize; 2], edges: &[[u32; 2]], counts: [u32; 2]| RelationEdges {
+        name: name.to_owned(),
+        ends,
+        reverse: (name != "on").then(|| format!("{name}_back")),
+        edges: edges.iter().map(|[source, target]| [source % counts[0], target % counts[1]]).collect(),
+        ..RelationEdges::default()
+    };
+    let [own, other] = [NODES as u32, others as u32];
+    let (first, rest) = data.edges.split_at(EDGES / 2);
+    let relations = vec![
+        relation("on", [0, 0], first, [own, own]),
+        relation("of", [1, 0], rest, [other, own]),
+        relation("among", [1, 1], &rest[..EDGES / 4], [other, other]),
+    ];
+    let others = vec![NodesOfKind { name: "other".to_owned(), nodes }];
+    let kinds = Some(Box::new(GraphKinds { own: "own".to_owned(), others, relations }));
+    GraphData { edges: Vec::new(), weights: None, edge_features: None, graphs: None, kinds, ..data.clone() }
+}
+
 /// What some training steps and a measurement compute, as bits, each with its name.
 fn trace(scene: &SceneFile, data: &GraphData, workers: usize) -> Vec<(String, Vec<u32>)> {
     let mut world = World::new();
@@ -217,8 +258,14 @@ fn numbers_of(world: &World, owner: Entity) -> Vec<(String, Vec<u32>)> {
 
 fn scene(model: &str) -> SceneFile {
     let task = if model.contains("EdgeDecoder") { "EdgeClassification" } else { "NodeClassification" };
+    let kinds = r#"kind: "own", nodes: {"own": (), "other": ()}, relations: [
+        (name: "on", source: "own", target: "own"),
+        (name: "of", source: "other", target: "own", reverse: "of_back"),
+        (name: "among", source: "other", target: "other", reverse: "among_back"),
+    ],"#;
+    let kinds = if has_kinds(model) { kinds } else { "" };
     let text = format!(
-        r#"(name: "case", graph: Npz("none.npz"), model: {model}, task: {task},
+        r#"(name: "case", graph: Npz("none.npz"), {kinds} model: {model}, task: {task},
             optimizer: Adam(learning_rate: 0.01, weight_decay: 1e-4))"#
     );
     SceneFile::parse(&text, model).unwrap_or_else(|error| panic!("{error}"))
@@ -229,10 +276,11 @@ fn every_layer_gives_the_same_bits_for_any_number_of_workers() {
     let dense = data();
     let sparse = categories(&dense);
     let labeled = with_edge_labels(&dense);
-    let acyclic = acyclic(&dense);
+    let (acyclic, kinds) = (acyclic(&dense), with_kinds(&dense));
     for case in CASES {
         let scene = scene(case);
         let data = match case {
+            case if has_kinds(case) => &kinds,
             case if case.contains("Embedding") => &sparse,
             case if case.contains("EdgeDecoder") => &labeled,
             case if case.contains("Dag") || case.contains("Tree") => &acyclic,

@@ -31,6 +31,7 @@ mod import;
 #[cfg(feature = "cli")]
 mod inspect;
 mod kernel;
+mod kinds;
 mod laws;
 mod layer_determinism;
 #[cfg(feature = "cli")]

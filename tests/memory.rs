@@ -8,7 +8,7 @@
 use connectome::{
     Trainer,
     components::Split,
-    data::{DenseRows, Features, GraphData, GraphSet},
+    data::{DenseRows, Features, GraphData, GraphKinds, GraphSet, NodesOfKind, RelationEdges},
     scene::SceneFile,
     systems::{
         Workers,
@@ -47,6 +47,7 @@ fn scene(name: &str) -> (SceneFile, GraphData) {
         "deep" => (DEEP, 20_000, 4, 32),
         "residual" => (RESIDUAL, 40_000, 4, 32),
         "samples" => (SAMPLES, 100_000, 8, 100),
+        "kinds" => return kinds(),
         name => panic!("there is no scene {name}"),
     };
     let text = format!(r#"(name: "{name}", graph: Npz("none.npz"), {model}, optimizer: Adam(learning_rate: 0.01))"#);
@@ -82,6 +83,31 @@ fn graph(name: &str, nodes: usize, degree: usize, width: usize) -> GraphData {
         edge_features,
         ..GraphData::default()
     }
+}
+
+/// A scene with two kinds of nodes and two relations, one of them with messages that go back.
+fn kinds() -> (SceneFile, GraphData) {
+    let text = r#"(
+        name: "kinds", graph: Npz("none.npz"), kind: "own", nodes: {"own": (), "other": ()},
+        relations: [
+            (name: "on", source: "own", target: "own"), (name: "of", source: "other", target: "own", reverse: "of_back"),
+        ],
+        model: [HeteroConv(convolution: SageConv(width: 32)), Relu, HeteroConv(convolution: SageConv(width: 8))],
+        optimizer: Adam(learning_rate: 0.01),
+    )"#;
+    let [own, other] = [graph("own", 40_000, 10, 48), graph("other", 60_000, 5, 32)];
+    let relation = |name: &str, ends, edges, reverse: Option<&str>| RelationEdges {
+        name: name.to_owned(),
+        ends,
+        reverse: reverse.map(str::to_owned),
+        edges,
+        ..RelationEdges::default()
+    };
+    let of = other.edges.iter().map(|[source, target]| [*source, *target % 40_000]).collect();
+    let relations = vec![relation("on", [0, 0], own.edges, None), relation("of", [1, 0], of, Some("of_back"))];
+    let others = vec![NodesOfKind { name: "other".to_owned(), nodes: GraphData { edges: Vec::new(), ..other } }];
+    let kinds = Some(Box::new(GraphKinds { own: "own".to_owned(), others, relations }));
+    (SceneFile::parse(text, "scene.ron").unwrap(), GraphData { edges: Vec::new(), kinds, ..own })
 }
 
 /// Bytes that this process has had at most.
@@ -148,6 +174,11 @@ fn one_graph_takes_what_was_told() {
 fn edges_with_columns_take_what_was_told() {
     check("attention");
     check("edge features");
+}
+
+#[test]
+fn several_kinds_of_nodes_take_what_was_told() {
+    check("kinds");
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn whole(scene: &SceneFile, data: &GraphData) -> (Outcome, Vec<Checkpoint>) {
 }
 
 #[track_caller]
-fn check(name: &str, scene: &SceneFile, data: &GraphData) {
+pub fn check(name: &str, scene: &SceneFile, data: &GraphData) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("checkpoint.safetensors");
     let (expected, checkpoints) = whole(scene, data);

@@ -3,7 +3,10 @@
 use connectome_components::Split;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{DenseRows, EdgeLabels, Features, GraphData, GraphSet, RewriteLanguage, RewritePair};
+use super::{
+    DenseRows, EdgeLabels, Features, GraphData, GraphKinds, GraphSet, NodesOfKind, RelationEdges, RewriteLanguage,
+    RewritePair,
+};
 
 impl GraphData {
     /// A hash of all that is in the graph, in hexadecimal digits: graphs of other numbers have another one, for all practical
@@ -25,6 +28,7 @@ impl GraphData {
             targets,
             names,
             graphs,
+            kinds,
             rewriting,
             misuse,
         } = self;
@@ -72,6 +76,17 @@ impl GraphData {
             hash.option(folds.as_ref(), |hash, folds| hash.bytes(folds));
             hash.option(targets.as_ref(), Hash::dense);
         });
+        if let Some(kinds) = kinds {
+            let GraphKinds { own, others, relations } = &**kinds;
+            hash.bytes(own.as_bytes());
+            hash.count(others.len());
+            for NodesOfKind { name, nodes } in others {
+                hash.bytes(name.as_bytes());
+                hash.bytes(nodes.fingerprint().as_bytes());
+            }
+            hash.count(relations.len());
+            relations.iter().for_each(|relation| hash.relation(relation));
+        }
         if let Some(rewriting) = rewriting {
             match &rewriting.language {
                 RewriteLanguage::Terms { terms, .. } => {
@@ -127,6 +142,17 @@ impl Hash {
         values.iter().for_each(|value| self.0.update(&value.to_le_bytes()));
     }
 
+    fn relation(&mut self, relation: &RelationEdges) {
+        let RelationEdges { name, ends, reverse, edges, weights, features } = relation;
+        self.bytes(name.as_bytes());
+        self.counts(ends);
+        self.option(reverse.as_ref(), |hash, reverse| hash.bytes(reverse.as_bytes()));
+        self.count(edges.len());
+        edges.iter().flatten().for_each(|end| self.0.update(&end.to_le_bytes()));
+        self.option(weights.as_ref(), |hash, weights| hash.rows(1, weights));
+        self.option(features.as_ref(), Self::dense);
+    }
+
     fn dense(&mut self, DenseRows { width, values }: &DenseRows) {
         self.rows(*width, values);
     }
@@ -177,6 +203,13 @@ mod tests {
         }
     }
 
+    fn kinds() -> Option<Box<GraphKinds>> {
+        let nodes = GraphData { nodes: 1, ..GraphData::default() };
+        let relation = RelationEdges { edges: vec![[0, 1], [0, 0]], ..RelationEdges::default() };
+        let others = vec![NodesOfKind { name: "other".to_owned(), nodes }];
+        Some(Box::new(GraphKinds { own: "own".to_owned(), others, relations: vec![relation] }))
+    }
+
     fn misuse(hash: u128) -> Option<Arc<MisuseData>> {
         Some(Arc::new(MisuseData { measured: Vec::new(), source: Arc::new(Drawn(hash)) }))
     }
@@ -199,11 +232,12 @@ mod tests {
             targets: rows(2.0),
             names: vec!["a".to_owned(), "b".to_owned()],
             graphs: Some(GraphSet { labels: vec![0], classes: 1, ..GraphSet::default() }),
+            kinds: kinds(),
             rewriting: Some(Arc::new(rewriting())),
             misuse: misuse(1),
         };
         type Change = fn(&mut GraphData);
-        let changes: [Change; 21] = [
+        let changes: [Change; 31] = [
             |_| {},
             |graph| graph.nodes = 3,
             |graph| graph.features = Features::Dense { width: 1, values: vec![0.5, -1.0] },
@@ -221,6 +255,19 @@ mod tests {
             |graph| graph.names = vec!["ab".to_owned(), String::new()],
             |graph| graph.graphs = None,
             |graph| graph.graphs.as_mut().unwrap().folds = Some(vec![0]),
+            |graph| graph.kinds = None,
+            |graph| graph.kinds.as_mut().unwrap().own.push('s'),
+            |graph| graph.kinds.as_mut().unwrap().others[0].name.push('s'),
+            |graph| graph.kinds.as_mut().unwrap().others[0].nodes.nodes = 2,
+            |graph| graph.kinds.as_mut().unwrap().relations[0].name.push('s'),
+            |graph| graph.kinds.as_mut().unwrap().relations[0].ends = [1, 0],
+            |graph| graph.kinds.as_mut().unwrap().relations[0].reverse = Some(String::new()),
+            |graph| graph.kinds.as_mut().unwrap().relations[0].edges.swap(0, 1),
+            |graph| graph.kinds.as_mut().unwrap().relations[0].weights = Some(vec![1.0, 2.0]),
+            |graph| {
+                let rows = Some(DenseRows { width: 1, values: vec![0.0; 2] });
+                graph.kinds.as_mut().unwrap().relations[0].features = rows;
+            },
             |graph| graph.misuse = None,
             |graph| graph.misuse = misuse(2),
             |graph| graph.rewriting = None,

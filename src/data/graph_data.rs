@@ -8,6 +8,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::features::{DenseRows, Features};
 use super::graph_set::GraphSet;
+use super::kinds::{GraphKinds, NodesOfKind, RelationEdges};
 use super::labels::EdgeLabels;
 use super::misuse::MisuseData;
 use super::rewriting::RewriteData;
@@ -45,6 +46,8 @@ pub struct GraphData {
     pub names: Vec<String>,
     /// How nodes and edges part into graphs; without it, all are one graph.
     pub graphs: Option<GraphSet>,
+    /// The other kinds of nodes and all edges, if there are several kinds of nodes or of edges.
+    pub kinds: Option<Box<GraphKinds>>,
     /// What the graphs are to be rewritten to; `targets` are their slots then.
     pub rewriting: Option<Arc<RewriteData>>,
     /// What is to be chosen in functions where a variable may be misused; `targets` are the right answers then.
@@ -94,6 +97,19 @@ impl GraphData {
             }),
             targets: empty(&self.targets),
             graphs,
+            kinds: self.kinds.as_ref().map(|kinds| {
+                let others = kinds.others.iter();
+                Box::new(GraphKinds {
+                    own: kinds.own.clone(),
+                    others: others
+                        .map(|NodesOfKind { name, nodes }| NodesOfKind {
+                            name: name.clone(),
+                            nodes: nodes.without_rows(),
+                        })
+                        .collect(),
+                    relations: kinds.relations.iter().map(RelationEdges::without_rows).collect(),
+                })
+            }),
             rewriting: self.rewriting.clone(),
             misuse: self.misuse.clone(),
             ..Self::default()
@@ -105,7 +121,8 @@ impl GraphData {
         self.alternative_splits.len().max(1)
     }
 
-    /// Takes one of the [splits](Self::alternative_splits) that the data come with, counted from 0.
+    /// Takes one of the [splits](Self::alternative_splits) that the data come with, counted from 0; the same of the other kinds
+    /// of nodes, where they have it.
     ///
     /// # Errors
     ///
@@ -117,6 +134,11 @@ impl GraphData {
         }
         if let Some(splits) = self.alternative_splits.get(number) {
             self.graphs.as_mut().map_or(&mut self.splits, |graphs| &mut graphs.splits).clone_from(splits);
+        }
+        for other in self.kinds.iter_mut().flat_map(|kinds| &mut kinds.others) {
+            if let Some(splits) = other.nodes.alternative_splits.get(number) {
+                other.nodes.splits.clone_from(splits);
+            }
         }
         Ok(())
     }

@@ -32,6 +32,15 @@ impl Problem {
         Self::new(format!("array \"{array}\" {what}"), help)
     }
 
+    /// The same of an array that is called so for a kind of nodes or for a relation.
+    pub fn in_part(self, part: &str) -> Self {
+        let array = self.message.strip_prefix("array \"").and_then(|rest| rest.split_once('"'));
+        match array {
+            Some((array, what)) => Self { message: format!("array \"{array}.{part}\"{what}"), help: self.help },
+            None => self,
+        }
+    }
+
     /// The error to show, outside of a scene.
     pub fn of_file(self, file: impl Display) -> GraphFileError {
         GraphFileError { file: file.to_string(), message: self.message, help: self.help }

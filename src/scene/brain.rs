@@ -5,9 +5,9 @@ use connectome_systems::{ModelBuilder, layers::BuildError};
 use serde::{Deserialize, Serialize};
 
 use super::check::{memory, settings};
-use super::description::{GraphSource, HeadDescription, SceneFile, Training};
+use super::description::{GraphSource, SceneFile, Training};
 use super::error::{Fault, Faults, SceneError, Source};
-use super::heads::HeadFields;
+use super::heads::{HeadDescription, HeadFields};
 use super::layer::LayerDescription;
 use super::load::decode;
 use super::locate::Step::{self, Field};
@@ -142,6 +142,9 @@ impl BrainFile {
             graph: GraphSource::Inline { nodes: Vec::new(), edges: Vec::new(), undirected: false },
             features: Default::default(),
             order: Default::default(),
+            kind: None,
+            nodes: Default::default(),
+            relations: Vec::new(),
             mixture: None,
             model: self.model.clone(),
             task: self.task,

@@ -2,7 +2,10 @@
 
 use connectome_components::{Optimizer, Split};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
+use super::heads::HeadDescription;
+use super::kinds::{NodeKindDescription, RelationDescription, each_once};
 use super::layer::LayerDescription;
 use super::mixture::MixtureDescription;
 use super::schedule::EpochSchedule;
@@ -25,6 +28,15 @@ pub struct SceneFile {
     /// In which order the nodes lie in memory.
     #[serde(default)]
     pub order: NodeOrder,
+    /// The kind of nodes that the task is about, if there are several kinds of nodes or of edges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// What is read of the nodes of each kind.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "each_once")]
+    pub nodes: BTreeMap<String, NodeKindDescription>,
+    /// The relations along which nodes of some kinds send messages to those of others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relations: Vec<RelationDescription>,
     /// Several models that are mixed, and what is read by the layers of `model` in place of the features of the nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mixture: Option<MixtureDescription>,
@@ -171,13 +183,16 @@ pub enum TermPairs {
 pub struct SceneNode {
     /// What edges call it: not empty, and no other node's.
     pub name: String,
-    /// Its features, as many as every other node has.
+    /// Its kind, in a scene with several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Its features, as many as every other node of its kind has.
     #[serde(default)]
     pub features: Vec<f32>,
     /// Its class, counted from 0.
     #[serde(default)]
     pub label: u32,
-    /// Values to predict, as many as every other node has.
+    /// Values to predict, as many as every other node of its kind has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<f32>,
     /// Which part of the data it belongs to.
@@ -193,10 +208,13 @@ pub struct SceneEdge {
     pub source: String,
     /// Name of the node it enters.
     pub target: String,
+    /// Its relation, in a scene with several kinds of nodes or of edges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relation: Option<String>,
     /// How much its messages count.
     #[serde(default = "one")]
     pub weight: f32,
-    /// Its features, as many as every other edge has.
+    /// Its features, as many as every other edge has, or every other one of its relation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<f32>,
     /// Its class, counted from 0. If edges are undirected, both directions have the same.
@@ -246,46 +264,6 @@ pub enum NodeOrder {
     Degree,
     /// Close to their neighbors; see [`reverse_cuthill_mckee`](crate::systems::algorithms::ordering::reverse_cuthill_mckee).
     ReverseCuthillMcKee,
-}
-
-/// A head of a model: layers on what the layers of the model compute, and what they predict.
-///
-/// ```
-/// use connectome::scene::SceneFile;
-///
-/// let scene = r#"(
-///     name: "molecules",
-///     graph: Npz("molecules.npz"),
-///     model: [GineConv(nn: (widths: [32])), Relu],
-///     heads: [
-///         (name: "toxic", layers: [Readout(Mean), Linear(width: 2)], task: GraphClassification, class_weights: [1.0, 5.0]),
-///         (name: "charge", layers: [Linear(width: 1)], task: NodeRegression(loss: Huber(delta: 1.0)), weight: 0.1),
-///         (name: "bond", layers: [EdgeDecoder(nn: (widths: [16, 4]))], task: EdgeClassification),
-///     ],
-///     optimizer: Adam(learning_rate: 0.01),
-///     training: (batch_size: 32),
-/// )"#;
-/// let scene = SceneFile::parse(scene, "molecules.ron")?;
-/// assert_eq!(scene.tasks().iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["toxic", "charge", "bond"]);
-/// # Ok::<(), connectome::scene::SceneError>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HeadDescription {
-    /// What it is called: a part of the names of its parameters, metrics and predictions, and no other head's.
-    pub name: String,
-    /// Its layers; without any it predicts by the output of the model's layers.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub layers: Vec<LayerDescription>,
-    /// What it predicts.
-    pub task: Task,
-    /// What its loss is multiplied by in what the model minimizes.
-    #[serde(default = "one")]
-    pub weight: f32,
-    /// How much each class counts, or each column of values; all the same without it. A class of weight 0 is neither learned nor
-    /// part of any loss, but counts in accuracy and the like.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub class_weights: Vec<f32>,
 }
 
 /// How long a model learns, and from which seed.

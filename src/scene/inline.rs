@@ -10,41 +10,68 @@ use crate::suggest::{nearest, quote};
 use connectome_components::Split;
 
 /// Node numbers by name.
-type Numbers<'a> = HashMap<&'a str, u32>;
+pub(super) type Numbers<'a> = HashMap<&'a str, u32>;
 
 /// The graph that `nodes` and `edges` describe.
 pub(super) fn graph(nodes: &[SceneNode], edges: &[SceneEdge], undirected: bool) -> Result<GraphData, Fault> {
+    check_no_kinds(nodes, edges)?;
     let numbers = number(nodes)?;
     let Edges { endpoints, weights, features: edge_features, labels } = connect(nodes, &numbers, edges, undirected)?;
-    let DenseRows { width, values } = rows(nodes.iter().map(|node| &node.features), "node", "features", node_field)?;
-    let targets = rows(nodes.iter().map(|node| &node.targets), "node", "targets", node_field)?;
     Ok(GraphData {
-        nodes: nodes.len(),
-        features: Features::Dense { width, values },
-        labels: nodes.iter().map(|node| node.label).collect(),
-        splits: nodes.iter().map(|node| node.split).collect(),
-        classes: nodes.iter().map(|node| node.label as usize + 1).max().unwrap_or(0),
         edges: endpoints,
         weights: weights.iter().any(|&weight| weight != 1.0).then_some(weights),
         edge_features: Some(edge_features).filter(|rows| rows.width > 0),
         edge_labels: Some(labels).filter(|labels| {
             labels.classes > 1 || labels.targets.is_some() || labels.splits.iter().any(|split| *split != Split::Unused)
         }),
+        ..nodes_of(nodes.iter().enumerate())?
+    })
+}
+
+/// Checks that no node has a kind and no edge a relation.
+fn check_no_kinds(nodes: &[SceneNode], edges: &[SceneEdge]) -> Result<(), Fault> {
+    let help = "write `kind`, `nodes` and `relations` in the scene as well, or remove it";
+    if let Some(place) = nodes.iter().position(|node| node.kind.is_some()) {
+        let message = format!("node {place} is of a kind, but the scene names no kinds of nodes");
+        return Err(Fault::new(node_field(place, "kind"), message, help));
+    }
+    match edges.iter().position(|edge| edge.relation.is_some()) {
+        None => Ok(()),
+        Some(place) => {
+            let message = format!("edge {place} is of a relation, but the scene names no relations");
+            Err(Fault::new(edge_field(place, "relation"), message, help))
+        }
+    }
+}
+
+/// Nodes with what is known of them, each with its place in the scene.
+pub(super) fn nodes_of<'a>(nodes: impl Iterator<Item = (usize, &'a SceneNode)> + Clone) -> Result<GraphData, Fault> {
+    let features = nodes.clone().map(|(place, node)| (place, &node.features));
+    let DenseRows { width, values } = rows(features, "node", "features", node_field)?;
+    let targets = rows(nodes.clone().map(|(place, node)| (place, &node.targets)), "node", "targets", node_field)?;
+    let nodes = nodes.map(|(_, node)| node);
+    Ok(GraphData {
+        nodes: nodes.clone().count(),
+        features: Features::Dense { width, values },
+        labels: nodes.clone().map(|node| node.label).collect(),
+        splits: nodes.clone().map(|node| node.split).collect(),
+        classes: nodes.clone().map(|node| node.label as usize + 1).max().unwrap_or(0),
         targets: Some(targets).filter(|rows| rows.width > 0),
-        names: nodes.iter().map(|node| node.name.clone()).collect(),
+        names: nodes.map(|node| node.name.clone()).collect(),
         ..GraphData::default()
     })
 }
 
-fn node_field(number: usize, name: &'static str) -> [Step<'static>; 4] {
+pub(super) fn node_field(number: usize, name: &'static str) -> [Step<'static>; 4] {
     [Field("graph"), Field("nodes"), Index(number), Field(name)]
 }
 
-fn edge_field(number: usize, name: &'static str) -> [Step<'static>; 4] {
+pub(super) fn edge_field(number: usize, name: &'static str) -> [Step<'static>; 4] {
     [Field("graph"), Field("edges"), Index(number), Field(name)]
 }
 
-fn number(nodes: &[SceneNode]) -> Result<Numbers<'_>, Fault> {
+/// Numbers the nodes by their names.
+pub(super) fn number(nodes: &[SceneNode]) -> Result<Numbers<'_>, Fault> {
     let mut numbers = Numbers::with_capacity(nodes.len());
     for (position, node) in nodes.iter().enumerate() {
         let fault = |message, help| Err(Fault::new(node_field(position, "name"), message, help));
@@ -62,18 +89,18 @@ fn number(nodes: &[SceneNode]) -> Result<Numbers<'_>, Fault> {
     Ok(numbers)
 }
 
-/// The numbers that each node or edge has under the name `field`: as many as the first, and finite.
-fn rows<'a>(
-    all: impl ExactSizeIterator<Item = &'a Vec<f32>>,
+/// The numbers that each node or edge has under the name `field`: as many as the first, and finite. Each comes with its place.
+pub(super) fn rows<'a>(
+    all: impl Iterator<Item = (usize, &'a Vec<f32>)>,
     what: &str,
     field: &'static str,
     path: impl Fn(usize, &'static str) -> [Step<'static>; 4],
 ) -> Result<DenseRows, Fault> {
-    let (mut width, mut values) = (None, Vec::new());
-    for (position, row) in all.enumerate() {
-        let (given, width) = (row.len(), *width.get_or_insert(row.len()));
+    let (mut first, mut values) = (None, Vec::new());
+    for (position, row) in all {
+        let (given, (start, width)) = (row.len(), *first.get_or_insert((position, row.len())));
         if given != width {
-            let message = format!("{what} {position} has {given} {field}, but {what} 0 has {width}");
+            let message = format!("{what} {position} has {given} {field}, but {what} {start} has {width}");
             return Err(Fault::new(path(position, field), message, format!("give every {what} as many {field}")));
         }
         if let Some(column) = row.iter().position(|value| !value.is_finite()) {
@@ -84,7 +111,7 @@ fn rows<'a>(
         }
         values.extend(row);
     }
-    Ok(DenseRows { width: width.unwrap_or(0), values })
+    Ok(DenseRows { width: first.map_or(0, |(_, width)| width), values })
 }
 
 /// What edges carry beside their endpoints.
@@ -96,17 +123,14 @@ struct Edges {
 }
 
 fn connect(nodes: &[SceneNode], numbers: &Numbers, edges: &[SceneEdge], undirected: bool) -> Result<Edges, Fault> {
-    let features = rows(edges.iter().map(|edge| &edge.features), "edge", "features", edge_field)?;
-    let targets = rows(edges.iter().map(|edge| &edge.targets), "edge", "targets", edge_field)?;
+    let features = rows(edges.iter().map(|edge| &edge.features).enumerate(), "edge", "features", edge_field)?;
+    let targets = rows(edges.iter().map(|edge| &edge.targets).enumerate(), "edge", "targets", edge_field)?;
     // The index of the edge that each way is of.
     let (mut endpoints, mut edge_of) = (Vec::new(), Vec::new());
     for (position, edge) in edges.iter().enumerate() {
         let source = end(nodes, numbers, position, "source", &edge.source)?;
         let target = end(nodes, numbers, position, "target", &edge.target)?;
-        if !edge.weight.is_finite() {
-            let message = format!("the weight of edge {position} is {}", edge.weight);
-            return Err(Fault::new(edge_field(position, "weight"), message, "write a finite number"));
-        }
+        check_weight(position, edge)?;
         let ways = if undirected && source != target { 2 } else { 1 };
         endpoints.extend([[source, target], [target, source]].into_iter().take(ways));
         edge_of.extend(std::iter::repeat_n(position, ways));
@@ -126,8 +150,23 @@ fn connect(nodes: &[SceneNode], numbers: &Numbers, edges: &[SceneEdge], undirect
     })
 }
 
+/// Checks that the weight of an edge is a number.
+pub(super) fn check_weight(position: usize, edge: &SceneEdge) -> Result<(), Fault> {
+    if edge.weight.is_finite() {
+        return Ok(());
+    }
+    let message = format!("the weight of edge {position} is {}", edge.weight);
+    Err(Fault::new(edge_field(position, "weight"), message, "write a finite number"))
+}
+
 /// The number of the node at one end of an edge.
-fn end(nodes: &[SceneNode], numbers: &Numbers, edge: usize, field: &'static str, name: &str) -> Result<u32, Fault> {
+pub(super) fn end(
+    nodes: &[SceneNode],
+    numbers: &Numbers,
+    edge: usize,
+    field: &'static str,
+    name: &str,
+) -> Result<u32, Fault> {
     numbers.get(name).copied().ok_or_else(|| {
         let message = format!("edge {edge} names the {field} {}, but no node has that name", quote(name));
         let help = match nearest(name, nodes.iter().map(|node| node.name.as_str())) {

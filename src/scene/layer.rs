@@ -5,15 +5,15 @@ use connectome_systems::{
     layers::{
         Appnp, AttentionalAggregation, BatchNorm, BuildError, DagGru, DagNetwork, DiffPool, Dropout, EdgeConv,
         EdgeDecoder, Embedding, GatConv, GatedGraphConv, Gatv2Conv, GcnConv, Gcnii, GinConv, GineConv, GraphConv,
-        GraphNetBlock, GraphNorm, JumpingKnowledge, Layer, LayerNorm, Linear, MeanConv, Mlp, NnConv, PnaConv,
-        QueryPool, Readout, ResGatedGraphConv, Residual, SageConv, Set2Set, SgConv, TopKPooling, TransformerConv,
-        TreeLevels,
+        GraphNetBlock, GraphNorm, HeteroConv, HgtConv, JumpingKnowledge, Layer, LayerNorm, Linear, MeanConv, Mlp,
+        NnConv, PnaConv, QueryPool, Readout, ResGatedGraphConv, Residual, RgcnConv, SageConv, Set2Set, SgConv,
+        TopKPooling, TransformerConv, TreeLevels,
     },
     program::{Program, Value},
 };
 use serde::{Deserialize, Serialize};
 
-use super::locate::Step::{self, Field, Index};
+use super::locate::Step::{self, Field, Index, Ranked};
 
 /// Declares [`LayerDescription`]: a variant for each layer, which holds it, and one for each activation.
 macro_rules! descriptions {
@@ -68,6 +68,13 @@ macro_rules! descriptions {
                     $(Self::$activation => Activation::$activation.build(input, program),)*
                 }
             }
+
+            fn reads_all_kinds(&self) -> bool {
+                match self {
+                    $(Self::$name(described) => described.reads_all_kinds(),)*
+                    _ => false,
+                }
+            }
         }
     };
 }
@@ -102,6 +109,9 @@ descriptions! {
     DagGru(DagGru),
     TreeLevels(TreeLevels),
     MeanConv(MeanConv),
+    HeteroConv(HeteroConv<LayerDescription>),
+    RgcnConv(RgcnConv),
+    HgtConv(HgtConv),
     Residual(Residual<LayerDescription>),
     JumpingKnowledge(JumpingKnowledge<LayerDescription>),
     Readout(Readout),
@@ -143,6 +153,14 @@ impl LayerDescription {
                 let (index, rest) = leading_index(rest.strip_prefix('.')?)?;
                 let layer = jumping.blocks.get(block)?.get(index)?;
                 Some((layer, rest, vec![Field("blocks"), Index(block), Index(index)]))
+            }
+            Self::HeteroConv(convolution) => {
+                let rest = path.strip_prefix(".convolutions.")?;
+                let (name, rest) = rest.split_at(rest.find('.').unwrap_or(rest.len()));
+                match convolution.relations.keys().position(|relation| relation == name) {
+                    Some(rank) => Some((&convolution.relations[name], rest, vec![Field("relations"), Ranked(rank)])),
+                    None => Some((convolution.convolution.as_deref()?, rest, vec![Field("convolution")])),
+                }
             }
             _ => None,
         }

@@ -4,14 +4,14 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::check::memory::{self, Extent, Memory};
-use super::description::{GraphSource, SceneFile, TermPairs};
+use super::description::{GraphSource, SceneEdge, SceneFile, SceneNode, TermPairs};
 use super::error::{Fault, Faults, SceneError, Source};
 #[cfg(feature = "import")]
 use super::functions;
 use super::locate::{Position, Step};
 use super::{
     check::{data, settings},
-    inline, scaling, syntax, terms, words,
+    inline, inline_kinds, scaling, syntax, terms, words,
 };
 use crate::data::{GraphData, npz};
 use crate::suggest::quote;
@@ -170,7 +170,9 @@ impl SceneFile {
     fn inspect_with_graph(&self, folder: &Path) -> Result<(GraphData, Vec<String>), Faults> {
         self.inspect_model()?;
         let (mut data, notes) = match &self.graph {
-            GraphSource::Inline { nodes, edges, undirected } => (inline::graph(nodes, edges, *undirected)?, Vec::new()),
+            GraphSource::Inline { nodes, edges, undirected } => {
+                (self.inline_graph(nodes, edges, *undirected)?, Vec::new())
+            }
             GraphSource::Npz(file) => self.read_npz(&folder.join(file))?,
             GraphSource::Terms { rewrite, slots, train, validation, test } => {
                 terms::graphs(folder, rewrite, *slots, [Some(train), validation.as_ref(), test.as_ref()])?
@@ -192,7 +194,7 @@ impl SceneFile {
         if let Some(graphs) = &mut data.graphs {
             graphs.complete(self.training.seed);
         }
-        scaling::scale(&mut data, self.features)?;
+        scaling::scale(&mut data, self)?;
         let demands = data::check_data(self, &data)?;
         let (plan, _) = memory::estimate(self, Extent::of(&data, self))?;
         data::check_output(self, &data, &demands, &plan)?;
@@ -200,19 +202,30 @@ impl SceneFile {
     }
 
     fn inspect_model(&self) -> Result<(), Faults> {
-        let mut faults = settings::check_parameters(self);
+        let mut faults = settings::check_scene(self);
         if faults.is_empty() {
             // Layers too large for any machine are refused before a graph is read.
             return Ok(memory::check_size(self)?);
         }
-        // What is wrong with a graph in the scene can be told as well.
-        if let GraphSource::Inline { nodes, edges, undirected } = &self.graph {
-            faults.extend(inline::graph(nodes, edges, *undirected).err());
+        // What is wrong with a graph in the scene can be told as well, unless its kinds may be what is wrong.
+        if let (GraphSource::Inline { nodes, edges, undirected }, false) = (&self.graph, self.has_kinds()) {
+            faults.extend(self.inline_graph(nodes, edges, *undirected).err());
         }
         Err(Faults(faults))
     }
 
+    /// The graph that is written out in the scene.
+    fn inline_graph(&self, nodes: &[SceneNode], edges: &[SceneEdge], undirected: bool) -> Result<GraphData, Fault> {
+        match self.has_kinds() {
+            true => inline_kinds::graph(self, nodes, edges, undirected),
+            false => inline::graph(nodes, edges, undirected),
+        }
+    }
+
     fn read_npz(&self, path: &Path) -> Result<(GraphData, Vec<String>), Fault> {
+        if self.has_kinds() {
+            return self.read_kinds(path);
+        }
         npz::graph(path, self.features.reads_features()).map_err(|problem| {
             let message = format!("{}: {}", path.display(), problem.message);
             Fault::new([Step::Field("graph")], message, problem.help)

@@ -30,6 +30,8 @@ pub enum Step<'a> {
     Field(&'a str),
     /// To an element of a list or tuple, or to the content of a variant, counted from 0.
     Index(usize),
+    /// To an entry of a map, by the place of its key among all keys in alphabetical order.
+    Ranked(usize),
 }
 
 /// The start of the value at `path`; none if there is no such value.
@@ -51,6 +53,7 @@ pub fn locate(text: &str, path: &[Step]) -> Option<Position> {
         match *step {
             Step::Field(name) => walk.go_to_field(name)?,
             Step::Index(index) => walk.go_to_element(index)?,
+            Step::Ranked(rank) => walk.go_to_ranked(rank)?,
         }
     }
     walk.token.map(|token| Position::of(text, token.start))
@@ -64,6 +67,7 @@ pub(super) fn locate_nearest(text: &str, path: &[Step]) -> Position {
 }
 
 /// A walk over tokens; `token` is the first of the present value.
+#[derive(Clone)]
 struct Walk<'a> {
     tokens: Tokens<'a>,
     token: Option<Token<'a>>,
@@ -123,8 +127,14 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Skips the name of a struct or variant and enters its brackets.
+    /// Skips the key of an entry and the name of a struct or variant, and enters its brackets.
     fn enter(&mut self) -> Option<()> {
+        if self.stands_at(Kind::Text) {
+            self.advance();
+            if self.stands_at(Kind::Colon) {
+                self.advance();
+            }
+        }
         if self.stands_at(Kind::Word) {
             self.advance();
         }
@@ -142,6 +152,18 @@ impl<'a> Walk<'a> {
             self.go_to_next()?;
         }
         (self.token.is_some() && !self.stands_at(Kind::Close)).then_some(())
+    }
+
+    fn go_to_ranked(&mut self, rank: usize) -> Option<()> {
+        let (mut walk, mut keys) = (self.clone(), Vec::new());
+        while let Some(key) = walk.token.filter(|token| token.kind == Kind::Text) {
+            keys.push((key.written.trim_matches('"'), keys.len()));
+            if walk.go_to_next().is_none() {
+                break;
+            }
+        }
+        keys.sort_unstable();
+        self.go_to_element(keys.get(rank)?.1)
     }
 
     fn go_to_field(&mut self, name: &str) -> Option<()> {

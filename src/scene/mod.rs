@@ -42,11 +42,14 @@ mod error;
 mod functions;
 pub(crate) mod heads;
 mod inline;
+mod inline_kinds;
+pub(crate) mod kinds;
 mod layer;
 mod load;
 mod locate;
 mod mixture;
 pub(crate) mod model;
+mod renamed;
 mod scaling;
 mod schedule;
 mod syntax;
@@ -57,11 +60,12 @@ mod words;
 pub use self::brain::{BrainFile, BrainTraining};
 pub use self::check::memory::{Memory, Usage};
 pub use self::description::{
-    GraphSource, HeadDescription, Monitor, NodeFeatures, NodeOrder, SceneEdge, SceneFile, SceneNode, Selection,
-    SlotSource, TermPairs, TermRewrite, Training,
+    GraphSource, Monitor, NodeFeatures, NodeOrder, SceneEdge, SceneFile, SceneNode, Selection, SlotSource, TermPairs,
+    TermRewrite, Training,
 };
 pub use self::error::SceneError;
-pub use self::heads::PredictedColumns;
+pub use self::heads::{HeadDescription, PredictedColumns};
+pub use self::kinds::{NodeKindDescription, RelationDescription};
 pub use self::layer::LayerDescription;
 pub use self::locate::{Position, Step, locate};
 pub use self::mixture::{ExpertDescription, Gate, MixtureDescription};

@@ -1,17 +1,18 @@
 //! From the layers of a scene to a model.
 
-use bevy_ecs::{entity::Entity, world::World};
+use bevy_ecs::{change_detection::Tick, entity::Entity, world::World};
 use connectome_components::FeatureField;
 use connectome_systems::{
     DryRun, MixtureBuilder, MixturePart, ModelBuilder,
     layers::BuildError,
-    program::{Domain, MAX_COLUMNS, MAX_OPERATIONS, MAX_PARAMETERS, ProgramLimits, RowCounts},
+    program::{Domain, MAX_COLUMNS, MAX_OPERATIONS, MAX_PARAMETERS, ProgramLimits, RowCounts, Shape},
 };
 
 use super::description::SceneFile;
 use super::heads::HeadFields;
+use super::kinds::KindInputs;
 use super::layer::LayerDescription;
-use crate::data::{Features, RowKind, memory::available};
+use crate::data::{Features, GraphData, RowKind, memory::available};
 
 /// Bytes that an operation takes while it is planned, at most: as measured it is some 2,300.
 const PLANNED: usize = 4096;
@@ -44,8 +45,9 @@ pub(super) struct Plan {
 /// An output of a model.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Output {
-    /// What its rows are.
+    /// What its rows are, and how many.
     pub rows: RowKind,
+    pub count: usize,
     /// How wide it is.
     pub width: usize,
 }
@@ -71,6 +73,8 @@ pub(super) struct ModelSize {
     pub normalizations: usize,
     /// In how many directions it passes through levels.
     pub directions: usize,
+    /// Bytes of its columns on nodes of other kinds and on edges of relations.
+    pub beside: usize,
 }
 
 impl Plan {
@@ -83,7 +87,8 @@ impl Plan {
 
 impl ModelSize {
     fn plus(&self, other: &Self) -> Self {
-        let Self { nodes, edges, graphs, values, numbers, scratch, programs, idle, normalizations, directions } = *self;
+        let Self { nodes, edges, graphs, values, numbers, scratch, programs, idle, normalizations, directions, beside } =
+            *self;
         Self {
             nodes: nodes.plus(other.nodes),
             edges: edges.plus(other.edges),
@@ -95,6 +100,7 @@ impl ModelSize {
             idle: idle.saturating_add(other.idle),
             normalizations: normalizations + other.normalizations,
             directions: directions.max(other.directions),
+            beside: beside.saturating_add(other.beside),
         }
     }
 }
@@ -219,26 +225,40 @@ impl SceneFile {
         builder
     }
 
-    /// The most numbers that a row of `features` stores, if they are few and the model can read them sparse.
-    pub(crate) fn stored_features(&self, features: &Features) -> Option<usize> {
-        let Features::Sparse { width, offsets, .. } = features else { return None };
-        let longest = offsets.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0).max(1);
-        if 2 * longest >= *width {
-            return None;
-        }
-        let input = Input { width: *width, stored: Some(longest), edges: None };
-        let is_refused = match self.unbuilt(&input, available()) {
-            SceneModel::Single(model) => matches!(model.record(), Err(BuildError::Sparse { .. })),
-            SceneModel::Mixture(mixture) => matches!(mixture.dry_run(), Err((_, BuildError::Sparse { .. }))),
+    /// What the model reads of these data: sparse features where rows store few numbers and the model can read them so.
+    pub(crate) fn inputs(&self, data: &GraphData) -> (Input, KindInputs) {
+        let dense = |data: &GraphData| Input {
+            width: data.features.width(),
+            stored: None,
+            edges: data.edge_features.as_ref().map(|rows| rows.width),
         };
-        (!is_refused).then_some(longest)
+        let relations = data.kinds.iter().flat_map(|kinds| &kinds.relations);
+        let mut kinds = KindInputs {
+            kinds: data.all_kinds().skip(1).map(dense).collect(),
+            relations: relations.map(|relation| relation.features.as_ref().map(|rows| rows.width)).collect(),
+        };
+        let mut own = dense(data);
+        for (place, kind) in data.all_kinds().enumerate() {
+            let Some(longest) = longest_row(&kind.features) else { continue };
+            let (mut sparse, mut others) = (own, kinds.clone());
+            let input = place.checked_sub(1).and_then(|other| others.kinds.get_mut(other)).unwrap_or(&mut sparse);
+            input.stored = Some(longest);
+            let is_refused = match self.unbuilt(&sparse, &others, available()) {
+                SceneModel::Single(model) => matches!(model.record(), Err(BuildError::Sparse { .. })),
+                SceneModel::Mixture(mixture) => matches!(mixture.dry_run(), Err((_, BuildError::Sparse { .. }))),
+            };
+            if !is_refused {
+                (own, kinds) = (sparse, others);
+            }
+        }
+        (own, kinds)
     }
 
     /// The model that learns, without a world; a layer is refused with which it takes more than so many bytes in any
     /// case.
-    pub(super) fn unbuilt(&self, input: &Input, available: usize) -> SceneModel {
+    pub(super) fn unbuilt(&self, input: &Input, kinds: &KindInputs, available: usize) -> SceneModel {
         let reads = |builder: ModelBuilder| {
-            let builder = builder.limits(limits(available));
+            let builder = self.with_unbuilt_kinds(builder.limits(limits(available)), kinds);
             let builder = match input.stored {
                 Some(stored) => builder.sparse_input_width(input.width, stored),
                 None => builder.input_width(input.width),
@@ -259,6 +279,7 @@ impl SceneFile {
                 Domain::Edges(_) => RowKind::Edges,
                 Domain::Subgraphs(_) | Domain::Single => RowKind::Graphs,
             },
+            count: rows.of(domain),
             width,
         };
         let outputs: Vec<Output> = planned.outputs().map(output).collect();
@@ -271,9 +292,15 @@ impl SceneFile {
             directions: planned.directions(),
             ..ModelSize::default()
         };
+        let bytes = |shape: Shape| {
+            let row = shape.width.saturating_mul(size_of::<f32>()).saturating_add(2 * size_of::<Tick>());
+            row.saturating_mul(rows.of(shape.domain))
+        };
         for shape in planned.layout.shapes() {
             size.idle = size.idle.saturating_add(idle_bytes(rows.of(shape.domain), shape.width));
             match shape.domain {
+                Domain::Nodes(kind) if kind.0 > 0 => size.beside = size.beside.saturating_add(bytes(shape)),
+                Domain::Edges(graph) if graph.0 > 0 => size.beside = size.beside.saturating_add(bytes(shape)),
                 Domain::Nodes(_) => size.nodes.add(shape.width),
                 Domain::Edges(_) => size.edges.add(shape.width),
                 Domain::Subgraphs(_) => size.graphs.add(shape.width),
@@ -309,9 +336,16 @@ fn limits(bytes: usize) -> ProgramLimits {
     }
 }
 
+/// The most numbers that a row of sparse features stores; none if they are dense, or had better be.
+fn longest_row(features: &Features) -> Option<usize> {
+    let Features::Sparse { width, offsets, .. } = features else { return None };
+    let longest = offsets.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0).max(1);
+    (2 * longest < *width).then_some(longest)
+}
+
 /// What a model reads.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Input {
+pub(crate) struct Input {
     /// Columns of the features of the nodes.
     pub width: usize,
     /// The most numbers that a row stores, if the model reads them sparse.

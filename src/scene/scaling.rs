@@ -1,6 +1,6 @@
 //! Transformations of node features.
 
-use super::description::NodeFeatures;
+use super::description::{NodeFeatures, SceneFile};
 use super::error::Fault;
 use super::locate::Step;
 use crate::data::Features;
@@ -13,13 +13,34 @@ impl NodeFeatures {
     }
 }
 
-/// Applies the scene's transformation to the features.
-pub(super) fn scale(data: &mut GraphData, scaling: NodeFeatures) -> Result<(), Fault> {
+/// Applies the scene's transformations to the features.
+pub(super) fn scale(data: &mut GraphData, scene: &SceneFile) -> Result<(), Fault> {
+    if data.kinds.is_none() {
+        return scale_nodes(data, scene.features, &[]);
+    }
+    let of_kind = |rank: usize| [Step::Field("nodes"), Step::Ranked(rank)];
+    for (place, (rank, _, described)) in scene.all_kinds().into_iter().enumerate() {
+        let other = |data| place.checked_sub(1).and_then(|other| kind_at(data, other));
+        match other(&mut *data) {
+            Some(nodes) => scale_nodes(nodes, described.features, &of_kind(rank))?,
+            None => scale_nodes(data, described.features, &of_kind(rank))?,
+        }
+    }
+    Ok(())
+}
+
+/// The nodes of the kind in this place among those beside the graph's own.
+fn kind_at(data: &mut GraphData, place: usize) -> Option<&mut GraphData> {
+    data.kinds.as_mut()?.others.get_mut(place).map(|kind| &mut kind.nodes)
+}
+
+/// Transforms the features of some nodes as is said at a path.
+fn scale_nodes(data: &mut GraphData, scaling: NodeFeatures, path: &[Step<'static>]) -> Result<(), Fault> {
     match scaling {
         NodeFeatures::Given => {}
         NodeFeatures::RowNormalized => {
             data.features.normalize_rows();
-            check_finite(data)?;
+            check_finite(data, path)?;
         }
         // The number of nodes was checked when the graph was read.
         NodeFeatures::Identity => data.features = Features::identity(data.nodes as u32),
@@ -29,12 +50,13 @@ pub(super) fn scale(data: &mut GraphData, scaling: NodeFeatures) -> Result<(), F
     Ok(())
 }
 
-fn check_finite(data: &GraphData) -> Result<(), Fault> {
+fn check_finite(data: &GraphData, path: &[Step<'static>]) -> Result<(), Fault> {
     if data.features.values().iter().all(|value| value.is_finite()) {
         return Ok(());
     }
     let message = "the features of a node sum to almost 0, so that dividing by the sum gives infinite numbers";
-    Err(Fault::new([Step::Field("features")], message, "write `features: Given`, or change the features"))
+    let path = [path, &[Step::Field("features")]].concat();
+    Err(Fault::new(path, message, "write `features: Given`, or change the features"))
 }
 
 /// The one-hot encoding of each node's in-degree, among the degrees that occur.

@@ -12,9 +12,10 @@ use super::description::{SceneEdge, SceneFile, SceneNode};
 use super::error::{Fault, MAX_MISTAKES, SceneError, Source};
 use super::layer::LayerDescription;
 use super::locate::Position;
+use super::renamed::choice;
 use super::tokens::{Kind, Token, Tokens};
 use crate::data::memory;
-use crate::suggest::{nearest, quote};
+use crate::suggest::quote;
 
 /// The deepest structs that are written on several lines; nodes and edges get one line.
 const ONE_LINE: usize = 3;
@@ -32,7 +33,7 @@ pub(super) trait Description: DeserializeOwned {
 
 impl Description for SceneFile {
     fn faults(&self) -> Vec<Fault> {
-        settings::check_parameters(self)
+        settings::check_scene(self)
     }
 }
 
@@ -322,6 +323,8 @@ fn owner(outer: &Option<String>) -> &str {
         Some("SceneNode") => "a node",
         Some("SceneEdge") => "an edge",
         Some("HeadDescription") => "a head",
+        Some("NodeKindDescription") => "a kind",
+        Some("RelationDescription") => "a relation",
         Some("Training" | "BrainTraining") => "the training",
         Some(layer) => layer,
         None => "this",
@@ -340,61 +343,6 @@ fn kind(outer: &Option<String>) -> (&'static str, &'static str) {
         Some("Monitor") => ("measure to monitor", "measures"),
         Some("EpochSchedule") => ("schedule", "schedules"),
         _ => ("such value as", "values"),
-    }
-}
-
-/// Layers of PyTorch and PyTorch Geometric that have another name here, not only in other letters.
-const ELSEWHERE: [(&str, &str); 6] = [
-    ("GCN2Conv", "Gcnii"),
-    ("BatchNorm1d", "BatchNorm"),
-    ("global_add_pool", "Readout(Sum)"),
-    ("global_mean_pool", "Readout(Mean)"),
-    ("global_max_pool", "Readout(Max)"),
-    ("GlobalAttention", "AttentionalAggregation"),
-];
-
-/// Layers, settings and variants that had another name in earlier scenes, with the present one and how to write it.
-const RENAMED: [(&str, &str, &str); 20] = [
-    ("MessagePassing", "MeanConv", ""),
-    ("InteractionBlock", "GraphNetBlock", ""),
-    ("ResGatedConv", "ResGatedGraphConv", ""),
-    ("AttentionPooling", "AttentionalAggregation", ""),
-    ("mean", "concat", ", its opposite: write `concat: false` for `mean: true`"),
-    ("edges", "edge_features", ""),
-    ("map_edges", "edge_features", ""),
-    ("self_loops", "add_self_loops", ""),
-    ("eps", "epsilon", ""),
-    ("train_eps", "train_epsilon", ""),
-    ("L1", "MeanAbsoluteError", ""),
-    ("AsGiven", "Given", ""),
-    ("batch", "batch_size", ""),
-    ("neighbours", "fan_outs", ""),
-    ("steps", "steps_per_epoch", ""),
-    ("steps", "epochs", ", for schedules count epochs: divide by the batches in an epoch"),
-    ("accumulate", "accumulation_steps", ""),
-    ("selection", "keep", ""),
-    ("smoothing", "decay", ""),
-    ("minimum", "final_factor", ""),
-];
-
-fn choice(found: &str, expected: &[&'static str], what: &str) -> String {
-    let renamed = RENAMED.iter().find(|(old, new, _)| *old == found && expected.contains(new));
-    if let Some((old, new, help)) = renamed {
-        return format!("{old} is now called {new}{help}");
-    }
-    let elsewhere = ELSEWHERE.iter().find(|(name, here)| {
-        *name == found && expected.iter().any(|expected| here.split('(').next() == Some(expected))
-    });
-    if let Some((name, here)) = elsewhere {
-        return format!("{name} is called {here} here");
-    }
-    let all = match expected {
-        [] => format!("there are no {what}"),
-        names => format!("the {what} are {}", names.join(", ")),
-    };
-    match nearest(found, expected.iter().copied()) {
-        Some(name) => format!("did you mean \"{name}\"? {all}"),
-        None => all,
     }
 }
 

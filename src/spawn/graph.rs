@@ -4,7 +4,7 @@ use std::{borrow::Cow, iter::repeat_n};
 
 use bevy_ecs::{entity::Entity, name::Name, world::World};
 
-use super::{GraphEntities, SceneEntities, features, order::Order};
+use super::{GraphEntities, SceneEntities, features, kinds::KindsInWorld, order::Order};
 use crate::components::{
     ClassLabel, Edge, EdgeWeight, Field, FieldError, Graph, GraphKey, GraphNode, InSubgraph, Marker,
 };
@@ -22,16 +22,17 @@ impl GraphEntities {
         let node_marker = Marker::register(world, &format!("node of {name}"));
         let edge_marker = Marker::register(world, &format!("edge of {name}"));
         let subgraph_marker = Marker::register(world, &format!("subgraph of {name}"));
-        let graph = Graph::new(node_marker.id(), edge_marker.id(), subgraph_marker.id());
-        let graph = world.spawn((Name::new(name.clone()), graph)).id();
-        let stored = scene.stored_features(&data.features);
-        let input = features::register(world, node_marker.id(), data.features.width(), stored)?;
+        let rows = Graph::new(node_marker.id(), edge_marker.id(), subgraph_marker.id());
+        let graph = world.spawn((Name::new(name.clone()), rows)).id();
+        let (input, kind_inputs) = scene.inputs(data);
+        let input = features::register(world, node_marker.id(), input.width, input.stored)?;
+        let kinds = KindsInWorld::declare(world, (scene, data), &kind_inputs, rows)?;
         let of_edges = data.edge_features.as_ref();
         let register = |width| Field::register(world, "edge features", edge_marker.id(), width);
         let edge_input = of_edges.map(|rows| rows.width).map(register).transpose()?;
         let mut targets = [None; 3];
         for (rows, marker) in RowKind::ALL.into_iter().zip([node_marker, edge_marker, subgraph_marker]) {
-            let labels = data.labels_of(rows).filter(|_| scene.reads_targets(rows));
+            let labels = data.labels_of(rows).filter(|_| scene.reads_targets(rows, None));
             let width = labels.and_then(|labels| labels.targets).map(|targets| targets.width);
             targets[rows as usize] =
                 width.map(|width| Field::register(world, "targets", marker.id(), width)).transpose()?;
@@ -51,6 +52,7 @@ impl GraphEntities {
             input,
             edge_input,
             targets,
+            kinds,
             groups: data.rewriting.as_ref().map(|rewriting| rewriting.coding.groups()),
         })
     }
@@ -80,6 +82,9 @@ impl GraphEntities {
             edge_rows.map_or(Ok(()), |(field, rows)| features::write_dense(world, field, rows, &edges))?;
             self.write_targets(world, &data, RowKind::Edges, &edges)?;
             self.edges = if self.labeled_edges { edges } else { Vec::new() };
+        }
+        if let Some(kinds) = &data.kinds {
+            self.kinds.fill(world, &self.nodes, kinds)?;
         }
         drop((data, order));
         // The first run would do it as well, but could not use the memory of the data again.
@@ -164,7 +169,19 @@ impl GraphEntities {
 
     /// Together with the model on it.
     pub fn with_model(self, model: Entity) -> SceneEntities {
-        let Self { graph, nodes, edges, subgraphs, node_marker, edge_marker, subgraph_marker, .. } = self;
-        SceneEntities { graph, model, nodes, edges, subgraphs, node_marker, edge_marker, subgraph_marker }
+        let Self { graph, nodes, edges, subgraphs, node_marker, edge_marker, subgraph_marker, kinds, .. } = self;
+        let KindsInWorld { kinds, relations, .. } = kinds;
+        SceneEntities {
+            graph,
+            model,
+            nodes,
+            edges,
+            subgraphs,
+            node_marker,
+            edge_marker,
+            subgraph_marker,
+            kinds,
+            relations,
+        }
     }
 }

@@ -2,12 +2,16 @@
 
 mod features;
 mod graph;
+mod kinds;
 mod links;
 mod order;
 
 use bevy_ecs::{entity::Entity, world::World};
 use std::borrow::Cow;
 
+pub use kinds::{KindEntities, RelationEntities};
+
+use self::kinds::KindsInWorld;
 use crate::components::{FeatureField, Field, Marker, SoftmaxGroups};
 use crate::data::GraphData;
 use crate::scene::{NodeOrder, SceneFile, heads::HeadFields, model::Purpose};
@@ -32,6 +36,10 @@ pub struct SceneEntities {
     pub edge_marker: Marker,
     /// Marks the subgraphs of this graph, to which nodes belong by `InSubgraph`.
     pub subgraph_marker: Marker,
+    /// The nodes of the kinds beside that of the task, in a scene with several.
+    pub kinds: Vec<KindEntities>,
+    /// The relations of such a scene; the graph has no edges of its own then.
+    pub relations: Vec<RelationEntities>,
 }
 
 /// The graph of a scene in a world.
@@ -54,6 +62,8 @@ pub(crate) struct GraphEntities {
     pub targets: [Option<Field>; 3],
     /// Whether something of edges is predicted.
     pub labeled_edges: bool,
+    /// Other kinds of nodes, and relations.
+    kinds: KindsInWorld,
     /// The groups of the outputs of slots, if graphs are rewritten.
     pub groups: Option<SoftmaxGroups>,
 }
@@ -122,12 +132,13 @@ pub(crate) fn build_model(
     seed: u64,
 ) -> Result<Entity, BuildError> {
     let reads = |model: ModelBuilder| {
-        let model = model.input(graph.input);
+        let model = graph.kinds.connect(scene, model.input(graph.input));
         match graph.edge_input {
             Some(edges) => model.edge_input(edges),
             None => model,
         }
     };
-    let fields = HeadFields { targets: graph.targets, pairs, groups: graph.groups };
+    let fields =
+        HeadFields { targets: graph.targets, of_kinds: graph.kinds.targets.clone(), pairs, groups: graph.groups };
     scene.with_layers(purpose, graph.graph, reads, seed, &fields).build(world)
 }

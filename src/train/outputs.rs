@@ -22,6 +22,13 @@ pub struct HeadOutput {
     pub width: usize,
 }
 
+impl HeadOutput {
+    /// Adds the rows of entities, in this order.
+    fn add_rows(&mut self, world: &World, field: Field, entities: &[Entity]) {
+        self.values.extend(entities.iter().filter_map(|entity| field.get(world, *entity).ok()).flatten());
+    }
+}
+
 /// The outputs of all heads.
 fn heads_of(world: &World, model: Entity) -> Vec<(String, Field)> {
     let heads = world.get::<Model>(model).into_iter().flat_map(|model| &model.heads);
@@ -69,7 +76,8 @@ impl Trainer {
         if outputs.is_empty() {
             return Ok(outputs);
         }
-        let SceneEntities { graph, model, ref nodes, ref edges, node_marker, edge_marker, .. } = self.entities;
+        let SceneEntities { graph, model, ref nodes, ref edges, ref kinds, node_marker, edge_marker, .. } =
+            self.entities;
         if let Some(corpus) = &mut self.corpus {
             let [nodes, edges] = [false, true].map(|of_edges| corpus.numbers(of_edges));
             let show = |world: &World, batch: &Batch, step: Step| {
@@ -105,13 +113,16 @@ impl Trainer {
             let entities = match output.domain() {
                 domain if domain == node_marker.id() => nodes,
                 domain if domain == edge_marker.id() => edges,
-                _ => {
+                domain => {
+                    if let Some(kind) = kinds.iter().find(|kind| kind.marker.id() == domain) {
+                        collected.add_rows(&self.world, *output, &kind.nodes);
+                        continue;
+                    }
                     collected.values.extend(output.matrix(&self.world).rows().flatten());
                     continue;
                 }
             };
-            let rows = entities.iter().filter_map(|entity| output.get(&self.world, *entity).ok());
-            collected.values.extend(rows.flatten());
+            collected.add_rows(&self.world, *output, entities);
         }
         Ok(outputs)
     }

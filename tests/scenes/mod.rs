@@ -7,6 +7,8 @@ mod brains;
 mod errors;
 pub mod graph_files;
 mod graph_sets;
+mod kind_files;
+mod kinds;
 mod limits;
 mod mutations;
 mod round_trip;

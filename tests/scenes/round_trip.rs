@@ -100,7 +100,7 @@ fn nodes() -> impl Strategy<Value = Vec<SceneNode>> {
             let named = nodes.into_iter().enumerate().map(|(number, (name, features, label, split, targets))| {
                 // One to learn from and one to watch, whatever else there is.
                 let split = [Split::Train, Split::Validation].get(number).copied().unwrap_or(split);
-                SceneNode { name: format!("{name}{number}"), features, label, split, targets }
+                SceneNode { name: format!("{name}{number}"), kind: None, features, label, split, targets }
             });
             named.collect()
         })
@@ -115,6 +115,7 @@ fn graph() -> impl Strategy<Value = GraphSource> {
         let named = |(source, target, weight, features)| SceneEdge {
             source: name(source),
             target: name(target),
+            relation: None,
             weight,
             features,
             label: 0,
@@ -152,6 +153,7 @@ fn scene() -> impl Strategy<Value = SceneFile> {
             match has_heads {
                 true => heads.push(HeadDescription {
                     name: "one".to_owned(),
+                    nodes: Vec::new(),
                     layers: vec![last],
                     task: task.take().unwrap_or_default(),
                     weight: 0.25,
@@ -173,7 +175,21 @@ fn scene() -> impl Strategy<Value = SceneFile> {
                     mixing: if count > 1 { Mixing::Probabilities } else { Mixing::Values },
                 }
             });
-            SceneFile { name, graph, features, order, mixture, model, task, heads, optimizer, training }
+            SceneFile {
+                name,
+                graph,
+                features,
+                order,
+                kind: None,
+                nodes: Default::default(),
+                relations: Vec::new(),
+                mixture,
+                model,
+                task,
+                heads,
+                optimizer,
+                training,
+            }
         },
     )
 }

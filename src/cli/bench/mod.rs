@@ -7,9 +7,9 @@ mod trace;
 
 use clap::Args;
 use connectome::{
-    TrainError, Trainer,
-    bevy_ecs::world::World,
-    components::{Model, Parameter, Topology},
+    SceneEntities, TrainError, Trainer,
+    bevy_ecs::{entity::Entity, world::World},
+    components::{Field, Model, Parameter, Topology},
     output::write_file,
     systems::{Infer, ScheduleTimings, Train, Workers, run},
 };
@@ -82,12 +82,15 @@ impl Bench {
         workers: &Workers,
     ) -> Result<(Report, Option<serde_json::Value>), TrainError> {
         trainer.load_batch()?;
-        let (model, graph) = (trainer.entities().model, trainer.entities().graph);
+        let SceneEntities { model, graph, kinds, relations, .. } = trainer.entities().clone();
         let world = trainer.world();
-        let input = world.get::<Model>(model).map(|model| model.input.values());
+        let inputs: Vec<Field> = world.get::<Model>(model).map_or_else(Vec::new, |model| {
+            let others = kinds.iter().filter_map(|kind| model.input_of(&kind.name));
+            [model.input].into_iter().chain(others).map(|input| input.values()).collect()
+        });
         // Inference has a new input each time; training has the same.
         let change_input = |world: &mut World| {
-            if let Some(input) = input {
+            for input in &inputs {
                 input.matrix_mut(world);
             }
         };
@@ -117,16 +120,17 @@ impl Bench {
             trace = Some(trace::events(scene, &[("forward", forward), ("step", step)], &log));
         }
 
-        let topology = world.get::<Topology>(graph);
-        let count = |rows: fn(&Topology) -> usize| topology.map_or(0, rows);
+        let count = |graph: Entity, rows: fn(&Topology) -> usize| world.get::<Topology>(graph).map_or(0, rows);
+        let edges = [graph].into_iter().chain(relations.iter().map(|relation| relation.graph));
         let parameters = world.get::<Model>(model).map(|model| model.parameters.as_slice()).unwrap_or_default();
         let parameters = parameters.iter().filter_map(|entity| world.get::<Parameter>(*entity));
         let learned = parameters.filter(|parameter| parameter.gradient.is_some());
         let report = Report {
             scene: scene.to_owned(),
             workers: workers.count(),
-            nodes: count(|topology| topology.nodes.len()),
-            edges: count(|topology| topology.edges.len()),
+            nodes: count(graph, |topology| topology.nodes.len())
+                + kinds.iter().map(|kind| kind.nodes.len()).sum::<usize>(),
+            edges: edges.map(|graph| count(graph, |topology| topology.edges.len())).sum(),
             parameters: learned.map(|parameter| parameter.value.width()).sum(),
             forward,
             step,

@@ -9,6 +9,7 @@ use serde::Serialize;
 use std::error::Error;
 
 use super::Inspected;
+use super::kinds::{KindSize, RelationSize};
 use super::parts::Part;
 
 #[derive(Serialize)]
@@ -58,11 +59,14 @@ struct GraphSize {
     stored_features: usize,
     predicted: Vec<Predicted>,
     splits: Splits,
+    kinds: Option<Vec<KindSize>>,
+    relations: Option<Vec<RelationSize>>,
 }
 
 #[derive(Serialize)]
 struct Predicted {
     rows: &'static str,
+    kind: Option<String>,
     name: &'static str,
     count: usize,
 }
@@ -93,6 +97,7 @@ struct Bytes {
 #[derive(Serialize)]
 struct HeadText {
     name: String,
+    nodes: Option<String>,
     task: String,
     layers: Vec<String>,
 }
@@ -187,6 +192,7 @@ impl Document {
                 RowKind::Edges => "edges",
                 RowKind::Graphs => "graphs",
             },
+            kind: column.kind,
             name: column.name,
             count: column.count,
         });
@@ -194,7 +200,7 @@ impl Document {
             [Split::Train, Split::Validation, Split::Test].map(|split| inspected.count(split));
         let head = |head: &HeadDescription| -> Result<HeadText, ron::Error> {
             let (name, task) = (head.name.clone(), options().to_string(&head.task)?);
-            Ok(HeadText { name, task, layers: texts(&head.layers)? })
+            Ok(HeadText { name, nodes: head.nodes.first().cloned(), task, layers: texts(&head.layers)? })
         };
         let (mut gate, mut experts, mut model) = (None, Vec::new(), None);
         for part in parts {
@@ -220,6 +226,8 @@ impl Document {
                 stored_features: data.features.values().len(),
                 predicted: predicted.collect(),
                 splits: Splits { train, validation, test },
+                kinds: data.kinds.as_ref().map(|kinds| KindSize::all(data, kinds)),
+                relations: data.kinds.as_ref().map(|kinds| RelationSize::all(kinds)),
             },
             memory: Purposes::of(memory),
             model: model.ok_or("the model was removed")?,

@@ -1,6 +1,7 @@
 //! `connectome inspect`.
 
 mod json;
+mod kinds;
 mod parts;
 mod picture;
 mod program;
@@ -54,8 +55,7 @@ struct Inspected {
 impl Inspected {
     fn new(scene: SceneFile, data: GraphData) -> Result<Self, Box<dyn Error>> {
         let memory = scene.memory(&data)?;
-        let subgraphs = data.graphs.as_ref().map_or(1, |graphs| graphs.len());
-        let rows = RowCounts { nodes: data.nodes, edges: data.edges.len(), subgraphs, ..RowCounts::default() };
+        let rows = data.row_counts();
         Ok(Self { scene, data, memory, rows })
     }
 
@@ -65,7 +65,9 @@ impl Inspected {
             (None, Some((_, task))) => task.rows(),
             _ => RowKind::Graphs,
         };
-        self.data.splits_of(rows).iter().filter(|other| **other == split).count()
+        let kind = self.scene.heads.first().and_then(|head| head.nodes.first());
+        let nodes = self.data.of_kind(kind.map(String::as_str));
+        nodes.splits_of(rows).iter().filter(|other| **other == split).count()
     }
 }
 
@@ -130,11 +132,16 @@ fn write_graph(text: &mut String, inspected: &Inspected, parts: &[Part]) -> Resu
     if let Some(graphs) = &data.graphs {
         writeln!(text, "  graphs      {}{}", graphs.len(), of(RowKind::Graphs))?;
     }
-    writeln!(text, "  nodes       {}{}", data.nodes, of(RowKind::Nodes))?;
-    let weighted = if data.weights.is_some() { ", weighted" } else { "" };
-    writeln!(text, "  edges       {} directed{weighted}{}", data.edges.len(), of(RowKind::Edges))?;
-    let stored = data.features.values().len();
-    writeln!(text, "  features    {} wide, {stored} stored numbers", data.features.width())?;
+    match &data.kinds {
+        Some(kinds) => kinds::write(text, inspected, kinds)?,
+        None => {
+            writeln!(text, "  nodes       {}{}", data.nodes, of(RowKind::Nodes))?;
+            let weighted = if data.weights.is_some() { ", weighted" } else { "" };
+            writeln!(text, "  edges       {} directed{weighted}{}", data.edges.len(), of(RowKind::Edges))?;
+            let stored = data.features.values().len();
+            writeln!(text, "  features    {} wide, {stored} stored numbers", data.features.width())?;
+        }
+    }
     let splits = [Split::Train, Split::Validation, Split::Test].map(|split| inspected.count(split));
     writeln!(text, "  splits      {} train, {} validation, {} test", splits[0], splits[1], splits[2])?;
     for (usage, purpose) in [(memory.training, "train"), (memory.inference, "infer")] {
@@ -157,7 +164,8 @@ fn write_graph(text: &mut String, inspected: &Inspected, parts: &[Part]) -> Resu
         }
     }
     for head in &scene.heads {
-        writeln!(text, "\nhead {}: {}", head.name, options().to_string(&head.task)?)?;
+        let of = head.nodes.first().map_or_else(String::new, |kind| format!(" of {kind}"));
+        writeln!(text, "\nhead {}{of}: {}", head.name, options().to_string(&head.task)?)?;
         for (number, layer) in head.layers.iter().enumerate() {
             writeln!(text, "  {number} {}", options().to_string(layer)?)?;
         }

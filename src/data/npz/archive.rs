@@ -102,6 +102,8 @@ pub(crate) struct Archive {
     zip: ZipArchive<BufReader<File>>,
     /// Names of the arrays that were read.
     seen: BTreeSet<String>,
+    /// The kind of nodes or the relation whose arrays are read: their names end with a dot and its name.
+    part: Option<String>,
 }
 
 impl Archive {
@@ -119,7 +121,7 @@ impl Archive {
             return Err(no_archive(format!("it says that it has {entries} entries")));
         }
         let zip = ZipArchive::new(BufReader::new(file)).map_err(|error| no_archive(error.to_string()))?;
-        Ok(Self { zip, seen: BTreeSet::new() })
+        Ok(Self { zip, seen: BTreeSet::new(), part: None })
     }
 
     /// Names of the arrays, sorted.
@@ -145,6 +147,25 @@ impl Archive {
         self.names().into_iter().filter(|name| !self.seen.contains(*name)).collect()
     }
 
+    /// Reads the arrays of a kind of nodes or of a relation under the names that they have without it.
+    pub fn in_part<T>(&mut self, part: &str, read: impl FnOnce(&mut Self) -> Result<T, Problem>) -> Result<T, Problem> {
+        let before = self.part.replace(part.to_owned());
+        let result = read(self).map_err(|problem| problem.in_part(part));
+        self.part = before;
+        result
+    }
+
+    /// What an array is called in the file.
+    fn full_name(&self, array: &str) -> String {
+        self.part.as_ref().map_or_else(|| array.to_owned(), |part| format!("{array}.{part}"))
+    }
+
+    /// The shape of an array, which is not read.
+    pub fn shape(&mut self, array: &str) -> Result<Vec<usize>, Problem> {
+        let (header, _) = read_header(&mut self.entry(array)?).map_err(|what| broken(array, what))?;
+        Ok(header.shape)
+    }
+
     /// Reads an array of any shape.
     pub fn read<T: Number>(&mut self, array: &str) -> Result<Array<T>, Problem> {
         let mut entry = self.entry(array)?;
@@ -163,20 +184,24 @@ impl Archive {
 
     fn entry(&mut self, array: &str) -> Result<ZipFile<'_, BufReader<File>>, Problem> {
         let number = self.index(array).ok_or_else(|| self.missing(array))?;
-        self.seen.insert(array.to_owned());
+        self.seen.insert(self.full_name(array));
         self.zip.by_index(number).map_err(|error| broken(array, error.to_string()))
     }
 
     fn index(&self, array: &str) -> Option<usize> {
-        self.zip.index_for_name(&format!("{array}.npy")).or_else(|| self.zip.index_for_name(array))
+        let name = self.full_name(array);
+        self.zip.index_for_name(&format!("{name}.npy")).or_else(|| self.zip.index_for_name(&name))
     }
 
     /// The error that an array is missing.
     pub fn missing(&self, array: &str) -> Problem {
         let other = names::others(array).find(|other| self.has(other));
-        let rename =
-            other.map_or_else(String::new, |other| format!("if it is \"{other}\", write that as \"{array}\"; "));
-        let help = format!("{rename}the file holds {}", self.names().join(", "));
+        let rename = other.map_or_else(String::new, |other| {
+            format!("if it is \"{}\", write that as \"{}\"; ", self.full_name(other), self.full_name(array))
+        });
+        let (names, has_kinds) = (self.names(), self.part.is_none() && !names::relations_in(&self.names()).is_empty());
+        let kinds = if has_kinds { "the nodes are of several kinds: name these in a scene by `nodes`; " } else { "" };
+        let help = format!("{rename}{kinds}the file holds {}", names.join(", "));
         Problem::new(format!("array \"{array}\" is missing"), help)
     }
 }

@@ -33,7 +33,8 @@ pub fn read(archive: &mut Archive, data: &mut GraphData, notes: &mut Vec<String>
     Ok(())
 }
 
-fn read_weights(archive: &mut Archive, edges: usize) -> Result<Option<Vec<f32>>, Problem> {
+/// Reads the weight of each edge, if the edges have weights.
+pub fn read_weights(archive: &mut Archive, edges: usize) -> Result<Option<Vec<f32>>, Problem> {
     if !archive.has("edge_weight") {
         return Ok(None);
     }

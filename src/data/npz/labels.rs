@@ -35,7 +35,8 @@ pub fn read_node_labels(archive: &mut Archive, nodes: Option<usize>) -> Result<V
     read_labels(archive, "node_label", nodes, "node")
 }
 
-fn read_labels(archive: &mut Archive, array: &str, count: Option<usize>, what: &str) -> Result<Vec<u32>, Problem> {
+/// Reads the class of each node, edge or graph.
+pub fn read_labels(archive: &mut Archive, array: &str, count: Option<usize>, what: &str) -> Result<Vec<u32>, Problem> {
     // Two classes may be written as truth values.
     let labels = match archive.is_bool(array)? {
         true => list(archive.read::<bool>(array)?, array, count)?.into_iter().map(i64::from).collect(),
@@ -65,7 +66,8 @@ pub fn read_edge_labels(archive: &mut Archive, count: usize) -> Result<Option<Ed
     Ok(Some(EdgeLabels { classes: class_count(&labels), labels, targets, splits }))
 }
 
-fn check_count(array: &str, count: usize, what: &str) -> Result<(), Problem> {
+/// Checks that so many nodes, edges or graphs can be numbered.
+pub fn check_count(array: &str, count: usize, what: &str) -> Result<(), Problem> {
     match u32::try_from(count) {
         Ok(_) => Ok(()),
         Err(_) => Err(Problem::of(array, format!("has more {what}s than can be numbered"), "use a smaller graph")),

@@ -37,11 +37,17 @@
 //! | `edge_ptr` | \[G + 1\] | optional: where the edges of each graph begin |
 //! | `fold` | \[G\] | optional: fold of each graph, from 0 to 254 |
 //! | `graph_target` | \[G, T\] | optional: values to predict of the graphs |
+//!
+//! A scene that names kinds of nodes and relations reads the arrays of each under these names with a dot and its name behind:
+//! `x.package`, `y.package` (or `label.package`), `train_mask.package` and so on of a kind, of which `num_nodes.package` \[1\]
+//! tells how many nodes there are where nothing else does; `edge_index.depends`, `edge_weight.depends` and `edge_attr.depends`
+//! of a relation, whose sources and targets are numbered within their kinds. Classes are optional there.
 
 mod archive;
 pub(crate) mod check;
 mod edges;
 mod features;
+mod kinds;
 mod labels;
 mod names;
 mod published;
@@ -54,6 +60,7 @@ use connectome_components::Split;
 use std::path::Path;
 
 pub(crate) use self::archive::{Archive, open_file};
+pub(crate) use self::kinds::{KindPlace, KindRequest, KindToRead, RelationToRead, graph_with_kinds};
 use super::{GraphData, GraphFileError, Problem};
 
 impl GraphData {
@@ -86,7 +93,7 @@ pub(crate) fn graph(path: &Path, with_features: bool) -> Result<(GraphData, Vec<
 /// A note on the arrays that were not read and are not among these, if there are any.
 pub(crate) fn note_unread(archive: &Archive, known: &[&str]) -> Option<String> {
     let unread: Vec<&str> = archive.unread().into_iter().filter(|name| !known.contains(name)).collect();
-    names::note_unread(&unread)
+    names::note_unread(&unread, &[])
 }
 
 /// Reads the splits that an archive has for so many nodes, or graphs.

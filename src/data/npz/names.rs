@@ -32,7 +32,8 @@ const OTHERS: [(&str, &[&str]); 13] = [
 ];
 
 /// Names of all arrays, for suggestions.
-const ALL: [&str; 31] = [
+const ALL: [&str; 32] = [
+    "num_nodes",
     "x",
     "x_data",
     "x_indices",
@@ -71,14 +72,49 @@ pub fn others(array: &str) -> impl Iterator<Item = &'static str> {
     OTHERS.iter().filter(move |(name, _)| *name == array).flat_map(|(_, others)| others.iter().copied())
 }
 
-/// A note on arrays that are not read, with what each could be called; none if there are none.
-pub fn note_unread(unread: &[&str]) -> Option<String> {
-    let described = |array: &&str| {
-        let other = OTHERS.iter().find(|(_, others)| others.contains(array)).map(|(name, _)| *name);
-        match other.or_else(|| nearest(array, ALL)).filter(|name| name != array) {
-            Some(name) => format!("{array} (should it be read, call it {name})"),
-            None => (*array).to_owned(),
+/// What is written before the names of relations, in the array that each has.
+pub const ENDPOINTS: &str = "edge_index";
+
+/// Arrays of which each kind of nodes has one at least.
+const OF_KINDS: [&str; 9] =
+    ["num_nodes", "x", "x_data", "node_features", "y", "label", "labels", "node_labels", "node_target"];
+
+/// The relations of a file with these arrays.
+pub fn relations_in<'a>(arrays: &[&'a str]) -> Vec<&'a str> {
+    parts(arrays, |array| array == ENDPOINTS)
+}
+
+/// The kinds of nodes of a file with these arrays.
+pub fn kinds_in<'a>(arrays: &[&'a str]) -> Vec<&'a str> {
+    parts(arrays, |array| OF_KINDS.contains(&array))
+}
+
+/// What follows the dot in the names of some arrays, each once.
+fn parts<'a>(arrays: &[&'a str], is_one: impl Fn(&str) -> bool) -> Vec<&'a str> {
+    let names = arrays.iter().filter_map(|array| array.rsplit_once('.'));
+    let mut parts: Vec<&str> = names.filter(|(array, _)| is_one(array)).map(|(_, part)| part).collect();
+    parts.sort_unstable();
+    parts.dedup();
+    parts
+}
+
+/// A note on arrays that are not read, with what each could be called; none if there are none. `read` are the kinds of nodes and
+/// the relations of which arrays are read.
+pub fn note_unread(unread: &[&str], read: &[&str]) -> Option<String> {
+    let here = |array: &str| {
+        let other = OTHERS.iter().find(|(_, others)| others.contains(&array)).map(|(name, _)| *name);
+        other.or_else(|| nearest(array, ALL))
+    };
+    let called = |array: &str| match array.rsplit_once('.').filter(|_| !read.is_empty()) {
+        Some((array, part)) => {
+            let near = nearest(part, read.iter().copied())?;
+            Some(format!("{}.{near}", here(array).unwrap_or(array)))
         }
+        None => here(array).map(str::to_owned),
+    };
+    let described = |array: &&str| match called(array).filter(|name| name != array) {
+        Some(name) => format!("{array} (should it be read, call it {name})"),
+        None => (*array).to_owned(),
     };
     let described: Vec<String> = unread.iter().map(described).collect();
     (!described.is_empty()).then(|| format!("arrays that are not read: {}", described.join(", ")))

@@ -7,11 +7,12 @@ use ndarray::{ArrayView1, ArrayView2};
 use ndarray_npy::{NpzWriter, WritableElement};
 
 use super::splits::{OF_EDGES, SPLITS};
-use crate::data::{DenseRows, EdgeLabels, Features, GraphData, GraphSet};
+use crate::data::{DenseRows, EdgeLabels, Features, GraphData, GraphKinds, GraphSet};
 use crate::data::{GraphFileError, Problem};
 
 impl GraphData {
-    /// The bytes of an `.npz` file that [`GraphData::read_npz`] reads back equal; the same data give the same bytes.
+    /// The bytes of an `.npz` file that [`GraphData::read_npz`] reads back equal; the same data give the same bytes. With several
+    /// kinds of nodes a scene that names them does.
     ///
     /// # Errors
     ///
@@ -22,7 +23,11 @@ impl GraphData {
 }
 
 fn write(data: &GraphData) -> Result<Vec<u8>, Problem> {
-    let mut file = File(NpzWriter::new_compressed(Cursor::new(Vec::new())));
+    let mut file = File { writer: NpzWriter::new_compressed(Cursor::new(Vec::new())), part: None };
+    if let Some(kinds) = &data.kinds {
+        file.kinds(data, kinds)?;
+        return file.finish();
+    }
     file.features(&data.features, data.nodes)?;
     file.edges(data)?;
     file.optional_rows("node_target", data.targets.as_ref(), data.nodes)?;
@@ -43,18 +48,60 @@ fn write(data: &GraphData) -> Result<Vec<u8>, Problem> {
 }
 
 /// A file that is being written.
-struct File(NpzWriter<Cursor<Vec<u8>>>);
+struct File {
+    writer: NpzWriter<Cursor<Vec<u8>>>,
+    /// The kind of nodes or the relation whose arrays are written.
+    part: Option<String>,
+}
 
 impl File {
     fn finish(self) -> Result<Vec<u8>, Problem> {
-        Ok(self.0.finish().map_err(|error| unwritten("the file", &error.to_string()))?.into_inner())
+        Ok(self.writer.finish().map_err(|error| unwritten("the file", &error.to_string()))?.into_inner())
+    }
+
+    /// What an array is called in the file.
+    fn full_name(&self, array: &str) -> String {
+        self.part.as_ref().map_or_else(|| array.to_owned(), |part| format!("{array}.{part}"))
+    }
+
+    /// All kinds of nodes and all relations.
+    fn kinds(&mut self, data: &GraphData, kinds: &GraphKinds) -> Result<(), Problem> {
+        let others = kinds.others.iter().map(|kind| (&kind.name, &kind.nodes));
+        for (name, nodes) in std::iter::once((&kinds.own, data)).chain(others) {
+            self.part = Some(name.clone());
+            let count = nodes.nodes;
+            self.numbers("num_nodes", &[count], 1)?;
+            if nodes.features.width() > 0 {
+                self.features(&nodes.features, count)?;
+            }
+            if !nodes.labels.is_empty() {
+                self.numbers("y", &nodes.labels, count)?;
+            }
+            if nodes.splits.iter().any(|split| *split != Split::Unused) {
+                self.splits("", &nodes.splits, count)?;
+            }
+            self.masks(&nodes.alternative_splits, count)?;
+            self.optional_rows("node_target", nodes.targets.as_ref(), count)?;
+            self.names("node", &nodes.names, count)?;
+            self.names("class", &nodes.class_names, nodes.class_names.len())?;
+        }
+        for relation in &kinds.relations {
+            self.part = Some(relation.name.clone());
+            self.endpoints(&relation.edges)?;
+            if let Some(weights) = &relation.weights {
+                self.list("edge_weight", weights, relation.edges.len())?;
+            }
+            self.optional_rows("edge_attr", relation.features.as_ref(), relation.edges.len())?;
+        }
+        Ok(())
     }
 
     fn list<T: WritableElement>(&mut self, name: &str, values: &[T], length: usize) -> Result<(), Problem> {
         if values.len() != length {
             return Err(wrong_length(name, values.len(), length));
         }
-        self.0.add_array(name, &ArrayView1::from(values)).map_err(|error| unwritten(name, &error.to_string()))
+        let name = &self.full_name(name);
+        self.writer.add_array(name, &ArrayView1::from(values)).map_err(|error| unwritten(name, &error.to_string()))
     }
 
     fn matrix<T: WritableElement>(&mut self, name: &str, values: &[T], shape: (usize, usize)) -> Result<(), Problem> {
@@ -63,7 +110,8 @@ impl File {
             Ok(array) if values.len() == expected => array,
             _ => return Err(wrong_length(name, values.len(), expected)),
         };
-        self.0.add_array(name, &array).map_err(|error| unwritten(name, &error.to_string()))
+        let name = &self.full_name(name);
+        self.writer.add_array(name, &array).map_err(|error| unwritten(name, &error.to_string()))
     }
 
     /// Whole numbers in the type that most programs read: `int32`, as long as they fit.
@@ -98,14 +146,18 @@ impl File {
         rows.map_or(Ok(()), |rows| self.matrix(name, &rows.values, (count, rows.width)))
     }
 
-    fn edges(&mut self, data: &GraphData) -> Result<(), Problem> {
-        let endpoints = (0..2).flat_map(|end| data.edges.iter().map(move |endpoints| endpoints[end]));
+    fn endpoints(&mut self, edges: &[[u32; 2]]) -> Result<(), Problem> {
+        let endpoints = (0..2).flat_map(|end| edges.iter().map(move |endpoints| endpoints[end]));
         let narrow: Option<Vec<i32>> = endpoints.clone().map(|end| end.try_into().ok()).collect();
-        let shape = (2, data.edges.len());
+        let shape = (2, edges.len());
         match narrow {
-            Some(narrow) => self.matrix("edge_index", &narrow, shape)?,
-            None => self.matrix("edge_index", &endpoints.map(i64::from).collect::<Vec<_>>(), shape)?,
+            Some(narrow) => self.matrix("edge_index", &narrow, shape),
+            None => self.matrix("edge_index", &endpoints.map(i64::from).collect::<Vec<_>>(), shape),
         }
+    }
+
+    fn edges(&mut self, data: &GraphData) -> Result<(), Problem> {
+        self.endpoints(&data.edges)?;
         if let Some(weights) = &data.weights {
             self.list("edge_weight", weights, data.edges.len())?;
         }

@@ -5,8 +5,10 @@ use crate::data::{GraphData, RowKind};
 use crate::scene::description::{NodeOrder, SceneFile};
 use crate::scene::error::Fault;
 use crate::scene::heads::SceneHead;
-use crate::scene::locate::Step::Field;
+use crate::scene::layer::LayerDescription;
+use crate::scene::locate::Step::{self, Field, Ranked};
 use crate::scene::model::{Output, Plan};
+use crate::suggest::quote;
 use crate::task::{DataProblem, Demand};
 use connectome_components::Split;
 
@@ -14,10 +16,17 @@ use connectome_components::Split;
 pub(in crate::scene) fn check_data(scene: &SceneFile, data: &GraphData) -> Result<Vec<Demand>, Fault> {
     let mut demands = Vec::new();
     for head in scene.all_heads() {
-        let demand = head.task.kind().demand(data, head.task.rows()).map_err(|problem| match problem {
+        let nodes = data.of_kind(head.kind);
+        let demand = head.task.kind().demand(nodes, head.task.rows()).map_err(|problem| match problem {
             DataProblem::Task(problem) => Fault::new(head.task_field(&[]), problem.message, problem.help),
             DataProblem::Graph(problem) => Fault::new([Field("graph")], problem.message, problem.help),
         })?;
+        if let (Some(kinds), Some((0, _))) = (&data.kinds, demand.width) {
+            let name = head.kind.unwrap_or(&kinds.own);
+            let message = format!("nothing is known of nodes of the kind {} that could be predicted", quote(name));
+            let help = format!("give the npz file an array y.{name}, or node_target.{name}");
+            return Err(Fault::new(head.task_field(&[]), message, help));
+        }
         if scene.training.patience.is_some() && demand.validated == 0 {
             return Err(blind_patience(&head, data));
         }
@@ -25,7 +34,7 @@ pub(in crate::scene) fn check_data(scene: &SceneFile, data: &GraphData) -> Resul
     }
     check_order(scene, data)?;
     check_batches(scene, data)?;
-    check_features(data)?;
+    check_features(scene, data)?;
     Ok(demands)
 }
 
@@ -39,7 +48,7 @@ pub(in crate::scene) fn check_output(
     for ((head, demand), output) in scene.all_heads().iter().zip(demands).zip(&plan.outputs) {
         check_rows(scene, head, output.rows)?;
         check_width(scene, head, output, demand)?;
-        check_class_weights(head, data)?;
+        check_class_weights(head, data.of_kind(head.kind))?;
     }
     Ok(())
 }
@@ -135,13 +144,31 @@ fn check_batches(scene: &SceneFile, data: &GraphData) -> Result<(), Fault> {
     Ok(())
 }
 
-fn check_features(data: &GraphData) -> Result<(), Fault> {
+fn check_features(scene: &SceneFile, data: &GraphData) -> Result<(), Fault> {
+    if data.kinds.is_some() {
+        for ((rank, name, _), nodes) in scene.all_kinds().into_iter().zip(data.all_kinds()) {
+            if nodes.features.width() == 0 {
+                let message = format!("the nodes of the kind {} have no features", quote(name));
+                let help = "give each of them features, or write `features: Identity` or `features: Ones`";
+                return Err(Fault::new([Field("nodes"), Ranked(rank), Field("features")], message, help));
+            }
+        }
+        return Ok(());
+    }
     if data.features.width() == 0 {
         let message = "the nodes have no features";
         let help = "give each node features, or write `features: Identity`, `features: Degree` or `features: Ones`";
         return Err(Fault::new([Field("features")], message, help));
     }
     Ok(())
+}
+
+/// Where the width of a layer stands: in the convolution along each relation, if it has one.
+fn within_convolution(mut path: Vec<Step<'static>>, layer: &LayerDescription) -> Vec<Step<'static>> {
+    if matches!(layer, LayerDescription::HeteroConv(of) if of.convolution.is_some()) {
+        path.insert(path.len() - 1, Field("convolution"));
+    }
+    path
 }
 
 /// Checks that the model has as many outputs as are needed: one for each class or target of the rows.
@@ -155,7 +182,8 @@ fn check_width(scene: &SceneFile, head: &SceneHead, output: &Output, demand: &De
         return match layers.iter().rposition(|layer| !layer.keeps_width()) {
             Some(number) => {
                 let help = format!("there must be one output for each {one}: write width: {needed}");
-                Err(Fault::new(layer_field(path, number, "width"), message, help))
+                let path = layer_field(path, number, "width");
+                Err(Fault::new(within_convolution(path, &layers[number]), message, help))
             }
             None => {
                 let help = format!("end the model with a layer that has width: {needed}");

@@ -7,10 +7,11 @@ use connectome_systems::{
 };
 use std::collections::HashSet;
 
+use super::kinds::check_kinds;
 use crate::scene::description::{SceneFile, Training};
 use crate::scene::error::Fault;
 use crate::scene::layer::LayerDescription;
-use crate::scene::locate::Step::{self, Field, Index};
+use crate::scene::locate::Step::{self, Field, Index, Ranked};
 use crate::scene::mixture::{Gate, MAX_EXPERTS, MixtureDescription};
 use crate::scene::schedule::EpochSchedule;
 use crate::suggest::quote;
@@ -23,6 +24,13 @@ pub(in crate::scene) fn check_parameters(scene: &SceneFile) -> Vec<Fault> {
     check_heads(scene, &mut faults);
     check_training(&scene.training, &mut faults);
     check_schedule(&scene.training.schedule, &mut faults);
+    faults
+}
+
+/// As [`check_parameters`], with the kinds of nodes, which models that are built in a world get there.
+pub(in crate::scene) fn check_scene(scene: &SceneFile) -> Vec<Fault> {
+    let mut faults = check_parameters(scene);
+    check_kinds(scene, &mut faults);
     faults
 }
 
@@ -104,26 +112,39 @@ fn check_competition(mixture: &MixtureDescription, scene: &SceneFile, faults: &m
 /// Checks layers and those in them; nothing nests deeper than brackets may.
 fn check_layers(layers: &[LayerDescription], path: &[Step<'static>], faults: &mut Vec<Fault>) {
     for (number, layer) in layers.iter().enumerate() {
-        let of = |step| [path, &[Index(number), step]].concat();
-        match layer {
-            LayerDescription::Dropout(Dropout(probability)) => {
-                check(*probability, Range::Fraction, "the dropout probability", &of(Index(0)), faults);
-            }
-            LayerDescription::LeakyRelu(slope) => check(*slope, Range::Finite, "the slope", &of(Index(0)), faults),
-            LayerDescription::Elu(alpha) => check(*alpha, Range::Finite, "alpha", &of(Index(0)), faults),
-            LayerDescription::BatchNorm(BatchNorm { epsilon, .. })
-            | LayerDescription::LayerNorm(LayerNorm { epsilon, .. })
-            | LayerDescription::GraphNorm(GraphNorm { epsilon, .. }) => {
-                check(*epsilon, Range::Positive, "epsilon", &of(Field("epsilon")), faults);
-            }
-            LayerDescription::Residual(residual) => check_layers(&residual.layers, &of(Field("layers")), faults),
-            LayerDescription::JumpingKnowledge(jumping) => {
-                for (block, layers) in jumping.blocks.iter().enumerate() {
-                    check_layers(layers, &[&of(Field("blocks"))[..], &[Index(block)]].concat(), faults);
-                }
-            }
-            _ => {}
+        check_layer(layer, &[path, &[Index(number)]].concat(), faults);
+    }
+}
+
+/// Checks the layer at a path and those in it.
+fn check_layer(layer: &LayerDescription, path: &[Step<'static>], faults: &mut Vec<Fault>) {
+    let of = |step| [path, &[step]].concat();
+    match layer {
+        LayerDescription::Dropout(Dropout(probability)) => {
+            check(*probability, Range::Fraction, "the dropout probability", &of(Index(0)), faults);
         }
+        LayerDescription::LeakyRelu(slope) => check(*slope, Range::Finite, "the slope", &of(Index(0)), faults),
+        LayerDescription::Elu(alpha) => check(*alpha, Range::Finite, "alpha", &of(Index(0)), faults),
+        LayerDescription::BatchNorm(BatchNorm { epsilon, .. })
+        | LayerDescription::LayerNorm(LayerNorm { epsilon, .. })
+        | LayerDescription::GraphNorm(GraphNorm { epsilon, .. }) => {
+            check(*epsilon, Range::Positive, "epsilon", &of(Field("epsilon")), faults);
+        }
+        LayerDescription::Residual(residual) => check_layers(&residual.layers, &of(Field("layers")), faults),
+        LayerDescription::HeteroConv(convolution) => {
+            let all = convolution.convolution.as_deref().map(|layer| (layer, vec![Field("convolution")]));
+            let of_relations = convolution.relations.values().enumerate();
+            let named = of_relations.map(|(rank, layer)| (layer, vec![Field("relations"), Ranked(rank)]));
+            for (layer, way) in all.into_iter().chain(named) {
+                check_layer(layer, &[path, &way].concat(), faults);
+            }
+        }
+        LayerDescription::JumpingKnowledge(jumping) => {
+            for (block, layers) in jumping.blocks.iter().enumerate() {
+                check_layers(layers, &[&of(Field("blocks"))[..], &[Index(block)]].concat(), faults);
+            }
+        }
+        _ => {}
     }
 }
 

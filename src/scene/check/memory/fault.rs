@@ -2,7 +2,7 @@
 
 use connectome_systems::{
     MixturePart,
-    layers::BuildError,
+    layers::{BuildError, Layer},
     program::{MAX_COLUMNS, MAX_OPERATIONS, MAX_PARAMETERS},
 };
 use std::fmt;
@@ -92,6 +92,10 @@ impl<'a> Place<'a> {
         let Some(outer) = outer else {
             return Self { steps, layer: None, name: "the model", number: layer.to_string() };
         };
+        // Where there are several kinds, a layer is built for each.
+        let kind = path.strip_prefix('.').map(|path| path.split('.').next().unwrap_or(path));
+        let kind = kind.filter(|kind| scene.nodes.contains_key(*kind) && !outer.reads_all_kinds());
+        let path = kind.map_or(path, |kind| &path[1 + kind.len()..]);
         let (nested, path, within) = outer.nested_at(path);
         steps.extend(within);
         Self { steps, layer: Some(nested), name: nested.name(), number: format!("{layer}{path}") }

@@ -1,5 +1,6 @@
 //! How much memory a scene will need, known before any of it is taken.
 
+mod beside;
 mod fault;
 mod usage;
 
@@ -10,6 +11,7 @@ use connectome_systems::{
     program::{Domain, Program, RowCounts},
 };
 
+use self::beside::Beside;
 pub(in crate::scene) use self::fault::build_fault;
 use self::fault::fault;
 use self::usage::{Carried, Counts, NUMBER, RowBytes, growing, left_behind};
@@ -17,6 +19,7 @@ use crate::data::memory::available;
 use crate::data::{Features, GraphData, GraphSet, Hidden, RowKind, undirected_edges};
 use crate::scene::description::SceneFile;
 use crate::scene::error::Fault;
+use crate::scene::kinds::KindInputs;
 use crate::scene::locate::Step::Field;
 use crate::scene::model::{Columns, Input, ModelSize, Plan, Purpose, SceneModel, idle_bytes};
 
@@ -48,7 +51,7 @@ pub struct Usage {
 }
 
 /// How large a graph is, as far as memory goes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::scene) struct Extent {
     /// What is computed at once: all, or the largest batch.
     computed: Counts,
@@ -57,9 +60,13 @@ pub(in crate::scene) struct Extent {
     /// Pairs of nodes that are drawn while training.
     drawn: usize,
     carried: Carried,
+    /// Nodes of other kinds, and edges of relations.
+    beside: Beside,
     /// Bytes of what was loaded: features, and all else.
     features: usize,
     others: usize,
+    /// What the model reads of other kinds and of relations.
+    kinds: KindInputs,
 }
 
 impl Extent {
@@ -81,16 +88,15 @@ impl Extent {
             Some(graphs) => Some(largest_batch(graphs, scene.training.batch_size.unwrap_or(graphs.len()))),
             None => (!scene.training.fan_outs.is_empty()).then_some(all),
         };
-        let stored = scene.stored_features(&data.features);
-        let edges = data.edge_features.as_ref().map(|rows| rows.width);
+        let (input, kinds) = scene.inputs(data);
         Self {
             computed: batch.unwrap_or(all),
             resting: batch.map(|_| all),
             drawn,
             carried: Carried {
-                input: Input { width: data.features.width(), stored, edges },
+                input,
                 targets: RowKind::ALL.map(|rows| {
-                    let targets = data.labels_of(rows).filter(|_| scene.reads_targets(rows))?.targets;
+                    let targets = data.labels_of(rows).filter(|_| scene.reads_targets(rows, None))?.targets;
                     targets.map(|targets| targets.width)
                 }),
                 labeled_edges: scene.predicts(RowKind::Edges),
@@ -99,15 +105,17 @@ impl Extent {
                 // A letter more or less than the mean makes no difference.
                 name: data.names.iter().map(String::len).sum::<usize>().checked_div(data.names.len()),
             },
+            beside: Beside::of(data, scene, &kinds),
             features: features(&data.features),
             others: others(data),
+            kinds,
         }
     }
 
     /// The same without what is there for training alone.
-    fn for_inference(self) -> Self {
+    fn for_inference(&self) -> Self {
         let computed = Counts { pairs: self.computed.pairs - self.drawn, ..self.computed };
-        Self { computed, drawn: 0, ..self }
+        Self { computed, drawn: 0, ..self.clone() }
     }
 
     /// A row of each kind in the world that computes, once it runs.
@@ -127,7 +135,7 @@ impl Extent {
 
     /// What is taken once the model runs.
     fn running(&self, model: &ModelSize) -> usize {
-        let computed = self.computed_row(model).of_all(self.computed).saturating_add(self.computed.places());
+        let computed = self.computed_row(model).of_all(self.computed).saturating_add(self.places());
         let resting =
             self.resting.map_or(0, |counts| self.resting_row().of_all(counts).saturating_add(counts.places()));
         let (sums, programs) = (model.scratch.saturating_mul(NUMBER), model.programs);
@@ -138,7 +146,8 @@ impl Extent {
         ];
         let idle =
             inputs.into_iter().map(|(rows, width)| idle_bytes(rows, width)).fold(model.idle, usize::saturating_add);
-        let parts = [computed, resting, self.parameters(model), sums, programs, idle, self.left_behind(model)];
+        let beside = self.beside.bytes(&self.carried, model);
+        let parts = [computed, resting, beside, self.parameters(model), sums, programs, idle, self.left_behind(model)];
         parts.into_iter().fold(0, usize::saturating_add)
     }
 
@@ -174,9 +183,10 @@ impl Extent {
         let nodes = growing(counts.nodes, rows.node, of_nodes.copied).saturating_add(self.features);
         let edges = growing(counts.edges, rows.edge, of_edges.copied)
             .saturating_add(rows.node.saturating_mul(counts.nodes))
-            .saturating_add(counts.places());
+            .saturating_add(self.places().max(counts.places()));
         let left = self.left_behind(&model);
-        nodes.max(edges.saturating_add(left)).saturating_add(self.others)
+        let beside = self.beside.bytes(&self.carried, &model);
+        nodes.max(edges.saturating_add(left)).saturating_add(self.others).saturating_add(beside)
     }
 
     /// What an expert takes if it computes all rows, with the copies of them in a world of its own.
@@ -190,6 +200,12 @@ impl Extent {
         let rows = row.of_all(self.computed).saturating_add(self.computed.places());
         let parts = [rows, self.parameters(model), model.scratch.saturating_mul(NUMBER), model.programs, model.idle];
         parts.into_iter().fold(0, usize::saturating_add)
+    }
+
+    /// What bevy_ecs knows of all entities that are computed.
+    fn places(&self) -> usize {
+        let Counts { nodes, edges, .. } = self.computed;
+        Counts { nodes: nodes + self.beside.nodes, edges: edges + self.beside.edges, ..self.computed }.places()
     }
 
     fn parameters(&self, model: &ModelSize) -> usize {
@@ -237,8 +253,17 @@ fn features(features: &Features) -> usize {
     }
 }
 
-/// Bytes of what was loaded beside the features of the nodes.
+/// Bytes of what was loaded beside the features of the nodes; of other kinds of nodes all.
 fn others(data: &GraphData) -> usize {
+    let kinds = data.kinds.iter().flat_map(|kinds| &kinds.others);
+    let kinds = kinds.map(|kind| features(&kind.nodes.features) + others(&kind.nodes)).sum::<usize>();
+    let relations = data.kinds.iter().flat_map(|kinds| &kinds.relations);
+    let relations = relations.map(|relation| {
+        let numbers = relation.features.as_ref().map_or(0, |rows| rows.values.len());
+        let numbers = numbers + relation.weights.as_ref().map_or(0, Vec::len);
+        numbers * NUMBER + size_of_val(&relation.edges[..])
+    });
+    let beside = kinds + relations.sum::<usize>();
     let names: usize = data.names.iter().map(|name| size_of::<String>() + name.len()).sum();
     let labels = || RowKind::ALL.into_iter().filter_map(|rows| data.labels_of(rows));
     let targets = labels().filter_map(|labels| labels.targets);
@@ -246,7 +271,7 @@ fn others(data: &GraphData) -> usize {
     let values = values + data.weights.as_ref().map_or(0, Vec::len);
     let classes = labels().map(|labels| labels.labels.len() * (NUMBER + size_of::<Split>())).sum::<usize>();
     let splits = data.alternative_splits.iter().map(|splits| size_of_val(&splits[..])).sum::<usize>();
-    names + values * NUMBER + classes + splits + size_of_val(&data.edges[..])
+    names + values * NUMBER + classes + splits + size_of_val(&data.edges[..]) + beside
 }
 
 /// What the model of a scene is on a graph of this size, and the memory that it takes; or the layer that cannot be.
@@ -254,9 +279,9 @@ pub(in crate::scene) fn estimate(scene: &SceneFile, extent: Extent) -> Result<(P
     let available = available().saturating_add(extent.features).saturating_add(extent.others);
     let before = extent.running(&ModelSize::default());
     let Counts { nodes, edges, graphs, .. } = extent.computed;
-    let rows = RowCounts { nodes, edges, subgraphs: graphs.max(1), ..RowCounts::default() };
+    let rows = RowCounts { nodes, edges, subgraphs: graphs.max(1), ..extent.beside.counts.clone() };
     let place = |(part, error)| fault(scene, part, error, before, available);
-    let parts = scene.unbuilt(&extent.carried.input, available).dry_run().map_err(place)?;
+    let parts = scene.unbuilt(&extent.carried.input, &extent.kinds, available).dry_run().map_err(place)?;
     let budget = MemoryBudget { rows, bytes: available.saturating_sub(before) };
     let (mut training, mut inference) = (None, None);
     let mut apart = [0usize; 2];
@@ -288,12 +313,12 @@ pub(in crate::scene) fn estimate(scene: &SceneFile, extent: Extent) -> Result<(P
     memory.training.peak = memory.training.peak.saturating_add(apart[0]);
     memory.inference.peak = memory.inference.peak.saturating_add(apart[1]);
     // What is predicted is collected before it is written.
-    let counts = extent.resting.unwrap_or(extent.computed);
     let collected = training.outputs.iter().map(|output| {
-        let rows = match output.rows {
-            RowKind::Nodes => counts.nodes,
-            RowKind::Edges => counts.edges,
-            RowKind::Graphs => counts.graphs,
+        let rows = match (extent.resting, output.rows) {
+            (None, _) => output.count,
+            (Some(counts), RowKind::Nodes) => counts.nodes,
+            (Some(counts), RowKind::Edges) => counts.edges,
+            (Some(counts), RowKind::Graphs) => counts.graphs,
         };
         rows.saturating_mul(output.width).saturating_mul(NUMBER)
     });
@@ -309,7 +334,7 @@ pub(in crate::scene) fn estimate(scene: &SceneFile, extent: Extent) -> Result<(P
 /// Whether the model of a scene is too large for any graph. What else may be wrong with it, its graph will show.
 pub(in crate::scene) fn check_size(scene: &SceneFile) -> Result<(), Fault> {
     let budget = MemoryBudget { rows: RowCounts { nodes: 1, ..RowCounts::default() }, bytes: available() };
-    let model = scene.unbuilt(&Input { width: 1, stored: None, edges: None }, budget.bytes);
+    let model = scene.unbuilt(&Input { width: 1, stored: None, edges: None }, &KindInputs::default(), budget.bytes);
     let is_small = |program: &Program| program.most_bytes().is_some_and(|bytes| bytes <= budget.bytes);
     let checked = match &model {
         // Almost always: to plan it costs more than to record it.
