@@ -30,6 +30,9 @@ pub struct Import {
     /// The nodes of an edge list: a CSV with a column `name`, maybe `label` and `split`, and columns of features.
     #[arg(long, value_name = "FILE.csv")]
     nodes: Option<PathBuf>,
+    /// Read the columns `kind` of the nodes and `relation` or `kind` of the edges of an edge list as kinds of nodes and relations.
+    #[arg(long, requires = "nodes", conflicts_with = "splits")]
+    kinds: bool,
     /// Read each line of an edge list as an edge in both directions.
     #[arg(long)]
     undirected: bool,
@@ -40,8 +43,13 @@ pub struct Import {
 
 impl Import {
     pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let options =
-            ImportOptions { format: self.format, nodes: self.nodes, undirected: self.undirected, splits: self.splits };
+        let options = ImportOptions {
+            format: self.format,
+            nodes: self.nodes,
+            kinds: self.kinds,
+            undirected: self.undirected,
+            splits: self.splits,
+        };
         let imported = import(&self.source, &options)?;
         write_file(&self.output, &imported.data.to_npz()?)?;
         print_line(format_args!("wrote {} to {}", counts(&imported), self.output.display()))?;
@@ -59,7 +67,10 @@ impl Import {
 
 fn counts(imported: &Imported) -> String {
     let data = &imported.data;
-    let parts = format!("{} nodes, {} directed edges", data.nodes, data.edges.len());
+    let kinds = data.kinds.as_ref();
+    let nodes = kinds.map_or(0, |kinds| kinds.others.iter().map(|kind| kind.nodes.nodes).sum::<usize>());
+    let edges = kinds.map_or(0, |kinds| kinds.relations.iter().map(|relation| relation.edges.len()).sum::<usize>());
+    let parts = format!("{} nodes, {} directed edges", data.nodes + nodes, data.edges.len() + edges);
     let classes = if imported.data.class_names.len() > 1 {
         format!(", {} classes", imported.data.class_names.len())
     } else {

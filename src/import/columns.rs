@@ -187,6 +187,11 @@ impl Columns {
         Self(taken)
     }
 
+    /// Takes columns out that hold no values.
+    pub fn leave_empty_out(&mut self) {
+        self.0.retain(|column| column.content != Content::Nothing);
+    }
+
     /// Puts columns behind these.
     pub fn append(&mut self, other: Self) {
         self.0.extend(other.0);

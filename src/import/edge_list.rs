@@ -15,6 +15,7 @@ use super::columns::{self, MAX_COLUMNS, Value};
 use super::dictionary;
 use super::draft::Draft;
 use super::error::ImportError;
+use super::node_kinds;
 use super::node_list::{self, Numbers};
 use super::table::{Row, Table, find_column};
 use crate::suggest::quote;
@@ -27,21 +28,22 @@ const TARGETS: [&str; 8] = ["target", "dst", "to", "receiver", "v", "target_id",
 const NAMES_OF_NODES: [&str; 4] = ["u", "v", "node1", "node2"];
 
 /// What each column of the table holds.
-struct Columns {
-    source: usize,
-    target: usize,
-    weight: Option<usize>,
+pub(super) struct Columns {
+    pub source: usize,
+    pub target: usize,
+    pub weight: Option<usize>,
     /// A column of dictionaries, as networkx writes them.
     dictionary: Option<usize>,
     /// All others, with their names.
-    features: Vec<(usize, String)>,
-    count: usize,
+    pub features: Vec<(usize, String)>,
+    pub count: usize,
     /// Whether the first line names them.
-    has_header: bool,
+    pub has_header: bool,
 }
 
 impl Columns {
-    fn of(table: &Table, notes: &mut Vec<String>) -> Result<Self, ImportError> {
+    /// Those of a table; what is guessed is added to the notes.
+    pub fn of(table: &Table, notes: &mut Vec<String>) -> Result<Self, ImportError> {
         let first = table.first_row()?;
         let count = first.len();
         if count < 2 {
@@ -132,7 +134,14 @@ pub(super) fn names_endpoints(fields: &[&str]) -> bool {
 /// Reads the edges in the table, and their nodes from a table of their own if there is one.
 pub(super) fn read(path: &Path, nodes: Option<&Path>, undirected: bool) -> Result<Imported, ImportError> {
     let table = Table::read(path)?;
-    read_table(&table, nodes.map(node_list::read).transpose()?, undirected)
+    let tells_kinds = nodes.map(Table::read).transpose()?.is_some_and(|nodes| node_kinds::are_in(&table, &nodes));
+    let mut imported = read_table(&table, nodes.map(node_list::read).transpose()?, undirected)?;
+    if tells_kinds {
+        let note =
+            "the kinds of nodes and edges are read as features; to read them as kinds and relations, ask for kinds";
+        imported.notes.push(note.to_owned());
+    }
+    Ok(imported)
 }
 
 /// Reads the edges in a table, of nodes that are known, or else those that it names.
@@ -178,7 +187,7 @@ pub(super) fn read_table(
 }
 
 /// The weight of an edge, if it has one.
-fn read_weight(row: &Row, column: usize, text: &str) -> Result<Option<f32>, ImportError> {
+pub(super) fn read_weight(row: &Row, column: usize, text: &str) -> Result<Option<f32>, ImportError> {
     let problem = match Value::parse(text) {
         Ok(Value::Missing) => return Ok(None),
         Ok(Value::Number(weight)) => return Ok(Some(weight)),

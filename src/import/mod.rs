@@ -24,6 +24,8 @@
 //! An *undirected* edge becomes two directed ones, whatever the format: one in either direction with the same weight and
 //! features, as often as the file lists it, so that the adjacency is symmetric. A self-loop stays one edge.
 //!
+//! With [`ImportOptions::kinds`] the nodes of a table are of kinds and its edges of relations, each with columns of its own.
+//!
 //! In tables and GraphML, values that are missing (`NA`, `NaN`, `null`, nothing) are read as 0; columns of words become
 //! one-hot codes. [`Imported::notes`] say what was guessed, filled in or left out.
 //!
@@ -54,6 +56,7 @@ mod kinds;
 mod labeled;
 mod languages;
 mod matrix;
+mod node_kinds;
 mod node_list;
 mod npz;
 mod scene;
@@ -135,6 +138,9 @@ pub struct ImportOptions {
     pub format: Option<Format>,
     /// A table of the nodes of an edge list.
     pub nodes: Option<PathBuf>,
+    /// Whether the columns `kind` of the nodes and `relation` or `kind` of the edges of an edge list are kinds of nodes and relations;
+    /// else they are features.
+    pub kinds: bool,
     /// Whether each line of an edge list, or of a graph of Geom-GCN, is an edge in both directions. GraphML and GEXF tell that
     /// themselves.
     pub undirected: bool,
@@ -169,12 +175,20 @@ pub fn import(source: &Path, options: &ImportOptions) -> Result<Imported, Import
         let message = "a table of nodes can be asked for with an edge list only";
         return Err(ImportError::new(source, message, "leave it out, or name the format csv"));
     }
+    if options.kinds && (options.nodes.is_none() || !options.splits.is_empty()) {
+        let message = "kinds of nodes are read from a table of nodes, with the splits that are there";
+        return Err(ImportError::new(source, message, "name that table, and no files of splits"));
+    }
     if ![Format::Csv, Format::GeomGcn].contains(&format) && options.undirected {
         let message = "undirected edges can be asked for with an edge list only";
         return Err(ImportError::new(source, message, "leave that out, or name the format csv"));
     }
     let mut imported = match format {
         Format::TuDataset => tu_dataset::read(source),
+        Format::Csv if options.kinds => {
+            let nodes = options.nodes.as_deref().unwrap_or(Path::new(""));
+            node_kinds::read(source, nodes, options.undirected)
+        }
         Format::Csv => edge_list::read(source, options.nodes.as_deref(), options.undirected),
         Format::GraphMl => graphml::read(source),
         Format::Gexf => graphml::read_gexf(source),

@@ -43,25 +43,31 @@ impl Numbers {
     }
 
     /// The names, in the order of their numbers.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The names, in the order of their numbers.
     pub fn into_names(self) -> Vec<String> {
         self.names
     }
 }
 
 /// What each column of the table holds.
-struct Columns {
-    name: usize,
-    label: Option<usize>,
-    split: Option<usize>,
+pub(super) struct Columns {
+    pub name: usize,
+    pub label: Option<usize>,
+    pub split: Option<usize>,
     /// Values to predict, with their names.
-    targets: Vec<(usize, String)>,
+    pub targets: Vec<(usize, String)>,
     /// All others, with their names.
-    features: Vec<(usize, String)>,
-    count: usize,
+    pub features: Vec<(usize, String)>,
+    pub count: usize,
 }
 
 impl Columns {
-    fn of(table: &Table, header: &[String]) -> Result<Self, ImportError> {
+    /// Those of a table with this first line.
+    pub fn of(table: &Table, header: &[String]) -> Result<Self, ImportError> {
         let Some(name) = find_column(header, &["name", "id", "node", "node_id"]) else {
             let help = "the first line must name the columns, and one of them must be \"name\"";
             return Err(table.error("no column holds the names of the nodes", help));
@@ -107,7 +113,8 @@ pub(super) fn read(path: &Path) -> Result<(Draft, Numbers), ImportError> {
     Ok((draft, numbers))
 }
 
-fn read_name(row: &Row, columns: &Columns, numbers: &mut Numbers) -> Result<(), ImportError> {
+/// Reads the name of a node, which is new.
+pub(super) fn read_name(row: &Row, columns: &Columns, numbers: &mut Numbers) -> Result<(), ImportError> {
     let name = row.get(columns.name);
     if name.is_empty() {
         return Err(row.error(columns.name, "the node has no name", "give it a name that edges can use"));
@@ -123,7 +130,13 @@ fn read_name(row: &Row, columns: &Columns, numbers: &mut Numbers) -> Result<(), 
     }
 }
 
-fn read_split(row: &Row, columns: &Columns, targets: &Targets, draft: &mut Draft) -> Result<(), ImportError> {
+/// Reads the split of a node, if there is a column of them.
+pub(super) fn read_split(
+    row: &Row,
+    columns: &Columns,
+    targets: &Targets,
+    draft: &mut Draft,
+) -> Result<(), ImportError> {
     let Some(column) = columns.split else { return Ok(()) };
     let split = split_named(row.get(column)).ok_or_else(|| {
         let message = format!("{} is no split", quote(row.get(column)));

@@ -3,7 +3,7 @@
 use connectome_components::Split;
 
 use super::Imported;
-use crate::data::{EdgeLabels, Features, GraphData};
+use crate::data::{EdgeLabels, Features, GraphData, GraphKinds, RelationEdges};
 use crate::scene::NodeFeatures;
 
 /// Most nodes that get a column of their own each where they have no features.
@@ -21,6 +21,9 @@ const EMBEDDING: usize = 16;
 /// then edges. Else hidden edges are predicted.
 pub fn starting_scene(name: &str, graph: &str, imported: &Imported) -> String {
     let data = &imported.data;
+    if let Some(kinds) = &data.kinds {
+        return scene_of_kinds(name, graph, data, kinds);
+    }
     let (features, task) = (features(data), task(data));
     let (comments, model) = (comments(imported, task.comment), task.model);
     let (task, optimizer, training) = (task.text, task.optimizer, task.training);
@@ -35,6 +38,56 @@ pub fn starting_scene(name: &str, graph: &str, imported: &Imported) -> String {
     task: {task},
     optimizer: {optimizer},
     training: {training},
+)
+"
+    )
+}
+
+/// The text of a scene with kinds of nodes: two convolutions along each relation and back.
+fn scene_of_kinds(name: &str, graph: &str, data: &GraphData, kinds: &GraphKinds) -> String {
+    let others = kinds.others.iter().map(|kind| (&kind.name, &kind.nodes));
+    let all: Vec<(&String, &GraphData)> = std::iter::once((&kinds.own, data)).chain(others).collect();
+    let (mut counts, mut nodes, mut relations) = (Vec::new(), String::new(), String::new());
+    for (kind, of_kind) in &all {
+        counts.push(format!("{} nodes of the kind {}", of_kind.nodes, one_line(kind)));
+        let made = match of_kind.features.width() {
+            0 if of_kind.nodes <= MAX_COLUMNS => "(features: Identity)",
+            0 => "(features: Ones)",
+            _ => "()",
+        };
+        nodes += &format!("\n        {kind:?}: {made},");
+    }
+    for RelationEdges { name, ends, reverse, edges, .. } in &kinds.relations {
+        counts.push(format!("{} edges {}", edges.len(), one_line(name)));
+        let [source, target] = ends.map(|kind| all[kind].0);
+        let reverse = reverse.as_ref().map_or_else(String::new, |reverse| format!(", reverse: {reverse:?}"));
+        relations += &format!("\n        (name: {name:?}, source: {source:?}, target: {target:?}{reverse}),");
+    }
+    let targets = data.targets.as_ref().filter(|targets| targets.width > 0 && data.classes <= 1);
+    let (task, width) = match targets {
+        Some(targets) => ("NodeRegression()", targets.width),
+        None => ("NodeClassification", data.classes),
+    };
+    let (counts, own) = (counts.join(", "), &kinds.own);
+    format!(
+        "// {counts}. A convolution along each relation and back; change it as you like.
+(
+    name: {name:?},
+    graph: Npz({graph:?}),
+    kind: {own:?},
+    nodes: {{{nodes}
+    }},
+    relations: [{relations}
+    ],
+    model: [
+        HeteroConv(convolution: SageConv(width: 32)),
+        Relu,
+        Dropout(0.5),
+        HeteroConv(convolution: SageConv(width: {width})),
+    ],
+    task: {task},
+    optimizer: Adam(learning_rate: 0.01, weight_decay: 5e-4),
+    training: (epochs: 200, seed: 0),
 )
 "
     )

@@ -40,6 +40,11 @@ impl Targets {
         self.columns.push(target, node, text)
     }
 
+    /// Whether some node has a target.
+    pub fn has_values(&self) -> bool {
+        self.counts.iter().any(|count| *count > 0)
+    }
+
     /// Whether the node has all targets that there are.
     pub fn is_known(&self, node: usize) -> bool {
         self.counts.get(node).copied().unwrap_or_default() == self.width

@@ -9,6 +9,7 @@ mod dimacs;
 mod geom_gcn;
 mod gexf;
 mod graphml;
+mod kinds;
 mod labeled;
 mod mutations;
 mod npz;

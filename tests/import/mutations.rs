@@ -59,7 +59,7 @@ fn patches() -> impl Strategy<Value = Vec<(Index, Index, &'static str)>> {
 /// Imports and shows what comes of it.
 fn try_read(source: &str, files: &[(&str, &str)], nodes: Option<&str>) {
     let options =
-        ImportOptions { nodes: nodes.map(Into::into), undirected: source == "e.csv", format: None, splits: Vec::new() };
+        ImportOptions { nodes: nodes.map(Into::into), undirected: source == "e.csv", ..ImportOptions::default() };
     match read(source, files, &options) {
         Ok(imported) => check_round_trip(&imported.data),
         Err(error) => assert!(!error.to_string().is_empty() && !error.help.is_empty()),
