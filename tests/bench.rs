@@ -50,6 +50,13 @@ fn a_graph_is_measured_whole_and_system_by_system() {
 }
 
 #[test]
+fn nodes_of_all_kinds_and_edges_of_all_relations_count() {
+    let report = json("assets/debian.ron", &[]);
+    let numbers = ["nodes", "edges"].map(|key| report[key].as_u64().unwrap());
+    assert_eq!(numbers, [5526 + 1246 + 131, 20_897 + 613 + 1012 + 1109 + 5161 + 953], "{report}");
+}
+
+#[test]
 fn of_a_set_of_graphs_it_is_a_batch() {
     let report = json("assets/mutag.ron", &[]);
     let nodes = report["nodes"].as_u64().unwrap();

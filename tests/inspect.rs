@@ -42,7 +42,7 @@ fn line(operation: &Value) -> String {
 
 #[test]
 fn json_says_what_the_text_shows() {
-    for scene in ["cora", "cora-gat", "mutag", "rooms", "citeseer-gcnii"] {
+    for scene in ["cora", "cora-gat", "mutag", "rooms", "citeseer-gcnii", "debian"] {
         let (text, document) = (inspect(scene, &[]), document(scene, &[]));
         let passes = ["/training/forward", "/training/backward", "/inference/forward"]
             .map(|pass| &document.pointer(pass).unwrap()["operations"]);
@@ -119,6 +119,33 @@ fn gate_and_experts_are_shown() {
 }
 
 #[test]
+fn kinds_and_relations_are_shown() {
+    let (text, document) = (inspect("debian", &["--infer"]), document("debian", &["--infer"]));
+    let names = |list: &[Value]| list.iter().map(|of| of["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let (kinds, relations) = (list(&document, "/graph/kinds"), list(&document, "/graph/relations"));
+    assert_eq!(names(kinds), ["package", "maintainer", "source"]);
+    assert_eq!((&kinds[2]["nodes"], &kinds[2]["feature_width"]), (&1246.into(), &300.into()));
+    assert_eq!(names(relations), ["depends", "recommends", "suggests", "conflicts", "builds", "maintains"]);
+    let builds = ["source", "target", "reverse"].map(|key| relations[4][key].as_str().unwrap());
+    assert_eq!((builds, &relations[4]["edges"]), (["source", "package", "built_from"], &5161.into()));
+    for line in [
+        "  package: 5526 nodes (5 classes), features 2 wide, 11052 stored numbers",
+        "  maintainer: 131 nodes, features 131 wide, 131 stored numbers",
+        "  maintains: 953 edges from maintainer to source, back as maintained_by",
+        "  splits      1122 train, 280 validation, 3273 test",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line} is not in {text}");
+    }
+    let domains: BTreeSet<&str> =
+        list(&document, "/columns/shapes").iter().map(|shape| shape["domain"].as_str().unwrap()).collect();
+    assert!(domains.contains("nodes of kind 2"), "{domains:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("debian.svg");
+    inspect("debian", &["--picture", file.to_str().unwrap()]);
+    assert!(fs::read_to_string(&file).unwrap().contains("nodes of kind 2"));
+}
+
+#[test]
 fn operations_of_a_level_depend_on_none_of_it() {
     let document = document("rooms", &[]);
     for pass in ["/training/forward", "/training/backward", "/inference/forward"] {
@@ -160,7 +187,7 @@ fn keys<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
 #[test]
 fn each_key_is_documented() {
     let documentation = fs::read_to_string("docs/inspect.md").unwrap();
-    let documents = ["rooms", "mutag-experts"].map(|scene| document(scene, &[]));
+    let documents = ["rooms", "mutag-experts", "debian"].map(|scene| document(scene, &[]));
     let mut found = BTreeSet::new();
     documents.iter().for_each(|document| keys(document, &mut found));
     let missing: Vec<&str> = found.into_iter().filter(|key| !documentation.contains(&format!("`{key}`"))).collect();

@@ -106,6 +106,25 @@ fn citeseer_is_citeseer() {
 }
 
 #[test]
+fn debian_is_debian() {
+    let (scene, data) = load("debian.ron");
+    assert_eq!((data.nodes, data.classes, data.features.width()), (5526, 5, 2));
+    assert_eq!(splits(&data), [1122, 280, 3273, 851]);
+    let labeled = data.labels.iter().zip(&data.splits).filter(|(_, split)| **split != Split::Unused);
+    let mut sizes = vec![0; data.classes];
+    labeled.for_each(|(label, _)| sizes[*label as usize] += 1);
+    assert_eq!(sizes, [2087, 1304, 767, 314, 203]);
+    assert_eq!(data.class_names, ["library", "development", "program", "documentation", "data"]);
+    let kinds = data.kinds.as_ref().expect("it has kinds");
+    let others: Vec<_> = kinds.others.iter().map(|kind| (&*kind.name, kind.nodes.nodes)).collect();
+    assert_eq!((&*kinds.own, others), ("package", vec![("maintainer", 131), ("source", 1246)]));
+    assert_eq!(data.of_kind(Some("maintainer")).features, Features::identity(131));
+    let counts: Vec<_> = kinds.relations.iter().map(|relation| relation.edges.len()).collect();
+    assert_eq!(counts, [20_897, 613, 1012, 1109, 5161, 953]);
+    assert!(scene.relations.iter().all(|relation| relation.reverse.is_some()));
+}
+
+#[test]
 fn the_karate_club_is_the_karate_club() {
     let (scene, data) = load("karate.ron");
     assert_eq!(scene.features, NodeFeatures::Identity);
