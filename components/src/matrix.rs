@@ -71,6 +71,15 @@ impl<'a, T> Matrix<'a, T> {
         &chunk[(index - start) * self.width..(index - start + 1) * self.width]
     }
 
+    /// The first rows, at most as many as there are.
+    pub fn first_rows(self, count: usize) -> Self {
+        let Self { width, first, rest } = self;
+        let kept = |start: usize, chunk: &[T]| chunk.len().min(count.saturating_sub(start).saturating_mul(width));
+        let first = &first[..kept(0, first)];
+        let rest = rest.into_iter().filter(|(start, _)| *start < count);
+        Self { width, first, rest: rest.map(|(start, chunk)| (start, &chunk[..kept(start, chunk)])).collect() }
+    }
+
     /// Whether all rows are in one table.
     pub fn is_contiguous(&self) -> bool {
         self.rest.is_empty()
@@ -162,10 +171,35 @@ impl<'a, T> MatrixMut<'a, T> {
         &mut chunk[(index - *start) * width..(index - *start + 1) * width]
     }
 
+    /// Writes a value to all elements of some rows, as far as there are such.
+    pub fn fill_rows(self, rows: Range<usize>, value: T)
+    where
+        T: Clone,
+    {
+        let width = self.width;
+        for (start, chunk) in self.chunks_mut() {
+            let element = |row: usize| row.saturating_sub(start).saturating_mul(width).min(chunk.len());
+            let elements = element(rows.start)..element(rows.end).max(element(rows.start));
+            chunk[elements].fill(value.clone());
+        }
+    }
+
     /// A shorter borrow of the same rows.
     pub fn reborrow(&mut self) -> MatrixMut<'_, T> {
         let rest = self.rest.iter_mut().map(|(start, chunk)| (*start, &mut **chunk)).collect();
         MatrixMut { width: self.width, first: self.first, rest }
+    }
+
+    /// The first rows, at most as many as there are.
+    pub fn first_rows(self, count: usize) -> Self {
+        let Self { width, first, rest } = self;
+        let kept = |start: usize, chunk: &[T]| chunk.len().min(count.saturating_sub(start).saturating_mul(width));
+        let rows = kept(0, first);
+        let rest = rest.into_iter().filter(|(start, _)| *start < count).map(|(start, chunk)| {
+            let rows = kept(start, chunk);
+            (start, &mut chunk[..rows])
+        });
+        Self { width, first: &mut first[..rows], rest: rest.collect() }
     }
 
     /// The same rows, read-only.
@@ -190,5 +224,36 @@ impl<'a, T> MatrixMut<'a, T> {
         let width = self.width;
         let view = move |chunk: &'a mut [T]| ArrayViewMut2::from_shape((chunk.len() / width, width), chunk).ok();
         self.chunks_mut().filter_map(move |(_, chunk)| view(chunk))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_rows_end_within_any_table() {
+        let (mut one, mut other) = ([0, 1, 2, 3], [4, 5, 6, 7, 8, 9]);
+        for count in 0..7 {
+            let matrix = Matrix::new(2, [&one[..], &other[..]].into_iter()).first_rows(count);
+            let expected: Vec<u32> = (0..2 * count.min(5) as u32).collect();
+            assert_eq!(
+                (matrix.row_count(), matrix.rows().flatten().copied().collect()),
+                (count.min(5), expected.clone())
+            );
+            let matrix = MatrixMut::new(2, [&mut one[..], &mut other[..]].into_iter()).first_rows(count);
+            assert_eq!(matrix.rows_mut().flatten().map(|value| *value).collect::<Vec<u32>>(), expected);
+        }
+    }
+
+    #[test]
+    fn rows_are_filled_across_tables() {
+        for (start, end) in (0..7).flat_map(|start| (0..7).map(move |end| (start, end))) {
+            let (mut one, mut other) = ([0; 4], [0; 6]);
+            MatrixMut::new(2, [&mut one[..], &mut other[..]].into_iter()).fill_rows(start..end, 1);
+            let filled = |row: usize| u32::from((start..end).contains(&row));
+            let expected: Vec<u32> = (0..10).map(|element| filled(element / 2)).collect();
+            assert_eq!([&one[..], &other[..]].concat(), expected, "{start}..{end}");
+        }
     }
 }

@@ -12,7 +12,8 @@ pub struct Model {
     pub graph: Entity,
     /// The node features that it reads.
     pub input: FeatureField,
-    /// What it predicts for nodes, edges or subgraphs; valid after each of its schedules.
+    /// What it predicts for nodes, edges or subgraphs; valid after each of its schedules. After a training step on a sample
+    /// of neighborhoods only the rows of its seeds are, and all others are 0.
     pub output: Field,
     /// The gradient of the loss with respect to the output, if the model is trained: written by the loss, or by a
     /// system of yours.

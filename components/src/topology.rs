@@ -48,6 +48,16 @@ pub struct Topology {
     /// The levels of the nodes in each direction in which a model passes through the graph; without one the graph may have
     /// cycles.
     pub levels: Vec<Levels>,
+    /// The number of seeds, if the graph holds a sample of neighborhoods: the nodes of the first rows, around which the
+    /// others are there for their messages alone. Set by `Batch::load`.
+    pub seeds: Option<u32>,
+    /// For each number of hops around the seeds the part of the topology that the nodes within it receive messages by, as
+    /// long as the rows of nodes and edges are in the order of their hops; see [`Topology::rows_within`].
+    ///
+    /// Its incoming edges, endpoints and edges are those that end within so many hops, and its outgoing edges are these
+    /// by their sources, which are within one hop more; coefficients are those of the whole. It has no members and no
+    /// levels.
+    pub hops: Vec<Topology>,
     /// Number of edges with an endpoint that is not a node of the graph.
     pub dangling: usize,
     /// Number of times it has been derived.
@@ -152,6 +162,13 @@ impl Topology {
         if self.other_sources.is_none() { &self.endpoints } else { &[] }
     }
 
+    /// Number of nodes with a list of incoming edges: all nodes, but in one of [`Topology::hops`], beyond whose nodes no
+    /// gradients of messages are known.
+    #[inline(always)]
+    pub fn receivers(&self) -> usize {
+        self.incoming.offsets.len().saturating_sub(1)
+    }
+
     /// Requires the coefficients of a normalization from now on; returns their index in [`Adjacency::coefficients`].
     pub fn require(&mut self, normalization: Normalization) -> usize {
         if let Some(index) = self.normalizations.iter().position(|known| *known == normalization) {
@@ -176,6 +193,21 @@ impl Topology {
             self.levels.push(Levels { direction, ..Levels::default() });
             self.derived_at = None;
         }
+    }
+
+    /// Tells how many of the first nodes are seeds of a sample; none if it is no sample.
+    pub fn set_seeds(&mut self, seeds: Option<u32>) {
+        if self.seeds != seeds {
+            self.seeds = seeds;
+            self.derived_at = None;
+        }
+    }
+
+    /// How many of the first rows of nodes, and of edges, are within a number of hops around the seeds: the seeds are
+    /// within 0, and an edge is where its target is. None if these are all rows.
+    pub fn rows_within(&self, hops: usize) -> Option<[usize; 2]> {
+        let part = self.hops.get(hops)?;
+        Some([part.receivers(), part.endpoints.len()])
     }
 
     /// The levels in a direction; none if they are not required.

@@ -24,6 +24,8 @@ pub struct Batch {
     /// The row of each node's subgraph, or [`Batch::NO_SUBGRAPH`].
     pub(super) subgraph_of: Vec<u32>,
     pub(super) buffers: Vec<AnyBuffer>,
+    /// How many of the first nodes are the seeds of a sample.
+    pub(super) seeds: Option<u32>,
     /// The whole of further graphs, whose nodes are other kinds.
     pub(super) parts: Vec<Batch>,
     /// The rows of the nodes that a sample has reached.
@@ -97,7 +99,7 @@ impl Batch {
             origins.rows.clear();
             origins.entities.clear();
         }
-        self.sources = None;
+        (self.sources, self.seeds) = (None, None);
         self.parts.iter_mut().for_each(Self::clear);
         self.endpoints.clear();
         self.weights.clear();

@@ -110,6 +110,12 @@ impl Extract {
     /// all others are [`Split::Unused`]. Nodes are in no subgraph. Normalization coefficients are those of the sample,
     /// not of the corpus.
     ///
+    /// A training step on the loaded sample computes of each layer the rows alone that the seeds depend on: the seeds in
+    /// the last one, nodes within one hop in the one before, and all where an operation reads all rows, as a batch norm
+    /// does. So outputs of nodes that are no seeds are 0 after it; evaluation and inference compute all rows. If another
+    /// node is [`Split::Train`], a head's loss does not go by splits, or the model outputs into a component, the step
+    /// computes all rows as well.
+    ///
     /// # Errors
     /// If a seed is no node or occurs twice, or the corpus has changed since [`Extract::update`]. The batch is empty
     /// then.

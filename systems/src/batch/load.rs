@@ -6,7 +6,9 @@ use bevy_ecs::{
     entity::Entity,
     world::World,
 };
-use connectome_components::{Edge, EdgeWeight, Graph, GraphKey, InSubgraph, Rows, attach_fields, insert_default};
+use connectome_components::{
+    Edge, EdgeWeight, Graph, GraphKey, InSubgraph, Rows, Topology, attach_fields, insert_default,
+};
 
 use super::{Batch, BatchError};
 use crate::parallel::Workers;
@@ -83,6 +85,9 @@ impl Batch {
             edge_rows = edges.complete(world, edge_rows, GraphKey::new(0))?;
         }
 
+        if let Some(mut topology) = world.get_mut::<Topology>(entity) {
+            topology.set_seeds(self.seeds);
+        }
         workers.pass_gate();
         self.assign_subgraphs(world, &nodes, &subgraphs)?;
         let ends = [sources.as_ref().unwrap_or(&nodes), &nodes];

@@ -32,6 +32,7 @@ pub(super) fn collect(
         }
         nodes.rows.push(row as u32);
     }
+    batch.seeds = Some(seeds.len() as u32);
     let mut frontier = 0..nodes.rows.len();
     for fan_out in fan_outs {
         let start = nodes.rows.len();

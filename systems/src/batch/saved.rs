@@ -13,6 +13,7 @@ pub(crate) struct SavedBatch {
     weights: Vec<f32>,
     subgraph_of: Vec<u32>,
     sources: Option<u32>,
+    seeds: Option<u32>,
     parts: Vec<SavedBatch>,
     /// The number of nodes of each subgraph.
     sizes: Vec<u32>,
@@ -47,6 +48,7 @@ impl Batch {
             weights: self.weights.clone(),
             subgraph_of: self.subgraph_of.clone(),
             sources: self.sources,
+            seeds: self.seeds,
             parts: self.parts.iter().map(Self::save).collect(),
             sizes,
             buffers: self.buffers.iter().map(save).collect(),
@@ -58,7 +60,7 @@ impl SavedBatch {
     /// The batch with the fields of `extract`; none if the data is not of such a batch. Its entities are
     /// [`Entity::PLACEHOLDER`].
     pub(crate) fn load(self, extract: &Extract) -> Option<Batch> {
-        let Self { endpoints, weights, subgraph_of, sources, parts, sizes, buffers } = self;
+        let Self { endpoints, weights, subgraph_of, sources, seeds, parts, sizes, buffers } = self;
         if parts.len() != extract.others().len() {
             return None;
         }
@@ -104,6 +106,7 @@ impl SavedBatch {
             weights,
             subgraph_of,
             sources,
+            seeds,
             parts,
             buffers: loaded,
             ..Batch::default()

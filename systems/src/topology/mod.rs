@@ -2,6 +2,7 @@
 
 mod coefficients;
 mod dangling;
+mod hops;
 mod keys;
 mod levels;
 mod members;
@@ -157,6 +158,7 @@ fn derive(topology: &mut Topology, is_reversed: bool, world: &World, scratch: &m
     coefficients::derive(topology, world, degrees);
     workers.pass_gate();
     levels::derive(topology, levels);
+    hops::derive(topology);
 }
 
 /// The row of each entity.
