@@ -128,7 +128,11 @@ impl Operator for Aggregate {
     }
 
     fn footprint(&self, input: usize) -> Footprint {
-        if input == 0 { Footprint::Incoming } else { Footprint::Same }
+        match self.mask {
+            _ if input == 0 => Footprint::Incoming,
+            Some([_, edges]) if input == edges => Footprint::IncomingEdges,
+            _ => Footprint::Same,
+        }
     }
 
     fn is_worth_keeping(&self) -> bool {
@@ -153,7 +157,7 @@ impl Operator for Aggregate {
             Partition::Incoming,
             [0, bias, blended],
             #[inline(always)]
-            |[values, bias, blended], rows, output| epilogue.apply([bias, blended], rows, output, values.width()),
+            |_, [values, bias, blended], rows, output| epilogue.apply([bias, blended], rows, output, values.width()),
         );
     }
 
@@ -178,9 +182,10 @@ impl Operator for Aggregate {
                 Partition::Outgoing,
                 [0; 3],
                 #[inline(always)]
-                |[gradient, ..], rows, target| {
+                |receivers, [gradient, ..], rows, target| {
                     if let Some(blended) = blended {
-                        let terms = target.iter_mut().zip(gradient.slice(rows));
+                        let terms = gradient.slice(rows.start.min(receivers)..rows.end.min(receivers));
+                        let terms = target.iter_mut().zip(terms);
                         terms.for_each(|(target, gradient)| *target += blended * gradient);
                     }
                 },
@@ -260,7 +265,15 @@ impl Operator for AggregateLinear {
                 let weight = &weight[range.clone()];
                 let adjacency = &topology.incoming;
                 let Some(coefficients) = topology.coefficients(adjacency, self.normalization) else { return };
-                let terms = |row| Neighbors { adjacency, coefficients, masks: None, self_loop: None, factor: 1.0, row };
+                let terms = |row| Neighbors {
+                    adjacency,
+                    coefficients,
+                    receivers: topology.receivers(),
+                    masks: None,
+                    self_loop: None,
+                    factor: 1.0,
+                    row,
+                };
                 let mut sums = [0.0; MAX_SUMS];
                 let count = MAX_SUMS / inputs;
                 for (start, output) in rows.clone().step_by(count).zip(output.chunks_mut(count * width)) {
@@ -292,13 +305,13 @@ struct Terms {
 
 impl Terms {
     /// Sums the rows of the first input over neighbors in the direction of `partition`, adding to the output if the
-    /// step accumulates. `finish(inputs, rows, sums)` is called while the sums of some rows are in the cache.
+    /// step accumulates. `finish(receivers, inputs, rows, sums)` is called while the sums of some rows are in the cache.
     fn sum_rows(
         self,
         step: &mut Step<'_>,
         partition: Partition,
         [values, second, third]: [usize; 3],
-        finish: impl Fn([&Matrix; 3], Range<usize>, &mut [f32]) + Sync,
+        finish: impl Fn(usize, [&Matrix; 3], Range<usize>, &mut [f32]) + Sync,
     ) {
         let (masks, adds) = (self.mask.unwrap_or([values; 2]), step.accumulates());
         step.write_rows(
@@ -313,13 +326,14 @@ impl Terms {
                 let terms = |row| Neighbors {
                     adjacency,
                     coefficients,
+                    receivers: topology.receivers(),
                     masks: self.mask.map(|_| [nodes, edges]),
                     self_loop,
                     factor: self.factor,
                     row,
                 };
                 gather_rows(rows.clone(), terms, values, adds, output);
-                finish([values, second, third], rows, output);
+                finish(topology.receivers(), [values, second, third], rows, output);
             },
         );
     }
@@ -329,6 +343,8 @@ impl Terms {
 struct Neighbors<'a> {
     adjacency: &'a Adjacency,
     coefficients: &'a Coefficients,
+    /// Number of rows that have a self-loop.
+    receivers: usize,
     masks: Option<[&'a Matrix<'a>; 2]>,
     self_loop: Option<f32>,
     factor: f32,
@@ -342,7 +358,7 @@ impl kernels::SparseRow for Neighbors<'_> {
         let coefficients = &self.coefficients.edges;
         let self_loop = self.self_loop.unwrap_or_else(|| self.coefficients.self_loop[self.row]);
         // In a relation it is 0, and there is no such row.
-        if self_loop != 0.0 {
+        if self_loop != 0.0 && self.row < self.receivers {
             let self_loop = factor * self_loop * self.masks.map_or(1.0, |[nodes, _]| nodes.row(self.row)[0]);
             if self_loop != 0.0 {
                 add(self.row, self_loop, self.row);

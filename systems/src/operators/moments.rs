@@ -123,6 +123,6 @@ impl Operator for Moments {
             );
         });
         let cost = Cost { per_row: 0, per_entry: input.width() };
-        tape.gradient(input, backward.with_cost(cost), &[input, gradient])
+        tape.gradient(input, backward.reading([0], Footprint::Same).with_cost(cost), &[input, gradient])
     }
 }

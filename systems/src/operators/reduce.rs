@@ -150,7 +150,8 @@ impl Reduce {
                 },
             );
         });
-        let gradient = tape.update(gradient, divide.with_cost(cost), &[input, output])?;
+        let divide = divide.reading([1], Footprint::Same).with_cost(cost);
+        let gradient = tape.update(gradient, divide, &[input, output])?;
         let backward = kernel("reduce_backward", relation.footprint_back(), move |step: &mut Step<'_>| {
             step.write_rows(
                 relation.partition_back(),
@@ -170,7 +171,8 @@ impl Reduce {
                 },
             );
         });
-        tape.gradient(input, backward.with_cost(cost), &[input, output, gradient])
+        let backward = backward.reading([0], Footprint::Same).with_cost(cost);
+        tape.gradient(input, backward, &[input, output, gradient])
     }
 }
 

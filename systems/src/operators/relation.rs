@@ -41,7 +41,7 @@ impl Relation {
     pub(crate) fn footprint_back(self) -> Footprint {
         match self {
             Self::Neighbors => Footprint::Outgoing,
-            Self::Edges => Footprint::Endpoints,
+            Self::Edges => Footprint::Target,
             Self::Members => Footprint::Membership,
         }
     }

@@ -85,7 +85,7 @@ impl Operator for SelfLoopMean {
             );
         });
         let weighted = tape.update(gradient, divide, &[])?;
-        let backward = kernel("self_loop_mean_backward", Footprint::Endpoints, |step: &mut Step<'_>| {
+        let backward = kernel("self_loop_mean_backward", Footprint::Target, |step: &mut Step<'_>| {
             step.write_rows(
                 Partition::Uniform,
                 [0],

@@ -118,6 +118,7 @@ fn weights_gradient(heads: usize, factor: f32, width: usize) -> impl Operator {
             },
         );
     })
+    .reading([1], Footprint::Target)
     .with_cost(Cost { per_row: width, per_entry: 0 })
 }
 

@@ -7,7 +7,7 @@ fn entries(footprint: Footprint, graph: GraphIndex, rows: &RowCounts) -> usize {
     let edges = rows.of(Domain::Edges(graph));
     match footprint {
         Footprint::Incoming | Footprint::Outgoing => edges.saturating_add(rows.nodes),
-        Footprint::IncomingEdges | Footprint::OutgoingEdges => edges,
+        Footprint::IncomingEdges | Footprint::OutgoingEdges | Footprint::Target => edges,
         Footprint::Endpoints => edges.saturating_mul(2),
         Footprint::Members | Footprint::Membership => rows.nodes,
         Footprint::Same | Footprint::All => 0,

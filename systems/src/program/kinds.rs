@@ -278,9 +278,9 @@ impl Program {
 
 /// Whether an operation depends on the edges of its graph.
 fn reads_edges(operation: &Operation) -> bool {
-    use Footprint::{Endpoints, Incoming, IncomingEdges, Outgoing, OutgoingEdges};
+    use Footprint::{Endpoints, Incoming, IncomingEdges, Outgoing, OutgoingEdges, Target};
     (0..operation.inputs.len()).any(|input| {
         let footprint = operation.operator.footprint(input);
-        matches!(footprint, Incoming | Outgoing | IncomingEdges | OutgoingEdges | Endpoints)
+        matches!(footprint, Incoming | Outgoing | IncomingEdges | OutgoingEdges | Endpoints | Target)
     })
 }

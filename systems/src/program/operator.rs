@@ -77,7 +77,8 @@ pub trait Operator: Any + Debug + Send + Sync {
         }
     }
 
-    /// On which rows of input number `input` a row of the outputs depends.
+    /// On which rows of input number `input` a row of the outputs depends. In a sampled batch it finds only these rows, so
+    /// an operator that reads others has to say so.
     fn footprint(&self, input: usize) -> Footprint {
         let _ = input;
         Footprint::Same
@@ -162,6 +163,8 @@ pub enum Footprint {
     OutgoingEdges,
     /// The nodes at both ends of the edge.
     Endpoints,
+    /// The node at which the edge ends.
+    Target,
     /// The nodes of the subgraph.
     Members,
     /// The subgraph of the node.
@@ -216,13 +219,15 @@ pub fn kernel<F>(name: &'static str, footprint: Footprint, run: F) -> Kernel<F>
 where
     F: Fn(&mut Step<'_>) + Send + Sync + 'static,
 {
-    Kernel { name, footprint, accumulates: false, cost: None, direction: None, run }
+    Kernel { name, footprint, others: Vec::new(), accumulates: false, cost: None, direction: None, run }
 }
 
 /// An operator made by [`kernel`].
 pub struct Kernel<F> {
     name: &'static str,
     footprint: Footprint,
+    /// Inputs that are read by another footprint.
+    others: Vec<(usize, Footprint)>,
     accumulates: bool,
     cost: Option<Cost>,
     direction: Option<Direction>,
@@ -233,6 +238,12 @@ impl<F> Kernel<F> {
     /// The same; the function looks at [`Step::accumulates`].
     pub fn accumulating(self) -> Self {
         Self { accumulates: true, ..self }
+    }
+
+    /// The same, which reads some of its inputs by another footprint.
+    pub fn reading(mut self, inputs: impl IntoIterator<Item = usize>, footprint: Footprint) -> Self {
+        self.others.extend(inputs.into_iter().map(|input| (input, footprint)));
+        self
     }
 
     /// The same, which passes through the levels of this direction.
@@ -261,8 +272,9 @@ impl<F: Fn(&mut Step<'_>) + Send + Sync + 'static> Operator for Kernel<F> {
         (self.run)(step);
     }
 
-    fn footprint(&self, _: usize) -> Footprint {
-        self.footprint
+    fn footprint(&self, input: usize) -> Footprint {
+        let other = self.others.iter().find(|(other, _)| *other == input);
+        other.map_or(self.footprint, |(_, footprint)| *footprint)
     }
 
     fn direction(&self) -> Option<Direction> {

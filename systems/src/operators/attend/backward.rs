@@ -94,6 +94,8 @@ pub(super) fn record(
 
 fn by_targets(specification: AttentionSpec) -> impl Operator {
     let AttentionSpec { heads, width, relation, .. } = specification;
+    // Of targets, their self-loops, their states and their gradients.
+    let of_row = [2, 4, 8, 9];
     let scored = specification.scored_width();
     kernel(NAME, relation.footprint(), move |step: &mut Step<'_>| {
         step.write_rows(
@@ -121,6 +123,7 @@ fn by_targets(specification: AttentionSpec) -> impl Operator {
             },
         );
     })
+    .reading(of_row, Footprint::Same)
     .with_cost(Cost { per_row: 0, per_entry: width + 2 * scored })
 }
 
@@ -128,10 +131,10 @@ fn by_targets(specification: AttentionSpec) -> impl Operator {
 fn by_links(specification: AttentionSpec, relation: Option<Relation>) -> impl Operator {
     let AttentionSpec { heads, width, .. } = specification;
     let scored = specification.scored_width();
-    let footprint = match relation {
-        None => Footprint::Same,
-        Some(Relation::Neighbors | Relation::Edges) => Footprint::Endpoints,
-        Some(Relation::Members) => Footprint::Membership,
+    let (footprint, of_links, of_targets) = match relation {
+        None => (Footprint::Same, Footprint::IncomingEdges, Footprint::Same),
+        Some(Relation::Neighbors | Relation::Edges) => (Footprint::Endpoints, Footprint::Endpoints, Footprint::Target),
+        Some(Relation::Members) => (Footprint::Membership, Footprint::Membership, Footprint::Membership),
     };
     kernel(NAME, footprint, move |step: &mut Step<'_>| {
         step.write_rows(
@@ -168,6 +171,8 @@ fn by_links(specification: AttentionSpec, relation: Option<Relation>) -> impl Op
             },
         );
     })
+    .reading([3, 6], of_links)
+    .reading([2, 4, 7, 8, 9], of_targets)
     .with_cost(Cost { per_row: width + 2 * scored, per_entry: 0 })
 }
 
@@ -211,5 +216,6 @@ fn by_sources(specification: AttentionSpec) -> impl Operator {
             },
         );
     })
+    .reading([0, 1], Footprint::Same)
     .with_cost(Cost { per_row: 0, per_entry: 2 * width + 2 * scored })
 }

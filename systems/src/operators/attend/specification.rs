@@ -169,7 +169,14 @@ impl AttentionSpec {
         body: impl FnMut(&mut Tile),
     ) {
         let adjacency = self.relation.adjacency(topology);
-        self.tiles(adjacency, row, |source, edge| [row as u32, source, edge], tile, prefetch, body);
+        self.tiles(
+            (adjacency, topology.receivers()),
+            row,
+            |source, edge| [row as u32, source, edge],
+            tile,
+            prefetch,
+            body,
+        );
     }
 
     /// The same with the links that start in `row`.
@@ -183,13 +190,20 @@ impl AttentionSpec {
         body: impl FnMut(&mut Tile),
     ) {
         let adjacency = self.relation.adjacency_back(topology);
-        self.tiles(adjacency, row, |target, edge| [target, row as u32, edge], tile, prefetch, body);
+        self.tiles(
+            (adjacency, topology.receivers()),
+            row,
+            |target, edge| [target, row as u32, edge],
+            tile,
+            prefetch,
+            body,
+        );
     }
 
     #[inline(always)]
     fn tiles(
         &self,
-        adjacency: &Adjacency,
+        (adjacency, receivers): (&Adjacency, usize),
         row: usize,
         link: impl Fn(u32, u32) -> [u32; 3],
         tile: &mut Tile,
@@ -202,7 +216,7 @@ impl AttentionSpec {
         let entries = adjacency.entries(row);
         let (neighbors, edges) = (&adjacency.neighbors[entries.clone()], &adjacency.edges[entries.clone()]);
         let ahead = adjacency.neighbors.get(entries.start + AHEAD..).unwrap_or(&[]);
-        let added = usize::from(self.add_self_loops);
+        let added = usize::from(self.add_self_loops && row < receivers);
         tile.for_each(
             neighbors.len() + added,
             #[inline(always)]
