@@ -13,12 +13,12 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use super::timings::Readings;
+use super::{limits::Limits, timings::Readings};
 use crate::{
     error::{BuildError, StepFault},
     parallel::Workers,
     phases::{Sets, model_query},
-    program::{Column, Compiled, Operation, Pass, Plan, Run, Value},
+    program::{Column, Compiled, Extent, Operation, Pass, Plan, Run, Value},
 };
 
 /// The fields of the values of a plan in a world.
@@ -66,6 +66,8 @@ impl Bindings {
 pub(super) struct Emission<'a> {
     pub(super) plan: &'a Plan,
     pub(super) bindings: &'a Bindings,
+    /// The rows of the operations in a step on a sample, if they do not need all.
+    pub(super) limits: Option<&'a Arc<Limits>>,
     /// Records the start of each operation, if timings were added.
     pub(super) readings: &'a Readings,
     pub(super) sets: Sets,
@@ -82,14 +84,19 @@ impl Emission<'_> {
             return Ok(None);
         }
         let mut set = ColumnSet::default();
-        let compile = |operation| self.compile(operation, &mut set).ok_or_else(|| without_column(operation));
-        let compiled: Vec<Compiled> = operations.iter().map(compile).collect::<Result<_, _>>()?;
+        let extents = self.limits.map(|limits| limits.extents(pass));
+        let compile = |(index, operation)| {
+            let extent = extents.and_then(|extents| extents.get(index).copied());
+            self.compile(operation, extent, &mut set).ok_or_else(|| without_column(operation))
+        };
+        let compiled: Vec<Compiled> = operations.iter().enumerate().map(compile).collect::<Result<_, _>>()?;
         let written = self.bindings.written.filter(|_| pass == Pass::Forward).map(|written| set.write(written));
         let (model, graphs, readings) = (self.bindings.model, self.bindings.graphs.clone(), self.readings.clone());
         let (rows, fault) = (self.bindings.rows.clone(), self.bindings.fault.clone());
         let directions: Vec<(usize, Direction)> =
             compiled.iter().filter_map(|operation| Some((operation.graph, operation.direction()?))).collect();
         let (is_watched, sets) = (self.bindings.is_watched.clone(), self.sets);
+        let limits = self.limits.cloned();
         let state = (
             set,
             ParamBuilder::query::<&Topology>(),
@@ -122,13 +129,14 @@ impl Emission<'_> {
                         return fault.set(BuildError::Cycle { graph: graphs[*graph], cycle });
                     }
                 }
+                let is_limited = limits.as_ref().is_some_and(|limits| limits.apply());
                 let random = state.map_or((0, 0), |state| (state.seed, state.micro_step()));
                 for (index, operation) in compiled.iter().enumerate() {
                     if index > 0 {
                         readings.read(false);
                     }
                     let Ok(topology) = topologies.get(graphs[operation.graph]) else { return };
-                    operation.run(&mut columns, topology, &workers, random, &mut scratch);
+                    operation.run(&mut columns, topology, &workers, random, &mut scratch, is_limited);
                 }
                 written.into_iter().for_each(|written| columns.set_changed(written));
             },
@@ -140,13 +148,13 @@ impl Emission<'_> {
         Ok(Some(Box::new(system.with_name(name))))
     }
 
-    fn compile(&self, operation: &Operation, set: &mut ColumnSet) -> Option<Compiled> {
+    fn compile(&self, operation: &Operation, extent: Option<Extent>, set: &mut ColumnSet) -> Option<Compiled> {
         let field = |value: &Value| self.bindings.field(self.plan.column(*value)?);
         let inputs = operation.inputs.iter().map(|value| Some(set.read(field(value)?))).collect::<Option<_>>()?;
         let indices = operation.inputs.iter().map(|value| self.indices(*value).map(|field| set.read_indices(field)));
         let indices = indices.collect();
         let outputs = operation.outputs.iter().map(|value| Some(set.write(field(value)?))).collect::<Option<_>>()?;
-        Some(Compiled::new(operation, inputs, indices, outputs, self.settled(operation)))
+        Some(Compiled::new(operation, inputs, indices, outputs, self.settled(operation), extent))
     }
 
     fn settled(&self, operation: &Operation) -> Option<Arc<AtomicBool>> {

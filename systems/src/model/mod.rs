@@ -15,6 +15,7 @@ mod kinds;
 mod learning;
 mod lesson;
 mod life;
+mod limits;
 mod mixture;
 mod plans;
 mod record;

@@ -6,7 +6,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use super::{Domain, Operation, Operator, Step, Value};
+use super::{Domain, Operation, Operator, Step, Value, reach::Extent};
 use crate::parallel::Workers;
 
 /// An operation with the indices of its columns.
@@ -18,6 +18,9 @@ pub(crate) struct Compiled {
     /// The rows of the first output or, in a sum, of the first input, and those of each input.
     domain: Domain,
     domains: Vec<Domain>,
+    written: Vec<Domain>,
+    /// The rows that it has in a training step on a sample; all if none.
+    extent: Option<Extent>,
     accumulates: bool,
     /// Whether its output has been computed, if it rests.
     settled: Option<Arc<AtomicBool>>,
@@ -27,13 +30,14 @@ pub(crate) struct Compiled {
 
 impl Compiled {
     /// An operation of a plan with the indices of its columns; `settled` says whether its output has been computed, if it
-    /// rests.
+    /// rests, and `extent` which rows it has in a sample.
     pub(crate) fn new(
         operation: &Operation,
         inputs: Vec<usize>,
         indices: Vec<Option<usize>>,
         outputs: Vec<usize>,
         settled: Option<Arc<AtomicBool>>,
+        extent: Option<Extent>,
     ) -> Self {
         let domains: Vec<Domain> = operation.inputs.iter().map(Value::domain).collect();
         let written = operation.outputs.first().map_or(Domain::Single, Value::domain);
@@ -45,6 +49,8 @@ impl Compiled {
             outputs,
             domain,
             domains,
+            written: operation.outputs.iter().map(Value::domain).collect(),
+            extent,
             accumulates: operation.accumulates,
             settled,
             graph: operation.graph.0 as usize,
@@ -56,7 +62,8 @@ impl Compiled {
         self.operator.direction()
     }
 
-    /// Runs it, unless it rests; the pair is the seed and the number of the training pass.
+    /// Runs it, unless it rests; the pair is the seed and the number of the training pass. If the step `is_limited`, it has
+    /// only the rows that the seeds of a sample need.
     pub(crate) fn run(
         &self,
         columns: &mut Columns,
@@ -64,21 +71,40 @@ impl Compiled {
         workers: &Workers,
         (seed, pass): (u64, u64),
         scratch: &mut Vec<f32>,
+        is_limited: bool,
     ) {
-        if let Some(settled) = &self.settled
+        let extent = self.extent.filter(|_| is_limited);
+        if let (Some(settled), Some(_)) = (&self.settled, extent) {
+            // Of the rows of a sample not all are computed.
+            settled.store(false, Ordering::Relaxed);
+        } else if let Some(settled) = &self.settled
             && settled.swap(true, Ordering::Relaxed)
             && topology.derived_at.is_some_and(|tick| columns.is_newer_than(self.outputs[0], tick, &self.inputs))
         {
             return;
         }
-        let (columns, outputs) = columns.split_mut(&self.outputs);
+        let (columns, mut outputs) = columns.split_mut(&self.outputs);
+        let mut read_rows = None;
+        if let Some(extent) = extent {
+            for (output, domain) in
+                outputs.iter_mut().zip(&self.written).filter(|(_, domain)| **domain != Domain::Single)
+            {
+                *output = output.take().map(|mut output| {
+                    output.reborrow().fill_rows(extent.zeros(topology, *domain), 0.0);
+                    output.first_rows(extent.rows(topology, *domain))
+                });
+            }
+            let sums = self.written.first() == Some(&Domain::Single);
+            read_rows = Some((extent, topology)).filter(|_| sums);
+        }
         let mut step = Step {
             inputs: &self.inputs,
             indices: &self.indices,
             columns,
             outputs,
             accumulates: self.accumulates,
-            topology,
+            topology: extent.map_or(topology, |extent| extent.topology(topology)),
+            read_rows,
             domain: self.domain,
             domains: &self.domains,
             workers,
@@ -106,7 +132,20 @@ impl Alone {
         let outputs = outputs.iter().map(|output| set.write(*output)).collect();
         let indices = vec![None; inputs.len()];
         let (domains, accumulates) = (vec![domain; inputs.len()], false);
-        Self(Compiled { operator, inputs, indices, outputs, domain, domains, accumulates, settled: None, graph: 0 })
+        let (written, extent, settled) = (Vec::new(), None, None);
+        Self(Compiled {
+            operator,
+            inputs,
+            indices,
+            outputs,
+            domain,
+            domains,
+            written,
+            extent,
+            accumulates,
+            settled,
+            graph: 0,
+        })
     }
 
     /// The index of the column of output number `output`.
@@ -123,6 +162,6 @@ impl Alone {
         random: (u64, u64),
         scratch: &mut Vec<f32>,
     ) {
-        self.0.run(columns, topology, workers, random, scratch);
+        self.0.run(columns, topology, workers, random, scratch, false);
     }
 }

@@ -31,6 +31,7 @@ mod operator;
 mod parameters;
 mod plan;
 mod print;
+mod reach;
 mod record;
 mod specialize;
 mod step;
@@ -49,6 +50,7 @@ pub use limits::{MAX_COLUMNS, MAX_HEADS, MAX_OPERATIONS, MAX_PARAMETERS, Program
 pub use operator::{Cost, Footprint, Fusion, InInference, Kernel, Operation, Operator, Run, kernel};
 pub use parameters::{Initialization, ParameterDescription};
 pub use plan::{Column, Layout, Mode, Pass, Plan, RowCounts};
+pub(crate) use reach::{Extent, extents};
 pub(crate) use step::partial_sums;
 pub use step::{MAX_OUTPUTS, Partition, Step};
 use value::ProgramId;

@@ -4,7 +4,7 @@
 use connectome_components::{Adjacency, KeyOrder, Matrix, MatrixMut, Topology, UnwrittenColumns};
 use core::{array, cell::RefCell, ops::Range};
 
-use super::Domain;
+use super::{Domain, reach::Extent};
 use crate::{
     kernels::vectorize,
     parallel::{Blocks, RowsMut, Workers, even_size},
@@ -71,6 +71,8 @@ pub struct Step<'a> {
     pub(super) outputs: [Option<MatrixMut<'a>>; MAX_OUTPUTS],
     pub(super) accumulates: bool,
     pub(super) topology: &'a Topology,
+    /// The rows of a sample that a sum reads, and the whole topology; all if none.
+    pub(super) read_rows: Option<(Extent, &'a Topology)>,
     /// The rows that it is on, and those of each input.
     pub(super) domain: Domain,
     pub(super) domains: &'a [Domain],
@@ -115,7 +117,11 @@ impl<'a> Step<'a> {
     /// # Panics
     /// If there is no such input.
     pub fn input(&self, input: usize) -> Matrix<'a> {
-        self.columns.matrix(self.inputs[input])
+        let matrix = self.columns.matrix(self.inputs[input]);
+        match self.read_rows {
+            Some((extent, topology)) => matrix.first_rows(extent.rows(topology, self.domains[input])),
+            None => matrix,
+        }
     }
 
     /// Whether input number `input` is sparse.

@@ -13,10 +13,11 @@ use super::Construction;
 use crate::{
     error::{BuildError, StepFault},
     model::{
-        Evaluate, Head, Infer, Train,
+        Evaluate, Head, HeadLoss, Infer, Train,
         components::Copies,
         emit::{Bindings, Emission},
         learning::Losses,
+        limits::Limits,
         plans::Emitter,
         schedules::{finish, settings},
     },
@@ -39,7 +40,7 @@ impl Construction<'_> {
         let (bindings, plan) = (bindings.clone(), self.planned.inference.clone());
         let (readings, copies) = (self.readings[0].clone(), copies.clone());
         let infer = Emitter::new(move |world, infer, sets| {
-            let emission = Emission { plan: &plan, bindings: &bindings, readings: &readings, sets };
+            let emission = Emission { plan: &plan, bindings: &bindings, limits: None, readings: &readings, sets };
             add_pass(world, infer, &emission, Pass::Forward)?;
             if let Some(owner) = owner {
                 let flip = IntoSystem::into_system(flip(owner)).with_name("flip");
@@ -78,6 +79,12 @@ impl Construction<'_> {
             values: self.loss_values(world)?,
         });
         let output = heads.first().ok_or(BuildError::Empty)?.output;
+        let counts_splits = |head: usize| {
+            // A component that outputs are copied into has all rows.
+            let is_given = builder_heads.get(head).is_some_and(|head| matches!(head.loss, HeadLoss::Given(_)));
+            is_given && self.builder.written.is_none()
+        };
+        let limits = Limits::new(world, training, self.graphs[0].nodes, counts_splits)?;
         let train = {
             let (bindings, plan, readings) = (bindings.clone(), training.clone(), self.readings[1].clone());
             let (learned, losses, copies) = (self.learned.clone(), losses.clone(), copies.clone());
@@ -86,7 +93,8 @@ impl Construction<'_> {
             let buffers = buffers.filter(|(_, gradient)| gradient.is_none()).map(|(buffer, _)| *buffer);
             let buffers: Vec<Field> = buffers.collect();
             Emitter::new(move |world, train, sets| {
-                let emission = Emission { plan: &plan, bindings: &bindings, readings: &readings, sets };
+                let limits = limits.as_ref();
+                let emission = Emission { plan: &plan, bindings: &bindings, limits, readings: &readings, sets };
                 add_pass(world, train, &emission, Pass::Forward)?;
                 let trained = |head: usize| bindings.field(plan.column(plan.output(head)?)?);
                 losses.add_learning(world, train, sets, trained)?;
@@ -100,7 +108,7 @@ impl Construction<'_> {
             let (bindings, plan) = (bindings.clone(), self.planned.inference.clone());
             let (readings, copies) = (self.readings[2].clone(), copies.clone());
             Emitter::new(move |world, evaluate, sets| {
-                let emission = Emission { plan: &plan, bindings: &bindings, readings: &readings, sets };
+                let emission = Emission { plan: &plan, bindings: &bindings, limits: None, readings: &readings, sets };
                 add_pass(world, evaluate, &emission, Pass::Forward)?;
                 losses.add_measures(world, evaluate, sets)?;
                 copies.add(world, evaluate, sets, output, true)
@@ -160,8 +168,12 @@ fn add_pass(world: &mut World, schedule: &mut Schedule, emission: &Emission, pas
         Pass::Forward => GraphSystems::Forward,
         Pass::Backward => GraphSystems::Backward,
     };
+    let model = emission.bindings.model;
+    if let (Some(limits), Pass::Forward) = (emission.limits, pass) {
+        let system = limits.system(world);
+        schedule.add_systems(system.in_set(emission.sets.of(set)).before(PassSystem(model, set)));
+    }
     if let Some(system) = emission.system(world, pass)? {
-        let model = emission.bindings.model;
         schedule.add_systems(system.in_set(emission.sets.of(set)).in_set(PassSystem(model, set)));
     }
     Ok(())
