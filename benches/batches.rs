@@ -102,5 +102,32 @@ fn samples(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, unions, samples);
+/// A training step of two layers on a sample of 512 seeds, of whose last layer only these are computed.
+fn steps(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("batch");
+    hurry(&mut group);
+    let (world, graph) = Links::power_law(100_000, 1_000_000, 0.0).world(1);
+    let (mut corpus, mut training) = (with_features(world, graph), training());
+    let splits = |world: &mut World| {
+        let nodes = world.register_component::<GraphNode>();
+        Field::<Split>::of_component(world, nodes).expect("splits are components")
+    };
+    let [from, to] = [splits(&mut corpus.0), splits(&mut training.0)];
+    let model = ModelBuilder::new(training.1).input(training.2).layer(SageConv::new(64)).layer(Activation::Relu);
+    let model = model.layer(SageConv::new(16)).optimizer(Optimizer::adam(0.01));
+    let model = model.build(&mut training.0).expect("the layers fit");
+    let mut step = extract(&mut corpus, &training);
+    step.copy(&corpus.0, from, to).expect("both are splits");
+    from.matrix_mut(&mut corpus.0).rows_mut().for_each(|row| row.fill(Split::Train));
+    let seeds: Vec<Entity> = corpus.0.query_filtered::<Entity, With<GraphNode>>().iter(&corpus.0).take(512).collect();
+    let mut batch = Batch::default();
+    step.sample_neighbors(&corpus.0, &seeds, &[5, 5], 0, 0, &mut batch).expect("the corpus is at rest");
+    batch.load(&mut training.0, training.1).expect("the batch is of this world");
+    group.bench_function("step/sample", |bencher| {
+        bencher.iter(|| training.0.train(model).expect("seeds are for training"));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, unions, samples, steps);
 criterion_main!(benches);

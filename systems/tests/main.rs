@@ -34,6 +34,7 @@ mod optimize;
 mod ordering;
 mod pooling;
 mod program;
+mod samples;
 mod schedule;
 mod snapshots;
 mod topology;
