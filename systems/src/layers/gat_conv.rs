@@ -71,11 +71,11 @@ impl GatConv {
 impl Layer for GatConv {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let &Self { width, heads: count, concat, dropout, add_self_loops, weight_decay, .. } = self;
+        let features = program.source_features(input)?;
         let heads = Heads { count, width, concat, weight_decay };
         let total_width = heads.total_width(program)?;
         let is_relation = program.sources() != program.nodes();
-        let (features, name) =
-            (program.source_features(input)?, if is_relation { "lin_src.weight" } else { "lin.weight" });
+        let name = if is_relation { "lin_src.weight" } else { "lin.weight" };
         let weight = program.weight(name, [features.width(), total_width], weight_decay)?;
         let by_source = heads.vectors(program, "att_src")?;
         let by_target = heads.vectors(program, "att_dst")?;

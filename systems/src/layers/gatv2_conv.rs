@@ -73,6 +73,7 @@ impl Gatv2Conv {
 impl Layer for Gatv2Conv {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let &Self { width, heads: count, concat, dropout, add_self_loops, weight_decay, .. } = self;
+        let features = program.source_features(input)?;
         let heads = Heads { count, width, concat, weight_decay };
         let total_width = heads.total_width(program)?;
         let vectors = heads.vectors(program, "att")?;
@@ -85,7 +86,6 @@ impl Layer for Gatv2Conv {
             weight_decay,
         };
 
-        let features = program.source_features(input)?;
         let sources = map("lin_l").of(program, features)?;
         let targets = map("lin_r").of(program, input)?;
         let (mut edges, mut self_loop_edges) = (None, None);

@@ -56,6 +56,7 @@ impl GraphConv {
 
 impl Layer for GraphConv {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
+        let features = program.source_features(input)?;
         let normalization = match self.aggregation {
             Reduction::Sum => Normalization::WeightedSum,
             Reduction::Mean => Normalization::WeightedMean,
@@ -65,7 +66,6 @@ impl Layer for GraphConv {
                 return Err(program.setting_error("aggregation", reason));
             }
         };
-        let features = program.source_features(input)?;
         let map = torch_linear(program, "lin_rel", [features.width(), self.width], self.weight_decay)?;
         let root = torch_weight(program, "lin_root", [input.width(), self.width], self.weight_decay)?;
         aggregate_with_root(program, features, map, Some((input, root)), normalization)

@@ -71,6 +71,7 @@ impl TransformerConv {
 impl Layer for TransformerConv {
     fn build(&self, input: Value, program: &mut Program) -> Result<Value, BuildError> {
         let &Self { width, heads: count, concat, dropout, weight_decay, .. } = self;
+        let sources = program.source_features(input)?;
         if self.beta && !self.root {
             return Err(program.error("has a gate between a node and its neighbors; remove `root: false`, or `beta`"));
         }
@@ -78,7 +79,6 @@ impl Layer for TransformerConv {
         let (total_width, output_width) = (heads.total_width(program)?, heads.output_width(program)?);
         let map = |name, width, bias| Affine { name, width, bias, initialization: None, weight_decay };
 
-        let sources = program.source_features(input)?;
         let keys = map("lin_key", total_width, true).of(program, sources)?;
         let queries = map("lin_query", total_width, true).of(program, input)?;
         let values = map("lin_value", total_width, true).of(program, sources)?;

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use crate::{
     error::BuildError,
-    program::{Operation, Operator, Partition, Program, Shape, Step, Tape, Value},
+    program::{Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value},
 };
 
 /// Concatenates the features of values on the same rows.
@@ -23,6 +23,10 @@ struct Concatenate;
 impl Operator for Concatenate {
     fn name(&self) -> &'static str {
         "concatenate"
+    }
+
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
@@ -104,6 +108,10 @@ impl Operator for TakeFeatures {
         self.name
     }
 
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let (end, width) = (self.features.end, inputs[0].width());
         if end > width {
@@ -143,6 +151,10 @@ struct PutFeatures {
 impl Operator for PutFeatures {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {

@@ -2,7 +2,7 @@
 
 use crate::{
     error::BuildError,
-    program::{Cost, Domain, Operator, Partition, Program, Shape, Step, Value, Weight},
+    program::{Cost, Domain, Footprint, Operator, Partition, Program, Shape, Step, Value, Weight},
 };
 
 /// A factor of a node from its number `d` of incoming edges and the mean `m` of `ln(d + 1)` over nodes.
@@ -49,6 +49,10 @@ struct DegreeFactors {
 impl Operator for DegreeFactors {
     fn name(&self) -> &'static str {
         "degree_factors"
+    }
+
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
@@ -99,6 +103,10 @@ struct MeanDegree {
 impl Operator for MeanDegree {
     fn name(&self) -> &'static str {
         "measure_degrees"
+    }
+
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
     }
 
     fn shapes(&self, _: &[Value]) -> Result<Vec<Shape>, String> {

@@ -7,7 +7,7 @@ use connectome_components::KeyOrder;
 use crate::{
     error::BuildError,
     kernels,
-    program::{Domain, InInference, Operation, Operator, Program, Shape, Step, Tape, Value},
+    program::{Domain, Footprint, InInference, Operation, Operator, Program, Shape, Step, Tape, Value},
     random::Philox,
 };
 
@@ -41,6 +41,10 @@ pub(super) struct Dropout {
 impl Operator for Dropout {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
@@ -131,6 +135,10 @@ struct Mask {
 impl Operator for Mask {
     fn name(&self) -> &'static str {
         "draw_mask"
+    }
+
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
     }
 
     fn shapes(&self, _: &[Value]) -> Result<Vec<Shape>, String> {

@@ -28,6 +28,10 @@ impl Operator for Activate {
         "activate"
     }
 
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
+    }
+
     fn describe(&self) -> String {
         format!("activate {}", describe(self.0))
     }
@@ -83,6 +87,10 @@ pub(super) struct AddBias;
 impl Operator for AddBias {
     fn name(&self) -> &'static str {
         "add_bias"
+    }
+
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
@@ -148,6 +156,10 @@ impl Operator for Scale {
         self.name
     }
 
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         Ok(vec![inputs[0].shape()])
     }
@@ -195,6 +207,10 @@ pub(super) struct Add(pub(super) [f32; 2]);
 impl Operator for Add {
     fn name(&self) -> &'static str {
         "add"
+    }
+
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
     }
 
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {

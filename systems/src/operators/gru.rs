@@ -31,6 +31,10 @@ impl Operator for Gru {
         "gru"
     }
 
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let state = inputs[2].shape();
         let fits = |gates: &Value| gates.domain() == state.domain && gates.width() == 3 * state.width;

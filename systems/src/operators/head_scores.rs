@@ -38,6 +38,10 @@ impl<const K: usize> Operator for HeadScores<K> {
         "head_scores"
     }
 
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let (shape, width) = (self.vectors[0].shape(), inputs[0].width());
         let [heads, features] = shape;

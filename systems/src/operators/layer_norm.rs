@@ -36,6 +36,10 @@ impl Operator for LayerNorm {
         "layer_norm"
     }
 
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let width = inputs[0].width();
         if inputs[1..].iter().all(|parameter| parameter.width() == width) {

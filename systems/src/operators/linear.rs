@@ -71,6 +71,10 @@ impl Operator for Linear {
         "linear"
     }
 
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
+    }
+
     fn describe(&self) -> String {
         self.epilogue.describe(self.name())
     }

@@ -47,6 +47,10 @@ impl Operator for LinearByHead {
         self.name
     }
 
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let (width, elements) = (inputs[0].width(), inputs[1].width());
         let features = elements / width;

@@ -32,6 +32,10 @@ impl Operator for Lstm {
         "lstm"
     }
 
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let (gates, cell) = (inputs[0].shape(), inputs[1].shape());
         if gates.domain == cell.domain && gates.width == 4 * cell.width {

@@ -23,6 +23,10 @@ impl Operator for Maximum {
         "maximum"
     }
 
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         if inputs[0].shape() == inputs[1].shape() {
             return Ok(vec![inputs[0].shape()]);

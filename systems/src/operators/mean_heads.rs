@@ -29,6 +29,10 @@ impl Operator for MeanHeads {
         "mean_heads"
     }
 
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
+    }
+
     fn describe(&self) -> String {
         self.epilogue.describe(self.name())
     }

@@ -28,6 +28,10 @@ impl Operator for NormalizeRows {
         "normalize_rows"
     }
 
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         Ok(vec![inputs[0].shape()])
     }

@@ -25,6 +25,10 @@ impl Operator for Multiply {
         self.name
     }
 
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let [a, b] = [inputs[0].shape(), inputs[1].shape()];
         if a.domain == b.domain && (b.width == a.width || b.width == 1) {

@@ -25,6 +25,10 @@ impl Operator for Project {
         "project"
     }
 
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let [input, direction] = [inputs[0].width(), inputs[1].width()];
         if input == direction {

@@ -26,6 +26,10 @@ impl Operator for ScaleBy {
         self.name
     }
 
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         match inputs[1].width() {
             1 => Ok(vec![inputs[0].shape()]),

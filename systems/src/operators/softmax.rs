@@ -24,6 +24,10 @@ impl Operator for Softmax {
         "softmax"
     }
 
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         Ok(vec![inputs[0].shape()])
     }

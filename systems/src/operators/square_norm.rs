@@ -24,6 +24,10 @@ impl Operator for SquareNorm {
         "square_norm"
     }
 
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         Ok(vec![Shape::new(inputs[0].domain(), 1)])
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     error::BuildError,
-    program::{Operation, Operator, Partition, Program, Shape, Step, Tape, Value},
+    program::{Footprint, Operation, Operator, Partition, Program, Shape, Step, Tape, Value},
 };
 
 /// A value of zeros, as states begin with.
@@ -20,6 +20,10 @@ struct Zeros(Shape);
 impl Operator for Zeros {
     fn name(&self) -> &'static str {
         "zeros"
+    }
+
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
     }
 
     fn shapes(&self, _: &[Value]) -> Result<Vec<Shape>, String> {

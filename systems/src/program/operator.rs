@@ -77,11 +77,11 @@ pub trait Operator: Any + Debug + Send + Sync {
         }
     }
 
-    /// On which rows of input number `input` a row of the outputs depends. In a sampled batch it finds only these rows, so
-    /// an operator that reads others has to say so.
+    /// On which rows of input number `input` a row of the outputs depends; on all, unless it says so. In a training step on a
+    /// sampled batch it finds only the rows that it names.
     fn footprint(&self, input: usize) -> Footprint {
         let _ = input;
-        Footprint::Same
+        Footprint::All
     }
 
     /// Multiplications for each row of the first output, and for each entry of its adjacency if it gathers rows.

@@ -31,6 +31,10 @@ impl Operator for MergeAttention {
         "merge_attention"
     }
 
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let [output, logarithms] = [inputs[0].shape(), inputs[1].shape()];
         if [inputs[2].shape(), inputs[3].shape()] == [output, logarithms] {

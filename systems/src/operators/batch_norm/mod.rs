@@ -78,6 +78,10 @@ impl Operator for BatchNorm {
         "batch_norm"
     }
 
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
+    }
+
     fn shapes(&self, inputs: &[Value]) -> Result<Vec<Shape>, String> {
         let width = inputs[0].width();
         check_widths(width, &inputs[2..])?;
