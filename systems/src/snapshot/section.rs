@@ -147,17 +147,12 @@ fn each_kind(
 pub(super) fn cover(graphs: &[Entity], other: Entity, world: &World) -> bool {
     let known = |entity: &Entity| world.get::<Graph>(*entity).copied();
     let Some(other) = known(&other) else { return false };
-    let mut entities = [Vec::new(), Vec::new(), Vec::new()];
-    for graph in graphs.iter().filter_map(known) {
-        entities[0].push(graph.subgraphs);
-        entities[1].extend([graph.nodes, graph.sources]);
-        entities[2].push(graph.edges);
-    }
-    let [subgraphs, nodes, edges] = entities;
-    let has_edges = edges.contains(&other.edges) || other.is_without_edges(world);
-    has_edges
-        && subgraphs.contains(&other.subgraphs)
-        && [other.nodes, other.sources].iter().all(|kind| nodes.contains(kind))
+    let any = |fits: &dyn Fn(Graph) -> bool| graphs.iter().filter_map(known).any(fits);
+    let has_nodes = |kind: ComponentId| any(&|graph| [graph.nodes, graph.sources].contains(&kind));
+    any(&|graph| graph.subgraphs == other.subgraphs)
+        && has_nodes(other.nodes)
+        && has_nodes(other.sources)
+        && (other.is_without_edges(world) || any(&|graph| graph.edges == other.edges))
 }
 
 /// Brings the sections to the kinds of the graphs; sections that stay keep their buffers.

@@ -168,14 +168,13 @@ fn add_pass(world: &mut World, schedule: &mut Schedule, emission: &Emission, pas
         Pass::Forward => GraphSystems::Forward,
         Pass::Backward => GraphSystems::Backward,
     };
+    let Some(system) = emission.system(world, pass)? else { return Ok(()) };
+    let system = match emission.limits.filter(|_| pass == Pass::Forward) {
+        Some(limits) => (limits.system(world), system).chain(),
+        None => system.into_configs(),
+    };
     let model = emission.bindings.model;
-    if let (Some(limits), Pass::Forward) = (emission.limits, pass) {
-        let system = limits.system(world);
-        schedule.add_systems(system.in_set(emission.sets.of(set)).before(PassSystem(model, set)));
-    }
-    if let Some(system) = emission.system(world, pass)? {
-        schedule.add_systems(system.in_set(emission.sets.of(set)).in_set(PassSystem(model, set)));
-    }
+    schedule.add_systems(system.in_set(emission.sets.of(set)).in_set(PassSystem(model, set)));
     Ok(())
 }
 
