@@ -77,7 +77,7 @@ impl Graph {
     /// let written_by = Graph::reversed(&mut world, writes).unwrap();
     /// let (author, paper) = (world.spawn(Author).id(), world.spawn(Paper).id());
     /// world.spawn((Edge { source: author, target: paper }, Writes));
-    /// assert_eq!(world.get::<Graph>(written_by).unwrap().nodes, world.register_component::<Author>());
+    /// assert_eq!(world.component_id::<Author>(), Some(world.get::<Graph>(written_by).unwrap().nodes));
     /// ```
     pub fn relation<S: Component, E: Component, T: Component>(world: &mut World) -> Entity {
         let (sources, nodes) = (world.register_component::<S>(), world.register_component::<T>());
