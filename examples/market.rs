@@ -72,7 +72,7 @@ struct Market {
     born: u64,
 }
 
-/// Random numbers of a frame, or of somebody who is born.
+/// Random numbers of a frame, or of a node that is spawned.
 fn draw<const N: usize>(purpose: u32, number: u64) -> [f32; N] {
     let mut numbers = [0.0; N];
     Philox::new(8, purpose, number).fill_uniform(&mut numbers);
