@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use pulp::{Scalar128b, WithSimd};
 
-    const SHAPES: [[usize; 3]; 12] = [
+    const SHAPES: [[usize; 3]; 14] = [
         [1, 1, 1],
         [3, 5, 2],
         [5, 2, 1],
@@ -116,6 +116,8 @@ mod tests {
         [11, 64, 100],
         [33, 1, 65],
         [2, 259, 130],
+        [64, 70, 100],
+        [320, 65, 130],
     ];
 
     fn matrix(rows: usize, columns: usize, element: impl Fn(usize, usize) -> f32) -> Vec<f32> {

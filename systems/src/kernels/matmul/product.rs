@@ -16,18 +16,32 @@ const MIN_DEPTH: usize = 64;
 /// Number of elements of the left matrix that stay in the first-level caches.
 const NEAR_CACHE: usize = 1 << 14;
 
+/// Rows of memory at a multiple of so many elements are in few sets of a first-level cache.
+const FEW_SETS: usize = 64;
+
+/// More panels than these read a transposed left matrix so often that it is worth a copy.
+const MANY_PANELS: usize = 4;
+
+/// Number of elements between two copied rows: at a distance of a power of 2 all rows would be in the same few sets of
+/// a cache.
+const PADDING: usize = 16;
+
 /// The maximum number of vectors of adjacent columns of the right matrix in a tile.
 const MAX_VECTORS: usize = 3;
 
 /// Elements of the widest vectors.
 const MAX_LANES: usize = 16;
 
-/// A block of the right matrix, packed in the order of the products.
+/// A block of the right matrix, packed in the order of the products, and a copy of one of a transposed left matrix.
 #[repr(align(64))]
-pub(super) struct Panel([f32; DEPTH * MAX_VECTORS * MAX_LANES]);
+pub(super) struct Panel {
+    right: [f32; DEPTH * MAX_VECTORS * MAX_LANES],
+    left: [f32; NEAR_CACHE + DEPTH * PADDING],
+}
 
 impl Panel {
-    pub const EMPTY: Self = Self([0.0; DEPTH * MAX_VECTORS * MAX_LANES]);
+    pub const EMPTY: Self =
+        Self { right: [0.0; DEPTH * MAX_VECTORS * MAX_LANES], left: [0.0; NEAR_CACHE + DEPTH * PADDING] };
 }
 
 /// `output = left * factor * right`, or that added to `output`.
@@ -58,7 +72,7 @@ impl Product<'_> {
     /// Multiplies panel by panel; tiles of one, two and three vectors have `ONE`, `TWO` and `THREE` rows.
     #[inline(always)]
     fn multiply_panels<S: Simd, const ONE: usize, const TWO: usize, const THREE: usize>(self, simd: S) {
-        let Self { left, right, factor, adds, panel: Panel(packed), output } = self;
+        let Self { left, right, factor, adds, panel: Panel { right: packed, left: copied }, output } = self;
         let width = panel_width::<S>(right.columns);
         let is_panel = right.is_row_major() && factor == 1.0 && right.columns == width;
         let depth = match left.is_row_major() {
@@ -70,40 +84,61 @@ impl Product<'_> {
         };
         let height = [ONE, TWO, THREE][width / S::F32_LANES - 1];
         let tiles = left.rows.div_ceil(height) * right.columns.div_ceil(width);
+        let is_copied =
+            !left.is_row_major() && left.column_stride.is_multiple_of(FEW_SETS) && right.columns > MANY_PANELS * width;
+        let most = if is_copied { most_rows(left.rows, depth) } else { left.rows };
         let mut start = 0;
         while start < right.rows {
             let inner = start..right.rows.min(start + depth);
             let mut ahead = ahead(left, right, &inner, height, tiles);
-            let mut column = 0;
-            while column < right.columns {
-                let width = panel_width::<S>(right.columns - column);
-                let columns = column..right.columns.min(column + width);
-                let panel = if is_panel {
-                    &right.data[inner.start * width..inner.end * width]
-                } else {
-                    let packed = &mut packed[..inner.len() * width];
-                    right.pack(inner.clone(), columns.clone(), factor, width, packed);
-                    packed
-                };
-                let (panel, _) = S::as_simd_f32s(panel);
-                let tile = Tile { left, inner: inner.clone(), columns, adds: adds || start > 0 };
-                match width / S::F32_LANES {
-                    1 => multiply_tiles::<S, ONE, 1>(simd, &tile, panel, right.columns, &mut ahead, output),
-                    2 => multiply_tiles::<S, TWO, 2>(simd, &tile, panel, right.columns, &mut ahead, output),
-                    _ => multiply_tiles::<S, THREE, 3>(simd, &tile, panel, right.columns, &mut ahead, output),
+            let mut first = 0;
+            while first < left.rows {
+                let rows = first..left.rows.min(first + most);
+                let output = &mut output[first * right.columns..rows.end * right.columns];
+                first = rows.end;
+                let left = if is_copied { left.copy_block(rows, inner.clone(), copied) } else { left };
+                let of_left = if is_copied { 0..inner.len() } else { inner.clone() };
+                let mut column = 0;
+                while column < right.columns {
+                    let width = panel_width::<S>(right.columns - column);
+                    let columns = column..right.columns.min(column + width);
+                    let panel = if is_panel {
+                        &right.data[inner.start * width..inner.end * width]
+                    } else {
+                        let packed = &mut packed[..inner.len() * width];
+                        right.pack(inner.clone(), columns.clone(), factor, width, packed);
+                        packed
+                    };
+                    let (panel, _) = S::as_simd_f32s(panel);
+                    let tile = Tile { left, inner: of_left.clone(), columns, adds: adds || start > 0 };
+                    match width / S::F32_LANES {
+                        1 => multiply_tiles::<S, ONE, 1>(simd, &tile, panel, right.columns, &mut ahead, output),
+                        2 => multiply_tiles::<S, TWO, 2>(simd, &tile, panel, right.columns, &mut ahead, output),
+                        _ => multiply_tiles::<S, THREE, 3>(simd, &tile, panel, right.columns, &mut ahead, output),
+                    }
+                    column += width;
                 }
-                column += width;
             }
             start += depth;
         }
     }
 }
 
-/// The width of the next panel if `columns` are left: up to three vectors if that covers all of them, otherwise two.
+/// How many rows of a transposed left matrix are copied at once: all, or as many whole tiles as stay in a near cache.
+fn most_rows(rows: usize, depth: usize) -> usize {
+    /// A multiple of the rows of tiles.
+    const TILES: usize = 48;
+    let most = NEAR_CACHE / depth;
+    if rows <= most { rows } else { most / TILES * TILES }
+}
+
+/// The width of the next panel if `columns` are left: up to three vectors if that covers all of them, otherwise two. With 16
+/// registers it is never three: their tiles of four rows would need each of them, and are half as quick.
 #[inline(always)]
 fn panel_width<S: Simd>(columns: usize) -> usize {
+    let most = if S::REGISTER_COUNT >= 32 { MAX_VECTORS } else { 2 };
     match columns.div_ceil(S::F32_LANES) {
-        vectors if vectors <= MAX_VECTORS => vectors.max(1) * S::F32_LANES,
+        vectors if vectors <= most => vectors.max(1) * S::F32_LANES,
         _ => 2 * S::F32_LANES,
     }
 }
@@ -163,6 +198,17 @@ fn multiply_tiles<S: Simd, const ROWS: usize, const VECTORS: usize>(
 }
 
 impl Operand<'_> {
+    /// Copies a block of a transposed matrix.
+    #[inline(always)]
+    fn copy_block<'a>(&self, rows: Range<usize>, columns: Range<usize>, copied: &'a mut [f32]) -> Operand<'a> {
+        let (count, stride) = (rows.len(), rows.len() + PADDING);
+        let sources = self.data.chunks(self.column_stride).skip(columns.start).take(columns.len());
+        for (copied, source) in copied.chunks_exact_mut(stride).zip(sources) {
+            copied[..count].copy_from_slice(&source[rows.clone()]);
+        }
+        Operand { data: copied, rows: count, columns: columns.len(), row_stride: 1, column_stride: stride }
+    }
+
     /// Copies a block, times `factor`, into rows of `stride` elements, padded with zeros.
     #[inline(always)]
     fn pack(&self, rows: Range<usize>, columns: Range<usize>, factor: f32, stride: usize, packed: &mut [f32]) {
