@@ -128,6 +128,17 @@ impl Workers {
         output: O,
         body: impl Fn(Range<usize>, O) + Sync,
     ) {
+        self.run_blocks(blocks, cost, output, &body);
+    }
+
+    /// [`Workers::for_each_block`], compiled once for each kind of output and not for each body.
+    fn run_blocks<O: SplitRows>(
+        &self,
+        blocks: Blocks,
+        cost: usize,
+        output: O,
+        body: &(dyn Fn(Range<usize>, O) + Sync),
+    ) {
         let body = |rows: Range<usize>, output: O| {
             self.pass_gate();
             let begin = self.log.as_ref().map(|_| (Instant::now(), rows.clone()));
