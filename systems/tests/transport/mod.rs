@@ -132,7 +132,8 @@ proptest! {
             let plan = plain_sinkhorn(cost, &given, 0.3, rounds, rho);
             plan.iter().zip(cotangent).map(|(mass, factor)| mass * f64::from(*factor)).sum()
         };
-        let largest = gradient.iter().fold(1e-3, |largest: f64, one| largest.max(f64::from(one.abs())));
+        // Terms of up to one over the regularization, in 32 bits, may all but cancel.
+        let largest = gradient.iter().fold(0.02, |largest: f64, one| largest.max(f64::from(one.abs())));
         for index in 0..cost.len() {
             let moved = |step: f64| {
                 let mut cost = cost.clone();
