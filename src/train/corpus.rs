@@ -113,7 +113,7 @@ impl Corpus {
     ) -> Result<Self, TrainError> {
         let mut world = World::new();
         let mut source = GraphEntities::declare(&mut world, scene, &data).map_err(BatchError::from)?;
-        let mut extract = Extract::new(&world, source.graph)?;
+        let mut extract = Extract::new(&world, source.graph)?.leave_values();
         copy_fields(&mut extract, (&mut world, &source), (training, place))?;
         source.fill(&mut world, data).map_err(BatchError::from)?;
         extract.update(&mut world);
@@ -203,7 +203,7 @@ impl Corpus {
         for number in 1.. {
             let following = ask(asked);
             let step = Step { examples: count, is_sampled: !fan_outs.is_empty(), is_last: following == 0 };
-            present.load(training, graph)?;
+            extract.load(corpus, present, training, graph)?;
             prepare(training, step);
             let (computed, extracted) =
                 workers.join(|| run(training, label), || if step.is_last { Ok(()) } else { fill(number, asked, next) });
@@ -251,7 +251,7 @@ impl Corpus {
             true => extract.subgraphs(world, asked, batch)?,
             false => extract.sample_neighbors(world, asked, fan_outs, *seed, 0, batch)?,
         }
-        batch.load(training, graph)?;
+        extract.load(world, batch, training, graph)?;
         training.clear_trackers();
         Ok(())
     }

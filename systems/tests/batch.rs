@@ -13,7 +13,7 @@ use connectome_components::{
     Topology, insert_default, register_default,
 };
 use connectome_systems::{
-    Scratch,
+    Scratch, Workers,
     batch::{Batch, BatchElement, BatchError, Extract},
     update_topology,
 };
@@ -355,6 +355,7 @@ proptest! {
         prop_assert_eq!(reached, batch.nodes().len());
         let leaves = expanded..reached;
         prop_assert!(fan_outs.is_empty() || batch.endpoints().iter().all(|[_, end]| !leaves.contains(&(*end as usize))));
+        prop_assert!(batch.endpoints().is_sorted_by_key(|[source, target]| (*target, *source)));
         // The same in a batch that held something else before.
         let mut again = Batch::default();
         extract.sample_neighbors(&corpus.world, &distinct(corpus.nodes.clone()), &[2], 1, 1, &mut again).unwrap();
@@ -537,6 +538,44 @@ fn what_the_world_has_already_becomes_part_of_the_batch() {
     update_topology(&mut training.world, training.graph, &mut Scratch::default());
     let topology = training.world.get::<Topology>(training.graph).unwrap();
     assert_eq!((&topology.endpoints[..], topology.nodes.tables().len()), (batch.endpoints(), 2));
+}
+
+#[test]
+fn values_that_stay_in_the_corpus_are_loaded_from_it() {
+    let mut corpus = stars();
+    let (mut plain, mut training) = (Training::new(), Training::new());
+    for workers in [1, 3] {
+        training.world.insert_resource(Workers::new(workers).unwrap());
+        let (copying, extract) =
+            (corpus.extract_into(&plain.fields), corpus.extract_into(&training.fields).leave_values());
+        let (mut copied, mut batch) = (Batch::default(), Batch::default());
+        for asked in [&corpus.subgraphs[..], &corpus.subgraphs[1..], &corpus.subgraphs[..1]] {
+            copying.subgraphs(&corpus.world, asked, &mut copied).unwrap();
+            copied.load(&mut plain.world, plain.graph).unwrap();
+            extract.subgraphs(&corpus.world, asked, &mut batch).unwrap();
+            assert_eq!(batch.contents(training.fields.features), None);
+            assert_eq!(batch.load(&mut training.world, training.graph), Err(BatchError::Left));
+            extract.load(&corpus.world, &batch, &mut training.world, training.graph).unwrap();
+            same(&training.world, &batch, training.fields.splits).unwrap();
+            let values = |training: &Training, field: Field| -> Vec<f32> {
+                field.matrix(&training.world).rows().flatten().copied().collect()
+            };
+            for (found, expected) in
+                [(training.fields.features, plain.fields.features), (training.fields.lengths, plain.fields.lengths)]
+            {
+                assert_eq!(values(&training, found), values(&plain, expected));
+            }
+        }
+    }
+
+    let extract = corpus.extract_into(&training.fields).leave_values();
+    let mut batch = Batch::default();
+    extract.subgraphs(&corpus.world, &corpus.subgraphs, &mut batch).unwrap();
+    let stale = Err(BatchError::Stale(corpus.graph));
+    corpus.world.spawn(Edge { source: corpus.nodes[1], target: corpus.nodes[0] });
+    assert_eq!(extract.load(&corpus.world, &batch, &mut training.world, training.graph), stale);
+    extract.update(&mut corpus.world);
+    assert_eq!(extract.load(&corpus.world, &batch, &mut training.world, training.graph), stale);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The buffers of a batch.
 
-use bevy_ecs::entity::{Entity, EntityHashMap};
-use connectome_components::Field;
+use bevy_ecs::entity::Entity;
+use connectome_components::{Field, Topology};
 
 use super::column::{AnyBuffer, BatchElement};
 
@@ -24,14 +24,18 @@ pub struct Batch {
     /// The row of each node's subgraph, or [`Batch::NO_SUBGRAPH`].
     pub(super) subgraph_of: Vec<u32>,
     pub(super) buffers: Vec<AnyBuffer>,
+    /// The version of the topology that the rows are of.
+    pub(super) version: u64,
     /// How many of the first nodes are the seeds of a sample.
     pub(super) seeds: Option<u32>,
     /// The whole of further graphs, whose nodes are other kinds.
     pub(super) parts: Vec<Batch>,
-    /// The rows of the nodes that a sample has reached.
-    pub(super) reached: EntityHashMap<u32>,
+    /// For each row of the corpus its row here, or [`Topology::NO_ROW`], while a sample is drawn.
+    pub(super) row_in_batch: Vec<u32>,
     /// The sampled edges of a node.
     pub(super) chosen: Vec<u32>,
+    /// Their sources, their order, and their rows in the corpus.
+    pub(super) drawn: Vec<[u32; 3]>,
 }
 
 /// The origin of rows.
@@ -87,14 +91,21 @@ impl Batch {
         &self.subgraph_of
     }
 
-    /// The values for the field `to`, `[rows, width]` row by row; none if the batch does not carry it.
+    /// The values for the field `to`, `[rows, width]` row by row; none if the batch does not carry it, or has left it in the
+    /// corpus.
     pub fn contents<T: BatchElement>(&self, to: Field<T>) -> Option<&[T]> {
         let buffers = self.buffers.iter().filter_map(T::unwrap);
-        buffers.filter(|buffer| buffer.to == to).map(|buffer| &buffer.data[..]).next()
+        buffers.filter(|buffer| buffer.to == to && !buffer.is_left).map(|buffer| &buffer.data[..]).next()
     }
 
     /// Removes all rows; the buffers keep their capacity.
     pub fn clear(&mut self) {
+        // Before the rows are forgotten: what a sample has reached is less than the corpus.
+        for row in &self.nodes.rows {
+            if let Some(row) = self.row_in_batch.get_mut(*row as usize) {
+                *row = Topology::NO_ROW;
+            }
+        }
         for origins in [&mut self.nodes, &mut self.edges, &mut self.subgraphs] {
             origins.rows.clear();
             origins.entities.clear();
@@ -105,6 +116,5 @@ impl Batch {
         self.weights.clear();
         self.subgraph_of.clear();
         self.buffers.iter_mut().for_each(AnyBuffer::clear);
-        self.reached.clear();
     }
 }

@@ -2,8 +2,10 @@
 
 use bevy_ecs::{component::ComponentId, world::World};
 use connectome_components::{ClassLabel, EdgeKind, Field, Graph, Split};
+use core::ops::Range;
 
 use super::BatchError;
+use crate::parallel::{Blocks, RowsMut, Workers};
 
 /// The domain of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +57,8 @@ pub struct Buffer<T> {
     pub(super) from: Field<T>,
     pub(super) to: Field<T>,
     pub(super) data: Vec<T>,
+    /// Whether the values stay in the corpus until the batch is loaded.
+    pub(super) is_left: bool,
 }
 
 impl<T: Copy + Send + Sync + 'static> Buffer<T> {
@@ -65,6 +69,9 @@ impl<T: Copy + Send + Sync + 'static> Buffer<T> {
         if column.row_count() != count {
             return false;
         }
+        if self.is_left {
+            return true;
+        }
         self.data.reserve(rows.len() * self.from.width());
         for row in rows {
             self.data.extend_from_slice(column.row(*row as usize));
@@ -72,15 +79,45 @@ impl<T: Copy + Send + Sync + 'static> Buffer<T> {
         true
     }
 
-    /// Writes all rows; returns whether the field has as many.
-    fn write(&self, world: &mut World) -> bool {
-        let mut written = 0;
-        for (_, chunk) in self.to.matrix_mut(world).chunks_mut() {
-            let Some(values) = self.data.get(written..written + chunk.len()) else { return false };
-            chunk.copy_from_slice(values);
-            written += chunk.len();
+    /// Writes all rows; returns whether the field has as many. `corpus` and its rows are where values were left.
+    fn write(&self, world: &mut World, workers: &Workers, corpus: Option<(&World, &[u32])>) -> bool {
+        let width = self.to.width();
+        match corpus.filter(|_| self.is_left) {
+            None => self.write_blocks(world, workers, self.data.len(), |rows, output| {
+                output.copy_from_slice(&self.data[rows.start * width..rows.end * width]);
+            }),
+            Some((corpus, from)) => {
+                let column = self.from.matrix(corpus);
+                self.write_blocks(world, workers, from.len() * width, |rows, output| {
+                    for (row, output) in from[rows].iter().zip(output.chunks_exact_mut(width)) {
+                        output.copy_from_slice(column.row(*row as usize));
+                    }
+                })
+            }
         }
-        written == self.data.len()
+    }
+
+    /// Writes `count` values, `write(rows, output)` those of some rows; returns whether there are as many.
+    fn write_blocks(
+        &self,
+        world: &mut World,
+        workers: &Workers,
+        count: usize,
+        write: impl Fn(Range<usize>, &mut [T]) + Sync,
+    ) -> bool {
+        let (width, mut written) = (self.to.width(), 0);
+        for (_, chunk) in self.to.matrix_mut(world).chunks_mut() {
+            let first = written / width;
+            written += chunk.len();
+            if written > count {
+                return false;
+            }
+            let blocks = Blocks::of_width(chunk.len() / width, width);
+            workers.for_each_block(blocks, width, RowsMut::new(chunk, width), |rows, output| {
+                write(first + rows.start..first + rows.end, output.data);
+            });
+        }
+        written == count
     }
 
     /// Sets all values; returns how many there are.
@@ -100,7 +137,7 @@ impl<T: Copy + Send + Sync + 'static> Buffer<T> {
     }
 
     fn copies_as(&self, other: &Self) -> bool {
-        (self.domain, self.from, self.to) == (other.domain, other.from, other.to)
+        (self.domain, self.from, self.to, self.is_left) == (other.domain, other.from, other.to, other.is_left)
     }
 }
 
@@ -136,6 +173,20 @@ impl AnyBuffer {
         with!(self, buffer => buffer.to.width())
     }
 
+    /// Whether its values stay in the corpus.
+    pub(super) fn is_left(&self) -> bool {
+        with!(self, buffer => buffer.is_left)
+    }
+
+    /// Leaves numbers in the corpus until the batch is loaded; what is smaller is copied all the same.
+    pub(super) fn leave(&mut self) {
+        match self {
+            Self::Values(buffer) => buffer.is_left = true,
+            Self::Indices(buffer) => buffer.is_left = true,
+            Self::Labels(_) | Self::Kinds(_) | Self::Splits(_) => {}
+        }
+    }
+
     pub(super) fn is_from(&self, corpus: &World) -> bool {
         with!(self, buffer => buffer.from.is_of(corpus))
     }
@@ -148,8 +199,8 @@ impl AnyBuffer {
         with!(self, buffer => buffer.fill(corpus, rows, count))
     }
 
-    pub(super) fn write(&self, world: &mut World) -> bool {
-        with!(self, buffer => buffer.write(world))
+    pub(super) fn write(&self, world: &mut World, workers: &Workers, corpus: Option<(&World, &[u32])>) -> bool {
+        with!(self, buffer => buffer.write(world, workers, corpus))
     }
 
     /// Checks that the buffer may be written into fields of `graph`.

@@ -21,6 +21,8 @@ pub struct Extract {
     buffers: Vec<AnyBuffer>,
     /// Further graphs, which are extracted as a whole.
     others: Vec<Extract>,
+    /// Whether numbers stay in the corpus until a batch is loaded.
+    leaves_values: bool,
 }
 
 impl Extract {
@@ -30,7 +32,7 @@ impl Extract {
     /// If the entity is no graph.
     pub fn new(corpus: &World, graph: Entity) -> Result<Self, BatchError> {
         corpus.get::<Graph>(graph).ok_or(BatchError::NoGraph(graph))?;
-        Ok(Self { graph, buffers: Vec::new(), others: Vec::new() })
+        Ok(Self { graph, buffers: Vec::new(), others: Vec::new(), leaves_values: false })
     }
 
     /// Extracts the whole of another graph with that of the first: of other kinds of nodes, or a relation between two.
@@ -62,8 +64,32 @@ impl Extract {
         if from.width() != to.width() {
             return Err(BatchError::Widths { from: name, from_width: from.width(), to_width: to.width() });
         }
-        self.buffers.push(T::wrap(Buffer { domain, from, to, data: Vec::new() }));
+        let mut buffer = T::wrap(Buffer { domain, from, to, data: Vec::new(), is_left: false });
+        if self.leaves_values {
+            buffer.leave();
+        }
+        self.buffers.push(buffer);
         Ok(())
+    }
+
+    /// Leaves fields of `f32` and `u32` in the corpus until a batch is loaded by [`Extract::load`], so that they are copied
+    /// once and not twice; other fields, which are small, are copied at once all the same. For a corpus that does not change
+    /// meanwhile.
+    pub fn leave_values(mut self) -> Self {
+        self.leaves_values = true;
+        self.buffers.iter_mut().for_each(AnyBuffer::leave);
+        self
+    }
+
+    /// Loads a batch of this corpus as [`Batch::load`] does, with the values that were left in the corpus.
+    ///
+    /// # Errors
+    /// Those of [`Batch::load`]; and if the corpus has changed since the batch was extracted.
+    pub fn load(&self, corpus: &World, batch: &Batch, world: &mut World, graph: Entity) -> Result<(), BatchError> {
+        if self.fresh_topology(corpus)?.version != batch.version {
+            return Err(BatchError::Stale(self.graph));
+        }
+        batch.load_from(Some(corpus), world, graph)
     }
 
     /// Updates the topology of the corpus. Call it before the first batch, and whenever nodes, edges or subgraphs have
@@ -178,6 +204,7 @@ impl Extract {
             batch.buffers.clone_from(&self.buffers);
         }
         let filled = self.fresh_topology(corpus).and_then(|topology| {
+            batch.version = topology.version;
             collect(topology, batch)?;
             self.gather(corpus, topology, batch)
         });

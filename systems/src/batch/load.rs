@@ -1,16 +1,16 @@
 //! Loading of batches into the graph of a world.
 
 use bevy_ecs::{
-    change_detection::DetectChangesMut,
-    component::{Component, ComponentId},
+    component::{Component, ComponentId, Mutable},
     entity::Entity,
     world::World,
 };
 use connectome_components::{
-    Edge, EdgeWeight, Graph, GraphKey, InSubgraph, Rows, Topology, attach_fields, insert_default,
+    Edge, EdgeWeight, Graph, GraphKey, InSubgraph, Rows, Topology, attach_fields, insert_default, table_components,
+    table_components_mut,
 };
 
-use super::{Batch, BatchError};
+use super::{Batch, BatchError, column::AnyBuffer};
 use crate::parallel::Workers;
 
 /// Rows between two passes of the gate of a lesson in slices.
@@ -35,18 +35,26 @@ impl Batch {
     /// New nodes, edges and subgraphs get the graph's component by [`insert_default`]: call
     /// [`register_default`](connectome_components::register_default) for a component of your own. Fields that the batch
     /// does not carry are 0 for new entities and unchanged for others. Change ticks of fields are not updated; edges
-    /// and memberships that differ are marked as changed, and the next run of a schedule of the graph updates the
+    /// and memberships of a table in which one differs are marked as changed, and the next run of a schedule of the graph updates the
     /// topology.
     ///
     /// # Errors
-    /// If the entity is no graph of this world, the batch has fields of another graph or world, or the graph's
-    /// components cannot be inserted; the world is unchanged then. If hooks or observers despawn or move loaded
+    /// If the entity is no graph of this world, the batch has fields of another graph or world or has left values in the corpus
+    /// ([`Extract::load`](super::Extract::load)), or the graph's components cannot be inserted; the world is unchanged then. If hooks or observers despawn or move loaded
     /// entities.
     pub fn load(&self, world: &mut World, graph: Entity) -> Result<(), BatchError> {
+        self.load_from(None, world, graph)
+    }
+
+    /// [`Batch::load`], with the corpus if values were left there.
+    pub(super) fn load_from(&self, corpus: Option<&World>, world: &mut World, graph: Entity) -> Result<(), BatchError> {
         let entity = graph;
         let graph = world.get::<Graph>(entity).copied().ok_or(BatchError::NoGraph(entity))?;
         graph.check(world)?;
         self.buffers.iter().try_for_each(|buffer| buffer.check(world, &graph))?;
+        if corpus.is_none() && self.buffers.iter().any(AnyBuffer::is_left) {
+            return Err(BatchError::Left);
+        }
         if self.sources.is_some() != graph.is_relation() {
             return Err(BatchError::OtherKinds(entity));
         }
@@ -94,27 +102,27 @@ impl Batch {
         let ends = if graph.is_reversed { [ends[1], ends[0]] } else { ends };
         self.connect_edges(world, &edge_rows, (ends, graph.is_reversed), &workers)?;
         workers.pass_gate();
-        self.write_fields(world)
+        self.write_fields(corpus, world)
     }
 
     /// Writes the fields of the batch that was loaded last.
     ///
     /// # Errors
     /// If the graph does not have its rows any more.
-    pub(crate) fn write_fields(&self, world: &mut World) -> Result<(), BatchError> {
-        let written = self.buffers.iter().all(|buffer| buffer.write(world));
-        written.then_some(()).ok_or(BatchError::Disturbed)
+    pub(crate) fn write_fields(&self, corpus: Option<&World>, world: &mut World) -> Result<(), BatchError> {
+        let workers = world.get_resource::<Workers>().cloned().unwrap_or_default();
+        let mut written = self.buffers.iter().map(|buffer| {
+            let origins = buffer.domain().of_kinds([&self.nodes, &self.edges, &self.subgraphs]);
+            buffer.write(world, &workers, corpus.map(|corpus| (corpus, &origins.rows[..])))
+        });
+        written.all(|written| written).then_some(()).ok_or(BatchError::Disturbed)
     }
 
     fn assign_subgraphs(&self, world: &mut World, nodes: &Rows, subgraphs: &Rows) -> Result<(), BatchError> {
-        let mut query = world.query::<&mut InSubgraph>();
-        let mut memberships = query.iter_many_mut(world, nodes.entities());
-        for row in &self.subgraph_of {
-            let subgraph = subgraphs.entities().get(*row as usize);
-            let Some(Ok(mut membership)) = memberships.fetch_next() else { return Err(BatchError::Disturbed) };
-            membership.set_if_neq(subgraph.copied().map_or(NO_SUBGRAPH, InSubgraph));
-        }
-        Ok(())
+        write_components(world, nodes, |row| {
+            let subgraph = subgraphs.entities().get(*self.subgraph_of.get(row)? as usize);
+            Some(subgraph.copied().map_or(NO_SUBGRAPH, InSubgraph))
+        })
     }
 
     fn connect_edges(
@@ -124,25 +132,40 @@ impl Batch {
         ([sources, targets], is_reversed): ([&Rows; 2], bool),
         workers: &Workers,
     ) -> Result<(), BatchError> {
-        let node = |rows: &Rows, row: u32| rows.entities().get(row as usize).copied().ok_or(BatchError::Disturbed);
-        let mut query = world.query::<(&mut Edge, Option<&mut EdgeWeight>, Option<&mut GraphKey>)>();
-        let mut edges = query.iter_many_mut(world, edges.entities());
-        for (row, [source, target]) in self.endpoints.iter().enumerate() {
-            let [source, target] = if is_reversed { [target, source] } else { [source, target] };
+        let [sources, targets] = [sources, targets].map(Rows::entities);
+        write_components(world, edges, |row| {
             if row.is_multiple_of(SLICE) {
                 workers.pass_gate();
             }
-            let Some(Ok((mut edge, weight, key))) = edges.fetch_next() else { return Err(BatchError::Disturbed) };
-            edge.set_if_neq(Edge { source: node(sources, *source)?, target: node(targets, *target)? });
-            if let Some(mut weight) = weight {
-                weight.set_if_neq(EdgeWeight(self.weights.get(row).copied().unwrap_or(1.0)));
-            }
-            if let Some(mut key) = key {
-                key.set_if_neq(GraphKey::new(row as u64));
-            }
-        }
-        Ok(())
+            let [source, target] = *self.endpoints.get(row)?;
+            let [source, target] = if is_reversed { [target, source] } else { [source, target] };
+            Some(Edge { source: *sources.get(source as usize)?, target: *targets.get(target as usize)? })
+        })?;
+        write_components(world, edges, |row| Some(EdgeWeight(self.weights.get(row).copied().unwrap_or(1.0))))?;
+        write_components(world, edges, |row| Some(GraphKey::new(row as u64)))
     }
+}
+
+/// Writes the component of each row, in the tables that have it; those of a table in which none differs are not marked as
+/// changed.
+///
+/// # Errors
+/// If there is none for a row.
+fn write_components<C: Component<Mutability = Mutable> + PartialEq>(
+    world: &mut World,
+    rows: &Rows,
+    component: impl Fn(usize) -> Option<C>,
+) -> Result<(), BatchError> {
+    for (table, rows) in rows.tables() {
+        let is_same = |(row, known): (usize, &C)| component(row).is_some_and(|component| component == *known);
+        if rows.clone().zip(table_components::<C>(world, *table)).all(is_same) {
+            continue;
+        }
+        for (row, known) in rows.clone().zip(table_components_mut::<C>(world, *table)) {
+            *known = component(row).ok_or(BatchError::Disturbed)?;
+        }
+    }
+    Ok(())
 }
 
 /// The nodes, the edges or the subgraphs of a graph, and their required number.

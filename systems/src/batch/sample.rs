@@ -2,6 +2,7 @@
 
 use bevy_ecs::{entity::Entity, world::World};
 use connectome_components::Topology;
+use core::mem::replace;
 
 use super::{Batch, BatchError};
 use crate::random::{Philox, RandomStream};
@@ -23,37 +24,63 @@ pub(super) fn collect(
     random: Philox,
     batch: &mut Batch,
 ) -> Result<(), BatchError> {
-    let Batch { nodes, edges, endpoints, subgraph_of, reached, chosen, .. } = batch;
+    let Batch { nodes, edges, endpoints, subgraph_of, row_in_batch, chosen, drawn, .. } = batch;
     let Topology { incoming, nodes: known, node_order, .. } = topology;
+    row_in_batch.resize(known.len(), Topology::NO_ROW);
     for (index, seed) in seeds.iter().enumerate() {
         let row = known.row_of(corpus, *seed).ok_or(BatchError::NoNode(*seed))?;
-        if reached.insert(*seed, index as u32).is_some() {
+        nodes.rows.push(row as u32);
+        if replace(&mut row_in_batch[row], index as u32) != Topology::NO_ROW {
             return Err(BatchError::SeedTwice(*seed));
         }
-        nodes.rows.push(row as u32);
     }
     batch.seeds = Some(seeds.len() as u32);
     let mut frontier = 0..nodes.rows.len();
     for fan_out in fan_outs {
-        let start = nodes.rows.len();
+        let [first_node, first_edge] = [nodes.rows.len(), edges.rows.len()];
         for target in frontier {
             let row = nodes.rows[target];
             let entries = incoming.entries(row as usize);
             choose(entries.len(), *fan_out, &mut RandomStream::of_row(random, node_order.rank(row)), chosen);
-            for entry in chosen.iter().map(|index| entries.start + *index as usize) {
-                let source = incoming.neighbors[entry];
-                let source_row = *reached.entry(known.entities()[source as usize]).or_insert_with(|| {
-                    nodes.rows.push(source);
-                    nodes.rows.len() as u32 - 1
-                });
-                edges.rows.push(incoming.edges[entry]);
-                endpoints.push([source_row, target as u32]);
-            }
+            edges.rows.extend(chosen.iter().map(|index| entries.start as u32 + index));
+            endpoints.extend(chosen.iter().map(|_| [Topology::NO_ROW, target as u32]));
         }
-        frontier = start..nodes.rows.len();
+        let (edges, endpoints) = (&mut edges.rows[first_edge..], &mut endpoints[first_edge..]);
+        // A pass of its own without branches, so that the processor waits for many entries at once.
+        for (edge, [source, _]) in edges.iter_mut().zip(&mut *endpoints) {
+            let entry = *edge as usize;
+            (*edge, *source) = (incoming.edges[entry], incoming.neighbors[entry]);
+        }
+        for [source, _] in &mut *endpoints {
+            let row = &mut row_in_batch[*source as usize];
+            if *row == Topology::NO_ROW {
+                *row = nodes.rows.len() as u32;
+                nodes.rows.push(*source);
+            }
+            *source = *row;
+        }
+        sort_by_source(edges, endpoints, drawn);
+        frontier = first_node..nodes.rows.len();
     }
     subgraph_of.resize(nodes.rows.len(), Batch::NO_SUBGRAPH);
     Ok(())
+}
+
+/// Sorts the edges of each target by their sources, as a topology has them, which then need not sort them; parallel edges stay
+/// in their order.
+fn sort_by_source(edges: &mut [u32], endpoints: &mut [[u32; 2]], drawn: &mut Vec<[u32; 3]>) {
+    let mut rest = edges;
+    for endpoints in endpoints.chunk_by_mut(|one, other| one[1] == other[1]) {
+        let edges = rest.split_off_mut(..endpoints.len()).unwrap_or_default();
+        drawn.clear();
+        drawn.extend(
+            (0..).zip(endpoints.iter().zip(&*edges)).map(|(place, ([source, _], edge))| [*source, place, *edge]),
+        );
+        drawn.sort_unstable();
+        for (([source, _], edge), drawn) in endpoints.iter_mut().zip(edges).zip(&*drawn) {
+            [*source, _, *edge] = *drawn;
+        }
+    }
 }
 
 /// Samples up to `size` distinct integers below `count`, in ascending order; all sets are equally likely (Floyd, in

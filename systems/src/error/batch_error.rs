@@ -53,6 +53,9 @@ pub enum BatchError {
         /// The domain it must have.
         domain: &'static str,
     },
+    /// The batch was extracted without the values of fields.
+    #[error("the batch has left its values in the corpus; load it by `Extract::load`")]
+    Left,
     /// Hooks or observers despawn or move loaded entities.
     #[error(
         "hooks or observers changed the graph's nodes, edges or subgraphs while a batch was loaded; defer these changes"

@@ -191,7 +191,7 @@ impl Member {
         let topology = world.get::<Topology>(self.origin).ok_or(BatchError::NoGraph(self.origin))?;
         if self.loaded.as_ref().is_some_and(|(version, rows)| *version == topology.version && *rows == self.rows) {
             self.extract.refresh(world, &mut self.batch)?;
-            return self.batch.write_fields(&mut self.world);
+            return self.batch.write_fields(None, &mut self.world);
         }
         let known = if self.of_subgraphs { &topology.subgraphs } else { &topology.nodes };
         let entities: Vec<Entity> = self.rows.iter().map(|row| known.entities()[*row as usize]).collect();
