@@ -209,6 +209,7 @@ impl SceneFile {
     /// Gives a model layers, and makes it learn if that is the purpose.
     pub(super) fn with_part(&self, purpose: Purpose, model: ModelBuilder, layers: &[LayerDescription]) -> ModelBuilder {
         let model = layers.iter().fold(model, |model, layer| model.layer(layer.clone()));
+        let model = if self.training.fan_outs.is_empty() { model } else { model.for_samples() };
         if purpose == Purpose::Training { self.learning(model) } else { model }
     }
 

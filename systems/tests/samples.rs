@@ -342,6 +342,31 @@ fn evaluation_after_a_limited_step_has_all_rows() {
 }
 
 #[test]
+fn a_model_for_samples_sums_before_it_multiplies() {
+    let layers = layers![SageConv::new(3), GcnConv::new(2), GinConv::new(Mlp::new([2])), GraphConv::new(1)];
+    let build = |side: &mut Side, is_for_samples: bool| {
+        let model = ModelBuilder::new(side.graph).input(side.features).seed(4);
+        let model = layers.iter().fold(model, |model, layer| model.layer(layer.clone()));
+        let model = if is_for_samples { model.for_samples() } else { model };
+        let program = model.record().unwrap();
+        let of_layers: Vec<&str> = program.operations().iter().map(|operation| operation.operator.name()).collect();
+        let first = ["aggregate", "linear"].map(|name| of_layers.iter().position(|other| *other == name).unwrap());
+        assert_eq!(first[0] < first[1], is_for_samples, "{of_layers:?}");
+        model.build(&mut side.world).unwrap()
+    };
+    let mut sample = Sample::new(&[5, 4]);
+    let (mut side, _) = sample.load(&layers, 1, 0);
+    let [one, other] = [false, true].map(|is_for_samples| {
+        let model = build(&mut side, is_for_samples);
+        run(&mut side.world, Infer(model)).unwrap();
+        side.outputs(model).concat()
+    });
+    let largest = one.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+    let error = one.iter().zip(&other).map(|(one, other)| (one - other).abs()).fold(0f32, f32::max);
+    assert!(error <= 1e-5 * largest && one != other, "{error} of {largest}");
+}
+
+#[test]
 fn a_batch_that_is_no_sample_has_no_seeds() {
     let mut sample = Sample::new(&[5, 4]);
     let layers = layers![SageConv::new(8)];

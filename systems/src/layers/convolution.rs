@@ -11,7 +11,7 @@ use crate::{
 
 /// `Y = A X W + b` with the normalized adjacency `A`; the weights are called `weight`.
 ///
-/// `(A X) W = A (X W)`, so the narrower of the two is aggregated; a sparse input is always multiplied first.
+/// `(A X) W = A (X W)`; [`Program::sums_first`] says which of the two is aggregated.
 pub(crate) fn convolve(
     program: &mut Program,
     input: Value,
@@ -22,7 +22,7 @@ pub(crate) fn convolve(
 ) -> Result<Value, BuildError> {
     let weight = program.weight(weight, [input.width(), width], weight_decay)?;
     let bias = program.vector("bias", width, Initialization::ZEROS, weight_decay)?;
-    if input.width() <= width && !input.is_sparse() {
+    if program.sums_first(input, width) {
         let sums = aggregate(program, input, normalization)?;
         return linear(program, sums, &weight, Some(&bias));
     }
@@ -34,7 +34,7 @@ pub(crate) fn convolve(
 /// `Y = A X W + b + Z W_root`: separate linear maps of the neighbors and of the node itself. `map` is `W` and `b`,
 /// `root` is `Z` and `W_root`, if the node itself is read.
 ///
-/// As in [`convolve`], the narrower of `X` and `X W` is aggregated.
+/// As in [`convolve`], `X` or `X W` is aggregated.
 pub(crate) fn aggregate_with_root(
     program: &mut Program,
     features: Value,
@@ -43,7 +43,7 @@ pub(crate) fn aggregate_with_root(
     normalization: Normalization,
 ) -> Result<Value, BuildError> {
     let (weight, bias) = map;
-    if weight.shape()[1] >= features.width() && !features.is_sparse() {
+    if program.sums_first(features, weight.shape()[1]) {
         let aggregated = aggregate(program, features, normalization)?;
         return linear_with_root(program, aggregated, map, root);
     }

@@ -55,7 +55,7 @@ impl Layer for GinConv {
             return program.nested("nn", &self.nn, features);
         }
         let coefficients = EdgeCoefficients::from(Normalization::Sum).with_self_loop(&eps);
-        if input.width() <= weight.shape()[1] && !input.is_sparse() {
+        if program.sums_first(input, weight.shape()[1]) {
             let sums = aggregate(program, input, coefficients)?;
             return program.nested("nn", &self.nn, sums);
         }

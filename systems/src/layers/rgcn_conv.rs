@@ -95,7 +95,7 @@ impl Layer for RgcnConv {
             let along = program.map_relations(|program, _, [source, _]| {
                 let (features, weight) = (program.features_of(source)?, weights.next());
                 let weight = weight.ok_or_else(|| program.error("has too few matrices; report this as a bug"))?;
-                if inputs <= self.width && !features.is_sparse() {
+                if program.sums_first(features, self.width) {
                     let means = aggregate(program, features, Normalization::Mean)?;
                     return linear(program, means, &weight, None);
                 }

@@ -55,6 +55,7 @@ pub struct ModelBuilder {
     pub(super) seed: u64,
     pub(super) limits: ProgramLimits,
     pub(super) keeps_attention: bool,
+    pub(super) is_for_samples: bool,
     pub(super) optimizer: Option<Optimizer>,
     pub(super) schedule: LearningRateSchedule,
     /// The only head, if `heads` is empty.
@@ -93,6 +94,7 @@ impl ModelBuilder {
             seed: 0,
             limits: ProgramLimits::default(),
             keeps_attention: false,
+            is_for_samples: false,
             optimizer: None,
             schedule: LearningRateSchedule::Constant,
             output: Head::new("output"),
@@ -316,6 +318,14 @@ impl ModelBuilder {
     /// explanations: a field `[E, heads]` for each such layer, in order, before other kept values.
     pub fn keep_attention(mut self) -> Self {
         self.keeps_attention = true;
+        self
+    }
+
+    /// Prepares the model for samples of neighborhoods, as [`Extract::sample_neighbors`](crate::batch::Extract::sample_neighbors)
+    /// draws them: convolutions that may do either sum over neighbors before they multiply, because few rows receive what
+    /// many send. Otherwise the narrower of both is summed. It changes results by rounding alone.
+    pub fn for_samples(mut self) -> Self {
+        self.is_for_samples = true;
         self
     }
 

@@ -36,6 +36,9 @@ impl ModelBuilder {
         if self.keeps_attention {
             program.keep_attention();
         }
+        if self.is_for_samples {
+            program.for_samples();
+        }
         let has_gradient = |field: Field| self.input_gradients.iter().any(|(input, _)| *input == field);
         let mut add = |name: &str, input: &Input, default: Domain| -> Result<Value, BuildError> {
             let domain = match input {

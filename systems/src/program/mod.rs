@@ -97,6 +97,7 @@ pub struct Program {
     random_streams: u32,
     limits: ProgramLimits,
     keeps_attention: bool,
+    is_for_samples: bool,
 }
 
 /// What a value is.
@@ -168,6 +169,7 @@ impl Program {
             random_streams: 0,
             limits: ProgramLimits::default(),
             keeps_attention: false,
+            is_for_samples: false,
         }
     }
 
@@ -199,6 +201,18 @@ impl Program {
     /// Whether attention keeps its weights.
     pub fn keeps_attention(&self) -> bool {
         self.keeps_attention
+    }
+
+    /// Makes convolutions that are recorded from now on sum over neighbors before they multiply, as it is best for samples of
+    /// neighborhoods, in which few rows receive what many send.
+    pub fn for_samples(&mut self) {
+        self.is_for_samples = true;
+    }
+
+    /// Whether a value is to be summed over neighbors before it is multiplied by a matrix of so many columns, which gives the
+    /// same: if it is dense, and not wider than the product, or the program is [for samples](Self::for_samples).
+    pub fn sums_first(&self, value: Value, columns: usize) -> bool {
+        !value.is_sparse() && (self.is_for_samples || value.width() <= columns)
     }
 
     /// The graph of the operations that are recorded at the moment.

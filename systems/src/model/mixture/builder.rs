@@ -181,6 +181,7 @@ impl MixtureBuilder {
             part.edges = part.edges.or(model.edges);
             part.coordinates = part.coordinates.or(model.coordinates);
             part.limits = model.limits;
+            part.is_for_samples = model.is_for_samples;
         }
         self
     }
