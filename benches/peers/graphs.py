@@ -1,7 +1,11 @@
 """The graphs that all are measured on: the same edges and features from the same seed, whoever asks."""
+import os
+from pathlib import Path
+
 import numpy as np
 
 SEED = 20240607
+BATCH = 1024  # of sampled training
 SHAPES = {  # nodes, directed edges, features, hidden width, classes
     "cora": (2708, 10556, 1433, 16, 7),
     "pubmed": (19717, 88648, 500, 64, 3),
@@ -62,3 +66,25 @@ def make(name):
     order = np.lexsort((src, dst))
     return {"name": name, "n": n, "src": src[order].astype(np.int64), "dst": dst[order].astype(np.int64),
             "f": f, "h": h, "c": c, **more}
+
+
+def load(name):
+    """The same, which the folder of the variable GRAPHS keeps for other processes."""
+    if "GRAPHS" not in os.environ:
+        return make(name)
+    file = Path(os.environ["GRAPHS"], f"{name}-for-peers.npz")
+    if not file.exists():
+        np.savez(file, **make(name))
+    with np.load(file) as kept:
+        return {key: kept[key] if kept[key].ndim else kept[key].item() for key in kept.files}
+
+
+def fan_outs(kind):
+    """How many neighbors each layer samples, the one nearest to the output first: 15-10-5 is [15, 10, 5]."""
+    return [int(count) for count in kind.split("-")]
+
+
+def training_nodes(graph):
+    """As many as ogbn-arxiv has; a smaller graph keeps a few to validate and test."""
+    order = np.random.default_rng(1).permutation(graph["n"])
+    return np.sort(order[:min(90941, graph["n"] - 32)])

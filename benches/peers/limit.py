@@ -5,16 +5,16 @@ FLOAT = INDEX = 4
 
 
 def limits(graph, kind, rates):
-    """For forward and step: {"ms", "gflop", "mb"}.
+    """For forward, step and step_same_input: {"ms", "gflop", "mb"}.
 
     The work is a list of stages that depend on each other, so their least times add up; within a stage computing and moving
     may overlap, so the longer of both counts. Each matrix is moved once for each stage that reads or writes it, at the rate
     of the cache if it fits there, else at that of the memory. A sum over edges reads one row for each edge; it
     may be done before or after a product, so at the narrower of the two widths. Activations, losses and the optimizer are
-    taken as free: they can be done while something else passes by. While training the input of the model stays, so that a
-    sum of it need not be made again.
+    taken as free: they can be done while something else passes by. A step sums up its input as each peer does; where the input
+    stays the same from step to step, that sum need not be made again.
     """
-    n, edges, f, h, c = graph["n"], len(graph["src"]), graph["f"], graph["h"], graph["c"]
+    n, edges, f, h, c = graph["n"], graph["edges"], graph["f"], graph["h"], graph["c"]
     looped = edges + n  # with each node itself, where that is one of those summed up
 
     def product(rows, inner, outer):
@@ -37,7 +37,7 @@ def limits(graph, kind, rates):
     elif kind == "sage":
         layers = [([(n, f, h)] * 2, [gather(edges, n, min(f, h))], f > h),
                   ([(n, h, c)] * 2, [gather(edges, n, min(h, c))], True)]
-    elif kind == "gin" and "batch" in graph:
+    elif kind == "gin" and "graphs" in graph:
         layers = [([(n, f, h), (n, h, h)], [gather(looped, n, min(f, h))], f > h),
                   ([(n, h, h)] * 2, [gather(looped, n, h)], True), ([(graph["graphs"], h, c)], [], True)]
     elif kind == "gin":
@@ -59,12 +59,16 @@ def limits(graph, kind, rates):
 
     maps = [[product(*shape) for shape in products] for products, _, _ in layers]
     forward = [stage for dense, (_, sums, _) in zip(maps, layers) for stage in dense + sums]
-    step = [stage for dense, (_, sums, learns) in zip(maps, layers) for stage in dense + (sums if learns else [])]
+    kept = [stage for _, sums, learns in layers if not learns for stage in sums]
+    backward = []
     for number, (dense, (_, sums, learns)) in enumerate(zip(maps, layers)):
         # The model's input does not learn: of the products that read it there is the gradient of the weights alone.
         of_input = {"sage": 2, "mgn": 3}.get(kind, 1) if number == 0 else 0
-        step += dense + dense[of_input:] + (sums if learns else [])
-    return {"forward": total(forward, rates), "step": total(step, rates)}
+        backward += dense + dense[of_input:] + (sums if learns else [])
+    step = total(forward + backward, rates)
+    saved = total(kept, rates)
+    return {"forward": total(forward, rates), "step": step,
+            "step_same_input": {unit: step[unit] - saved[unit] for unit in step}}
 
 
 def total(stages, rates):

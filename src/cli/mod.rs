@@ -62,10 +62,10 @@ enum Command {
     /// Measure how long a forward pass and a training step take, and each system in them.
     ///
     /// A forward pass is one run of the model's inference schedule, on a changed input; a step is forward with dropout,
-    /// loss, backward and optimizer, on the same input as the step before. Both run on the whole graph; for a set of
-    /// graphs, or a graph with sampled neighbors, on the first batch of an epoch, without the time to extract it. After
-    /// a warm-up they are repeated at least five times. The systems are measured afterwards, for the timings between
-    /// them take time.
+    /// loss, backward and optimizer, on a changed input too, and on the same one as the step before, of which sums over
+    /// neighbors are kept. All run on the whole graph; for a set of graphs, or a graph with sampled neighbors, on the
+    /// first batch of an epoch, without the time to extract it. After a warm-up they are repeated at least five times. The
+    /// systems are measured afterwards, for the timings between them take time; those of the step are on the same input.
     Bench(bench::Bench),
     /// Find cliques in a graph: all of a size, all maximal ones, or a largest one.
     Cliques(cliques::Cliques),

@@ -24,7 +24,8 @@ use report::{Report, SystemTime};
 pub struct Bench {
     #[command(flatten)]
     scene: SceneArguments,
-    /// Seconds to measure each of the forward pass, the step, and the systems in them.
+    /// Seconds to measure each of the forward pass, the training step on a new input and on the same one, and the systems in
+    /// them.
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds, allow_negative_numbers = true)]
     seconds: Duration,
     /// Also measure training with 1, 2, 4, 8 .. workers: examples in a second, with the time to extract batches, speedup and
@@ -88,7 +89,7 @@ impl Bench {
             let others = kinds.iter().filter_map(|kind| model.input_of(&kind.name));
             [model.input].into_iter().chain(others).map(|input| input.values()).collect()
         });
-        // Inference has a new input each time; training has the same.
+        // Inference has a new input each time. Training has the same in the step, which may keep what it summed up of it.
         let change_input = |world: &mut World| {
             for input in &inputs {
                 input.matrix_mut(world);
@@ -97,6 +98,7 @@ impl Bench {
         let infer = |world: &mut World| run(world, Infer(model));
         let train = |world: &mut World| run(world, Train(model));
         let forward = measure(self.seconds, world, change_input, infer)?;
+        let step_new_input = measure(self.seconds, world, change_input, train)?;
         let step = measure(self.seconds, world, |_| {}, train)?;
         let peak_memory_mb = measure::peak_memory_mb();
 
@@ -133,6 +135,7 @@ impl Bench {
             edges: edges.map(|graph| count(graph, |topology| topology.edges.len())).sum(),
             parameters: learned.map(|parameter| parameter.value.width()).sum(),
             forward,
+            step_new_input,
             step,
             peak_memory_mb,
             systems,
