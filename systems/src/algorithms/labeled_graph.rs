@@ -86,6 +86,11 @@ impl LabeledGraph {
         &self.labels
     }
 
+    /// The label of each edge, in the order of [`Self::labeled_edges`].
+    pub fn edge_labels(&self) -> &[u32] {
+        &self.edge_labels
+    }
+
     /// Each edge once, from the lower to the higher node, in ascending order, with its label.
     pub fn labeled_edges(&self) -> impl Iterator<Item = ([u32; 2], u32)> {
         self.graph.edges().zip(self.edge_labels.iter().copied())

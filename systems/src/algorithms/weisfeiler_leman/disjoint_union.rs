@@ -1,60 +1,82 @@
 //! Disjoint unions of graphs.
 
 use core::{borrow::Borrow, ops::Range};
+use std::borrow::Cow;
 
 use crate::algorithms::{LabeledGraph, ParallelGraph};
 
 /// The disjoint union of graphs, in compressed sparse rows. It has fewer than 2^32 nodes.
-pub(super) struct DisjointUnion {
+pub(super) struct DisjointUnion<'a> {
     /// The first node of each graph; `[G + 1]`.
     pub starts: Vec<usize>,
     /// The label of each node.
-    pub labels: Vec<u32>,
+    pub labels: Cow<'a, [u32]>,
     /// The neighbors of node `i` are `neighbors[offsets[i]..offsets[i + 1]]`; `[N + 1]`.
-    offsets: Vec<usize>,
-    neighbors: Vec<u32>,
+    offsets: Cow<'a, [usize]>,
+    neighbors: Cow<'a, [u32]>,
     /// The label of the edge to each neighbor; empty if all are equal.
     edge_labels: Vec<u32>,
 }
 
-impl DisjointUnion {
-    pub fn of(graphs: &[impl Borrow<LabeledGraph>]) -> Self {
-        let nodes = graphs.iter().map(|graph| graph.borrow().node_count()).sum();
-        let entries = graphs.iter().map(|graph| 2 * graph.borrow().graph().edge_count()).sum();
+impl<'a> DisjointUnion<'a> {
+    /// The union; a single graph is not copied, but for labels of edges.
+    pub fn of(graphs: &'a [impl Borrow<LabeledGraph>]) -> Self {
         let mut first = None;
-        let mut edge_labels = graphs.iter().flat_map(|graph| graph.borrow().labeled_edges().map(|(_, label)| label));
-        let are_equal = edge_labels.all(|label| *first.get_or_insert(label) == label);
-        drop(edge_labels);
-        let mut union = Self {
-            starts: vec![0],
-            labels: Vec::with_capacity(nodes),
-            offsets: Vec::with_capacity(nodes + 1),
-            neighbors: Vec::with_capacity(entries),
-            edge_labels: vec![0; if are_equal { 0 } else { entries }],
+        let mut edge_labels = graphs.iter().flat_map(|graph| graph.borrow().edge_labels());
+        let are_equal = edge_labels.all(|label| first.get_or_insert(label) == &label);
+        let mut union = match graphs {
+            [graph] => Self::single(graph.borrow()),
+            graphs => Self::copied(graphs),
         };
-        union.offsets.push(0);
-        graphs.iter().for_each(|graph| union.add(graph.borrow()));
+        if !are_equal {
+            union.edge_labels.resize(union.neighbors.len(), 0);
+            let firsts = union.starts.clone();
+            graphs.iter().zip(firsts).for_each(|(graph, first)| union.label_edges(graph.borrow(), first));
+        }
         union
     }
 
-    fn add(&mut self, graph: &LabeledGraph) {
-        let first = self.labels.len();
-        for node in graph.nodes() {
-            self.neighbors.extend(graph.graph().neighbors(node).iter().map(|other| first as u32 + other));
-            self.offsets.push(self.neighbors.len());
+    fn single(graph: &'a LabeledGraph) -> Self {
+        let (offsets, neighbors) = graph.graph().sparse_rows();
+        Self {
+            starts: vec![0, graph.node_count()],
+            labels: Cow::Borrowed(graph.labels()),
+            offsets: Cow::Borrowed(offsets),
+            neighbors: Cow::Borrowed(neighbors),
+            edge_labels: Vec::new(),
         }
-        if !self.edge_labels.is_empty() {
-            let mut next = self.offsets[first..].to_vec();
-            // Edges in ascending order visit the neighbors of each node in ascending order.
-            for (endpoints, label) in graph.labeled_edges() {
-                for end in endpoints {
-                    self.edge_labels[next[end as usize]] = label;
-                    next[end as usize] += 1;
-                }
+    }
+
+    fn copied(graphs: &[impl Borrow<LabeledGraph>]) -> Self {
+        let graphs = || graphs.iter().map(Borrow::borrow);
+        let nodes = graphs().map(LabeledGraph::node_count).sum();
+        let entries = graphs().map(|graph| 2 * graph.graph().edge_count()).sum();
+        let (mut starts, mut labels) = (vec![0], Vec::with_capacity(nodes));
+        let (mut offsets, mut neighbors) = (Vec::with_capacity(nodes + 1), Vec::with_capacity(entries));
+        offsets.push(0);
+        for graph in graphs() {
+            let first = labels.len() as u32;
+            for node in graph.nodes() {
+                neighbors.extend(graph.graph().neighbors(node).iter().map(|other| first + other));
+                offsets.push(neighbors.len());
+            }
+            labels.extend_from_slice(graph.labels());
+            starts.push(labels.len());
+        }
+        let (labels, offsets, neighbors) = (labels.into(), offsets.into(), neighbors.into());
+        Self { starts, labels, offsets, neighbors, edge_labels: Vec::new() }
+    }
+
+    /// Writes the labels of the edges of a graph whose first node is `first`.
+    fn label_edges(&mut self, graph: &LabeledGraph, first: usize) {
+        let mut next = self.offsets[first..].to_vec();
+        // Edges in ascending order visit the neighbors of each node in ascending order.
+        for (endpoints, label) in graph.labeled_edges() {
+            for end in endpoints {
+                self.edge_labels[next[end as usize]] = label;
+                next[end as usize] += 1;
             }
         }
-        self.labels.extend(graph.labels());
-        self.starts.push(self.labels.len());
     }
 
     pub fn node_count(&self) -> usize {

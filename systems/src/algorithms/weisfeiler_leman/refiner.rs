@@ -29,7 +29,7 @@ const CHANGED_FRACTION: usize = 8;
 /// class; they become the first class of the split.
 pub(super) struct Refiner<'a> {
     workers: &'a Workers,
-    pub graph: DisjointUnion,
+    pub graph: DisjointUnion<'a>,
     /// The nodes by class.
     order: Vec<u32>,
     /// The position of each node in the order.
@@ -48,7 +48,7 @@ pub(super) struct Refiner<'a> {
 
 impl<'a> Refiner<'a> {
     /// Starts with a class for each label of nodes.
-    pub fn new(graphs: &[impl Borrow<LabeledGraph>], workers: &'a Workers) -> Self {
+    pub fn new(graphs: &'a [impl Borrow<LabeledGraph>], workers: &'a Workers) -> Self {
         let graph = DisjointUnion::of(graphs);
         let count = graph.node_count();
         let mut order: Vec<u32> = (0..count as u32).collect();
@@ -226,11 +226,19 @@ impl<'a> Refiner<'a> {
                 }
             }
             self.ends[class] = end as u32;
+            self.split_classes.push(start..end);
+            if first == start {
+                for (position, entry) in (first..end).zip(entries) {
+                    let node = nodes[entry.index()];
+                    self.order[position] = node;
+                    self.position_of[node as usize] = position as u32;
+                }
+                continue;
+            }
             // From the last to the first, so that no swap moves a node that is in its final position.
             for (position, entry) in (first..end).zip(entries).rev() {
                 self.swap(nodes[entry.index()], position);
             }
-            self.split_classes.push(start..end);
         }
         changed
     }
