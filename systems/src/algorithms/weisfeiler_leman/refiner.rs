@@ -320,7 +320,8 @@ mod tests {
         let graph = LabeledGraph::new(vec![0; 200], edges);
         let workers = Workers::new(2).unwrap();
         let run = |hash: fn(&[u32]) -> u64| {
-            let mut refiner = Refiner::new(&[&graph], &workers);
+            let graphs = [&graph];
+            let mut refiner = Refiner::new(&graphs, &workers);
             let mut counts = vec![refiner.classes().count()];
             loop {
                 refiner.split(hash);
