@@ -571,6 +571,8 @@ fn values_that_stay_in_the_corpus_are_loaded_from_it() {
     let extract = corpus.extract_into(&training.fields).leave_values();
     let mut batch = Batch::default();
     extract.subgraphs(&corpus.world, &corpus.subgraphs, &mut batch).unwrap();
+    let other = extract.load(&plain.world, &batch, &mut training.world, training.graph);
+    assert_eq!(other, Err(BatchError::OtherWorld));
     let stale = Err(BatchError::Stale(corpus.graph));
     corpus.world.spawn(Edge { source: corpus.nodes[1], target: corpus.nodes[0] });
     assert_eq!(extract.load(&corpus.world, &batch, &mut training.world, training.graph), stale);

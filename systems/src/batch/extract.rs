@@ -84,8 +84,11 @@ impl Extract {
     /// Loads a batch of this corpus as [`Batch::load`] does, with the values that were left in the corpus.
     ///
     /// # Errors
-    /// Those of [`Batch::load`]; and if the corpus has changed since the batch was extracted.
+    /// Those of [`Batch::load`]; and if the corpus is another world, or has changed since the batch was extracted.
     pub fn load(&self, corpus: &World, batch: &Batch, world: &mut World, graph: Entity) -> Result<(), BatchError> {
+        if !batch.buffers.iter().all(|buffer| buffer.is_from(corpus)) {
+            return Err(BatchError::OtherWorld);
+        }
         if self.fresh_topology(corpus)?.version != batch.version {
             return Err(BatchError::Stale(self.graph));
         }

@@ -35,13 +35,13 @@ impl Batch {
     /// New nodes, edges and subgraphs get the graph's component by [`insert_default`]: call
     /// [`register_default`](connectome_components::register_default) for a component of your own. Fields that the batch
     /// does not carry are 0 for new entities and unchanged for others. Change ticks of fields are not updated; edges
-    /// and memberships of a table in which one differs are marked as changed, and the next run of a schedule of the graph updates the
-    /// topology.
+    /// and memberships of a table in which one differs are marked as changed, and the next run of a schedule of the graph
+    /// updates the topology.
     ///
     /// # Errors
     /// If the entity is no graph of this world, the batch has fields of another graph or world or has left values in the corpus
-    /// ([`Extract::load`](super::Extract::load)), or the graph's components cannot be inserted; the world is unchanged then. If hooks or observers despawn or move loaded
-    /// entities.
+    /// ([`Extract::load`](super::Extract::load)), or the graph's components cannot be inserted; the world is unchanged then.
+    /// If hooks or observers despawn or move loaded entities.
     pub fn load(&self, world: &mut World, graph: Entity) -> Result<(), BatchError> {
         self.load_from(None, world, graph)
     }
