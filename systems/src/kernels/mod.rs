@@ -21,14 +21,14 @@ pub use activation::Activation;
 pub use dot::dot;
 
 pub(crate) use activation::{sigmoid, tanh};
-pub use attention::{Attending, Link, MAX_HEADS, Score, Tile};
+pub use attention::{Attending, Link, MAX_HEADS, Score, TargetStates, Tile};
 pub use dropout::dropout;
 pub use exponential::{exp, exp_m1};
 pub(crate) use gather::for_each_ahead;
 pub use gather::{SparseRow, gather_rows};
 pub(crate) use gru::GruUnit;
 pub use gru::{gru_cell, gru_cell_backward};
-pub use heads::{HeadTerms, add_heads, multiply_heads};
+pub use heads::{HeadTerms, Part, add_heads, multiply_heads};
 pub use logarithm::{ln, ln_1p};
 pub use matmul::{Operand, matmul, matmul_onto, matmul_transposed};
 pub use moments::{moments, sum};

@@ -74,7 +74,7 @@ impl<const K: usize> Operator for HeadScores<K> {
                 },
             );
         }
-        step.write_row_pairs(
+        step.write_row_groups(
             Partition::Uniform,
             [0, 1, 2],
             #[inline(always)]

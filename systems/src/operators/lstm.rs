@@ -50,7 +50,7 @@ impl Operator for Lstm {
     }
 
     fn run(&self, step: &mut Step<'_>) {
-        step.write_row_pairs(
+        step.write_row_groups(
             Partition::Uniform,
             [0, 1],
             #[inline(always)]

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::BuildError,
-    kernels::{HeadTerms, add_heads, multiply_heads},
+    kernels::{HeadTerms, add_heads, for_each_ahead, multiply_heads},
     program::{
         Cost, Domain, Footprint, Fusion, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, kernel,
     },
@@ -156,12 +156,17 @@ struct Linked<'a> {
     weights: &'a Matrix<'a>,
 }
 
-impl HeadTerms for Linked<'_> {
+impl HeadTerms<1> for Linked<'_> {
     #[inline(always)]
-    fn for_each(&self, mut add: impl FnMut(usize, &[f32])) {
+    fn for_each_ahead(&self, mut add: impl FnMut(usize, [&[f32]; 1], usize)) {
+        let Self { adjacency: Adjacency { neighbors, edges, .. }, weights, .. } = self;
         let entries = self.adjacency.entries(self.row);
-        for (row, edge) in self.adjacency.neighbors[entries.clone()].iter().zip(&self.adjacency.edges[entries]) {
-            add(*row as usize, self.weights.row(*edge as usize));
-        }
+        for_each_ahead(
+            neighbors,
+            entries.clone(),
+            edges[entries].iter(),
+            #[inline(always)]
+            |row, edge, soon| add(row, [weights.row(*edge as usize)], soon),
+        );
     }
 }

@@ -16,6 +16,10 @@ pub(super) fn specialize(program: &mut Program, mode: Mode) {
             InInference::Same => true,
             InInference::Replaced(operator, inputs) => {
                 operation.inputs = inputs.into_iter().map(|input| operation.inputs[input]).collect();
+                // Outputs that are there for training come last.
+                if let Ok(shapes) = operator.shapes(&operation.inputs) {
+                    operation.outputs.truncate(shapes.len());
+                }
                 operation.operator = operator;
                 true
             }

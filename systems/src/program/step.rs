@@ -59,8 +59,8 @@ impl Partition {
     }
 }
 
-/// What is done with the rows of a block of two outputs.
-type PairBody<'a> = dyn Fn(Range<usize>, [&mut [f32]; 2]) + Sync + 'a;
+/// What is done with the rows of a block of up to three outputs.
+type GroupBody<'a> = dyn Fn(Range<usize>, [&mut [f32]; 3]) + Sync + 'a;
 
 /// One run of an operation: its inputs, its outputs, and the graph.
 pub struct Step<'a> {
@@ -197,18 +197,20 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// As [`Step::write_rows`], with the first two outputs, on the same rows.
-    pub fn write_row_pairs<const K: usize>(
+    /// As [`Step::write_rows`], with the first outputs, on the same rows; one that the operation has not is empty.
+    pub fn write_row_groups<const K: usize, const OUTPUTS: usize>(
         &mut self,
         partition: Partition,
         inputs: [usize; K],
-        body: impl Fn(&Topology, [&Matrix; K], Range<usize>, [&mut [f32]; 2]) + Sync,
+        body: impl Fn(&Topology, [&Matrix; K], Range<usize>, [&mut [f32]; OUTPUTS]) + Sync,
     ) {
-        const { assert!(K <= MAX_INPUTS) }
+        const { assert!(K <= MAX_INPUTS && OUTPUTS <= 3) }
         let matrices = inputs.map(|input| self.input(input));
         let read: usize = matrices.iter().map(Matrix::width).sum();
         let topology = self.topology;
-        self.for_each_block_pair(partition, read, &|rows, outputs| {
+        self.for_each_block_group(partition, read, &|rows, outputs| {
+            let mut outputs = outputs.into_iter();
+            let outputs = array::from_fn(|_| outputs.next().unwrap_or(&mut []));
             vectorize(
                 #[inline(always)]
                 || body(topology, array::from_fn(|input| &matrices[input]), rows, outputs),
@@ -216,16 +218,20 @@ impl<'a> Step<'a> {
         });
     }
 
-    fn for_each_block_pair(&mut self, partition: Partition, read: usize, body: &PairBody<'_>) {
+    fn for_each_block_group(&mut self, partition: Partition, read: usize, body: &GroupBody<'_>) {
         let (topology, workers) = (self.topology, self.workers);
-        let [Some(first), Some(second), ..] = &mut self.outputs else { panic!("the operation has no two outputs") };
-        let widths = [first.width(), second.width()];
-        for ((start, first), (_, second)) in first.reborrow().chunks_mut().zip(second.reborrow().chunks_mut()) {
+        let [Some(first), second, third, ..] = &mut self.outputs else { panic!("the operation has no output") };
+        let widths = [Some(&*first), second.as_ref(), third.as_ref()].map(|output| output.map_or(0, MatrixMut::width));
+        let mut others =
+            [second, third].map(|output| output.iter_mut().flat_map(|output| output.reborrow().chunks_mut()));
+        for (start, first) in first.reborrow().chunks_mut() {
             let rows = first.len() / widths[0];
-            let (blocks, cost) = partition.blocks(topology, start, rows, [widths[0] + widths[1], read]);
-            let outputs = (RowsMut::new(first, widths[0]), RowsMut::new(second, widths[1]));
-            workers.for_each_block(blocks, cost, outputs, |rows, (first, second)| {
-                body(rows, [first.data, second.data]);
+            let (blocks, cost) = partition.blocks(topology, start, rows, [widths.iter().sum(), read]);
+            let [second, third] = others.each_mut().map(|chunks| chunks.next().map_or(&mut [][..], |(_, chunk)| chunk));
+            let outputs =
+                (RowsMut::new(first, widths[0]), RowsMut::new(second, widths[1]), RowsMut::new(third, widths[2]));
+            workers.for_each_block(blocks, cost, outputs, |rows, (first, second, third)| {
+                body(rows, [first.data, second.data, third.data]);
             });
         }
     }

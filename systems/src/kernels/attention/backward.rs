@@ -1,16 +1,28 @@
 //! The gradients with respect to the inputs of attention.
 
-use connectome_components::Matrix;
-use core::ops::Range;
-
 use super::{
-    Attending, LANES, Link, Score, Tile, each, mask,
-    score::{add_link_products, leaky_relu, leaky_relu_slope},
+    Attending, Lanes, Link, Part, Rows, Score, Tile, Weighted,
+    forward::{add_to, multiply_slopes},
+    score::{leaky_relu, leaky_relu_slope, scale},
+    tile::{accumulate, fold, zip_with},
 };
 use crate::kernels::{
-    exp,
+    dot, exp,
+    heads::sum_heads,
     lanes::{by_size, combine},
+    prefetch,
 };
+
+/// What links read of their targets in the backward pass, beside the targets' term of the score.
+#[derive(Clone, Copy, Debug)]
+pub struct TargetStates<'a> {
+    /// For each head the logarithm of the sum of the exponentials of the scores.
+    pub logarithms: Part<'a>,
+    /// For each head the dot product of the output and its gradient.
+    pub products: Part<'a>,
+    /// The gradient with respect to the output.
+    pub gradients: Part<'a>,
+}
 
 /// The weights of some links, and the gradients with respect to their scores.
 #[derive(Clone, Copy)]
@@ -18,101 +30,140 @@ pub struct Differentiated<'a> {
     links: &'a [Link],
     weights: &'a [f32],
     gradients: &'a [f32],
+    stride: usize,
 }
 
 impl Tile {
     /// All links of a differentiated tile.
     #[inline(always)]
     pub fn all(&self) -> Differentiated<'_> {
-        let Self { count, links, weights, gradients, .. } = self;
-        Differentiated { links: &links[..*count], weights, gradients }
+        let [weights, gradients] = [&self.weights, &self.gradients].map(|all| all.as_flattened());
+        Differentiated { links: self.links.all(), weights, gradients, stride: self.links.stride() }
     }
 
     /// The links of a differentiated tile one by one.
     #[inline(always)]
-    pub fn each_link(&self, heads: usize) -> impl Iterator<Item = (Link, Differentiated<'_>)> {
-        self.links[..self.count].iter().enumerate().map(move |(index, link)| {
-            let range = index * heads..(index + 1) * heads;
-            let [weights, gradients] = [&self.weights, &self.gradients].map(|all| &all[range.clone()]);
-            (*link, Differentiated { links: core::slice::from_ref(link), weights, gradients })
+    pub fn each_link(&self) -> impl Iterator<Item = (Link, Differentiated<'_>)> {
+        let Differentiated { links, weights, gradients, stride } = self.all();
+        links.iter().enumerate().map(move |(index, link)| {
+            let range = index * stride..(index + 1) * stride;
+            let [weights, gradients] = [weights, gradients].map(|all| &all[range.clone()]);
+            (*link, Differentiated { links: core::slice::from_ref(link), weights, gradients, stride })
         })
     }
 }
 
 impl Attending<'_> {
-    /// Recomputes the weights of a tile, and computes the gradients with respect to its scores. For each target,
-    /// `states` hold the logarithms of [`Attending::end`] of each head, then the dot products of the output and its
-    /// gradient.
+    /// Prefetches what the weights read of a target.
     #[inline(always)]
-    pub fn differentiate(&self, tile: &mut Tile, states: &Matrix, output_gradients: &Matrix) {
-        self.score(tile);
-        let Tile { count, links, sums, weights, gradients, .. } = tile;
-        let (links, scores) = (&links[..*count], *count * self.heads);
-        let shape = [self.heads, self.values.width() / self.heads];
-        gradients[..scores].fill(0.0);
-        add_link_products(
-            links,
-            shape,
-            gradients,
-            #[inline(always)]
-            |link| Some([self.values.row(link.source as usize), output_gradients.row(link.target as usize)]),
-        );
-        if self.adds_edges() {
-            add_link_products(
-                links,
-                shape,
-                gradients,
-                #[inline(always)]
-                |link| Some([self.edge(link)?, output_gradients.row(link.target as usize)]),
-            );
+    pub fn prefetch_target(&self, states: &TargetStates, target: usize) {
+        prefetch(states.logarithms.row(target));
+        prefetch(states.products.row(target));
+        if let Some(targets) = self.targets {
+            prefetch(targets.row(target));
         }
-        by_size(
-            self.heads,
+    }
+
+    /// Recomputes the weights of a tile, without masks; its states become the products of the targets.
+    #[inline(always)]
+    fn weigh_again(&self, tile: &mut Tile, states: &TargetStates) {
+        self.score(tile);
+        let Tile { links, weights, states: gathered, .. } = tile;
+        links.gather(gathered, Rows::OfTarget(states.logarithms), |_, logarithm| logarithm);
+        zip_with(
+            &mut weights[..links.blocks()],
+            gathered,
             #[inline(always)]
-            |heads| {
-                for (link, scores) in links.iter().zip(weights.chunks_exact_mut(heads)) {
-                    let logarithms = &states.row(link.target as usize)[..heads];
-                    combine(scores, logarithms, |score, logarithm| score - logarithm);
-                }
-                each(weights, scores, exp);
-                let rows = weights.chunks_exact_mut(heads).zip(gradients.chunks_exact_mut(heads));
-                for (link, (weights, gradients)) in links.iter().zip(rows) {
-                    let means = &states.row(link.target as usize)[heads..2 * heads];
-                    let mask = self.masks.map(|masks| &mask(masks, link)[..heads]);
-                    if let Some(mask) = mask {
-                        combine(gradients, mask, |gradient, mask| gradient * mask);
-                    }
-                    combine(gradients, means, |gradient, mean| gradient - mean);
-                    combine(gradients, weights, |gradient, weight| gradient * weight);
-                    if let Some(mask) = mask {
-                        combine(weights, mask, |weight, mask| weight * mask);
-                    }
-                }
-            },
+            |score, logarithm| exp(score - logarithm),
         );
+        links.pad(weights, 0.0);
+        links.gather(gathered, Rows::OfTarget(states.products), |_, product| product);
+    }
+
+    /// Recomputes the weights of a tile, and computes the gradients with respect to its scores.
+    #[inline(always)]
+    pub fn differentiate(&self, tile: &mut Tile, states: &TargetStates) {
+        self.weigh_again(tile, states);
+        let Tile { links, sums, weights, gradients, states: products, .. } = tile;
+        let (blocks, output_gradients) = (links.blocks(), Rows::OfTarget(states.gradients));
+        gradients[..blocks].fill(Lanes::default());
+        self.add_link_products(links, [Rows::OfSource(self.values), output_gradients], gradients);
+        if self.adds_edges() {
+            self.add_link_products(links, [Rows::OfLink(self.edges), output_gradients], gradients);
+        }
+        let masks = self.mask_rows();
+        if let Some(masks) = masks {
+            links.gather(gradients, masks, |gradient, mask| gradient * mask);
+        }
+        zip_with(&mut gradients[..blocks], products, |gradient, product| gradient - product);
+        zip_with(&mut gradients[..blocks], weights, |gradient, weight| gradient * weight);
+        if let Some(masks) = masks {
+            links.gather(weights, masks, |weight, mask| weight * mask);
+        }
         match self.score {
             Score::Decomposed { slope } => {
-                let (gradients, _) = gradients.as_chunks_mut::<LANES>();
-                let (sums, _) = sums.as_chunks::<LANES>();
-                for (gradients, sums) in gradients.iter_mut().zip(sums).take(scores.div_ceil(LANES)) {
-                    combine(gradients, sums, |gradient, sum| gradient * leaky_relu_slope(sum, slope));
-                }
+                zip_with(&mut gradients[..blocks], sums, |gradient, sum| gradient * leaky_relu_slope(sum, slope));
             }
             Score::Additive { .. } => {}
-            Score::ScaledDot { factor } => each(
-                gradients,
-                scores,
-                #[inline(always)]
-                |gradient| factor * gradient,
-            ),
+            Score::ScaledDot { factor } => scale(&mut gradients[..blocks], factor),
         }
+    }
+
+    /// Starts the gradient of a row with [`Attending::add_by_slopes`].
+    #[inline(always)]
+    pub fn begin_slopes(&self, tile: &mut Tile) {
+        let period = tile.links.period();
+        tile.totals[..period].fill(Lanes::default());
+    }
+
+    /// Adds the terms of a tile with [`Score::Decomposed`] to the gradients with respect to a row of the values and to a
+    /// source's term of the score.
+    ///
+    /// With the weight `w` of a link, its slope `v = w LeakyReLU'(sum)`, its mask `m`, the output gradient `g` and the
+    /// product `p` of its target, the latter is `sum of v (m g . x - p) = x . (sum of v m g) - sum of v p`: no dot product for
+    /// each link, but one for the source with its values `x`.
+    #[inline(always)]
+    pub fn add_by_slopes(&self, tile: &mut Tile, states: &TargetStates, source: usize, [values, sum]: [&mut [f32]; 2]) {
+        let Score::Decomposed { slope } = self.score else { return };
+        self.weigh_again(tile, states);
+        let Tile { links, sums, weights, gradients, states: products, totals, .. } = tile;
+        let blocks = links.blocks();
+        multiply_slopes(&weights[..blocks], sums, slope, gradients);
+        zip_with(&mut products[..blocks], gradients, |product, slope| product * slope);
+        accumulate(&mut totals[..links.period()], &products[..blocks], |total, term| total + term);
+        if let Some(masks) = self.mask_rows() {
+            links.gather(weights, masks, |weight, mask| weight * mask);
+            links.gather(gradients, masks, |slope, mask| slope * mask);
+        }
+        let coefficients = [weights.as_flattened(), gradients.as_flattened()];
+        let rows = Rows::OfTarget(states.gradients);
+        let row = self.values.row(source);
+        sum_heads(
+            &Weighted { links: links.all(), coefficients, stride: links.stride(), rows },
+            states.gradients,
+            self.heads,
+            #[inline(always)]
+            |feature, [by_weight, by_slope]| {
+                add_to(&mut values[feature..], by_weight);
+                add_products_from(feature, row, by_slope, sum);
+            },
+        );
+    }
+
+    /// Ends it: subtracts the sum of the slopes times the products.
+    #[inline(always)]
+    pub fn end_slopes(&self, tile: &mut Tile, sum: &mut [f32]) {
+        let Tile { links, totals, .. } = tile;
+        let totals = &mut totals[..links.period()];
+        fold(totals, links.stride(), |one, other| one + other);
+        combine(sum, &totals.as_flattened()[..self.heads], |sum, total| sum - total);
     }
 
     /// Adds the terms of some links to the gradient with respect to a row of the values: the output gradients of their
     /// targets times their weights.
     #[inline(always)]
-    pub fn add_by_values(&self, links: Differentiated, output_gradients: &Matrix, sum: &mut [f32]) {
-        self.add_rows(links.links, links.weights, output_gradients, |link| Some(link.target), sum);
+    pub fn add_by_values(&self, links: Differentiated, states: &TargetStates, sum: &mut [f32]) {
+        self.add_rows(links.times(links.weights, Rows::OfTarget(states.gradients)), states.gradients, sum);
     }
 
     /// Adds the terms of some links to the gradient with respect to a target's term of the scores.
@@ -120,9 +171,9 @@ impl Attending<'_> {
     pub fn add_by_target(&self, links: Differentiated, sum: &mut [f32]) {
         match self.score {
             Score::ScaledDot { .. } => {
-                self.add_rows(links.links, links.gradients, self.sources, |link| Some(link.source), sum);
-                if let Some(edges) = self.edges {
-                    self.add_rows(links.links, links.gradients, edges, |link| link.edge, sum);
+                self.add_rows(links.times(links.gradients, Rows::OfSource(self.sources)), self.sources, sum);
+                if let [Some(edges), _] = self.edges {
+                    self.add_rows(links.times(links.gradients, Rows::OfLink([Some(edges), None])), edges, sum);
                 }
             }
             _ => self.add_by_term(links, sum),
@@ -134,7 +185,7 @@ impl Attending<'_> {
     pub fn add_by_source(&self, links: Differentiated, sum: &mut [f32]) {
         match (self.score, self.targets) {
             (Score::ScaledDot { .. }, Some(targets)) => {
-                self.add_rows(links.links, links.gradients, targets, |link| Some(link.target), sum);
+                self.add_rows(links.times(links.gradients, Rows::OfTarget(targets)), targets, sum);
             }
             _ => self.add_by_term(links, sum),
         }
@@ -162,17 +213,11 @@ impl Attending<'_> {
                 #[inline(always)]
                 |element, gradient, vector, sum| *element += gradient * vector * leaky_relu_slope(sum, slope),
             ),
-            _ => by_size(
-                self.heads,
-                #[inline(always)]
-                |heads| {
-                    let Differentiated { links, gradients, .. } = links;
-                    let sum = &mut sum[..heads];
-                    for gradients in gradients[..links.len() * heads].chunks_exact(heads) {
-                        combine(sum, gradients, |sum, gradient| sum + gradient);
-                    }
-                },
-            ),
+            _ => {
+                for (_, gradients) in links.links.iter().zip(links.gradients.chunks_exact(links.stride)) {
+                    combine(&mut sum[..self.heads], &gradients[..self.heads], |sum, gradient| sum + gradient);
+                }
+            }
         }
     }
 
@@ -184,12 +229,13 @@ impl Attending<'_> {
             self.vectors.len() / self.heads,
             #[inline(always)]
             |features| {
-                let range = |head: usize| -> Range<usize> { head * features..(head + 1) * features };
-                for (link, gradients) in links.links.iter().zip(links.gradients.chunks_exact(self.heads)) {
-                    let ([one, other], edge) = (self.endpoint_terms(link), self.edge(link));
-                    for (head, gradient) in gradients.iter().enumerate() {
-                        let sums = one[range(head)].iter().zip(&other[range(head)]);
-                        let terms = row[range(head)].iter_mut().zip(&self.vectors[range(head)]).zip(sums);
+                for (link, gradients) in links.links.iter().zip(links.gradients.chunks_exact(links.stride)) {
+                    let [source, target] = [self.sources.row(link.source as usize), self.target_term(link.target)];
+                    let edge = Rows::OfLink(self.edges).of(link);
+                    for (head, gradient) in gradients[..self.heads].iter().enumerate() {
+                        let range = head * features..(head + 1) * features;
+                        let sums = source[range.clone()].iter().zip(&target[range.clone()]);
+                        let terms = row[range.clone()].iter_mut().zip(&self.vectors[range.clone()]).zip(sums);
                         match edge {
                             None => {
                                 for ((element, vector), (one, other)) in terms {
@@ -197,7 +243,7 @@ impl Attending<'_> {
                                 }
                             }
                             Some(edge) => {
-                                for (((element, vector), (one, other)), edge) in terms.zip(&edge[range(head)]) {
+                                for (((element, vector), (one, other)), edge) in terms.zip(&edge[range]) {
                                     body(element, *gradient, *vector, one + other + edge);
                                 }
                             }
@@ -206,5 +252,26 @@ impl Attending<'_> {
                 }
             },
         );
+    }
+}
+
+impl<'a> Differentiated<'a> {
+    #[inline(always)]
+    fn times(self, coefficients: &'a [f32], rows: Rows<'a>) -> Weighted<'a, 1> {
+        Weighted { links: self.links, coefficients: [coefficients], stride: self.stride, rows }
+    }
+}
+
+/// Adds to the dot product of each head that of some features from `feature` on, as [`sum_heads`] gives them.
+#[inline(always)]
+fn add_products_from(feature: usize, row: &[f32], sums: &[f32], products: &mut [f32]) {
+    let features = row.len() / products.len();
+    let row = &row[feature..feature + sums.len()];
+    if features == 1 {
+        let terms = row.iter().zip(sums);
+        return products[feature..].iter_mut().zip(terms).for_each(|(product, (one, sum))| *product += one * sum);
+    }
+    for (index, (row, sums)) in row.chunks(8).zip(sums.chunks(8)).enumerate() {
+        products[(feature + 8 * index) / features] += dot(row, sums);
     }
 }

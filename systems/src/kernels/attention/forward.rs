@@ -1,66 +1,94 @@
 //! The weighted sums of attention.
 
-use connectome_components::Matrix;
-
-use super::{Attending, Link, Score, Tile, Weighted, each, mask};
-use crate::kernels::{
-    add_heads, exp,
-    lanes::{by_size, combine},
-    ln,
+use super::{
+    Attending, Lanes, Link, Part, Rows, Score, Tile, Weighted,
+    score::leaky_relu_slope,
+    tile::{Totals, accumulate, fold, with_totals, zip_with},
 };
+use crate::kernels::{exp, heads::sum_heads, ln};
 
 impl Attending<'_> {
-    /// Starts a row of the output.
+    /// Starts a row of the output and of the slopes, if they are wanted.
     #[inline(always)]
-    pub fn begin(&self, tile: &mut Tile, output: &mut [f32]) {
+    pub fn begin(&self, tile: &mut Tile, output: &mut [f32], slopes: &mut [f32]) {
+        let period = tile.links.period();
         output.fill(0.0);
-        tile.totals[..self.heads].fill(0.0);
-        tile.largest[..self.heads].fill(f32::NEG_INFINITY);
+        slopes.fill(0.0);
+        tile.totals[..period].fill(Lanes::default());
+        tile.slopes[..period].fill(Lanes::default());
+        tile.largest[..period].fill([f32::NEG_INFINITY; _]);
     }
 
     /// Adds the values of a tile to a row, each times the exponential of its score minus the largest one so far.
     /// Earlier terms are rescaled when the largest score grows, so no exponential overflows (online softmax).
+    ///
+    /// To the slopes `[H + H C]` of [`Score::Decomposed`], unless they are empty, the same is added times the derivative of
+    /// each score with respect to the target's term: for each head the sum of the weights, and then that of the values.
     #[inline(always)]
-    pub fn add(&self, tile: &mut Tile, output: &mut [f32]) {
+    pub fn add(&self, tile: &mut Tile, output: &mut [f32], slopes: &mut [f32]) {
         self.score(tile);
-        let features = output.len() / self.heads;
-        by_size(
-            self.heads,
+        let Tile { links, sums, weights, gradients, largest, before, totals, slopes: slope_totals, .. } = tile;
+        links.pad(weights, f32::NEG_INFINITY);
+        let (blocks, period, stride) = (links.blocks(), links.period(), links.stride());
+        let [largest, before, totals, slope_totals] =
+            [largest, before, totals, slope_totals].map(|totals: &mut Totals| &mut totals[..period]);
+        let (_, value_slopes) = slopes.split_at_mut(slopes.len().min(self.heads));
+        before.copy_from_slice(largest);
+        accumulate(largest, &weights[..blocks], greater);
+        fold(largest, stride, greater);
+        if before[0][0] != f32::NEG_INFINITY {
+            zip_with(
+                before,
+                largest,
+                #[inline(always)]
+                |before, largest| exp(before - largest),
+            );
+            for totals in [&mut *totals, slope_totals] {
+                zip_with(totals, before, |total, factor| total * factor);
+            }
+            self.scale_heads(output, before);
+            self.scale_heads(value_slopes, before);
+        }
+        with_totals(
+            &mut weights[..blocks],
+            largest,
             #[inline(always)]
-            |heads| {
-                let Tile { count, weights, largest, before, totals, .. } = &mut *tile;
-                let count = *count * heads;
-                let (largest, before, totals) = (&mut largest[..heads], &mut before[..heads], &mut totals[..heads]);
-                before.copy_from_slice(largest);
-                for scores in weights[..count].chunks_exact(heads) {
-                    combine(largest, scores, f32::max);
-                }
-                if before[0] != f32::NEG_INFINITY {
-                    for (head, output) in output.chunks_exact_mut(features).enumerate() {
-                        let factor = exp(before[head] - largest[head]);
-                        totals[head] *= factor;
-                        scale(output, factor);
-                    }
-                }
-                for scores in weights[..count].chunks_exact_mut(heads) {
-                    combine(scores, largest, |score, largest| score - largest);
-                }
-                each(weights, count, exp);
-                for weights in weights[..count].chunks_exact(heads) {
-                    combine(totals, weights, |total, weight| total + weight);
-                }
-            },
+            |score, largest| exp(score - largest),
         );
-        let Tile { count, links, weights, .. } = tile;
-        let links = &links[..*count];
-        if let Some(masks) = self.masks {
-            for (link, weights) in links.iter().zip(weights.chunks_exact_mut(self.heads)) {
-                combine(weights, mask(masks, link), |weight, mask| weight * mask);
+        accumulate(totals, &weights[..blocks], |total, weight| total + weight);
+        let has_slopes = match self.score {
+            Score::Decomposed { slope } if !value_slopes.is_empty() => {
+                multiply_slopes(&weights[..blocks], sums, slope, gradients);
+                accumulate(slope_totals, &gradients[..blocks], |total, slope| total + slope);
+                true
+            }
+            _ => false,
+        };
+        if let Some(masks) = self.mask_rows() {
+            links.gather(weights, masks, |weight, mask| weight * mask);
+            if has_slopes {
+                links.gather(gradients, masks, |slope, mask| slope * mask);
             }
         }
-        self.add_rows(links, weights, self.values, |link| Some(link.source), output);
-        if let (Score::ScaledDot { .. }, Some(edges)) = (self.score, self.edges) {
-            self.add_rows(links, weights, edges, |link| link.edge, output);
+        let (links, weights, rows) = (links.all(), weights.as_flattened(), Rows::OfSource(self.values));
+        if has_slopes {
+            let coefficients = [weights, gradients.as_flattened()];
+            sum_heads(
+                &Weighted { links, coefficients, stride, rows },
+                self.values,
+                self.heads,
+                #[inline(always)]
+                |feature, [sums, slopes]| {
+                    add_to(&mut output[feature..], sums);
+                    add_to(&mut value_slopes[feature..], slopes);
+                },
+            );
+            return;
+        }
+        self.add_rows(Weighted { links, coefficients: [weights], stride, rows }, self.values, output);
+        if let ([Some(edges), _], true) = (self.edges, self.adds_edges()) {
+            let rows = Rows::OfLink([Some(edges), None]);
+            self.add_rows(Weighted { links, coefficients: [weights], stride, rows }, edges, output);
         }
     }
 
@@ -68,14 +96,27 @@ impl Attending<'_> {
     /// without links that is minus infinity.
     /// Zeros for a row without links.
     #[inline(always)]
-    pub fn end(&self, tile: &Tile, output: &mut [f32], logarithms: &mut [f32]) {
-        let features = output.len() / self.heads;
-        let heads = output.chunks_exact_mut(features).zip(logarithms).zip(tile.totals.iter().zip(&tile.largest));
-        for ((output, logarithm), (total, largest)) in heads {
-            let has_links = *total != 0.0;
-            let factor = if has_links { 1.0 / total } else { 0.0 };
-            scale(output, factor);
-            *logarithm = if has_links { largest + ln(*total) } else { f32::NEG_INFINITY };
+    pub fn end(&self, tile: &mut Tile, output: &mut [f32], logarithms: &mut [f32], slopes: &mut [f32]) {
+        let Tile { links, largest, totals, slopes: slope_totals, .. } = tile;
+        let [largest, totals, slope_totals] =
+            [largest, totals, slope_totals].map(|totals: &mut Totals| &mut totals[..links.period()]);
+        fold(totals, links.stride(), |one, other| one + other);
+        zip_with(
+            largest,
+            totals,
+            #[inline(always)]
+            |largest, total| if total != 0.0 { largest + ln(total) } else { f32::NEG_INFINITY },
+        );
+        for total in totals.as_flattened_mut() {
+            *total = if *total != 0.0 { 1.0 / *total } else { 0.0 };
+        }
+        self.scale_heads(output, totals);
+        logarithms.copy_from_slice(&largest.as_flattened()[..self.heads]);
+        if let Some((sums, values)) = slopes.split_at_mut_checked(self.heads) {
+            fold(slope_totals, links.stride(), |one, other| one + other);
+            zip_with(slope_totals, totals, |sum, factor| sum * factor);
+            sums.copy_from_slice(&slope_totals.as_flattened()[..self.heads]);
+            self.scale_heads(values, totals);
         }
     }
 
@@ -83,30 +124,59 @@ impl Attending<'_> {
     /// written for its target.
     #[inline(always)]
     pub fn weigh(&self, tile: &mut Tile, link: Link, logarithms: &[f32], weights: &mut [f32]) {
-        (tile.links[0], tile.count) = (link, 1);
+        tile.set(link);
         self.score(tile);
-        for ((weight, score), logarithm) in weights.iter_mut().zip(&tile.weights).zip(logarithms) {
+        for ((weight, score), logarithm) in weights.iter_mut().zip(tile.weights.as_flattened()).zip(logarithms) {
             *weight = exp(score - logarithm);
         }
     }
 
-    /// Adds rows of the links to a sum, each head times its weight.
+    /// Adds rows of links to a sum, each head times its coefficient.
     #[inline(always)]
-    pub(super) fn add_rows(
-        &self,
-        links: &[Link],
-        weights: &[f32],
-        rows: &Matrix,
-        row: impl Fn(&Link) -> Option<u32>,
-        output: &mut [f32],
-    ) {
-        add_heads(&Weighted { links, weights, heads: self.heads, row }, rows, self.heads, output);
+    pub(super) fn add_rows(&self, terms: Weighted<1>, rows: Part, output: &mut [f32]) {
+        sum_heads(
+            &terms,
+            rows,
+            self.heads,
+            #[inline(always)]
+            |feature, [sums]| add_to(&mut output[feature..], sums),
+        );
+    }
+
+    /// Multiplies each head with its factor.
+    #[inline(always)]
+    fn scale_heads(&self, values: &mut [f32], factors: &[Lanes]) {
+        let features = self.values.width() / self.heads;
+        for (values, factor) in values.chunks_exact_mut(features).zip(factors.as_flattened()) {
+            let (eights, rest) = values.as_chunks_mut::<8>();
+            for values in eights {
+                values.iter_mut().for_each(|value| *value *= factor);
+            }
+            rest.iter_mut().for_each(|value| *value *= factor);
+        }
     }
 }
 
 #[inline(always)]
-fn scale(values: &mut [f32], factor: f32) {
-    for value in values {
-        *value *= factor;
+fn greater(one: f32, other: f32) -> f32 {
+    if other > one { other } else { one }
+}
+
+#[inline(always)]
+pub(super) fn add_to(values: &mut [f32], terms: &[f32]) {
+    for (value, term) in values.iter_mut().zip(terms) {
+        *value += term;
+    }
+}
+
+/// The weights times the derivatives of the leaky ReLU.
+#[inline(always)]
+pub(super) fn multiply_slopes(weights: &[Lanes], sums: &[Lanes], slope: f32, products: &mut [Lanes]) {
+    for ((products, sums), weights) in products.iter_mut().zip(sums).zip(weights) {
+        let mut lanes = *weights;
+        for (lane, sum) in lanes.iter_mut().zip(sums) {
+            *lane *= leaky_relu_slope(*sum, slope);
+        }
+        *products = lanes;
     }
 }

@@ -1,6 +1,9 @@
 //! The scores of links.
 
-use super::{Attending, LANES, Link, Score, Tile, each};
+use super::{
+    Attending, Links, Part, Rows, Score, Scores, Tile,
+    tile::{Lanes, zip_with},
+};
 use crate::kernels::{
     heads::add_products,
     lanes::{by_size, combine},
@@ -10,80 +13,47 @@ impl<'a> Attending<'a> {
     /// Computes the scores of a tile into its weights.
     #[inline(always)]
     pub(super) fn score(&self, tile: &mut Tile) {
+        let Tile { links, sums, weights, .. } = tile;
         match self.score {
-            Score::Decomposed { slope } => self.score_decomposed(tile, slope),
-            Score::Additive { slope } => self.score_additive(tile, slope),
-            Score::ScaledDot { factor } => {
-                let Some(targets) = self.targets else { return };
-                let Tile { count, links, weights, .. } = tile;
-                let links = &links[..*count];
-                let shape = [self.heads, self.sources.width() / self.heads];
-                weights[..*count * self.heads].fill(0.0);
-                add_link_products(
-                    links,
-                    shape,
-                    weights,
-                    #[inline(always)]
-                    |link| Some([self.sources.row(link.source as usize), targets.row(link.target as usize)]),
-                );
-                if self.edges.is_some() {
-                    add_link_products(
-                        links,
-                        shape,
-                        weights,
-                        #[inline(always)]
-                        |link| Some([self.edge(link)?, targets.row(link.target as usize)]),
-                    );
+            Score::Decomposed { slope } => {
+                links.gather(sums, Rows::OfSource(self.sources), |_, term| term);
+                if let Some(targets) = self.targets {
+                    links.gather(sums, Rows::OfTarget(targets), |sum, term| sum + term);
                 }
-                each(
-                    weights,
-                    *count * self.heads,
-                    #[inline(always)]
-                    |product| factor * product,
-                );
+                if self.edges[0].is_some() {
+                    links.gather(sums, Rows::OfLink(self.edges), |sum, term| sum + term);
+                }
+                zip_with(&mut weights[..links.blocks()], sums, |_, sum| leaky_relu(sum, slope));
             }
+            Score::Additive { slope } => self.score_additive(links, weights, slope),
+            Score::ScaledDot { factor } => self.score_scaled_dot(links, weights, factor),
         }
     }
 
-    /// The scores of [`Score::Decomposed`], and the sums before the leaky ReLU.
     #[inline(always)]
-    fn score_decomposed(&self, tile: &mut Tile, slope: f32) {
-        let Tile { count, links, sums, weights, .. } = tile;
-        let links = &links[..*count];
-        by_size(
-            self.heads,
-            #[inline(always)]
-            |heads| {
-                let rows = sums.chunks_exact_mut(heads).zip(weights.chunks_exact_mut(heads));
-                for (link, (sums, scores)) in links.iter().zip(rows) {
-                    sums.copy_from_slice(&self.sources.row(link.source as usize)[..heads]);
-                    if let Some(targets) = self.targets {
-                        let terms = &targets.row(link.target as usize)[..heads];
-                        combine(sums, terms, |sum, term| sum + term);
-                    }
-                    if let Some(terms) = self.edge(link) {
-                        combine(sums, &terms[..heads], |sum, term| sum + term);
-                    }
-                    combine(scores, sums, |_, sum| leaky_relu(sum, slope));
-                }
-            },
-        );
+    fn score_scaled_dot(&self, links: &Links, weights: &mut Scores, factor: f32) {
+        let Some(targets) = self.targets.map(Rows::OfTarget) else { return };
+        weights[..links.blocks()].fill(Lanes::default());
+        self.add_link_products(links, [Rows::OfSource(self.sources), targets], weights);
+        if self.adds_edges() {
+            self.add_link_products(links, [Rows::OfLink(self.edges), targets], weights);
+        }
+        scale(&mut weights[..links.blocks()], factor);
     }
 
-    /// The scores of [`Score::Additive`].
     #[inline(always)]
-    fn score_additive(&self, tile: &mut Tile, slope: f32) {
-        let Tile { count, links, weights, .. } = tile;
-        let links = &links[..*count];
+    fn score_additive(&self, links: &Links, weights: &mut Scores, slope: f32) {
         by_size(
             self.vectors.len() / self.heads,
             #[inline(always)]
             |features| {
-                for (link, scores) in links.iter().zip(weights.chunks_exact_mut(self.heads)) {
-                    let (endpoints, edge) = (self.endpoint_terms(link), self.edge(link));
-                    for (head, score) in scores.iter_mut().enumerate() {
+                let scores = weights.as_flattened_mut().chunks_exact_mut(links.stride());
+                for (link, scores) in links.all().iter().zip(scores) {
+                    let (source, target) = (self.sources.row(link.source as usize), self.target_term(link.target));
+                    let edge = Rows::OfLink(self.edges).of(link);
+                    for (head, score) in scores[..self.heads].iter_mut().enumerate() {
                         let range = head * features..(head + 1) * features;
-                        let endpoints = endpoints.map(|row| &row[range.clone()]);
+                        let endpoints = [source, target].map(|row| &row[range.clone()]);
                         let edge = edge.map(|row| &row[range.clone()]);
                         *score = leaky_relu_dot(&self.vectors[range], endpoints, edge, slope);
                     }
@@ -92,11 +62,27 @@ impl<'a> Attending<'a> {
         );
     }
 
-    /// The terms of a link's endpoints in [`Score::Additive`].
+    /// A target's term in [`Score::Additive`].
     #[inline(always)]
-    pub(super) fn endpoint_terms(&self, link: &Link) -> [&'a [f32]; 2] {
-        let targets = self.targets.unwrap_or(self.sources);
-        [self.sources.row(link.source as usize), targets.row(link.target as usize)]
+    pub(super) fn target_term(&self, target: u32) -> &'a [f32] {
+        self.targets.map_or(&[], |targets: Part| targets.row(target as usize))
+    }
+
+    /// `products[k, h] += one[h] . other[h]` for each head of each link that has two rows.
+    #[inline(always)]
+    pub(super) fn add_link_products(&self, links: &Links, [ones, others]: [Rows; 2], products: &mut Scores) {
+        by_size(
+            self.values.width() / self.heads,
+            #[inline(always)]
+            |features| {
+                let products = products.as_flattened_mut().chunks_exact_mut(links.stride());
+                for (link, products) in links.all().iter().zip(products) {
+                    if let (Some(one), Some(other)) = (ones.of(link), others.of(link)) {
+                        add_products(one, other, features, &mut products[..self.heads]);
+                    }
+                }
+            },
+        );
     }
 }
 
@@ -112,30 +98,18 @@ pub(super) fn leaky_relu_slope(x: f32, slope: f32) -> f32 {
     if x > 0.0 { 1.0 } else { slope }
 }
 
-/// `products[k, h] += one[h] . other[h]` for each head of each link that has two rows, with `features` in a head.
 #[inline(always)]
-pub(super) fn add_link_products<'a>(
-    links: &[Link],
-    [heads, features]: [usize; 2],
-    products: &mut [f32],
-    rows: impl Fn(&Link) -> Option<[&'a [f32]; 2]>,
-) {
-    by_size(
-        features,
-        #[inline(always)]
-        |features| {
-            for (link, products) in links.iter().zip(products.chunks_exact_mut(heads)) {
-                if let Some([one, other]) = rows(link) {
-                    add_products(one, other, features, products);
-                }
-            }
-        },
-    );
+pub(super) fn scale(values: &mut [Lanes], factor: f32) {
+    for value in values.as_flattened_mut() {
+        *value *= factor;
+    }
 }
 
 /// `sum of vector[i] * leaky_relu(one[i] + other[i] + edge[i])`, in the order of [`dot`](crate::kernels::dot).
 #[inline(always)]
 fn leaky_relu_dot(vector: &[f32], [one, other]: [&[f32]; 2], edge: Option<&[f32]>, slope: f32) -> f32 {
+    const LANES: usize = 8;
+
     let (vectors, rest) = vector.as_chunks::<LANES>();
     let (ones, others) = (one.as_chunks::<LANES>().0, other.as_chunks::<LANES>().0);
     let edges = edge.map(|edge| edge.as_chunks::<LANES>().0);

@@ -3,78 +3,131 @@
 use super::specification::AttentionSpec;
 use crate::{
     error::BuildError,
-    kernels::{Link, Score, Tile, add_rows, dot},
+    kernels::{Attending, Link, Part, Score, TargetStates, Tile, add_rows, dot, multiply_heads},
     operators::relation::Relation,
-    program::{Cost, Footprint, Operation, Operator, Partition, Step, Tape, Value, kernel},
+    program::{Cost, Footprint, Operation, Operator, Partition, Shape, Step, Tape, Value, kernel},
 };
+use connectome_components::Matrix;
 
 const NAME: &str = "attend_backward";
 
-/// The inputs of each operation here: those of [`AttentionSpec::of`], the states of the targets, and the gradient with
-/// respect to the output.
-const INPUTS: [usize; 10] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+/// The inputs of each operation here: those of [`AttentionSpec::of`], and the states of the targets.
+const INPUTS: [usize; 9] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 
-/// For each head of a row the logarithm of the sum of the exponentials of its scores, and the dot product of its output
-/// with the gradient with respect to the output, less that with respect to the logarithm. Reads the logarithms, the gradient,
-/// the output and, if there are such, the gradient with respect to the logarithms and the bias.
-pub(super) fn states(has_by_logarithms: bool, has_bias: bool) -> impl Operator {
-    let by_logarithms = if has_by_logarithms { 3 } else { 0 };
-    let bias = if has_bias { 3 + usize::from(has_by_logarithms) } else { 0 };
-    kernel("attend_states", Footprint::Same, move |step: &mut Step<'_>| {
-        step.write_rows(
-            Partition::Uniform,
-            [0, 1, 2, by_logarithms, bias],
-            #[inline(always)]
-            move |_, [logarithms, gradients, outputs, by_logarithms, bias], rows, states| {
-                let heads = logarithms.width();
-                let features = outputs.width() / heads;
-                let bias = bias.rows().next().filter(|_| has_bias);
-                for (row, state) in rows.zip(states.chunks_exact_mut(2 * heads)) {
-                    let (state, means) = state.split_at_mut(heads);
-                    state.copy_from_slice(logarithms.row(row));
-                    let (gradient, output) = (gradients.row(row), outputs.row(row));
-                    for (head, mean) in means.iter_mut().enumerate() {
-                        let range = head * features..(head + 1) * features;
-                        let gradient = &gradient[range.clone()];
-                        *mean = dot(gradient, &output[range.clone()])
-                            - bias.map_or(0.0, |bias| dot(gradient, &bias[range]));
-                        if has_by_logarithms {
-                            *mean -= by_logarithms.row(row)[head];
-                        }
-                    }
-                }
-            },
-        );
-    })
+/// What links read of their targets, side by side, because they are read in no order: `[N, 2 H + H C]` and the targets' term
+/// of the scores.
+#[derive(Clone, Copy, Debug)]
+struct States {
+    heads: usize,
+    /// The width of the output.
+    width: usize,
+    /// The width of the targets' term, if there is one.
+    targets: Option<usize>,
 }
 
-/// Records the gradients with respect to the inputs of attention, from the states of the targets and the gradient with
-/// respect to its output.
+impl States {
+    fn of(specification: &AttentionSpec) -> Self {
+        let AttentionSpec { heads, width, targets, .. } = *specification;
+        Self { heads, width, targets: targets.map(|_| specification.scored_width()) }
+    }
+
+    fn width(&self) -> usize {
+        2 * self.heads + self.targets.unwrap_or(0) + self.width
+    }
+
+    /// Attention that reads them, and they themselves.
+    #[inline(always)]
+    fn read<'a>(&self, attending: Attending<'a>, states: &'a Matrix<'a>) -> (Attending<'a>, TargetStates<'a>) {
+        let Self { heads, width, targets } = *self;
+        let gradients = 2 * heads + targets.unwrap_or(0);
+        let states_of_targets = TargetStates {
+            logarithms: Part::new(states, 0, heads),
+            products: Part::new(states, heads, heads),
+            gradients: Part::new(states, gradients, width),
+        };
+        let targets = targets.map(|targets| Part::new(states, 2 * heads, targets));
+        (Attending { targets, ..attending }, states_of_targets)
+    }
+
+    /// Computes them from the logarithms, the gradient with respect to the output, the output and, by their index if there are
+    /// such, the gradient with respect to the logarithms, the bias and the targets' term.
+    fn operator(self, [by_logarithms, bias, targets]: [Option<usize>; 3]) -> impl Operator {
+        kernel("attend_states", Footprint::Same, move |step: &mut Step<'_>| {
+            step.write_rows(
+                Partition::Uniform,
+                [0, 1, 2, by_logarithms.unwrap_or(0), bias.unwrap_or(0), targets.unwrap_or(0)],
+                #[inline(always)]
+                move |_, [logarithms, gradients, outputs, by_logarithms_, bias_, targets_], rows, states| {
+                    let heads = self.heads;
+                    let features = self.width / heads;
+                    let bias_ = bias_.rows().next().filter(|_| bias.is_some());
+                    for (row, state) in rows.zip(states.chunks_exact_mut(self.width())) {
+                        let (gradient, output) = (gradients.row(row), outputs.row(row));
+                        let (first, last) = state.split_at_mut(state.len() - self.width);
+                        last.copy_from_slice(gradient);
+                        let (first, term) = first.split_at_mut(2 * heads);
+                        if targets.is_some() {
+                            term.copy_from_slice(targets_.row(row));
+                        }
+                        let (copies, products) = first.split_at_mut(heads);
+                        copies.copy_from_slice(logarithms.row(row));
+                        multiply_heads(gradient, output, products);
+                        for (head, product) in products.iter_mut().enumerate() {
+                            let range = head * features..(head + 1) * features;
+                            *product -= bias_.map_or(0.0, |bias| dot(&gradient[range.clone()], &bias[range]));
+                            if by_logarithms.is_some() {
+                                *product -= by_logarithms_.row(row)[head];
+                            }
+                        }
+                    }
+                },
+            );
+        })
+    }
+}
+
+/// Records the gradients with respect to the inputs of attention but the bias, from those with respect to its output and, if
+/// needed, its logarithms.
 pub(super) fn record(
-    specification: AttentionSpec,
+    specification: &AttentionSpec,
     operation: &Operation,
-    known: [Value; 2],
+    bias: Option<usize>,
+    [gradient, by_logarithms]: [Option<Value>; 2],
     tape: &mut Tape<'_>,
 ) -> Result<(), BuildError> {
-    let AttentionSpec { relation, sources, targets, edges, self_loop_edges, vectors, .. } = specification;
+    let (Some(gradient), &[output, logarithms, ..]) = (gradient, &operation.outputs[..]) else { return Ok(()) };
+    let AttentionSpec { relation, sources, targets, edges, self_loop_edges, vectors, .. } = *specification;
     let read = |input: usize| operation.inputs[input];
-    let inputs: Vec<Value> = specification.inputs().map(read).into_iter().chain(known).collect();
-    if let Some(targets) = targets.map(read) {
-        tape.gradient(targets, by_targets(specification), &inputs)?;
+
+    let mut known = vec![logarithms, gradient, output];
+    let mut add = |value: Option<Value>| {
+        known.extend(value);
+        value.map(|_| known.len() - 1)
+    };
+    let optional = [by_logarithms, bias.map(read), targets.map(read)].map(&mut add);
+    let layout = States::of(specification);
+    let shape = Shape::new(output.domain(), layout.width());
+    let states = tape.compute(layout.operator(optional), &known, shape)?;
+
+    let inputs: Vec<Value> = specification.inputs().map(read).into_iter().chain([states]).collect();
+    match (targets.map(read), operation.outputs.get(2)) {
+        (Some(targets), Some(slopes)) => tape.gradient(targets, by_slopes(layout), &[states, *slopes])?,
+        (Some(targets), None) => tape.gradient(targets, by_targets(*specification), &inputs)?,
+        (None, _) => {}
     }
     if let Some(edges) = edges.map(read) {
-        tape.gradient(edges, by_links(specification, Some(relation)), &inputs)?;
+        tape.gradient(edges, by_links(*specification, Some(relation)), &inputs)?;
     }
     if let Some(edges) = self_loop_edges.map(read) {
-        tape.gradient(edges, by_links(specification, None), &inputs)?;
+        tape.gradient(edges, by_links(*specification, None), &inputs)?;
     }
     let values = read(0);
     if let Some(sources) = sources.map(read) {
-        return tape.gradients_of(&[values, sources], by_sources(specification), &inputs);
+        return tape.gradients_of(&[values, sources], by_sources(*specification), &inputs);
     }
     // Each row contributes a term to the gradient of the vectors.
     let shapes = [values.shape(); 2];
-    let [by_values, terms] = tape.compute_pair(by_sources(specification), &inputs, shapes)?;
+    let [by_values, terms] = tape.compute_pair(by_sources(*specification), &inputs, shapes)?;
     tape.add_term(values, by_values)?;
     let Some((vectors, weight)) = vectors else { return Ok(()) };
     let range = weight.range();
@@ -92,18 +145,40 @@ pub(super) fn record(
     tape.weight_gradient(read(vectors), weight.range(), sum.accumulating(), &[terms])
 }
 
+/// The gradient with respect to the targets' term of decomposed scores: with the sums of the slopes and of the values times
+/// them, `g . (sum of v m x) - p (sum of v)`; see [`Attending::add_by_slopes`].
+fn by_slopes(layout: States) -> impl Operator {
+    kernel(NAME, Footprint::Same, move |step: &mut Step<'_>| {
+        step.write_rows(
+            Partition::Uniform,
+            [0, 1],
+            #[inline(always)]
+            move |_, [states, slopes], rows, target| {
+                let States { heads, width, .. } = layout;
+                for (row, target) in rows.zip(target.chunks_exact_mut(heads)) {
+                    let (state, (sums, values)) = (states.row(row), slopes.row(row).split_at(heads));
+                    multiply_heads(&state[state.len() - width..], values, target);
+                    let terms = target.iter_mut().zip(&state[heads..2 * heads]).zip(sums);
+                    terms.for_each(|((target, product), sum)| *target -= product * sum);
+                }
+            },
+        );
+    })
+    .with_cost(Cost { per_row: layout.width, per_entry: 0 })
+}
+
 fn by_targets(specification: AttentionSpec) -> impl Operator {
     let AttentionSpec { heads, width, relation, .. } = specification;
-    // Of targets, their self-loops, their states and their gradients.
-    let of_row = [2, 4, 8, 9];
-    let scored = specification.scored_width();
+    // Of targets, their self-loops and their states.
+    let of_row = [2, 4, 8];
+    let (scored, layout) = (specification.scored_width(), States::of(&specification));
     kernel(NAME, relation.footprint(), move |step: &mut Step<'_>| {
         step.write_rows(
             relation.partition(),
             INPUTS,
             #[inline(always)]
             move |topology, matrices, rows, target| {
-                let attending = specification.of(matrices);
+                let (attending, states) = layout.read(specification.of(matrices), matrices[8]);
                 let mut tile = Tile::new(heads);
                 for (row, target) in rows.zip(target.chunks_exact_mut(scored)) {
                     target.fill(0.0);
@@ -115,7 +190,7 @@ fn by_targets(specification: AttentionSpec) -> impl Operator {
                         |source| attending.prefetch_source(source),
                         #[inline(always)]
                         |tile| {
-                            attending.differentiate(tile, matrices[8], matrices[9]);
+                            attending.differentiate(tile, &states);
                             attending.add_by_target(tile.all(), target);
                         },
                     );
@@ -130,7 +205,7 @@ fn by_targets(specification: AttentionSpec) -> impl Operator {
 /// The gradient with respect to the links' terms of the scores; without a relation, to those of the added self-loops.
 fn by_links(specification: AttentionSpec, relation: Option<Relation>) -> impl Operator {
     let AttentionSpec { heads, width, .. } = specification;
-    let scored = specification.scored_width();
+    let (scored, layout) = (specification.scored_width(), States::of(&specification));
     let (footprint, of_links, of_targets) = match relation {
         None => (Footprint::Same, Footprint::IncomingEdges, Footprint::Same),
         Some(Relation::Neighbors | Relation::Edges) => (Footprint::Endpoints, Footprint::Endpoints, Footprint::Target),
@@ -142,12 +217,17 @@ fn by_links(specification: AttentionSpec, relation: Option<Relation>) -> impl Op
             INPUTS,
             #[inline(always)]
             move |topology, matrices, rows, output| {
-                let attending = specification.of(matrices);
+                let (attending, states) = layout.read(specification.of(matrices), matrices[8]);
                 let link = |row: usize| match relation {
-                    None => Some(Link { target: row as u32, source: row as u32, edge: None }),
+                    None => Some(Link { target: row as u32, source: row as u32, edge: None, soon: row as u32 }),
                     Some(relation) => {
                         let [source, target] = relation.ends(topology, row)?.map(|row| row as u32);
-                        specification.counts(target, source).then_some(Link { target, source, edge: Some(row as u32) })
+                        specification.counts(target, source).then_some(Link {
+                            target,
+                            source,
+                            edge: Some(row as u32),
+                            soon: source,
+                        })
                     }
                 };
                 output.fill(0.0);
@@ -157,13 +237,13 @@ fn by_links(specification: AttentionSpec, relation: Option<Relation>) -> impl Op
                     |index| link(rows.start + index),
                     #[inline(always)]
                     |tile| {
-                        attending.differentiate(tile, matrices[8], matrices[9]);
-                        for (link, links) in tile.each_link(heads) {
+                        attending.differentiate(tile, &states);
+                        for (link, links) in tile.each_link() {
                             let index = link.edge.unwrap_or(link.target) as usize - rows.start;
                             let output = &mut output[index * scored..(index + 1) * scored];
                             attending.add_by_source(links, output);
                             if let Score::ScaledDot { .. } = specification.score {
-                                attending.add_by_values(links, matrices[9], output);
+                                attending.add_by_values(links, &states, output);
                             }
                         }
                     },
@@ -172,7 +252,7 @@ fn by_links(specification: AttentionSpec, relation: Option<Relation>) -> impl Op
         );
     })
     .reading([3, 6], of_links)
-    .reading([2, 4, 7, 8, 9], of_targets)
+    .reading([2, 4, 7, 8], of_targets)
     .with_cost(Cost { per_row: width + 2 * scored, per_entry: 0 })
 }
 
@@ -180,29 +260,33 @@ fn by_links(specification: AttentionSpec, relation: Option<Relation>) -> impl Op
 /// row's term of the gradient with respect to the vectors.
 fn by_sources(specification: AttentionSpec) -> impl Operator {
     let AttentionSpec { heads, width, relation, .. } = specification;
-    let scored = specification.scored_width();
+    let (scored, layout) = (specification.scored_width(), States::of(&specification));
     kernel(NAME, relation.footprint_back(), move |step: &mut Step<'_>| {
-        step.write_row_pairs(
+        step.write_row_groups(
             relation.partition_back(),
             INPUTS,
             #[inline(always)]
             move |topology, matrices, rows, [values, sources]| {
-                let attending = specification.of(matrices);
+                let (attending, states) = layout.read(specification.of(matrices), matrices[8]);
                 let mut tile = Tile::new(heads);
                 let outputs = values.chunks_exact_mut(width).zip(sources.chunks_exact_mut(scored));
                 for (row, (value, source)) in rows.zip(outputs) {
                     value.fill(0.0);
                     source.fill(0.0);
+                    attending.begin_slopes(&mut tile);
                     specification.for_each_tile_back(
                         topology,
                         row,
                         &mut tile,
                         #[inline(always)]
-                        |target| attending.prefetch_target(matrices[8], matrices[9], target),
+                        |target| attending.prefetch_target(&states, target),
                         #[inline(always)]
                         |tile| {
-                            attending.differentiate(tile, matrices[8], matrices[9]);
-                            attending.add_by_values(tile.all(), matrices[9], value);
+                            if let Score::Decomposed { .. } = specification.score {
+                                return attending.add_by_slopes(tile, &states, row, [&mut *value, &mut *source]);
+                            }
+                            attending.differentiate(tile, &states);
+                            attending.add_by_values(tile.all(), &states, value);
                             match specification.score {
                                 Score::Additive { .. } => {
                                     attending.add_by_source(tile.all(), value);
@@ -212,6 +296,9 @@ fn by_sources(specification: AttentionSpec) -> impl Operator {
                             }
                         },
                     );
+                    if let Score::Decomposed { .. } = specification.score {
+                        attending.end_slopes(&mut tile, source);
+                    }
                 }
             },
         );

@@ -49,7 +49,7 @@ impl Operator for MergeAttention {
     }
 
     fn run(&self, step: &mut Step<'_>) {
-        step.write_row_pairs(
+        step.write_row_groups(
             Partition::Uniform,
             [0, 1, 2, 3],
             #[inline(always)]
@@ -103,7 +103,7 @@ impl Operator for MergeAttention {
 /// part, the output, its logarithms, the gradient `g` with respect to the output and, if it is needed, that to the logarithms.
 fn part_gradient(has_by_logarithms: bool) -> impl Operator {
     kernel("merge_attention_backward", Footprint::Same, move |step: &mut Step<'_>| {
-        step.write_row_pairs(
+        step.write_row_groups(
             Partition::Uniform,
             [0, 1, 2, 3, 4, if has_by_logarithms { 5 } else { 4 }],
             #[inline(always)]

@@ -70,9 +70,10 @@ pub enum Scores {
 /// `h C` to `(h + 1) C`. A row without sources has the bias.
 ///
 /// No column of the links is needed, forward or backward, but the dropout mask `[E, H]`: the backward pass recomputes
-/// the weights, once by target and once by source, from one number for each head of a row. The largest score is
-/// subtracted first, so no exponential overflows. Each pass costs `(E + N) H` exponentials and `2 (E + N) H C`
-/// multiplications, and up to three times as many for additive and scaled-dot scores.
+/// the weights from one number for each head of a row. The largest score is subtracted first, so no exponential overflows.
+/// Each pass costs `(E + N) H` exponentials and `(E + N) H C` multiplications, twice as many in training; the backward pass of
+/// additive and scaled-dot scores is made once by target and once by source, with up to three times as many. For
+/// decomposed scores training keeps a column `[N, H + H C]` instead.
 ///
 /// If the program [keeps attention](Program::keep_attention), the weights of edges are a value of their own that is kept.
 ///
@@ -121,8 +122,9 @@ pub fn attend_in_part(
     let edges = draw_mask(program, links, heads, rate)?.map(&mut add);
     let self_loops = if attention.add_self_loops { draw_mask(program, to, heads, rate)?.map(&mut add) } else { None };
     let masks = edges.map(|edges| [edges, self_loops.unwrap_or(edges)]);
-    let attend = Attend { specification: AttentionSpec { masks, ..specification }, bias };
-    let [output, logarithms] = program.record(attend, &inputs)?[..] else {
+    let has_slopes = specification.has_slopes();
+    let attend = Attend { specification: AttentionSpec { masks, ..specification }, bias, has_slopes };
+    let [output, logarithms, ..] = program.record(attend, &inputs)?[..] else {
         return Err(program.error("attends without logarithms of its sums; report this as a bug"));
     };
     if program.keeps_attention() && relation == Relation::Neighbors {
@@ -133,11 +135,13 @@ pub fn attend_in_part(
 }
 
 /// [`attend`]: reads the values, the terms of the scores, the bias and then the masks. Its second output is, for each
-/// head of a row, the logarithm of the sum of the exponentials of its scores.
+/// head of a row, the logarithm of the sum of the exponentials of its scores; its third, if there is one, its slopes:
+/// [`Attending::add`](crate::kernels::Attending::add).
 #[derive(Clone, Copy, Debug)]
 struct Attend {
     specification: AttentionSpec,
     bias: Option<usize>,
+    has_slopes: bool,
 }
 
 impl Operator for Attend {
@@ -153,7 +157,8 @@ impl Operator for Attend {
             return Err(format!("adds a bias {found} wide to a value {width} wide; give both one width"));
         }
         let [_, to, _] = self.specification.domains;
-        Ok(vec![Shape::new(to, width), Shape::new(to, heads)])
+        let slopes = self.has_slopes.then_some(Shape::new(to, heads + width));
+        Ok([Shape::new(to, width), Shape::new(to, heads)].into_iter().chain(slopes).collect())
     }
 
     fn footprint(&self, input: usize) -> Footprint {
@@ -175,11 +180,14 @@ impl Operator for Attend {
     }
 
     fn in_inference(&self, inputs: &[Value]) -> InInference {
-        let Some(masks) = self.specification.masks else { return InInference::Same };
+        let masks = self.specification.masks;
+        if masks.is_none() && !self.has_slopes {
+            return InInference::Same;
+        }
         // They come last, so the others keep their indices.
-        let remaining = (0..inputs.len()).filter(|input| !masks.contains(input)).collect();
+        let remaining = (0..inputs.len()).filter(|input| !masks.is_some_and(|masks| masks.contains(input))).collect();
         let specification = AttentionSpec { masks: None, ..self.specification };
-        InInference::Replaced(Arc::new(Self { specification, ..*self }), remaining)
+        InInference::Replaced(Arc::new(Self { specification, has_slopes: false, ..*self }), remaining)
     }
 
     fn run(&self, step: &mut Step<'_>) {
@@ -188,17 +196,19 @@ impl Operator for Attend {
         let [values, sources, targets, edges, self_loop_edges, vectors, masks, self_loop_masks] =
             specification.inputs();
         let bias = self.bias.unwrap_or(0);
-        step.write_row_pairs(
+        let slopes_width = if self.has_slopes { heads + width } else { 0 };
+        step.write_row_groups(
             relation.partition(),
             [values, sources, targets, edges, self_loop_edges, vectors, masks, self_loop_masks, bias],
             #[inline(always)]
-            move |topology, matrices, rows, [output, logarithms]| {
+            move |topology, matrices, rows, [output, logarithms, slopes]| {
                 let attending = specification.of(matrices);
                 let bias = matrices[8].rows().next().filter(|_| has_bias);
                 let mut tile = Tile::new(heads);
                 let outputs = output.chunks_exact_mut(width).zip(logarithms.chunks_exact_mut(heads));
-                for (row, (output, logarithms)) in rows.zip(outputs) {
-                    attending.begin(&mut tile, output);
+                for ((index, row), (output, logarithms)) in rows.enumerate().zip(outputs) {
+                    let slopes = &mut slopes[index * slopes_width..(index + 1) * slopes_width];
+                    attending.begin(&mut tile, output, slopes);
                     specification.for_each_tile(
                         topology,
                         row,
@@ -206,9 +216,9 @@ impl Operator for Attend {
                         #[inline(always)]
                         |source| attending.prefetch_source(source),
                         #[inline(always)]
-                        |tile| attending.add(tile, output),
+                        |tile| attending.add(tile, output, slopes),
                     );
-                    attending.end(&tile, output, logarithms);
+                    attending.end(&mut tile, output, logarithms, slopes);
                     if let Some(bias) = bias {
                         output.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
                     }
@@ -223,17 +233,12 @@ impl Operator for Attend {
         gradients: &[Option<Value>],
         tape: &mut Tape<'_>,
     ) -> Result<(), BuildError> {
-        let &[output, logarithms] = &operation.outputs[..] else { return Ok(()) };
-        let &[Some(gradient), by_logarithms] = gradients else {
+        let &[Some(gradient), by_logarithms, ..] = gradients else {
             return Err(tape.error("cannot learn by the logarithms of attention alone; merge it with its output"));
         };
-        let bias = self.bias.map(|bias| operation.inputs[bias]);
-        if let Some(bias) = bias {
-            bias_gradient(bias, gradient, tape)?;
+        if let Some(bias) = self.bias {
+            bias_gradient(operation.inputs[bias], gradient, tape)?;
         }
-        let known: Vec<Value> = [logarithms, gradient, output].into_iter().chain(by_logarithms).chain(bias).collect();
-        let shape = Shape::new(output.domain(), 2 * logarithms.width());
-        let states = tape.compute(backward::states(by_logarithms.is_some(), bias.is_some()), &known, shape)?;
-        backward::record(self.specification, operation, [states, gradient], tape)
+        backward::record(&self.specification, operation, self.bias, [Some(gradient), by_logarithms], tape)
     }
 }

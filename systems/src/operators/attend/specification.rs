@@ -5,7 +5,7 @@ use connectome_components::{Adjacency, Matrix, Topology};
 use super::{Attention, Scores};
 use crate::{
     error::BuildError,
-    kernels::{Attending, Link, MAX_HEADS, Score, Tile},
+    kernels::{Attending, Link, MAX_HEADS, Part, Score, Tile},
     operators::relation::Relation,
     program::{Domain, Program, Shape, Value, Weight},
 };
@@ -142,23 +142,26 @@ impl AttentionSpec {
     #[inline(always)]
     pub(super) fn of<'a, const K: usize>(&self, matrices: [&'a Matrix<'a>; K]) -> Attending<'a> {
         const { assert!(K >= 8) }
-        let has = |index: usize, has: bool| has.then_some(matrices[index]);
+        let part = |index: usize, has: bool| has.then_some(Part::from(matrices[index]));
         let vectors = self.vectors.zip(matrices[5].rows().next());
         Attending {
             score: self.score,
             heads: self.heads,
-            values: matrices[0],
-            sources: matrices[1],
-            targets: has(2, self.targets.is_some()),
-            edges: has(3, self.edges.is_some()),
-            own_edges: has(4, self.self_loop_edges.is_some()),
+            values: matrices[0].into(),
+            sources: matrices[1].into(),
+            targets: part(2, self.targets.is_some()),
+            edges: [part(3, self.edges.is_some()), part(4, self.self_loop_edges.is_some())],
             vectors: vectors.map_or(&[], |((_, vectors), row)| &row[vectors.range()]),
-            masks: self.masks.map(|_| [matrices[6], matrices[7]]),
+            masks: self.masks.map(|_| [matrices[6], matrices[7]].map(Part::from)),
         }
     }
 
-    /// Calls `body` with the links that end in `row`, a tile at a time, and `prefetch` with the sources of the next
-    /// ones.
+    /// Whether the forward pass keeps the slopes of the targets, which the backward pass reads.
+    pub(super) fn has_slopes(&self) -> bool {
+        matches!(self.score, Score::Decomposed { .. }) && self.targets.is_some()
+    }
+
+    /// Calls `body` with the links that end in `row`, a tile at a time, and `prefetch` with the sources of later ones.
     #[inline(always)]
     pub(super) fn for_each_tile(
         &self,
@@ -222,13 +225,15 @@ impl AttentionSpec {
             #[inline(always)]
             |index| match index.checked_sub(added) {
                 Some(index) => {
-                    if let Some(row) = ahead.get(index) {
-                        prefetch(*row as usize);
-                    }
+                    let soon = *ahead.get(index).unwrap_or(&neighbors[index]);
+                    prefetch(soon as usize);
                     let [target, source, edge] = link(neighbors[index], edges[index]);
-                    self.counts(target, source).then_some(Link { target, source, edge: Some(edge) })
+                    self.counts(target, source).then_some(Link { target, source, edge: Some(edge), soon })
                 }
-                None => Some(Link { target: row as u32, source: row as u32, edge: None }),
+                None => {
+                    let row = row as u32;
+                    Some(Link { target: row, source: row, edge: None, soon: row })
+                }
             },
             body,
         );

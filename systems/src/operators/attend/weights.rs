@@ -74,7 +74,7 @@ impl Operator for AttentionWeights {
                         weights.fill(0.0);
                         continue;
                     }
-                    let link = Link { target, source, edge: Some(row as u32) };
+                    let link = Link { target, source, edge: Some(row as u32), soon: source };
                     attending.weigh(&mut tile, link, matrices[8].row(target as usize), weights);
                 }
             },

@@ -288,7 +288,7 @@ impl DagGru {
     fn attend(self) -> impl Operator {
         let [partition, _] = partitions(self.direction);
         kernel("dag_gru_attend", footprint(partition), move |step: &mut Step<'_>| {
-            step.write_row_pairs(
+            step.write_row_groups(
                 partition,
                 [0, 1],
                 #[inline(always)]
@@ -382,7 +382,7 @@ fn hidden_gradient() -> impl Operator {
 /// The gradients with respect to gates and maps: reads both, and the gradient with respect to what is sent.
 fn gated_gradients() -> impl Operator {
     kernel("dag_gru_messages", Footprint::Same, |step: &mut Step<'_>| {
-        step.write_row_pairs(
+        step.write_row_groups(
             Partition::Uniform,
             [0, 1, 2],
             #[inline(always)]
