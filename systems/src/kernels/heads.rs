@@ -93,7 +93,7 @@ pub fn add_heads(terms: &impl HeadTerms<1>, source: &Matrix, heads: usize, outpu
 }
 
 /// Calls `finish(feature, sums)` with the sums of `coefficients[h] * source[row][h]` over the terms for some features from
-/// `feature` on, until all features had their turn. These are 1, 2, 4 or a multiple of 8, and of one head but for
+/// `feature` on, until all features had their turn. These are 1, 4 or a multiple of 8, and of one head but for
 /// multiples of 8 and heads of width 1.
 ///
 /// The terms are iterated once for all heads if their width is a multiple of 8 and the sums fit into registers;
@@ -113,8 +113,6 @@ pub fn sum_heads<const OUTPUTS: usize>(
         feature += if head_width == 1 {
             match rest {
                 8.. => by_feature::<OUTPUTS, 8>(terms, source, feature, &mut finish),
-                4.. => by_feature::<OUTPUTS, 4>(terms, source, feature, &mut finish),
-                2.. => by_feature::<OUTPUTS, 2>(terms, source, feature, &mut finish),
                 _ => by_feature::<OUTPUTS, 1>(terms, source, feature, &mut finish),
             }
         } else if head_width.is_multiple_of(GROUP) {
@@ -122,14 +120,12 @@ pub fn sum_heads<const OUTPUTS: usize>(
                 8.. => tile::<OUTPUTS, 8, GROUP>(terms, source, head_width, feature, &mut finish),
                 5 => tile::<OUTPUTS, 5, GROUP>(terms, source, head_width, feature, &mut finish),
                 4.. => tile::<OUTPUTS, 4, GROUP>(terms, source, head_width, feature, &mut finish),
-                2.. => tile::<OUTPUTS, 2, GROUP>(terms, source, head_width, feature, &mut finish),
                 _ => tile::<OUTPUTS, 1, GROUP>(terms, source, head_width, feature, &mut finish),
             }
         } else {
             match head_width - feature % head_width {
                 8.. => tile::<OUTPUTS, 1, 8>(terms, source, head_width, feature, &mut finish),
                 4.. => tile::<OUTPUTS, 1, 4>(terms, source, head_width, feature, &mut finish),
-                2.. => tile::<OUTPUTS, 1, 2>(terms, source, head_width, feature, &mut finish),
                 _ => tile::<OUTPUTS, 1, 1>(terms, source, head_width, feature, &mut finish),
             }
         };

@@ -38,8 +38,6 @@ pub(super) fn combine_both(values: &mut [f32], [ones, others]: [&[f32]; 2], f: i
 #[inline(always)]
 pub(super) fn by_size(size: usize, mut work: impl FnMut(usize)) {
     match size {
-        1 => work(1),
-        4 => work(4),
         8 => work(8),
         16 => work(16),
         _ => work(size),

@@ -34,12 +34,22 @@ pub use matmul::{Operand, matmul, matmul_onto, matmul_transposed};
 pub use moments::{moments, sum};
 pub use prefetch::prefetch;
 
-/// Runs `work` with the widest vector instructions of this processor.
+/// Runs `work` with the widest vector instructions of this processor; with debug assertions, at most with those of AVX2, and in
+/// the tests of this crate's own modules with none: each is one more copy of all kernels to compile.
 ///
 /// Vectorization never reorders sums, so every processor computes the same bits. `work` and the functions it calls must
 /// be `#[inline(always)]`: a function that is not inlined is compiled for the baseline processor.
 #[inline(always)]
 pub(crate) fn vectorize<R>(work: impl FnOnce() -> R) -> R {
+    if cfg!(test) {
+        return work();
+    }
+    #[cfg(all(debug_assertions, target_arch = "x86_64"))]
+    return match pulp::x86::V3::try_new() {
+        Some(processor) => processor.vectorize(work),
+        None => work(),
+    };
+    #[cfg(not(all(debug_assertions, target_arch = "x86_64")))]
     Arch::new().dispatch(work)
 }
 
