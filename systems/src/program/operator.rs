@@ -144,7 +144,7 @@ pub enum InInference {
     Same,
     /// Its first input is its first output.
     Identity,
-    /// Another operator, of these of its inputs.
+    /// Another operator, of these of its inputs, perhaps without its last outputs.
     Replaced(Arc<dyn Operator>, Vec<usize>),
 }
 

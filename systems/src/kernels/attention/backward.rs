@@ -69,7 +69,7 @@ impl Attending<'_> {
     fn weigh_again(&self, tile: &mut Tile, states: &TargetStates) {
         self.score(tile);
         let Tile { links, weights, states: gathered, .. } = tile;
-        links.gather(gathered, Rows::OfTarget(states.logarithms), |_, logarithm| logarithm);
+        links.gather(gathered, Rows::Target(states.logarithms), |_, logarithm| logarithm);
         zip_with(
             &mut weights[..links.blocks()],
             gathered,
@@ -77,7 +77,7 @@ impl Attending<'_> {
             |score, logarithm| exp(score - logarithm),
         );
         links.pad(weights, 0.0);
-        links.gather(gathered, Rows::OfTarget(states.products), |_, product| product);
+        links.gather(gathered, Rows::Target(states.products), |_, product| product);
     }
 
     /// Recomputes the weights of a tile, and computes the gradients with respect to its scores.
@@ -85,11 +85,11 @@ impl Attending<'_> {
     pub fn differentiate(&self, tile: &mut Tile, states: &TargetStates) {
         self.weigh_again(tile, states);
         let Tile { links, sums, weights, gradients, states: products, .. } = tile;
-        let (blocks, output_gradients) = (links.blocks(), Rows::OfTarget(states.gradients));
+        let (blocks, output_gradients) = (links.blocks(), Rows::Target(states.gradients));
         gradients[..blocks].fill(Lanes::default());
-        self.add_link_products(links, [Rows::OfSource(self.values), output_gradients], gradients);
+        self.add_link_products(links, [Rows::Source(self.values), output_gradients], gradients);
         if self.adds_edges() {
-            self.add_link_products(links, [Rows::OfLink(self.edges), output_gradients], gradients);
+            self.add_link_products(links, [Rows::Link(self.edges), output_gradients], gradients);
         }
         let masks = self.mask_rows();
         if let Some(masks) = masks {
@@ -136,7 +136,7 @@ impl Attending<'_> {
             links.gather(gradients, masks, |slope, mask| slope * mask);
         }
         let coefficients = [weights.as_flattened(), gradients.as_flattened()];
-        let rows = Rows::OfTarget(states.gradients);
+        let rows = Rows::Target(states.gradients);
         let row = self.values.row(source);
         sum_heads(
             &Weighted { links: links.all(), coefficients, stride: links.stride(), rows },
@@ -163,7 +163,7 @@ impl Attending<'_> {
     /// targets times their weights.
     #[inline(always)]
     pub fn add_by_values(&self, links: Differentiated, states: &TargetStates, sum: &mut [f32]) {
-        self.add_rows(links.times(links.weights, Rows::OfTarget(states.gradients)), states.gradients, sum);
+        self.add_rows(links.times(links.weights, Rows::Target(states.gradients)), states.gradients, sum);
     }
 
     /// Adds the terms of some links to the gradient with respect to a target's term of the scores.
@@ -171,9 +171,9 @@ impl Attending<'_> {
     pub fn add_by_target(&self, links: Differentiated, sum: &mut [f32]) {
         match self.score {
             Score::ScaledDot { .. } => {
-                self.add_rows(links.times(links.gradients, Rows::OfSource(self.sources)), self.sources, sum);
+                self.add_rows(links.times(links.gradients, Rows::Source(self.sources)), self.sources, sum);
                 if let [Some(edges), _] = self.edges {
-                    self.add_rows(links.times(links.gradients, Rows::OfLink([Some(edges), None])), edges, sum);
+                    self.add_rows(links.times(links.gradients, Rows::Link([Some(edges), None])), edges, sum);
                 }
             }
             _ => self.add_by_term(links, sum),
@@ -185,7 +185,7 @@ impl Attending<'_> {
     pub fn add_by_source(&self, links: Differentiated, sum: &mut [f32]) {
         match (self.score, self.targets) {
             (Score::ScaledDot { .. }, Some(targets)) => {
-                self.add_rows(links.times(links.gradients, Rows::OfTarget(targets)), targets, sum);
+                self.add_rows(links.times(links.gradients, Rows::Target(targets)), targets, sum);
             }
             _ => self.add_by_term(links, sum),
         }
@@ -231,7 +231,7 @@ impl Attending<'_> {
             |features| {
                 for (link, gradients) in links.links.iter().zip(links.gradients.chunks_exact(links.stride)) {
                     let [source, target] = [self.sources.row(link.source as usize), self.target_term(link.target)];
-                    let edge = Rows::OfLink(self.edges).of(link);
+                    let edge = Rows::Link(self.edges).of(link);
                     for (head, gradient) in gradients[..self.heads].iter().enumerate() {
                         let range = head * features..(head + 1) * features;
                         let sums = source[range.clone()].iter().zip(&target[range.clone()]);

@@ -70,7 +70,7 @@ impl Attending<'_> {
                 links.gather(gradients, masks, |slope, mask| slope * mask);
             }
         }
-        let (links, weights, rows) = (links.all(), weights.as_flattened(), Rows::OfSource(self.values));
+        let (links, weights, rows) = (links.all(), weights.as_flattened(), Rows::Source(self.values));
         if has_slopes {
             let coefficients = [weights, gradients.as_flattened()];
             sum_heads(
@@ -87,7 +87,7 @@ impl Attending<'_> {
         }
         self.add_rows(Weighted { links, coefficients: [weights], stride, rows }, self.values, output);
         if let ([Some(edges), _], true) = (self.edges, self.adds_edges()) {
-            let rows = Rows::OfLink([Some(edges), None]);
+            let rows = Rows::Link([Some(edges), None]);
             self.add_rows(Weighted { links, coefficients: [weights], stride, rows }, edges, output);
         }
     }

@@ -69,6 +69,6 @@ impl Attending<'_> {
     /// The dropout masks of links.
     #[inline(always)]
     fn mask_rows(&self) -> Option<Rows<'_>> {
-        self.masks.map(|masks| Rows::OfLink(masks.map(Some)))
+        self.masks.map(|masks| Rows::Link(masks.map(Some)))
     }
 }

@@ -16,12 +16,12 @@ impl<'a> Attending<'a> {
         let Tile { links, sums, weights, .. } = tile;
         match self.score {
             Score::Decomposed { slope } => {
-                links.gather(sums, Rows::OfSource(self.sources), |_, term| term);
+                links.gather(sums, Rows::Source(self.sources), |_, term| term);
                 if let Some(targets) = self.targets {
-                    links.gather(sums, Rows::OfTarget(targets), |sum, term| sum + term);
+                    links.gather(sums, Rows::Target(targets), |sum, term| sum + term);
                 }
                 if self.edges[0].is_some() {
-                    links.gather(sums, Rows::OfLink(self.edges), |sum, term| sum + term);
+                    links.gather(sums, Rows::Link(self.edges), |sum, term| sum + term);
                 }
                 zip_with(&mut weights[..links.blocks()], sums, |_, sum| leaky_relu(sum, slope));
             }
@@ -32,11 +32,11 @@ impl<'a> Attending<'a> {
 
     #[inline(always)]
     fn score_scaled_dot(&self, links: &Links, weights: &mut Scores, factor: f32) {
-        let Some(targets) = self.targets.map(Rows::OfTarget) else { return };
+        let Some(targets) = self.targets.map(Rows::Target) else { return };
         weights[..links.blocks()].fill(Lanes::default());
-        self.add_link_products(links, [Rows::OfSource(self.sources), targets], weights);
+        self.add_link_products(links, [Rows::Source(self.sources), targets], weights);
         if self.adds_edges() {
-            self.add_link_products(links, [Rows::OfLink(self.edges), targets], weights);
+            self.add_link_products(links, [Rows::Link(self.edges), targets], weights);
         }
         scale(&mut weights[..links.blocks()], factor);
     }
@@ -50,7 +50,7 @@ impl<'a> Attending<'a> {
                 let scores = weights.as_flattened_mut().chunks_exact_mut(links.stride());
                 for (link, scores) in links.all().iter().zip(scores) {
                     let (source, target) = (self.sources.row(link.source as usize), self.target_term(link.target));
-                    let edge = Rows::OfLink(self.edges).of(link);
+                    let edge = Rows::Link(self.edges).of(link);
                     for (head, score) in scores[..self.heads].iter_mut().enumerate() {
                         let range = head * features..(head + 1) * features;
                         let endpoints = [source, target].map(|row| &row[range.clone()]);

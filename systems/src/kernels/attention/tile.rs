@@ -37,6 +37,15 @@ pub struct Link {
     pub soon: u32,
 }
 
+impl Link {
+    /// The added self-loop of a row.
+    #[inline(always)]
+    pub fn self_loop(row: usize) -> Self {
+        let row = row as u32;
+        Self { target: row, source: row, edge: None, soon: row }
+    }
+}
+
 /// Some links, with scores, weights and gradients for each head of each.
 pub struct Tile {
     pub(super) links: Links,
@@ -206,10 +215,10 @@ impl Links {
 /// The rows that links read.
 #[derive(Clone, Copy)]
 pub(super) enum Rows<'a> {
-    OfSource(Part<'a>),
-    OfTarget(Part<'a>),
+    Source(Part<'a>),
+    Target(Part<'a>),
     /// Of edges and, by node, of added self-loops.
-    OfLink([Option<Part<'a>>; 2]),
+    Link([Option<Part<'a>>; 2]),
 }
 
 impl<'a> Rows<'a> {
@@ -223,10 +232,10 @@ impl<'a> Rows<'a> {
     #[inline(always)]
     fn index(&self, link: &Link) -> Option<(Part<'a>, usize)> {
         match (*self, link.edge) {
-            (Self::OfSource(rows), _) => Some((rows, link.source as usize)),
-            (Self::OfTarget(rows), _) => Some((rows, link.target as usize)),
-            (Self::OfLink([edges, _]), Some(edge)) => Some((edges?, edge as usize)),
-            (Self::OfLink([_, self_loops]), None) => Some((self_loops?, link.target as usize)),
+            (Self::Source(rows), _) => Some((rows, link.source as usize)),
+            (Self::Target(rows), _) => Some((rows, link.target as usize)),
+            (Self::Link([edges, _]), Some(edge)) => Some((edges?, edge as usize)),
+            (Self::Link([_, self_loops]), None) => Some((self_loops?, link.target as usize)),
         }
     }
 }
@@ -245,7 +254,7 @@ impl<const OUTPUTS: usize> HeadTerms<OUTPUTS> for Weighted<'_, OUTPUTS> {
         let mut start = 0;
         for link in self.links {
             if let Some((_, row)) = self.rows.index(link) {
-                let soon = if let Rows::OfLink(_) = self.rows { row } else { link.soon as usize };
+                let soon = if let Rows::Link(_) = self.rows { row } else { link.soon as usize };
                 add(row, self.coefficients.map(|all| &all[start..start + self.stride]), soon);
             }
             start += self.stride;

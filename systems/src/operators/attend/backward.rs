@@ -51,32 +51,34 @@ impl States {
 
     /// Computes them from the logarithms, the gradient with respect to the output, the output and, by their index if there are
     /// such, the gradient with respect to the logarithms, the bias and the targets' term.
-    fn operator(self, [by_logarithms, bias, targets]: [Option<usize>; 3]) -> impl Operator {
+    fn operator(self, optional: [Option<usize>; 3]) -> impl Operator {
+        let [has_by_logarithms, has_bias, has_targets] = optional.map(|input| input.is_some());
+        let [by_logarithms, bias, targets] = optional.map(Option::unwrap_or_default);
         kernel("attend_states", Footprint::Same, move |step: &mut Step<'_>| {
             step.write_rows(
                 Partition::Uniform,
-                [0, 1, 2, by_logarithms.unwrap_or(0), bias.unwrap_or(0), targets.unwrap_or(0)],
+                [0, 1, 2, by_logarithms, bias, targets],
                 #[inline(always)]
-                move |_, [logarithms, gradients, outputs, by_logarithms_, bias_, targets_], rows, states| {
+                move |_, [logarithms, gradients, outputs, by_logarithms, bias, targets], rows, states| {
                     let heads = self.heads;
                     let features = self.width / heads;
-                    let bias_ = bias_.rows().next().filter(|_| bias.is_some());
+                    let bias = bias.rows().next().filter(|_| has_bias);
                     for (row, state) in rows.zip(states.chunks_exact_mut(self.width())) {
                         let (gradient, output) = (gradients.row(row), outputs.row(row));
                         let (first, last) = state.split_at_mut(state.len() - self.width);
                         last.copy_from_slice(gradient);
                         let (first, term) = first.split_at_mut(2 * heads);
-                        if targets.is_some() {
-                            term.copy_from_slice(targets_.row(row));
+                        if has_targets {
+                            term.copy_from_slice(targets.row(row));
                         }
                         let (copies, products) = first.split_at_mut(heads);
                         copies.copy_from_slice(logarithms.row(row));
                         multiply_heads(gradient, output, products);
                         for (head, product) in products.iter_mut().enumerate() {
                             let range = head * features..(head + 1) * features;
-                            *product -= bias_.map_or(0.0, |bias| dot(&gradient[range.clone()], &bias[range]));
-                            if by_logarithms.is_some() {
-                                *product -= by_logarithms_.row(row)[head];
+                            *product -= bias.map_or(0.0, |bias| dot(&gradient[range.clone()], &bias[range]));
+                            if has_by_logarithms {
+                                *product -= by_logarithms.row(row)[head];
                             }
                         }
                     }
@@ -92,10 +94,11 @@ pub(super) fn record(
     specification: &AttentionSpec,
     operation: &Operation,
     bias: Option<usize>,
-    [gradient, by_logarithms]: [Option<Value>; 2],
+    gradient: Value,
+    by_logarithms: Option<Value>,
     tape: &mut Tape<'_>,
 ) -> Result<(), BuildError> {
-    let (Some(gradient), &[output, logarithms, ..]) = (gradient, &operation.outputs[..]) else { return Ok(()) };
+    let &[output, logarithms, ..] = &operation.outputs[..] else { return Ok(()) };
     let AttentionSpec { relation, sources, targets, edges, self_loop_edges, vectors, .. } = *specification;
     let read = |input: usize| operation.inputs[input];
 
@@ -219,7 +222,7 @@ fn by_links(specification: AttentionSpec, relation: Option<Relation>) -> impl Op
             move |topology, matrices, rows, output| {
                 let (attending, states) = layout.read(specification.of(matrices), matrices[8]);
                 let link = |row: usize| match relation {
-                    None => Some(Link { target: row as u32, source: row as u32, edge: None, soon: row as u32 }),
+                    None => Some(Link::self_loop(row)),
                     Some(relation) => {
                         let [source, target] = relation.ends(topology, row)?.map(|row| row as u32);
                         specification.counts(target, source).then_some(Link {

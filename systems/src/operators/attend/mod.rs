@@ -239,6 +239,6 @@ impl Operator for Attend {
         if let Some(bias) = self.bias {
             bias_gradient(operation.inputs[bias], gradient, tape)?;
         }
-        backward::record(&self.specification, operation, self.bias, [Some(gradient), by_logarithms], tape)
+        backward::record(&self.specification, operation, self.bias, gradient, by_logarithms, tape)
     }
 }

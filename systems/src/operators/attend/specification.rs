@@ -230,10 +230,7 @@ impl AttentionSpec {
                     let [target, source, edge] = link(neighbors[index], edges[index]);
                     self.counts(target, source).then_some(Link { target, source, edge: Some(edge), soon })
                 }
-                None => {
-                    let row = row as u32;
-                    Some(Link { target: row, source: row, edge: None, soon: row })
-                }
+                None => Some(Link::self_loop(row)),
             },
             body,
         );
