@@ -20,7 +20,7 @@ impl<'a> Attending<'a> {
                 if let Some(targets) = self.targets {
                     links.gather(sums, Rows::Target(targets), |sum, term| sum + term);
                 }
-                if self.edges[0].is_some() {
+                if self.edges.iter().any(Option::is_some) {
                     links.gather(sums, Rows::Link(self.edges), |sum, term| sum + term);
                 }
                 zip_with(&mut weights[..links.blocks()], sums, |_, sum| leaky_relu(sum, slope));

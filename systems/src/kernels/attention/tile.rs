@@ -1,4 +1,4 @@
-//! Some links at a time, with numbers for each head of each.
+//! Some links at a time, with scores, weights and gradients for each head of each.
 
 use core::array;
 
@@ -61,7 +61,7 @@ pub struct Tile {
     /// The largest score so far, and that before the current tile.
     pub(super) largest: Totals,
     pub(super) before: Totals,
-    /// The sum of the exponentials, or of other numbers of the links.
+    /// The sum of the exponentials, or of other values of the links.
     pub(super) totals: Totals,
     /// The sum of the slopes.
     pub(super) slopes: Totals,
@@ -118,7 +118,7 @@ impl Tile {
 /// again and again, and what is computed for each head is computed for all links and heads alike.
 pub(super) struct Links {
     heads: usize,
-    /// From the numbers of one link to those of the next.
+    /// From the scores of one link to those of the next.
     stride: usize,
     capacity: usize,
     count: usize,
@@ -138,7 +138,7 @@ impl Links {
         &self.all[..self.count]
     }
 
-    /// From the numbers of one link to those of the next.
+    /// From the scores of one link to those of the next.
     #[inline(always)]
     pub(super) fn stride(&self) -> usize {
         self.stride
@@ -150,7 +150,7 @@ impl Links {
         self.count * self.stride
     }
 
-    /// How many times the lanes take up the numbers of all links; after the last link they have anything.
+    /// How many times the lanes take up the scores of all links; what is after the last link has no meaning.
     #[inline(always)]
     pub(super) fn blocks(&self) -> usize {
         self.scores().div_ceil(LANES)
