@@ -240,7 +240,7 @@ fn a_run_that_goes_on_keeps_its_folder() {
     assert_eq!(stopped.status.code(), None);
     assert!(stage.folder("run").join(".lock").exists());
     // A killed process holds no lock.
-    stop(stage.start("run", "", &["--resume"]), "-INT");
+    stop(stage.start("run", "", &["--resume"]), "-TERM");
 }
 
 #[test]
