@@ -36,7 +36,11 @@ fn line(operation: &Value) -> String {
         (_, true) => "+=",
         _ => "~=",
     };
-    let rest = if operation["on_change"] == true { "  (when an input changes)" } else { "" };
+    let rest = match (operation["on_change"] == true, operation["first_on_change"] == true) {
+        (true, _) => "  (when an input changes)",
+        (_, true) => "  (its first output when an input changes)",
+        _ => "",
+    };
     format!("{} {by} {}{inputs}{rest}", outputs.join(", "), fused.join(" + "))
 }
 

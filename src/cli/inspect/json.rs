@@ -154,6 +154,7 @@ struct OperationText {
     in_place_of: Option<ValueText>,
     accumulates: bool,
     on_change: bool,
+    first_on_change: bool,
     multiplications: usize,
     bytes_moved: usize,
 }
@@ -334,6 +335,7 @@ impl OperationText {
             in_place_of: operation.in_place_of.map(|value| ValueText::new(plan, value)),
             accumulates: operation.accumulates,
             on_change: operation.run == Run::OnChange,
+            first_on_change: operation.parts.is_some(),
             multiplications: plan.multiplications(operation, rows),
             bytes_moved: plan.bytes_moved(operation, rows),
         }

@@ -30,7 +30,7 @@ pub(crate) use gru::GruUnit;
 pub use gru::{gru_cell, gru_cell_backward};
 pub use heads::{HeadTerms, Part, add_heads, multiply_heads};
 pub use logarithm::{ln, ln_1p};
-pub use matmul::{Operand, matmul, matmul_onto, matmul_transposed};
+pub use matmul::{Operand, Upcoming, matmul, matmul_ahead, matmul_onto, matmul_transposed};
 pub use moments::{moments, sum};
 pub use prefetch::prefetch;
 

@@ -1,7 +1,7 @@
 //! Prefetching of rows into the cache.
 
 /// Number of elements of a cache line.
-const LINE: usize = 16;
+pub(super) const LINE: usize = 16;
 
 /// Prefetches the cache lines of a row, on processors that can.
 ///
@@ -23,6 +23,18 @@ pub(crate) fn prefetch_at<const VECTORS: usize>(values: &[f32], start: usize, la
     for line in 0..(VECTORS * lanes).div_ceil(LINE) {
         fetch(values.as_ptr().wrapping_add(start + line * LINE));
     }
+}
+
+/// Prefetches the line at `index` into the caches beyond the first, for later. An index beyond the slice is harmless.
+#[inline(always)]
+pub(super) fn prefetch_far(values: &[f32], index: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(processor) = pulp::core_arch::x86::Sse::try_new() {
+        const INTO_FAR_CACHES: i32 = 2;
+        processor._mm_prefetch::<INTO_FAR_CACHES>(values.as_ptr().wrapping_add(index).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, index);
 }
 
 #[inline(always)]

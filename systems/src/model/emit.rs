@@ -154,12 +154,17 @@ impl Emission<'_> {
         let indices = operation.inputs.iter().map(|value| self.indices(*value).map(|field| set.read_indices(field)));
         let indices = indices.collect();
         let outputs = operation.outputs.iter().map(|value| Some(set.write(field(value)?))).collect::<Option<_>>()?;
-        Some(Compiled::new(operation, inputs, indices, outputs, self.settled(operation), extent))
+        let then = match &operation.parts {
+            Some(parts) => Some(self.compile(&parts[1], None, set)?),
+            None => None,
+        };
+        Some(Compiled::new(operation, inputs, indices, outputs, self.settled(operation), then, extent))
     }
 
     fn settled(&self, operation: &Operation) -> Option<Arc<AtomicBool>> {
+        let rests = operation.run == Run::OnChange || operation.parts.is_some();
         match self.plan.column(*operation.outputs.first()?)? {
-            Column::Layout(column) if operation.run == Run::OnChange => self.bindings.settled.get(column).cloned(),
+            Column::Layout(column) if rests => self.bindings.settled.get(column).cloned(),
             _ => None,
         }
     }

@@ -4,12 +4,15 @@ use connectome_components::{Adjacency, Coefficients, Matrix, Normalization, Topo
 use core::ops::Range;
 use std::sync::Arc;
 
-use super::{dropout::draw_mask, epilogue::Epilogue, linear::dense_map, relation::Relation, scale_by::factor_gradient};
+use super::{
+    aggregate_linear::AggregateLinear, dropout::draw_mask, epilogue::Epilogue, relation::Relation,
+    scale_by::factor_gradient,
+};
 use crate::{
     error::BuildError,
-    kernels::{self, Operand, for_each_ahead, gather_rows, matmul},
+    kernels::{self, for_each_ahead, gather_rows},
     program::{
-        Cost, Domain, Footprint, Fusion, InInference, Mode, Operation, Operator, Partition, Program, Shape, Step, Tape,
+        Cost, Domain, Footprint, Fusion, InInference, Operation, Operator, Partition, Program, Shape, Step, Tape,
         Value, Weight, kernel,
     },
 };
@@ -128,11 +131,7 @@ impl Operator for Aggregate {
     }
 
     fn footprint(&self, input: usize) -> Footprint {
-        match self.mask {
-            _ if input == 0 => Footprint::Incoming,
-            Some([_, edges]) if input == edges => Footprint::IncomingEdges,
-            _ => Footprint::Same,
-        }
+        self.terms(1.0).footprint(input)
     }
 
     fn is_worth_keeping(&self) -> bool {
@@ -197,17 +196,20 @@ impl Operator for Aggregate {
     }
 
     fn fuse(&self, next: &Operation, input: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
-        if let Some(epilogue) = self.epilogue.absorb(next, input, context) {
-            return Some(Arc::new(Self { epilogue, ..*self }));
-        }
-        let (linear, weight) = dense_map(next)?;
-        let inputs = context.operation.inputs[0].width();
-        let is_plain = self.mask.is_none() && self.self_loop.is_none() && self.epilogue == Epilogue::default();
-        // In training the backward pass reads the sums.
-        let fits = context.mode == Mode::Inference && inputs * LEAST_ROWS <= MAX_SUMS;
-        let (normalization, epilogue) = (self.normalization, linear.epilogue);
-        (fits && is_plain && input == 0)
-            .then(|| -> Arc<dyn Operator> { Arc::new(AggregateLinear { normalization, weight, epilogue }) })
+        let epilogue = self.epilogue.absorb(next, input, context)?;
+        Some(Arc::new(Self { epilogue, ..*self }))
+    }
+
+    fn fuse_late(
+        &self,
+        operation: &Operation,
+        next: &Operation,
+        input: usize,
+        keeps: bool,
+    ) -> Option<Arc<dyn Operator>> {
+        let is_plain = self.epilogue == Epilogue::default();
+        let fused = is_plain.then(|| AggregateLinear::new(self.terms(1.0), [operation, next], input, keeps))??;
+        Some(Arc::new(fused))
     }
 }
 
@@ -218,85 +220,10 @@ impl Aggregate {
     }
 }
 
-/// Elements of the sums that are computed before they are multiplied: as many as fit into a first-level cache.
-const MAX_SUMS: usize = 8192;
-/// The fewest rows that are multiplied at full speed.
-const LEAST_ROWS: usize = 32;
-
-/// `Y = f(A X W + b)`: [`aggregate`] and then [`linear`](super::linear), fused for inference: the sums of some
-/// rows are multiplied while they are in the cache.
-#[derive(Clone, Copy, Debug)]
-struct AggregateLinear {
-    normalization: Normalization,
-    weight: Weight,
-    epilogue: Epilogue,
-}
-
-impl Operator for AggregateLinear {
-    fn name(&self) -> &'static str {
-        "aggregate_linear"
-    }
-
-    fn describe(&self) -> String {
-        self.epilogue.describe(self.name())
-    }
-
-    fn normalization(&self) -> Option<Normalization> {
-        Some(self.normalization)
-    }
-
-    fn footprint(&self, input: usize) -> Footprint {
-        if input == 0 { Footprint::Incoming } else { Footprint::Same }
-    }
-
-    fn cost(&self, inputs: &[Value], _: &[Value]) -> Cost {
-        Cost { per_row: inputs[0].width() + self.weight.range().len(), per_entry: inputs[0].width() }
-    }
-
-    fn run(&self, step: &mut Step<'_>) {
-        let ((epilogue, [bias, blended]), [inputs, width]) = (self.epilogue.prepare(step), self.weight.shape());
-        let range = self.weight.range();
-        step.write_rows(
-            Partition::Incoming,
-            [0, 1, bias, blended],
-            #[inline(always)]
-            |topology, [values, weight, bias, blended], rows, output| {
-                let Some(weight) = weight.rows().next() else { return };
-                let weight = &weight[range.clone()];
-                let adjacency = &topology.incoming;
-                let Some(coefficients) = topology.coefficients(adjacency, self.normalization) else { return };
-                let terms = |row| Neighbors {
-                    adjacency,
-                    coefficients,
-                    receivers: topology.receivers(),
-                    masks: None,
-                    self_loop: None,
-                    factor: 1.0,
-                    row,
-                };
-                let mut sums = [0.0; MAX_SUMS];
-                let count = MAX_SUMS / inputs;
-                for (start, output) in rows.clone().step_by(count).zip(output.chunks_mut(count * width)) {
-                    let rows = start..(start + count).min(rows.end);
-                    let sums = &mut sums[..rows.len() * inputs];
-                    gather_rows(rows.clone(), terms, values, false, sums);
-                    matmul(Operand::new(sums, inputs), Operand::new(weight, width), output);
-                    epilogue.apply([bias, blended], rows, output, width);
-                }
-            },
-        );
-    }
-
-    fn fuse(&self, next: &Operation, input: usize, context: Fusion<'_>) -> Option<Arc<dyn Operator>> {
-        let epilogue = self.epilogue.absorb(next, input, context)?;
-        Some(Arc::new(Self { epilogue, ..*self }))
-    }
-}
-
 /// The terms of a sum, by the indices of their inputs.
-#[derive(Clone, Copy)]
-struct Terms {
-    normalization: Normalization,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) normalization: Normalization,
     mask: Option<[usize; 2]>,
     self_loop: Option<usize>,
     /// A common factor.
@@ -304,6 +231,33 @@ struct Terms {
 }
 
 impl Terms {
+    pub(super) fn footprint(&self, input: usize) -> Footprint {
+        match self.mask {
+            _ if input == 0 => Footprint::Incoming,
+            Some([_, edges]) if input == edges => Footprint::IncomingEdges,
+            _ => Footprint::Same,
+        }
+    }
+
+    /// The inputs that [`Terms::neighbors`] takes, in its order; `other` in place of missing ones.
+    pub(super) fn inputs(&self, other: usize) -> [usize; 3] {
+        let [nodes, edges] = self.mask.unwrap_or([other; 2]);
+        [nodes, edges, self.self_loop.unwrap_or(other)]
+    }
+
+    /// The terms of each row, from the matrices of [`Terms::inputs`]; none without coefficients.
+    #[inline(always)]
+    pub(super) fn neighbors<'a>(
+        self,
+        (topology, adjacency): (&'a Topology, &'a Adjacency),
+        [nodes, edges, self_loop]: [&'a Matrix<'a>; 3],
+    ) -> Option<impl Fn(usize) -> Neighbors<'a>> {
+        let coefficients = topology.coefficients(adjacency, self.normalization)?;
+        let self_loop = self.self_loop.and_then(|_| self_loop.rows().next()).map(|parameter| 1.0 + parameter[0]);
+        let (receivers, masks) = (topology.receivers(), self.mask.map(|_| [nodes, edges]));
+        Some(move |row| Neighbors { adjacency, coefficients, receivers, masks, self_loop, factor: self.factor, row })
+    }
+
     /// Sums the rows of the first input over neighbors in the direction of `partition`, adding to the output if the
     /// step accumulates. `finish(receivers, inputs, rows, sums)` is called while the sums of some rows are in the cache.
     fn sum_rows(
@@ -313,25 +267,15 @@ impl Terms {
         [values, second, third]: [usize; 3],
         finish: impl Fn(usize, [&Matrix; 3], Range<usize>, &mut [f32]) + Sync,
     ) {
-        let (masks, adds) = (self.mask.unwrap_or([values; 2]), step.accumulates());
+        let ([nodes, edges, self_loop], adds) = (self.inputs(values), step.accumulates());
         step.write_rows(
             partition,
-            [values, second, third, masks[0], masks[1], self.self_loop.unwrap_or(values)],
+            [values, second, third, nodes, edges, self_loop],
             #[inline(always)]
             |topology: &Topology, [values, second, third, nodes, edges, self_loop], rows, output| {
                 let adjacency = partition.adjacency(topology).unwrap_or(&topology.incoming);
-                let Some(coefficients) = topology.coefficients(adjacency, self.normalization) else { return };
-                let self_loop =
-                    self.self_loop.and_then(|_| self_loop.rows().next()).map(|parameter| 1.0 + parameter[0]);
-                let terms = |row| Neighbors {
-                    adjacency,
-                    coefficients,
-                    receivers: topology.receivers(),
-                    masks: self.mask.map(|_| [nodes, edges]),
-                    self_loop,
-                    factor: self.factor,
-                    row,
-                };
+                let terms = self.neighbors((topology, adjacency), [nodes, edges, self_loop]);
+                let Some(terms) = terms else { return };
                 gather_rows(rows.clone(), terms, values, adds, output);
                 finish(topology.receivers(), [values, second, third], rows, output);
             },
@@ -340,7 +284,7 @@ impl Terms {
 }
 
 /// A node and its neighbors.
-struct Neighbors<'a> {
+pub(super) struct Neighbors<'a> {
     adjacency: &'a Adjacency,
     coefficients: &'a Coefficients,
     /// Number of rows that have a self-loop.

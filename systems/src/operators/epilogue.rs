@@ -42,6 +42,12 @@ impl Epilogue {
         Self { bias, ..Self::default() }
     }
 
+    /// The same of an operation whose inputs have moved.
+    pub(super) fn moved(self, by: usize) -> Self {
+        let blend = self.blend.map(|blend| Blend { input: blend.input + by, ..blend });
+        Self { blend, bias: self.bias.map(|bias| bias + by), ..self }
+    }
+
     /// This epilogue followed by `next`, if it can be fused: a blend precedes the bias, the bias the activation, and that
     /// the dropout. `next` reads the output of the operation as input number `input`.
     pub(super) fn absorb(self, next: &Operation, input: usize, context: Fusion<'_>) -> Option<Self> {

@@ -1,7 +1,6 @@
 //! Linear maps, of dense and of sparse values.
 
 use connectome_components::Matrix;
-use core::any::Any;
 use std::sync::Arc;
 
 use super::epilogue::{Epilogue, scale};
@@ -54,16 +53,8 @@ fn record(program: &mut Program, terms: &[(Value, Weight)], bias: Option<&Weight
 /// [`linear`] and [`linear_pair`]: reads each value and its weights, and then the inputs of the epilogue.
 #[derive(Clone, Debug)]
 pub(super) struct Linear {
-    weights: Vec<Weight>,
+    pub(super) weights: Vec<Weight>,
     pub(super) epilogue: Epilogue,
-}
-
-impl Linear {
-    /// The weights, if there is a single map.
-    pub(super) fn only_weight(&self) -> Option<Weight> {
-        let [weight] = self.weights[..] else { return None };
-        Some(weight)
-    }
 }
 
 impl Operator for Linear {
@@ -291,12 +282,4 @@ fn scatter(entries: &StoredEntries, row: &[f32], sum: &mut [f32]) {
             rest.iter_mut().zip(rest_of_values).for_each(|(sum, other)| *sum += value * other);
         },
     );
-}
-
-/// The linear map of an operation, if it is a single one of a dense value.
-pub(super) fn dense_map(operation: &Operation) -> Option<(&Linear, Weight)> {
-    let operator: &dyn Any = &*operation.operator;
-    let linear: &Linear = operator.downcast_ref()?;
-    let weight = linear.only_weight().filter(|_| !operation.inputs[0].is_sparse())?;
-    Some((linear, weight))
 }

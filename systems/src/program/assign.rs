@@ -36,8 +36,8 @@ enum Fixed {
     Kept(usize),
     /// The gradient with respect to the input of this index.
     InputGradient(usize),
-    /// The output of the recorded operation, which is computed when its inputs change. Two plans may have fused it
-    /// differently, but one that rests is never fused.
+    /// The output of the recorded operation, which is computed when its inputs change: the same in all plans, whatever it is
+    /// fused with.
     Resting(usize),
 }
 
@@ -161,9 +161,11 @@ impl<'a> Assignment<'a> {
             return column;
         }
         let shape = Shape { width: program.stored_width(output), ..output.shape() };
-        let fixed = match operation.run {
-            Run::OnChange => Some(Fixed::Resting(operation.recorded)),
-            Run::Always => self.kept[output.id()],
+        let first = operation.parts.as_ref().filter(|_| operation.outputs.first() == Some(&output));
+        let fixed = match (operation.run, first) {
+            (Run::OnChange, _) => Some(Fixed::Resting(operation.recorded)),
+            (Run::Always, Some(parts)) => Some(Fixed::Resting(parts[0].recorded)),
+            (Run::Always, None) => self.kept[output.id()],
         };
         Column::Layout(self.take(fixed, shape, operation.layer, output))
     }

@@ -22,21 +22,26 @@ pub(crate) struct Compiled {
     /// The rows that it has in a training step on a sample; all if none.
     extent: Option<Extent>,
     accumulates: bool,
-    /// Whether its output has been computed, if it rests.
+    /// Whether its first output has been computed, if that rests.
     settled: Option<Arc<AtomicBool>>,
+    /// How many of its inputs that output depends on.
+    inputs_of_first: usize,
+    /// What is run while it rests.
+    then: Option<Box<Compiled>>,
     /// The graph whose topology it reads.
     pub(crate) graph: usize,
 }
 
 impl Compiled {
-    /// An operation of a plan with the indices of its columns; `settled` says whether its output has been computed, if it
-    /// rests, and `extent` which rows it has in a sample.
+    /// An operation of a plan with the indices of its columns; `settled` says whether its first output has been computed, if
+    /// that rests, `then` is what is run while it does, and `extent` which rows it has in a sample.
     pub(crate) fn new(
         operation: &Operation,
         inputs: Vec<usize>,
         indices: Vec<Option<usize>>,
         outputs: Vec<usize>,
         settled: Option<Arc<AtomicBool>>,
+        then: Option<Self>,
         extent: Option<Extent>,
     ) -> Self {
         let domains: Vec<Domain> = operation.inputs.iter().map(Value::domain).collect();
@@ -53,6 +58,8 @@ impl Compiled {
             extent,
             accumulates: operation.accumulates,
             settled,
+            inputs_of_first: operation.parts.as_ref().map_or(operation.inputs.len(), |parts| parts[0].inputs.len()),
+            then: then.map(Box::new),
             graph: operation.graph.0 as usize,
         }
     }
@@ -74,13 +81,10 @@ impl Compiled {
         is_limited: bool,
     ) {
         let extent = self.extent.filter(|_| is_limited);
-        if let (Some(settled), Some(_)) = (&self.settled, extent) {
-            // Of the rows of a sample not all are computed.
-            settled.store(false, Ordering::Relaxed);
-        } else if let Some(settled) = &self.settled
-            && settled.swap(true, Ordering::Relaxed)
-            && topology.derived_at.is_some_and(|tick| columns.is_newer_than(self.outputs[0], tick, &self.inputs))
-        {
+        if self.rests(columns, topology, extent.is_some()) {
+            if let Some(then) = &self.then {
+                then.run(columns, topology, workers, (seed, pass), scratch, is_limited);
+            }
             return;
         }
         let (columns, mut outputs) = columns.split_mut(&self.outputs);
@@ -114,6 +118,16 @@ impl Compiled {
         };
         self.operator.run(&mut step);
     }
+
+    /// Whether the first output is what would be computed.
+    fn rests(&self, columns: &Columns, topology: &Topology, is_limited: bool) -> bool {
+        let Some(settled) = &self.settled else { return false };
+        // Of the rows of a sample not all are computed.
+        let was_settled = settled.swap(!is_limited, Ordering::Relaxed);
+        let inputs = &self.inputs[..self.inputs_of_first];
+        let is_newer = |tick| columns.is_newer_than(self.outputs[0], tick, inputs);
+        was_settled && !is_limited && topology.derived_at.is_some_and(is_newer)
+    }
 }
 
 /// An operator that is run outside of a plan, on fields.
@@ -144,6 +158,8 @@ impl Alone {
             extent,
             accumulates,
             settled,
+            inputs_of_first: 0,
+            then: None,
             graph: 0,
         })
     }

@@ -267,6 +267,7 @@ impl Tape<'_> {
             in_place_of,
             accumulates,
             run: Run::Always,
+            parts: None,
             graph,
             layer: self.layer,
             recorded: self.recorded,

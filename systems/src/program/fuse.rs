@@ -1,11 +1,46 @@
 //! Makes one operation of neighbors that one pass over the rows can do.
 
-use super::{Fusion, Mode, Operation, Program, Run};
+use std::sync::Arc;
+
+use super::{Fusion, Mode, Operation, Program, Run, Value};
 
 /// Fuses each operation with the only reader of its only output, as long as its operator knows how
 /// ([`Operator::fuse`](super::Operator::fuse)). The fused operation stands where the reader stood.
 pub(super) fn fuse(program: &mut Program, mode: Mode) {
     let readers = readers(program);
+    replace(program, |operation, operations| fused(operation, operations, &readers, mode));
+}
+
+/// Fuses each operation with the first reader of its only output, even if that is read again, as long as its operator knows
+/// how ([`Operator::fuse_late`](super::Operator::fuse_late)). The fused operation stands where the reader stood.
+pub(super) fn fuse_late(program: &mut Program, backward: &[Operation]) {
+    let mut readers = readers(program);
+    for value in backward.iter().flat_map(|operation| operation.inputs.iter().chain(&operation.in_place_of)) {
+        readers[value.id()].is_kept = true;
+    }
+    replace(program, |operation, operations| {
+        let [output] = operation.outputs[..] else { return None };
+        let Readers { indices, is_kept } = &readers[output.id()];
+        let (index, later) = indices.split_first()?;
+        let next = operations[*index].as_ref().filter(|next| next.run == Run::Always)?;
+        let reads_twice = later.first() == Some(index);
+        let is_changed = operation.in_place_of.is_some() || next.in_place_of.is_some();
+        if reads_twice || is_changed || operation.graph != next.graph {
+            return None;
+        }
+        let input = next.inputs.iter().position(|input| *input == output)?;
+        let keeps = *is_kept || !later.is_empty() || operation.run == Run::OnChange;
+        let operator = operation.operator.fuse_late(operation, next, input, keeps)?;
+        let rests = operation.run == Run::OnChange;
+        let parts = rests.then(|| Arc::new([operation.clone(), next.clone()]));
+        let outputs = keeps.then_some(output).into_iter().chain(next.outputs.iter().copied()).collect();
+        let inputs = inputs_of_both(operation, next, input);
+        Some((*index, Operation { operator, inputs, outputs, parts, layer: operation.layer, ..next.clone() }))
+    });
+}
+
+/// Replaces operations and a later one each: `fused` gives the index of that, and what the two are together.
+fn replace(program: &mut Program, fused: impl Fn(&Operation, &[Option<Operation>]) -> Option<(usize, Operation)>) {
     let mut is_changed = vec![false; program.values.len()];
     program
         .operations
@@ -18,7 +53,7 @@ pub(super) fn fuse(program: &mut Program, mode: Mode) {
         let Some(operation) = operations[index].take() else { continue };
         // Read later, a value that is changed in place would be another one.
         let stays = operation.inputs.iter().any(|input| is_changed[input.id()]);
-        match fused(&operation, &operations, &readers, mode).filter(|_| !stays) {
+        match fused(&operation, &operations).filter(|_| !stays) {
             Some((next, fused)) => operations[next] = Some(fused),
             None => operations[index] = Some(operation),
         }
@@ -64,7 +99,12 @@ fn fused(
     }
     let input = next.inputs.iter().position(|input| *input == output)?;
     let operator = operation.operator.fuse(next, input, Fusion { mode, operation })?;
-    let others = next.inputs.iter().enumerate().filter(|(other, _)| *other != input).map(|(_, value)| *value);
-    let inputs = operation.inputs.iter().copied().chain(others).collect();
+    let inputs = inputs_of_both(operation, next, input);
     Some((next_index, Operation { operator, inputs, layer: operation.layer, ..next.clone() }))
+}
+
+/// The inputs of an operation, and of the next but for `input`.
+fn inputs_of_both(operation: &Operation, next: &Operation, input: usize) -> Vec<Value> {
+    let others = next.inputs.iter().enumerate().filter(|(other, _)| *other != input).map(|(_, value)| *value);
+    operation.inputs.iter().copied().chain(others).collect()
 }

@@ -110,6 +110,19 @@ pub trait Operator: Any + Debug + Send + Sync {
         None
     }
 
+    /// As [`Operator::fuse`], but of the programs that are run, where the backward pass has been recorded. If the fused operator
+    /// `keeps` the value in between, for others read it too, that is its first output; those of `next` follow.
+    fn fuse_late(
+        &self,
+        operation: &Operation,
+        next: &Operation,
+        input: usize,
+        keeps: bool,
+    ) -> Option<Arc<dyn Operator>> {
+        let _ = (operation, next, input, keeps);
+        None
+    }
+
     /// The coefficients of edges that it reads, if any: they are derived with the topology.
     fn normalization(&self) -> Option<Normalization> {
         None
@@ -197,6 +210,9 @@ pub struct Operation {
     pub accumulates: bool,
     /// When it is run.
     pub run: Run,
+    /// The two operations that it was made of, if the first one would run only [on change](Run::OnChange): unless it has to,
+    /// the second one runs in place of both.
+    pub parts: Option<Arc<[Operation; 2]>>,
     /// The graph that it is on.
     pub graph: GraphIndex,
     /// The layer that recorded it, counted from 0.

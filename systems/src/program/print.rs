@@ -25,7 +25,11 @@ impl Plan {
             Some(_) => "~=",
             None => "=",
         };
-        let rest = if operation.run == Run::OnChange { "  (when an input changes)" } else { "" };
+        let rest = match (operation.run, &operation.parts) {
+            (Run::OnChange, _) => "  (when an input changes)",
+            (Run::Always, Some(_)) => "  (its first output when an input changes)",
+            (Run::Always, None) => "",
+        };
         format!("{} {by} {}{inputs}{rest}", outputs.join(", "), operation.operator.describe())
     }
 

@@ -82,6 +82,7 @@ impl Program {
             in_place_of: None,
             accumulates: false,
             run: Run::Always,
+            parts: None,
             graph,
             layer: self.layer,
             recorded: self.operations.len(),

@@ -2,7 +2,7 @@
 
 use connectome_systems::program::RowCounts;
 
-use super::usage::{Carried, RowBytes};
+use super::usage::{Carried, RowBytes, left_behind};
 use crate::data::{GraphData, RowKind};
 use crate::scene::description::SceneFile;
 use crate::scene::kinds::KindInputs;
@@ -16,7 +16,7 @@ pub(super) struct Beside {
     pub edges: usize,
     /// How many of them, and of the nodes of the task, the graphs of the relations have in their topologies together.
     rows: [usize; 2],
-    /// Bytes of their tables, without what the model computes.
+    /// Bytes of their tables, and what these left behind, without what the model computes.
     tables: usize,
     /// How many rows a model has of each.
     pub counts: RowCounts,
@@ -41,6 +41,8 @@ impl Beside {
                 labeled_edges: false,
             };
             beside.add(RowBytes::in_tables(&carried).node, nodes.nodes);
+            let narrow = RowBytes::in_tables(&Carried { input: none, ..carried }).node;
+            beside.tables = beside.tables.saturating_add(left_behind(nodes.nodes, narrow));
             beside.nodes += nodes.nodes;
         }
         let counts = beside.counts.kinds.clone();

@@ -1,5 +1,6 @@
 //! Dense matrix products.
 
+mod ahead;
 mod few_rows;
 mod outer_products;
 mod product;
@@ -13,6 +14,7 @@ use self::{
     product::{Panel, Product},
 };
 use super::dispatch;
+pub use ahead::Upcoming;
 
 /// A dense row-major matrix, or its transpose.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +66,18 @@ pub fn matmul(left: Operand, right: Operand, output: &mut [f32]) {
 /// # Panics
 /// If the shapes do not fit.
 pub fn matmul_onto(left: Operand, right: Operand, factor: f32, adds: bool, output: &mut [f32]) {
+    multiply(left, right, factor, adds, Upcoming::default(), output);
+}
+
+/// As [`matmul_onto`], and prefetches rows that are read afterwards.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn matmul_ahead(left: Operand, right: Operand, adds: bool, upcoming: Upcoming, output: &mut [f32]) {
+    multiply(left, right, 1.0, adds, upcoming, output);
+}
+
+fn multiply(left: Operand, right: Operand, factor: f32, adds: bool, upcoming: Upcoming, output: &mut [f32]) {
     thread_local! {
         /// A buffer for each thread, so that a product neither allocates nor clears memory.
         static PANEL: RefCell<Panel> = const { RefCell::new(Panel::EMPTY) };
@@ -77,7 +91,7 @@ pub fn matmul_onto(left: Operand, right: Operand, factor: f32, adds: bool, outpu
         let widths = [left.columns, right.columns];
         return dispatch(FewRows { left: left.data, right: right.data, widths, adds, output });
     }
-    PANEL.with_borrow_mut(|panel| dispatch(Product { left, right, factor, adds, panel, output }));
+    PANEL.with_borrow_mut(|panel| dispatch(Product { left, right, factor, adds, panel, output, upcoming }));
 }
 
 /// `output = left^T * right`, computed by the calling thread: the sum of the outer products of the rows of two matrices
@@ -174,7 +188,10 @@ mod tests {
             return Some(output.into_iter().map(f32::to_bits).collect());
         }
         let (left, right) = (Operand::new(&left, inner), Operand::new(&right, columns));
-        Product { left, right, factor: 1.0, adds: true, panel: &mut panel, output: &mut output }.with_simd(simd?);
+        let upcoming = Upcoming { table: left.data, width: inner, rows: &[0, u32::MAX, 1] };
+        let product =
+            Product { left, right, factor: 1.0, adds: true, panel: &mut panel, output: &mut output, upcoming };
+        product.with_simd(simd?);
         Some(output.into_iter().map(f32::to_bits).collect())
     }
 

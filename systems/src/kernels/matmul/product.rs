@@ -1,11 +1,14 @@
 //! Blocked products in panels and tiles, after Goto & van de Geijn, "Anatomy of High-Performance Matrix Multiplication"
 //! (2008).
 
-use core::{ops::Range, slice::Chunks};
+use core::ops::Range;
 use pulp::{Simd, WithSimd};
 
-use super::{Operand, tile::Tile};
-use crate::kernels::prefetch;
+use super::{
+    Operand,
+    ahead::{Ahead, Upcoming},
+    tile::Tile,
+};
 
 /// The largest block of the inner dimension.
 const DEPTH: usize = 256;
@@ -52,6 +55,7 @@ pub(super) struct Product<'a> {
     pub adds: bool,
     pub panel: &'a mut Panel,
     pub output: &'a mut [f32],
+    pub upcoming: Upcoming<'a>,
 }
 
 impl WithSimd for Product<'_> {
@@ -72,7 +76,7 @@ impl Product<'_> {
     /// Multiplies panel by panel; tiles of one, two and three vectors have `ONE`, `TWO` and `THREE` rows.
     #[inline(always)]
     fn multiply_panels<S: Simd, const ONE: usize, const TWO: usize, const THREE: usize>(self, simd: S) {
-        let Self { left, right, factor, adds, panel: Panel { right: packed, left: copied }, output } = self;
+        let Self { left, right, factor, adds, panel: Panel { right: packed, left: copied }, output, upcoming } = self;
         let width = panel_width::<S>(right.columns);
         let is_panel = right.is_row_major() && factor == 1.0 && right.columns == width;
         let depth = match left.is_row_major() {
@@ -83,14 +87,14 @@ impl Product<'_> {
             false => (NEAR_CACHE / left.rows.max(1)).clamp(MIN_DEPTH, DEPTH),
         };
         let height = [ONE, TWO, THREE][width / S::F32_LANES - 1];
-        let tiles = left.rows.div_ceil(height) * right.columns.div_ceil(width);
+        let tiles = [left.rows.div_ceil(height), right.columns.div_ceil(width)];
         let is_copied =
             !left.is_row_major() && left.column_stride.is_multiple_of(FEW_SETS) && right.columns > MANY_PANELS * width;
         let most = if is_copied { most_rows(left.rows, depth) } else { left.rows };
         let mut start = 0;
         while start < right.rows {
             let inner = start..right.rows.min(start + depth);
-            let mut ahead = ahead(left, right, &inner, height, tiles);
+            let mut ahead = ahead([left, right], &inner, height, tiles, upcoming);
             let mut first = 0;
             while first < left.rows {
                 let rows = first..left.rows.min(first + most);
@@ -143,29 +147,32 @@ fn panel_width<S: Simd>(columns: usize) -> usize {
     }
 }
 
-/// The chunks of memory that the next tiles read, to prefetch: a tile reads many rows of memory at once, which
-/// processors do not predict.
+/// What to prefetch during a block of the inner dimension: `upcoming`, or else the memory that the next tiles read, for a tile
+/// reads many rows of memory at once, which processors do not predict.
 #[inline(always)]
 fn ahead<'a>(
-    left: Operand<'a>,
-    right: Operand<'a>,
+    [left, right]: [Operand<'a>; 2],
     inner: &Range<usize>,
     height: usize,
-    tiles: usize,
-) -> [Chunks<'a, f32>; 2] {
-    let chunks = |values: &'a [f32], count: usize| values.chunks(count.max(1));
-    if left.is_row_major() {
-        // The rows of the next tile, unless they are so long that processors predict them.
-        let size = height * left.columns;
-        let is_first = inner.start == 0 && left.columns <= 2 * DEPTH;
-        return [chunks(left.data.get(size..).filter(|_| is_first).unwrap_or(&[]), size), chunks(&[], 1)];
+    [tiles, panels]: [usize; 2],
+    upcoming: Upcoming<'a>,
+) -> Ahead<'a> {
+    let (steps, none) = (tiles * panels * inner.len(), Upcoming::default());
+    if !upcoming.rows.is_empty() {
+        let is_first = inner.start == 0;
+        return Ahead::new([&[]; 2], if is_first { upcoming } else { none }, steps);
     }
-    // The rows of memory of the next block of the inner dimension.
+    if left.is_row_major() {
+        // The rows of the tile after the next, while the first panel is multiplied, unless they are so long that processors
+        // predict them.
+        let is_first = inner.start == 0 && left.columns <= 2 * DEPTH;
+        let rest = left.data.get(2 * height * left.columns..).filter(|_| is_first).unwrap_or(&[]);
+        return Ahead::new([rest, &[]], none, tiles.saturating_sub(2) * inner.len());
+    }
+    // The rows of memory of the next block.
     let next = inner.end..right.rows.min(inner.end + inner.len());
-    [(left.data, left.column_stride), (right.data, right.row_stride)].map(|(matrix, stride)| {
-        let values = &matrix[next.start * stride..next.end * stride];
-        chunks(values, values.len().div_ceil(tiles.max(1)).next_multiple_of(MAX_LANES))
-    })
+    let rows = |matrix: &'a [f32], stride| &matrix[next.start * stride..next.end * stride];
+    Ahead::new([rows(left.data, left.column_stride), rows(right.data, right.row_stride)], none, steps)
 }
 
 /// Multiplies all rows of the left matrix with a panel.
@@ -175,24 +182,21 @@ fn multiply_tiles<S: Simd, const ROWS: usize, const VECTORS: usize>(
     tile: &Tile,
     panel: &[S::f32s],
     stride: usize,
-    ahead: &mut [Chunks<f32>; 2],
+    ahead: &mut Ahead,
     output: &mut [f32],
 ) {
     /// Number of rows of a smaller tile, for the last rows.
     const FEW: usize = 4;
     let mut row = 0;
     while row < tile.left.rows {
-        for chunks in &mut *ahead {
-            prefetch(chunks.next().unwrap_or(&[]));
-        }
         let rest = tile.left.rows - row;
         let output = &mut output[row * stride..];
         row += if rest >= ROWS {
-            tile.multiply::<S, ROWS, VECTORS>(simd, row, panel, stride, output)
+            tile.multiply::<S, ROWS, VECTORS>(simd, row, panel, stride, ahead, output)
         } else if rest >= FEW {
-            tile.multiply::<S, FEW, VECTORS>(simd, row, panel, stride, output)
+            tile.multiply::<S, FEW, VECTORS>(simd, row, panel, stride, ahead, output)
         } else {
-            tile.multiply::<S, 1, VECTORS>(simd, row, panel, stride, output)
+            tile.multiply::<S, 1, VECTORS>(simd, row, panel, stride, ahead, output)
         };
     }
 }

@@ -3,7 +3,7 @@
 use core::ops::Range;
 use pulp::Simd;
 
-use super::Operand;
+use super::{Operand, ahead::Ahead};
 
 /// The settings that the tiles of a panel share.
 pub(super) struct Tile<'a> {
@@ -26,6 +26,7 @@ impl Tile<'_> {
         first_row: usize,
         panel: &[S::f32s],
         stride: usize,
+        ahead: &mut Ahead,
         output: &mut [f32],
     ) -> usize {
         let output = &mut output[..ROWS * stride];
@@ -43,9 +44,9 @@ impl Tile<'_> {
         }
         let (panel, _) = panel.as_chunks::<VECTORS>();
         let sums = if self.left.is_row_major() {
-            add_row_products(simd, self, first_row, panel, sums)
+            add_row_products(simd, self, first_row, panel, ahead, sums)
         } else {
-            add_column_products(simd, self, first_row, panel, sums)
+            add_column_products(simd, self, first_row, panel, ahead, sums)
         };
         if is_whole {
             for (row, sums) in sums.iter().enumerate() {
@@ -101,19 +102,23 @@ fn add_row_products<S: Simd, const ROWS: usize, const VECTORS: usize>(
     Tile { left, inner, .. }: &Tile,
     first_row: usize,
     panel: &[[S::f32s; VECTORS]],
+    ahead: &mut Ahead,
     mut sums: [[S::f32s; VECTORS]; ROWS],
 ) -> [[S::f32s; VECTORS]; ROWS] {
     let mut rows = [&left.data[..inner.len()]; ROWS];
     for (index, row) in rows.iter_mut().enumerate() {
         *row = &left.data[(first_row + index) * left.row_stride + inner.start..][..inner.len()];
     }
+    let mut place = ahead.place;
     for (index, vectors) in panel.iter().take(inner.len()).enumerate() {
+        ahead.step(&mut place);
         let elements = rows.iter().map(
             #[inline(always)]
             |row| row[index],
         );
         add_outer_product::<S, ROWS, VECTORS>(simd, elements, vectors, &mut sums);
     }
+    ahead.place = place;
     sums
 }
 
@@ -124,13 +129,17 @@ fn add_column_products<S: Simd, const ROWS: usize, const VECTORS: usize>(
     Tile { left, inner, .. }: &Tile,
     first_row: usize,
     panel: &[[S::f32s; VECTORS]],
+    ahead: &mut Ahead,
     mut sums: [[S::f32s; VECTORS]; ROWS],
 ) -> [[S::f32s; VECTORS]; ROWS] {
     let columns = left.data[inner.start * left.column_stride + first_row..].chunks(left.column_stride);
+    let mut place = ahead.place;
     for (column, vectors) in columns.zip(panel).take(inner.len()) {
+        ahead.step(&mut place);
         let Some(column) = column.first_chunk::<ROWS>() else { break };
         add_outer_product::<S, ROWS, VECTORS>(simd, column.iter().copied(), vectors, &mut sums);
     }
+    ahead.place = place;
     sums
 }
 
