@@ -65,24 +65,50 @@ impl<T: Class> RowLoss for CrossEntropy<T> {
             |sum, logit| sum + exp(logit - largest),
             add,
         );
-        metrics(logits, self.class(label), largest, sum)
+        metrics(logits, self.class(label), largest, ln(sum))
     }
 
     #[inline(always)]
     fn differentiate(self, logits: &[f32], label: &[T], scale: f32, gradient: &mut [f32]) -> SplitMetrics {
         let largest = largest(logits);
-        for (gradient, logit) in gradient.iter_mut().zip(logits) {
-            *gradient = exp(logit - largest);
+        let total = exponentials(logits, largest, gradient);
+        subtract_label(self.class(label), scale / total, scale, gradient);
+        metrics(logits, self.class(label), largest, ln(total))
+    }
+
+    /// Step by step for some rows at a time, so that these do not wait for one another.
+    #[inline(always)]
+    fn differentiate_rows(
+        self,
+        logits: &[f32],
+        labels: &[T],
+        width: usize,
+        scale: f32,
+        gradients: &mut [f32],
+        sums: &mut SplitMetrics,
+    ) {
+        /// Number of rows, a multiple of the lanes of every processor.
+        const ROWS: usize = 16;
+        let blocks = logits.chunks(ROWS * width).zip(labels.chunks(ROWS)).zip(gradients.chunks_mut(ROWS * width));
+        for ((logits, labels), gradients) in blocks {
+            let (mut largest_of, mut totals) = ([0.0; ROWS], [1.0; ROWS]);
+            for (most, logits) in largest_of.iter_mut().zip(logits.chunks_exact(width)) {
+                *most = largest(logits);
+            }
+            let rows = logits.chunks_exact(width).zip(gradients.chunks_exact_mut(width));
+            for ((logits, gradient), (most, total)) in rows.zip(largest_of.iter().zip(&mut totals)) {
+                *total = exponentials(logits, *most, gradient);
+            }
+            let (mut logarithms, mut factors) = (totals, totals);
+            logarithms.iter_mut().for_each(|total| *total = ln(*total));
+            factors.iter_mut().for_each(|total| *total = scale / *total);
+            let rows = logits.chunks_exact(width).zip(labels).zip(gradients.chunks_exact_mut(width));
+            for (row, ((logits, label), gradient)) in rows.enumerate() {
+                let label = Some(label.index());
+                subtract_label(label, factors[row], scale, gradient);
+                sums.merge(&metrics(logits, label, largest_of[row], logarithms[row]));
+            }
         }
-        let sum = fold(gradient, 0.0, add, add);
-        let factor = scale / sum;
-        for gradient in gradient.iter_mut() {
-            *gradient *= factor;
-        }
-        if let Some(gradient) = self.class(label).and_then(|label| gradient.get_mut(label as usize)) {
-            *gradient -= scale;
-        }
-        metrics(logits, self.class(label), largest, sum)
     }
 
     #[inline(always)]
@@ -97,19 +123,37 @@ impl<T: Class> RowLoss for CrossEntropy<T> {
     }
 }
 
-/// The metrics of a row; `sum` is that of `exp(z - largest)`, so that it does not overflow.
+/// `exponentials[c] = exp(z[c] - largest)`, which does not overflow; returns the sum.
 #[inline(always)]
-fn metrics(logits: &[f32], label: Option<u32>, largest: f32, sum: f32) -> SplitMetrics {
+fn exponentials(logits: &[f32], largest: f32, exponentials: &mut [f32]) -> f32 {
+    for (exponential, logit) in exponentials.iter_mut().zip(logits) {
+        *exponential = exp(logit - largest);
+    }
+    fold(exponentials, 0.0, add, add)
+}
+
+/// `gradient = factor * gradient - scale * onehot(label)`.
+#[inline(always)]
+fn subtract_label(label: Option<u32>, factor: f32, scale: f32, gradient: &mut [f32]) {
+    gradient.iter_mut().for_each(|gradient| *gradient *= factor);
+    if let Some(gradient) = label.and_then(|label| gradient.get_mut(label as usize)) {
+        *gradient -= scale;
+    }
+}
+
+/// The metrics of a row; `logarithm` is that of the sum of `exp(z - largest)`.
+#[inline(always)]
+fn metrics(logits: &[f32], label: Option<u32>, largest: f32, logarithm: f32) -> SplitMetrics {
     let label = label.map_or(usize::MAX, |label| label as usize);
     let logit = logits.get(label).copied().unwrap_or(f32::NAN);
-    // The first of the largest logits; none if all are NaN.
-    let predicted = logits.iter().position(|logit| *logit == largest);
+    // The first of the largest logits is predicted; none if all are NaN.
+    let is_correct = logit == largest && logits.iter().take(label).all(|earlier| *earlier != largest);
     SplitMetrics {
         count: 1,
         weight: 1.0,
-        loss_sum: f64::from(largest + ln(sum) - logit),
+        loss_sum: f64::from(largest + logarithm - logit),
         classified: 1,
-        correct: u64::from(predicted == Some(label)),
+        correct: u64::from(is_correct),
         ..SplitMetrics::default()
     }
 }

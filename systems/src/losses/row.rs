@@ -22,6 +22,25 @@ pub(super) trait RowLoss: Copy + Send + Sync + 'static {
     /// As [`RowLoss::measure`]; also writes `gradient = scale * d loss / d output`.
     fn differentiate(self, output: &[f32], target: &[Self::Target], scale: f32, gradient: &mut [f32]) -> SplitMetrics;
 
+    /// Does [`RowLoss::differentiate`] for some rows, and adds their metrics to `sums`.
+    #[inline(always)]
+    fn differentiate_rows(
+        self,
+        outputs: &[f32],
+        targets: &[Self::Target],
+        width: usize,
+        scale: f32,
+        gradients: &mut [f32],
+        sums: &mut SplitMetrics,
+    ) {
+        let count = outputs.len() / width;
+        let targets = targets.chunks_exact((targets.len() / count.max(1)).max(1));
+        let rows = outputs.chunks_exact(width).zip(targets).zip(gradients.chunks_exact_mut(width));
+        for ((output, target), gradient) in rows {
+            sums.merge(&self.differentiate(output, target, scale, gradient));
+        }
+    }
+
     /// The predicted class, if the loss is for classes.
     fn predicted(self, output: &[f32]) -> Option<u32> {
         let _ = output;

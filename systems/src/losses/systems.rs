@@ -9,7 +9,7 @@ use connectome_components::{
     SplitMetrics, Topology,
 };
 
-use core::cell::RefCell;
+use core::{cell::RefCell, ops::Range};
 
 use super::{
     loss_head::LossHead,
@@ -100,9 +100,7 @@ fn differentiate<L: RowLoss>(
                         #[inline(always)]
                         || {
                             let mut sum = SplitMetrics::default();
-                            for (row, gradient) in block.zip(gradients.data.chunks_exact_mut(width)) {
-                                terms.differentiate(row, gradient, &mut sum);
-                            }
+                            terms.differentiate_rows(block, gradients.data, &mut sum);
                             sums.data.iter_mut().take(1).for_each(|first| *first = sum);
                         },
                     );
@@ -206,11 +204,40 @@ struct Terms<'a, L: RowLoss> {
 }
 
 impl<L: RowLoss> Terms<'_, L> {
-    /// Writes the gradient of a row, and adds its loss and metrics if it is a training row.
+    /// Writes the gradients of some rows, and adds losses and metrics of those that are trained on.
+    #[inline(always)]
+    fn differentiate_rows(&self, block: Range<usize>, gradients: &mut [f32], sum: &mut SplitMetrics) {
+        let Self { loss, rows, weights, scale } = *self;
+        let width = rows.output.width();
+        let mut next = block.start;
+        while next < block.end {
+            let start = next;
+            let is_trained_on = self.is_trained_on(start);
+            next = (start + 1..block.end).find(|row| self.is_trained_on(*row) != is_trained_on).unwrap_or(block.end);
+            let gradients = &mut gradients[(start - block.start) * width..(next - block.start) * width];
+            if !is_trained_on {
+                gradients.fill(0.0);
+            } else if weights.are_uniform() {
+                let (outputs, targets) = (rows.output.slice(start..next), rows.target.slice(start..next));
+                loss.differentiate_rows(outputs, targets, width, scale, gradients, sum);
+            } else {
+                for (row, gradient) in (start..next).zip(gradients.chunks_exact_mut(width)) {
+                    self.differentiate(row, gradient, sum);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn is_trained_on(&self, row: usize) -> bool {
+        self.rows.split(row) == Split::Train && self.rows.has(row) && self.weights.row(row) != 0.0
+    }
+
+    /// The same for one row.
     #[inline(always)]
     fn differentiate(&self, row: usize, gradient: &mut [f32], sum: &mut SplitMetrics) {
         let Self { loss, rows, weights, scale } = *self;
-        if rows.split(row) == Split::Train && rows.has(row) && weights.row(row) != 0.0 {
+        if self.is_trained_on(row) {
             let (output, target) = (rows.output.row(row), rows.target.row(row));
             sum.merge(&weights.differentiate(loss, row, output, target, scale, gradient));
         } else {

@@ -5,7 +5,10 @@ use core::ops::Range;
 use std::sync::Arc;
 
 use super::{
-    aggregate_linear::AggregateLinear, dropout::draw_mask, epilogue::Epilogue, relation::Relation,
+    aggregate_linear::AggregateLinear,
+    dropout::draw_mask,
+    epilogue::{Chain, Epilogue},
+    relation::Relation,
     scale_by::factor_gradient,
 };
 use crate::{
@@ -13,7 +16,7 @@ use crate::{
     kernels::{self, for_each_ahead, gather_rows},
     program::{
         Cost, Domain, Footprint, Fusion, InInference, Operation, Operator, Partition, Program, Shape, Step, Tape,
-        Value, Weight, kernel,
+        Value, Weight,
     },
 };
 
@@ -175,23 +178,7 @@ impl Operator for Aggregate {
         let mask = self.mask.map(|masks| masks.map(&mut add));
         let self_loop = self.self_loop.map(&mut add);
         let terms = Terms { normalization: self.normalization, mask, self_loop, factor };
-        let backward = kernel("aggregate_backward", Footprint::Outgoing, move |step: &mut Step<'_>| {
-            terms.sum_rows(
-                step,
-                Partition::Outgoing,
-                [0; 3],
-                #[inline(always)]
-                |receivers, [gradient, ..], rows, target| {
-                    if let Some(blended) = blended {
-                        let terms = gradient.slice(rows.start.min(receivers)..rows.end.min(receivers));
-                        let terms = target.iter_mut().zip(terms);
-                        terms.for_each(|(target, gradient)| *target += blended * gradient);
-                    }
-                },
-            );
-        });
-        let cost = Cost { per_row: input.width(), per_entry: input.width() };
-        tape.gradient(input, backward.accumulating().with_cost(cost), &inputs)?;
+        tape.gradient(input, AggregateBackward { terms, blended, chain: None }, &inputs)?;
         self.epilogue.backward_blend(operation, Some(input), gradient, tape)
     }
 
@@ -217,6 +204,64 @@ impl Aggregate {
     fn terms(&self, factor: f32) -> Terms {
         let Self { normalization, mask, self_loop, .. } = *self;
         Terms { normalization, mask, self_loop, factor }
+    }
+}
+
+/// The gradient with respect to the values of [`aggregate`], plus `blended` times that with respect to its output where they
+/// are blended into it; added to what is there if the step accumulates. Then the chain is applied, whose input has the index
+/// that is given.
+#[derive(Clone, Copy, Debug)]
+struct AggregateBackward {
+    terms: Terms,
+    blended: Option<f32>,
+    chain: Option<(Chain, usize)>,
+}
+
+impl Operator for AggregateBackward {
+    fn name(&self) -> &'static str {
+        "aggregate_backward"
+    }
+
+    fn describe(&self) -> String {
+        Chain::describe(self.chain, self.name())
+    }
+
+    fn footprint(&self, input: usize) -> Footprint {
+        if self.chain.is_some_and(|(_, output)| output == input) { Footprint::Same } else { Footprint::Outgoing }
+    }
+
+    fn accumulates(&self) -> bool {
+        true
+    }
+
+    fn cost(&self, _: &[Value], outputs: &[Value]) -> Cost {
+        let width = outputs.first().map_or(0, Value::width);
+        Cost { per_row: width, per_entry: width }
+    }
+
+    fn fuse_update(&self, update: &Operation, inputs: usize) -> Option<Arc<dyn Operator>> {
+        let chain = Chain::of(update, inputs).filter(|(_, input)| self.chain.is_none() && *input > 0)?;
+        Some(Arc::new(Self { chain: Some(chain), ..*self }))
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let chain = self.chain.map(|(chain, _)| chain.prepare(step));
+        self.terms.sum_rows(
+            step,
+            Partition::Outgoing,
+            [0, self.chain.map_or(0, |(_, input)| input), 0],
+            #[inline(always)]
+            |receivers, [gradient, outputs, _], rows, target| {
+                if let Some(blended) = self.blended {
+                    let terms = gradient.slice(rows.start.min(receivers)..rows.end.min(receivers));
+                    let terms = target.iter_mut().zip(terms);
+                    terms.for_each(|(target, gradient)| *target += blended * gradient);
+                }
+                if let Some(chain) = &chain {
+                    chain.apply(Some(outputs), rows, target);
+                }
+            },
+        );
     }
 }
 

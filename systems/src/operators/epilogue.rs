@@ -117,26 +117,11 @@ impl Epilogue {
     /// Turns the gradient with respect to the output into that with respect to `a y + r R + b`, in place.
     fn elementwise_backward(self, output: Value, gradient: Value, tape: &mut Tape<'_>) -> Result<Value, BuildError> {
         let Self { activation, dropout, .. } = self;
-        let (name, cost) = match (dropout, activation) {
-            (None, Activation::Identity) => return Ok(gradient),
-            (None, _) => ("activation_backward", 2),
-            (Some(_), _) => ("dropout_backward", 2 + DropoutMask::COST),
-        };
-        let (width, is_linear) = (gradient.width(), activation == Activation::Identity);
-        let chain = kernel(name, Footprint::Same, move |step: &mut Step<'_>| {
-            let (mask, output) = (dropout.map(|dropout| dropout.mask(step)), (!is_linear).then(|| step.input(0)));
-            step.write_blocks(cost * width, |rows, gradient| {
-                if let Some(mask) = &mask {
-                    mask.apply(rows.clone(), gradient);
-                }
-                if let Some(output) = &output {
-                    vectorize(
-                        #[inline(always)]
-                        || activation.chain_from_output(output.slice(rows), gradient),
-                    );
-                }
-            });
-        });
+        let is_linear = activation == Activation::Identity;
+        if is_linear && dropout.is_none() {
+            return Ok(gradient);
+        }
+        let chain = Chain { activation, dropout };
         tape.update(gradient, chain, if is_linear { &[] } else { core::slice::from_ref(&output) })
     }
 
@@ -154,6 +139,75 @@ impl Epilogue {
             return Ok(());
         }
         tape.gradient(blended, scaled("blend_backward", factor), &[gradient])
+    }
+}
+
+/// Multiplies a gradient by the derivative of `dropout(f(x))`, in place; reads the output, unless `f` is the identity.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chain {
+    activation: Activation,
+    dropout: Option<Dropout>,
+}
+
+impl Chain {
+    /// That of an update, and its only input or another one in place of a missing one.
+    pub(super) fn of(update: &Operation, inputs: usize) -> Option<(Self, usize)> {
+        let operator: &dyn Any = &*update.operator;
+        let chain: &Self = operator.downcast_ref()?;
+        Some((*chain, if update.inputs.is_empty() { 0 } else { inputs }))
+    }
+
+    /// The name of an operator with what this adds to it.
+    pub(super) fn describe(chain: Option<(Self, usize)>, name: &str) -> String {
+        chain.map_or(name.to_owned(), |(chain, _)| format!("{name} + {}", chain.name()))
+    }
+
+    /// What applies it in a step.
+    pub(super) fn prepare<'a>(self, step: &Step<'a>) -> PreparedChain<'a> {
+        PreparedChain { activation: self.activation, mask: self.dropout.map(|dropout| dropout.mask(step)) }
+    }
+}
+
+impl Operator for Chain {
+    fn name(&self) -> &'static str {
+        if self.dropout.is_some() { "dropout_backward" } else { "activation_backward" }
+    }
+
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let (chain, is_linear) = (self.prepare(step), self.activation == Activation::Identity);
+        let output = (!is_linear).then(|| step.input(0));
+        let cost = 2 + self.dropout.map_or(0, |_| DropoutMask::COST);
+        let width = step.output(0).width();
+        step.write_blocks(cost * width, |rows, gradient| {
+            vectorize(
+                #[inline(always)]
+                || chain.apply(output.as_ref(), rows, gradient),
+            );
+        });
+    }
+}
+
+/// A [`Chain`] with the dropout mask of a step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PreparedChain<'a> {
+    activation: Activation,
+    mask: Option<DropoutMask<'a>>,
+}
+
+impl PreparedChain<'_> {
+    /// Multiplies the gradients of some rows, of which these are the outputs if they are read.
+    #[inline(always)]
+    pub(super) fn apply(&self, outputs: Option<&Matrix>, rows: Range<usize>, gradients: &mut [f32]) {
+        if let Some(mask) = &self.mask {
+            mask.apply(rows.clone(), gradients);
+        }
+        if let (Some(outputs), true) = (outputs, self.activation != Activation::Identity) {
+            self.activation.chain_from_output(outputs.slice(rows), gradients);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use connectome_components::Matrix;
 use std::sync::Arc;
 
-use super::epilogue::{Epilogue, scale};
+use super::epilogue::{Chain, Epilogue, scale};
 use crate::{
     error::BuildError,
     kernels::{Operand, SparseRow, gather_rows, matmul_onto, matmul_transposed},
@@ -111,7 +111,8 @@ impl Operator for Linear {
         }
         for (index, (input, weight)) in terms().enumerate() {
             let blended = self.epilogue.factor_of(operation, input[0]).filter(|_| index == 0);
-            tape.gradient(input[0], input_gradient(weight, (factor, blended)), &[gradient, input[1]])?;
+            let by_input = InputGradient { weight: *weight, factor, blended, chain: None };
+            tape.gradient(input[0], by_input, &[gradient, input[1]])?;
         }
         self.epilogue.backward_blend(operation, operation.inputs.first().copied(), gradient, tape)
     }
@@ -170,29 +171,63 @@ impl Linear {
 }
 
 /// `target = factor * gradient * weight^T`, plus `blended * gradient` where the input is blended into the output;
-/// added to `target` if the step accumulates.
-fn input_gradient(weight: &Weight, (factor, blended): (f32, Option<f32>)) -> impl Operator + use<> {
-    let (range, cost) = (weight.range(), Cost { per_row: weight.range().len(), per_entry: 0 });
-    kernel("input_gradient", Footprint::Same, move |step: &mut Step<'_>| {
-        let adds = step.accumulates();
+/// added to `target` if the step accumulates. Then the chain is applied, whose input has the index that is given.
+#[derive(Clone, Copy, Debug)]
+struct InputGradient {
+    weight: Weight,
+    factor: f32,
+    blended: Option<f32>,
+    chain: Option<(Chain, usize)>,
+}
+
+impl Operator for InputGradient {
+    fn name(&self) -> &'static str {
+        "input_gradient"
+    }
+
+    fn describe(&self) -> String {
+        Chain::describe(self.chain, self.name())
+    }
+
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Same
+    }
+
+    fn accumulates(&self) -> bool {
+        true
+    }
+
+    fn cost(&self, _: &[Value], _: &[Value]) -> Cost {
+        Cost { per_row: self.weight.range().len(), per_entry: 0 }
+    }
+
+    fn fuse_update(&self, update: &Operation, inputs: usize) -> Option<Arc<dyn Operator>> {
+        let chain = Chain::of(update, inputs).filter(|_| self.chain.is_none())?;
+        Some(Arc::new(Self { chain: Some(chain), ..*self }))
+    }
+
+    fn run(&self, step: &mut Step<'_>) {
+        let (adds, range) = (step.accumulates(), self.weight.range());
+        let chain = self.chain.map(|(chain, _)| chain.prepare(step));
         step.write_rows(
             Partition::Product,
-            [0, 1],
+            [0, 1, self.chain.map_or(0, |(_, input)| input)],
             #[inline(always)]
-            |_, [gradient, weight], rows, target| {
+            |_, [gradient, weight, outputs], rows, target| {
                 let Some(weight) = weight.rows().next() else { return };
                 let weight = Operand::new(&weight[range.clone()], gradient.width()).transposed();
                 let values = Operand::new(gradient.slice(rows.clone()), gradient.width());
-                matmul_onto(values, weight, factor, adds, target);
-                if let Some(blended) = blended {
-                    let terms = target.iter_mut().zip(gradient.slice(rows));
+                matmul_onto(values, weight, self.factor, adds, target);
+                if let Some(blended) = self.blended {
+                    let terms = target.iter_mut().zip(gradient.slice(rows.clone()));
                     terms.for_each(|(target, gradient)| *target += blended * gradient);
+                }
+                if let Some(chain) = &chain {
+                    chain.apply(Some(outputs), rows, target);
                 }
             },
         );
-    })
-    .accumulating()
-    .with_cost(cost)
+    }
 }
 
 /// The gradient with respect to weights: `factor * input^T * gradient`.

@@ -39,6 +39,45 @@ pub(super) fn fuse_late(program: &mut Program, backward: &[Operation]) {
     });
 }
 
+/// Fuses each operation of a backward pass with the change of its only output in place, as long as nobody reads that before
+/// and its operator knows how ([`Operator::fuse_update`](super::Operator::fuse_update)).
+pub(super) fn fuse_updates(operations: &mut Vec<Operation>, values: usize) {
+    // Where each value is written, and read last so far.
+    let (mut written, mut read) = (vec![None; values], vec![None; values]);
+    let mut fused: Vec<Operation> = Vec::with_capacity(operations.len());
+    for operation in operations.drain(..) {
+        let place = operation.in_place_of.filter(|_| !operation.accumulates).and_then(|value| {
+            let place = written[value.id()].filter(|_| read[value.id()].is_none())?;
+            // What it reads is there already.
+            operation.inputs.iter().all(|input| written[input.id()] < Some(place)).then_some(place)
+        });
+        let place = match place.and_then(|place: usize| Some((place, with_update(&fused[place], &operation)?))) {
+            Some((place, both)) => {
+                fused[place] = both;
+                place
+            }
+            None => {
+                fused.push(operation);
+                fused.len() - 1
+            }
+        };
+        let Operation { inputs, in_place_of, outputs, .. } = &fused[place];
+        inputs.iter().chain(in_place_of).for_each(|value| read[value.id()] = Some(place));
+        outputs.iter().for_each(|value| written[value.id()] = Some(place));
+    }
+    *operations = fused;
+}
+
+fn with_update(operation: &Operation, update: &Operation) -> Option<Operation> {
+    let is_plain = operation.in_place_of.is_none() && operation.outputs.len() == 1;
+    if !is_plain || operation.graph != update.graph {
+        return None;
+    }
+    let operator = operation.operator.fuse_update(update, operation.inputs.len())?;
+    let inputs = operation.inputs.iter().chain(&update.inputs).copied().collect();
+    Some(Operation { operator, inputs, outputs: update.outputs.clone(), ..operation.clone() })
+}
+
 /// Replaces operations and a later one each: `fused` gives the index of that, and what the two are together.
 fn replace(program: &mut Program, fused: impl Fn(&Operation, &[Option<Operation>]) -> Option<(usize, Operation)>) {
     let mut is_changed = vec![false; program.values.len()];

@@ -123,6 +123,14 @@ pub trait Operator: Any + Debug + Send + Sync {
         None
     }
 
+    /// The operator that does the work of this one and then that of `update`, which changes its only output in place, if there
+    /// is one. The inputs of the fused operator are those of this one, of which there are `inputs`, and then those of the
+    /// update.
+    fn fuse_update(&self, update: &Operation, inputs: usize) -> Option<Arc<dyn Operator>> {
+        let _ = (update, inputs);
+        None
+    }
+
     /// The coefficients of edges that it reads, if any: they are derived with the topology.
     fn normalization(&self) -> Option<Normalization> {
         None

@@ -66,6 +66,7 @@ impl Plan {
         specialize::prune(&mut backward, program.values.len(), is_kept);
         prune(&mut program, &backward);
         fuse::fuse_late(&mut program, &backward);
+        fuse::fuse_updates(&mut backward, program.values.len());
         let columns = assign::assign(&program, [&program.operations, &backward], &input_gradients, layout)?;
         program.check_columns(layout)?;
         Ok(Self { mode, program, backward, columns, input_gradients })
