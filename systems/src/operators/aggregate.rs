@@ -5,9 +5,9 @@ use core::ops::Range;
 use std::sync::Arc;
 
 use super::{
-    aggregate_linear::AggregateLinear,
+    aggregate_linear::{AggregateInputGradient, AggregateLinear},
     dropout::draw_mask,
-    epilogue::{Chain, Epilogue},
+    epilogue::{Chain, Epilogue, PreparedChain},
     relation::Relation,
     scale_by::factor_gradient,
 };
@@ -211,8 +211,8 @@ impl Aggregate {
 /// are blended into it; added to what is there if the step accumulates. Then the chain is applied, whose input has the index
 /// that is given.
 #[derive(Clone, Copy, Debug)]
-struct AggregateBackward {
-    terms: Terms,
+pub(super) struct AggregateBackward {
+    pub(super) terms: Terms,
     blended: Option<f32>,
     chain: Option<(Chain, usize)>,
 }
@@ -244,24 +244,67 @@ impl Operator for AggregateBackward {
         Some(Arc::new(Self { chain: Some(chain), ..*self }))
     }
 
+    fn fuse_late(
+        &self,
+        operation: &Operation,
+        next: &Operation,
+        input: usize,
+        keeps: bool,
+    ) -> Option<Arc<dyn Operator>> {
+        let fused = keeps.then(|| AggregateInputGradient::new(*self, [operation, next], input))??;
+        Some(Arc::new(fused))
+    }
+
     fn run(&self, step: &mut Step<'_>) {
-        let chain = self.chain.map(|(chain, _)| chain.prepare(step));
+        let finish = self.prepare(step);
         self.terms.sum_rows(
             step,
             Partition::Outgoing,
-            [0, self.chain.map_or(0, |(_, input)| input), 0],
+            [0, self.output(0), 0],
             #[inline(always)]
             |receivers, [gradient, outputs, _], rows, target| {
-                if let Some(blended) = self.blended {
-                    let terms = gradient.slice(rows.start.min(receivers)..rows.end.min(receivers));
-                    let terms = target.iter_mut().zip(terms);
-                    terms.for_each(|(target, gradient)| *target += blended * gradient);
-                }
-                if let Some(chain) = &chain {
-                    chain.apply(Some(outputs), rows, target);
-                }
+                finish.apply(receivers, [gradient, outputs], rows, target)
             },
         );
+    }
+}
+
+impl AggregateBackward {
+    /// The input of the chain, or `other` in place of a missing one.
+    pub(super) fn output(&self, other: usize) -> usize {
+        self.chain.map_or(other, |(_, input)| input)
+    }
+
+    /// What is done in a step with the sums.
+    pub(super) fn prepare<'a>(self, step: &Step<'a>) -> FinishedSums<'a> {
+        FinishedSums { blended: self.blended, chain: self.chain.map(|(chain, _)| chain.prepare(step)) }
+    }
+}
+
+/// What is done in a step with the sums of [`AggregateBackward`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FinishedSums<'a> {
+    blended: Option<f32>,
+    chain: Option<PreparedChain<'a>>,
+}
+
+impl FinishedSums<'_> {
+    /// Adds the gradient where it is blended, and applies the chain to some rows, whose outputs it may read.
+    #[inline(always)]
+    pub(super) fn apply(
+        &self,
+        receivers: usize,
+        [gradient, outputs]: [&Matrix; 2],
+        rows: Range<usize>,
+        sums: &mut [f32],
+    ) {
+        if let Some(blended) = self.blended {
+            let terms = gradient.slice(rows.start.min(receivers)..rows.end.min(receivers));
+            sums.iter_mut().zip(terms).for_each(|(sum, gradient)| *sum += blended * gradient);
+        }
+        if let Some(chain) = &self.chain {
+            chain.apply(Some(outputs), rows, sums);
+        }
     }
 }
 

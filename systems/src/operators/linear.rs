@@ -1,12 +1,13 @@
 //! Linear maps, of dense and of sparse values.
 
 use connectome_components::Matrix;
+use core::ops::Range;
 use std::sync::Arc;
 
-use super::epilogue::{Chain, Epilogue, scale};
+use super::epilogue::{Chain, Epilogue, PreparedChain, scale};
 use crate::{
     error::BuildError,
-    kernels::{Operand, SparseRow, gather_rows, matmul_onto, matmul_transposed},
+    kernels::{Operand, SparseRow, Upcoming, gather_rows, matmul_ahead, matmul_onto, matmul_transposed},
     program::{
         Cost, Footprint, Fusion, Operation, Operator, Partition, Program, Shape, Step, Tape, Value, Weight, kernel,
     },
@@ -173,11 +174,55 @@ impl Linear {
 /// `target = factor * gradient * weight^T`, plus `blended * gradient` where the input is blended into the output;
 /// added to `target` if the step accumulates. Then the chain is applied, whose input has the index that is given.
 #[derive(Clone, Copy, Debug)]
-struct InputGradient {
+pub(super) struct InputGradient {
     weight: Weight,
     factor: f32,
     blended: Option<f32>,
     chain: Option<(Chain, usize)>,
+}
+
+impl InputGradient {
+    /// The inputs of the weight and of the chain, or `other` in place of the latter.
+    pub(super) fn inputs(&self, other: usize) -> [usize; 2] {
+        [1, self.chain.map_or(other, |(_, input)| input)]
+    }
+
+    /// What computes it in a step.
+    pub(super) fn prepare<'a>(self, step: &Step<'a>) -> PreparedInputGradient<'a> {
+        PreparedInputGradient { map: self, chain: self.chain.map(|(chain, _)| chain.prepare(step)) }
+    }
+}
+
+/// An [`InputGradient`] with the dropout mask of a step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PreparedInputGradient<'a> {
+    map: InputGradient,
+    chain: Option<PreparedChain<'a>>,
+}
+
+impl PreparedInputGradient<'_> {
+    /// Computes some rows from the same ones of the gradient and from the matrices of [`InputGradient::inputs`], or adds them.
+    #[inline(always)]
+    pub(super) fn write(
+        &self,
+        gradient: &[f32],
+        [weight, outputs]: [&Matrix; 2],
+        rows: Range<usize>,
+        (adds, upcoming): (bool, Upcoming),
+        target: &mut [f32],
+    ) {
+        let InputGradient { weight: known, factor, blended, .. } = self.map;
+        let ([_, width], Some(weight)) = (known.shape(), weight.rows().next()) else { return };
+        let weight = Operand::new(&weight[known.range()], width).transposed();
+        matmul_ahead(Operand::new(gradient, width), weight, factor, adds, upcoming, target);
+        if let Some(blended) = blended {
+            let terms = target.iter_mut().zip(gradient);
+            terms.for_each(|(target, gradient)| *target += blended * gradient);
+        }
+        if let Some(chain) = &self.chain {
+            chain.apply(Some(outputs), rows, target);
+        }
+    }
 }
 
 impl Operator for InputGradient {
@@ -207,24 +252,14 @@ impl Operator for InputGradient {
     }
 
     fn run(&self, step: &mut Step<'_>) {
-        let (adds, range) = (step.accumulates(), self.weight.range());
-        let chain = self.chain.map(|(chain, _)| chain.prepare(step));
+        let (map, adds, [weight, outputs]) = (self.prepare(step), step.accumulates(), self.inputs(0));
         step.write_rows(
             Partition::Product,
-            [0, 1, self.chain.map_or(0, |(_, input)| input)],
+            [0, weight, outputs],
             #[inline(always)]
             |_, [gradient, weight, outputs], rows, target| {
-                let Some(weight) = weight.rows().next() else { return };
-                let weight = Operand::new(&weight[range.clone()], gradient.width()).transposed();
-                let values = Operand::new(gradient.slice(rows.clone()), gradient.width());
-                matmul_onto(values, weight, self.factor, adds, target);
-                if let Some(blended) = self.blended {
-                    let terms = target.iter_mut().zip(gradient.slice(rows.clone()));
-                    terms.for_each(|(target, gradient)| *target += blended * gradient);
-                }
-                if let Some(chain) = &chain {
-                    chain.apply(Some(outputs), rows, target);
-                }
+                let values = gradient.slice(rows.clone());
+                map.write(values, [weight, outputs], rows, (adds, Upcoming::default()), target);
             },
         );
     }

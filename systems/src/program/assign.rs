@@ -130,12 +130,11 @@ impl<'a> Assignment<'a> {
         for (index, (_, gradient)) in gradients.iter().enumerate() {
             let mut value = *gradient;
             for operation in backward.iter().rev() {
-                if operation.outputs.first() == Some(&value) {
-                    self.kept[value.id()] = Some(Fixed::InputGradient(index));
-                    match operation.in_place_of {
-                        Some(before) => value = before,
-                        None => break,
-                    }
+                let Some(output) = operation.outputs.iter().position(|output| *output == value) else { continue };
+                self.kept[value.id()] = Some(Fixed::InputGradient(index));
+                match operation.in_place_of.filter(|_| output == 0) {
+                    Some(before) => value = before,
+                    None => break,
                 }
             }
             self.kept[value.id()] = Some(Fixed::InputGradient(index));

@@ -78,6 +78,46 @@ fn with_update(operation: &Operation, update: &Operation) -> Option<Operation> {
     Some(Operation { operator, inputs, outputs: update.outputs.clone(), ..operation.clone() })
 }
 
+/// As [`fuse_late`], in a backward pass: the fused operation stands where the first one stood, whose output others read
+/// before the second one did.
+pub(super) fn fuse_backward(operations: &mut Vec<Operation>, values: usize) {
+    let (mut written, mut readers) = (vec![None; values], vec![Vec::new(); values]);
+    for (index, operation) in operations.iter().enumerate() {
+        operation.outputs.iter().for_each(|output| written[output.id()] = Some(index));
+        operation.inputs.iter().chain(&operation.in_place_of).for_each(|value| readers[value.id()].push(index));
+    }
+    let mut remaining: Vec<Option<Operation>> = core::mem::take(operations).into_iter().map(Some).collect();
+    for index in 0..remaining.len() {
+        let Some(operation) = &remaining[index] else { continue };
+        let [output] = operation.outputs[..] else { continue };
+        if operation.in_place_of.is_some() {
+            continue;
+        }
+        let of_readers = readers[output.id()].iter().filter_map(|reader| Some((*reader, remaining[*reader].as_ref()?)));
+        let mut unchanged = of_readers.take_while(|(_, reader)| reader.in_place_of != Some(output));
+        let fused = unchanged.find_map(|(place, next)| {
+            let others = next.inputs.iter().filter(|input| **input != output);
+            let are_there = others.clone().all(|input| written[input.id()] < Some(index));
+            let reads_once = others.count() + 1 == next.inputs.len();
+            if !are_there || !reads_once || next.in_place_of.is_some() || operation.graph != next.graph {
+                return None;
+            }
+            let input = next.inputs.iter().position(|input| *input == output)?;
+            let operator = operation.operator.fuse_late(operation, next, input, true)?;
+            let outputs = core::iter::once(output).chain(next.outputs.iter().copied()).collect();
+            let inputs = inputs_of_both(operation, next, input);
+            Some((place, Operation { operator, inputs, outputs, ..operation.clone() }))
+        });
+        if let Some((place, fused)) = fused {
+            // Once it has been computed, it is there for others.
+            fused.outputs.iter().for_each(|output| written[output.id()] = Some(index));
+            remaining[index] = Some(fused);
+            remaining[place] = None;
+        }
+    }
+    *operations = remaining.into_iter().flatten().collect();
+}
+
 /// Replaces operations and a later one each: `fused` gives the index of that, and what the two are together.
 fn replace(program: &mut Program, fused: impl Fn(&Operation, &[Option<Operation>]) -> Option<(usize, Operation)>) {
     let mut is_changed = vec![false; program.values.len()];

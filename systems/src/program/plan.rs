@@ -67,6 +67,7 @@ impl Plan {
         prune(&mut program, &backward);
         fuse::fuse_late(&mut program, &backward);
         fuse::fuse_updates(&mut backward, program.values.len());
+        fuse::fuse_backward(&mut backward, program.values.len());
         let columns = assign::assign(&program, [&program.operations, &backward], &input_gradients, layout)?;
         program.check_columns(layout)?;
         Ok(Self { mode, program, backward, columns, input_gradients })

@@ -5,16 +5,20 @@ use crate::common::{Given, Link, Scene, Trial, differences::Expected, numbers, r
 use bevy_ecs::entity::Entity;
 use connectome_components::Normalization;
 use connectome_systems::{
+    kernels::Activation,
     layers::BuildError,
-    operators::{Attention, Relation, Scores, add, aggregate, attend, linear, linear_pair, scale},
+    operators::{Attention, Relation, Scores, activate, add, aggregate, attend, linear, linear_pair, scale},
     program::{Domain, Shape},
 };
 use ndarray::{Array2, s};
 
+/// The one whose gradients are summed and multiplied in one pass as well.
+const SUMS_OF_A_MAP: &str = "a map of the sums of a map";
+
 /// Maps of sums over neighbors, which are scaled by 1 if they are to be made apart.
 type RecordSums = fn(&mut Program, Value, bool) -> Result<Value, BuildError>;
 
-const MAPS: [(&str, RecordSums); 3] = [
+const MAPS: [(&str, RecordSums); 4] = [
     ("a map", |p, x, is_apart| {
         let sums = sums(p, x, Normalization::Symmetric, is_apart)?;
         let (w, b) = (p.weight("w", [x.width(), 5], None)?, bias(p, "b", 5));
@@ -24,6 +28,14 @@ const MAPS: [(&str, RecordSums); 3] = [
         let sums = sums(p, x, Normalization::Mean, is_apart)?;
         let [w, v] = [p.weight("w", [x.width(), 5], None)?, p.weight("v", [x.width(), 5], None)?];
         linear_pair(p, [(x, w), (sums, v)], None)
+    }),
+    (SUMS_OF_A_MAP, |p, x, is_apart| {
+        let w = p.weight("w", [x.width(), 70], None)?;
+        let y = linear(p, x, &w, None)?;
+        let y = activate(p, y, Activation::Relu)?;
+        let sums = sums(p, y, Normalization::Symmetric, is_apart)?;
+        let v = p.weight("v", [70, 5], None)?;
+        linear(p, sums, &v, None)
     }),
     ("a map that is added to the sums' own input", |p, x, is_apart| {
         let w = p.weight("w", [x.width(), 5], None)?;
@@ -36,8 +48,12 @@ const MAPS: [(&str, RecordSums); 3] = [
 ];
 
 fn sums(p: &mut Program, x: Value, normalization: Normalization, is_apart: bool) -> Result<Value, BuildError> {
+    if !is_apart {
+        return aggregate(p, x, normalization);
+    }
+    let x = scale(p, x, 1.0)?;
     let sums = aggregate(p, x, normalization)?;
-    if is_apart { scale(p, sums, 1.0) } else { Ok(sums) }
+    scale(p, sums, 1.0)
 }
 
 /// Many blocks of rows, of which some are cut again; a node with many neighbors, and some without any.
@@ -64,6 +80,10 @@ fn sums_have_the_same_bits_whether_they_are_multiplied_in_one_pass_or_not() {
                 for mode in [Mode::Training, Mode::Inference] {
                     assert_eq!(plan(&p, mode).to_string().contains("aggregate_linear"), !is_apart, "{name}");
                 }
+                let text = plan(&p, Mode::Training).to_string();
+                let is_fused = !is_apart && name == SUMS_OF_A_MAP;
+                assert_eq!(text.contains("aggregate_backward + activation_backward"), false, "{name}:\n{text}");
+                assert_eq!(text.contains("aggregate_input_gradient"), is_fused, "{name}:\n{text}");
                 let layer = move |p: &mut Program, x| map(p, x, is_apart);
                 let mut scene = Scene::new(NODES, &links(NODES));
                 let trial = Trial::build(&mut scene, &given, |model| model.layer(Record(layer)), &cotangent).unwrap();

@@ -66,18 +66,14 @@ pub fn matmul(left: Operand, right: Operand, output: &mut [f32]) {
 /// # Panics
 /// If the shapes do not fit.
 pub fn matmul_onto(left: Operand, right: Operand, factor: f32, adds: bool, output: &mut [f32]) {
-    multiply(left, right, factor, adds, Upcoming::default(), output);
+    matmul_ahead(left, right, factor, adds, Upcoming::default(), output);
 }
 
 /// As [`matmul_onto`], and prefetches rows that are read afterwards.
 ///
 /// # Panics
 /// If the shapes do not fit.
-pub fn matmul_ahead(left: Operand, right: Operand, adds: bool, upcoming: Upcoming, output: &mut [f32]) {
-    multiply(left, right, 1.0, adds, upcoming, output);
-}
-
-fn multiply(left: Operand, right: Operand, factor: f32, adds: bool, upcoming: Upcoming, output: &mut [f32]) {
+pub fn matmul_ahead(left: Operand, right: Operand, factor: f32, adds: bool, upcoming: Upcoming, output: &mut [f32]) {
     thread_local! {
         /// A buffer for each thread, so that a product neither allocates nor clears memory.
         static PANEL: RefCell<Panel> = const { RefCell::new(Panel::EMPTY) };
