@@ -15,7 +15,8 @@
 //! [`Plan::new`](plan::Plan::new) runs all but the last; shapes, memory and cost are read from the [`Plan`].
 //!
 //! Operations are fused before they are differentiated: a fused operator has a derivative of its own, which reads its output
-//! where the derivatives of its parts would have read what stood between them.
+//! where the derivatives of its parts would have read what stood between them. Afterwards those are fused of which others
+//! read what stands in between: it becomes an output. So are gradients and what changes or multiplies them.
 
 mod assign;
 mod compiled;

@@ -110,8 +110,8 @@ pub trait Operator: Any + Debug + Send + Sync {
         None
     }
 
-    /// As [`Operator::fuse`], but of the programs that are run, where the backward pass has been recorded. If the fused operator
-    /// `keeps` the value in between, for others read it too, that is its first output; those of `next` follow.
+    /// As [`Operator::fuse`], once the backward pass has been recorded, which then needs no derivative of the fused operator. If
+    /// that `keeps` the value in between, because others read it too, this is its first output; those of `next` follow.
     fn fuse_late(
         &self,
         operation: &Operation,

@@ -82,7 +82,6 @@ fn sums_have_the_same_bits_whether_they_are_multiplied_in_one_pass_or_not() {
                 }
                 let text = plan(&p, Mode::Training).to_string();
                 let is_fused = !is_apart && name == SUMS_OF_A_MAP;
-                assert_eq!(text.contains("aggregate_backward + activation_backward"), false, "{name}:\n{text}");
                 assert_eq!(text.contains("aggregate_input_gradient"), is_fused, "{name}:\n{text}");
                 let layer = move |p: &mut Program, x| map(p, x, is_apart);
                 let mut scene = Scene::new(NODES, &links(NODES));
