@@ -4,7 +4,8 @@ use connectome_components::{Adjacency, Matrix, Normalization};
 use core::{any::Any, iter, ops::Range};
 
 use super::{
-    aggregate::{AggregateBackward, Terms},
+    aggregate::Terms,
+    aggregate_backward::AggregateBackward,
     epilogue::Epilogue,
     linear::{InputGradient, Linear},
 };

@@ -4,6 +4,7 @@
 //! operator takes rows of nodes, edges or subgraphs alike unless it says otherwise.
 
 mod aggregate;
+mod aggregate_backward;
 mod aggregate_linear;
 mod assign_members;
 mod assignment_losses;
